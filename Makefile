@@ -1,0 +1,40 @@
+# Each target is a script of its own in scripts/, or one command. ARGS goes to it: make test ARGS="-k block -x"
+PYTHON ?= python3
+ARGS ?=
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check faults bench docs lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## Set up .venv with the locked requirements; afterwards .venv/bin/runnel works
+	@scripts/install
+
+run: install ## Start Runnel on http://127.0.0.1:8000 with its data in ./runnel-data
+	@.venv/bin/runnel up $(ARGS)
+
+test: ## Run the tests
+	@scripts/test $(ARGS)
+
+check: ## Lint, types, import directions, module sizes, freshness of generated docs
+	@scripts/check
+
+faults: ## Run the long tests that kill processes under load
+	@scripts/install dev
+	@.venv/bin/python -m pytest -m faults tests/faults $(ARGS)
+
+bench: install ## Measure this machine: accepted and stored events per second, latencies, memory, bytes on disk
+	@.venv/bin/runnel bench $(ARGS)
+
+docs: ## Write the generated docs again
+	@scripts/install dev
+	@.venv/bin/python -m scripts.configuration_doc
+
+lock: ## Resolve requirements.lock and requirements-dev.lock anew
+	@scripts/lock
+
+clean: ## Remove .venv and everything that tools left; data stays
+	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

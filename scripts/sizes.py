@@ -1,0 +1,45 @@
+"""Fails when a module or a function has grown too long to be read in one go."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("src", "tests", "benchmarks", "scripts")
+MODULE_LINES = 400
+FUNCTION_LINES = 40
+"""Lines of a function's body, without its signature and docstring."""
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from the first statement that is no docstring to the last."""
+    body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def too_long(path: Path, source: str) -> Iterator[str]:
+    """One line for each thing in a module that is too long."""
+    lines = len(source.splitlines())
+    if lines > MODULE_LINES:
+        yield f"{path}: {lines} lines, more than {MODULE_LINES}"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body_lines(node) > FUNCTION_LINES:
+            yield f"{path}:{node.lineno}: {node.name} has {body_lines(node)} lines, more than {FUNCTION_LINES}"
+
+
+def main() -> int:
+    findings = [
+        finding
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for finding in too_long(path.relative_to(ROOT), path.read_text("utf-8"))
+    ]
+    print("\n".join(findings) or "No module or function is too long.")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

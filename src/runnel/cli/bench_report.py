@@ -1,0 +1,153 @@
+"""What the measurements found, and on which machine: shapes of the JSON that `runnel bench --json` writes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from runnel import __version__
+
+PACKAGES = ("apsw", "duckdb", "httptools", "msgspec", "starlette", "uvicorn", "uvloop")
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where and when something was measured. `file_system` is that of the data folder."""
+
+    at: str
+    cpu: str
+    cores: int
+    kernel: str
+    file_system: str
+    python: str
+    runnel: str
+    packages: dict[str, str]
+
+
+class LoadFigures(msgspec.Struct, frozen=True):
+    """One closed loop. `_ms` are milliseconds of acknowledgement; sizes in bytes; None: cannot be seen from here.
+
+    Attributes:
+        accepted_per_second: events, from the first byte sent to the last 202.
+        end_to_end_per_second: events, from the first byte sent until all were stored and queryable.
+        seconds_to_queryable: the same, as a time.
+        peak_bytes: the server's most resident memory.
+        disk_bytes_per_event: of the data folder, after the server was stopped.
+        cpu_seconds: the server's, until all was queryable.
+    """
+
+    body_events: int
+    connections: int
+    requests: int
+    events: int
+    accepted_per_second: float
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    refused: int
+    seconds_to_queryable: float
+    end_to_end_per_second: float
+    cpu_seconds: float | None
+    peak_bytes: int | None
+    disk_bytes_per_event: float | None
+    warm_start_seconds: float | None
+    idle_bytes: int | None
+
+
+class PacedFigures(msgspec.Struct, frozen=True):
+    """One open loop of single events: latencies count from the moment at which a request fell due."""
+
+    requests_per_second: float
+    requests: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class LagFigures(msgspec.Struct, frozen=True):
+    """Milliseconds from an event's 202 until a query found it, under a steady load of `events_per_second`."""
+
+    events_per_second: float
+    probes: int
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+
+
+class QueryFigures(msgspec.Struct, frozen=True):
+    """One question, asked over HTTP on a warm server; milliseconds of round trip. `target_ms` None: none was set."""
+
+    question: str
+    runs: int
+    rows: int
+    from_rollup: bool
+    median_ms: float
+    min_ms: float
+    max_ms: float
+    target_ms: float | None
+
+
+class DedupeFigures(msgspec.Struct, frozen=True):
+    """One `store.write` of `batch` events into a table of `rows`; `kind` is fresh, backfill or resent."""
+
+    rows: int
+    batch: int
+    kind: str
+    runs: int
+    median_ms: float
+    min_ms: float
+    max_ms: float
+
+
+class Report(msgspec.Struct):
+    """Everything that one run of `runnel bench` measured."""
+
+    machine: Machine
+    load: list[LoadFigures] = []
+    paced: list[PacedFigures] = []
+    lag: list[LagFigures] = []
+    query: list[QueryFigures] = []
+    query_events: int = 0
+    dedupe: list[DedupeFigures] = []
+
+    def write(self, path: Path) -> None:
+        """The report as indented JSON."""
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+
+
+def machine(folder: Path) -> Machine:
+    """This machine, and the file system that `folder` is on."""
+    return Machine(
+        at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        cpu=_cpu(),
+        cores=os.cpu_count() or 0,
+        kernel=f"{platform.system()} {platform.release()}",
+        file_system=_file_system(folder.absolute()),
+        python=sys.version.split()[0],
+        runnel=__version__,
+        packages={name: version(name) for name in PACKAGES},
+    )
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _file_system(folder: Path) -> str:
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return "unknown"
+    around = [(len(m[1]), m[2]) for m in mounts if folder == Path(m[1]) or Path(m[1]) in folder.parents]
+    return max(around)[1] if around else "unknown"

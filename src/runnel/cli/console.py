@@ -1,0 +1,68 @@
+"""What every command shares: the two consoles, the options that say where Runnel is, and how an error looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+
+from runnel import logs
+from runnel.config import Settings
+from runnel.errors import ConfigError
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+EXIT_DIFFERENCE = 1
+"""The command worked and what it found is not as it should be."""
+EXIT_ERROR = 2
+"""The command could not do its work."""
+EXIT_INTERRUPTED = 130
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="Address of a running server, such as http://127.0.0.1:8000."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Data folder of a server that is not running. Without --url and --data: RUNNEL_DATA, else ./runnel-data.",
+    ),
+]
+
+
+def show_error(message: str) -> None:
+    """One red line on standard error."""
+    err.print(f"[bold red]error:[/] [red]{escape(message)}[/]")
+
+
+def load_settings(**given: object) -> Settings:
+    """The settings of the environment; what is given here (and not None) wins.
+
+    Raises:
+        ConfigError: a setting is wrong; the message names it.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = "RUNNEL_" + "_".join(map(str, first["loc"])).upper()
+        raise ConfigError(f"{name}: {first['msg']} (it is {first['input']!r})") from error
+
+
+def quiet_logs(settings: Settings) -> None:
+    """For commands that open a folder: its parts log warnings only, unless somebody debugs."""
+    level = "debug" if settings.log_level == "debug" else "warning"
+    logs.configure(settings.model_copy(update={"log_level": level}))
+
+
+def one_place(url: str | None, data: Path | None) -> None:
+    """Raises ConfigError when both a running server and a folder are named."""
+    if url is not None and data is not None:
+        raise ConfigError("--url and --data exclude each other: name the running server or the stopped one's folder")

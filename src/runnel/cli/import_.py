@@ -1,0 +1,245 @@
+"""`runnel import`: events from a file, through the queue like any others, resumable and never counted twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from runnel.cli import console
+from runnel.cli.folder import working
+from runnel.cli.import_plan import Choices, parse_choices
+from runnel.cli.import_rows import Chunk, Format, Source, fingerprint, format_of, on_disk, open_source
+from runnel.cli.import_run import REASONS_SHOWN, ServerSink, State, StateFile, run
+from runnel.cli.server import Server
+from runnel.config import Settings
+from runnel.errors import ConfigError
+
+MOST_EVENTS = 5_000
+"""Events in one request, unless the server's limit is lower."""
+
+EPILOG = """
+[bold]Examples[/bold]
+
+  runnel import events.ndjson
+
+  runnel import flights.csv --name flight --map timestamp=time_hour --map user_id=tailnum --map source=carrier
+
+  runnel import history.parquet --site shop --map name=event --drop debug --url http://127.0.0.1:8000
+
+  zcat old.ndjson.gz | runnel import - --format ndjson
+
+A column with the name of an event's field is that field (event_id, site_id, name, timestamp, user_id, session_id,
+source, path, properties); --map names another one. All other columns become properties: numbers and true/false as such
+where a whole CSV column has nothing else, the rest as text, empty cells not at all. A row whose time column is empty is
+rejected.
+
+Rows get their ids from the file's bytes and their number (unless a column is mapped to event_id), so the same file can
+be imported again, at any time, without counting an event twice. After an interruption the same command goes on where
+it stopped.
+
+Exit code: 0 all rows accepted, 1 some were rejected, 2 the import could not be done.
+"""
+
+
+def import_(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="NDJSON, CSV or Parquet; also .gz and .zst; - is standard input.")
+    ],
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="ndjson, csv or parquet, when the file's ending does not say it."
+        ),
+    ] = None,
+    maps: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="Which column an event's field is read from; repeatable."),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of all events, such as page_view.")] = None,
+    site: Annotated[
+        str | None,
+        typer.Option("--site", help="Site that all events belong to (else the column site_id, else default)."),
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", metavar="COLUMN", help="Leave this column out; repeatable.")
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option("--timezone", metavar="ZONE", help="IANA name of the zone of times without an offset.")
+    ] = "UTC",
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            "--delimiter", help="What separates a CSV file's columns (else , ; tab or |, as the header shows)."
+        ),
+    ] = None,
+    null: Annotated[
+        list[str] | None,
+        typer.Option("--null", metavar="TEXT", help="Text in a CSV file that means no value, such as NA; repeatable."),
+    ] = None,
+    url: console.UrlOption = None,
+    data: console.DataOption = None,
+    allow_rejected: Annotated[
+        bool, typer.Option("--allow-rejected", help="Exit with 0 although rows were rejected.")
+    ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Send every row again, although this file was imported before; none counts twice."
+        ),
+    ] = False,
+) -> None:
+    """Import events from a NDJSON, CSV or Parquet file."""
+    console.one_place(url, data)
+    kind = _format(format_)
+    if delimiter is not None and len(delimiter.encode()) != 1:
+        raise ConfigError(f"--delimiter: {delimiter!r} is not a single character")
+    choices = parse_choices(maps or (), name, site, drop or (), timezone)
+    settings = console.load_settings(data=data)
+    with on_disk(file, kind) as path:
+        job = _Job(file, path, format_of(path, kind), choices, delimiter, null or (), url, settings, again)
+        state, broken = asyncio.run(job.run())
+    if (state.rejected or broken) and not allow_rejected:
+        raise typer.Exit(console.EXIT_DIFFERENCE)
+
+
+def _format(text: str | None) -> Format | None:
+    if text is None:
+        return None
+    if text not in ("ndjson", "csv", "parquet"):
+        raise ConfigError(f"--format: {text!r} is not ndjson, csv or parquet")
+    return text  # type: ignore[return-value]
+
+
+class _Job(msgspec.Struct):
+    """One run of the command."""
+
+    shown: str
+    path: Path
+    kind: Format
+    choices: Choices
+    delimiter: str | None
+    empty: Sequence[str]
+    url: str | None
+    settings: Settings
+    again: bool
+
+    async def run(self) -> tuple[State, int]:
+        """The state at the end, and how many lines could not even be read."""
+        async with self._server() as server:
+            with console.err.status("reading the file once to know it"):
+                digest = await asyncio.to_thread(fingerprint, self.path)
+                source = await asyncio.to_thread(
+                    open_source, self.path, self.kind, digest, self.choices, self.delimiter, self.empty
+                )
+            with closing(source):
+                return await self._send(source, server, StateFile(self._state_path(digest))), len(source.broken)
+
+    @asynccontextmanager
+    async def _server(self) -> AsyncIterator[Server]:
+        """The running server, or the folder's own pipeline, drained at the end."""
+        if self.url is None:
+            async with working(self.settings) as (server, drained):
+                yield server
+                with console.err.status("storing what is queued"):
+                    await drained()
+        else:
+            async with Server(self.url) as server:
+                await server.get("/healthz")
+                yield server
+
+    async def _send(self, source: Source, server: Server, file: StateFile) -> State:
+        state = State() if self.again else file.load()
+        if state.complete:
+            console.err.print(
+                f"{escape(self.shown)} was imported before, to its last row; nothing was sent. "
+                "--again sends all rows once more (none counts twice)."
+            )
+            return state
+        if state.row:
+            console.err.print(f"going on after row {state.row:,}")
+        started, first, accepted = time.monotonic(), state.row, state.accepted
+        try:
+            with _progress(source) as progress:
+                bar = progress.add_task(
+                    escape(Path(self.shown).name), total=source.total, completed=_done(source, state), rows=0
+                )
+
+                def show(chunk: Chunk, now: State) -> None:
+                    mark = chunk.end if source.unit == "rows" else chunk.mark
+                    progress.update(
+                        bar, completed=mark, rows=now.row - first, description=escape(Path(self.shown).name)
+                    )
+
+                def waits(reason: str) -> None:
+                    progress.update(bar, description=f"waiting: {escape(reason)}")
+
+                limit = min(MOST_EVENTS, self.settings.max_request_events) if self.url is None else MOST_EVENTS
+                await run(source, ServerSink(server, waits), state, file, limit, show)
+        except BaseException:
+            console.err.print(f"stopped after row {state.row:,}; the same command goes on from there")
+            raise
+        _report(source, state, state.row - first, state.accepted - accepted, time.monotonic() - started)
+        return state
+
+    def _state_path(self, digest: str) -> Path | None:
+        """Where this import remembers how far it came: one file per input, target and options."""
+        options = (digest, self.url, self.kind, self.choices, self.delimiter, tuple(self.empty))
+        key = blake2b(msgspec.json.encode(options), digest_size=8).hexdigest()
+        if self.url is None:
+            return self.settings.data / "imports" / f"{key}.json"
+        if self.shown == "-":
+            return None
+        return self.path.with_name(f".{self.path.name}.runnel-{key}.json")
+
+
+def _done(source: Source, state: State) -> int:
+    return state.row if source.unit == "rows" else 0
+
+
+class _Rate(ProgressColumn):
+    """Rows confirmed per second, over the whole run."""
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.elapsed or 0.0
+        rows = int(task.fields.get("rows", 0))
+        return Text(f"{rows:,} rows  {rows / elapsed if elapsed > 0 else 0.0:,.0f}/s", style="cyan")
+
+
+def _progress(source: Source) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        _Rate(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console.err,
+        transient=True,
+        disable=not console.err.is_terminal,
+    )
+
+
+def _report(source: Source, state: State, rows: int, accepted: int, seconds: float) -> None:
+    rejected = state.rejected + len(source.broken)
+    rate = rows / seconds if seconds > 0 else 0.0
+    console.out.print(
+        f"{state.accepted:,} events accepted, {rejected:,} rows rejected; {rows:,} rows in {seconds:.1f} s, {rate:,.0f} rows/s"
+    )
+    if accepted != state.accepted:
+        console.out.print(f"({accepted:,} of the accepted events in this run)")
+    reasons = [*(f"line {broken.row}: {broken.reason}" for broken in source.broken[:REASONS_SHOWN]), *state.reasons]
+    for reason in reasons[:REASONS_SHOWN]:
+        console.out.print(f"  [yellow]{escape(reason)}[/]")
+    if rejected > len(reasons[:REASONS_SHOWN]) > 0:
+        console.out.print(f"  … and {rejected - len(reasons[:REASONS_SHOWN]):,} more")

@@ -1,0 +1,148 @@
+"""Every error Runnel raises on purpose: whose fault it is, which HTTP status it becomes, whether a retry helps.
+
+Drivers' errors are wrapped once, at the edge of the backend that uses the driver, with the cause kept. An exception's
+docstring is its default message.
+"""
+
+from __future__ import annotations
+
+
+class RunnelError(Exception):
+    """Something went wrong inside Runnel."""
+
+    status = 500
+    code = "internal"
+    retry_after: int | None = None
+    """Seconds after which a client should try again; None: trying again will not help."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+# --- the caller's fault: the same request will fail again ------------------------------------------------------------
+
+
+class InvalidRequest(RunnelError):
+    """The request cannot be understood."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class TooLarge(RunnelError):
+    """The request is larger than this server accepts."""
+
+    status = 413
+    code = "too_large"
+
+
+class RequestTimeout(RunnelError):
+    """The request's body took too long to arrive."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class UnsupportedEncoding(RunnelError):
+    """The Content-Encoding is not one of gzip, deflate, zstd, identity."""
+
+    status = 415
+    code = "unsupported_encoding"
+
+
+class NotFound(RunnelError):
+    """There is nothing under that name."""
+
+    status = 404
+    code = "not_found"
+
+
+class QueryTooExpensive(RunnelError):
+    """The query needs more memory than a query may use: narrow its time range, filters or breakdown."""
+
+    status = 422
+    code = "query_too_expensive"
+
+
+class QueryTimeout(RunnelError):
+    """The query did not finish before its deadline: narrow its time range, or raise RUNNEL_QUERY_TIMEOUT."""
+
+    status = 504
+    code = "query_timeout"
+
+
+# --- nobody's fault: the same request may succeed later --------------------------------------------------------------
+
+
+class Unavailable(RunnelError):
+    """A part of Runnel cannot work right now; trying again is safe."""
+
+    status = 503
+    code = "unavailable"
+    retry_after = 1
+
+
+class QueueFull(Unavailable):
+    """The queue's budget or the disk's reserve is reached; nothing of this request was taken."""
+
+    code = "queue_full"
+    retry_after = 5
+
+
+class QueueUnavailable(Unavailable):
+    """The queue did not confirm; the events may or may not have been taken, so send them again with the same ids."""
+
+    code = "queue_unavailable"
+
+
+class QueueBroken(QueueUnavailable):
+    """The queue's file failed on reading or writing; the process ends, and the next start checks the file."""
+
+    code = "queue_broken"
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot be reached or cannot write; accepted events wait in the queue."""
+
+    code = "store_unavailable"
+    retry_after = 5
+
+
+# --- the data's fault: seen by the worker only -----------------------------------------------------------------------
+
+
+class DataRejected(RunnelError):
+    """The store cannot take some of these events, whatever is tried; the worker sets them aside as dead letters."""
+
+    code = "data_rejected"
+
+
+class BlockCorrupt(RunnelError):
+    """A block's bytes are not what was written: its checksum, header or compression is broken."""
+
+    code = "block_corrupt"
+
+
+# --- the operator's fault: Runnel refuses to start -------------------------------------------------------------------
+
+
+class ConfigError(RunnelError):
+    """A setting is missing or wrong."""
+
+    code = "config"
+
+
+class AlreadyRunning(ConfigError):
+    """Another Runnel process holds this data folder."""
+
+    code = "already_running"
+
+
+class SchemaTooNew(ConfigError):
+    """The store was written by a newer Runnel: upgrade, or restore a backup made by this version."""
+
+    code = "schema_too_new"

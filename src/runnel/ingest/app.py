@@ -1,0 +1,196 @@
+"""POST /v1/events, top to bottom: read (capped) → decode → publish → reply. The 202 leaves after the durable publish.
+
+Plain ASGI, no framework: this is the path that is measured. `Ingest` is what the dialects' write routes stand on too.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from runnel.config import Settings
+from runnel.errors import InvalidRequest, RunnelError
+from runnel.ingest.body import ClientGone, header, read_body
+from runnel.ingest.decode import Decoded, decode_native
+from runnel.ingest.publisher import Publisher
+from runnel.metrics import Metrics
+from runnel.model.event import Rejection
+
+log = structlog.get_logger(__name__)
+
+ROUTE = "/v1/events"
+Headers = Iterable[tuple[bytes, bytes]]
+JSON_HEADERS = ((b"content-type", b"application/json"),)
+CORS_HEADERS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"X-Request-ID, Retry-After"),
+)
+"""Browsers may send events from any page; no cookie or read answer is opened by this."""
+PREFLIGHT_HEADERS = (
+    *CORS_HEADERS,
+    (b"access-control-allow-methods", b"POST, OPTIONS"),
+    (
+        b"access-control-allow-headers",
+        b"*, Authorization, Content-Type, Content-Encoding, Idempotency-Key, X-Request-ID",
+    ),
+    (b"access-control-max-age", b"86400"),
+)
+IDEMPOTENCY_KEY_MAX = 256
+_SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_encoder = msgspec.json.Encoder()
+
+
+class Accepted(msgspec.Struct):
+    """The answer to a native write request.
+
+    Attributes:
+        accepted: events that are durable now.
+        rejected: the others, by their place in the request.
+        receipt: for GET /v1/receipts/{receipt}; None when nothing was accepted.
+    """
+
+    request_id: str
+    accepted: int
+    rejected: list[Rejection]
+    receipt: str | None
+
+
+class Ingest:
+    """What every write route shares: capped bodies, durable acceptance, metrics."""
+
+    def __init__(self, settings: Settings, publisher: Publisher, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self._publisher = publisher
+        self._rejected: dict[str, Any] = {}
+
+    async def read_body(self, scope: Scope, receive: Receive) -> bytes:
+        """The request's body; raises as `ingest.body.read_body` does."""
+        body = await read_body(scope, receive, self.settings)
+        self.metrics.ingest_body_bytes.inc(len(body))
+        return body
+
+    async def accept(self, decoded: Decoded, request_id: str) -> str | None:
+        """Make the events durable; the receipt, or None when there are none.
+
+        Raises:
+            QueueFull, QueueUnavailable, Unavailable: as `Publisher.publish`; nothing may be answered but that.
+        """
+        for rejection in decoded.rejected:
+            self.metrics.events_rejected.labels(rejection.code).inc()
+        if not decoded.count:
+            return None
+        try:
+            receipt = await self._publisher.publish(decoded.lines, decoded.count, request_id)
+        except RunnelError as error:
+            self.metrics.ingest_refused.labels(error.code).inc()
+            raise
+        self.metrics.events_accepted.inc(decoded.count)
+        return receipt
+
+
+class NativeEvents:
+    """The ASGI application of POST /v1/events."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+        metrics = ingest.metrics
+        self._seconds = metrics.http_seconds.labels(ROUTE)
+        self._done = metrics.http_requests.labels(ROUTE, "202")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        request_id = request_id_of(scope)
+        try:
+            status, answer = await self._answer(scope, receive, request_id)
+            await reply(send, status, answer, request_id, CORS_HEADERS)
+        except ClientGone:
+            return
+        except RunnelError as error:
+            status = error.status
+            await reply_error(send, error, request_id, CORS_HEADERS)
+        if status == 202:
+            self._done.inc()
+        else:
+            self._ingest.metrics.http_requests.labels(ROUTE, str(status)).inc()
+        self._seconds.observe(time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> tuple[int, bytes]:
+        body = await self._ingest.read_body(scope, receive)
+        decoded = decode_native(
+            body,
+            datetime.now(UTC),
+            self._ingest.settings,
+            ndjson=b"ndjson" in (kind := header(scope, b"content-type")) or b"jsonl" in kind,
+            idempotency_key=_idempotency_key(scope),
+        )
+        strict = b"strict=1" in scope["query_string"].split(b"&")
+        if decoded.rejected and (strict or not decoded.count):
+            for rejection in decoded.rejected:
+                self._ingest.metrics.events_rejected.labels(rejection.code).inc()
+            return 400, _refusal(request_id, decoded, strict)
+        receipt = await self._ingest.accept(decoded, request_id)
+        return 202, _encoder.encode(Accepted(request_id, decoded.count, decoded.rejected, receipt))
+
+
+def _refusal(request_id: str, decoded: Decoded, strict: bool) -> bytes:
+    first = decoded.rejected[0]
+    how = "strict=1 takes all or none" if strict and decoded.count else "no event was accepted"
+    error = {"code": first.code, "message": f"{how}: event {first.index}: {first.message}"}
+    return _encoder.encode(
+        {"error": error, "request_id": request_id, "accepted": 0, "rejected": decoded.rejected, "receipt": None}
+    )
+
+
+def _idempotency_key(scope: Scope) -> str | None:
+    key = header(scope, b"idempotency-key")
+    if len(key) > IDEMPOTENCY_KEY_MAX:
+        raise InvalidRequest(f"Idempotency-Key has more than {IDEMPOTENCY_KEY_MAX} characters")
+    return key.decode("latin-1") or None
+
+
+def request_id_of(scope: Scope) -> str:
+    """The client's X-Request-ID when it is 1–128 visible ASCII characters, else a new UUID4."""
+    given = header(scope, b"x-request-id")
+    if given and _SANE_REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return str(uuid.uuid4())
+
+
+async def reply(send: Send, status: int, body: bytes, request_id: str, headers: Headers = ()) -> None:
+    """A JSON answer with its request id."""
+    start = [
+        *JSON_HEADERS,
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode("ascii")),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def reply_error(send: Send, error: RunnelError, request_id: str, headers: Headers = ()) -> None:
+    """Runnel's own error form; a server's fault is logged."""
+    if error.status >= 500:
+        log.warning("request refused", request_id=request_id, code=error.code, error=error.message)
+    body = _encoder.encode({"error": {"code": error.code, "message": error.message}, "request_id": request_id})
+    await reply(send, error.status, body, request_id, (*retry_after(error), *headers))
+
+
+def retry_after(error: RunnelError) -> Headers:
+    """The Retry-After header of an error that has one."""
+    return ((b"retry-after", b"%d" % error.retry_after),) if error.retry_after else ()
+
+
+async def preflight(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers a browser's OPTIONS before a cross-origin write."""
+    await send({"type": "http.response.start", "status": 204, "headers": list(PREFLIGHT_HEADERS)})
+    await send({"type": "http.response.body", "body": b""})

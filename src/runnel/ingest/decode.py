@@ -1,0 +1,241 @@
+"""The native API's bodies: from bytes to canonical lines. Pure functions; each event may be rejected with a reason.
+
+The fast way decodes a whole body at once with a typed decoder (limits and types are checked in C) and touches each
+event once. What it cannot prove good goes the careful way, event by event, through `normalise`; both give the same
+lines for the same events (a property test holds them together). What odd input becomes is in docs/http-api.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+
+from runnel.config import Settings
+from runnel.errors import InvalidRequest, TooLarge
+from runnel.ingest import ids
+from runnel.ingest.normalise import Draft, Rejected, normalise
+from runnel.ingest.text import clean_json
+from runnel.model import event as model
+from runnel.model.event import Event, Rejection
+
+__all__ = ["Decoded", "Draft", "Rejected", "decode_native", "encode_decoded", "normalise"]
+
+_FIELDS_BYTES_MAX = 20 * 1024
+"""More than the fields beside `properties` can take in a canonical line, with every character escaped."""
+_SURELY_FLAT_BYTES = 2 * model.PROPERTIES_DEPTH_MAX
+"""Properties shorter than this cannot be nested deeper than is allowed."""
+_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Decoded(msgspec.Struct):
+    """A request's accepted events as canonical lines, and the rejected ones by index."""
+
+    lines: bytes
+    count: int
+    rejected: list[Rejection]
+
+
+def encode_decoded(events: list[Event], rejected: Sequence[Rejection]) -> Decoded:
+    """Both parts of a request."""
+    return Decoded(model.encode_lines(events) if events else b"", len(events), list(rejected))
+
+
+def _text(longest: int) -> Any:
+    return Annotated[str, msgspec.Meta(min_length=1, max_length=longest)]
+
+
+class _Fast(msgspec.Struct, omit_defaults=True, gc=False):
+    """An event that needs no second look, in the order and form of a canonical line; names as in Event."""
+
+    event_id: UUID | None = None
+    name: _text(model.NAME_MAX) = ""  # type: ignore[valid-type]
+    timestamp: datetime | None = None
+    received_at: datetime = _ZERO
+    site_id: _text(model.SITE_ID_MAX) = model.DEFAULT_SITE  # type: ignore[valid-type]
+    user_id: _text(model.USER_ID_MAX) | None = None  # type: ignore[valid-type]
+    session_id: _text(model.SESSION_ID_MAX) | None = None  # type: ignore[valid-type]
+    source: Annotated[str, msgspec.Meta(max_length=model.SOURCE_MAX)] = ""
+    path: _text(model.PATH_MAX) | None = None  # type: ignore[valid-type]
+    properties: msgspec.Raw = model.NO_PROPERTIES
+
+
+class _FastBody(_Fast, omit_defaults=True, gc=False):
+    events: list[_Fast] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Envelope(msgspec.Struct):
+    events: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+_fast_list = msgspec.json.Decoder(list[_Fast])
+_fast_line = msgspec.json.Decoder(_Fast)
+_fast_body = msgspec.json.Decoder(_FastBody)
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
+_envelope = msgspec.json.Decoder(_Envelope)
+_careful = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder = msgspec.json.Encoder()
+
+
+def decode_native(
+    body: bytes, received_at: datetime, settings: Settings, *, ndjson: bool = False, idempotency_key: str | None = None
+) -> Decoded:
+    """The events of a native request: one object, `{"events":[…]}`, an array, or lines.
+
+    Args:
+        ndjson: the client says that the body is one event a line; otherwise that is found out.
+        idempotency_key: derives the ids of events that bring none from it and their place, so that a retry is one.
+
+    Raises:
+        InvalidRequest: the body is neither of these.
+        TooLarge: more events than a request may have.
+    """
+    body = clean_json(body)
+    if not idempotency_key and (decoded := _decode_fast(body, received_at, settings, ndjson)):
+        return decoded
+    return _decode_carefully(_split(body, ndjson, settings.max_request_events), received_at, settings, idempotency_key)
+
+
+def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson: bool) -> Decoded | None:
+    """All events at once; None when any of them needs a second look."""
+    try:
+        if ndjson:
+            events: list[_Fast] = _fast_line.decode_lines(body)
+        elif body[:1] == b"[":
+            events = _fast_list.decode(body)
+        else:
+            whole = _fast_body.decode(body)
+            events = [whole] if whole.events is msgspec.UNSET else whole.events
+            whole.events = msgspec.UNSET
+        if not events or len(events) > settings.max_request_events:
+            return None
+        times = [event.timestamp for event in events if event.timestamp is not None]
+        # Times without an offset cannot be compared with others: TypeError, and the careful way takes them as UTC.
+        if times and not (min(times) >= model.EARLIEST and max(times) <= received_at + model.AHEAD_MAX):
+            return None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, TypeError):
+        return None
+    largest = settings.max_event_bytes - _FIELDS_BYTES_MAX
+    for event in events:
+        if not event.name:
+            return None
+        properties = bytes(event.properties)
+        if properties[:1] != b"{" or (len(properties) >= _SURELY_FLAT_BYTES and not _plain(properties, largest)):
+            return None
+        if event.event_id is None:
+            event.event_id = ids.uuid7()
+        if (timestamp := event.timestamp) is None:
+            event.timestamp = received_at
+        elif timestamp.tzinfo is not UTC:
+            event.timestamp = timestamp.astimezone(UTC)
+        event.received_at = received_at
+    lines = _encoder.encode_lines(events)
+    # A line break between the tokens of some properties: the careful way writes them anew.
+    return Decoded(lines, len(events), []) if lines.count(b"\n") == len(events) and b"\r" not in lines else None
+
+
+def _plain(properties: bytes, largest: int) -> bool:
+    """Whether properties are surely within the limits of size and depth."""
+    if len(properties) > largest:
+        return False
+    return properties.count(b"[") + properties.count(b"{") <= model.PROPERTIES_DEPTH_MAX
+
+
+def _split(body: bytes, ndjson: bool, most: int) -> list[bytes | msgspec.Raw]:
+    """The single events of a body, as JSON text."""
+    parts: list[bytes | msgspec.Raw]
+    try:
+        if ndjson:
+            parts = _lines(body)
+        elif body.lstrip()[:1] == b"[":
+            parts = list(_raw_list.decode(body))
+        else:
+            envelope = _envelope.decode(body)
+            parts = [body] if envelope.events is msgspec.UNSET else list(envelope.events)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        parts = _lines(body)
+        if len(parts) < 2 or body.lstrip()[:1] != b"{" or not _whole(parts[0]):
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            forms = 'a JSON event, an array of events, {"events":[…]} nor one event a line'
+            raise InvalidRequest(f"the body is neither {forms}: {reason}") from error
+    if not parts:
+        raise InvalidRequest("the body holds no event")
+    if len(parts) > most:
+        raise TooLarge(f"the request has {len(parts)} events; at most {most} are taken at once")
+    return parts
+
+
+def _lines(body: bytes) -> list[bytes | msgspec.Raw]:
+    return [line for line in body.split(b"\n") if line.strip()]
+
+
+def _whole(line: bytes | msgspec.Raw) -> bool:
+    """Whether a first line is JSON by itself, which tells lines from one broken document."""
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _decode_carefully(
+    parts: Sequence[bytes | msgspec.Raw], received_at: datetime, settings: Settings, idempotency_key: str | None
+) -> Decoded:
+    lines: list[bytes] = []
+    rejected: list[Rejection] = []
+    for index, part in enumerate(parts):
+        try:
+            draft = _draft(part)
+            event = normalise(draft, received_at)
+            if draft.event_id is None and idempotency_key:
+                event.event_id = ids.derived(f"{idempotency_key}\x1f{index}")
+            line = model.encode_lines([event])
+            if len(line) > settings.max_event_bytes:
+                most = settings.max_event_bytes
+                raise Rejected("event_too_large", f"the event has {len(line)} bytes; at most {most} are taken")
+            lines.append(line)
+        except Rejected as error:
+            rejected.append(Rejection(index, error.code, error.message))
+    return Decoded(b"".join(lines), len(lines), rejected)
+
+
+def _draft(part: bytes | msgspec.Raw) -> Draft:
+    """The fields of one JSON event; numbers are taken for texts where a text is wanted, unknown fields are let be."""
+    try:
+        fields = _careful.decode(part)
+    except RecursionError as error:
+        raise Rejected("too_deep", f"the event is nested deeper than {model.PROPERTIES_DEPTH_MAX} levels") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Rejected("event_invalid", f"the event is no JSON object: {error}") from error
+    draft = Draft(properties=fields.get("properties"))
+    for field in ("name", "event_id", "site_id", "user_id", "session_id", "source", "path"):
+        if field in fields:
+            setattr(draft, field, _as_text(field, fields[field]))
+    if "timestamp" in fields:
+        draft.timestamp = _as_time(fields["timestamp"])
+    return draft
+
+
+def _as_text(field: str, raw: msgspec.Raw) -> str | None:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        value = ...
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return bytes(raw).decode("ascii")
+    raise Rejected(f"{field}_invalid", f"{field} must be a text")
+
+
+def _as_time(raw: msgspec.Raw) -> str | int | float | None:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        value = ...
+    if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
+        return value
+    raise Rejected("timestamp_invalid", "timestamp must be an ISO 8601 text or a number since 1970")

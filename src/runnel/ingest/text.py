@@ -1,0 +1,53 @@
+"""Texts that every store can hold: valid UTF-8, no NUL, no half surrogate pairs, no bottomless nesting."""
+
+from __future__ import annotations
+
+import re
+
+REPLACEMENT = "\ufffd"
+_BAD_CHARACTER = re.compile("[\0\ud800-\udfff]")
+_BAD_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})")
+"""Escapes that may stand for NUL or half a surrogate pair; whole pairs are sorted out by _ESCAPES."""
+_ESCAPES = re.compile(
+    rb"(?:[^\\]|\\[^u])+|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\"
+)
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def clean_json(text: bytes) -> bytes:
+    """JSON text in valid UTF-8 without NUL or half surrogate pairs: each becomes U+FFFD. Good text is returned as is.
+
+    PostgreSQL takes neither NUL nor lone surrogates, so no store gets them.
+    """
+    if not text.isascii():
+        try:
+            text.decode("utf-8")
+        except UnicodeDecodeError:
+            text = text.decode("utf-8", "replace").encode("utf-8")
+    if b"\\u" in text and _BAD_ESCAPE.search(text):
+        text = _ESCAPES.sub(_clean_escape, text)
+    return text
+
+
+def _clean_escape(match: re.Match[bytes]) -> bytes:
+    token = match.group()
+    return b"\\ufffd" if len(token) == 6 and _BAD_ESCAPE.fullmatch(token) else token
+
+
+def clean_text(text: str) -> str:
+    """Text without NUL or lone surrogates; each becomes U+FFFD."""
+    return _BAD_CHARACTER.sub(REPLACEMENT, text) if _BAD_CHARACTER.search(text) else text
+
+
+def nesting(text: bytes, enough: int) -> int:
+    """How deep arrays and objects are nested in JSON text; stops counting past `enough`."""
+    if text.count(b"[") + text.count(b"{") <= enough:
+        return 0
+    depth = deepest = 0
+    for token in _BRACKETS.finditer(text):
+        first = token.group()[:1]
+        depth += (first in b"[{") - (first in b"]}")
+        deepest = max(deepest, depth)
+        if deepest > enough:
+            break
+    return deepest

@@ -1,0 +1,15 @@
+"""Named statements in `.sql` files: `-- name: word` starts one; the comment lines above say why it is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+
+def load_statements(package: str, path: str) -> Mapping[str, str]:
+    """The statements of a package's file, by name, without the final semicolon."""
+    parts = _NAME.split(files(package).joinpath(path).read_text("utf-8"))
+    return {name: text.strip().removesuffix(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}

@@ -1,0 +1,37 @@
+"""The read side of the HTTP API: questions, exports, receipts, dead letters, health, metrics, its own documentation.
+
+Write routes do not go through here; whoever serves them adds their description with `extra_openapi`. There are no CORS
+headers on these routes: a foreign web page can neither read an answer nor call what changes something, because that
+takes a JSON body, for which a browser asks permission first.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from runnel.query import docs_ui, export, health, routes_admin, routes_query
+from runnel.query.answers import install_errors
+from runnel.query.openapi import extra_openapi, install_openapi
+from runnel.query.parts import Parts
+from runnel.query.request_scope import RequestScope
+
+__all__ = ["Parts", "extra_openapi", "make_query_app"]
+
+DESCRIPTION = "Events in over HTTP, exact answers out. Explained, with examples, in docs/http-api.md."
+
+
+def make_query_app(parts: Parts) -> FastAPI:
+    """The ASGI app of every route that reads, and of those that administer."""
+    app = FastAPI(
+        title="Runnel", version=version("runnel"), description=DESCRIPTION, openapi_url=None, docs_url=None,
+        redoc_url=None, generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.parts = parts
+    install_errors(app)
+    install_openapi(app)
+    for router in (routes_query.router, export.router, routes_admin.router, health.router, docs_ui.router):
+        app.include_router(router)
+    app.add_middleware(RequestScope, metrics=parts.metrics, settings=parts.settings)
+    return app

@@ -1,0 +1,126 @@
+"""GET /v1/export: every event of a scope, as NDJSON or CSV in a stream, or as one Parquet file."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from runnel.model.event import decode_line
+from runnel.model.query import EventsQuery
+from runnel.query.params import ExportParams
+from runnel.query.parts import GivenParts, Parts
+
+CSV_COLUMNS = (
+    "event_id", "site_id", "name", "timestamp", "received_at", "user_id", "session_id", "source", "path", "properties",
+)
+MEDIA_TYPES = {
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+}
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+router = APIRouter(tags=["questions"])
+
+
+@router.get(
+    "/v1/export", response_class=Response,
+    responses={200: {"content": {kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+                                 for kind in MEDIA_TYPES.values()}}},
+)
+async def export(parts: GivenParts, request: Request, params: Annotated[ExportParams, Query()]) -> Response:
+    """Every event of the scope, unlike `GET /v1/events` without pages.
+
+    CSV: one column per field, `properties` as JSON text; a cell that a spreadsheet would take for a formula (first
+    character = + - @, tab, carriage return) gets an apostrophe in front.
+    """
+    query = params.question(datetime.now(UTC))
+    headers = {"Content-Disposition": f'attachment; filename="events.{params.format}"'}
+    if request.state.head:
+        return Response(headers=headers, media_type=MEDIA_TYPES[params.format])
+    if params.format == "parquet":
+        return await _parquet(parts, query, headers)
+    chunks = await _started(parts.store.export(query))
+    if params.format == "csv":
+        chunks = _converted(chunks, csv_rows, first=csv_header())
+    return StreamingResponse(chunks, headers=headers, media_type=MEDIA_TYPES[params.format])
+
+
+async def _started(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same chunks, the first one read already: what goes wrong before it is an error answer, not a torn stream."""
+    first = await anext(chunks, b"")
+
+    async def all_of_them() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return all_of_them()
+
+
+async def _converted(
+    chunks: AsyncIterator[bytes], convert: Callable[[bytes], bytes], first: bytes
+) -> AsyncIterator[bytes]:
+    """Converted in a thread: an export must not keep the event loop from answering others."""
+    yield first
+    async for chunk in chunks:
+        yield await asyncio.to_thread(convert, chunk)
+
+
+async def _parquet(parts: Parts, query: EventsQuery, headers: dict[str, str]) -> Response:
+    """Parquet has its index at the end, so the file is made first; that takes the export's space on the data disk."""
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="export-", dir=parts.settings.data))
+    try:
+        lines, target = folder / "events.ndjson", folder / "events.parquet"
+        with lines.open("wb") as file:
+            async for chunk in parts.store.export(query):
+                await asyncio.to_thread(file.write, chunk)
+        await asyncio.to_thread(parts.write_parquet, lines, target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    afterwards = BackgroundTask(shutil.rmtree, folder, True)
+    return FileResponse(target, headers=headers, media_type=MEDIA_TYPES["parquet"], background=afterwards)
+
+
+# --- CSV -------------------------------------------------------------------------------------------------------------
+
+
+def csv_header() -> bytes:
+    """The first line of a CSV export."""
+    return (",".join(CSV_COLUMNS) + "\r\n").encode()
+
+
+def csv_rows(lines: bytes) -> bytes:
+    """Canonical lines as rows of a CSV export (RFC 4180)."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    for line in lines.splitlines():
+        event = decode_line(line)
+        cells = (
+            str(event.event_id), event.site_id, event.name, _instant(event.timestamp), _instant(event.received_at),
+            event.user_id or "", event.session_id or "", event.source, event.path or "",
+            bytes(event.properties).decode("utf-8"),
+        )
+        writer.writerow([harmless(cell) for cell in cells])
+    return out.getvalue().encode("utf-8")
+
+
+def harmless(cell: str) -> str:
+    """The cell, with an apostrophe in front when a spreadsheet would take it for a formula."""
+    return "'" + cell if cell.startswith(FORMULA_STARTS) else cell
+
+
+def _instant(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,141 @@
+"""Is it alive, is it ready, what does it do: /healthz, /readyz, /metrics, /v1/pipeline, /v1/verify."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from runnel.errors import RunnelError, Unavailable
+from runnel.model import books
+from runnel.model.books import close_books
+from runnel.model.status import (
+    Difference,
+    ErrorAnswer,
+    Health,
+    Ledger,
+    PipelineStatus,
+    QueueStatus,
+    Rates,
+    Readiness,
+    Verification,
+)
+from runnel.query.parts import GivenParts, Parts
+
+NOT_A_NUMBER = float("nan")
+
+router = APIRouter(tags=["operations"])
+
+
+async def closed_books(parts: Parts) -> tuple[books.Totals, list[books.Difference]]:
+    """The books of this moment. The queue is read first: see `close_books`."""
+    queue = await parts.queue.books()
+    ledger = await parts.store.ledger()
+    return await asyncio.to_thread(close_books, queue, ledger)
+
+
+async def why_not_ready(parts: Parts) -> str | None:
+    """None while requests are welcome, else one sentence."""
+    if reason := parts.ready():
+        return reason
+    try:
+        await parts.queue.depth()
+    except RunnelError as error:
+        return error.message
+    return None
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """The process runs and answers; nothing else is looked at."""
+    return Health()
+
+
+@router.get("/readyz", responses={503: {"model": ErrorAnswer, "description": "Send requests elsewhere for now."}})
+async def readyz(parts: GivenParts) -> Readiness:
+    """200 while requests are welcome, 503 with the reason while not: starting, shutting down, queue out of reach."""
+    if reason := await why_not_ready(parts):
+        raise Unavailable(reason)
+    return Readiness(durability=parts.queue.durability)
+
+
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
+async def metrics(parts: GivenParts) -> Response:
+    """Prometheus metrics. Queue and ledger are read for each scrape."""
+    own = parts.metrics
+    own.info.labels(version("runnel"), parts.queue.durability).set(1)
+    own.ready.set(await why_not_ready(parts) is None)
+    await _gather_queue(parts)
+    try:
+        own.set_books((await closed_books(parts))[0])
+        own.up.labels("store").set(1)
+    except RunnelError:
+        own.set_books(None)
+        own.up.labels("store").set(0)
+    return Response(own.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _gather_queue(parts: Parts) -> None:
+    own = parts.metrics
+    values: tuple[float, ...]
+    try:
+        depth = await parts.queue.depth()
+        values = (1.0, depth.blocks, depth.events, depth.bytes, depth.oldest_age or 0.0)
+    except RunnelError:
+        values = (0.0, NOT_A_NUMBER, NOT_A_NUMBER, NOT_A_NUMBER, NOT_A_NUMBER)
+    gauges = (own.up.labels("queue"), own.queue_blocks, own.queue_events, own.queue_bytes, own.queue_oldest)
+    for gauge, value in zip(gauges, values, strict=True):
+        gauge.set(value)
+
+
+@router.get("/v1/pipeline")
+async def pipeline(parts: GivenParts) -> PipelineStatus:
+    """The closed books, the queue, rates, durability, versions."""
+    totals, differences = await closed_books(parts)
+    depth = await parts.queue.depth()
+    return PipelineStatus(
+        ledger=Ledger.of(totals),
+        differences=[Difference.of(difference) for difference in differences],
+        queue=QueueStatus(
+            blocks=depth.blocks, events=depth.events, bytes=depth.bytes, oldest_age_seconds=depth.oldest_age
+        ),
+        rates=Rates(
+            accepted_per_second=parts.metrics.events_accepted.per_second(),
+            stored_per_second=parts.metrics.events_stored.per_second(),
+        ),
+        durability=parts.queue.durability,
+        started_at=parts.started_at,
+        uptime_seconds=(datetime.now(UTC) - parts.started_at).total_seconds(),
+        versions=versions(),
+    )
+
+
+@router.get("/v1/verify")
+async def verify(parts: GivenParts) -> Verification:
+    """Check that nothing was lost or counted twice: the books, holes in a sequence, rollups against raw events.
+
+    Reads every event's row; `ok: false` is a finding, not an error of the request.
+    """
+    totals, differences = await closed_books(parts)
+    found = [*differences, *await parts.store.verify()]
+    return Verification(
+        ok=not found, ledger=Ledger.of(totals), differences=[Difference.of(difference) for difference in found]
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a bug report asks for. SQLite's is that of `apsw`, which carries its own."""
+    found = {"runnel": version("runnel"), "python": platform.python_version()}
+    for name, package, parts in (("sqlite", "apsw", 3), ("duckdb", "duckdb", None)):
+        try:
+            found[name] = ".".join(version(package).split(".")[:parts])
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,49 @@
+"""What the read side of the API works with; made once by the app, handed to every route."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+
+from runnel.config import Settings
+from runnel.metrics import Metrics
+from runnel.queue.base import Queue
+from runnel.store.base import Store
+
+Republish: TypeAlias = Callable[[bytes, int, str], Awaitable[str]]
+"""`(canonical lines, count, request id)` → receipt, durable; raises QueueFull, QueueUnavailable, Unavailable."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The opened parts of a running Runnel.
+
+    Attributes:
+        republish: puts events into the queue as an ingester does; used to replay dead letters.
+        started_at: when this process started; UTC.
+        ready: None while requests are welcome, else one sentence why not (shutting down, …).
+        write_parquet: `(file of canonical lines, new file)`, blocking: `runnel.store.duckdb.parquet.write_parquet`.
+    """
+
+    settings: Settings
+    store: Store
+    queue: Queue
+    republish: Republish
+    metrics: Metrics
+    started_at: datetime
+    ready: Callable[[], str | None]
+    write_parquet: Callable[[Path, Path], None]
+
+
+def _parts_of(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+GivenParts: TypeAlias = Annotated[Parts, Depends(_parts_of)]
+"""A route's parameter of this type is the app's Parts."""

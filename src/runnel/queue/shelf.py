@@ -1,0 +1,81 @@
+"""What the embedded queues share: which blocks wait, in which order, and who has them. No I/O."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+
+class Slot(NamedTuple):
+    """A block's place in the queue: ids rise in the order of publishing."""
+
+    id: int
+    events: int
+    size: int
+
+
+class Shelf:
+    """Slots waiting or delivered, and their totals. Blocks given back come before those never delivered."""
+
+    def __init__(self) -> None:
+        self._fresh: deque[Slot] = deque()
+        self._returned: list[Slot] = []
+        self._delivered: dict[int, Slot] = {}
+        self.blocks = 0
+        self.events = 0
+        self.bytes = 0
+
+    def put(self, slot: Slot) -> None:
+        """A block was published; ids must rise."""
+        self._fresh.append(slot)
+        self.blocks += 1
+        self.events += slot.events
+        self.bytes += slot.size
+
+    def take(self, max_events: int) -> list[Slot]:
+        """The oldest waiting slots, up to `max_events` events but at least one slot; empty when none waits."""
+        taken: list[Slot] = []
+        events = 0
+        while (head := self._head()) is not None and (not taken or events + head.events <= max_events):
+            slot = heappop(self._returned) if self._returned else self._fresh.popleft()
+            self._delivered[slot.id] = slot
+            taken.append(slot)
+            events += slot.events
+        return taken
+
+    def _head(self) -> Slot | None:
+        if self._returned:
+            return self._returned[0]
+        return self._fresh[0] if self._fresh else None
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """Delivered blocks were acknowledged."""
+        for id_ in ids:
+            slot = self._delivered.pop(id_)
+            self.blocks -= 1
+            self.events -= slot.events
+            self.bytes -= slot.size
+
+    def give_back(self, ids: Iterable[int]) -> None:
+        """Delivered blocks wait again, in their old order."""
+        for id_ in ids:
+            heappush(self._returned, self._delivered.pop(id_))
+
+    @property
+    def delivered(self) -> Iterable[int]:
+        """Ids of the blocks that somebody has."""
+        return self._delivered.keys()
+
+    async def wait_and_take(self, arrived: asyncio.Event, max_events: int, wait: float) -> list[Slot]:
+        """`take`, after waiting up to `wait` seconds for `arrived` when nothing is there yet."""
+        if not (self._returned or self._fresh) and wait > 0:
+            arrived.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await arrived.wait()
+            except TimeoutError:
+                return []
+        return self.take(max_events)

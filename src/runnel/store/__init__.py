@@ -1,0 +1,33 @@
+"""Stores: the contract in `base`, one backend a file. This is the only place that names the backends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runnel.config import Settings
+from runnel.errors import ConfigError
+from runnel.store.base import DeadLetter, PurgeReport, Store, StoredDeadLetter, WriteReport
+
+__all__ = ["DeadLetter", "PurgeReport", "Store", "StoredDeadLetter", "WriteReport", "make_store", "write_parquet"]
+
+
+def write_parquet(lines: Path, target: Path) -> None:
+    """A file of canonical lines as a new Parquet file; see `runnel.store.duckdb.parquet`."""
+    from runnel.store.duckdb.parquet import write_parquet as write
+
+    write(lines, target)
+
+
+def make_store(settings: Settings) -> Store:
+    """The store that `settings.store_url` names; opens nothing.
+
+    Raises:
+        ConfigError: unknown scheme.
+    """
+    scheme = urlsplit(settings.resolved_store_url).scheme
+    if scheme == "duckdb":
+        from runnel.store.duckdb import DuckDBStore
+
+        return DuckDBStore(settings)
+    raise ConfigError(f"RUNNEL_STORE_URL: {scheme!r} is not a store this version has; use duckdb")

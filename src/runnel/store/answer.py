@@ -1,0 +1,177 @@
+"""Rows of a statement → the rows of an answer, and the cursor of the next page. The same for every store."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from runnel.errors import InvalidRequest
+from runnel.model.event import Event
+from runnel.model.query import PROPERTY_PREFIX, SERIES_LIMIT, EventsQuery, KeysQuery, MetricsQuery, Query, ValuesQuery
+from runnel.store.buckets import MICROSECOND, Buckets, instant_of
+from runnel.store.compile_metrics import is_filled
+from runnel.store.cursor import decode_cursor, encode_cursor
+from runnel.store.statement import Statement
+
+Row = Sequence[Any]
+Answer = tuple[list[dict[str, Any]], str | None]
+"""The rows and `next_cursor`."""
+
+COUNTS = {"events", "users", "sessions"}
+"""Metrics that are 0 where nothing happened; the others are null."""
+
+
+def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:
+    """The answer that a statement's rows are.
+
+    Raises:
+        InvalidRequest: more buckets than a series may have, or more rows than an answer with `top` may have.
+    """
+    if isinstance(query, MetricsQuery):
+        return _metrics(query, statement.buckets, rows)
+    if isinstance(query, EventsQuery):
+        return _events(query, rows)
+    if isinstance(query, KeysQuery):
+        return [{"key": key, "events": events} for key, events in rows], None
+    return [{"value": _value(query, value), "events": events} for value, events in rows], None
+
+
+def event_of(row: Row) -> Event:
+    """The event in a row of `compile.EVENT_COLUMNS`."""
+    event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties = row
+    return Event(
+        UUID(event_id),
+        name,
+        instant_of(timestamp),
+        instant_of(received_at),
+        site_id,
+        user_id,
+        session_id,
+        source,
+        path,
+        msgspec.Raw(properties.encode()),
+    )
+
+
+def show_instant(instant: datetime) -> str:
+    """RFC 3339 with microseconds and Z, so that instants sort as text."""
+    return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+# --- events and values -----------------------------------------------------------------------------------------------
+
+
+def _events(query: EventsQuery, rows: Sequence[Row]) -> Answer:
+    page = rows[: query.limit]
+    cursor = None
+    if len(rows) > query.limit:
+        event_id, site_id, _, timestamp = page[-1][:4]
+        cursor = encode_cursor(query, [timestamp, event_id, site_id])
+    return [_event_row(row) for row in page], cursor
+
+
+def _event_row(row: Row) -> dict[str, Any]:
+    event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties = row
+    return {
+        "event_id": event_id,
+        "site_id": site_id,
+        "name": name,
+        "timestamp": show_instant(instant_of(timestamp)),
+        "received_at": show_instant(instant_of(received_at)),
+        "user_id": user_id,
+        "session_id": session_id,
+        "source": source,
+        "path": path,
+        "properties": _decode(properties),
+    }
+
+
+def _decode(text: str) -> Any:
+    """JSON as values; a number that no double can hold stays as its text, for JSON's readers have no infinity."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return json.loads(text, parse_float=lambda digits: n if math.isfinite(n := float(digits)) else digits)
+
+
+def _value(query: ValuesQuery, value: str) -> Any:
+    """A property's value as a filter takes it: text, number or boolean; arrays and objects as their JSON text."""
+    if not query.field.startswith(PROPERTY_PREFIX) or value[0] in "[{":
+        return value
+    return _decode(value)
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def _metrics(query: MetricsQuery, buckets: Buckets | None, rows: Sequence[Row]) -> Answer:
+    if buckets and is_filled(query):
+        return _filled(query, buckets, rows)
+    page = rows[: query.limit]
+    cursor = None
+    if len(rows) > query.limit:
+        if query.top is not None:
+            raise InvalidRequest(
+                f"an answer with top comes whole, and this one has more rows than limit ({query.limit}): "
+                "raise limit, shorten the range, or take a longer interval"
+            )
+        keys = (buckets is not None) + len(query.breakdown)
+        cursor = encode_cursor(query, list(page[-1][:keys]))
+    return [_metrics_row(query, buckets, row) for row in page], cursor
+
+
+def _filled(query: MetricsQuery, buckets: Buckets, rows: Sequence[Row]) -> Answer:
+    """A page of the series with its empty buckets."""
+    found = {row[0]: row for row in rows}
+    keys = list(islice(_series(query, buckets, found.keys()), SERIES_LIMIT + 1))
+    if len(keys) > SERIES_LIMIT:
+        raise InvalidRequest(
+            f"the series has more than {SERIES_LIMIT} buckets: shorten the range, or take a longer interval"
+        )
+    after = decode_cursor(query)
+    if after is not None:
+        keys = [key for key in keys if isinstance(after[0], int) and key > after[0]]
+    empty = [0 if metric.kind in COUNTS else None for metric in query.metrics]
+    page = keys[: query.limit]
+    answer = [_metrics_row(query, buckets, found.get(key, (key, *empty))) for key in page]
+    return answer, encode_cursor(query, [page[-1]]) if len(keys) > len(page) else None
+
+
+def _series(query: MetricsQuery, buckets: Buckets, found: Collection[int]) -> Iterator[int]:
+    """From `since` or the first event to `until` or the newest event; nothing when neither end is known."""
+    since, until = query.since, query.until
+    if (since and since == until) or not (found or (since and until)):
+        return iter(())
+    first = buckets.key(since) if since else min(found)
+    last = buckets.key(until - MICROSECOND) if until else max(found)
+    return buckets.keys(first, last)
+
+
+def _metrics_row(query: MetricsQuery, buckets: Buckets | None, row: Row) -> dict[str, Any]:
+    values = iter(row)
+    answer: dict[str, Any] = {}
+    if buckets:
+        answer["bucket"] = buckets.label(next(values))
+    for field in query.breakdown:
+        answer[field] = next(values)
+    for metric in query.metrics:
+        answer[metric.label] = _number(metric.kind, next(values))
+    if query.other and next(values):
+        answer["other"] = True
+    return answer
+
+
+def _number(kind: str, value: Any) -> Any:
+    """A metric's value; a sum or average that no double can hold is null, since JSON has no infinity."""
+    if value is None:
+        return None
+    if kind == "last_received":
+        return show_instant(instant_of(value))
+    return value if not isinstance(value, float) or math.isfinite(value) else None

@@ -1,0 +1,196 @@
+"""Time buckets in any time zone: which bucket an instant is in, what it is called, which comes next.
+
+The rules of the zone are worked out here from the IANA database and handed to the store as plain arithmetic, so that
+every store cuts alike whatever zone data it ships, and a store needs no notion of zones at all.
+
+- A day, week (from Monday) or month starts at the zone's midnight, or, where a clock change skips that, right after the
+  change. It may have 23 or 25 hours.
+- An hour or minute starts at a full local hour or minute, or at a clock change inside one. The hour that a change back
+  repeats gives two buckets, told apart by their offset.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from runnel.model.event import EARLIEST
+from runnel.model.query import Interval
+from runnel.store.engine import Engine
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+QUARTER_HOUR = 900
+"""Seconds of a rollup's bucket."""
+
+SECONDS: dict[Interval, int] = {"minute": 60, "hour": 3600, "day": 86_400, "week": 7 * 86_400, "month": 31 * 86_400}
+"""Seconds of each interval; of a month, the longest."""
+
+_FUTURE = timedelta(days=3660)
+"""How far ahead clock changes are looked up when a question has no `until`: a server's clock may have been ahead."""
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970."""
+    return (instant - EPOCH) // MICROSECOND
+
+
+def instant_of(value: int) -> datetime:
+    """The UTC instant of microseconds since 1970."""
+    return EPOCH + value * MICROSECOND
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of time in which a zone keeps its offset: from `start` (epoch seconds) on."""
+
+    start: int
+    offset: int
+
+
+def _offset(zone: ZoneInfo, second: int) -> int:
+    local = datetime.fromtimestamp(second, UTC).astimezone(zone)
+    return int((local.utcoffset() or timedelta()).total_seconds())
+
+
+@lru_cache(maxsize=4096)
+def _changes(name: str, year: int) -> tuple[Segment, ...]:
+    """The clock changes of one UTC year: no zone changes its offset twice within a day."""
+    zone = ZoneInfo(name)
+    day = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+    end = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp())
+    found = []
+    while day < end:
+        low, high = day, day + 86_400
+        after = _offset(zone, high)
+        if _offset(zone, low) != after:
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (low, middle) if _offset(zone, middle) == after else (middle, high)
+            found.append(Segment(high, after))
+        day += 86_400
+    return tuple(found)
+
+
+def segments(name: str, since: datetime | None, until: datetime | None, now: datetime) -> list[Segment]:
+    """The zone's offsets from `since` (not before 2000: no event is) to `until`; the first reaches back for ever."""
+    first = max(since or EARLIEST, EARLIEST)
+    last = max(first, min(until or now + _FUTURE, datetime(9998, 1, 1, tzinfo=UTC)))
+    last = min(last, first + timedelta(days=366 * 200))
+    start, end = int(first.timestamp()), int(last.timestamp())
+    result = [Segment(start, _offset(ZoneInfo(name), start))]
+    for year in range(first.year, last.year + 1):
+        result += [change for change in _changes(name, year) if start < change.start <= end]
+    return result
+
+
+class Buckets:
+    """The buckets of one interval in one zone, over the segments of a question's range.
+
+    A bucket's key is what the store groups by, as microseconds: for hours and minutes the instant at which it starts,
+    for days and longer the local midnight (read as if it were UTC).
+    """
+
+    def __init__(self, interval: Interval, timezone: str, parts: list[Segment]) -> None:
+        self.interval = interval
+        self._zone = ZoneInfo(timezone)
+        self._segments = parts
+        self._starts = [part.start for part in parts]
+        self._clock = interval in {"minute", "hour"}
+
+    @property
+    def on_quarter_hours(self) -> bool:
+        """Whether every bucket in the range is made of whole quarter hours UTC."""
+        return self.interval != "minute" and all(
+            part.offset % QUARTER_HOUR == 0 and (part.start % QUARTER_HOUR == 0 or index == 0)
+            for index, part in enumerate(self._segments)
+        )
+
+    def sql(self, engine: Engine, column: str) -> str:
+        """The key of an instant in `column`: a balanced tree of comparisons with the clock changes."""
+        leaves = [self._leaf(engine, column, index) for index in range(len(self._segments))]
+        merged: list[tuple[int, str]] = []
+        for part, leaf in zip(self._segments, leaves, strict=True):
+            if not merged or merged[-1][1] != leaf:
+                merged.append((part.start, leaf))
+        return self._tree(engine, column, merged)
+
+    def _tree(self, engine: Engine, column: str, leaves: list[tuple[int, str]]) -> str:
+        if len(leaves) == 1:
+            return leaves[0][1]
+        middle = len(leaves) // 2
+        at = self._literal(engine, leaves[middle][0])
+        before, after = (self._tree(engine, column, part) for part in (leaves[:middle], leaves[middle:]))
+        return f"CASE WHEN {column} < {at} THEN {before} ELSE {after} END"
+
+    def _leaf(self, engine: Engine, column: str, index: int) -> str:
+        part = self._segments[index]
+        if not self._clock:
+            return engine.truncate.format(_shifted(engine, column, part.offset), unit=self.interval)
+        size = SECONDS[self.interval]
+        shift = part.offset % size
+        cut = engine.truncate.format(_shifted(engine, column, shift), unit=self.interval)
+        cut = _shifted(engine, cut, -shift)
+        if index and (part.start + shift) % size:
+            return f"greatest({self._literal(engine, part.start)}, {cut})"
+        return cut
+
+    @staticmethod
+    def _literal(engine: Engine, second: int) -> str:
+        return engine.instant.format(datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S"))
+
+    def key(self, instant: datetime) -> int:
+        """The key of the bucket that an instant is in."""
+        index = max(0, bisect_right(self._starts, micros(instant) // 1_000_000) - 1)
+        part = self._segments[index]
+        local = micros(instant) + part.offset * 1_000_000
+        if self._clock:
+            size = SECONDS[self.interval] * 1_000_000
+            start = local // size * size - part.offset * 1_000_000
+            return max(start, part.start * 1_000_000) if index else start
+        day = instant_of(local).replace(hour=0, minute=0, second=0, microsecond=0)
+        if self.interval == "week":
+            day -= timedelta(days=day.weekday())
+        if self.interval == "month":
+            day = day.replace(day=1)
+        return micros(day)
+
+    def start(self, key: int) -> datetime:
+        """The instant at which a bucket starts, shown in the zone."""
+        moment = instant_of(key)
+        if not self._clock:
+            moment = moment.replace(tzinfo=self._zone).astimezone(UTC)
+        return moment.astimezone(self._zone)
+
+    def label(self, key: int) -> str:
+        """The bucket's start as ISO 8601 with the zone's offset."""
+        return self.start(key).isoformat(timespec="seconds")
+
+    def keys(self, first: int, last: int) -> Iterator[int]:
+        """The keys from `first` to `last`, both included; a day that the zone skipped altogether is left out."""
+        key = first
+        while key <= last:
+            if self.interval != "day" or self.start(key).date() == instant_of(key).date():
+                yield key
+            key = self._next(key)
+
+    def _next(self, key: int) -> int:
+        if self._clock:
+            index = max(0, bisect_right(self._starts, key // 1_000_000) - 1)
+            size = SECONDS[self.interval] * 1_000_000
+            offset = self._segments[index].offset * 1_000_000
+            following = (key + offset) // size * size + size - offset
+            change = self._starts[index + 1] * 1_000_000 if index + 1 < len(self._starts) else following
+            return min(following, change)
+        day = instant_of(key)
+        if self.interval == "month":
+            return micros((day + timedelta(days=31)).replace(day=1))
+        return micros(day + timedelta(days=7 if self.interval == "week" else 1))
+
+
+def _shifted(engine: Engine, expression: str, seconds: int) -> str:
+    return engine.shift.format(expression, seconds=seconds) if seconds else expression

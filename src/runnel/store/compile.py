@@ -1,0 +1,115 @@
+"""Questions → SQL and parameters, for any engine. Pure: nothing is run here.
+
+Counts whose fields and times fit the quarter-hour rollup come from it, distinct users of whole sites from `people`;
+both equal what the raw events say (G10), which every other question is answered from.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from runnel.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, MetricsQuery, Query, Scope, ValuesQuery
+from runnel.store.buckets import instant_of
+from runnel.store.compile_filter import Fields, Params, scope_conditions, where
+from runnel.store.compile_metrics import compile_metrics
+from runnel.store.cursor import Key, decode_cursor
+from runnel.store.engine import Engine
+from runnel.store.statement import Statement
+
+EVENT_COLUMNS = (
+    "{event_id}, site_id, name, {timestamp}, {received_at}, user_id, session_id, source, path, properties"
+)
+NEWEST_FIRST = "timestamp DESC, event_id DESC, site_id DESC"
+OLDEST_FIRST = "timestamp, event_id, site_id"
+
+
+def compile_query(query: Query, engine: Engine, now: datetime, *, rollups: bool = True) -> Statement:
+    """The statement that answers a question.
+
+    Args:
+        now: bounds the clock changes that are looked up when the question has no `until`.
+        rollups: False reads the raw events whatever the question is.
+
+    Raises:
+        InvalidRequest: a broken cursor, too many buckets, or a text that is no Unicode.
+    """
+    params = Params(engine)
+    if isinstance(query, MetricsQuery):
+        return compile_metrics(query, params, now, rollups)
+    if isinstance(query, EventsQuery):
+        return _events(query, params, limit=query.limit + 1)
+    if isinstance(query, KeysQuery):
+        return _keys(query, params)
+    return _values(query, params)
+
+
+def compile_export(query: EventsQuery, engine: Engine) -> Statement:
+    """Every event of a scope, in no order, in the columns of `EVENT_COLUMNS`."""
+    return _events(query, Params(engine), limit=None)
+
+
+# --- events, keys, values --------------------------------------------------------------------------------------------
+
+
+def _events(query: EventsQuery, params: Params, limit: int | None) -> Statement:
+    engine = params.engine
+    conditions = scope_conditions(query, "timestamp", params)
+    if query.user_id is not None:
+        conditions.append(f"user_id = {params.add(query.user_id, 'text')}")
+    columns = EVENT_COLUMNS.format(
+        event_id=engine.uuid_text.format("event_id"),
+        timestamp=engine.epoch_us.format("timestamp"),
+        received_at=engine.epoch_us.format("received_at"),
+    )
+    if limit is None:
+        return Statement(f"SELECT {columns}\nFROM events{where(conditions)}", params.values)
+    after = decode_cursor(query)
+    if after is not None:
+        conditions.append(_after_event(after, ">" if query.ascending else "<", params))
+    order = OLDEST_FIRST if query.ascending else NEWEST_FIRST
+    sql = f"SELECT {columns}\nFROM events{where(conditions)}\nORDER BY {order}\nLIMIT {limit}"
+    return Statement(sql, params.values)
+
+
+def _after_event(after: Key, sign: str, params: Params) -> str:
+    """The rows behind `[timestamp, event_id, site_id]`; a bound on the time alone lets the store skip what is older."""
+    assert isinstance(after[0], int)  # checked by decode_cursor
+    at = params.add(instant_of(after[0]), "timestamp")
+    event_id, site_id = params.add(after[1], "uuid"), params.add(after[2], "text")
+    ties = f"event_id {sign} {event_id} OR (event_id = {event_id} AND site_id {sign} {site_id})"
+    return f"timestamp {sign}= {at} AND (timestamp {sign} {at} OR {ties})"
+
+
+def _newest(scope: Scope, sample: int, columns: str, params: Params) -> str:
+    conditions = scope_conditions(scope, "timestamp", params)
+    return (
+        f"WITH newest AS (\n  SELECT {columns}\n  FROM events{where(conditions)}\n"
+        f"  ORDER BY {NEWEST_FIRST}\n  LIMIT {sample}\n)\n"
+    )
+
+
+def _keys(query: KeysQuery, params: Params) -> Statement:
+    sql = (
+        _newest(query, query.sample, "properties", params)
+        + f"SELECT k.key, count(*) AS events\nFROM newest, {params.engine.property_keys}\n"
+        + f"GROUP BY k.key\nORDER BY events DESC, k.key\nLIMIT {query.limit}"
+    )
+    return Statement(sql, params.values)
+
+
+def _values(query: ValuesQuery, params: Params) -> Statement:
+    """`text` is what is searched; `value` is it too, or a property's JSON text, so that 1 and "1" stay apart."""
+    fields, engine = Fields(params), params.engine
+    text = value = fields.text(query.field)
+    if query.field.startswith(PROPERTY_PREFIX):
+        value = fields.property(engine.property_json, query.field.removeprefix(PROPERTY_PREFIX))
+    conditions = ["text IS NOT NULL"]
+    newest = _newest(query, query.sample, f"{text} AS text, {value} AS value", params)
+    if query.search:
+        searched = engine.folded.format(params.add(query.search, "text"))
+        conditions.append(engine.contains.format(engine.folded.format("text"), searched))
+    sql = (
+        f"{newest}SELECT value, count(*) AS events\nFROM newest{where(conditions)}\n"
+        f"GROUP BY text, value\nORDER BY events DESC, text, value\nLIMIT {query.limit}"
+    )
+    return Statement(sql, params.values)

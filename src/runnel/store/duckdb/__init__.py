@@ -1,0 +1,177 @@
+"""The embedded store: one DuckDB file. One thread writes, one answers for the ledger, a few answer questions.
+
+A FatalException (a checkpoint that met a full disk) fails everything until the file is opened anew, so it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import structlog
+
+from runnel.config import Settings, url_path
+from runnel.disk import DiskGuard
+from runnel.errors import SchemaTooNew, StoreUnavailable
+from runnel.model.block import Block
+from runnel.model.books import Difference, IngesterLedger, LedgerEntry
+from runnel.model.query import EventsQuery, Query, Result
+from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
+from runnel.store.duckdb import admin
+from runnel.store.duckdb.connection import (
+    Connection,
+    FatalException,
+    cursor,
+    errors,
+    open_database,
+    transaction,
+)
+from runnel.store.duckdb.load import Loader
+from runnel.store.duckdb.read import Reader
+from runnel.store.migrations import migrations
+
+P = ParamSpec("P")
+R = TypeVar("R")
+log = structlog.get_logger(__name__)
+
+
+class DuckDBStore:
+    """Store on a DuckDB file; one process at a time, by DuckDB's own lock."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.path = url_path(settings.resolved_store_url)
+        self._settings = settings
+        self._spool = self.path.with_name(self.path.name + ".spool").absolute()
+        self._housekeeping = admin.Housekeeping()
+
+    # --- opening ---------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="store-admin")
+        self._disk = DiskGuard(self.path.parent, self._settings)
+        self._reader = Reader(self._cursor, self._settings)
+        try:
+            await self._in(self._writing, self._connect)
+            await self.migrate()
+        except BaseException:
+            await self.close()
+            raise
+
+    def _connect(self) -> None:
+        self._db = open_database(self.path, self._spool, self._settings)
+        # What a killed process left there is of no use: a batch that was not committed is delivered again.
+        shutil.rmtree(self._spool, ignore_errors=True)
+        self._spool.mkdir()
+        self._writer = cursor(self._db)
+        self._admin = cursor(self._db)
+        self._loader = Loader(self._writer, self._spool, self._settings)
+
+    def _cursor(self) -> Connection:
+        return cursor(self._db)
+
+    async def close(self) -> None:
+        await self._in(self._asking, lambda: None)
+        await self._in(self._writing, self._disconnect)
+        self._writing.shutdown()
+        self._asking.shutdown()
+
+    def _disconnect(self) -> None:
+        for name in ("_admin", "_writer", "_db"):
+            connection: Connection | None = self.__dict__.pop(name, None)
+            if connection is not None:
+                connection.close()
+        shutil.rmtree(self._spool, ignore_errors=True)
+
+    async def migrate(self) -> int:
+        return await self._in(self._writing, self._migrate)
+
+    def _migrate(self) -> int:
+        with errors():
+            self._writer.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+            version = int(self._writer.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchall()[0][0])
+            steps = migrations("duckdb")
+            if version > len(steps):
+                raise SchemaTooNew(f"{self.path} has schema {version}; this Runnel knows {len(steps)}: upgrade Runnel")
+            for number, statements in enumerate(steps[version:], version + 1):
+                with transaction(self._writer):
+                    self._writer.execute(statements)
+                    self._writer.execute("INSERT INTO schema_version VALUES (?)", [number])
+            return len(steps)
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    async def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter] = ()) -> WriteReport:
+        if self._disk.low():
+            raise StoreUnavailable("the disk is down to its reserve; events wait in the queue")
+        return await self._in(self._writing, self._write, blocks, dead)
+
+    def _write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> WriteReport:
+        return self._guarded(lambda: self._loader.write(blocks, dead))
+
+    async def probe(self, lines: bytes) -> None:
+        await self._in(self._writing, self._guarded, lambda: self._loader.probe(lines))
+
+    async def purge(self, before: datetime) -> PurgeReport:
+        return await self._in(self._writing, self._guarded, lambda: admin.purge(self._writer, before))
+
+    async def mark_dead(self, letter_ids: Sequence[int], state: str) -> int:
+        return await self._in(self._writing, self._guarded, lambda: admin.mark_dead(self._writer, letter_ids, state))
+
+    async def maintain(self) -> None:
+        fold_before = datetime.now(UTC) - timedelta(hours=self._settings.ledger_keep_hours)
+        await self._in(self._writing, self._guarded, lambda: self._housekeeping.run(self._writer, fold_before))
+
+    def _guarded(self, call: Callable[[], R]) -> R:
+        """Run on the writing thread; a fatal error closes and opens the file, and is a StoreUnavailable."""
+        try:
+            with errors():
+                return call()
+        except FatalException as error:
+            log.error("the store failed and is opened anew", error=str(error))
+            self._disconnect()
+            self._connect()
+            raise StoreUnavailable(f"the store failed and was opened anew: {error}") from error
+
+    # --- asking ----------------------------------------------------------------------------------------------------
+
+    async def run(self, query: Query) -> Result:
+        return await self._reader.run(query)
+
+    def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+        return self._reader.export(query)
+
+    async def ledger(self) -> Mapping[str, IngesterLedger]:
+        return await self._ask(admin.ledger)
+
+    async def receipt(self, ingester: str, seq: int) -> LedgerEntry | None:
+        return await self._ask(admin.receipt, ingester, seq)
+
+    async def verify(self) -> list[Difference]:
+        return await self._ask(admin.verify)
+
+    async def dead_letters(
+        self, state: str | None = "dead", limit: int = 100, after: int = 0
+    ) -> Sequence[StoredDeadLetter]:
+        return await self._ask(admin.dead_letters, state, limit, after)
+
+    async def dead_letter(self, letter_id: int) -> StoredDeadLetter | None:
+        return await self._ask(admin.dead_letter, letter_id)
+
+    async def _ask(self, call: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        def ask() -> R:
+            try:
+                with errors():
+                    return call(self._admin, *args, **kwargs)
+            except FatalException as error:
+                raise StoreUnavailable(f"the store failed: {error}") from error
+
+        return await self._in(self._asking, ask)
+
+    async def _in(self, pool: ThreadPoolExecutor, call: Callable[..., R], *args: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(pool, call, *args)

@@ -1,0 +1,177 @@
+"""What the store is asked beside events: ledger, verify, dead letters, retention, housekeeping.
+
+Every function takes a connection of its own and runs in one thread; the caller maps the driver's errors.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from runnel.model.books import Difference, IngesterLedger, LedgerEntry
+from runnel.model.sql import load_statements
+from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter
+from runnel.store.duckdb.connection import Connection, transaction
+
+SQL = load_statements("runnel.store", "sql/duckdb/admin.sql")
+COMPACT_ROWS = 100_000
+"""Delta rows that a rollup may gather before it is compacted; more when the compacted part is larger."""
+QUARTER = 900_000_000
+"""A quarter of an hour in microseconds: the rollups' bucket."""
+
+
+def instant(micros: int) -> datetime:
+    """Microseconds since 1970 as UTC."""
+    seconds, rest = divmod(micros, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+def micros(moment: datetime) -> int:
+    """UTC instant as microseconds since 1970."""
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def ledger(db: Connection) -> Mapping[str, IngesterLedger]:
+    """As `Store.ledger`, from one snapshot."""
+    with transaction(db):
+        folded_rows = db.execute(SQL["ledger_folded"]).fetchall()
+        block_rows = db.execute(SQL["ledger_blocks"]).fetchall()
+    folded = {row[0]: row[1:] for row in folded_rows}
+    blocks = {row[0]: row[1:] for row in block_rows}
+    result: dict[str, IngesterLedger] = {}
+    for ingester in folded.keys() | blocks.keys():
+        end, *sums = folded.get(ingester, (0, 0, 0, 0, 0, 0))
+        first, last, many, seqs, *more = blocks.get(ingester, (end, end - 1, 0, [], 0, 0, 0, 0, 0))
+        unbroken = last - first + 1 == many
+        if unbroken and first == end:
+            end = last + 1
+        elif unbroken:
+            seqs = list(range(first, last + 1))
+        result[ingester] = IngesterLedger(end, seqs, *(a + b for a, b in zip(sums, more, strict=True)))
+    return result
+
+
+def receipt(db: Connection, ingester: str, seq: int) -> LedgerEntry | None:
+    """As `Store.receipt`."""
+    rows = db.execute(SQL["receipt"], (ingester, seq)).fetchall()
+    if not rows:
+        return None
+    *fields, loaded = rows[0]
+    return LedgerEntry(*fields, loaded_at=instant(loaded))
+
+
+def loaded_at(db: Connection) -> datetime | None:
+    """When the newest block was stored."""
+    value = db.execute(SQL["loaded_at"]).fetchall()[0][0]
+    return None if value is None else instant(value)
+
+
+def verify(db: Connection) -> list[Difference]:
+    """As `Store.verify`: all checks look at the same snapshot."""
+    found: list[Difference] = []
+
+    def check(name: str, wrong: bool, message: str) -> None:
+        if wrong:
+            found.append(Difference(name, message))
+
+    def one(statement: str) -> tuple[Any, ...]:
+        row: tuple[Any, ...] = db.execute(SQL[statement]).fetchall()[0]
+        return row
+
+    with transaction(db):
+        (odd,) = one("verify_ledger_adds_up")
+        check("ledger", odd > 0, f"{odd} blocks: count is not stored + duplicates + dead")
+        (twice,) = one("verify_blocks_twice")
+        check("ledger", twice > 0, f"{twice} blocks stand in the ledger twice")
+        stored, events, purged = one("verify_stored")
+        sentence = f"the ledger says {stored} stored; {events} events are there, {purged} were purged"
+        check("stored", stored != events + purged, sentence)
+        in_ledger, letters = one("verify_dead")
+        check("dead", in_ledger != letters, f"the ledger says {in_ledger} dead; the dead letters hold {letters}")
+        (double,) = one("verify_twice")
+        check("identity", double > 0, f"{double} events are stored more than once")
+        (buckets,) = one("verify_rollup")
+        check("rollup", buckets > 0, f"{buckets} rollup buckets differ from the raw events")
+        (visits,) = one("verify_people")
+        check("people", visits > 0, f"{visits} rows of the people rollup differ from the raw events")
+    return found
+
+
+# --- dead letters ----------------------------------------------------------------------------------------------------
+
+
+def dead_letters(db: Connection, state: str | None, limit: int, after: int) -> Sequence[StoredDeadLetter]:
+    """As `Store.dead_letters`."""
+    rows = db.execute(SQL["dead_letters"], {"state": state, "limit": limit, "after": after}).fetchall()
+    return [_letter(row) for row in rows]
+
+
+def dead_letter(db: Connection, letter_id: int) -> StoredDeadLetter | None:
+    """As `Store.dead_letter`."""
+    rows = db.execute(SQL["dead_letter"], (letter_id,)).fetchall()
+    return _letter(rows[0]) if rows else None
+
+
+def _letter(row: Sequence[Any]) -> StoredDeadLetter:
+    id_, ingester, seq, index, original, code, reason, events, attempts, dead_at, state = row
+    letter = DeadLetter(ingester, seq, index, bytes(original), code, reason, events, attempts)
+    return StoredDeadLetter(id_, letter, instant(dead_at), state)
+
+
+def mark_dead(db: Connection, letter_ids: Sequence[int], state: str) -> int:
+    """As `Store.mark_dead`."""
+    with transaction(db):
+        rows = db.execute(SQL["mark_dead"], {"ids": list(letter_ids), "state": state}).fetchall()
+    return int(rows[0][0])
+
+
+# --- retention and housekeeping --------------------------------------------------------------------------------------
+
+
+def purge(db: Connection, before: datetime) -> PurgeReport:
+    """As `Store.purge`; `before` is taken down to its quarter hour, so that no rollup bucket is cut."""
+    border = micros(before) // QUARTER * QUARTER
+    with transaction(db):
+        events = int(db.execute(SQL["purge_count"], {"before": border}).fetchall()[0][0])
+        if events:
+            record = {"now": time.time_ns() // 1_000, "before": border, "events": events}
+            db.execute(SQL["purge_record"], record)
+            for statement in ("purge_events", "purge_rollup", "purge_people"):
+                db.execute(SQL[statement], {"before": border})
+    return PurgeReport(events)
+
+
+class Housekeeping:
+    """Compaction and folding, done rarely enough to cost a constant share of the loading.
+
+    A rollup is rewritten when its new rows outnumber half of what the last rewrite left, so each row is rewritten a
+    bounded number of times.
+    """
+
+    def __init__(self) -> None:
+        self._compact = {"rollup": 0, "people": 0}
+
+    def run(self, db: Connection, fold_before: datetime) -> None:
+        """One round; each part is a transaction of its own."""
+        rows = dict(zip(("rollup", "people"), db.execute(SQL["delta_rows"]).fetchall()[0], strict=True))
+        for table, count in rows.items():
+            if count - self._compact[table] > max(COMPACT_ROWS, self._compact[table] // 2):
+                self._compact[table] = _rewrite(db, table)
+        with transaction(db):
+            db.execute(SQL["fold"], {"before": micros(fold_before)})
+            db.execute(SQL["fold_insert"])
+            db.execute(SQL["fold_delete"])
+
+
+def _rewrite(db: Connection, table: str) -> int:
+    """Replace a rollup's deltas by their sums; the rows that are left."""
+    with transaction(db):
+        db.execute(SQL[f"compact_{table}"])
+        db.execute(f"DELETE FROM {table}")
+        db.execute(f"INSERT INTO {table} SELECT * FROM compacted")
+        left = int(db.execute("SELECT count(*) FROM compacted").fetchall()[0][0])
+        db.execute("DROP TABLE compacted")
+    return left

@@ -1,0 +1,116 @@
+"""Opening DuckDB, locked down. The only file that imports the driver; its errors are named here for the others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from runnel.config import Settings
+from runnel.errors import AlreadyRunning, DataRejected, StoreUnavailable
+
+Connection = duckdb.DuckDBPyConnection
+DriverError = duckdb.Error
+FatalException = duckdb.FatalException
+InterruptException = duckdb.InterruptException
+OutOfMemoryException = duckdb.OutOfMemoryException
+DATA_ERRORS = (
+    duckdb.ConversionException,
+    duckdb.ConstraintException,
+    duckdb.InvalidInputException,
+    duckdb.OutOfRangeException,
+    duckdb.TypeMismatchException,
+)
+"""What DuckDB raises when the data, not the machine, is at fault."""
+
+ROW_GROUP_SIZE = 30_720
+"""Rows of a row group. A transaction that fills row groups writes them straight into the file, compressed once,
+instead of into the write-ahead log and again at the checkpoint; the default of 122,880 would need batches that large.
+"""
+CHECKPOINT_BYTES = 64 * 1024 * 1024
+"""Write-ahead log size at which DuckDB copies it into the file."""
+
+
+def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
+    """The store's database, able to read and write no file but its own and those in `spool`.
+
+    Raises:
+        AlreadyRunning: another process has it open.
+        StoreUnavailable: it cannot be opened.
+    """
+    try:
+        connection = duckdb.connect(":memory:")
+        for name, value in {
+            "threads": settings.store_threads,
+            "memory_limit": f"{settings.store_memory}B",
+            "temp_directory": str(spool / "spill"),
+            "checkpoint_threshold": f"{CHECKPOINT_BYTES}B",
+            "TimeZone": "UTC",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }.items():
+            connection.execute(f"SET {name} = ?", [value])
+        connection.execute(f"ATTACH {quoted(str(path))} AS runnel (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
+        connection.execute("USE runnel")
+        connection.execute("SET allowed_directories = [?]", [f"{spool}/"])
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    except duckdb.Error as error:
+        if "lock" in str(error).lower():
+            raise AlreadyRunning(f"another Runnel process holds {path}: stop it, or use its --url") from error
+        raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
+    return connection
+
+
+def connect_memory(memory_limit: int, threads: int) -> Connection:
+    """A database in memory with a limit in bytes, for reading files on the operator's behalf (imports)."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory_limit}B", "threads": threads,
+        "autoinstall_known_extensions": False, "autoload_known_extensions": False,
+    }
+    connection = duckdb.connect(":memory:", config=config)
+    connection.execute("SET TimeZone = 'UTC'")  # while connecting, the extension that knows time zones is not there yet
+    return connection
+
+
+def cursor(connection: Connection) -> Connection:
+    """A further connection to the same database, for one thread at a time."""
+    opened = connection.cursor()
+    opened.execute("USE runnel")
+    return opened
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal, for the few statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """One transaction; any exception rolls it back.
+
+    A COMMIT after a failed statement returns without an error and has rolled back, so nothing is committed after one.
+    """
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def errors() -> Iterator[None]:
+    """The driver's errors as Runnel's: the data's fault, or the store's. FatalException passes for a reopen."""
+    try:
+        yield
+    except duckdb.FatalException:
+        raise
+    except DATA_ERRORS as error:
+        raise DataRejected(str(error)) from error
+    except duckdb.Error as error:
+        raise StoreUnavailable(f"the store failed: {error}") from error

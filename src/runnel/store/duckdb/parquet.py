@@ -1,0 +1,40 @@
+"""Canonical lines to a Parquet file, on a connection of its own: the lines may come from any store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runnel.errors import StoreUnavailable
+from runnel.store.duckdb.connection import DriverError, connect_memory, quoted
+
+MEMORY = 128 * 1024 * 1024
+ROW_GROUP = 20_000
+"""Rows that the writer holds in memory; larger groups read a little faster and need more of it."""
+
+_COPY = """
+COPY (
+    SELECT event_id, coalesce(site_id, 'default') AS site_id, name, timestamp, received_at, user_id, session_id,
+           coalesce(source, '') AS source, path, coalesce(properties, '{{}}') AS properties
+    FROM read_json(?, format = 'newline_delimited', auto_detect = false, columns = {{
+        event_id: 'UUID', site_id: 'VARCHAR', name: 'VARCHAR', timestamp: 'TIMESTAMPTZ', received_at: 'TIMESTAMPTZ',
+        user_id: 'VARCHAR', session_id: 'VARCHAR', source: 'VARCHAR', path: 'VARCHAR', properties: 'VARCHAR'
+    }})
+) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows})
+"""
+
+
+def write_parquet(lines: Path, target: Path) -> None:
+    """Write the events of a file of canonical lines to a new Parquet file, in their order.
+
+    One column per field; instants are UTC with microseconds, `properties` is JSON text. Blocks: call it in a thread.
+
+    Raises:
+        StoreUnavailable: the disk is full, or the file cannot be written for another reason.
+    """
+    connection = connect_memory(memory_limit=MEMORY, threads=1)
+    try:
+        connection.execute(_COPY.format(target=quoted(str(target)), rows=ROW_GROUP), [str(lines)])
+    except DriverError as error:
+        raise StoreUnavailable(f"the Parquet file cannot be written: {error}") from error
+    finally:
+        connection.close()

@@ -1,0 +1,88 @@
+"""The ids of the last hours as sorted 64-bit hashes: says for most events that they are surely new, without a look into
+the table.
+
+A hash that is not here was not stored within the window; one that is here is only a suspicion, and is compared exactly
+in SQL. So a collision costs a comparison, never an event. Hashes are kept as sorted runs in the order of arrival,
+neighbours merged while they are small; large runs live in unlinked memory-mapped files, so that a busy window costs
+page cache and not memory. Nothing of this is kept over a restart: it is built anew from the table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hashes = NDArray[np.uint64]
+
+RUN_MAX = 4 * 1024 * 1024
+"""Hashes in the largest run (32 MiB); larger ones would be forgotten too late."""
+MAPPED_MIN = 512 * 1024
+"""Runs of at least this many hashes (4 MiB) are moved out of memory into a mapped file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    hashes: Hashes
+    newest: int
+    """Microseconds since 1970 of the youngest event in it."""
+    map: mmap.mmap | None = None
+
+
+class RecentIds:
+    """Which identities may have been stored within the window."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._runs: list[_Run] = []
+
+    def __len__(self) -> int:
+        return sum(len(run.hashes) for run in self._runs)
+
+    def add(self, hashes: Hashes, newest: int) -> None:
+        """Remember these; `newest` is the youngest one's time of arrival in microseconds since 1970."""
+        if not len(hashes):
+            return
+        merged = np.sort(hashes)
+        while self._runs and len(self._runs[-1].hashes) <= 2 * len(merged):
+            if len(self._runs[-1].hashes) + len(merged) > RUN_MAX:
+                break
+            before = self._runs.pop()
+            merged = np.concatenate((before.hashes, merged))
+            merged.sort(kind="stable")  # timsort: two sorted runs are merged in linear time
+            newest = max(newest, before.newest)
+        self._runs.append(self._placed(merged, newest))
+
+    def _placed(self, hashes: Hashes, newest: int) -> _Run:
+        if len(hashes) < MAPPED_MIN:
+            return _Run(hashes, newest)
+        with tempfile.TemporaryFile(dir=self._folder) as file:
+            hashes.tofile(file)
+            file.flush()
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return _Run(np.frombuffer(mapped, np.uint64), newest, mapped)
+
+    def suspects(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """For each hash, whether it may be here."""
+        order = np.argsort(hashes)
+        wanted = hashes[order]
+        found = np.zeros(len(hashes), np.bool_)
+        for run in self._runs:
+            places = np.searchsorted(run.hashes, wanted)
+            places[places == len(run.hashes)] = 0
+            found |= run.hashes[places] == wanted
+            if run.map is not None:
+                with contextlib.suppress(AttributeError, OSError):  # pages go back to the page cache
+                    run.map.madvise(mmap.MADV_DONTNEED)
+        result = np.empty_like(found)
+        result[order] = found
+        return result
+
+    def forget(self, before: int) -> None:
+        """Drop runs whose youngest event arrived before this (microseconds since 1970)."""
+        self._runs = [run for run in self._runs if run.newest >= before]

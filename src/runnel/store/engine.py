@@ -1,0 +1,98 @@
+"""Engine: the fragments of SQL in which the stores differ. `compile` puts them together and knows no dialect.
+
+A fragment is a template; `{…}` takes SQL that `compile` made, never text of a request. All take and give the same:
+instants are the store's UTC timestamps, texts compare in code-point order, a property is read as docs/query.md says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Kind = Literal["text", "number", "boolean", "integer", "timestamp", "uuid", "property"]
+"""What a parameter is; `property` is a key in `properties`."""
+
+
+def _same(value: object) -> object:
+    return value
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One store's fragments.
+
+    Attributes:
+        placeholder: the parameter numbered `{n}` from 1, by kind.
+        encode: what the driver is given for a parameter of a kind; kinds without an entry go as they are.
+        property_text: a property's text: a string's content, other values' JSON text; NULL when missing or null.
+        property_string: the content of a JSON string; NULL for anything else.
+        property_number: a JSON number as a finite double; NULL for anything else.
+        property_boolean: a JSON boolean; NULL for anything else.
+        property_json: a property's JSON text; NULL when missing or null.
+        property_keys: a FROM item `k(key)` with one row for each key of `properties`.
+        uuid_text: a UUID as text in lower case.
+        epoch_us: an instant as microseconds since 1970.
+        shift: an instant moved by a number of seconds.
+        truncate: an instant cut to the start of its `{unit}`; weeks start on Monday.
+        instant: a literal instant of the form `2025-03-30 01:00:00`.
+        contains: whether a text contains another, exactly.
+        folded: a text for comparing whatever the case.
+        same: equality to which NULL is a value like any other.
+        estimate: an estimated count of distinct values, where a query allows one.
+        percentile: the interpolated percentile `{fraction}` of the non-NULL values.
+        whole: a sum of whole numbers as a 64-bit integer; NULL stays.
+    """
+
+    name: str
+    placeholder: Callable[[int, Kind], str]
+    property_text: str
+    property_string: str
+    property_number: str
+    property_boolean: str
+    property_json: str
+    property_keys: str
+    encode: dict[Kind, Callable[..., object]] = field(default_factory=dict)
+    uuid_text: str = "CAST({0} AS VARCHAR)"
+    epoch_us: str = "epoch_us({0})"
+    shift: str = "{0} + INTERVAL ({seconds}) SECOND"
+    truncate: str = "date_trunc('{unit}', {0})"
+    instant: str = "TIMESTAMP '{0}'"
+    contains: str = "contains({0}, {1})"
+    folded: str = "lower({0})"
+    same: str = "{0} IS NOT DISTINCT FROM {1}"
+    estimate: str = "approx_count_distinct({0})"
+    percentile: str = "quantile_cont({0}, {fraction})"
+    whole: str = "CAST(sum({0}) AS BIGINT)"
+
+
+def _duckdb_placeholder(number: int, kind: Kind) -> str:
+    return f"CAST(${number} AS UUID)" if kind == "uuid" else f"${number}"
+
+
+def _json_pointer(key: str) -> str:
+    """The JSON pointer of a top-level key. As a parameter it is a value: no character of a key has a meaning in SQL."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def _naive_utc(instant: datetime) -> datetime:
+    """DuckDB's TIMESTAMP has no zone; Runnel's are UTC."""
+    return instant.replace(tzinfo=None)
+
+
+_JSON = "CAST(json_extract(properties, {0}) AS VARCHAR)"
+
+DUCKDB = Engine(
+    name="duckdb",
+    placeholder=_duckdb_placeholder,
+    encode={"property": _json_pointer, "timestamp": _naive_utc, "number": float},
+    property_text="json_extract_string(properties, {0})",
+    # A JSON value's first character tells its type, which saves reading the object once more for json_type().
+    property_string=f"CASE WHEN starts_with({_JSON}, '\"') THEN json_extract_string(properties, {{0}}) END",
+    property_number=f"CASE WHEN left({_JSON}, 1) BETWEEN '-' AND '9' AND isfinite(TRY_CAST({_JSON} AS DOUBLE)) "
+    f"THEN TRY_CAST({_JSON} AS DOUBLE) END",
+    property_boolean=f"CASE {_JSON} WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END",
+    property_json=f"nullif({_JSON}, 'null')",
+    property_keys="unnest(json_keys(properties)) AS k(key)",
+)

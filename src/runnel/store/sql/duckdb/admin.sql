@@ -1,0 +1,121 @@
+-- The ledger's questions, verify, dead letters, retention and housekeeping.
+
+-- name: ledger_folded
+SELECT ingester, max(folded), sum(count)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT, sum(conflicts)::BIGINT,
+       sum(dead)::BIGINT
+FROM ledger_folded GROUP BY ingester;
+
+-- name: ledger_blocks
+-- Numbers are listed only for ingesters whose blocks are no unbroken row (0 … n-1 would be long and say nothing).
+SELECT ingester, min(seq), max(seq), count(*),
+       CASE WHEN max(seq) - min(seq) + 1 <> count(*) THEN list(seq ORDER BY seq) ELSE [] END,
+       sum(count)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT, sum(conflicts)::BIGINT, sum(dead)::BIGINT
+FROM blocks GROUP BY ingester;
+
+-- name: receipt
+SELECT ingester, seq, count, stored, duplicates, conflicts, dead, epoch_us(loaded_at)
+FROM blocks WHERE ingester = ? AND seq = ?;
+
+-- name: loaded_at
+SELECT epoch_us(max(loaded_at)) FROM blocks;
+
+-- name: verify_ledger_adds_up
+-- Blocks whose count is not what became of their events.
+SELECT count(*) FROM blocks WHERE count <> stored + duplicates + dead;
+
+-- name: verify_blocks_twice
+SELECT count(*) FROM (SELECT 1 FROM blocks GROUP BY ingester, seq HAVING count(*) > 1);
+
+-- name: verify_stored
+-- What the ledger says was stored, the events there are, and the events that retention removed.
+SELECT (SELECT coalesce(sum(stored), 0) FROM blocks) + (SELECT coalesce(sum(stored), 0) FROM ledger_folded),
+       (SELECT count(*) FROM events), (SELECT coalesce(sum(events), 0) FROM purges);
+
+-- name: verify_dead
+SELECT (SELECT coalesce(sum(dead), 0) FROM blocks) + (SELECT coalesce(sum(dead), 0) FROM ledger_folded),
+       (SELECT coalesce(sum(events), 0) FROM dead_letters);
+
+-- name: verify_twice
+-- Identities stored twice at the same time: forbidden for ever. Compared by 64-bit hash first: it is a tenth of the memory.
+SELECT coalesce(sum(n - 1), 0)::BIGINT FROM (
+    SELECT count(*) AS n FROM events
+    WHERE hash(site_id, event_id) IN (SELECT hash(site_id, event_id) FROM events GROUP BY 1 HAVING count(*) > 1)
+    GROUP BY site_id, event_id, timestamp HAVING count(*) > 1);
+
+-- name: verify_rollup
+-- Rollup buckets that differ from the raw events.
+SELECT count(*) FROM (
+    SELECT site_id, bucket, name, source, sum(events) AS n FROM rollup GROUP BY ALL
+) r FULL JOIN (
+    SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp) AS bucket, name, source, count(*) AS n
+    FROM events GROUP BY ALL
+) e USING (site_id, bucket, name, source)
+WHERE r.n IS DISTINCT FROM e.n;
+
+-- name: verify_people
+SELECT count(*) FROM (
+    SELECT site_id, bucket, user_id, 1 AS there FROM people GROUP BY ALL
+) p FULL JOIN (
+    SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp) AS bucket, user_id, 1 AS there
+    FROM events WHERE user_id IS NOT NULL GROUP BY ALL
+) e USING (site_id, bucket, user_id)
+WHERE p.there IS NULL OR e.there IS NULL;
+
+-- name: dead_letters
+SELECT id, ingester, seq, index, original, code, reason, events, attempts, epoch_us(dead_at), state FROM dead_letters
+WHERE id > $after AND ($state::VARCHAR IS NULL OR state = $state) ORDER BY id LIMIT $limit;
+
+-- name: dead_letter
+SELECT id, ingester, seq, index, original, code, reason, events, attempts, epoch_us(dead_at), state FROM dead_letters
+WHERE id = ?;
+
+-- name: mark_dead
+UPDATE dead_letters SET state = $state WHERE id IN (SELECT unnest($ids::BIGINT[])) AND state <> $state;
+
+-- name: purge_count
+SELECT count(*) FROM events WHERE timestamp < make_timestamp($before);
+
+-- name: purge_record
+INSERT INTO purges VALUES (make_timestamp($now), make_timestamp($before), $events);
+
+-- name: purge_events
+DELETE FROM events WHERE timestamp < make_timestamp($before);
+
+-- name: purge_rollup
+DELETE FROM rollup WHERE bucket < make_timestamp($before);
+
+-- name: purge_people
+DELETE FROM people WHERE bucket < make_timestamp($before);
+
+-- name: delta_rows
+SELECT (SELECT count(*) FROM rollup), (SELECT count(*) FROM people);
+
+-- name: compact_rollup
+CREATE OR REPLACE TEMP TABLE compacted AS
+SELECT site_id, bucket, name, source, sum(events)::BIGINT AS events, max(last_received) AS last_received
+FROM rollup GROUP BY ALL ORDER BY bucket;
+
+-- name: compact_people
+CREATE OR REPLACE TEMP TABLE compacted AS SELECT DISTINCT site_id, bucket, user_id FROM people ORDER BY bucket;
+
+-- name: fold
+-- The unbroken beginning of each ingester's blocks, as far as all of it is old.
+CREATE OR REPLACE TEMP TABLE folding AS
+WITH start AS (SELECT ingester, max(folded) AS folded FROM ledger_folded GROUP BY ingester),
+placed AS (
+    SELECT b.*, coalesce(s.folded, 0) + row_number() OVER (PARTITION BY b.ingester ORDER BY b.seq) - 1 AS expected
+    FROM blocks b LEFT JOIN start s USING (ingester)
+), marked AS (
+    SELECT *, bool_and(seq = expected AND loaded_at < make_timestamp($before))
+        OVER (PARTITION BY ingester ORDER BY seq ROWS UNBOUNDED PRECEDING) AS foldable
+    FROM placed
+)
+SELECT ingester, max(seq) + 1 AS folded, sum(count)::BIGINT AS count, sum(stored)::BIGINT AS stored,
+       sum(duplicates)::BIGINT AS duplicates, sum(conflicts)::BIGINT AS conflicts, sum(dead)::BIGINT AS dead
+FROM marked WHERE foldable GROUP BY ingester;
+
+-- name: fold_insert
+INSERT INTO ledger_folded SELECT * FROM folding;
+
+-- name: fold_delete
+DELETE FROM blocks USING folding WHERE blocks.ingester = folding.ingester AND blocks.seq < folding.folded;

@@ -1,0 +1,24 @@
+"""A compiled question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runnel.store.buckets import Buckets
+
+
+@dataclass(frozen=True)
+class Statement:
+    """SQL with its parameters, and what is needed to read its rows.
+
+    Attributes:
+        exact: no number is an estimate.
+        from_rollup: it reads the rollup or `people` instead of the events.
+        buckets: of a time series.
+    """
+
+    sql: str
+    params: tuple[object, ...]
+    exact: bool = True
+    from_rollup: bool = False
+    buckets: Buckets | None = None

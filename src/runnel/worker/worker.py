@@ -1,0 +1,169 @@
+"""Consume → write → acknowledge (G3). What the store cannot take is set aside; what it cannot take *now* waits.
+
+The acknowledgement comes after the store's commit and never before; a worker that dies in between leaves blocks that
+are delivered again and that the ledger recognises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from runnel.config import Settings
+from runnel.errors import BlockCorrupt, DataRejected, QueueBroken, RunnelError
+from runnel.metrics import Metrics
+from runnel.model.block import Block
+from runnel.queue.base import Batch, Queue
+from runnel.store.base import DeadLetter, Store, WriteReport
+from runnel.worker.batcher import Batcher, Limits
+from runnel.worker.poison import corrupt_blocks, poisoned_events, whole_block
+
+log = structlog.get_logger(__name__)
+
+FIRST_DELAY = 0.1
+"""Seconds before the first retry; doubled up to `retry_max_delay`."""
+OVERDUE = 10
+"""Housekeeping waits for a quiet moment for this many times `maintain_every`, then no longer."""
+
+
+class Worker:
+    """Loads the queue into the store, one batch at a time."""
+
+    def __init__(self, queue: Queue, store: Store, settings: Settings, metrics: Metrics | None = None) -> None:
+        self._queue = queue
+        self._store = store
+        self._settings = settings
+        self._metrics = metrics or Metrics()
+        self._limits = Limits(settings.batch_max_events, settings.batch_max_bytes, settings.batch_max_age)
+        self._stopping = asyncio.Event()
+        self._maintained = time.monotonic()
+        self.failed = asyncio.Event()
+        """Set when the queue's file is broken: the process has to end."""
+
+    async def run(self) -> None:
+        """Load until `stop`; the batch in hand is finished first."""
+        while not self._stopping.is_set():
+            try:
+                busy = await self.step(wait=0.5)
+                await self._maintain(busy)
+            except QueueBroken as error:
+                log.critical("the queue is broken", error=error.message)
+                self.failed.set()
+                return
+            except Exception:
+                # Nothing is lost by going on: what was not acknowledged is delivered again.
+                log.exception("the worker failed and goes on")
+                await self._pause(FIRST_DELAY)
+
+    def stop(self) -> None:
+        """Finish the batch in hand; one that the store does not take goes back to the queue."""
+        self._stopping.set()
+
+    async def step(self, wait: float) -> bool:
+        """Gather, write and acknowledge one batch; False when nothing came within `wait` seconds."""
+        batches = await self._gather(wait)
+        if not batches:
+            return False
+        try:
+            await self._store_patiently([block for batch in batches for block in batch.blocks])
+        except BaseException:
+            for batch in batches:
+                await batch.nack()
+            raise
+        for batch in batches:
+            await batch.ack()
+        return True
+
+    async def _gather(self, wait: float) -> list[Batch]:
+        batcher = Batcher(self._limits)
+        batches: list[Batch] = []
+        try:
+            while (batch := await self._queue.consume(batcher.room(), wait)) is not None:
+                batches.append(batch)
+                events = sum(block.count for block in batch.blocks)
+                batcher.add(events, sum(block.size for block in batch.blocks), time.monotonic())
+                wait = batcher.patience(time.monotonic())
+                if wait <= 0 or self._stopping.is_set():
+                    break
+        except BaseException:
+            for batch in batches:
+                await batch.nack()
+            raise
+        return batches
+
+    async def _store_patiently(self, blocks: Sequence[Block]) -> None:
+        """Write, trying again while the store is unavailable (G6). Such tries do not count as attempts."""
+        delay = FIRST_DELAY
+        while True:
+            try:
+                await self._store_now(blocks)
+                return
+            except RunnelError as error:
+                self._metrics.worker_retries.labels(error.code).inc()
+                log.warning("storing failed, trying again", code=error.code, error=error.message, in_seconds=delay)
+                if self._stopping.is_set():
+                    raise
+            await self._pause(delay)
+            delay = min(2 * delay, self._settings.retry_max_delay)
+
+    async def _store_now(self, blocks: Sequence[Block]) -> None:
+        started = time.perf_counter()
+        try:
+            report = await self._store.write(blocks)
+        except (DataRejected, BlockCorrupt) as error:
+            report = await self._set_aside(blocks, error)
+        self._metrics.write_seconds.observe(time.perf_counter() - started)
+        self._metrics.write_events.observe(sum(entry.count for entry in report.entries))
+        self._metrics.loaded(report.entries, report.skipped)
+
+    async def _set_aside(self, blocks: Sequence[Block], error: RunnelError) -> WriteReport:
+        """Store the batch without its broken blocks and bad events, which become dead letters in the same commit."""
+        letters = corrupt_blocks(blocks)
+        broken = {(letter.ingester, letter.seq) for letter in letters}
+        sound = [block for block in blocks if block.key not in broken]
+        letters += await poisoned_events(sound, self._probe)
+        log.warning("events set aside", dead=sum(letter.events for letter in letters), reason=error.message)
+        try:
+            return await self._store.write(blocks, letters)
+        except DataRejected as still:
+            return await self._one_by_one(blocks, letters, still)
+
+    async def _one_by_one(
+        self, blocks: Sequence[Block], letters: Sequence[DeadLetter], error: DataRejected
+    ) -> WriteReport:
+        """The batch fails although its events pass alone: store block by block; one that fails is set aside whole."""
+        log.error("a batch fails as a whole and is stored block by block", reason=error.message)
+        reports = []
+        for block in blocks:
+            own = [letter for letter in letters if (letter.ingester, letter.seq) == block.key]
+            try:
+                reports.append(await self._store.write([block], own))
+            except DataRejected as refused:
+                lines = block.lines()
+                reports.append(
+                    await self._store.write([block], [whole_block(block, lines, refused.code, refused.message, 2)])
+                )
+        entries = [entry for report in reports for entry in report.entries]
+        return WriteReport(sum(report.skipped for report in reports), entries)
+
+    async def _probe(self, lines: bytes) -> None:
+        self._metrics.probes.inc()
+        await self._store.probe(lines)
+
+    async def _maintain(self, busy: bool) -> None:
+        due = time.monotonic() - self._maintained
+        every = self._settings.maintain_every
+        if due < every or (busy and due < OVERDUE * every):
+            return
+        self._maintained = time.monotonic()
+        await self._store.maintain()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,43 @@
+"""A whole Runnel for the dialects' tests: real SQLite queue, real DuckDB store, in a fresh folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from runnel.app import Runnel, open_runnel
+from runnel.config import MIB, Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Batches are stored at once; the machine's free disk is not under test."""
+    return Settings(data=tmp_path, disk_reserve_bytes=0, batch_max_age=0.0, store_memory=128 * MIB)
+
+
+@pytest.fixture
+async def runnel(settings: Settings) -> AsyncIterator[Runnel]:
+    """Opened and empty."""
+    async with open_runnel(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def client(runnel: Runnel) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of `runnel`."""
+    transport = httpx.ASGITransport(runnel.asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def full(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of a Runnel that takes nothing, because all of the disk is its reserve."""
+    reserve = {"disk_reserve_bytes": 2**62, "disk_reserve_fraction": 0.9999}
+    async with open_runnel(settings.model_copy(update=reserve)) as opened:
+        transport = httpx.ASGITransport(opened.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+            yield client

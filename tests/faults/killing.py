@@ -1,0 +1,184 @@
+"""A run under kill -9: clients with a ledger of their own, a server that dies at random moments, a look at the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+from runnel.cli.bench_server import RUNNEL, Api, ServerFailed, ServerProcess
+from tests.faults.oracle import ClientLedger, Outcome
+
+SENDERS = 12
+RETRY_SHARE = 0.7
+"""How many of the requests without an answer are sent again, with the same ids."""
+
+UNHEARD_SHARE = 0.02
+"""How many of the requests lose their connection right after they were sent, as mobile clients do."""
+
+ANSWER_TIMEOUT = 10.0
+LIFE = (0.2, 1.5)
+"""Seconds of load between two kills."""
+
+STARTING_SHARE = 0.25
+STARTING_LIFE = (0.05, 0.8)
+"""A quarter of the kills come so many seconds after the start, ready or not."""
+
+DRAIN_SECONDS = 60.0
+FRESH_SECONDS = 10.0
+
+
+class KillRun:
+    """One data folder, one server after the other on it, and clients that go on through all of it."""
+
+    def __init__(self, folder: Path, seed: int, command: tuple[str, ...] = RUNNEL) -> None:
+        self.client = ClientLedger()
+        self.server = ServerProcess(folder / "data", command=command)
+        self.answered = 0
+        self._random = random.Random(seed)
+        self._up = asyncio.Event()
+        self._stopping = False
+
+    async def run(self, kills: int) -> Outcome:
+        """Kill the server so often under load, start it once more, stop the load, and look."""
+        senders = [asyncio.create_task(self._send(random.Random(self._random.random()))) for _ in range(SENDERS)]
+        try:
+            for _ in range(kills):
+                await self._life_and_death()
+            await self._start()
+            await asyncio.sleep(0.3)
+            self._stopping = True
+            await asyncio.gather(*senders)
+            return await asyncio.to_thread(look, self.server)
+        finally:
+            for sender in senders:
+                sender.cancel()
+            self.server.kill()
+
+    async def _life_and_death(self) -> None:
+        if self._random.random() < STARTING_SHARE:
+            self.server.spawn()
+            await asyncio.sleep(self._random.uniform(*STARTING_LIFE))
+        else:
+            await self._start()
+            await asyncio.sleep(self._random.uniform(*LIFE))
+        self._up.clear()
+        await asyncio.to_thread(self.server.kill)
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self.server.start)
+        self._up.set()
+
+    async def _send(self, chance: random.Random) -> None:
+        """Send requests one after the other; one without an answer is sent again later, or never."""
+        waiting: list[tuple[list[str], bytes]] = []
+        while not self._stopping or waiting:
+            await self._up.wait()
+            again = waiting and (self._stopping or chance.random() < 0.5)
+            ids, body = waiting.pop(0) if again else request_of(chance)
+            self.client.sent(ids)
+            if await self._accepted(body, len(ids), heard=chance.random() >= UNHEARD_SHARE):
+                self.client.succeeded(ids)
+                self.answered += 1
+            elif chance.random() < RETRY_SHARE:
+                waiting.append((ids, body))
+                await asyncio.sleep(0.01)
+
+    async def _accepted(self, body: bytes, events: int, heard: bool) -> bool:
+        """True: 202 for all events. False: no answer that was `heard` to its end, or one that says "later"."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                answer = await self._answer(body, heard)
+        except (OSError, TimeoutError):
+            return False
+        status, _, rest = answer.partition(b"\r\n\r\n")
+        if status.startswith(b"HTTP/1.1 202"):
+            try:
+                return bool(json.loads(rest)["accepted"] == events)
+            except ValueError:
+                return False  # cut off in the middle: that is no answer
+        if status and not status.startswith(b"HTTP/1.1 503"):
+            raise ServerFailed(answer.decode(errors="replace"))
+        return False
+
+    async def _answer(self, body: bytes, heard: bool) -> bytes:
+        """What came back until the connection was closed; a fresh one each time."""
+        address = urlsplit(self.server.url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        try:
+            head = f"POST /v1/events HTTP/1.1\r\nhost: {address.netloc}\r\nconnection: close\r\n"
+            writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+            await writer.drain()
+            return await reader.read() if heard else b""
+        finally:
+            writer.close()
+
+
+def request_of(chance: random.Random) -> tuple[list[str], bytes]:
+    """Ids and body of a request with one to a hundred events, half of them with a time of their own."""
+    ids = [str(UUID(int=chance.getrandbits(128), version=4)) for _ in range(chance.choice((1, 1, 3, 20, 100)))]
+    events: list[dict[str, Any]] = [
+        {"event_id": id_, "name": "page_view", "user_id": f"user-{chance.randrange(500)}", "properties": {"n": n}}
+        for n, id_ in enumerate(ids)
+    ]
+    for event in events[::2]:
+        happened = datetime.now(UTC) - timedelta(seconds=chance.expovariate(1 / 600))
+        event["timestamp"] = happened.isoformat()
+    return ids, json.dumps({"events": events}).encode()
+
+
+def look(server: ServerProcess) -> Outcome:
+    """Let the queue drain, then read everything back and send one event more."""
+    api = server.api()
+    outcome = Outcome(queued=_drain(api))
+    status, lines = api.ask("GET", "/v1/export")
+    if status != 200:
+        raise ServerFailed(f"GET /v1/export answered {status}")
+    outcome.stored = Counter(json.loads(line)["event_id"] for line in lines.splitlines())
+    outcome.dead = _dead_ids(api)
+    outcome.differences = [difference["message"] for difference in api.get("/v1/verify")["differences"]]
+    outcome.fresh_seconds = _fresh(api)
+    api.close()
+    return outcome
+
+
+def _drain(api: Api) -> int:
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while (queued := api.ledger()["queued"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return queued
+
+
+def _dead_ids(api: Api) -> set[str]:
+    ids, after = set(), 0
+    while True:
+        page = api.get(f"/v1/dead?limit=100&after={after}")
+        for letter in page["dead"]:
+            detail = api.get(f"/v1/dead/{letter['id']}")
+            if letter["index"] >= 0:
+                ids.add(str(json.loads(detail["original"])["event_id"]))
+        if page["next_after"] is None:
+            return ids
+        after = page["next_after"]
+
+
+def _fresh(api: Api) -> float | None:
+    """Seconds until a new event is found by a query."""
+    user, began = f"fresh-{uuid4()}", time.monotonic()
+    try:
+        api.post("/v1/events", {"name": "fresh", "user_id": user})
+        while (seconds := time.monotonic() - began) < FRESH_SECONDS:
+            if api.query(kind="events", user_id=user)["rows"]:
+                return seconds
+            time.sleep(0.02)
+    except (OSError, HTTPException):
+        return None
+    return None

@@ -1,0 +1,72 @@
+"""Servers with one promise taken out, to see that the fault tests notice: `mutants.py <mutant> up …`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from typing import Any
+
+from runnel.cli import main
+from runnel.ingest.publisher import Publisher
+from runnel.queue.base import Batch
+from runnel.queue.sqlite import SqliteQueue
+from runnel.store.duckdb import load
+
+WINDOW = 0.2
+"""Longest pause in seconds put between two steps in the wrong order, so that a kill falls in between often enough."""
+
+
+def answers_before_commit() -> None:
+    """202 first, the durable commit a little later."""
+    publish = Publisher.publish
+    running: set[asyncio.Task[Any]] = set()
+
+    async def later(self: Publisher, lines: bytes, count: int, request_id: str) -> None:
+        await asyncio.sleep(random.uniform(0, WINDOW))
+        await publish(self, lines, count, request_id)
+
+    async def at_once(self: Publisher, lines: bytes, count: int, request_id: str) -> str:
+        task = asyncio.create_task(later(self, lines, count, request_id))
+        running.add(task)
+        task.add_done_callback(running.discard)
+        return f"{self.ingester}-{self.seq}"
+
+    Publisher.publish = at_once  # type: ignore[method-assign]
+
+
+def acks_before_write() -> None:
+    """The queue forgets its blocks when they are delivered, before the store has them."""
+    consume = SqliteQueue.consume
+
+    class Forgotten:
+        def __init__(self, batch: Batch) -> None:
+            self.blocks = batch.blocks
+
+        async def ack(self) -> None:
+            pass
+
+        async def nack(self) -> None:
+            pass
+
+    async def forgetful(self: SqliteQueue, max_events: int, wait: float) -> Batch | None:
+        batch = await consume(self, max_events, wait)
+        if batch is None:
+            return None
+        await batch.ack()
+        await asyncio.sleep(random.uniform(0, WINDOW))
+        return Forgotten(batch)
+
+    SqliteQueue.consume = forgetful  # type: ignore[method-assign]
+
+
+def stores_again() -> None:
+    """An event that the store has already is found, and stored once more."""
+    load.SQL = {**load.SQL, "drop_duplicates": "DELETE FROM duplicates"}
+
+
+MUTANTS = {mutant.__name__: mutant for mutant in (answers_before_commit, acks_before_write, stores_again)}
+
+if __name__ == "__main__":
+    MUTANTS[sys.argv[1]]()
+    main(sys.argv[2:])
