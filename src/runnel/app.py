@@ -21,7 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runnel import dialects
+from runnel import dialects, logs
 from runnel.config import Settings
 from runnel.errors import ConfigError
 from runnel.ingest.app import ROUTE, Ingest, NativeEvents, preflight
@@ -160,6 +160,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         ConfigError: the address, a setting or the data folder is refused.
         SystemExit: 1, when the queue's file failed (G6).
     """
+    logs.configure(settings)
     listener = _listen(settings)
     with asyncio.Runner(loop_factory=uvicorn.Config(app=Outer, loop="uvloop").get_loop_factory()) as runner:
         failed = runner.run(_serve(settings, listener, announce))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from runnel.app import Runnel, open_runnel
 from runnel.config import MIB, Settings
@@ -31,6 +32,18 @@ async def client(runnel: Runnel) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(runnel.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def empty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of one Runnel for all those tests of a module that store nothing; they share its event loop."""
+    settings = Settings(data=tmp_path_factory.mktemp("empty"), disk_reserve_bytes=0, batch_max_age=0.0)
+    async with open_runnel(settings) as opened:
+        transport = httpx.ASGITransport(opened.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+            yield client
+            await opened.drained()
+            assert (await client.get("/v1/events", params={"site_id": "*"})).json()["rows"] == []
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
@@ -29,7 +30,7 @@ LIFE = (0.2, 1.5)
 """Seconds of load between two kills."""
 
 STARTING_SHARE = 0.25
-STARTING_LIFE = (0.05, 0.8)
+STARTING_LIFE = (0.05, 1.5)
 """A quarter of the kills come so many seconds after the start, ready or not."""
 
 DRAIN_SECONDS = 60.0
@@ -137,16 +138,15 @@ def request_of(chance: random.Random) -> tuple[list[str], bytes]:
 
 def look(server: ServerProcess) -> Outcome:
     """Let the queue drain, then read everything back and send one event more."""
-    api = server.api()
-    outcome = Outcome(queued=_drain(api))
-    status, lines = api.ask("GET", "/v1/export")
-    if status != 200:
-        raise ServerFailed(f"GET /v1/export answered {status}")
-    outcome.stored = Counter(json.loads(line)["event_id"] for line in lines.splitlines())
-    outcome.dead = _dead_ids(api)
-    outcome.differences = [difference["message"] for difference in api.get("/v1/verify")["differences"]]
-    outcome.fresh_seconds = _fresh(api)
-    api.close()
+    with closing(server.api()) as api:
+        outcome = Outcome(queued=_drain(api))
+        status, lines = api.ask("GET", "/v1/export")
+        if status != 200:
+            raise ServerFailed(f"GET /v1/export answered {status}")
+        outcome.stored = Counter(json.loads(line)["event_id"] for line in lines.splitlines())
+        outcome.dead = _dead_ids(api)
+        outcome.differences = [difference["message"] for difference in api.get("/v1/verify")["differences"]]
+        outcome.fresh_seconds = _fresh(api)
     return outcome
 
 

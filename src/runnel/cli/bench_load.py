@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -88,30 +88,28 @@ def _measure_size(
         report.paced.append(_open(target, pace))
         console.print(f"From 202 to queryable, at {LAG_RATE} events a second …")
         report.lag.append(_lag(target))
-    api = Api(target.url)
-    _verify(api)
-    if target.process is not None:
-        figures = _after_life(target.process, figures, int(api.ledger()["stored"]))
-    api.close()
-    report.load.append(figures)
+    with closing(Api(target.url)) as api:
+        _verify(api)
+        stored = api.ledger()["stored"]
+    report.load.append(figures if target.process is None else _after_life(target.process, figures, stored))
 
 
 def _closed(console: Console, target: Target, size: int, events: int) -> LoadFigures:
     connections = CONNECTIONS.get(size, 16)
     requests = wrap(target.url, bodies(events, size, time.time_ns() // 1_000))
     first = wrap(target.url, bodies(connections * size, size, time.time_ns() // 1_000))
-    api = Api(target.url)
-    uvloop.run(closed_loop(target.url, first, connections))  # the first answers pay for what is imported lazily
-    before = _drained(api)
-    counted, cpu = api.count(), target.process.cpu_seconds() if target.process else None
-    console.print(f"  sending {len(requests):,} requests on {connections} connections …")
-    tally = uvloop.run(closed_loop(target.url, requests, connections))
-    _drained(api, before + events)
-    queryable = time.perf_counter() - tally.began
-    if tally.events != events or (found := api.count()) != counted + events:
-        raise ServerFailed(f"of {events} events {tally.events} were accepted and a query finds {found - counted}")
+    with closing(Api(target.url)) as api:
+        uvloop.run(closed_loop(target.url, first, connections))  # the first answers pay for what is imported lazily
+        before, counted = _drained(api), api.count()
+        cpu = target.process.cpu_seconds() if target.process else None
+        console.print(f"  sending {len(requests):,} requests on {connections} connections …")
+        tally = uvloop.run(closed_loop(target.url, requests, connections))
+        _drained(api, before + events)
+        queryable = time.perf_counter() - tally.began
+        found = api.count() - counted
+    if not tally.events == found == events:
+        raise ServerFailed(f"of {events} events {tally.events} were accepted and a query finds {found}")
     used = target.process.cpu_seconds() if target.process else None
-    api.close()
     return LoadFigures(
         body_events=size, connections=connections, requests=tally.requests, events=events,
         accepted_per_second=events / tally.seconds, requests_per_second=tally.requests / tally.seconds,
@@ -153,15 +151,15 @@ def _lag(target: Target) -> LagFigures:
 def _probe(url: str, after: float, lags: list[float]) -> None:
     """Send an event of a new user and ask until the user's timeline has it."""
     time.sleep(after)
-    api, user = Api(url), f"probe-{uuid4()}"
-    api.post("/v1/events", {"name": "probe", "user_id": user, "event_id": str(uuid4())})
-    began = time.perf_counter()
-    while time.perf_counter() - began < 10:
-        if api.query(kind="events", user_id=user, limit=1)["rows"]:
-            lags.append(time.perf_counter() - began)
-            break
-        time.sleep(LOOK_EVERY)
-    api.close()
+    user = f"probe-{uuid4()}"
+    with closing(Api(url)) as api:
+        api.post("/v1/events", {"name": "probe", "user_id": user, "event_id": str(uuid4())})
+        began = time.perf_counter()
+        while time.perf_counter() - began < 10:
+            if api.query(kind="events", user_id=user, limit=1)["rows"]:
+                lags.append(time.perf_counter() - began)
+                return
+            time.sleep(LOOK_EVERY)
 
 
 def _after_life(process: ServerProcess, figures: LoadFigures, stored: int) -> LoadFigures:

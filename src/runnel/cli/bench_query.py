@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,12 +56,11 @@ def measure_queries(console: Console, data: Path, events: int) -> Report:
     history = _filled(console, data, events)
     report = Report(machine(data), query_events=history.events)
     with ServerProcess(data) as process:
-        api = process.api()
-        if (found := api.count()) != history.events:
-            raise ServerFailed(f"the history has {history.events} events, a query finds {found}")
-        for question in _questions(history, _a_user(api, history)):
-            report.query.append(_measured(api, question))
-        api.close()
+        with closing(process.api()) as api:
+            if (found := api.count()) != history.events:
+                raise ServerFailed(f"the history has {history.events} events, a query finds {found}")
+            for question in _questions(history, _a_user(api, history)):
+                report.query.append(_measured(api, question))
         process.stop()
     return report
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -209,7 +210,8 @@ class ServerProcess:
 
     def _ready(self) -> bool | None:
         try:
-            return True if Api(self.url, 1.0).ask("GET", "/readyz")[0] == 200 else None
+            with closing(Api(self.url, 1.0)) as api:
+                return True if api.ask("GET", "/readyz")[0] == 200 else None
         except (OSError, http.client.HTTPException):
             return None
 

@@ -37,8 +37,8 @@ EPILOG = """
   runnel export -o sales.csv --filter name:=:purchase --filter 'properties.amount:>:100' --url http://127.0.0.1:8000
 
 --since and --until take a date, an ISO 8601 time, or a span such as 24h or 7d. A filter is field:op:value with op one
-of = != in contains > < set not_set; all of them must hold. In CSV a cell that a spreadsheet would take for a formula gets
-an apostrophe in front. What `export` writes as NDJSON or Parquet, `import` reads.
+of = != in contains > < set not_set; all of them must hold. In CSV a cell that a spreadsheet would take for a formula
+gets an apostrophe in front. What `export` writes as NDJSON or Parquet, `import` reads.
 """
 
 

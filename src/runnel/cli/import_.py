@@ -234,7 +234,8 @@ def _report(source: Source, state: State, rows: int, accepted: int, seconds: flo
     rejected = state.rejected + len(source.broken)
     rate = rows / seconds if seconds > 0 else 0.0
     console.out.print(
-        f"{state.accepted:,} events accepted, {rejected:,} rows rejected; {rows:,} rows in {seconds:.1f} s, {rate:,.0f} rows/s"
+        f"{state.accepted:,} events accepted, {rejected:,} rows rejected; "
+        f"{rows:,} rows in {seconds:.1f} s, {rate:,.0f} rows/s"
     )
     if accepted != state.accepted:
         console.out.print(f"({accepted:,} of the accepted events in this run)")

@@ -41,10 +41,10 @@ class LineFile:
         self.size = path.stat().st_size
         self._lines: IO[bytes] = self._raw
         if path.suffix == ".gz":
-            self._lines = io.BufferedReader(gzip.GzipFile(fileobj=self._raw))  # type: ignore[type-var,assignment]
+            self._lines = io.BufferedReader(gzip.GzipFile(fileobj=self._raw))
         elif path.suffix == ".zst":
             reader = zstandard.ZstdDecompressor().stream_reader(self._raw, read_across_frames=True)
-            self._lines = io.BufferedReader(reader)  # type: ignore[type-var,assignment]
+            self._lines = io.BufferedReader(reader)
 
     @property
     def position(self) -> int:

@@ -154,7 +154,7 @@ class _Table:
         self._table = table
         self._namespace = namespace
         self.total = table.rows
-        self.broken = [Broken(bad.line, bad.reason) for bad in table.bad_lines]
+        self.broken: Sequence[Broken] = [Broken(bad.line, bad.reason) for bad in table.bad_lines]
 
     def chunks(self, skip: int, most: int) -> Iterator[Chunk]:
         gathered = _Gathered(self._namespace, most, skip)
@@ -207,39 +207,56 @@ class _Gathered:
     """The chunk that is being put together."""
 
     def __init__(self, namespace: UUID, most: int, start: int) -> None:
-        self._namespace = namespace
+        self._ids = RowIds(namespace)
         self._most = most
         self.end = start
         self._begin()
 
     def _begin(self) -> None:
         self.start = self.end
+        self.full = False
         self._lines: list[bytes] = []
         self._rows: list[int] = []
         self._broken: list[Broken] = []
         self._size = 0
 
-    @property
-    def full(self) -> bool:
-        return len(self._lines) >= self._most or self._size >= CHUNK_BYTES or self.end - self.start >= 10 * self._most
-
     def add(self, members: Members) -> None:
         """The next row's event. Without an id of its own it gets one from the file's bytes and the row's number."""
         given, others = members
-        identity = msgspec.json.encode(given).decode() if given else f'"{uuid5(self._namespace, str(self.end))}"'
+        identity = msgspec.json.encode(given).decode() if given else f'"{self._ids.of(self.end)}"'
         line = f'{{"event_id":{identity},{others}}}\n'.encode()
         self._lines.append(line)
         self._rows.append(self.end)
         self._size += len(line)
         self.end += 1
+        self.full = self._size >= CHUNK_BYTES or len(self._lines) >= self._most
 
     def pass_over(self, reason: str | None = None) -> None:
         """The next row holds no event; with a reason it counts as broken."""
         self.end += 1
         if reason is not None:
             self._broken.append(Broken(self.end, reason))
+        self.full = self.full or self.end - self.start >= 10 * self._most
 
     def take(self, mark: int) -> Chunk:
         chunk = Chunk(b"".join(self._lines), self._rows, self._broken, self.end, mark)
         self._begin()
         return chunk
+
+
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+"""What a hex digit becomes where a UUID has its variant."""
+
+
+class RowIds:
+    """`uuid5(namespace, str(row))`, in a fifth of the time: it is made for every row."""
+
+    def __init__(self, namespace: UUID) -> None:
+        self._start = hashlib.sha1(namespace.bytes, usedforsecurity=False)
+
+    def of(self, row: int) -> str:
+        """The id of the row with this number, as text."""
+        sha = self._start.copy()
+        sha.update(b"%d" % row)
+        h = sha.hexdigest()
+        return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,10 +62,10 @@ class Server:
         """The JSON answer of a POST of these bytes."""
         return (await self._send(self._client.build_request("POST", path, content=body, headers=headers))).json()
 
-    async def stream(self, path: str, parameters: list[tuple[str, str]]) -> AsyncIterator[bytes]:
+    async def stream(self, path: str, parameters: Sequence[tuple[str, str]]) -> AsyncIterator[bytes]:
         """The body of a GET, piece by piece."""
         try:
-            async with self._client.stream("GET", path, params=httpx.QueryParams(parameters)) as answer:
+            async with self._client.stream("GET", path, params=httpx.QueryParams(tuple(parameters))) as answer:
                 if answer.status_code >= 400:
                     await answer.aread()
                     raise _refused(answer)

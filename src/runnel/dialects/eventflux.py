@@ -179,9 +179,8 @@ def decode_fast(body: bytes, received_at: datetime, settings: Settings) -> tuple
         if not EARLIEST <= moment <= latest:
             return None
         path = promoted_path(attributes)
-        events.append(
-            Event(ids.uuid7(), name, moment, received_at, DEFAULT_SITE, actor, None, source, path, given.attributes)
-        )
+        kept = NO_PROPERTIES if attributes == b"{}" else given.attributes
+        events.append(Event(ids.uuid7(), name, moment, received_at, DEFAULT_SITE, actor, None, source, path, kept))
     return (bulk.request_id, events) if events else None
 
 

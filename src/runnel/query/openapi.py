@@ -53,6 +53,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas.pop("ValidationError", None)
     schemas.update(ErrorAnswer.model_json_schema(ref_template="#/components/schemas/{model}").pop("$defs"))
     schemas["ErrorAnswer"] = _without_defs(ErrorAnswer.model_json_schema(ref_template="#/components/schemas/{model}"))
+    _require_kind(document["paths"]["/v1/query"]["post"], schemas)
     for item in document["paths"].values():
         for operation in item.values():
             operation["responses"].pop("422", None)  # invalid requests are answered with 400, see answers.py
@@ -61,6 +62,14 @@ def _document(app: FastAPI) -> dict[str, Any]:
         _merge(document["paths"], schemas, paths, more)
     converted: dict[str, Any] = to_openapi_30(document)
     return {**converted, "openapi": "3.0.3"}
+
+
+def _require_kind(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Which question it is has to be said; pydantic leaves that out, since each shape by itself has a default."""
+    discriminator = operation["requestBody"]["content"]["application/json"]["schema"]["discriminator"]
+    for reference in discriminator["mapping"].values():
+        schema = schemas[reference.rpartition("/")[2]]
+        schema["required"] = [discriminator["propertyName"], *schema.get("required", [])]
 
 
 def _without_defs(schema: dict[str, Any]) -> dict[str, Any]:

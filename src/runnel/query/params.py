@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from runnel.errors import InvalidRequest
 from runnel.model.query import (
@@ -26,12 +26,28 @@ from runnel.query.answers import understood
 
 EVERY_SITE = "*"
 
-_AGO = re.compile(r"(\d{1,6})([mhdw])")
+_AGO = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LOST_PLUS = re.compile(r"(T[\d:.]+) (\d{2}:?\d{2})$")
 _FILTER = re.compile(r"(?P<field>.+?):(?P<op>=|!=|in|contains|>|<|set|not_set)(?::(?P<value>.*))?", re.DOTALL)
 _LITERAL = re.compile(r'true|false|-?\d+(\.\d+)?([eE][+-]?\d{1,3})?|".*"', re.DOTALL)
+
+
+def _documented(pattern: str) -> WithJsonSchema:
+    """Shows the form in the OpenAPI document. What does not have it gets a sentence of ours, not the expression."""
+    return WithJsonSchema({"type": "string", "pattern": f"^({pattern})$"})
+
+
+_FIELDS = r"(name|source|path|site_id|user_id|session_id|event_id|properties\..{1,200})"
+_DAY = r"[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_MOMENT = rf"\d{{1,5}}[mhdw]|{_DAY}(T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{{1,6}})?(Z|[+-](0\d|1[0-3]):[0-5]\d)?)?"
+FieldText: TypeAlias = Annotated[str, _documented(_FIELDS)]
+MomentText: TypeAlias = Annotated[str, _documented(_MOMENT)]
+FilterText: TypeAlias = Annotated[str, _documented(_FIELDS + ":((=|!=|in|contains|>|<):.*|set|not_set)")]
+MetricText: TypeAlias = Annotated[
+    str, _documented("events|users|sessions|events_per_user|last_received|(sum|avg|min|max|median|p90|p95):.+")
+]
 
 
 class ScopeParams(BaseModel):
@@ -40,14 +56,14 @@ class ScopeParams(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     site_id: str = Field("default", max_length=128, description="`*`: every site.")
-    since: str | None = Field(
+    since: MomentText | None = Field(
         None, max_length=64,
         description="Included. An ISO 8601 instant (no offset: in `timezone`), a date (its midnight in `timezone`), "
         "or how long ago: `30m`, `24h`, `7d`, `2w`.",
     )
-    until: str | None = Field(None, max_length=64, description="Excluded; forms as for `since`.")
+    until: MomentText | None = Field(None, max_length=64, description="Excluded; forms as for `since`.")
     timezone: str = Field("UTC", max_length=64, description="IANA name, such as Europe/Berlin.")
-    filter: list[str] = Field(
+    filter: list[FilterText] = Field(
         default_factory=list, max_length=20,
         description="`field:op:value`; all must hold. op: = != in contains > < set not_set. Several values of `in` are "
         "separated by commas. For a property a value that is a number, true or false is compared as such, in double "
@@ -69,13 +85,13 @@ class ScopeParams(BaseModel):
 class MetricsParams(ScopeParams):
     """Metrics, over time and broken down."""
 
-    metric: list[str] = Field(
+    metric: list[MetricText] = Field(
         default_factory=lambda: ["events"], min_length=1, max_length=10,
         description="`events`, `users`, `sessions`, `events_per_user`, `last_received`, or `sum:<property>`, likewise "
         "avg, min, max, median, p90, p95.",
     )
     interval: Interval | None = None
-    breakdown: list[str] = Field(default_factory=list, max_length=3)
+    breakdown: list[FieldText] = Field(default_factory=list, max_length=3)
     top: int | None = Field(None, ge=1, le=1000)
     other: bool = False
     fill: bool = True
@@ -129,7 +145,9 @@ class KeysParams(ScopeParams):
 class ValuesParams(ScopeParams):
     """Values of a field."""
 
-    field: str = Field(description="name, source, path, site_id, user_id, session_id, event_id, or properties.<key>")
+    field: FieldText = Field(
+        description="name, source, path, site_id, user_id, session_id, event_id, or properties.<key>"
+    )
     search: str | None = Field(None, max_length=200, description="Only values that contain this, whatever the case.")
     sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are looked at.")
     limit: int = Field(50, ge=1, le=1_000)

@@ -39,7 +39,9 @@ router = APIRouter(tags=["operations"])
 
 
 @router.get("/v1/receipts/{receipt}")
-async def receipt_status(parts: GivenParts, receipt: str) -> ReceiptStatus:
+async def receipt_status(
+    parts: GivenParts, receipt: Annotated[str, Path(max_length=64, description="As a write request's answer gave it.")]
+) -> ReceiptStatus:
     """Is the block with this request's events stored yet, and what became of its events?
 
     The store is asked twice: a block may be stored and leave the queue between the two looks.

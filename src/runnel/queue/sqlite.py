@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +74,9 @@ class SqliteQueue:
             raise QueueFull("the disk is down to its reserve; nothing of this request was taken")
         if self._shelf.bytes + sum(map(len, data)) > self._max_bytes:
             raise QueueFull("the queue's budget is used up; nothing of this request was taken")
+        await _to_the_end(self._publish(blocks, data))
+
+    async def _publish(self, blocks: Sequence[Block], data: Sequence[bytes]) -> None:
         try:
             with _errors():
                 ids = await self._run(self._writing, self._insert, blocks, data)
@@ -123,6 +126,9 @@ class SqliteQueue:
         self._arrived.set()
 
     async def _forget(self, ids: Sequence[int]) -> None:
+        await _to_the_end(self._acknowledge(ids))
+
+    async def _acknowledge(self, ids: Sequence[int]) -> None:
         with _errors():
             await self._run(self._writing, self._delete, ids)
         self._shelf.forget(ids)
@@ -162,6 +168,13 @@ class _SqliteBatch:
 
     async def nack(self) -> None:
         self._queue._give_back(self._ids)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for `work`; when the waiting is cancelled it goes on, so that file and shelf never disagree."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.shield(task)
 
 
 def _connect(path: Path) -> apsw.Connection:

@@ -102,7 +102,7 @@ def _values(query: ValuesQuery, params: Params) -> Statement:
     fields, engine = Fields(params), params.engine
     text = value = fields.text(query.field)
     if query.field.startswith(PROPERTY_PREFIX):
-        value = fields.property(engine.property_json, query.field.removeprefix(PROPERTY_PREFIX))
+        value = fields.json(query.field)
     conditions = ["text IS NOT NULL"]
     newest = _newest(query, query.sample, f"{text} AS text, {value} AS value", params)
     if query.search:

@@ -11,6 +11,9 @@ Every condition but `!=` and `not_set` fails on a missing value; `!=` is exactly
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -64,27 +67,17 @@ class Fields:
             return self.property(self.engine.property_text, name.removeprefix(PROPERTY_PREFIX))
         return self.engine.uuid_text.format("event_id") if name == "event_id" else name
 
-    def string(self, name: str) -> str:
-        """A field where it is a text itself: a property's number has a text, but is none."""
-        if name.startswith(PROPERTY_PREFIX):
-            return self.property(self.engine.property_string, name.removeprefix(PROPERTY_PREFIX))
-        return self.text(name)
+    def number(self, name: str) -> str:
+        """A property that is a JSON number; it may be infinite."""
+        return self.property(self.engine.property_number, name.removeprefix(PROPERTY_PREFIX))
 
-    def comparable(self, name: str, value: Scalar) -> tuple[str, str] | None:
-        """A field and a value in the type in which they compare; None when no value of the field can be equal."""
-        if isinstance(value, str) and name == "event_id":
-            try:
-                return "event_id", self.params.add(str(UUID(value)), "uuid")
-            except ValueError:
-                return None
-        if isinstance(value, str):
-            return self.string(name), self.params.add(value, "text")
-        if not name.startswith(PROPERTY_PREFIX):
-            return None
-        key = name.removeprefix(PROPERTY_PREFIX)
-        if isinstance(value, bool):
-            return self.property(self.engine.property_boolean, key), self.params.add(value, "boolean")
-        return self.property(self.engine.property_number, key), self.params.add(float(value), "number")
+    def json(self, name: str) -> str:
+        """A property's JSON text."""
+        return self.property(self.engine.property_json, name.removeprefix(PROPERTY_PREFIX))
+
+    def is_string(self, name: str) -> str:
+        """Whether a property is a JSON string: a number has a text too, but is none."""
+        return f"left({self.json(name)}, 1) = '\"'"
 
 
 def scope_conditions(scope: Scope, time: str, params: Params) -> list[str]:
@@ -132,33 +125,64 @@ def _condition(condition: Condition, fields: Fields) -> str:
     if condition.op == "not_set":
         return f"{fields.text(name)} IS NULL"
     if isinstance(value, list):
-        return _in(name, value, fields)
+        return _one_of(name, value, fields)
     assert value is not None  # the model's validation
     if condition.op == "contains":
         return fields.engine.contains.format(fields.text(name), fields.params.add(value, "text"))
-    if condition.op in {">", "<"}:
-        return _order(name, condition.op, value, fields)
-    pair = fields.comparable(name, value)
+    if condition.op == "!=":
+        return f"NOT coalesce({_one_of(name, [value], fields)}, FALSE)"
     if condition.op == "=":
-        return f"{pair[0]} = {pair[1]}" if pair else NEVER
-    return f"({pair[0]} <> {pair[1]} OR {pair[0]} IS NULL)" if pair else ALWAYS
+        return _one_of(name, [value], fields)
+    return _order(name, condition.op, value, fields)
+
+
+def _one_of(name: str, values: list[Scalar], fields: Fields) -> str:
+    """Whether a field equals one of the values, each compared in its own type."""
+    texts = [value for value in values if isinstance(value, str)]
+    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    booleans = ["true" if value else "false" for value in values if isinstance(value, bool)]
+    if name == "event_id":
+        return _equal("event_id", [str(i) for i in map(_uuid, texts) if i], "uuid", fields) or NEVER
+    if not name.startswith(PROPERTY_PREFIX):
+        return _equal(name, texts, "text", fields) or NEVER
+    number, json = fields.number(name), fields.json(name)
+    parts = [
+        texts and f"({_equal(fields.text(name), texts, 'text', fields)} AND {fields.is_string(name)})",
+        numbers and _equal(number, numbers, "number", fields),
+        booleans and _equal(json, booleans, "text", fields),
+    ]
+    return _joined(" OR ", [part for part in parts if part], NEVER)
+
+
+def _equal(field: str, values: Sequence[object], kind: Kind, fields: Fields) -> str:
+    marks = [fields.params.add(value, kind) for value in values]
+    if len(marks) <= 1:
+        return f"{field} = {marks[0]}" if marks else ""
+    return f"{field} IN ({', '.join(marks)})"
 
 
 def _order(name: str, op: str, value: Scalar, fields: Fields) -> str:
+    """`>` or `<`. A range of numbers ends at the largest double: what is beyond is no number to Runnel."""
+    is_property = name.startswith(PROPERTY_PREFIX)
     if isinstance(value, str):
-        return f"{fields.string(name)} {op} {fields.params.add(value, 'text')}"
-    pair = fields.comparable(name, value)
-    return f"{pair[0]} {op} {pair[1]}" if pair else NEVER
+        text = f"{fields.text(name)} {op} {fields.params.add(value, 'text')}"
+        return f"({text} AND {fields.is_string(name)})" if is_property else text
+    if not is_property:
+        return NEVER
+    limit = sys.float_info.max
+    if op == ">":
+        low, high = math.nextafter(float(value), math.inf), limit
+    else:
+        low, high = -limit, math.nextafter(float(value), -math.inf)
+    marks = [fields.params.add(edge, "number") for edge in (low, high)]
+    return f"{fields.number(name)} BETWEEN {marks[0]} AND {marks[1]}"
 
 
-def _in(name: str, values: list[Scalar], fields: Fields) -> str:
-    """One IN per type of value, since each compares with the field in its own way."""
-    groups: dict[str, list[str]] = {}
-    for value in values:
-        pair = fields.comparable(name, value)
-        if pair:
-            groups.setdefault(pair[0], []).append(pair[1])
-    return _joined(" OR ", [f"{field} IN ({', '.join(marks)})" for field, marks in groups.items()], NEVER)
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _joined(word: str, parts: list[str], empty: str) -> str:

@@ -93,6 +93,7 @@ def _metric(metric: Metric, table: Table, number: str, engine: Engine, approxima
         return f"CAST(count(user_id) AS DOUBLE PRECISION) / nullif({distinct.format('user_id')}, 0)"
     if metric.kind == "last_received":
         return engine.epoch_us.format(f"max({'received_at' if table == 'events' else 'last_received'})")
+    number = engine.finite.format(number)
     if metric.kind in FRACTIONS:
         return engine.percentile.format(number, fraction=FRACTIONS[metric.kind])
     return f"{metric.kind}({number})"
@@ -147,7 +148,7 @@ class _Grouping:
             "received_at": kinds & {"last_received"},
         }
         numbers = [
-            f"{fields.property(self.engine.property_number, metric.property)} AS n{index}"
+            f"{fields.property(self.engine.property_number, metric.property)} AS n{index}"  # once a row, used below
             for index, metric in enumerate(self.query.metrics)
             if metric.property
         ]

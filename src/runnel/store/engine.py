@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-Kind = Literal["text", "number", "boolean", "integer", "timestamp", "uuid", "property"]
+Kind = Literal["text", "number", "timestamp", "uuid", "property"]
 """What a parameter is; `property` is a key in `properties`."""
 
 
@@ -27,10 +27,8 @@ class Engine:
         placeholder: the parameter numbered `{n}` from 1, by kind.
         encode: what the driver is given for a parameter of a kind; kinds without an entry go as they are.
         property_text: a property's text: a string's content, other values' JSON text; NULL when missing or null.
-        property_string: the content of a JSON string; NULL for anything else.
-        property_number: a JSON number as a finite double; NULL for anything else.
-        property_boolean: a JSON boolean; NULL for anything else.
-        property_json: a property's JSON text; NULL when missing or null.
+        property_json: a property's JSON text, of a string with its quotes; NULL when missing.
+        property_number: a JSON number as a double, infinite when it is beyond one; NULL for anything else.
         property_keys: a FROM item `k(key)` with one row for each key of `properties`.
         uuid_text: a UUID as text in lower case.
         epoch_us: an instant as microseconds since 1970.
@@ -42,16 +40,15 @@ class Engine:
         same: equality to which NULL is a value like any other.
         estimate: an estimated count of distinct values, where a query allows one.
         percentile: the interpolated percentile `{fraction}` of the non-NULL values.
+        finite: a double, NULL when it is infinite.
         whole: a sum of whole numbers as a 64-bit integer; NULL stays.
     """
 
     name: str
     placeholder: Callable[[int, Kind], str]
     property_text: str
-    property_string: str
-    property_number: str
-    property_boolean: str
     property_json: str
+    property_number: str
     property_keys: str
     encode: dict[Kind, Callable[..., object]] = field(default_factory=dict)
     uuid_text: str = "CAST({0} AS VARCHAR)"
@@ -64,6 +61,7 @@ class Engine:
     same: str = "{0} IS NOT DISTINCT FROM {1}"
     estimate: str = "approx_count_distinct({0})"
     percentile: str = "quantile_cont({0}, {fraction})"
+    finite: str = "CASE WHEN isfinite({0}) THEN {0} END"
     whole: str = "CAST(sum({0}) AS BIGINT)"
 
 
@@ -81,18 +79,13 @@ def _naive_utc(instant: datetime) -> datetime:
     return instant.replace(tzinfo=None)
 
 
-_JSON = "CAST(json_extract(properties, {0}) AS VARCHAR)"
-
 DUCKDB = Engine(
     name="duckdb",
     placeholder=_duckdb_placeholder,
     encode={"property": _json_pointer, "timestamp": _naive_utc, "number": float},
     property_text="json_extract_string(properties, {0})",
-    # A JSON value's first character tells its type, which saves reading the object once more for json_type().
-    property_string=f"CASE WHEN starts_with({_JSON}, '\"') THEN json_extract_string(properties, {{0}}) END",
-    property_number=f"CASE WHEN left({_JSON}, 1) BETWEEN '-' AND '9' AND isfinite(TRY_CAST({_JSON} AS DOUBLE)) "
-    f"THEN TRY_CAST({_JSON} AS DOUBLE) END",
-    property_boolean=f"CASE {_JSON} WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END",
-    property_json=f"nullif({_JSON}, 'null')",
+    property_json="CAST(json_extract(properties, {0}) AS VARCHAR)",
+    # The JSON text of anything but a number is no number either: of a string it has the quotes.
+    property_number="TRY_CAST(CAST(json_extract(properties, {0}) AS VARCHAR) AS DOUBLE)",
     property_keys="unnest(json_keys(properties)) AS k(key)",
 )

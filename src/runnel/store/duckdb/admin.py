@@ -59,8 +59,8 @@ def receipt(db: Connection, ingester: str, seq: int) -> LedgerEntry | None:
     rows = db.execute(SQL["receipt"], (ingester, seq)).fetchall()
     if not rows:
         return None
-    *fields, loaded = rows[0]
-    return LedgerEntry(*fields, loaded_at=instant(loaded))
+    given, number, count, stored, duplicates, conflicts, dead, loaded = rows[0]
+    return LedgerEntry(given, number, count, stored, duplicates, conflicts, dead, instant(loaded))
 
 
 def loaded_at(db: Connection) -> datetime | None:

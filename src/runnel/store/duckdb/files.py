@@ -26,12 +26,12 @@ LINE_MAX = 16 * 1024 * 1024
 """Longest line of a CSV file in bytes."""
 FETCH = 2_048
 """Rows taken from DuckDB at a time."""
-BAD_LINES_MAX = 100_000
-"""Lines of a CSV file that may be broken before the file counts as no CSV at all."""
+ERRORS_MAX = 100_000
+"""Errors in a CSV file (a line may have several) at which it counts as no CSV at all."""
 
 _NUMBER = r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
 """Texts that are a number and nothing else: `007` and an 18-digit id stay texts."""
-_BOOLEAN = "true|false|True|False|TRUE|FALSE"
+_BOOLEANS = ("true", "false", "True", "False", "TRUE", "FALSE")
 _WITH_OFFSET = r".+[T ]\d.*([zZ]|[+-]\d\d(:?\d\d)?)"
 _UTC = "'%Y-%m-%dT%H:%M:%S.%fZ'"
 _INTEGERS = {
@@ -125,23 +125,24 @@ class TableFile:
         described = self._connection.execute(f"DESCRIBE SELECT * FROM {self._source}", self._parameters).fetchall()
         self.columns = [Column(row[0], row[1]) for row in described]
         self._references = {column.name: _identifier(column.name) for column in self.columns}
-        self.rows = int(self._one(f"SELECT count(*) FROM {self._source}")[0])
+        counted = self._connection.execute(f"SELECT count(*) FROM {self._source}", self._parameters).fetchall()
+        self.rows = int(counted[0][0])
 
     def _open_csv(self, delimiter: str | None, empty: Sequence[str]) -> None:
         names, delimiter = read_header(self._path, delimiter)
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
         texts = ", ".join(_text(value) for value in ("", *empty))
         options = (
-            f"auto_detect=false, header=true, columns={{{columns}}}, delim={_text(delimiter)}, quote='\"', escape='\"', "
-            f"nullstr=[{texts}], max_line_size={LINE_MAX}, buffer_size={2 * LINE_MAX}"
+            f"auto_detect=false, header=true, columns={{{columns}}}, delim={_text(delimiter)}, "
+            f"quote='\"', escape='\"', nullstr=[{texts}], max_line_size={LINE_MAX}, buffer_size={2 * LINE_MAX}"
         )
         self._parameters = [str(self._path)]
         self._references = {name: f"c{i}" for i, name in enumerate(names)}
-        source = f"read_csv(?, {options}, store_rejects=true, rejects_limit={10 * BAD_LINES_MAX})"
+        source = f"read_csv(?, {options}, store_rejects=true, rejects_limit={ERRORS_MAX})"
         tests = "".join(
-            f", bool_and(c{i} IS NULL OR regexp_full_match(c{i}, {_text(pattern)}))"
+            f", bool_and(c{i} IS NULL OR {test})"
             for i in range(len(names))
-            for pattern in (_NUMBER, _BOOLEAN)
+            for test in (f"regexp_full_match(c{i}, {_text(_NUMBER)})", f"c{i} IN {_BOOLEANS}")
         )
         found = self._connection.execute(f"SELECT count(*){tests} FROM {source}", self._parameters).fetchall()[0]
         self.rows = int(found[0])
@@ -154,17 +155,12 @@ class TableFile:
 
     def _bad_lines(self) -> list[BadLine]:
         rejects = self._connection.execute(
-            "SELECT line, first(error_message ORDER BY column_idx) FROM reject_errors GROUP BY line ORDER BY line"
+            "SELECT line, first(error_message ORDER BY column_idx), count(*) FROM reject_errors GROUP BY line ORDER BY line"
         ).fetchall()
-        if len(rejects) >= BAD_LINES_MAX:
-            raise InvalidRequest(
-                f"{self._path}: {len(rejects)} lines are broken, the first is {rejects[0][0]}: {rejects[0][1]}"
-            )
-        return [BadLine(int(line), str(reason)) for line, reason in rejects]
-
-    def _one(self, statement: str) -> tuple[object, ...]:
-        row: tuple[object, ...] = self._connection.execute(statement, self._parameters).fetchall()[0]
-        return row
+        if sum(row[2] for row in rejects) >= ERRORS_MAX:
+            line, reason, _ = rejects[0]
+            raise InvalidRequest(f"{self._path} has {ERRORS_MAX} errors or more; the first is in line {line}: {reason}")
+        return [BadLine(int(line), str(reason)) for line, reason, _ in rejects]
 
     def read(self, plan: Plan, skip: int = 0) -> Iterator[list[Row]]:
         """The rows from number `skip` on, some at a time, in the file's order.
@@ -238,7 +234,8 @@ def read_header(path: Path, delimiter: str | None = None) -> tuple[list[str], st
                 raise InvalidRequest(f"{path} has no header line")
             delimiter = delimiter or max(",;\t|", key=first.count)
             names = next(csv.reader(chain([first], file), delimiter=delimiter, strict=True))
-    except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, zstandard.ZstdError, EOFError) as error:
+            "".join(names).encode()  # raises for bytes that are no UTF-8; later lines are not this function's business
+    except (UnicodeEncodeError, csv.Error, gzip.BadGzipFile, zstandard.ZstdError, EOFError) as error:
         raise InvalidRequest(f"{path} cannot be read as csv: {error}") from error
     names = [name or f"column{number}" for number, name in enumerate(names, 1)]
     for index, name in enumerate(names):
@@ -249,10 +246,10 @@ def read_header(path: Path, delimiter: str | None = None) -> tuple[list[str], st
 
 def _open_text(path: Path) -> TextIOWrapper:
     if path.suffix == ".gz":
-        return TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="")
+        return TextIOWrapper(gzip.open(path), encoding="utf-8-sig", errors="surrogateescape", newline="")
     if path.suffix == ".zst":
-        return TextIOWrapper(zstandard.open(path, "rb"), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+        return TextIOWrapper(zstandard.open(path, "rb"), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 # --- SQL fragments: one value of a row as JSON text, NULL when there is none -----------------------------------------
@@ -295,7 +292,8 @@ def _instant(column: str, kind: str, timezone: str) -> str:
         text = f"nullif(trim(CAST({column} AS VARCHAR)), '')"
         if timezone != "UTC":
             local = _moment(f"try_cast({text} AS TIMESTAMP)", "TIMESTAMP", timezone)
-            text = f"CASE WHEN regexp_full_match({text}, {_text(_WITH_OFFSET)}) THEN {text} ELSE coalesce({local}, {text}) END"
+            zoned = f"regexp_full_match({text}, {_text(_WITH_OFFSET)})"
+            text = f"CASE WHEN {zoned} THEN {text} ELSE coalesce({local}, {text}) END"
         value = f"to_json({text})"
     return f"coalesce(CAST({value} AS VARCHAR), '\" \"')"
 
