@@ -9,7 +9,8 @@
     ... until stored
 
 A line that begins with two blanks goes on with the one before. Headers after the status are optional, and so is the
-body: JSON, compared as a whole. `<text>`, `<uuid>`, `<instant>`, `<number>` stand for any value of that kind.
+body: JSON, compared as a whole. `<text>`, `<uuid>`, `<instant>`, `<number>` (a count) and `<duration>` stand
+for any value of that kind.
 """
 
 from __future__ import annotations
@@ -138,4 +139,10 @@ def _is_number(found: Any) -> bool:
     return isinstance(found, int) and not isinstance(found, bool) and found >= 0
 
 
-_KINDS = {"<text>": _is_text, "<uuid>": _is_uuid, "<instant>": _is_instant, "<number>": _is_number}
+def _is_duration(found: Any) -> bool:
+    return isinstance(found, int | float) and not isinstance(found, bool) and found >= 0
+
+
+_KINDS = {
+    "<text>": _is_text, "<uuid>": _is_uuid, "<instant>": _is_instant, "<number>": _is_number, "<duration>": _is_duration,
+}

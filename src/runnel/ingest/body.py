@@ -63,10 +63,10 @@ async def _read_rest(receive: Receive, first: bytes, limit: int) -> bytes:
 
 def header(scope: Scope, name: bytes) -> bytes:
     """A header's value, empty when it is not there. `name` in lower case."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return b""
+    headers: dict[bytes, bytes] | None = scope.get("runnel.headers")
+    if headers is None:
+        headers = scope["runnel.headers"] = dict(scope["headers"])
+    return headers.get(name, b"")
 
 
 def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:

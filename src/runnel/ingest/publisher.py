@@ -70,13 +70,7 @@ class Publisher:
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(lines, count, request_id, done))
         self._arrived.set()
-        # Not a time-out around the publish itself: the commit goes on, only this answer is given up.
-        timeout = self._settings.publish_timeout
-        handle = asyncio.get_running_loop().call_later(timeout, _give_up, done)
-        try:
-            return await done
-        finally:
-            handle.cancel()
+        return await done
 
     async def run(self) -> None:
         """Publish until `stop`; what waits then is still published."""
@@ -113,6 +107,7 @@ class Publisher:
 
     async def _publish(self, groups: list[list[_Waiting]]) -> None:
         started = time.perf_counter()
+        self._give_up_later(groups)
         try:
             blocks = [await self._block(self.seq + n, group) for n, group in enumerate(groups)]
             await self._queue.publish(blocks)
@@ -140,6 +135,18 @@ class Publisher:
                 for waiting in group:
                     if not waiting.done.done():
                         waiting.done.set_result(receipt)
+        finally:
+            self._overdue.cancel()
+
+    def _give_up_later(self, groups: list[list[_Waiting]]) -> None:
+        timeout = self._settings.publish_timeout
+        self._overdue = asyncio.get_running_loop().call_later(timeout, self._give_up, groups)
+
+    def _give_up(self, groups: list[list[_Waiting]]) -> None:
+        """The publish takes too long: answer its requests, and those behind it. The commit itself goes on."""
+        _fail([*groups, list(self._waiting)], QueueUnavailable())
+        self._waiting.clear()
+        self._give_up_later([])
 
     async def _block(self, seq: int, group: list[_Waiting]) -> Block:
         lines = b"".join([waiting.lines for waiting in group])
@@ -148,11 +155,6 @@ class Publisher:
         if len(lines) < COMPRESS_IN_THREAD_BYTES:
             return make_block(self.ingester, seq, lines, count, requests)
         return await asyncio.to_thread(make_block, self.ingester, seq, lines, count, requests)
-
-
-def _give_up(done: asyncio.Future[str]) -> None:
-    if not done.done():
-        done.set_exception(QueueUnavailable())
 
 
 def _fail(groups: list[list[_Waiting]], error: RunnelError) -> None:
