@@ -1,4 +1,4 @@
-"""Put the figures of benchmarks/results.json into docs/benchmarks.md; `make bench` runs it after `runnel bench`."""
+"""Put the figures of benchmarks/results.json into docs/benchmarks.md: `python -m benchmarks.render`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESULTS = ROOT / "benchmarks" / "results.json"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 BEGIN = "<!-- figures: written by benchmarks/render.py -->\n"
 END = "<!-- end of figures -->\n"
-NONE = "Not measured yet: run `make bench`.\n"
+NONE = "Not measured yet.\n"
 
 
 def figures(results: Path) -> str:

@@ -25,11 +25,8 @@ def text(*names: str) -> str:
 def routes() -> list[str]:
     """`METHOD path` of everything the assembled app answers: what it describes, and what it serves beside that."""
     app = build_app(Settings())
-    described = {
-        f"{method.upper()} {path}" for path, item in app.openapi()["paths"].items() for method in item if method != "parameters"
-    }
-    plain = {f"GET {path}" for path in ("/docs", "/openapi.json")}
-    return sorted(described | plain)
+    described = {f"{method.upper()} {path}" for path, item in app.openapi()["paths"].items() for method in item}
+    return sorted(described | {"GET /docs", "GET /openapi.json"})
 
 
 def commands() -> Iterator[str]:

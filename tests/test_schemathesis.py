@@ -28,7 +28,7 @@ T = TypeVar("T")
 Operation: TypeAlias = schemathesis.APIOperation[Any, Any, Any, Any]
 Case: TypeAlias = schemathesis.Case[Any]
 
-FITTING, UNFITTING = 15, 8
+FITTING, UNFITTING = 12, 6
 """Requests per operation that fit its description, and that do not."""
 
 OWN = ("/v1/query", "/v1/events", "/v1/users/{user_id}/events", "/v1/properties", "/v1/values")

@@ -96,8 +96,9 @@ class Settings(BaseSettings):
         "it always is.",
     )
     maintain_every: float = Field(
-        60.0, gt=0,
-        description="Seconds between housekeeping runs (rollup compaction, ledger fold) while nothing waits.",
+        10.0, gt=0,
+        description="Seconds between housekeeping runs (property columns, rollup compaction, ledger fold), which wait "
+        "for moments when little waits to be stored.",
     )
     ledger_keep_hours: float = Field(
         168.0, ge=0,

@@ -68,8 +68,8 @@ class Metrics:
     """The metrics of one Runnel process. Attributes are ready to use: `metrics.events_accepted.inc(3)`."""
 
     def __init__(self) -> None:
-        # Without a twin gauge per counter that says since when: process_start_time_seconds does. It is the library's switch
-        # for the whole process.
+        # Without a twin gauge per counter that says since when: process_start_time_seconds does. The library has only
+        # this switch for the whole process.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._http(self.registry)

@@ -52,6 +52,7 @@ KEYS = ["amount", "plan", "a.b", "$x", 'quo"te', "sla/sh~", "ключ 🦊", "it
 FIELDS = COLUMNS + [f"properties.{key}" for key in KEYS]
 TEXTS = ["a", "b", "B", "aa", "é", "🦊", "\uffff", "1", "true", "%", "it's", '"', "x\\y", "{}"]
 NUMBERS = [0, 1, -1, 2, 2.5, -0.5, 1000.0, 0.25, 9007199254740993]
+SOME_FIELDS = [*COLUMNS, "properties.amount", 'properties.quo"te', "properties.ключ 🦊"]
 VALUES = [*TEXTS, *NUMBERS, True, False]
 INTERVALS: list[Interval | None] = [None, *get_args(Interval)]
 _numbers = count()
@@ -133,6 +134,8 @@ def metrics_queries(draw: st.DrawFn) -> dict[str, Any]:
     since, until = sorted(draw(st.lists(moments, min_size=2, max_size=2)))
     if draw(st.booleans()):  # quarter hours, which the rollup can serve
         since, until = (edge.replace(minute=edge.minute // 15 * 15, second=0, microsecond=0) for edge in (since, until))
+    if interval == "minute":
+        until = min(until, since + timedelta(days=10))
     fill = interval not in {"minute", "hour"} or until - since < timedelta(days=2)
     return {
         "metrics": metrics,
@@ -195,7 +198,7 @@ def scopes(events: Sequence[Event]) -> Iterator[dict[str, Any]]:
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-@given(events=event_lists(), questions=st.lists(metrics_queries(), min_size=4, max_size=8), limit=st.integers(1, 7))
+@given(events=event_lists(), questions=st.lists(metrics_queries(), min_size=3, max_size=5), limit=st.sampled_from([2, 3, 7]))
 async def test_any_metrics_question_is_answered_exactly(
     store: Store, events: list[Event], questions: list[dict[str, Any]], limit: int
 ) -> None:
@@ -203,7 +206,8 @@ async def test_any_metrics_question_is_answered_exactly(
     await put(store, events)
     for question, scope in product(questions, scopes(events)):
         parts = [part for part in (question["filter"], scope.get("filter")) if part]
-        size = limit if question["top"] is None else 10_000
+        whole = question["top"] is not None or (question["fill"] and question["interval"])
+        size = 10_000 if whole else limit
         query = MetricsQuery(**{**question, **scope, "filter": AllOf(all=parts) if parts else None, "limit": size})
         await check(store, query, events)
 
@@ -258,7 +262,7 @@ async def test_each_metric_by_each_field_over_each_interval(store: Store) -> Non
     """G10."""
     events = fixed_events("fixed")
     await put(store, events)
-    for metrics, field, interval in product([METRICS[:6], METRICS[6:]], [None, *FIELDS], INTERVALS):
+    for metrics, field, interval in product([METRICS[:6], METRICS[6:]], [None, *SOME_FIELDS], INTERVALS):
         for number, zone in enumerate(ZONES if field is None else ZONES[1:2]):
             query = MetricsQuery(
                 site_id="fixed",
@@ -286,8 +290,8 @@ async def test_each_metric_ranks(store: Store) -> None:
 async def test_each_filter_on_each_field(store: Store) -> None:
     events = fixed_events("filtered")
     await put(store, events)
-    tests = [Condition(field=field, op=op) for field, op in product(FIELDS, ("set", "not_set"))]
-    for field, value in product(FIELDS, VALUES):
+    tests = [Condition(field=field, op=op) for field, op in product(SOME_FIELDS, ("set", "not_set"))]
+    for field, value in product(SOME_FIELDS, ["a", "B", "é", "1", "true", '"', "{}", *NUMBERS[2:6], True, False]):
         tests += [Condition(field=field, op=op, value=value) for op in ("=", "!=")]
         tests.append(Condition(field=field, op="in", value=[value, "a", 1, True]))
         if isinstance(value, str):

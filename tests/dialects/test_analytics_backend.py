@@ -25,7 +25,10 @@ GOOD: dict[str, Any] = {"site_id": "s", "event_type": "page_view", "path": "/", 
         (GOOD | {"event_type": "e" * 201}, "event_type must not be longer than 200 characters"),
         (GOOD | {"path": "/" * 2_049}, "path must not be longer than 2048 characters"),
         (GOOD | {"user_id": "u" * 257}, "user_id must not be longer than 256 characters"),
-        (GOOD | {"user_id": 7, "timestamp": "x"}, "timestamp must be a valid ISO-8601 date string; user_id must be a string"),
+        (
+            GOOD | {"user_id": 7, "timestamp": "x"},
+            "timestamp must be a valid ISO-8601 date string; user_id must be a string",
+        ),
     ],
 )
 @pytest.mark.asyncio(loop_scope="module")

@@ -85,7 +85,10 @@ async def test_one_wrong_event_refuses_the_whole_request(
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[]", "7", '{"events": 7}', '{"events": [NaN]}', "[" * 100_000, '{"request_id": "x", "events": []}', '{"x": 1}'],
+    [
+        "", "{", "[]", "7", "{}", '{"x": 1}', '{"events": 7}', '{"events": [NaN]}', '{"request_id": "x", "events": []}',
+        "[" * 100_000,
+    ],
 )
 @pytest.mark.asyncio(loop_scope="module")
 async def test_broken_bodies_are_422(empty: httpx.AsyncClient, body: str) -> None:
@@ -145,8 +148,8 @@ async def test_a_broken_clock_does_not_lose_the_event(client: httpx.AsyncClient,
 
 
 async def test_odd_texts_and_line_breaks_in_attributes(client: httpx.AsyncClient, runnel: Runnel) -> None:
-    body = r"""{"events": [{"event_type": "e\u0000", "actor_id": "\ud83d", "source": "日本", "timestamp": "2025-11-12T10:00:00Z",
-    "attributes": {"a": "\ude00", "path":
+    body = r"""{"events": [{"event_type": "e\u0000", "actor_id": "\ud83d", "source": "日本",
+    "timestamp": "2025-11-12T10:00:00Z", "attributes": {"a": "\ude00", "path":
     "/größe",
     "big": 123456789012345678901234567890}}]}"""
     assert (await client.post(BULK, content=body.encode())).status_code == 202
@@ -183,6 +186,7 @@ async def test_a_full_queue_is_503_in_its_own_form(full: httpx.AsyncClient) -> N
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=70)
+ATTRIBUTES = st.dictionaries(TEXTS | st.just("path"), st.integers() | TEXTS | st.lists(st.none()), max_size=3)
 BODIES = st.fixed_dictionaries(
     {
         "event_type": TEXTS,
@@ -193,7 +197,7 @@ BODIES = st.fixed_dictionaries(
             st.datetimes(timezones=st.timezones()).map(datetime.isoformat),
         ),
     },
-    optional={"attributes": st.dictionaries(TEXTS | st.just("path"), st.integers() | TEXTS | st.lists(st.none()), max_size=3)},
+    optional={"attributes": ATTRIBUTES},
 )
 
 
@@ -222,7 +226,7 @@ def test_good_events_go_the_fast_way() -> None:
 @pytest.mark.parametrize("deep", [64, 65])
 def test_both_ways_have_the_same_limit_of_nesting(deep: int) -> None:
     attributes = '{"a":' * deep + "1" + "}" * deep
-    body = f'{{"events":[{{"event_type":"e","actor_id":"a","source":"s","timestamp":"{WHEN}","attributes":{attributes}}}]}}'
+    body = json.dumps({"events": [event(attributes={})]}).replace("{}", attributes)
     fast = eventflux.decode_fast(body.encode(), NOW, Settings())
     if deep > 64:
         assert fast is None

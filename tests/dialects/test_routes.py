@@ -15,7 +15,8 @@ from runnel import dialects
 from runnel.app import Runnel
 
 DOCS = Path(__file__).parents[2] / "docs" / "dialects.md"
-WRITES = [("/events", "smolhog"), ("/v1/events/bulk", "eventflux"), ("/api/event", "fast-worker"), ("/event", "analytics")]
+READS = ["/analytics/stats", "/v1/analytics/event-types", "/api/stats", "/stats"]
+WRITES = ["/events", "/v1/events/bulk", "/api/event", "/event"]
 
 
 def served(runnel: Runnel) -> set[tuple[str, str]]:
@@ -43,9 +44,9 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
     assert named <= schemas.keys()
 
 
-@pytest.mark.parametrize(("path", "name"), WRITES)
+@pytest.mark.parametrize("path", WRITES)
 async def test_a_request_is_counted_by_its_route_and_status(
-    client: httpx.AsyncClient, runnel: Runnel, path: str, name: str
+    client: httpx.AsyncClient, runnel: Runnel, path: str
 ) -> None:
     answer = await client.post(path, content=b"{")
     counted = runnel.metrics.registry.get_sample_value(
@@ -54,9 +55,16 @@ async def test_a_request_is_counted_by_its_route_and_status(
     assert counted == 1
 
 
-@pytest.mark.parametrize(("path", "name"), WRITES)
+@pytest.mark.parametrize("path", READS)
 @pytest.mark.asyncio(loop_scope="module")
-async def test_broken_compression_is_answered_in_the_dialects_form(empty: httpx.AsyncClient, path: str, name: str) -> None:
+async def test_a_read_is_counted_by_its_route(empty: httpx.AsyncClient, path: str) -> None:
+    status = (await empty.get(path)).status_code
+    assert f'runnel_http_requests_total{{route="{path}",status="{status}"}} 1.0' in (await empty.get("/metrics")).text
+
+
+@pytest.mark.parametrize("path", WRITES)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_broken_compression_is_answered_in_the_dialects_form(empty: httpx.AsyncClient, path: str) -> None:
     broken = await empty.post(path, content=b"\x1f\x8bnot", headers={"Content-Encoding": "gzip"})
     unknown = await empty.post(path, content=b"x", headers={"Content-Encoding": "br"})
     assert (broken.status_code, unknown.status_code) == (400, 415)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -90,7 +91,10 @@ def nested(depth: int) -> str:
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[]", "null", '{"events": {}}', '{"events": [,]}', '{"events": [{"properties": NaN}]}', "[" * 100_000, "{}"],
+    [
+        "", "{", "[]", "null", "{}", '{"events": {}}', '{"events": [,]}', '{"events": [{"properties": NaN}]}',
+        "[" * 100_000,
+    ],
 )
 @pytest.mark.asyncio(loop_scope="module")
 async def test_broken_bodies_are_422(empty: httpx.AsyncClient, body: str) -> None:
@@ -139,14 +143,15 @@ async def test_a_broken_clock_does_not_lose_the_event(client: httpx.AsyncClient,
 
 
 async def test_unknown_fields_are_let_be_and_pretty_json_is_taken(client: httpx.AsyncClient, runnel: Runnel) -> None:
-    body = '{\n "app": 1, "events": [\n {"event_id":"1","event_name":"n","user_id":"u","timestamp":"%s","x":1,"properties":{\n"a":\n1}}]}'
-    assert (await client.post("/events", content=body % WHEN)).status_code == 200
+    body = json.dumps({"app": 1, "events": [event(x=1, properties={"a": 1})]}, indent=2)
+    assert (await client.post("/events", content=body)).status_code == 200
     assert (await stored(client, runnel))[0]["properties"] == {"a": 1}
 
 
 async def test_a_path_among_the_properties_is_promoted(client: httpx.AsyncClient, runnel: Runnel) -> None:
     expected: list[tuple[Any, str | None]] = [
-        ("/pricing", "/pricing"), (7, None), ("", None), ("/" * 2_048, "/" * 2_048), ("/" * 2_049, None), ({"a": 1}, None),
+        ("/pricing", "/pricing"), (7, None), ("", None), ("/" * 2_048, "/" * 2_048), ("/" * 2_049, None),
+        ({"a": 1}, None),
     ]
     for number, (path, _) in enumerate(expected):
         await send(client, event(event_id=f"e-{number}", properties={"path": path}))
@@ -164,7 +169,7 @@ async def test_a_wrong_limit_is_422(empty: httpx.AsyncClient, limit: str) -> Non
     assert answer.json()["detail"][0]["loc"] == ["query", "limit"]
 
 
-@pytest.mark.parametrize("path", ["/events", "/api/events", "/analytics/stats", "/api/analytics/events", "/health", "/"])
+@pytest.mark.parametrize("path", ["/events", "/api/events", "/analytics/stats", "/analytics/events", "/health", "/"])
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_browser_may_ask_first(empty: httpx.AsyncClient, path: str) -> None:
     asked = {

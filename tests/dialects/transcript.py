@@ -144,5 +144,9 @@ def _is_duration(found: Any) -> bool:
 
 
 _KINDS = {
-    "<text>": _is_text, "<uuid>": _is_uuid, "<instant>": _is_instant, "<number>": _is_number, "<duration>": _is_duration,
+    "<text>": _is_text,
+    "<uuid>": _is_uuid,
+    "<instant>": _is_instant,
+    "<number>": _is_number,
+    "<duration>": _is_duration,
 }

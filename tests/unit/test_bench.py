@@ -255,7 +255,7 @@ def test_the_json_can_be_read_back(tmp_path: Path) -> None:
 
 
 def test_the_documents_figures_are_those_of_the_results() -> None:
-    """docs/benchmarks.md has no number that was not measured; `make bench` writes both files."""
+    """docs/benchmarks.md has no number that was not measured; `python -m benchmarks.render` writes it."""
     document = render.DOCUMENT.read_text("utf-8")
     assert document == render.rendered(document, render.figures(render.RESULTS))
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from runnel.cli import bench, bench_dedupe, bench_load
+from runnel.cli import bench, bench_dedupe, bench_load, bench_query
 from runnel.cli.bench_report import Report
 
 
@@ -32,7 +32,8 @@ def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list((tmp_path / "scratch").iterdir()) == [], "nothing is left behind"
 
 
-def test_query_uses_a_kept_history_again(tmp_path: Path) -> None:
+def test_query_uses_a_kept_history_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_query, "RUNS", 1)
     arguments = ("query", "--data", str(tmp_path / "history"), "--events", "30000")
     report = run(tmp_path, *arguments)
     assert report.query_events == 30_000

@@ -26,7 +26,9 @@ REPEATED = 0.01
 """Part of the events that are sent twice, as a client does that did not hear the answer."""
 THINKING = 20.0
 """Seconds between two events of a session, on average."""
-SESSION_EVENTS = 5.0
+HURRIED_RATE = 200.0
+"""Events per second from which on visitors think less, so that not too many sessions are open at a time."""
+SESSION_EVENTS = 3.3
 """Events of a session, about: how many sessions a rate of events needs."""
 
 SOURCES = (("web", 62), ("ios", 21), ("android", 17))
@@ -82,13 +84,14 @@ class World:
         self._namespace = uuid5(NAMESPACE, f"{seed} {start.isoformat()}")
         self._start = start
         self._sessions_per_second = rate / SESSION_EVENTS
+        self._thinking = THINKING * min(1.0, HURRIED_RATE / rate)
         self._numbers = itertools.count()
         self._order = itertools.count()
 
     def __iter__(self) -> Iterator[Sent]:
         waiting: list[tuple[float, int, Sent]] = []
         # Visitors were there before the first second: without them the rate would rise for minutes.
-        begins = -THINKING * SESSION_EVENTS
+        begins = -self._thinking * SESSION_EVENTS
         while True:
             begins += self._random.expovariate(self._sessions_per_second)
             while waiting and waiting[0][0] <= begins:
@@ -119,7 +122,7 @@ class World:
             yield Sent(begins if late else at, event)
             if self._random.random() < REPEATED:
                 yield Sent(at + self._random.uniform(1.0, 30.0), event)
-            at += self._random.expovariate(1.0 / THINKING)
+            at += self._random.expovariate(1.0 / self._thinking)
 
     def _user(self) -> str | None:
         """Who comes: a regular by a long tail, somebody new, or nobody known."""

@@ -6,11 +6,11 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal, cast
 
 import typer
 from rich.markup import escape
@@ -113,36 +113,39 @@ def _target(output: Path | None, kind: Format) -> Iterator[IO[bytes]]:
 async def _write(params: ExportParams, url: str | None, settings: Settings, file: IO[bytes]) -> int:
     size = 0
     with console.err.status("exporting"):
-        pieces = _from_folder(params, settings) if url is None else _from_server(params, url)
-        async for piece in pieces:
-            size += len(piece)
-            await asyncio.to_thread(file.write, piece)
+        # Closed by hand, innermost first: a reader that goes away must find the store still open.
+        async with aclosing(_from_folder(params, settings) if url is None else _from_server(params, url)) as pieces:
+            async for piece in pieces:
+                size += len(piece)
+                await asyncio.to_thread(file.write, piece)
     return size
 
 
-async def _from_server(params: ExportParams, url: str) -> AsyncIterator[bytes]:
+async def _from_server(params: ExportParams, url: str) -> AsyncGenerator[bytes, None]:
     fields = params.model_dump(exclude={"filter"}, exclude_none=True)
     pairs = [(name, str(value)) for name, value in fields.items()] + [("filter", text) for text in params.filter]
     async with Server(url) as server:
-        async for piece in server.stream("/v1/export", pairs):
-            yield piece
+        async with aclosing(server.stream("/v1/export", pairs)) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
-async def _from_folder(params: ExportParams, settings: Settings) -> AsyncIterator[bytes]:
+async def _from_folder(params: ExportParams, settings: Settings) -> AsyncGenerator[bytes, None]:
     query = params.question(datetime.now(UTC))
     async with open_store(settings) as store:
-        lines = store.export(query)
-        if params.format == "parquet":
-            async for piece in _parquet(lines):
-                yield piece
-            return
-        if params.format == "csv":
-            yield csv_header()
-        async for piece in lines:
-            yield await asyncio.to_thread(csv_rows, piece) if params.format == "csv" else piece
+        async with aclosing(cast("AsyncGenerator[bytes, None]", store.export(query))) as lines:
+            if params.format == "parquet":
+                async with aclosing(_parquet(lines)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            if params.format == "csv":
+                yield csv_header()
+            async for piece in lines:
+                yield await asyncio.to_thread(csv_rows, piece) if params.format == "csv" else piece
 
 
-async def _parquet(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _parquet(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Parquet has its index at the end: the lines are collected in a temporary file first."""
     with tempfile.TemporaryDirectory(prefix="runnel-export-") as folder:
         collected, made = Path(folder) / "events.ndjson", Path(folder) / "events.parquet"

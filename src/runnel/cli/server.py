@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,7 +62,7 @@ class Server:
         """The JSON answer of a POST of these bytes."""
         return (await self._send(self._client.build_request("POST", path, content=body, headers=headers))).json()
 
-    async def stream(self, path: str, parameters: Sequence[tuple[str, str]]) -> AsyncIterator[bytes]:
+    async def stream(self, path: str, parameters: Sequence[tuple[str, str]]) -> AsyncGenerator[bytes, None]:
         """The body of a GET, piece by piece."""
         try:
             async with self._client.stream("GET", path, params=httpx.QueryParams(tuple(parameters))) as answer:

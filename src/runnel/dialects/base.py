@@ -143,6 +143,7 @@ def read_route(ctx: Speaks, path: str, read: Read, form: ErrorForm, headers: Hea
     """A GET route. `read` gets the query parameters, returns a JSON body or an Answer, and may raise as `take` may."""
 
     async def endpoint(request: Request) -> Response:
+        request.scope["route"] = route  # by which the request is counted
         try:
             body = await read(ctx, request.query_params)
             answer = body if isinstance(body, Answer) else Answer(200, body)
@@ -154,7 +155,8 @@ def read_route(ctx: Speaks, path: str, read: Read, form: ErrorForm, headers: Hea
         response.raw_headers.extend((*headers, *answer.headers))
         return response
 
-    return Route(path, endpoint, methods=["GET"], include_in_schema=False)
+    route = Route(path, endpoint, methods=["GET"], include_in_schema=False)
+    return route
 
 
 class _Path(msgspec.Struct, gc=False):

@@ -16,6 +16,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from runnel.disk import DiskGuard
+from runnel.errors import Unavailable
 from runnel.model.event import decode_line
 from runnel.model.query import EventsQuery
 from runnel.query.params import ExportParams
@@ -80,13 +82,17 @@ async def _converted(
 
 async def _parquet(parts: Parts, query: EventsQuery, headers: dict[str, str]) -> Response:
     """Parquet has its index at the end, so the file is made first; that takes the export's space on the data disk."""
+    disk = DiskGuard(parts.settings.data, parts.settings)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="export-", dir=parts.settings.data))
     try:
         lines, target = folder / "events.ndjson", folder / "events.parquet"
         with lines.open("wb") as file:
             async for chunk in parts.store.export(query):
+                if disk.low():  # the reserve is for events that come in
+                    raise Unavailable("the disk is down to its reserve: ask for NDJSON, which takes none")
                 await asyncio.to_thread(file.write, chunk)
         await asyncio.to_thread(parts.write_parquet, lines, target)
+        lines.unlink()
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

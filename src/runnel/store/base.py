@@ -83,8 +83,8 @@ class Store(Protocol):
         """Every event of the scope as canonical lines, in chunks; `limit` and `cursor` are not looked at."""
 
     async def purge(self, before: datetime) -> PurgeReport: ...
-    async def maintain(self) -> None:
-        """Housekeeping, called by the worker when nothing waits: compact rollups, fold the ledger."""
+    async def maintain(self) -> bool:
+        """One short piece of housekeeping, called by the worker when nothing waits; True while there is more."""
 
     async def ledger(self) -> Mapping[str, IngesterLedger]: ...
     async def receipt(self, ingester: str, seq: int) -> LedgerEntry | None: ...

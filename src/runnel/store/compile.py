@@ -6,6 +6,7 @@ both equal what the raw events say (G10), which every other question is answered
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from runnel.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, MetricsQuery, Query, Scope, ValuesQuery
@@ -14,6 +15,7 @@ from runnel.store.compile_filter import Fields, Params, scope_conditions, where
 from runnel.store.compile_metrics import compile_metrics
 from runnel.store.cursor import Key, decode_cursor
 from runnel.store.engine import Engine
+from runnel.store.slots import Slot
 from runnel.store.statement import Statement
 
 EVENT_COLUMNS = (
@@ -23,19 +25,22 @@ NEWEST_FIRST = "timestamp DESC, event_id DESC, site_id DESC"
 OLDEST_FIRST = "timestamp, event_id, site_id"
 
 
-def compile_query(query: Query, engine: Engine, now: datetime, *, rollups: bool = True) -> Statement:
+def compile_query(
+    query: Query, engine: Engine, now: datetime, *, rollups: bool = True, slots: Mapping[str, Slot] | None = None
+) -> Statement:
     """The statement that answers a question.
 
     Args:
         now: bounds the clock changes that are looked up when the question has no `until`.
         rollups: False reads the raw events whatever the question is.
+        slots: the property keys that have columns of their own.
 
     Raises:
         InvalidRequest: a broken cursor, too many buckets, or a text that is no Unicode.
     """
     params = Params(engine)
     if isinstance(query, MetricsQuery):
-        return compile_metrics(query, params, now, rollups)
+        return compile_metrics(query, Params(engine, slots), now, rollups)
     if isinstance(query, EventsQuery):
         return _events(query, params, limit=query.limit + 1)
     if isinstance(query, KeysQuery):

@@ -13,23 +13,26 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from runnel.errors import InvalidRequest
 from runnel.model.query import PROPERTY_PREFIX, AllOf, Condition, Filter, Scalar, Scope
 from runnel.store.engine import Engine, Kind
+from runnel.store.slots import BOOLEAN, STRING, Slot
 
 NEVER = "1 = 0"
 ALWAYS = "1 = 1"
 
 
 class Params:
-    """The parameters of a statement, each value once."""
+    """The parameters of a statement, each value once, and the slots that it reads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, slots: Mapping[str, Slot] | None = None) -> None:
         self.engine = engine
+        self._slots = slots or {}
+        self._used: dict[str, Slot] = {}
         self._numbers: dict[tuple[Kind, object], int] = {}
 
     def add(self, value: object, kind: Kind) -> str:
@@ -41,6 +44,29 @@ class Params:
                 raise InvalidRequest("a text of the query holds a lone surrogate") from error
         number = self._numbers.setdefault((kind, value), len(self._numbers) + 1)
         return self.engine.placeholder(number, kind)
+
+    def slot(self, key: str) -> Slot | None:
+        """The columns of a property key, when it has any; the statement reads `events` from `relation` then."""
+        slot = self._slots.get(key)
+        if slot is not None:
+            self._used[key] = slot
+        return slot
+
+    def relation(self) -> str:
+        """The events with the columns of the slots that were asked for: filled ones, or made from the JSON text."""
+        if not self._used:
+            return "events"
+        generation = max(slot.generation for slot in self._used.values())
+        made = []
+        for key, slot in self._used.items():
+            json = self.engine.property_json.format(self.add(key, "property"))
+            made.append(f"{self.engine.slot_text.format(json)} AS {slot.text}")
+            made.append(f"{self.engine.slot_kind.format(json)} AS {slot.kind}")
+        return (
+            f"(SELECT * FROM events WHERE shredded >= {generation}\n"
+            f"    UNION ALL SELECT * REPLACE ({', '.join(made)})\n"
+            f"    FROM events WHERE shredded IS NULL OR shredded < {generation}) AS events"
+        )
 
     @property
     def values(self) -> tuple[object, ...]:
@@ -64,12 +90,23 @@ class Fields:
     def text(self, name: str) -> str:
         """A field as text, NULL when it is not set."""
         if name.startswith(PROPERTY_PREFIX):
-            return self.property(self.engine.property_text, name.removeprefix(PROPERTY_PREFIX))
+            key = name.removeprefix(PROPERTY_PREFIX)
+            slot = self.params.slot(key)
+            return slot.text if slot else self.property(self.engine.property_text, key)
         return self.engine.uuid_text.format("event_id") if name == "event_id" else name
 
     def number(self, name: str) -> str:
         """A property that is a JSON number; it may be infinite."""
-        return self.property(self.engine.property_number, name.removeprefix(PROPERTY_PREFIX))
+        key = name.removeprefix(PROPERTY_PREFIX)
+        slot = self.params.slot(key)
+        if slot:
+            return self.engine.slot_number.format(text=slot.text, kind=slot.kind)
+        return self.property(self.engine.property_number, key)
+
+    def boolean(self, name: str) -> str:
+        """A property's text when it is true or false, else something that is neither."""
+        slot = self.params.slot(name.removeprefix(PROPERTY_PREFIX))
+        return f"CASE WHEN {slot.kind} = {BOOLEAN} THEN {slot.text} END" if slot else self.json(name)
 
     def json(self, name: str) -> str:
         """A property's JSON text."""
@@ -77,6 +114,9 @@ class Fields:
 
     def is_string(self, name: str) -> str:
         """Whether a property is a JSON string: a number has a text too, but is none."""
+        slot = self.params.slot(name.removeprefix(PROPERTY_PREFIX))
+        if slot:
+            return f"{slot.kind} = {STRING}"
         return f"left({self.json(name)}, 1) = '\"'"
 
 
@@ -145,11 +185,10 @@ def _one_of(name: str, values: list[Scalar], fields: Fields) -> str:
         return _equal("event_id", [str(i) for i in map(_uuid, texts) if i], "uuid", fields) or NEVER
     if not name.startswith(PROPERTY_PREFIX):
         return _equal(name, texts, "text", fields) or NEVER
-    number, json = fields.number(name), fields.json(name)
     parts = [
         texts and f"({_equal(fields.text(name), texts, 'text', fields)} AND {fields.is_string(name)})",
-        numbers and _equal(number, numbers, "number", fields),
-        booleans and _equal(json, booleans, "text", fields),
+        numbers and _equal(fields.number(name), numbers, "number", fields),
+        booleans and _equal(fields.boolean(name), booleans, "text", fields),
     ]
     return _joined(" OR ", [part for part in parts if part], NEVER)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from runnel.errors import InvalidRequest
-from runnel.model.query import SERIES_LIMIT, Metric, MetricsQuery
+from runnel.model.query import PROPERTY_PREFIX, SERIES_LIMIT, Metric, MetricsQuery
 from runnel.store.buckets import QUARTER_HOUR, SECONDS, Buckets, instant_of, micros, segments
 from runnel.store.compile_filter import Fields, Params, filter_fields, scope_conditions, where
 from runnel.store.cursor import decode_cursor
@@ -138,7 +138,8 @@ class _Grouping:
         else:
             columns += ["events", "last_received"] if self.table == "rollup" else ["user_id"]
         conditions = scope_conditions(self.query, time, self.params)
-        return f"SELECT {', '.join(columns) or '1'}\n  FROM {self.table}{where(conditions)}"
+        table = self.params.relation() if self.table == "events" else self.table
+        return f"SELECT {', '.join(columns) or '1'}\n  FROM {table}{where(conditions)}"
 
     def _event_columns(self, fields: Fields) -> list[str]:
         kinds = {metric.kind for metric in self.query.metrics}
@@ -148,7 +149,7 @@ class _Grouping:
             "received_at": kinds & {"last_received"},
         }
         numbers = [
-            f"{fields.property(self.engine.property_number, metric.property)} AS n{index}"  # once a row, used below
+            f"{fields.number(PROPERTY_PREFIX + metric.property)} AS n{index}"  # once a row, used below
             for index, metric in enumerate(self.query.metrics)
             if metric.property
         ]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from runnel.store.slots import BOOLEAN, NESTED, NUMBER, STRING
+
 Kind = Literal["text", "number", "timestamp", "uuid", "property"]
 """What a parameter is; `property` is a key in `properties`."""
 
@@ -42,6 +44,8 @@ class Engine:
         percentile: the interpolated percentile `{fraction}` of the non-NULL values.
         finite: a double, NULL when it is infinite.
         whole: a sum of whole numbers as a 64-bit integer; NULL stays.
+        slot_text, slot_kind: what a slot's two columns hold (see `slots`), from a property's JSON text.
+        slot_number: `property_number` from the two columns.
     """
 
     name: str
@@ -63,6 +67,9 @@ class Engine:
     percentile: str = "quantile_cont({0}, {fraction})"
     finite: str = "CASE WHEN isfinite({0}) THEN {0} END"
     whole: str = "CAST(sum({0}) AS BIGINT)"
+    slot_text: str = ""
+    slot_kind: str = ""
+    slot_number: str = ""
 
 
 def _duckdb_placeholder(number: int, kind: Kind) -> str:
@@ -88,4 +95,15 @@ DUCKDB = Engine(
     # The JSON text of anything but a number is no number either: of a string it has the quotes.
     property_number="TRY_CAST(CAST(json_extract(properties, {0}) AS VARCHAR) AS DOUBLE)",
     property_keys="unnest(json_keys(properties)) AS k(key)",
+    # A string without a backslash is the text between its quotes, which is found without parsing.
+    slot_text=(
+        "CASE left({0}, 1) WHEN 'n' THEN NULL WHEN '\"' THEN CASE WHEN contains({0}, '\\') "
+        "THEN CAST({0} AS JSON)->>'$' ELSE substr({0}, 2, length({0}) - 2) END ELSE {0} END"
+    ),
+    slot_kind=(
+        f"CASE left({{0}}, 1) WHEN '\"' THEN {STRING} WHEN 't' THEN {BOOLEAN} WHEN 'f' THEN {BOOLEAN} "
+        f"WHEN '[' THEN {NESTED} WHEN '{{{{' THEN {NESTED} WHEN 'n' THEN NULL "
+        f"ELSE CASE WHEN {{0}} IS NOT NULL THEN {NUMBER} END END"
+    ),
+    slot_number=f"CASE WHEN {{kind}} = {NUMBER} THEN TRY_CAST({{text}} AS DOUBLE) END",
 )

@@ -40,6 +40,9 @@ class Worker:
         self._limits = Limits(settings.batch_max_events, settings.batch_max_bytes, settings.batch_max_age)
         self._stopping = asyncio.Event()
         self._maintained = time.monotonic()
+        self._more = False
+        self._pressed = False
+        """Whether the last batch was full, so that more waits."""
         self.failed = asyncio.Event()
         """Set when the queue's file is broken: the process has to end."""
 
@@ -47,8 +50,8 @@ class Worker:
         """Load until `stop`; the batch in hand is finished first."""
         while not self._stopping.is_set():
             try:
-                busy = await self.step(wait=0.5)
-                await self._maintain(busy)
+                await self.step(wait=0.01 if self._more else 0.5)
+                await self._maintain()
             except QueueBroken as error:
                 log.critical("the queue is broken", error=error.message)
                 self.failed.set()
@@ -92,6 +95,7 @@ class Worker:
             for batch in batches:
                 await batch.nack()
             raise
+        self._pressed = bool(batches) and batcher.room() <= self._limits.events // 2
         return batches
 
     async def _store_patiently(self, blocks: Sequence[Block]) -> None:
@@ -153,13 +157,14 @@ class Worker:
         self._metrics.probes.inc()
         await self._store.probe(lines)
 
-    async def _maintain(self, busy: bool) -> None:
+    async def _maintain(self) -> None:
+        """Housekeeping when it is due or was left unfinished, and nothing waits to be stored."""
         due = time.monotonic() - self._maintained
         every = self._settings.maintain_every
-        if due < every or (busy and due < OVERDUE * every):
-            return
-        self._maintained = time.monotonic()
-        await self._store.maintain()
+        if (due >= every or self._more) and (not self._pressed or due >= OVERDUE * every):
+            self._more = await self._store.maintain()
+            if not self._more:
+                self._maintained = time.monotonic()
 
     async def _pause(self, seconds: float) -> None:
         try:

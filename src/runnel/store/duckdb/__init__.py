@@ -32,6 +32,7 @@ from runnel.store.duckdb.connection import (
 )
 from runnel.store.duckdb.load import Loader
 from runnel.store.duckdb.read import Reader
+from runnel.store.duckdb.shred import Shredder
 from runnel.store.migrations import migrations
 
 P = ParamSpec("P")
@@ -47,6 +48,7 @@ class DuckDBStore:
         self._settings = settings
         self._spool = self.path.with_name(self.path.name + ".spool").absolute()
         self._housekeeping = admin.Housekeeping()
+        self._shredder = Shredder()
 
     # --- opening ---------------------------------------------------------------------------------------------------
 
@@ -82,6 +84,8 @@ class DuckDBStore:
         self._asking.shutdown()
 
     def _disconnect(self) -> None:
+        if "_db" not in self.__dict__:
+            return  # it was never opened: the spool belongs to the process that holds the file
         for name in ("_admin", "_writer", "_db"):
             connection: Connection | None = self.__dict__.pop(name, None)
             if connection is not None:
@@ -123,9 +127,15 @@ class DuckDBStore:
     async def mark_dead(self, letter_ids: Sequence[int], state: str) -> int:
         return await self._in(self._writing, self._guarded, lambda: admin.mark_dead(self._writer, letter_ids, state))
 
-    async def maintain(self) -> None:
+    async def maintain(self) -> bool:
+        return await self._in(self._writing, self._guarded, self._maintain)
+
+    def _maintain(self) -> bool:
+        if self._shredder.step(self._writer):
+            return True
         fold_before = datetime.now(UTC) - timedelta(hours=self._settings.ledger_keep_hours)
-        await self._in(self._writing, self._guarded, lambda: self._housekeeping.run(self._writer, fold_before))
+        self._housekeeping.run(self._writer, fold_before)
+        return False
 
     def _guarded(self, call: Callable[[], R]) -> R:
         """Run on the writing thread; a fatal error closes and opens the file, and is a StoreUnavailable."""

@@ -17,11 +17,12 @@ from typing import TypeVar
 from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
 from runnel.model.event import encode_lines
-from runnel.model.query import EventsQuery, Freshness, Query, Result
+from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result
 from runnel.store.answer import event_of, shape
 from runnel.store.buckets import instant_of
 from runnel.store.compile import compile_export, compile_query
 from runnel.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
+from runnel.store.duckdb.shred import read_slots
 from runnel.store.engine import DUCKDB
 
 R = TypeVar("R")
@@ -158,7 +159,8 @@ def _outcome(future: asyncio.Future[R], late: bool, shed: bool) -> R:
 
 def _answer(cursor: Connection, query: Query) -> Result:
     """In the thread: compile, ask, shape. The freshness is read first, so that it never promises too much."""
-    statement = compile_query(query, DUCKDB, datetime.now(UTC))
+    slots = read_slots(cursor) if isinstance(query, MetricsQuery) else None
+    statement = compile_query(query, DUCKDB, datetime.now(UTC), slots=slots)
     loaded_at = cursor.execute(LOADED_AT).fetchall()[0][0]
     found = cursor.execute(statement.sql, list(statement.params)).fetchall()
     rows, next_cursor = shape(query, statement, found)

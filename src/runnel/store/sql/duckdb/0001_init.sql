@@ -10,7 +10,17 @@ CREATE TABLE events (
     session_id  VARCHAR,
     source      VARCHAR   NOT NULL,
     path        VARCHAR,
-    properties  VARCHAR   NOT NULL      -- a JSON object's text; of a key that stands twice the first counts
+    properties  VARCHAR   NOT NULL,     -- a JSON object's text; of a key that stands twice the first counts
+    -- Which generation of property_slots this row's slot columns (p0, k0, p1, …) hold; NULL: none yet.
+    shredded    SMALLINT
+);
+
+-- Frequent property keys get columns of their own, filled while nothing waits: `p<slot>` has the value's text, `k<slot>`
+-- its kind (1 string, 2 number, 3 boolean, 4 array or object). The columns are added to `events` when a key gets its slot.
+CREATE TABLE property_slots (
+    slot       INTEGER  NOT NULL,
+    key        VARCHAR  NOT NULL,
+    generation SMALLINT NOT NULL        -- rows with shredded >= generation have it
 );
 
 -- Counts per quarter hour (every time zone's buckets are made of these). Appended deltas: always SUM.

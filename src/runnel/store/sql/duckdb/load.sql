@@ -81,7 +81,7 @@ SELECT b, count(*), count(*) FILTER (conflict) FROM duplicates GROUP BY b;
 SELECT b, count(*) FROM incoming GROUP BY b;
 
 -- name: insert_events
-INSERT INTO events
+INSERT INTO events (event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties)
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties FROM incoming;
 
 -- name: insert_rollup
