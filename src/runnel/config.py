@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         48 * MIB, ge=MIB,
         description="Most bytes of canonical lines in one transaction of the store.",
     )
-    batch_max_age: float = Field(0.2, ge=0, description="Seconds a batch is collected before it is stored.")
+    batch_max_age: float = Field(0.3, ge=0, description="Seconds a batch is collected before it is stored.")
     retry_max_delay: float = Field(
         5.0, gt=0,
         description="Longest pause in seconds between tries while the store is unavailable.",

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_DELAY = 0.1
 """Seconds before the first retry; doubled up to `retry_max_delay`."""
+PRESSED_EVENTS = 5_000
+"""A batch of more events than this means load; housekeeping waits."""
 OVERDUE = 10
 """Housekeeping waits for a quiet moment for this many times `maintain_every`, then no longer."""
 
@@ -42,7 +44,7 @@ class Worker:
         self._maintained = time.monotonic()
         self._more = False
         self._pressed = False
-        """Whether the last batch was full, so that more waits."""
+        """Whether the last batch was so large that there is no time for anything else."""
         self.failed = asyncio.Event()
         """Set when the queue's file is broken: the process has to end."""
 
@@ -95,7 +97,7 @@ class Worker:
             for batch in batches:
                 await batch.nack()
             raise
-        self._pressed = bool(batches) and batcher.room() <= self._limits.events // 2
+        self._pressed = self._limits.events - batcher.room() > PRESSED_EVENTS
         return batches
 
     async def _store_patiently(self, blocks: Sequence[Block]) -> None:
