@@ -134,8 +134,8 @@ def metrics_queries(draw: st.DrawFn) -> dict[str, Any]:
     since, until = sorted(draw(st.lists(moments, min_size=2, max_size=2)))
     if draw(st.booleans()):  # quarter hours, which the rollup can serve
         since, until = (edge.replace(minute=edge.minute // 15 * 15, second=0, microsecond=0) for edge in (since, until))
-    if interval == "minute":
-        until = min(until, since + timedelta(days=10))
+    if interval in {"minute", "hour"}:  # a series has at most 20,000 buckets
+        until = min(until, since + timedelta(days=10 if interval == "minute" else 800))
     fill = interval not in {"minute", "hour"} or until - since < timedelta(days=2)
     return {
         "metrics": metrics,

@@ -6,6 +6,7 @@ A FatalException (a checkpoint that met a full disk) fails everything until the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteRe
 from runnel.store.duckdb import admin
 from runnel.store.duckdb.connection import (
     Connection,
+    DriverError,
     FatalException,
     cursor,
     errors,
@@ -75,21 +77,25 @@ class DuckDBStore:
         self._loader = Loader(self._writer, self._spool, self._settings)
 
     def _cursor(self) -> Connection:
+        if not self._is_open():
+            raise StoreUnavailable("the store is being opened anew")
         return cursor(self._db)
 
     async def close(self) -> None:
+        await self._reader.close()
         await self._in(self._asking, lambda: None)
         await self._in(self._writing, self._disconnect)
         self._writing.shutdown()
         self._asking.shutdown()
 
     def _disconnect(self) -> None:
-        if "_db" not in self.__dict__:
+        if not self._is_open():
             return  # it was never opened: the spool belongs to the process that holds the file
         for name in ("_admin", "_writer", "_db"):
             connection: Connection | None = self.__dict__.pop(name, None)
             if connection is not None:
-                connection.close()
+                with contextlib.suppress(DriverError):  # a question that is being stopped still has it; it goes then
+                    connection.close()
         shutil.rmtree(self._spool, ignore_errors=True)
 
     async def migrate(self) -> int:
@@ -139,14 +145,20 @@ class DuckDBStore:
 
     def _guarded(self, call: Callable[[], R]) -> R:
         """Run on the writing thread; a fatal error closes and opens the file, and is a StoreUnavailable."""
+        if not self._is_open():
+            self._connect()  # the last try to open it anew failed
         try:
             with errors():
                 return call()
         except FatalException as error:
             log.error("the store failed and is opened anew", error=str(error))
+            self._reader.shed()  # a question's cursor would keep the failed database open
             self._disconnect()
             self._connect()
             raise StoreUnavailable(f"the store failed and was opened anew: {error}") from error
+
+    def _is_open(self) -> bool:
+        return "_db" in self.__dict__
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
@@ -175,6 +187,8 @@ class DuckDBStore:
 
     async def _ask(self, call: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         def ask() -> R:
+            if not self._is_open():
+                raise StoreUnavailable("the store is being opened anew")
             try:
                 with errors():
                     return call(self._admin, *args, **kwargs)

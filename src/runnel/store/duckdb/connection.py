@@ -48,6 +48,7 @@ def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
             "temp_directory": str(spool / "spill"),
             "checkpoint_threshold": f"{CHECKPOINT_BYTES}B",
             "TimeZone": "UTC",
+            "enable_progress_bar": False,  # it would be drawn into the standard output, of an export too
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }.items():
@@ -72,6 +73,7 @@ def connect_memory(memory_limit: int, threads: int) -> Connection:
     }
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("SET TimeZone = 'UTC'")  # while connecting, the extension that knows time zones is not there yet
+    connection.execute("SET enable_progress_bar = false")
     return connection
 
 
