@@ -54,6 +54,7 @@ TEXTS = ["a", "b", "B", "aa", "é", "🦊", "\uffff", "1", "true", "%", "it's", 
 NUMBERS = [0, 1, -1, 2, 2.5, -0.5, 1000.0, 0.25, 9007199254740993]
 SOME_FIELDS = [*COLUMNS, "properties.amount", 'properties.quo"te', "properties.ключ 🦊"]
 VALUES = [*TEXTS, *NUMBERS, True, False]
+LONGEST_FILLED: dict[Interval, int] = {"minute": 1, "hour": 3, "day": 60, "week": 700, "month": 700}
 INTERVALS: list[Interval | None] = [None, *get_args(Interval)]
 _numbers = count()
 
@@ -134,9 +135,10 @@ def metrics_queries(draw: st.DrawFn) -> dict[str, Any]:
     since, until = sorted(draw(st.lists(moments, min_size=2, max_size=2)))
     if draw(st.booleans()):  # quarter hours, which the rollup can serve
         since, until = (edge.replace(minute=edge.minute // 15 * 15, second=0, microsecond=0) for edge in (since, until))
-    if interval in {"minute", "hour"}:  # a series has at most 20,000 buckets
-        until = min(until, since + timedelta(days=10 if interval == "minute" else 800))
-    fill = interval not in {"minute", "hour"} or until - since < timedelta(days=2)
+    fill = draw(st.booleans()) and interval is not None
+    if interval:  # a series has at most 20,000 buckets, and the oracle walks through every hour of a filled one
+        days = {"minute": 10, "hour": 800}.get(interval, 6000)
+        until = min(until, since + timedelta(days=min(days, LONGEST_FILLED[interval]) if fill else days))
     return {
         "metrics": metrics,
         "interval": interval,
@@ -144,9 +146,9 @@ def metrics_queries(draw: st.DrawFn) -> dict[str, Any]:
         "breakdown": breakdown,
         "top": top,
         "other": top is not None and draw(st.booleans()),
-        "fill": fill and draw(st.booleans()),
-        "since": since if fill and interval else draw(st.sampled_from([since, None])),
-        "until": until if fill and interval else draw(st.sampled_from([until, None])),
+        "fill": fill,
+        "since": since if fill else draw(st.sampled_from([since, None])),
+        "until": until if fill else draw(st.sampled_from([until, None])),
         "filter": draw(st.none() | filters),
     }
 

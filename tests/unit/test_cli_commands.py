@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import io
@@ -13,8 +14,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -22,6 +25,9 @@ import pytest
 from runnel.cli import main
 from runnel.cli.up import banner
 from runnel.config import Settings
+from runnel.model.block import make_block
+from runnel.model.event import Event, encode_lines
+from runnel.store import DeadLetter, make_store
 
 RUNNEL = [sys.executable, "-c", "from runnel.cli import main; main()"]
 
@@ -54,8 +60,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     """`runnel up` as a process of its own: its URL and data folder."""
     data = tmp_path_factory.mktemp("served")
     process = subprocess.Popen(
-        [*RUNNEL, "up", "--port", "0", "--data", str(data)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+        [*RUNNEL, "up", "--port", "0", "--data", str(data)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
     try:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -93,7 +100,8 @@ def wait_until(true: Callable[[], bool], seconds: float = 15.0) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["up", "migrate", "verify", "dead list", "dead show", "dead replay", "dead drop", "import", "export", "demo", "bench"],
+    ["up", "migrate", "verify", "dead list", "dead show", "dead replay", "dead drop", "import", "export", "demo",
+     "bench"],
 )
 def test_help_has_an_example(runnel: Command, command: str) -> None:
     ran = runnel(*command.split(), "--help")
@@ -194,16 +202,77 @@ def test_import_from_standard_input(runnel: Command, tmp_path: Path, monkeypatch
 
 def test_export_and_import_give_the_same_events(runnel: Command, tmp_path: Path) -> None:
     runnel("import", lines_file(tmp_path, 300), "--data", tmp_path / "a")
+    there = [json.loads(line) for line in runnel("export", "--data", tmp_path / "a").out.splitlines()]
     for ending in ("ndjson", "parquet"):
         copy, data = tmp_path / f"copy.{ending}", tmp_path / ending
         assert runnel("export", "--output", copy, "--data", tmp_path / "a").code == 0
         assert runnel("import", copy, "--data", data).code == 0
         back = [json.loads(line) for line in runnel("export", "--data", data).out.splitlines()]
-        there = [json.loads(line) for line in copy.read_text().splitlines()] if ending == "ndjson" else there
         for event in (*back, *there):
             event.pop("received_at", None)
         assert back == there
         assert len(back) == 300
+
+
+async def set_aside(data: Path) -> None:
+    """A folder whose store holds three dead letters: two events, and one text that is none."""
+    received = datetime(2026, 1, 2, tzinfo=UTC)
+    lines = [encode_lines([Event(uuid4(), name, received, received)]) for name in ("first", "second", "third")]
+    originals = [lines[0], lines[1], b"{no event\n"]
+    dead = [DeadLetter("0" * 16, 0, index, original, "code", "the reason") for index, original in enumerate(originals)]
+    store = make_store(Settings(data=data))
+    await store.open()
+    await store.write([make_block("0" * 16, 0, b"".join(lines), 3)], dead)
+    await store.close()
+
+
+def test_dead_letters_of_a_folder(runnel: Command, tmp_path: Path) -> None:
+    """G7: listed, shown, corrected, replayed and dropped; the books close all the time."""
+    asyncio.run(set_aside(tmp_path))
+    at = ("--data", tmp_path)
+    listed = runnel("dead", "list", *at).out
+    assert listed.count("the reason") == 3
+    first, second, third = sorted(int(number) for number in re.findall(r"^│ +(\d+) │", listed, re.MULTILINE))
+    page = runnel("dead", "list", "--limit", "2", *at).out
+    assert f"more: --after {second}" in page
+
+    shown = runnel("dead", "show", str(first), *at).out.splitlines()
+    assert json.loads(shown[-1])["name"] == "first"
+    corrected = tmp_path / "fixed.json"
+    corrected.write_text(shown[-1].replace("first", "corrected"))
+    assert runnel("dead", "replay", str(first), "--corrected", corrected, *at).out == "1 replayed\n"
+    ran = runnel("dead", "replay", "--all", *at)
+    assert (ran.code, ran.out) == (1, "1 replayed\n")
+    assert f"{third}: it is no canonical event" in ran.err
+    assert runnel("dead", "drop", "--all", *at).out == "1 dropped\n"
+    assert runnel("dead", "list", *at).out == "there are none\n"
+    assert runnel("dead", "list", "--state", "all", *at).out.count("the reason") == 3
+
+    ledger = json.loads(runnel("verify", "--json", *at).out)["ledger"]
+    assert (ledger["accepted"], ledger["dead"], ledger["queued"]) == (5, 3, 2)
+    assert runnel("import", lines_file(tmp_path, 1), *at).code == 0
+    names = [json.loads(line)["name"] for line in runnel("export", *at).out.splitlines()]
+    assert sorted(names) == ["corrected", "second", "seen"]
+    assert runnel("verify", *at).code == 0
+
+
+def test_verify_prints_every_difference(runnel: Command, tmp_path: Path) -> None:
+    """G4: a difference is printed and the exit code is 1."""
+
+    async def lose_a_block() -> None:
+        received = datetime(2026, 1, 2, tzinfo=UTC)
+        store = make_store(Settings(data=tmp_path))
+        await store.open()
+        for seq in (0, 2):
+            line = encode_lines([Event(uuid4(), "n", received, received)])
+            await store.write([make_block("0" * 16, seq, line, 1)])
+        await store.close()
+
+    asyncio.run(lose_a_block())
+    ran = runnel("verify", "--data", tmp_path)
+    assert ran.code == 1
+    assert "differences: 1" in ran.out
+    assert "1 of 3 blocks are missing" in ran.out
 
 
 # --- a running server ------------------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ from runnel.store.duckdb.files import Plan, TableFile, read_header
 NAMED = Choices(constants={"name": "seen"})
 
 
-def events(path: Path, choices: Choices = NAMED, kind: Format = "csv", skip: int = 0, **options: Any) -> list[dict[str, Any]]:
+def events(
+    path: Path, choices: Choices = NAMED, kind: Format = "csv", skip: int = 0, **options: Any
+) -> list[dict[str, Any]]:
     """The events that an import of this file would send."""
     source = open_source(path, kind, fingerprint(path), choices, options.get("delimiter"), options.get("empty", ()))
     try:
@@ -77,7 +79,9 @@ def test_csv_quotes_line_breaks_and_odd_names(tmp_path: Path) -> None:
     assert properties(path) == [{'a "b"': 'x\r\ny, "z"', "'c'": "é", "column3": 7}, {'a "b"': '5" pipe'}]
 
 
-@pytest.mark.parametrize(("text", "delimiter"), [("a;b\n1,5;x\n", None), ("a\tb\n1,5\tx\n", None), ("a^b\n1,5^x\n", "^")])
+@pytest.mark.parametrize(
+    ("text", "delimiter"), [("a;b\n1,5;x\n", None), ("a\tb\n1,5\tx\n", None), ("a^b\n1,5^x\n", "^")]
+)
 def test_csv_delimiter_is_seen_in_the_header_or_given(tmp_path: Path, text: str, delimiter: str | None) -> None:
     assert properties(csv_file(tmp_path, text), delimiter=delimiter) == [{"a": "1,5", "b": "x"}]
 
@@ -179,7 +183,9 @@ def test_csv_times_as_numbers_stay_numbers(tmp_path: Path) -> None:
     assert [event["timestamp"] for event in events(path, choices)] == [1767323045, 1767323045.5]
 
 
-@pytest.mark.parametrize(("kind", "sent"), [("TIMESTAMP", "2026-01-02T02:04:05.000000Z"), ("DATE", "2026-01-01T23:00:00.000000Z")])
+@pytest.mark.parametrize(
+    ("kind", "sent"), [("TIMESTAMP", "2026-01-02T02:04:05.000000Z"), ("DATE", "2026-01-01T23:00:00.000000Z")]
+)
 def test_parquet_times(tmp_path: Path, kind: str, sent: str) -> None:
     path = parquet_file(tmp_path, f"SELECT '2026-01-02 03:04:05'::TIMESTAMP::{kind} AS timestamp")
     choices = Choices(constants={"name": "seen"}, timezone="Europe/Berlin")
@@ -248,22 +254,30 @@ def test_statement_quotes_what_the_file_says(tmp_path: Path) -> None:
 # --- NDJSON ----------------------------------------------------------------------------------------------------------
 
 
-def mapped(line: bytes, choices: Choices = Choices()) -> dict[str, Any]:
-    identity, members = LineMapper(choices).members(line)
+def mapped(line: bytes, choices: Choices | None = None) -> dict[str, Any]:
+    identity, members = LineMapper(choices or Choices()).members(line)
     event: dict[str, Any] = json.loads("{" + members + "}")
     return event if identity is None else {"event_id": identity, **event}
 
 
 def test_ndjson_native_event_passes_and_other_keys_become_properties() -> None:
-    line = b'{"event_id":"e","name":"n","timestamp":"2026-01-01","received_at":"x","user_id":7,"color":"red","properties":{"a":1.0}}'
+    line = (
+        b'{"event_id":"e","name":"n","timestamp":"2026-01-01","received_at":"x","user_id":7,"color":"red",'
+        b'"properties":{"a":1.0}}'
+    )
     assert mapped(line) == {
-        "event_id": "e", "name": "n", "timestamp": "2026-01-01", "user_id": "7", "properties": {"color": "red", "a": 1.0},
+        "event_id": "e", "name": "n", "timestamp": "2026-01-01", "user_id": "7",
+        "properties": {"color": "red", "a": 1.0},
     }  # fmt: skip
 
 
 def test_ndjson_mapping_as_for_columns() -> None:
-    choices = parse_choices(["source=carrier", "properties=attributes", "event_id=id"], "flight", None, ["secret"], "UTC")
-    line = b'{"id":5,"name":"x","source":"y","carrier":"UA","attributes":{},"secret":1,"properties":{"p":1},"site_id":null}'
+    maps = ["source=carrier", "properties=attributes", "event_id=id"]
+    choices = parse_choices(maps, "flight", None, ["secret"], "UTC")
+    line = (
+        b'{"id":5,"name":"x","source":"y","carrier":"UA","attributes":{},"secret":1,"properties":{"p":1},'
+        b'"site_id":null}'
+    )
     assert mapped(line, choices) == {
         "event_id": "5", "name": "flight", "source": "UA",
         "properties": {"name": "x", "source": "y", "properties": {"p": 1}},
@@ -288,9 +302,10 @@ def test_ndjson_line_that_is_no_object(line: bytes) -> None:
 
 @pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
 def test_ndjson_file_with_blank_and_broken_lines(tmp_path: Path, ending: str) -> None:
-    pack = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}[ending]
+    text = b'{"name":"a"}\n\nbroken\n{"name":"b"}'
+    packed = {"": text, ".gz": gzip.compress(text), ".zst": zstandard.ZstdCompressor().compress(text)}
     path = tmp_path / f"rows.ndjson{ending}"
-    path.write_bytes(pack(b'{"name":"a"}\n\nbroken\n{"name":"b"}'))
+    path.write_bytes(packed[ending])
     source = open_source(path, format_of(path, None), "digest", Choices(), None, ())
     [chunk] = source.chunks(0, 10)
     source.close()

@@ -59,7 +59,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         made.append(seconds)
 
-    monkeypatch.setattr(import_run.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return made
 
 
@@ -163,10 +163,14 @@ async def test_run_confirms_in_order_and_goes_on_after_a_failure(tmp_path: Path)
 
 async def test_run_that_is_cancelled_keeps_what_was_confirmed(tmp_path: Path) -> None:
     file = StateFile(tmp_path / "state.json")
-    source, state = source_of(tmp_path, 1000), State()
-    task = asyncio.create_task(run(source, SlowFirst(), state, file, 10, ignore))
-    while state.row < 100:
-        await asyncio.sleep(0.01)
+    source, state, far_enough = source_of(tmp_path, 1000), State(), asyncio.Event()
+
+    def watch(chunk: Chunk, now: State) -> None:
+        if now.row >= 100:
+            far_enough.set()
+
+    task = asyncio.create_task(run(source, SlowFirst(), state, file, 10, watch))
+    await far_enough.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

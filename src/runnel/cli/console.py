@@ -37,6 +37,11 @@ DataOption = Annotated[
 ]
 
 
+def paragraphs(text: str) -> str:
+    """A help text with every paragraph on one line: typer wraps it to the terminal's width, but keeps line breaks."""
+    return "\n\n".join(" ".join(part.split("\n")) for part in text.strip().split("\n\n"))
+
+
 def show_error(message: str) -> None:
     """One red line on standard error."""
     err.print(f"[bold red]error:[/] [red]{escape(message)}[/]")

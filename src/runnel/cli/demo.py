@@ -24,7 +24,7 @@ TICK = 0.1
 MOST_EVENTS = 5_000
 IN_FLIGHT = 8
 
-EPILOG = """
+EPILOG = console.paragraphs("""
 [bold]Examples[/bold]
 
   runnel demo
@@ -36,7 +36,7 @@ EPILOG = """
 The visitors come in sessions of several pages, some from a referrer, some often and most rarely; they search, fill a
 cart, buy, and drop out of the sign-up one step after the other. About 3 in 100 sessions arrive hours late and 1 event
 in 100 is sent twice: the server stores it once.
-"""
+""")
 
 
 def demo(

@@ -27,7 +27,7 @@ from runnel.store import write_parquet
 
 Format = Literal["ndjson", "csv", "parquet"]
 
-EPILOG = """
+EPILOG = console.paragraphs("""
 [bold]Examples[/bold]
 
   runnel export > events.ndjson
@@ -39,7 +39,7 @@ EPILOG = """
 --since and --until take a date, an ISO 8601 time, or a span such as 24h or 7d. A filter is field:op:value with op one
 of = != in contains > < set not_set; all of them must hold. In CSV a cell that a spreadsheet would take for a formula
 gets an apostrophe in front. What `export` writes as NDJSON or Parquet, `import` reads.
-"""
+""")
 
 
 def export(

@@ -28,7 +28,7 @@ from runnel.errors import ConfigError
 MOST_EVENTS = 5_000
 """Events in one request, unless the server's limit is lower."""
 
-EPILOG = """
+EPILOG = console.paragraphs("""
 [bold]Examples[/bold]
 
   runnel import events.ndjson
@@ -49,76 +49,75 @@ be imported again, at any time, without counting an event twice. After an interr
 it stopped.
 
 Exit code: 0 all rows accepted, 1 some were rejected, 2 the import could not be done.
-"""
+""")
+
+
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="NDJSON, CSV or Parquet; also .gz and .zst; - is standard input.")
+]
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", help="What the file is, when its ending does not say it.")
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="FIELD=COLUMN", help="Which column an event's field is read from; repeatable."),
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="Name of all events, such as page_view.")
+]
+SiteOption = Annotated[
+    str | None,
+    typer.Option("--site", metavar="SITE", help="Site of all events (else the column site_id, else default)."),
+]
+DropOption = Annotated[
+    list[str] | None, typer.Option("--drop", metavar="COLUMN", help="Leave this column out; repeatable.")
+]
+TimezoneOption = Annotated[
+    str, typer.Option("--timezone", metavar="ZONE", help="IANA name of the zone of times without an offset.")
+]
+DelimiterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--delimiter", metavar="CHARACTER", help="Between a CSV file's columns; else , ; tab or |, as in its header."
+    ),
+]
+NullOption = Annotated[
+    list[str] | None,
+    typer.Option("--null", metavar="TEXT", help="Text in a CSV file that means no value, such as NA; repeatable."),
+]
+AllowRejectedOption = Annotated[bool, typer.Option("--allow-rejected", help="Exit with 0 although rows were rejected.")]
+AgainOption = Annotated[
+    bool,
+    typer.Option("--again", help="Send every row, although this file was imported before; none counts twice."),
+]
 
 
 def import_(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="NDJSON, CSV or Parquet; also .gz and .zst; - is standard input.")
-    ],
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="FORMAT", help="ndjson, csv or parquet, when the file's ending does not say it."
-        ),
-    ] = None,
-    maps: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="FIELD=COLUMN", help="Which column an event's field is read from; repeatable."),
-    ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of all events, such as page_view.")] = None,
-    site: Annotated[
-        str | None,
-        typer.Option("--site", help="Site that all events belong to (else the column site_id, else default)."),
-    ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option("--drop", metavar="COLUMN", help="Leave this column out; repeatable.")
-    ] = None,
-    timezone: Annotated[
-        str, typer.Option("--timezone", metavar="ZONE", help="IANA name of the zone of times without an offset.")
-    ] = "UTC",
-    delimiter: Annotated[
-        str | None,
-        typer.Option(
-            "--delimiter", help="What separates a CSV file's columns (else , ; tab or |, as the header shows)."
-        ),
-    ] = None,
-    null: Annotated[
-        list[str] | None,
-        typer.Option("--null", metavar="TEXT", help="Text in a CSV file that means no value, such as NA; repeatable."),
-    ] = None,
+    file: FileArgument,
+    format_: FormatOption = None,
+    maps: MapOption = None,
+    name: NameOption = None,
+    site: SiteOption = None,
+    drop: DropOption = None,
+    timezone: TimezoneOption = "UTC",
+    delimiter: DelimiterOption = None,
+    null: NullOption = None,
     url: console.UrlOption = None,
     data: console.DataOption = None,
-    allow_rejected: Annotated[
-        bool, typer.Option("--allow-rejected", help="Exit with 0 although rows were rejected.")
-    ] = False,
-    again: Annotated[
-        bool,
-        typer.Option(
-            "--again", help="Send every row again, although this file was imported before; none counts twice."
-        ),
-    ] = False,
+    allow_rejected: AllowRejectedOption = False,
+    again: AgainOption = False,
 ) -> None:
     """Import events from a NDJSON, CSV or Parquet file."""
     console.one_place(url, data)
-    kind = _format(format_)
     if delimiter is not None and len(delimiter.encode()) != 1:
         raise ConfigError(f"--delimiter: {delimiter!r} is not a single character")
     choices = parse_choices(maps or (), name, site, drop or (), timezone)
     settings = console.load_settings(data=data)
-    with on_disk(file, kind) as path:
-        job = _Job(file, path, format_of(path, kind), choices, delimiter, null or (), url, settings, again)
+    with on_disk(file, format_) as path:
+        job = _Job(file, path, format_of(path, format_), choices, delimiter, null or (), url, settings, again)
         state, broken = asyncio.run(job.run())
     if (state.rejected or broken) and not allow_rejected:
         raise typer.Exit(console.EXIT_DIFFERENCE)
-
-
-def _format(text: str | None) -> Format | None:
-    if text is None:
-        return None
-    if text not in ("ndjson", "csv", "parquet"):
-        raise ConfigError(f"--format: {text!r} is not ndjson, csv or parquet")
-    return text  # type: ignore[return-value]
 
 
 class _Job(msgspec.Struct):

@@ -12,7 +12,7 @@ from rich.markup import escape
 from runnel.cli import console
 from runnel.config import Settings
 
-UP_EPILOG = """
+UP_EPILOG = console.paragraphs("""
 [bold]Examples[/bold]
 
   runnel up
@@ -20,12 +20,12 @@ UP_EPILOG = """
   runnel up --port 9000 --data /var/lib/runnel
 
 Every setting is an environment variable too (docs/configuration.md): RUNNEL_PORT=9000 runnel up
-"""
-MIGRATE_EPILOG = """
+""")
+MIGRATE_EPILOG = console.paragraphs("""
 [bold]Example[/bold]
 
   runnel migrate --data /var/lib/runnel
-"""
+""")
 
 
 def banner(settings: Settings, url: str) -> str:

@@ -14,7 +14,7 @@ from runnel.cli.folder import somewhere
 from runnel.config import Settings
 from runnel.model.status import Verification
 
-EPILOG = """
+EPILOG = console.paragraphs("""
 [bold]Examples[/bold]
 
   runnel verify --url http://127.0.0.1:8000
@@ -22,7 +22,7 @@ EPILOG = """
   runnel verify --data /var/lib/runnel
 
 Exit code: 0 everything agrees, 1 something differs (each difference is printed), 2 it could not be checked.
-"""
+""")
 COLUMNS = ("accepted", "stored", "duplicates", "dead", "queued")
 
 
@@ -65,7 +65,7 @@ def _show(found: Verification) -> None:
     if found.ok:
         console.out.print("[green]the books close:[/] nothing is missing, nothing was counted twice")
         return
-    differences = Table(title=f"{len(found.differences)} differences", title_justify="left", title_style="bold red")
+    differences = Table(title=f"differences: {len(found.differences)}", title_justify="left", title_style="bold red")
     differences.add_column("check")
     differences.add_column("what differs", overflow="fold")
     for difference in found.differences:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import zstandard
@@ -11,6 +12,15 @@ from starlette.types import Receive, Scope
 
 from runnel.config import Settings
 from runnel.errors import InvalidRequest, RequestTimeout, TooLarge, UnsupportedEncoding
+
+
+_ZLIB_PIECE = 4096
+"""Bytes unpacked at a time: they become at most 4 MiB."""
+_ZSTD_PIECE = 256
+"""Likewise: a block of 4 bytes may become 128 KiB, so these become at most 8 MiB."""
+
+_MEMBERS_MAX = 1000
+"""Most gzip members or zstd frames in a body: millions of empty ones would cost time and give nothing."""
 
 
 class ClientGone(Exception):
@@ -32,24 +42,20 @@ async def read_body(scope: Scope, receive: Receive, settings: Settings) -> bytes
     declared = header(scope, b"content-length")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"the body has {int(declared)} bytes; at most {limit} are taken")
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if message.get("more_body", False):
-        try:
-            async with asyncio.timeout(settings.body_timeout):
-                body = await _read_rest(receive, body, limit)
-        except TimeoutError as error:
-            raise RequestTimeout(f"the body did not arrive within {settings.body_timeout:g} s") from error
+    try:
+        async with asyncio.timeout(settings.body_timeout):
+            body = await _read_all(receive, limit)
+    except TimeoutError as error:
+        raise RequestTimeout(f"the body did not arrive within {settings.body_timeout:g} s") from error
     if len(body) > limit:
         raise TooLarge(f"the body has more than {limit} bytes")
     return decompress(body, encoding, limit) if encoding else body
 
 
-async def _read_rest(receive: Receive, first: bytes, limit: int) -> bytes:
-    chunks = [first]
-    size = len(first)
+async def _read_all(receive: Receive, limit: int) -> bytes:
+    """The body's chunks, until their end or until they are over the limit."""
+    chunks: list[bytes] = []
+    size = 0
     more = True
     while more and size <= limit:
         message: Any = await receive()
@@ -75,38 +81,41 @@ def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
         if encoding == b"identity":
             return body
         if encoding in (b"gzip", b"x-gzip"):
-            return _inflate(body, zlib.MAX_WBITS | 16, limit)
+            return _unpack(body, lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), _ZLIB_PIECE, limit)
         if encoding == b"deflate":
             # RFC 9110 means the zlib format; some clients send raw deflate, told by its first bytes.
             zlib_format = len(body) > 1 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
-            return _inflate(body, zlib.MAX_WBITS if zlib_format else -zlib.MAX_WBITS, limit)
+            bits = zlib.MAX_WBITS if zlib_format else -zlib.MAX_WBITS
+            return _unpack(body, lambda: zlib.decompressobj(bits), _ZLIB_PIECE, limit)
         if encoding == b"zstd":
-            return _unzstd(body, limit)
+            frames = zstandard.ZstdDecompressor(max_window_size=max(limit, 1024))
+            return _unpack(body, frames.decompressobj, _ZSTD_PIECE, limit)
     except (zlib.error, zstandard.ZstdError) as error:
         raise InvalidRequest(f"the body is no valid {encoding.decode('ascii', 'replace')}: {error}") from error
     raise UnsupportedEncoding
 
 
-def _inflate(body: bytes, wbits: int, limit: int) -> bytes:
-    """One or more concatenated members."""
+def _unpack(body: bytes, start: Callable[[], Any], piece_bytes: int, limit: int) -> bytes:
+    """One or more members (gzip) or frames (zstd), a piece at a time, so that a bomb is found while it is small."""
     parts: list[bytes] = []
     size = 0
-    while body:
-        member = zlib.decompressobj(wbits)
-        parts.append(member.decompress(body, limit + 1 - size))
-        size += len(parts[-1])
-        if size > limit:
-            raise TooLarge(f"the body unpacks to more than {limit} bytes")
-        if not member.eof:
-            raise InvalidRequest("the compressed body ends too early")
-        body = member.unused_data
+    member: Any = None
+    members = 0
+    for at in range(0, len(body), piece_bytes):
+        piece = body[at : at + piece_bytes]
+        while piece:
+            if member is None:
+                members += 1
+                if members > _MEMBERS_MAX:
+                    raise InvalidRequest(f"the body has more than {_MEMBERS_MAX} compressed parts")
+                member = start()
+            parts.append(member.decompress(piece))
+            size += len(parts[-1])
+            if size > limit:
+                raise TooLarge(f"the body unpacks to more than {limit} bytes")
+            if not member.eof:
+                break
+            piece, member = member.unused_data, None
+    if member:
+        raise InvalidRequest("the compressed body ends too early")
     return b"".join(parts)
-
-
-def _unzstd(body: bytes, limit: int) -> bytes:
-    decompressor = zstandard.ZstdDecompressor(max_window_size=max(limit, 1024))
-    with decompressor.stream_reader(body, read_across_frames=True) as reader:
-        unpacked = reader.read(limit + 1)
-    if len(unpacked) > limit:
-        raise TooLarge(f"the body unpacks to more than {limit} bytes")
-    return unpacked

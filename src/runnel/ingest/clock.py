@@ -6,6 +6,8 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from runnel.model.event import AHEAD_MAX, EARLIEST
 
 _FAR_YEAR = re.compile(r"[+-]?\d{5,7}-\d{2}-\d{2}")
@@ -50,11 +52,19 @@ def _read(given: str | int | float | datetime) -> datetime | None:
         return _from_number(given)
     text = given.strip()
     try:
-        return _utc(datetime.fromisoformat(text))
+        return _utc(_rfc3339(text) or datetime.fromisoformat(text))
     except (ValueError, OverflowError) as error:
         if _FAR_YEAR.match(text):
             return None
         raise ValueError(f"timestamp {text[:64]!r} is no ISO 8601 date and time") from error
+
+
+def _rfc3339(text: str) -> datetime | None:
+    """As the fast way of decoding reads it: beyond microseconds it rounds, where Python cuts."""
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None
 
 
 def _utc(moment: datetime) -> datetime | None:

@@ -7,6 +7,7 @@ lines for the same events (a property test holds them together). What odd input 
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -93,7 +94,7 @@ def decode_native(
         InvalidRequest: the body is neither of these.
         TooLarge: more events than a request may have.
     """
-    body = clean_json(body)
+    body = clean_json(body.removeprefix(codecs.BOM_UTF8))
     if not idempotency_key and (decoded := _decode_fast(body, received_at, settings, ndjson)):
         return decoded
     return _decode_carefully(_split(body, ndjson, settings.max_request_events), received_at, settings, idempotency_key)
@@ -101,9 +102,12 @@ def decode_native(
 
 def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson: bool) -> Decoded | None:
     """All events at once; None when any of them needs a second look."""
+    largest = settings.max_event_bytes - _FIELDS_BYTES_MAX
+    if largest < _SURELY_FLAT_BYTES:
+        return None
     try:
         if ndjson:
-            events: list[_Fast] = _fast_line.decode_lines(body)
+            events: list[_Fast] = [_fast_line.decode(line) for line in _lines(body)]
         elif body[:1] == b"[":
             events = _fast_list.decode(body)
         else:
@@ -118,7 +122,6 @@ def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson:
             return None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, TypeError):
         return None
-    largest = settings.max_event_bytes - _FIELDS_BYTES_MAX
     for event in events:
         if not event.name:
             return None
@@ -190,7 +193,7 @@ def _decode_carefully(
         try:
             draft = _draft(part)
             event = normalise(draft, received_at)
-            if draft.event_id is None and idempotency_key:
+            if not draft.event_id and idempotency_key:
                 event.event_id = ids.derived(f"{idempotency_key}\x1f{index}")
             line = model.encode_lines([event])
             if len(line) > settings.max_event_bytes:
@@ -220,14 +223,13 @@ def _draft(part: bytes | msgspec.Raw) -> Draft:
 
 
 def _as_text(field: str, raw: msgspec.Raw) -> str | None:
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        value = ...
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return bytes(raw).decode("ascii")
+    text = bytes(raw)
+    if text == b"null":
+        return None
+    if text.startswith(b'"'):
+        return msgspec.json.decode(text, type=str)
+    if text[:1] in b"-0123456789":
+        return text.decode("ascii")
     raise Rejected(f"{field}_invalid", f"{field} must be a text")
 
 

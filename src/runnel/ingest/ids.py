@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from uuid import UUID, uuid5
 
@@ -11,6 +12,9 @@ import msgspec
 ORIGINAL_ID_MAX = 512
 NAMESPACE = UUID("b4a6c1de-5f0e-4b7c-9d0e-6a1f3f1c2d77")
 """Namespace of all UUIDv5 that Runnel derives."""
+
+_UUID = re.compile("[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}(?:\\1[0-9a-fA-F]{4}){2}\\1[0-9a-fA-F]{12}")
+"""With its hyphens or without. Braces, `urn:` and whatever else Python's UUID takes would make one of two ids."""
 
 
 def event_id(given: str | None, site_id: str, user_id: str | None) -> tuple[UUID, str | None]:
@@ -21,11 +25,8 @@ def event_id(given: str | None, site_id: str, user_id: str | None) -> tuple[UUID
     """
     if not given:
         return uuid7(), None
-    if len(given) == 36:
-        try:
-            return UUID(given), None
-        except ValueError:
-            pass
+    if _UUID.fullmatch(given):
+        return UUID(given), None
     return derived("\x1f".join((site_id, user_id or "", given))), given
 
 

@@ -38,7 +38,6 @@ class Draft(msgspec.Struct):
     properties: bytes | msgspec.Raw | None = None
 
 
-_properties_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _encoder = msgspec.json.Encoder()
 
 
@@ -67,7 +66,7 @@ def normalise(draft: Draft, received_at: datetime, *, clock_skew: timedelta = ti
     except ValueError as error:
         raise Rejected("timestamp_invalid", str(error)) from error
     if odd_time is not None:
-        added["$timestamp"] = odd_time
+        added["$timestamp"] = clean_text(odd_time) if isinstance(odd_time, str) else odd_time
     event_id, original = ids.event_id(draft.event_id, site_id, user_id)
     if original is not None:
         added["$event_id"] = _text("event_id", original, ids.ORIGINAL_ID_MAX)
@@ -106,7 +105,7 @@ def _properties(value: bytes | msgspec.Raw | None) -> msgspec.Raw:
 
 
 def _with(properties: msgspec.Raw, added: dict[str, object]) -> msgspec.Raw:
-    """The properties and what Runnel keeps beside them; Runnel's own keys win."""
-    entries = _properties_decoder.decode(properties) or {}
-    entries.update({key: msgspec.Raw(_encoder.encode(value)) for key, value in added.items()})
-    return msgspec.Raw(_encoder.encode(entries))
+    """What Runnel keeps beside the properties, and the properties as they came: of two equal keys the first counts."""
+    first = _encoder.encode(added)
+    rest = bytes(properties)[1:].lstrip()
+    return msgspec.Raw(first[:-1] + (b"," if rest != b"}" else b"") + rest)

@@ -6,12 +6,14 @@ import re
 
 REPLACEMENT = "\ufffd"
 _BAD_CHARACTER = re.compile("[\0\ud800-\udfff]")
-_BAD_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})")
-"""Escapes that may stand for NUL or half a surrogate pair; whole pairs are sorted out by _ESCAPES."""
-_ESCAPES = re.compile(
-    rb"(?:[^\\]|\\[^u])+|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\"
-)
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_HIGH = rb"[dD][89abAB][0-9a-fA-F]{2}"
+_LOW = rb"[dD][c-fC-F][0-9a-fA-F]{2}"
+_BAD_ESCAPE = re.compile(rb"\\u(?:0000|%b(?!\\u%b)|(?<!\\u%b\\u)%b)" % (_HIGH, _LOW, _HIGH, _LOW))
+"""Escapes for NUL and for half a surrogate pair, in text without escaped backslashes."""
+_BACKSLASH = b"\\\\"
+_NO_UTF8 = b"\xff\xff"
+"""Stands for an escaped backslash meanwhile; bytes that UTF-8 never has."""
+_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
 def clean_json(text: bytes) -> bytes:
@@ -24,14 +26,10 @@ def clean_json(text: bytes) -> bytes:
             text.decode("utf-8")
         except UnicodeDecodeError:
             text = text.decode("utf-8", "replace").encode("utf-8")
-    if b"\\u" in text and _BAD_ESCAPE.search(text):
-        text = _ESCAPES.sub(_clean_escape, text)
+    if b"\\u" in text:
+        # Without escaped backslashes every backslash begins an escape, and no token has to be looked at singly.
+        text = _BAD_ESCAPE.sub(rb"\\ufffd", text.replace(_BACKSLASH, _NO_UTF8)).replace(_NO_UTF8, _BACKSLASH)
     return text
-
-
-def _clean_escape(match: re.Match[bytes]) -> bytes:
-    token = match.group()
-    return b"\\ufffd" if len(token) == 6 and _BAD_ESCAPE.fullmatch(token) else token
 
 
 def clean_text(text: str) -> str:

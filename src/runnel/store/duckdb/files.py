@@ -155,7 +155,8 @@ class TableFile:
 
     def _bad_lines(self) -> list[BadLine]:
         rejects = self._connection.execute(
-            "SELECT line, first(error_message ORDER BY column_idx), count(*) FROM reject_errors GROUP BY line ORDER BY line"
+            "SELECT line, first(error_message ORDER BY column_idx), count(*) FROM reject_errors "
+            "GROUP BY line ORDER BY line"
         ).fetchall()
         if sum(row[2] for row in rejects) >= ERRORS_MAX:
             line, reason, _ = rejects[0]
