@@ -164,6 +164,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     listener = _listen(settings)
     with asyncio.Runner(loop_factory=uvicorn.Config(app=Outer, loop="uvloop").get_loop_factory()) as runner:
         failed = runner.run(_serve(settings, listener, announce))
+    gc.unfreeze()  # so that the driver's objects are gone before it is: it complains on standard error otherwise
     if failed:
         raise SystemExit(1)
 

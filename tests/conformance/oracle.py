@@ -35,17 +35,13 @@ MINUTE = timedelta(minutes=1)
 
 def answer(query: Query, events: Iterable[Event]) -> list[Row]:
     """All rows of an answer, its pages put together."""
+    if isinstance(query, KeysQuery | ValuesQuery):
+        return _picker(query, events)
     scoped = [event for event in events if in_scope(query, event)]
     if isinstance(query, MetricsQuery):
         return _metrics(query, scoped)
-    newest = sorted(scoped, key=lambda e: (e.timestamp, e.event_id, e.site_id), reverse=True)
-    if isinstance(query, EventsQuery):
-        mine = [event for event in newest if query.user_id is None or event.user_id == query.user_id]
-        return [_event_row(event) for event in (reversed(mine) if query.ascending else mine)]
-    if isinstance(query, KeysQuery):
-        found = [(key, key) for event in newest[: query.sample] for key in _properties(event)]
-        return [{"key": key, "events": events} for key, events in _counted(found)][: query.limit]
-    return _values(query, newest[: query.sample])
+    mine = [event for event in scoped if query.user_id is None or event.user_id == query.user_id]
+    return [_event_row(event) for event in sorted(mine, key=_age, reverse=not query.ascending)]
 
 
 # --- fields and filters ----------------------------------------------------------------------------------------------
@@ -318,6 +314,21 @@ def _counted(found: Iterable[tuple[str, Any]]) -> list[tuple[Any, int]]:
         key = (text, json.dumps(value, ensure_ascii=False))
         counts[key] = (value, counts.get(key, (value, 0))[1] + 1)
     return [counts[key] for key in sorted(counts, key=lambda key: (-counts[key][1], key))]
+
+
+def _age(event: Event) -> tuple[datetime, UUID, str]:
+    return event.timestamp, event.event_id, event.site_id
+
+
+def _picker(query: KeysQuery | ValuesQuery, events: Iterable[Event]) -> list[Row]:
+    """The filter picks among the newest of the site and the range."""
+    everything = query.model_copy(update={"filter": None})
+    newest = sorted((event for event in events if in_scope(everything, event)), key=_age, reverse=True)
+    picked = [event for event in newest[: query.sample] if in_scope(query, event)]
+    if isinstance(query, ValuesQuery):
+        return _values(query, picked)
+    found = [(key, key) for event in picked for key in _properties(event)]
+    return [{"key": key, "events": count} for key, count in _counted(found)][: query.limit]
 
 
 def _values(query: ValuesQuery, events: Sequence[Event]) -> list[Row]:

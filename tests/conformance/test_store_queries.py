@@ -228,13 +228,24 @@ async def test_single_events_come_page_by_page_once_each(
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(events=event_lists(), sample=st.integers(1, 30), search=st.none() | texts)
-async def test_keys_and_values_for_pickers(store: Store, events: list[Event], sample: int, search: str | None) -> None:
+@given(
+    events=event_lists(),
+    sample=st.integers(1, 30),
+    search=st.none() | texts,
+    test=st.none() | filters,
+    edges=st.lists(moments, min_size=2, max_size=2),
+)
+async def test_keys_and_values_for_pickers(
+    store: Store, events: list[Event], sample: int, search: str | None, test: Filter | None, edges: list[datetime]
+) -> None:
     await put(store, events)
-    for scope in scopes(events):
-        await check(store, KeysQuery(**scope, sample=sample), events)
-        for field in [*FIELDS, "event_id"]:
-            await check(store, ValuesQuery(**scope, sample=sample, field=field, search=search, limit=5), events)
+    since, until = sorted(edges)
+    for scope in [{"filter": test}, {"since": since}, {"until": until}, {"since": since, "until": until}]:
+        for site in {event.site_id for event in events}:
+            common: dict[str, Any] = {**scope, "site_id": site, "sample": sample}
+            await check(store, KeysQuery(**common), events)
+            for field in ["name", "event_id", "user_id", "properties.amount", 'properties.quo"te']:
+                await check(store, ValuesQuery(**common, field=field, search=search, limit=5), events)
 
 
 def fixed_events(site: str) -> list[Event]:

@@ -13,7 +13,6 @@ from starlette.types import Receive, Scope
 from runnel.config import Settings
 from runnel.errors import InvalidRequest, RequestTimeout, TooLarge, UnsupportedEncoding
 
-
 _ZLIB_PIECE = 4096
 """Bytes unpacked at a time: they become at most 4 MiB."""
 _ZSTD_PIECE = 256

@@ -49,11 +49,11 @@ def _text(longest: int) -> Any:
     return Annotated[str, msgspec.Meta(min_length=1, max_length=longest)]
 
 
-class _Fast(msgspec.Struct, omit_defaults=True, gc=False):
+class _Fast(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """An event that needs no second look, in the order and form of a canonical line; names as in Event."""
 
     event_id: UUID | None = None
-    name: _text(model.NAME_MAX) = ""  # type: ignore[valid-type]
+    name: _text(model.NAME_MAX)  # type: ignore[valid-type]
     timestamp: datetime | None = None
     received_at: datetime = _ZERO
     site_id: _text(model.SITE_ID_MAX) = model.DEFAULT_SITE  # type: ignore[valid-type]
@@ -64,7 +64,10 @@ class _Fast(msgspec.Struct, omit_defaults=True, gc=False):
     properties: msgspec.Raw = model.NO_PROPERTIES
 
 
-class _FastBody(_Fast, omit_defaults=True, gc=False):
+class _FastBody(_Fast, kw_only=True, omit_defaults=True, gc=False):
+    """One event, or the envelope of several, which has no name."""
+
+    name: _text(model.NAME_MAX) = ""  # type: ignore[valid-type]
     events: list[_Fast] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -114,7 +117,7 @@ def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson:
             whole = _fast_body.decode(body)
             events = [whole] if whole.events is msgspec.UNSET else whole.events
             whole.events = msgspec.UNSET
-        if not events or len(events) > settings.max_request_events:
+        if not events or len(events) > settings.max_request_events or not events[0].name:
             return None
         times = [event.timestamp for event in events if event.timestamp is not None]
         # Times without an offset cannot be compared with others: TypeError, and the careful way takes them as UTC.
@@ -122,29 +125,29 @@ def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson:
             return None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, TypeError):
         return None
+    if not _plain([bytes(event.properties) for event in events], largest):
+        return None
     for event in events:
-        if not event.name:
-            return None
-        properties = bytes(event.properties)
-        if properties[:1] != b"{" or (len(properties) >= _SURELY_FLAT_BYTES and not _plain(properties, largest)):
-            return None
+        event.received_at = received_at
         if event.event_id is None:
             event.event_id = ids.uuid7()
         if (timestamp := event.timestamp) is None:
             event.timestamp = received_at
         elif timestamp.tzinfo is not UTC:
             event.timestamp = timestamp.astimezone(UTC)
-        event.received_at = received_at
     lines = _encoder.encode_lines(events)
     # A line break between the tokens of some properties: the careful way writes them anew.
     return Decoded(lines, len(events), []) if lines.count(b"\n") == len(events) and b"\r" not in lines else None
 
 
-def _plain(properties: bytes, largest: int) -> bool:
-    """Whether properties are surely within the limits of size and depth."""
-    if len(properties) > largest:
-        return False
-    return properties.count(b"[") + properties.count(b"{") <= model.PROPERTIES_DEPTH_MAX
+def _plain(properties: list[bytes], largest: int) -> bool:
+    """Whether all are objects, and surely within the limits of size and depth."""
+    longest = max(map(len, properties))
+    if longest >= _SURELY_FLAT_BYTES:
+        deep = model.PROPERTIES_DEPTH_MAX
+        if longest > largest or any(text.count(b"[") + text.count(b"{") > deep for text in properties):
+            return False
+    return all([text[:1] == b"{" for text in properties])
 
 
 def _split(body: bytes, ndjson: bool, most: int) -> list[bytes | msgspec.Raw]:

@@ -248,7 +248,10 @@ class EventsQuery(Scope):
 
 
 class KeysQuery(Scope):
-    """Which property keys occur, the most frequent first: for filter pickers. Looks at the newest events only."""
+    """Which property keys occur, the most frequent first: for filter pickers. Looks at the newest events only.
+
+    The newest are those of the site and the time range; the filter picks among them.
+    """
 
     kind: Literal["keys"] = "keys"
     sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are looked at.")
@@ -256,7 +259,11 @@ class KeysQuery(Scope):
 
 
 class ValuesQuery(Scope):
-    """Which values a field has, the most frequent first: for filter pickers. Looks at the newest events only."""
+    """Which values a field has, the most frequent first: for filter pickers. Looks at the newest events only.
+
+    The newest are those of the site and the time range; the filter picks among them. A property's value comes as a
+    filter takes it (text, number or boolean), arrays and objects as their JSON text.
+    """
 
     kind: Literal["values"] = "values"
     field: str

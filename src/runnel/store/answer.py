@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -94,11 +96,29 @@ def _event_row(row: Row) -> dict[str, Any]:
 
 
 def _decode(text: str) -> Any:
-    """JSON as values; a number that no double can hold stays as its text, for JSON's readers have no infinity."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return json.loads(text, parse_float=lambda digits: n if math.isfinite(n := float(digits)) else digits)
+    """JSON as values. Of two equal keys the first counts, as in every question; a number that is too large for JSON's
+    readers (no double can hold it, or it has more digits than Python's int reads) stays as its text.
+    """
+    with contextlib.suppress(msgspec.DecodeError):
+        value = msgspec.json.decode(text)
+        if msgspec.json.encode(value) == text.encode():  # so no key stands in it twice
+            return value
+    return json.loads(text, object_pairs_hook=_first_counts, parse_int=_integer, parse_float=_double)
+
+
+def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    for key, value in pairs:
+        entries.setdefault(key, value)
+    return entries
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= sys.int_info.default_max_str_digits else digits
+
+
+def _double(digits: str) -> float | str:
+    return number if math.isfinite(number := float(digits)) else digits
 
 
 def _value(query: ValuesQuery, value: str) -> Any:

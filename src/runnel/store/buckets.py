@@ -30,6 +30,11 @@ QUARTER_HOUR = 900
 SECONDS: dict[Interval, int] = {"minute": 60, "hour": 3600, "day": 86_400, "week": 7 * 86_400, "month": 31 * 86_400}
 """Seconds of each interval; of a month, the longest."""
 
+SECOND = 1_000_000
+"""Microseconds."""
+MONDAY = 4 * 86_400
+"""Seconds from 1970 to its first Monday."""
+
 _FUTURE = timedelta(days=3660)
 """How far ahead clock changes are looked up when a question has no `until`: a server's clock may have been ahead."""
 
@@ -91,8 +96,9 @@ def segments(name: str, since: datetime | None, until: datetime | None, now: dat
 class Buckets:
     """The buckets of one interval in one zone, over the segments of a question's range.
 
-    A bucket's key is what the store groups by, as microseconds: for hours and minutes the instant at which it starts,
-    for days and longer the local midnight (read as if it were UTC).
+    A bucket's key is what the store groups by, as microseconds since 1970: for hours and minutes the instant at which
+    it starts, for days and longer the local midnight (read as if it were UTC). It is found by whole division, which
+    costs a store far less than its functions of dates.
     """
 
     def __init__(self, interval: Interval, timezone: str, parts: list[Segment]) -> None:
@@ -129,15 +135,17 @@ class Buckets:
 
     def _leaf(self, engine: Engine, column: str, index: int) -> str:
         part = self._segments[index]
-        if not self._clock:
-            return engine.truncate.format(_shifted(engine, column, part.offset), unit=self.interval)
+        if self.interval == "month":
+            local = engine.shift.format(column, seconds=part.offset) if part.offset else column
+            return engine.epoch_us.format(engine.month.format(local))
+        instant = engine.epoch_us.format(column)
         size = SECONDS[self.interval]
+        if not self._clock:
+            monday = MONDAY if self.interval == "week" else 0
+            return _floored(engine, instant, size, part.offset - monday, monday)
         shift = part.offset % size
-        cut = engine.truncate.format(_shifted(engine, column, shift), unit=self.interval)
-        cut = _shifted(engine, cut, -shift)
-        if index and (part.start + shift) % size:
-            return f"greatest({self._literal(engine, part.start)}, {cut})"
-        return cut
+        cut = _floored(engine, instant, size, shift, -shift)
+        return f"greatest({part.start * SECOND}, {cut})" if index and (part.start + shift) % size else cut
 
     @staticmethod
     def _literal(engine: Engine, second: int) -> str:
@@ -145,13 +153,13 @@ class Buckets:
 
     def key(self, instant: datetime) -> int:
         """The key of the bucket that an instant is in."""
-        index = max(0, bisect_right(self._starts, micros(instant) // 1_000_000) - 1)
+        index = max(0, bisect_right(self._starts, micros(instant) // SECOND) - 1)
         part = self._segments[index]
-        local = micros(instant) + part.offset * 1_000_000
+        local = micros(instant) + part.offset * SECOND
         if self._clock:
-            size = SECONDS[self.interval] * 1_000_000
-            start = local // size * size - part.offset * 1_000_000
-            return max(start, part.start * 1_000_000) if index else start
+            size = SECONDS[self.interval] * SECOND
+            start = local // size * size - part.offset * SECOND
+            return max(start, part.start * SECOND) if index else start
         day = instant_of(local).replace(hour=0, minute=0, second=0, microsecond=0)
         if self.interval == "week":
             day -= timedelta(days=day.weekday())
@@ -180,11 +188,11 @@ class Buckets:
 
     def _next(self, key: int) -> int:
         if self._clock:
-            index = max(0, bisect_right(self._starts, key // 1_000_000) - 1)
-            size = SECONDS[self.interval] * 1_000_000
-            offset = self._segments[index].offset * 1_000_000
+            index = max(0, bisect_right(self._starts, key // SECOND) - 1)
+            size = SECONDS[self.interval] * SECOND
+            offset = self._segments[index].offset * SECOND
             following = (key + offset) // size * size + size - offset
-            change = self._starts[index + 1] * 1_000_000 if index + 1 < len(self._starts) else following
+            change = self._starts[index + 1] * SECOND if index + 1 < len(self._starts) else following
             return min(following, change)
         day = instant_of(key)
         if self.interval == "month":
@@ -192,5 +200,8 @@ class Buckets:
         return micros(day + timedelta(days=7 if self.interval == "week" else 1))
 
 
-def _shifted(engine: Engine, expression: str, seconds: int) -> str:
-    return engine.shift.format(expression, seconds=seconds) if seconds else expression
+def _floored(engine: Engine, micros: str, size: int, before: int, after: int) -> str:
+    """Microseconds cut to a multiple of `size` seconds, moved by seconds before and after."""
+    moved = f"{micros} + {before * SECOND}" if before else micros
+    cut = f"{engine.quotient.format(f'({moved})', size * SECOND)} * {size * SECOND}"
+    return f"{cut} + {after * SECOND}" if after else cut

@@ -7,11 +7,11 @@ both equal what the raw events say (G10), which every other question is answered
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from runnel.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, MetricsQuery, Query, Scope, ValuesQuery
-from runnel.store.buckets import instant_of
-from runnel.store.compile_filter import Fields, Params, scope_conditions, where
+from runnel.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, MetricsQuery, Query, ValuesQuery
+from runnel.store.buckets import EPOCH, MICROSECOND, QUARTER_HOUR, instant_of
+from runnel.store.compile_filter import Fields, Params, filter_sql, scope_conditions, where
 from runnel.store.compile_metrics import compile_metrics
 from runnel.store.cursor import Key, decode_cursor
 from runnel.store.engine import Engine
@@ -85,19 +85,34 @@ def _after_event(after: Key, sign: str, params: Params) -> str:
     return f"timestamp {sign}= {at} AND (timestamp {sign} {at} OR {ties})"
 
 
-def _newest(scope: Scope, sample: int, columns: str, params: Params) -> str:
-    conditions = scope_conditions(scope, "timestamp", params)
+def _newest(query: KeysQuery | ValuesQuery, columns: str, params: Params) -> str:
+    """The newest events of the site and range, and of them what the filter picks.
+
+    Sorting all events to find some thousand newest is slow, so the rollup tells first from which quarter hour on there
+    are enough of them. Only quarter hours that lie wholly in the range count.
+    """
+    scope = query.model_copy(update={"filter": None})
+    quarter = timedelta(seconds=QUARTER_HOUR)
+    since = query.since and query.since + (EPOCH - query.since) % quarter
+    until = query.until and query.until - (query.until - EPOCH) % quarter - quarter + MICROSECOND
+    quarters = scope_conditions(scope.model_copy(update={"since": since, "until": until}), "bucket", params)
+    events = scope_conditions(scope, "timestamp", params)
+    first = params.engine.instant.format("1970-01-01 00:00:00")
+    events.append(f"timestamp >= coalesce((SELECT max(bucket) FROM quarters WHERE newer >= {query.sample}), {first})")
+    picked = [filter_sql(query.filter, Fields(params))] if query.filter else []
     return (
-        f"WITH newest AS (\n  SELECT {columns}\n  FROM events{where(conditions)}\n"
-        f"  ORDER BY {NEWEST_FIRST}\n  LIMIT {sample}\n)\n"
+        "WITH quarters AS (\n  SELECT bucket, sum(sum(events)) OVER (ORDER BY bucket DESC) AS newer\n"
+        f"  FROM rollup{where(quarters)}\n  GROUP BY bucket\n),\n"
+        f"sampled AS (\n  SELECT *\n  FROM events{where(events)}\n"
+        f"  ORDER BY {NEWEST_FIRST}\n  LIMIT {query.sample}\n),\n"
+        f"newest AS (\n  SELECT {columns}\n  FROM sampled{where(picked)}\n)\n"
     )
 
 
 def _keys(query: KeysQuery, params: Params) -> Statement:
     sql = (
-        _newest(query, query.sample, "properties", params)
-        + f"SELECT k.key, count(*) AS events\nFROM newest, {params.engine.property_keys}\n"
-        + f"GROUP BY k.key\nORDER BY events DESC, k.key\nLIMIT {query.limit}"
+        _newest(query, f"{params.engine.property_keys} AS key", params)
+        + f"SELECT key, count(*) AS events\nFROM newest\nGROUP BY key\nORDER BY events DESC, key\nLIMIT {query.limit}"
     )
     return Statement(sql, params.values)
 
@@ -109,7 +124,7 @@ def _values(query: ValuesQuery, params: Params) -> Statement:
     if query.field.startswith(PROPERTY_PREFIX):
         value = fields.json(query.field)
     conditions = ["text IS NOT NULL"]
-    newest = _newest(query, query.sample, f"{text} AS text, {value} AS value", params)
+    newest = _newest(query, f"{text} AS text, {value} AS value", params)
     if query.search:
         searched = engine.folded.format(params.add(query.search, "text"))
         conditions.append(engine.contains.format(engine.folded.format("text"), searched))

@@ -10,7 +10,7 @@ from typing import Literal
 
 from runnel.errors import InvalidRequest
 from runnel.model.query import PROPERTY_PREFIX, SERIES_LIMIT, Metric, MetricsQuery
-from runnel.store.buckets import QUARTER_HOUR, SECONDS, Buckets, instant_of, micros, segments
+from runnel.store.buckets import QUARTER_HOUR, SECONDS, Buckets, micros, segments
 from runnel.store.compile_filter import Fields, Params, filter_fields, scope_conditions, where
 from runnel.store.cursor import decode_cursor
 from runnel.store.engine import Engine
@@ -157,7 +157,7 @@ class _Grouping:
 
     def outputs(self) -> list[str]:
         """The keys as they are given back."""
-        return ([f"{self.engine.epoch_us.format('b')} AS bucket"] if self.buckets else []) + self.dims
+        return (["b AS bucket"] if self.buckets else []) + self.dims
 
     def metrics(self) -> list[str]:
         """The metrics that this table has."""
@@ -211,7 +211,7 @@ def _counts_and_people(query: MetricsQuery, params: Params, buckets: Buckets | N
         table = f"({part.scoped()}) AS scoped{part.group_by(part.keys)}"
         parts.append(f"{name} AS (\n  SELECT {columns}\n  FROM {table}\n)")
     same = " AND ".join(f"persons.{key} = counts.{key}" for key in counts.keys)
-    outputs = [f"{params.engine.epoch_us.format('counts.b')} AS bucket"] if buckets else []
+    outputs = ["counts.b AS bucket"] if buckets else []
     outputs += [f"counts.{dim}" for dim in counts.dims]
     for index, metric in enumerate(query.metrics):
         outputs.append(f"coalesce(m{index}, 0) AS m{index}" if metric.kind == "users" else f"m{index}")
@@ -235,7 +235,7 @@ def after_cursor(query: MetricsQuery, keys: list[str], params: Params) -> str:
             equal.append(f"{key} IS NULL")
             continue
         if isinstance(value, int):
-            mark = params.add(instant_of(value), "timestamp")
+            mark = params.add(value, "whole")
             larger = f"{key} > {mark}"
         else:
             mark = params.add(value, "text")

@@ -13,12 +13,8 @@ from typing import Literal
 
 from runnel.store.slots import BOOLEAN, NESTED, NUMBER, STRING
 
-Kind = Literal["text", "number", "timestamp", "uuid", "property"]
+Kind = Literal["text", "number", "whole", "timestamp", "uuid", "property"]
 """What a parameter is; `property` is a key in `properties`."""
-
-
-def _same(value: object) -> object:
-    return value
 
 
 @dataclass(frozen=True)
@@ -31,11 +27,12 @@ class Engine:
         property_text: a property's text: a string's content, other values' JSON text; NULL when missing or null.
         property_json: a property's JSON text, of a string with its quotes; NULL when missing.
         property_number: a JSON number as a double, infinite when it is beyond one; NULL for anything else.
-        property_keys: a FROM item `k(key)` with one row for each key of `properties`.
+        property_keys: the keys of `properties`, as a column that gives a row for each.
         uuid_text: a UUID as text in lower case.
         epoch_us: an instant as microseconds since 1970.
         shift: an instant moved by a number of seconds.
-        truncate: an instant cut to the start of its `{unit}`; weeks start on Monday.
+        month: an instant cut to the start of its month.
+        quotient: a whole number divided by a whole number, rounded down.
         instant: a literal instant of the form `2025-03-30 01:00:00`.
         contains: whether a text contains another, exactly.
         folded: a text for comparing whatever the case.
@@ -58,7 +55,8 @@ class Engine:
     uuid_text: str = "CAST({0} AS VARCHAR)"
     epoch_us: str = "epoch_us({0})"
     shift: str = "{0} + INTERVAL ({seconds}) SECOND"
-    truncate: str = "date_trunc('{unit}', {0})"
+    month: str = "date_trunc('month', {0})"
+    quotient: str = "{0} // {1}"
     instant: str = "TIMESTAMP '{0}'"
     contains: str = "contains({0}, {1})"
     folded: str = "lower({0})"
@@ -94,7 +92,7 @@ DUCKDB = Engine(
     property_json="CAST(json_extract(properties, {0}) AS VARCHAR)",
     # The JSON text of anything but a number is no number either: of a string it has the quotes.
     property_number="TRY_CAST(CAST(json_extract(properties, {0}) AS VARCHAR) AS DOUBLE)",
-    property_keys="unnest(json_keys(properties)) AS k(key)",
+    property_keys="unnest(json_keys(properties))",
     # A string without a backslash is the text between its quotes, which is found without parsing.
     slot_text=(
         "CASE left({0}, 1) WHEN 'n' THEN NULL WHEN '\"' THEN CASE WHEN contains({0}, '\\') "

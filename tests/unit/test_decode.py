@@ -1,0 +1,338 @@
+"""The native API's bodies: every form, partial requests, limits, odd input; and both ways of decoding agree."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from runnel.config import Settings
+from runnel.errors import InvalidRequest, TooLarge
+from runnel.ingest.decode import Decoded, _decode_carefully, _decode_fast, _split, decode_native
+from runnel.ingest.text import clean_json
+from runnel.model.event import Event, decode_line
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+SETTINGS = Settings()
+ID = "6f1c2b7e-58f3-4d6f-9f0a-0d1c2b3a4e5f"
+
+
+def decode(body: bytes | str, **how: Any) -> Decoded:
+    return decode_native(body.encode() if isinstance(body, str) else body, NOW, SETTINGS, **how)
+
+
+def events_of(decoded: Decoded) -> list[Event]:
+    lines = decoded.lines.splitlines()
+    assert len(lines) == decoded.count
+    return [decode_line(line) for line in lines]
+
+
+def only(body: bytes | str, **how: Any) -> Event:
+    decoded = decode(body, **how)
+    assert decoded.rejected == []
+    (event,) = events_of(decoded)
+    return event
+
+
+def refusals(decoded: Decoded) -> list[tuple[int, str]]:
+    return [(rejection.index, rejection.code) for rejection in decoded.rejected]
+
+
+def with_properties(properties: str) -> str:
+    return f'{{"name":"a","event_id":"{ID}","properties":{properties}}}'
+
+
+# --- the fast way and the careful way --------------------------------------------------------------------------------
+
+TEXTS = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(["", "a", "é", "\U0001f600", "\0", "\ud800", "\udc00\ud800", "a\u2028b", "\\u0000", '"', "\x7f"]),
+    st.integers(60, 2060).map(lambda n: "x" * n),
+    st.sampled_from([64, 128, 200, 256, 2048]).flatmap(lambda n: st.sampled_from(["é" * n, "é" * (n + 1)])),
+)
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**30), 10**30), st.floats(allow_nan=False, allow_infinity=False), TEXTS
+)
+IDS = st.one_of(
+    st.uuids().map(str),
+    st.uuids().map(lambda u: u.hex),
+    st.uuids().map(lambda u: str(u).upper()),
+    st.uuids().map(lambda u: f"{{{u}}}"),
+    st.uuids().map(lambda u: f"urn:uuid:{u}"),
+    st.uuids().map(lambda u: f"urn:{u.hex}"),
+    st.uuids().map(lambda u: f"{str(u)[:8]}{str(u)[9:]}"),
+    SCALARS,
+)
+FRACTIONS = st.sampled_from(["", ".5", ".123456", ".1234565", ".123456789", ".9999999", ",25", "."])
+OFFSETS = st.sampled_from(["Z", "z", "", "+00:00", "-00:00", "+05:30", "-0800", "+23:59", "+24:00", "+01", "+01:00:30"])
+DAYS = st.sampled_from(
+    ["2026-02-01", "20260201", "2000-01-01", "1999-12-31", "2026-03-02", "2026-02-30", "9999-12-31", "10000-01-01"]
+)
+CLOCKS = st.sampled_from(["T00:00:00", "t12:34:56", " 23:59:59", "T12:00", "T24:00:00", "T23:59:60", ""])
+TIMES = st.one_of(
+    st.tuples(DAYS, CLOCKS, FRACTIONS, OFFSETS).map("".join),
+    st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1)).map(lambda moment: moment.isoformat() + "Z"),
+    st.integers(-(10**20), 10**20),
+    st.sampled_from([1772366400, 1772366400.25, 1772366400123, 1772366400123456, 1e300, 10**400]),
+    SCALARS,
+)
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6
+)
+DEEP = st.integers(55, 70).map(lambda depth: json.loads('{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"))
+FIELDS = ("site_id", "user_id", "session_id", "source", "path")
+EVENTS = st.one_of(
+    st.fixed_dictionaries(
+        {"name": st.one_of(st.just("page_view"), TEXTS)},
+        optional={
+            "event_id": IDS, "timestamp": TIMES, "received_at": TIMES, "other": JSON,
+            "properties": st.one_of(st.dictionaries(TEXTS, JSON, max_size=4), DEEP, JSON),
+            **dict.fromkeys(FIELDS, SCALARS),
+        },
+    ),
+    st.fixed_dictionaries({"name": st.just("good"), "event_id": st.uuids().map(str)}),
+    st.dictionaries(st.sampled_from(["name", "event_id", "timestamp", "properties"]), SCALARS, max_size=2),
+    JSON,
+)
+
+
+def comparable(decoded: Decoded, given_ids: list[bool]) -> list[dict[str, Any]]:
+    """The events' fields; an id only where the client gave one."""
+    places = sorted(set(range(len(given_ids))) - {rejection.index for rejection in decoded.rejected})
+    shown = []
+    for place, event in zip(places, events_of(decoded), strict=True):
+        fields = {field: getattr(event, field) for field in Event.__struct_fields__}
+        fields["properties"] = bytes(event.properties)
+        assert event.received_at == NOW
+        if not given_ids[place]:
+            assert event.event_id.version == 7
+            del fields["event_id"]
+        shown.append(fields)
+    return shown
+
+
+@examples(max_examples=300)
+@given(events=st.lists(EVENTS, min_size=1, max_size=4), form=st.sampled_from(["array", "events", "lines", "one"]),
+       ascii_only=st.booleans(), indent=st.sampled_from([None, 1]))
+def test_both_ways_give_the_same(events: list[Any], form: str, ascii_only: bool, indent: int | None) -> None:
+    if form == "one":
+        events = events[:1]
+    texts = [json.dumps(event, ensure_ascii=ascii_only, indent=None if form == "lines" else indent) for event in events]
+    text = {"array": f"[{','.join(texts)}]", "events": f'{{"events":[{",".join(texts)}]}}', "lines": "\n".join(texts),
+            "one": texts[0]}[form]
+    body = clean_json(text.encode("utf-8", "surrogatepass"))
+    fast = _decode_fast(body, NOW, SETTINGS, form == "lines")
+    try:
+        careful = _decode_carefully(_split(body, form == "lines", 5_000), NOW, SETTINGS, None)
+    except InvalidRequest:
+        assert fast is None
+        return
+    given_ids = [isinstance(event, dict) and event.get("event_id") not in (None, "") for event in events]
+    shown = comparable(careful, given_ids)
+    if fast is not None:
+        assert careful.rejected == fast.rejected == []
+        assert comparable(fast, given_ids) == shown
+
+
+def test_the_fast_way_is_taken_for_plain_events() -> None:
+    """Else the property above would compare nothing."""
+    event = {"name": "a", "event_id": ID, "timestamp": "2026-02-01T08:00:00+01:00", "user_id": "u",
+             "properties": {"k": [1, "é"]}}
+    for body in (json.dumps(event), json.dumps([event] * 3), json.dumps({"events": [event]})):
+        assert _decode_fast(body.encode(), NOW, SETTINGS, False)
+    assert _decode_fast(b'{"name":"a"}\r\n\r\n{"name":"b"}\r\n', NOW, SETTINGS, True)
+
+
+def test_the_fast_way_leaves_small_limits_to_the_careful_one() -> None:
+    settings = Settings(max_event_bytes=1024)
+    decoded = decode_native(json.dumps({"name": "a", "path": "/" * 2000}).encode(), NOW, settings)
+    assert refusals(decoded) == [(0, "event_too_large")]
+
+
+# --- the forms of a body ---------------------------------------------------------------------------------------------
+
+A, B = '{"name":"a"}', '{"name":"b"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "ndjson"),
+    [
+        (f'{{"events":[{A},{B}]}}', False),
+        (f"[{A},{B}]", False),
+        (f"  \n[\n {A},\n {B}\n]\n", False),
+        (f"{A}\n{B}", False),
+        (f"{A}\n{B}\n", True),
+        (f"{A}\r\n\r\n{B}\r\n", False),
+        (f"{A}\r\n\r\n{B}\r\n", True),
+        (f"\ufeff{A}\n{B}", False),
+        (f"\ufeff{A}\n{B}", True),
+        (f'{{"name":"ignored","events":[{A},{B}]}}', False),
+    ],
+)
+def test_body_forms(body: str, ndjson: bool) -> None:
+    decoded = decode(body, ndjson=ndjson)
+    assert [event.name for event in events_of(decoded)] == ["a", "b"]
+    assert decoded.rejected == []
+
+
+def test_one_event_pretty_printed() -> None:
+    event = only('{\n  "name": "a",\n  "properties": {\r\n    "k": "v w"\r\n  }\n}\n')
+    assert bytes(event.properties) == b'{"k":"v w"}'
+
+
+@pytest.mark.parametrize(
+    "body", ["", " \n", "[]", '{"events":[]}', "5", '"text"', "null", "{", '{"events":null}', '{"events":5}', "[1,",
+             f"{A[:-1]}\n", "\ufeff", "name=a&user_id=b", "NaN", "[" * 100_000, "[" * 100_000 + "]" * 100_000]
+)
+def test_no_form(body: str) -> None:
+    with pytest.raises(InvalidRequest):
+        decode(body)
+
+
+def test_a_line_is_one_event() -> None:
+    assert refusals(decode(f"{A} {B}\n{B}", ndjson=True)) == [(0, "event_invalid")]
+    assert refusals(decode('{"name":\n"a"}', ndjson=True)) == [(0, "event_invalid"), (1, "event_invalid")]
+
+
+# --- partial requests ------------------------------------------------------------------------------------------------
+
+
+def test_partial_request() -> None:
+    """G8: valid events are taken, invalid ones are reported by their place, with a code and a sentence."""
+    bodies: dict[str, Any] = {
+        "name_missing": {}, "name_invalid": {"name": ["a"]}, "name_too_long": {"name": "x" * 201},
+        "site_id_too_long": {"name": "a", "site_id": "x" * 129}, "user_id_invalid": {"name": "a", "user_id": {}},
+        "session_id_too_long": {"name": "a", "session_id": "x" * 257}, "path_too_long": {"name": "a", "path": "x" * 2049},
+        "source_too_long": {"name": "a", "source": "x" * 65}, "event_id_too_long": {"name": "a", "event_id": "x" * 513},
+        "event_id_invalid": {"name": "a", "event_id": True}, "timestamp_invalid": {"name": "a", "timestamp": "soon"},
+        "properties_invalid": {"name": "a", "properties": [1]}, "event_invalid": 5,
+        "event_too_large": {"name": "a", "properties": {"k": "x" * 65_536}},
+        "too_deep": {"name": "a", "properties": json.loads('{"k":' + "[" * 64 + "]" * 64 + "}")},
+    }
+    mixed = [item for body in bodies.values() for item in (body, {"name": "good"})]
+    decoded = decode(json.dumps(mixed))
+    assert refusals(decoded) == [(2 * place, code) for place, code in enumerate(bodies)]
+    assert all(rejection.message for rejection in decoded.rejected)
+    assert [event.name for event in events_of(decoded)] == ["good"] * len(bodies)
+
+
+def test_limits_are_inclusive() -> None:
+    longest = {"name": "é" * 200, "site_id": "s" * 128, "user_id": "u" * 256, "session_id": "s" * 256,
+               "source": "s" * 64, "path": "/" * 2048, "event_id": "x" * 512,
+               "properties": json.loads('{"k":' + "[" * 63 + "]" * 63 + "}")}
+    event = only(json.dumps(longest))
+    assert (event.name, event.path) == ("é" * 200, "/" * 2048)
+
+
+def test_brackets_in_texts_are_no_nesting() -> None:
+    properties = {"k": "[{" * 100 + '\\"[' * 10}
+    assert json.loads(bytes(only(json.dumps({"name": "a", "properties": properties})).properties)) == properties
+
+
+def test_too_many_events() -> None:
+    settings = Settings(max_request_events=2)
+    assert decode_native(f"[{A},{B}]".encode(), NOW, settings).count == 2
+    for body, ndjson in ((f"[{A},{A},{A}]", False), (f'{{"events":[{A},{A},{A}]}}', False), (f"{A}\n{A}\n{A}", True)):
+        with pytest.raises(TooLarge, match="at most 2"):
+            decode_native(body.encode(), NOW, settings, ndjson=ndjson)
+
+
+# --- ids -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given_id", [ID, ID.upper(), ID.replace("-", "")])
+def test_uuid_in_any_usual_form(given_id: str) -> None:
+    assert only(json.dumps({"name": "a", "event_id": given_id})).event_id == UUID(ID)
+
+
+@pytest.mark.parametrize("given_id", [f"{{{ID}}}", f"urn:uuid:{ID}", "urn:" + UUID(ID).hex, "+" + ID[1:], "order-7", 7])
+def test_other_id_becomes_a_uuid_and_stays_visible(given_id: str | int) -> None:
+    event = only(json.dumps({"name": "a", "event_id": given_id, "user_id": "u", "properties": {"k": 1}}))
+    again = only(json.dumps({"name": "a", "event_id": given_id, "user_id": "u"}))
+    other = only(json.dumps({"name": "a", "event_id": given_id, "user_id": "v"}))
+    assert event.event_id.version == 5
+    assert event.event_id == again.event_id != other.event_id
+    assert json.loads(bytes(event.properties)) == {"$event_id": str(given_id), "k": 1}
+
+
+def test_idempotency_key_derives_the_missing_ids() -> None:
+    """G2: the same key and place give the same id; ids that are there are kept."""
+    body = json.dumps([{"name": "a"}, {"name": "a", "event_id": ""}, {"name": "a", "event_id": ID}, {"name": ""}])
+    first, again, other = (events_of(decode(body, idempotency_key=key)) for key in ("k", "k", "l"))
+    assert [event.event_id for event in first] == [event.event_id for event in again]
+    assert len({event.event_id for event in first + other}) == 5
+    assert first[2].event_id == UUID(ID)
+
+
+# --- odd input -------------------------------------------------------------------------------------------------------
+
+
+def test_nul_and_half_surrogates_become_the_replacement_character() -> None:
+    event = only(r'{"name":"a\u0000b","user_id":"\ud800","path":"\\u0000","properties":{"\udc00":"\ud83d\ude00\ud83d"}}')
+    assert (event.name, event.user_id, event.path) == ("a\ufffdb", "\ufffd", r"\u0000")
+    assert json.loads(bytes(event.properties)) == {"\ufffd": "\U0001f600\ufffd"}
+
+
+def test_invalid_utf8_becomes_the_replacement_character() -> None:
+    event = only(b'{"name":"a\xff","properties":{"k":"\xc3"}}')
+    assert event.name == "a\ufffd"
+    assert json.loads(bytes(event.properties)) == {"k": "\ufffd"}
+
+
+@pytest.mark.parametrize("number", ["1" * 5_000, "-" + "9" * 30, "1e400", "1e-400", "1.00", "-0", "1E5"])
+def test_numbers_are_kept_digit_by_digit(number: str) -> None:
+    assert bytes(only(with_properties(f'{{"k":{number}}}')).properties) == f'{{"k":{number}}}'.encode()
+
+
+@pytest.mark.parametrize(("number", "text"), [("12345678901234567890123", "12345678901234567890123"), ("1.50", "1.50")])
+def test_number_for_a_text_is_taken_as_written(number: str, text: str) -> None:
+    assert only(f'{{"name":"a","user_id":{number}}}').user_id == text
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "01", "1.", ".5", "+1", "'x'", '"\\x"', '"\t"', "1,"])
+def test_what_is_no_json_is_refused(value: str) -> None:
+    with pytest.raises(InvalidRequest):
+        decode(with_properties(f'{{"k":{value}}}'))
+    decoded = decode(with_properties(f'{{"k":{value}}}') + f"\n{A}", ndjson=True)
+    assert (refusals(decoded), decoded.count) == ([(0, "event_invalid")], 1)
+
+
+def test_bottomless_nesting() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    event = f'{{"name":"a","properties":{{"k":{deep}}}}}'
+    for body in (event, f"[{event}]", f'{{"events":[{event}]}}'):
+        with pytest.raises(InvalidRequest, match="nested too deeply"):
+            decode(body)
+    for ndjson in (True, False):
+        decoded = decode(f"{A}\n{event}\n{B}", ndjson=ndjson)
+        assert (refusals(decoded), decoded.count) == ([(1, "too_deep")], 2)
+
+
+def test_a_property_key_twice_is_kept_as_it_came() -> None:
+    twice = '{"k":1,"k":2}'
+    assert bytes(only(with_properties(twice)).properties) == twice.encode()
+    late = only(f'{{"name":"a","timestamp":0,"properties":{twice}}}')
+    assert bytes(late.properties) == b'{"$timestamp":0,"k":1,"k":2}'
+
+
+def test_a_field_twice_is_the_last() -> None:
+    assert only('{"name":"a","name":"b"}').name == only('{"name":"a","name":"b","user_id":7}').name == "b"
+
+
+def test_unknown_fields_and_received_at_are_let_be() -> None:
+    event = only('{"name":"a","received_at":"2020-01-01T00:00:00Z","colour":{"x":1}}')
+    assert event.received_at == NOW
+    assert bytes(event.properties) == b"{}"
+
+
+def test_empty_and_null_are_absent() -> None:
+    nothing = dict.fromkeys(("event_id", "timestamp", *FIELDS, "properties"))
+    for event in (only(json.dumps({"name": "a", **nothing})), only(json.dumps({"name": "a", "user_id": "", "path": ""}))):
+        assert (event.timestamp, event.site_id, event.user_id, event.source) == (NOW, "default", None, "")
+        assert (event.session_id, event.path, bytes(event.properties)) == (None, None, b"{}")
