@@ -74,3 +74,50 @@ def test_documented_metrics_exist() -> None:
 @pytest.mark.parametrize("command", sorted(commands()))
 def test_command_is_documented(command: str) -> None:
     assert re.search(rf"\b{command}\b", text("README.md", "docs/operations.md"))
+
+
+def documents() -> list[str]:
+    return ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors of a rendered page's headings: lower case, blanks to hyphens, a number behind a repetition."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ +(.*)$", document.read_text("utf-8"), re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        repeated = sum(known == name or re.fullmatch(rf"{re.escape(name)}-\d+", known) is not None for known in found)
+        found.add(f"{name}-{repeated}" if repeated else name)
+    return found
+
+
+def dead_links(document: Path) -> list[str]:
+    """Relative links of a document whose file or heading does not exist."""
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8")):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    return dead
+
+
+@pytest.mark.parametrize("name", documents())
+def test_relative_links_lead_somewhere(name: str) -> None:
+    assert dead_links(ROOT / name) == []
+
+
+def test_dead_links_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    links = "[](#one--two) [](#here-1) [](page.md#here) [](#here-2) [](none.md)"
+    page.write_text(f"# One · two\n## Here\n## Here\n{links}\n", "utf-8")
+    assert dead_links(page) == ["#here-2", "none.md"]
+
+
+def test_paths_to_open_exist() -> None:
+    """The README's table "to change X, open Y", and the longer one in the architecture."""
+    rows = re.findall(r"^\|[^|]*\| (`src/.*) \|$", text("README.md", "docs/architecture.md"), re.MULTILINE)
+    paths = [path for row in rows for path in re.findall(r"`(src/[^`]*)`", row)]
+    assert len(paths) >= 20
+    assert [path for path in paths if not list(ROOT.glob(path.rstrip("/")))] == []

@@ -162,7 +162,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     logs.configure(settings)
     listener = _listen(settings)
-    with asyncio.Runner(loop_factory=uvicorn.Config(app=Outer, loop="uvloop").get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvicorn.Config(app=Outer, loop="uvloop", log_config=None).get_loop_factory()) as runner:
         failed = runner.run(_serve(settings, listener, announce))
     gc.unfreeze()  # so that the driver's objects are gone before it is: it complains on standard error otherwise
     if failed:

@@ -19,7 +19,6 @@ from runnel.model.event import Event
 from runnel.model.query import (
     AllOf,
     Condition,
-    EventsQuery,
     Filter,
     KeysQuery,
     Metric,
@@ -167,12 +166,13 @@ def _bucket(moment: datetime, query: MetricsQuery) -> datetime | None:
 
 
 def _all_buckets(query: MetricsQuery, found: Sequence[datetime]) -> list[datetime]:
-    """Every bucket from `since` or the first event to `until` or the newest: visit the time in between in small steps."""
+    """Every bucket from `since` or the first event to `until` or the newest: visit all time in between in steps."""
     first = query.since or min(found, default=None)
     last = query.until - timedelta(microseconds=1) if query.until else max(found, default=None)
     if first is None or last is None:
         return []
-    step = {"minute": MINUTE, "hour": 15 * MINUTE}.get(query.interval or "", 360 * MINUTE)
+    minutes = {"minute": 1, "hour": 1, "day": 6 * 60, "week": 48 * 60, "month": 120 * 60}[query.interval or "day"]
+    step = minutes * MINUTE
     buckets = set(found)
     moment = first
     while moment <= last:
@@ -188,8 +188,8 @@ def _all_buckets(query: MetricsQuery, found: Sequence[datetime]) -> list[datetim
 
 
 def _numbers(metric: Metric, events: Sequence[Event]) -> list[float]:
-    values = [_properties(event).get(metric.property) for event in events]
-    return sorted(float(value) for value in values if _is_number(value))
+    values = [_properties(event).get(metric.property or "") for event in events]
+    return sorted(float(value) for value in values if value is not None and _is_number(value))
 
 
 def _percentile(fraction: float) -> Callable[[list[float]], float]:

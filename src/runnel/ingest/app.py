@@ -199,5 +199,6 @@ def retry_after(error: RunnelError) -> Headers:
 
 async def preflight(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers a browser's OPTIONS before a cross-origin write."""
-    await send({"type": "http.response.start", "status": 204, "headers": list(PREFLIGHT_HEADERS)})
+    headers = [*PREFLIGHT_HEADERS, (b"x-request-id", request_id_of(scope).encode("ascii"))]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

@@ -10,7 +10,7 @@ from typing import Any
 import zstandard
 from starlette.types import Receive, Scope
 
-from runnel.config import Settings
+from runnel.config import MIB, Settings
 from runnel.errors import InvalidRequest, RequestTimeout, TooLarge, UnsupportedEncoding
 
 _ZLIB_PIECE = 4096
@@ -18,6 +18,8 @@ _ZLIB_PIECE = 4096
 _ZSTD_PIECE = 256
 """Likewise: a block of 4 bytes may become 128 KiB, so these become at most 8 MiB."""
 
+_ZSTD_WINDOW_MAX = 8 * MIB
+"""Memory that a zstd frame may ask for: what RFC 8878 (3.1.1.1.2) wants every decoder to give."""
 _MEMBERS_MAX = 1000
 """Most gzip members or zstd frames in a body: millions of empty ones would cost time and give nothing."""
 
@@ -87,7 +89,7 @@ def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
             bits = zlib.MAX_WBITS if zlib_format else -zlib.MAX_WBITS
             return _unpack(body, lambda: zlib.decompressobj(bits), _ZLIB_PIECE, limit)
         if encoding == b"zstd":
-            frames = zstandard.ZstdDecompressor(max_window_size=max(limit, 1024))
+            frames = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_MAX)
             return _unpack(body, frames.decompressobj, _ZSTD_PIECE, limit)
     except (zlib.error, zstandard.ZstdError) as error:
         raise InvalidRequest(f"the body is no valid {encoding.decode('ascii', 'replace')}: {error}") from error

@@ -27,7 +27,7 @@ class Engine:
         property_text: a property's text: a string's content, other values' JSON text; NULL when missing or null.
         property_json: a property's JSON text, of a string with its quotes; NULL when missing.
         property_number: a JSON number as a double, infinite when it is beyond one; NULL for anything else.
-        property_keys: the keys of `properties`, as a column that gives a row for each.
+        property_keys: the different keys of `properties`, as a column that gives a row for each.
         uuid_text: a UUID as text in lower case.
         epoch_us: an instant as microseconds since 1970.
         shift: an instant moved by a number of seconds.
@@ -92,7 +92,7 @@ DUCKDB = Engine(
     property_json="CAST(json_extract(properties, {0}) AS VARCHAR)",
     # The JSON text of anything but a number is no number either: of a string it has the quotes.
     property_number="TRY_CAST(CAST(json_extract(properties, {0}) AS VARCHAR) AS DOUBLE)",
-    property_keys="unnest(json_keys(properties))",
+    property_keys="unnest(list_distinct(json_keys(properties)))",
     # A string without a backslash is the text between its quotes, which is found without parsing.
     slot_text=(
         "CASE left({0}, 1) WHEN 'n' THEN NULL WHEN '\"' THEN CASE WHEN contains({0}, '\\') "

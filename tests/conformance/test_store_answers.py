@@ -1,0 +1,133 @@
+"""What every store's answers say about themselves, what it refuses, pages, and export."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from runnel.errors import InvalidRequest
+from runnel.model.event import encode_lines
+from runnel.model.query import Condition, EventsQuery, Metric, MetricsQuery, ValuesQuery
+from runnel.store import Store
+from tests.conformance import oracle
+from tests.conformance.query_steps import MOMENTS, NOON, ask, fixed_events, put, some_events
+
+
+async def test_an_answer_tells_where_it_comes_from(store: Store) -> None:
+    """G10: freshness, exact or not, from the rollup or not."""
+    assert (await store.run(MetricsQuery())).freshness.loaded_at is None
+    before = datetime.now(UTC)
+    await put(store, some_events("default", 20))
+    counts = await store.run(MetricsQuery(metrics=[Metric(), Metric(kind="users")], since=NOON))
+    assert counts.rows == [{"events": 20, "users": 5}]
+    assert counts.from_rollup
+    assert counts.exact
+    assert counts.elapsed_ms > 0
+    assert counts.freshness.loaded_at is not None
+    assert before <= counts.freshness.loaded_at <= datetime.now(UTC)
+    odd = await store.run(MetricsQuery(since=NOON + timedelta(seconds=1)))
+    assert odd.rows == [{"events": 19}]
+    assert not odd.from_rollup
+    estimated = await store.run(MetricsQuery(metrics=[Metric(kind="sessions"), Metric(kind="users")], approximate=True))
+    assert not estimated.exact
+    assert 4 <= estimated.rows[0]["users"] <= 6
+    assert (await store.run(MetricsQuery(metrics=[Metric()], approximate=True))).exact
+
+
+async def test_a_question_that_cannot_be_answered_is_refused(store: Store) -> None:
+    await put(store, some_events("default", 20))
+    refused: list[MetricsQuery | EventsQuery] = [
+        MetricsQuery(interval="minute", since=NOON, until=NOON + timedelta(days=20)),
+        MetricsQuery(interval="day", since=datetime(1, 1, 1, tzinfo=UTC)),
+        MetricsQuery(breakdown=["name"], top=3, limit=2),
+        MetricsQuery(breakdown=["properties.\ud800"]),
+        MetricsQuery(filter=Condition(field="name", op="=", value="\udfff")),
+    ]
+    for cursor in ("", "x", "é", "AAAA", "bnVsbA", "W10", "W1tdLFtdXQ", "A" * 5000, "=", "\ud800", "WzEsMl0"):
+        refused += [EventsQuery(cursor=cursor), MetricsQuery(breakdown=["name"], cursor=cursor)]
+    for query in refused:
+        with pytest.raises(InvalidRequest):
+            await store.run(query)
+
+
+async def test_a_cursor_belongs_to_its_question(store: Store) -> None:
+    await put(store, some_events("default", 20))
+    events = (await store.run(EventsQuery(limit=5))).next_cursor
+    names = (await store.run(MetricsQuery(breakdown=["name"], limit=1))).next_cursor
+    assert events
+    assert names
+    assert (await store.run(EventsQuery(limit=7, cursor=events))).rows, "the size of the page may change"
+    others: list[MetricsQuery | EventsQuery] = [
+        EventsQuery(cursor=names),
+        EventsQuery(cursor=events, ascending=True),
+        EventsQuery(cursor=events, site_id=None),
+        MetricsQuery(breakdown=["name"], cursor=events),
+        MetricsQuery(breakdown=["source"], cursor=names),
+        MetricsQuery(breakdown=["name"], cursor=names, filter=Condition(field="name", op="set")),
+    ]
+    for query in others:
+        with pytest.raises(InvalidRequest):
+            await store.run(query)
+
+
+async def test_pages_neither_lose_nor_repeat_what_is_stored_between_them(store: Store) -> None:
+    """Whatever arrives between two pages, every row that was there when the first was asked for comes once."""
+    events = some_events("default", 30)
+    late = some_events("default", 30)
+    await put(store, events)
+    query = EventsQuery(limit=7)
+    seen: list[str] = []
+    while (result := await store.run(query)).next_cursor:
+        seen += [row["event_id"] for row in result.rows]
+        await put(store, [late.pop(0) for _ in late[:5]])
+        query = query.model_copy(update={"cursor": result.next_cursor})
+    seen += [row["event_id"] for row in result.rows]
+    assert len(seen) == len(set(seen))
+    assert {str(event.event_id) for event in events} <= set(seen)
+    assert len(seen) > len(events), "some that arrived later lay further on"
+
+
+async def test_a_filled_series_comes_in_pages(store: Store) -> None:
+    await put(store, some_events("default", 3))
+    since, until = NOON - timedelta(minutes=4), NOON + timedelta(minutes=6)
+    rows = await ask(store, MetricsQuery(interval="minute", since=since, until=until, limit=3))
+    assert [row["events"] for row in rows] == [0, 0, 0, 0, 1, 1, 1, 0, 0, 0]
+    assert rows[0]["bucket"] == "2025-06-01T11:56:00+00:00"
+
+
+async def test_export_gives_every_event_of_a_scope_as_it_came(store: Store) -> None:
+    events = fixed_events("exported")
+    await put(store, events)
+    await put(store, fixed_events("another"))
+    scopes: list[dict[str, Any]] = [
+        {"site_id": "exported"},
+        {"site_id": "exported", "user_id": "b"},
+        {"site_id": "exported", "since": MOMENTS[0], "until": MOMENTS[1]},
+        {"site_id": "exported", "filter": Condition(field="properties.amount", op=">", value=0)},
+    ]
+    for scope in scopes:
+        query = EventsQuery(**scope, limit=1, cursor="is not looked at")
+        lines = b"".join([chunk async for chunk in store.export(query)]).splitlines()
+        wanted = [event for event in events if oracle.in_scope(query, event)]
+        mine = [event for event in wanted if query.user_id is None or event.user_id == query.user_id]
+        assert sorted(lines) == sorted(encode_lines(mine).splitlines())
+        assert mine
+
+
+async def test_numbers_beyond_a_double_count_as_no_numbers(store: Store) -> None:
+    [one, two, three] = some_events("default", 3)
+    one.properties = msgspec.Raw(b'{"amount":1e999,"big":1e308}')
+    two.properties = msgspec.Raw(b'{"amount":-1e999,"big":1.5e308}')
+    three.properties = msgspec.Raw(b'{"amount":2.5}')
+    await put(store, [one, two, three])
+    kinds = [Metric(kind=kind, property="amount") for kind in ("sum", "avg", "min", "max", "median")]
+    row = (await store.run(MetricsQuery(metrics=[*kinds, Metric(kind="sum", property="big")]))).rows[0]
+    assert list(row.values()) == [2.5, 2.5, 2.5, 2.5, 2.5, None]
+    for op in (">", "<"):
+        test = Condition(field="properties.amount", op=op, value=2)
+        assert (await store.run(MetricsQuery(filter=test))).rows == [{"events": 1 if op == ">" else 0}]
+    values = (await store.run(ValuesQuery(field="properties.amount"))).rows
+    assert [row["value"] for row in values] == ["-1e999", "1e999", 2.5]

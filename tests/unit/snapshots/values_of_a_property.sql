@@ -1,0 +1,24 @@
+WITH quarters AS (
+  SELECT bucket, sum(sum(events)) OVER (ORDER BY bucket DESC) AS newer
+  FROM rollup WHERE site_id = $2
+  GROUP BY bucket
+),
+sampled AS (
+  SELECT *
+  FROM events WHERE site_id = $2 AND timestamp >= coalesce((SELECT max(bucket) FROM quarters WHERE newer >= 100000), TIMESTAMP '1970-01-01 00:00:00')
+  ORDER BY timestamp DESC, event_id DESC, site_id DESC
+  LIMIT 100000
+),
+newest AS (
+  SELECT json_extract_string(properties, $1) AS text, CAST(json_extract(properties, $1) AS VARCHAR) AS value
+  FROM sampled
+)
+SELECT value, count(*) AS events
+FROM newest WHERE text IS NOT NULL AND contains(lower(text), lower($3))
+GROUP BY text, value
+ORDER BY events DESC, text, value
+LIMIT 50
+
+-- $1: '/plan'
+-- $2: 'default'
+-- $3: 'Pro'

@@ -1,0 +1,267 @@
+"""Questions → SQL: the statements as files in snapshots/, what may serve a question, and nothing of a request in SQL.
+
+`UPDATE_SNAPSHOTS=1 pytest tests/unit/test_compile.py` writes the files anew; look at the difference before you commit.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from runnel.errors import InvalidRequest
+from runnel.model.query import FILTER_CONDITIONS_MAX, Condition, EventsQuery, MetricsQuery, Query
+from runnel.store.compile import compile_export, compile_query
+from runnel.store.cursor import Key, decode_cursor, encode_cursor
+from runnel.store.engine import DUCKDB
+from runnel.store.slots import Slot
+from runnel.store.statement import Statement
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+NOW = datetime(2025, 7, 1, tzinfo=UTC)
+MAY: dict[str, Any] = {"since": "2025-05-01T00:00:00Z", "until": "2025-06-01T00:00:00Z"}
+YEAR: dict[str, Any] = {"since": "2025-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
+EVENT_ID = "0198f1c2-0000-7000-8000-000000000001"
+
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "total": {"kind": "metrics"},
+    "daily_from_rollup": {"kind": "metrics", "interval": "day", "timezone": "Europe/Berlin", **YEAR},
+    "daily_users_from_people": {"kind": "metrics", "metrics": [{"kind": "users"}], "interval": "day", **MAY},
+    "daily_events_and_users": {
+        "kind": "metrics",
+        "metrics": [{"kind": "events"}, {"kind": "users"}],
+        "interval": "week",
+        "breakdown": ["site_id"],
+        "site_id": None,
+        **MAY,
+    },
+    "top_names_from_rollup": {"kind": "metrics", "breakdown": ["name"], "top": 10, **MAY},
+    "top_paths": {"kind": "metrics", "breakdown": ["path"], "top": 10, **MAY},
+    "top_paths_monthly_and_other": {
+        "kind": "metrics", "breakdown": ["path"], "top": 3, "other": True, "interval": "month", **MAY,
+    },
+    "hourly_half_hour_change": {
+        "kind": "metrics",
+        "metrics": [{"kind": "sessions"}],
+        "interval": "hour",
+        "timezone": "Australia/Lord_Howe",
+        "since": "2025-04-05T00:00:00Z",
+        "until": "2025-04-07T00:00:00Z",
+    },
+    "numbers_by_property": {
+        "kind": "metrics",
+        "metrics": [{"kind": kind, "property": "amount"} for kind in ("sum", "avg", "min", "median", "p90", "p95")],
+        "breakdown": ["properties.plan", "source"],
+    },
+    "estimates": {
+        "kind": "metrics",
+        "metrics": [{"kind": "users"}, {"kind": "sessions"}, {"kind": "events_per_user"}],
+        "breakdown": ["name"],
+        "approximate": True,
+    },
+    "all_filters": {
+        "kind": "metrics",
+        "filter": {
+            "all": [
+                {"field": "path", "op": "=", "value": "/a"},
+                {"field": "properties.plan", "op": "!=", "value": "free"},
+                {"field": "properties.amount", "op": ">", "value": 10},
+                {"field": "properties.amount", "op": "<", "value": 20.5},
+                {"field": "user_id", "op": ">", "value": "m"},
+                {"field": "properties.mixed", "op": "in", "value": ["a", "b", 1, True]},
+                {"field": "event_id", "op": "=", "value": EVENT_ID.upper()},
+                {"any": [{"field": "name", "op": "contains", "value": "buy"}, {"field": "session_id", "op": "set"}]},
+                {"any": []},
+                {"all": [{"field": "source", "op": "not_set"}]},
+                {"field": "name", "op": "=", "value": 5},
+            ]
+        },
+    },
+    "newest_events": {"kind": "events", "filter": {"field": "name", "op": "=", "value": "buy"}},
+    "timeline": {"kind": "events", "user_id": "ann", "ascending": True, "limit": 50},
+    "keys": {"kind": "keys", **MAY},
+    "values_of_a_property": {"kind": "values", "field": "properties.plan", "search": "Pro"},
+    "values_of_a_column": {"kind": "values", "field": "path", "filter": {"field": "name", "op": "=", "value": "buy"}},
+}
+
+
+def compiled(question: dict[str, Any], **options: Any) -> Statement:
+    query: Query = TypeAdapter(Query).validate_python(question)
+    return compile_query(query, DUCKDB, NOW, **options)
+
+
+def check_snapshot(name: str, statement: Statement) -> None:
+    text = f"{statement.sql}\n\n" + "".join(f"-- ${n}: {value!r}\n" for n, value in enumerate(statement.params, 1))
+    file = SNAPSHOTS / f"{name}.sql"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        file.write_text(text)
+    assert text == file.read_text(), f"{file} differs; see the head of this file"
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_generated_sql(name: str) -> None:
+    check_snapshot(name, compiled(QUESTIONS[name]))
+
+
+def test_generated_sql_of_pages_export_and_slots() -> None:
+    events = EventsQuery(limit=10)
+    after = events.model_copy(update={"cursor": encode_cursor(events, [1_746_057_600_000_000, EVENT_ID, "default"])})
+    check_snapshot("events_next_page", compile_query(after, DUCKDB, NOW))
+    metrics = MetricsQuery(breakdown=["path", "name"], interval="day", limit=10)
+    after_group = metrics.model_copy(update={"cursor": encode_cursor(metrics, [1_746_057_600_000_000, "/a", None])})
+    check_snapshot("metrics_next_page", compile_query(after_group, DUCKDB, NOW))
+    check_snapshot("export", compile_export(events, DUCKDB))
+    slots = {"plan": Slot(0, 1), "amount": Slot(1, 2)}
+    check_snapshot("numbers_by_property_in_slots", compiled(QUESTIONS["numbers_by_property"], slots=slots))
+
+
+def test_every_snapshot_has_a_test() -> None:
+    more = {"events_next_page", "metrics_next_page", "export", "numbers_by_property_in_slots"}
+    assert {file.stem for file in SNAPSHOTS.glob("*.sql")} == set(QUESTIONS) | more
+
+
+ON_RAW = [
+    {"since": "2025-05-01T00:00:01Z"},
+    {"until": "2025-05-01T00:07:00Z"},
+    {"interval": "minute", "since": "2025-05-01T00:00:00Z"},
+    {"interval": "hour", "timezone": "America/St_Johns", "since": "2010-11-01T00:00:00Z"},
+    {"breakdown": ["path"]},
+    {"breakdown": ["properties.name"]},
+    {"filter": {"field": "user_id", "op": "set"}},
+    {"metrics": [{"kind": "users"}], "breakdown": ["name"]},
+    {"metrics": [{"kind": "users"}], "filter": {"field": "source", "op": "=", "value": "web"}},
+    {"metrics": [{"kind": "sessions"}]},
+    {"metrics": [{"kind": "events"}, {"kind": "events_per_user"}]},
+    {"metrics": [{"kind": "sum", "property": "amount"}]},
+]
+ON_ROLLUP: list[dict[str, Any]] = [
+    {},
+    MAY,
+    {"interval": "hour", "timezone": "Asia/Kathmandu", **MAY},
+    {"interval": "month", "timezone": "America/St_Johns", "since": "2012-11-01T00:00:00Z"},
+    {"interval": "day", "timezone": "Australia/Lord_Howe", **YEAR},
+    {"breakdown": ["name", "source", "site_id"], "filter": {"field": "name", "op": "contains", "value": "a"}},
+    {"metrics": [{"kind": "last_received"}, {"kind": "events"}]},
+    {"metrics": [{"kind": "users"}, {"kind": "events"}], "filter": {"field": "site_id", "op": "in", "value": ["a"]}},
+]
+
+
+@pytest.mark.parametrize("question", ON_RAW)
+def test_what_the_rollup_does_not_know_is_answered_from_the_events(question: dict[str, Any]) -> None:
+    statement = compiled({"kind": "metrics", **question})
+    assert not statement.from_rollup
+    assert "FROM events" in statement.sql
+    assert "FROM rollup" not in statement.sql
+
+
+@pytest.mark.parametrize("question", ON_ROLLUP)
+def test_what_the_rollup_knows_needs_no_events(question: dict[str, Any]) -> None:
+    statement = compiled({"kind": "metrics", **question})
+    assert statement.from_rollup
+    assert "FROM events" not in statement.sql
+    assert not compiled({"kind": "metrics", **question}, rollups=False).from_rollup
+
+
+HOSTILE = ["'; DROP TABLE events; --", '"', "$1", "a.b", "{0}", "\\", "ключ 🦊", "`", "/*", "%s"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_text_of_a_request_is_in_the_sql(hostile: str) -> None:
+    """G12: keys and values are parameters; names of columns come from an allow-list."""
+    field = f"properties.{hostile}"
+    marker = hostile + "only in the request"
+    tests: list[dict[str, Any]] = [
+        {"field": field + "only in the request", "op": op, "value": marker} for op in ("=", "!=", ">", "<", "contains")
+    ]
+    tests.append({"field": field + "only in the request", "op": "in", "value": [marker, 1]})
+    scope = {"site_id": marker, "filter": {"any": tests}}
+    metric = {"kind": "sum", "property": marker}
+    questions: list[dict[str, Any]] = [
+        {"kind": "metrics", "metrics": [metric], "breakdown": [field + "only in the request"], "top": 2, **scope},
+        {"kind": "events", "user_id": marker, **scope},
+        {"kind": "keys", **scope},
+        {"kind": "values", "field": field + "only in the request", "search": marker, **scope},
+    ]
+    for question in questions:
+        assert "only in the request" not in compiled(question).sql
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"filter": {"field": "name; DROP TABLE events", "op": "set"}},
+        {"filter": {"field": "properties", "op": "set"}},
+        {"filter": {"field": "received_at", "op": "set"}},
+        {"filter": {"field": "name", "op": "like", "value": "a"}},
+        {"filter": {"field": "name", "op": "=", "value": float("inf")}},
+        {"filter": {"field": "name", "op": "=", "value": 10**400}},
+        {"filter": {"field": "name", "op": "in", "value": []}},
+        {"filter": {"field": "name", "op": "set", "value": "a"}},
+        {"filter": {"any": [{"field": "name", "op": "set"}] * 50, "all": []}},
+        {"filter": {"all": [{"any": [{"field": "name", "op": "set"}] * 50}] * (FILTER_CONDITIONS_MAX // 50 + 1)}},
+        {"breakdown": ["event_id"]},
+        {"breakdown": ["name", "name"]},
+        {"top": 3},
+        {"breakdown": ["name"], "other": True},
+        {"breakdown": ["name"], "top": 1, "cursor": "x"},
+        {"metrics": [{"kind": "sum"}]},
+        {"metrics": [{"kind": "events"}, {"kind": "events"}]},
+        {"metrics": []},
+        {"timezone": "Mars/Olympus"},
+        {"timezone": "../../etc/passwd"},
+        {"since": "2025-01-02T00:00:00Z", "until": "2025-01-01T00:00:00Z"},
+        {"since": "2025-01-01T00:00:00"},
+        {"since": "0001-01-01T00:00:00+14:00"},
+    ],
+)
+def test_a_wrong_question_is_refused_by_its_shape(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        compiled({"kind": "metrics", **wrong})
+
+
+def test_a_filter_that_is_nested_too_deep_is_refused() -> None:
+    deep: dict[str, Any] = {"field": "name", "op": "set"}
+    for _ in range(12):
+        deep = {"all": [deep]}
+    with pytest.raises(ValidationError, match="deep"):
+        compiled({"kind": "metrics", "filter": deep})
+
+
+def test_a_series_has_a_bounded_number_of_buckets() -> None:
+    with pytest.raises(InvalidRequest, match="44640 minute buckets"):
+        compiled({"kind": "metrics", "interval": "minute", **MAY})
+
+
+def test_a_cursor_gives_back_its_key() -> None:
+    query = MetricsQuery(breakdown=["name", "path"], interval="day")
+    keys: list[Key] = [[1, "a", None], [-5, "é🦊", ""]]
+    for key in keys:
+        assert decode_cursor(query.model_copy(update={"cursor": encode_cursor(query, key)})) == key
+
+
+def test_a_forged_key_of_another_shape_is_refused() -> None:
+    events, metrics = EventsQuery(), MetricsQuery(breakdown=["name"])
+    forged: list[Any] = [[], [1], ["a", "b"], [True, EVENT_ID, "x"], [1, "no id", "x"], [10**30, EVENT_ID, "x"]]
+    for key in [*forged, [1, 2, 3], [1, EVENT_ID, None]]:
+        with pytest.raises(InvalidRequest):
+            decode_cursor(events.model_copy(update={"cursor": encode_cursor(events, key)}))
+    for key in ([], [1], [["a"]], ["a", "b"], [{}]):
+        forged_key: Any = key
+        with pytest.raises(InvalidRequest):
+            decode_cursor(metrics.model_copy(update={"cursor": encode_cursor(metrics, forged_key)}))
+
+
+def test_equal_values_share_a_parameter() -> None:
+    test = Condition(field="properties.a", op="in", value=[1, 1.0, True, "1", "1"])
+    statement = compile_query(MetricsQuery(filter=test), DUCKDB, NOW)
+    assert statement.params == ("default", "/a", "1", 1.0, "true")
+
+
+def test_times_go_to_the_store_as_utc() -> None:
+    since = datetime(2025, 5, 1, tzinfo=UTC) + timedelta(minutes=1)
+    statement = compile_query(MetricsQuery(site_id=None, since=since), DUCKDB, NOW)
+    assert statement.params == (datetime(2025, 5, 1, 0, 1),)
