@@ -162,7 +162,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     logs.configure(settings)
     listener = _listen(settings)
-    with asyncio.Runner(loop_factory=uvicorn.Config(app=Outer, loop="uvloop", log_config=None).get_loop_factory()) as runner:
+    loops = uvicorn.Config(app=Outer, loop="uvloop", log_config=None)
+    with asyncio.Runner(loop_factory=loops.get_loop_factory()) as runner:
         failed = runner.run(_serve(settings, listener, announce))
     gc.unfreeze()  # so that the driver's objects are gone before it is: it complains on standard error otherwise
     if failed:
@@ -198,7 +199,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Callable
     async with open_runnel(settings) as runnel:
         config = uvicorn.Config(
             runnel.asgi, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
-            server_header=False, date_header=False, timeout_keep_alive=KEEP_ALIVE, backlog=2048,
+            server_header=False, date_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE, backlog=2048,
             timeout_graceful_shutdown=int(settings.shutdown_timeout),
         )
         server = _Server(config)

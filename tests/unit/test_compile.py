@@ -133,6 +133,7 @@ ON_RAW = [
     {"breakdown": ["properties.name"]},
     {"filter": {"field": "user_id", "op": "set"}},
     {"metrics": [{"kind": "users"}], "breakdown": ["name"]},
+    {"metrics": [{"kind": "users"}], "breakdown": ["site_id"], "top": 1},
     {"metrics": [{"kind": "users"}], "filter": {"field": "source", "op": "=", "value": "web"}},
     {"metrics": [{"kind": "sessions"}]},
     {"metrics": [{"kind": "events"}, {"kind": "events_per_user"}]},

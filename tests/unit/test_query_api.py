@@ -207,7 +207,8 @@ async def test_receipt_of_a_block_stored_between_the_two_looks(side: ReadSide, m
 async def test_receipt_of_a_folded_block_is_stored_without_details(tmp_path: Path) -> None:
     async with open_read_side(tmp_path, ledger_keep_hours=0) as side:
         await side.store_blocks([sample_block(0, [1]), sample_block(1, [2])])
-        await side.store.maintain()
+        while await side.store.maintain():
+            pass
         folded = (await side.store.ledger())[INGESTER].folded
         assert folded > 0
         answer = await side.get(f"/v1/receipts/{INGESTER}-0")

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from runnel.cli.bench_client import closed_loop, paced, wrap
 from runnel.cli.bench_data import bodies
+from runnel.cli.bench_floor import measure_floor
 from runnel.cli.bench_report import LagFigures, LoadFigures, PacedFigures, Report, machine
 from runnel.cli.bench_server import Api, ServerFailed, ServerProcess
 
@@ -66,7 +67,7 @@ def measure_load(
         LoadFailed, ServerFailed: the server gave another answer than it has to; no figures are made up for that.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    report = Report(machine(folder))
+    report = Report(machine(folder), measure_floor(console))
     for size in sizes:
         with scratch_folder(folder) as data:
             if url is not None:

@@ -89,7 +89,9 @@ async def _fill(console: Console, data: Path, history: History) -> None:
                 for batch in _batches(await asyncio.wrap_future(day), Settings().batch_max_events):
                     await store.write(batch)
                     progress.advance(task, sum(block.count for block in batch))
-        await store.maintain()
+        console.print("Housekeeping: rollups, property columns …")
+        while await store.maintain():
+            pass
     finally:
         await store.close()
 

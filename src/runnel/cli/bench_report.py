@@ -29,6 +29,14 @@ class Machine(msgspec.Struct, frozen=True):
     packages: dict[str, str]
 
 
+class FloorFigures(msgspec.Struct, frozen=True):
+    """What the machine does at best at the time of the run, see `bench_floor`; `unit` is what is counted."""
+
+    what: str
+    per_second: float
+    unit: str
+
+
 class LoadFigures(msgspec.Struct, frozen=True):
     """One closed loop. `_ms` are milliseconds of acknowledgement; sizes in bytes; None: cannot be seen from here.
 
@@ -109,6 +117,7 @@ class Report(msgspec.Struct):
     """Everything that one run of `runnel bench` measured."""
 
     machine: Machine
+    floor: list[FloorFigures] = []
     load: list[LoadFigures] = []
     paced: list[PacedFigures] = []
     lag: list[LagFigures] = []

@@ -11,7 +11,7 @@ from rich.table import Table
 from runnel.cli.bench_report import LoadFigures, Machine, Report
 
 MIB = 1024 * 1024
-WORDS = {"question", "kind", "from"}
+WORDS = {"question", "kind", "from", "floor", "unit"}
 """Columns of words; all others are numbers and line up on the right."""
 
 
@@ -55,7 +55,12 @@ def described(machine: Machine) -> str:
 
 def sheets(report: Report) -> list[Sheet]:
     """One table for each kind of figures that the report has."""
-    made = [_speed(report.load), _answers(report.load), _cost(report.load)] if report.load else []
+    made = []
+    if report.floor:
+        rows = [[floor.what, f"{floor.per_second:,.0f}", floor.unit] for floor in report.floor]
+        made.append(Sheet("What this machine did at best at that time", ["floor", "a second", "unit"], rows))
+    if report.load:
+        made += [_speed(report.load), _answers(report.load), _cost(report.load)]
     if report.paced:
         names = ["requests/s", "requests", "ack p50 ms", "p99 ms", "max ms"]
         rows = [

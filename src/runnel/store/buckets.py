@@ -37,6 +37,8 @@ MONDAY = 4 * 86_400
 
 _FUTURE = timedelta(days=3660)
 """How far ahead clock changes are looked up when a question has no `until`: a server's clock may have been ahead."""
+_LONGEST = timedelta(days=36_600)
+"""How far from `since` clock changes are looked up at all."""
 
 
 def micros(instant: datetime) -> int:
@@ -84,8 +86,7 @@ def _changes(name: str, year: int) -> tuple[Segment, ...]:
 def segments(name: str, since: datetime | None, until: datetime | None, now: datetime) -> list[Segment]:
     """The zone's offsets from `since` (not before 2000: no event is) to `until`; the first reaches back for ever."""
     first = max(since or EARLIEST, EARLIEST)
-    last = max(first, min(until or now + _FUTURE, datetime(9998, 1, 1, tzinfo=UTC)))
-    last = min(last, first + timedelta(days=366 * 200))
+    last = max(first, min(until or now + _FUTURE, first + _LONGEST))
     start, end = int(first.timestamp()), int(last.timestamp())
     result = [Segment(start, _offset(ZoneInfo(name), start))]
     for year in range(first.year, last.year + 1):

@@ -73,11 +73,11 @@ def _tables(query: MetricsQuery, buckets: Buckets | None) -> tuple[Table, ...]:
     fields = set(query.breakdown) | filter_fields(query.filter)
     if kinds <= ROLLUP_KINDS and fields <= ROLLUP_FIELDS:
         return ("rollup",)
-    if kinds == {"users"} and fields <= PEOPLE_FIELDS:
-        return ("people",)
-    if kinds <= ROLLUP_KINDS | {"users"} and fields <= PEOPLE_FIELDS and query.top is None:
-        return ("rollup", "people")
-    return ("events",)
+    if not kinds <= ROLLUP_KINDS | {"users"} or not fields <= PEOPLE_FIELDS or query.top is not None:
+        return ("events",)
+    # Groups in which nobody is known by a user_id are in the rollup alone.
+    grouped = buckets is not None or query.breakdown
+    return ("rollup", "people") if grouped or kinds != {"users"} else ("people",)
 
 
 def _metric(metric: Metric, table: Table, number: str, engine: Engine, approximate: bool) -> str:

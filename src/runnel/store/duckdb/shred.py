@@ -5,6 +5,7 @@ Loading does not do it: it would add a fifth to the cost of an event, and a ques
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from runnel.store.duckdb.connection import Connection, quoted, transaction
@@ -19,6 +20,8 @@ SAMPLE = 20_000
 """The newest events that tell which keys are frequent."""
 SHARE = 0.01
 """Part of the sampled events in which a key must be to get a slot."""
+ASSIGN_EVERY = 3_600.0
+"""Seconds between two looks for new frequent keys: one that gets a slot has every older row filled once more."""
 PIECE = 30_720
 """Rows filled in one step: about a tenth of a second, in which nothing can be stored."""
 
@@ -44,18 +47,16 @@ class Shredder:
     """Gives keys slots and fills them; used by the writing thread."""
 
     def __init__(self) -> None:
-        self._assigned = False
+        self._assigned_at = float("-inf")
 
     def step(self, db: Connection) -> bool:
         """Fill up to PIECE rows; False when all are filled."""
         first = self._first_unfilled(db)
         if first is None:
-            self._assigned = False
             return False
-        if not self._assigned:
-            # Once for each run over new events: what is frequent changes slowly.
+        if time.monotonic() - self._assigned_at >= ASSIGN_EVERY:
+            self._assigned_at = time.monotonic()
             self._assign(db)
-            self._assigned = True
         slots = read_slots(db)
         self._fill(db, slots, first)
         return True

@@ -1,0 +1,195 @@
+"""Questions to DuckDB have a deadline and a memory limit, and end when nobody waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+from runnel.config import Settings
+from runnel.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, StoreUnavailable
+from runnel.model.query import Condition, EventsQuery, Metric, MetricsQuery, Query, Result
+from runnel.store.duckdb import read
+from runnel.store.duckdb.read import Reader
+from runnel.store.migrations import migrations
+
+EVENTS = 400_000
+SLOW = MetricsQuery(
+    metrics=[Metric(kind="users"), Metric(kind="sessions"), Metric(kind="median", property="amount")],
+    breakdown=["user_id", "path", "properties.page"],
+    top=10,
+    other=True,
+)
+"""Takes seconds."""
+FAST = MetricsQuery(filter=Condition(field="path", op="set"))
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect(config={"threads": 2})
+    connection.execute("SET TimeZone = 'UTC'")
+    for statements in migrations("duckdb"):
+        connection.execute(statements)
+    connection.execute(
+        "INSERT INTO events (event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, "
+        "properties) SELECT uuid(), 'default', 'view', moment, moment, 'u' || i, 's' || i, '', '/' || i, "
+        "'{\"amount\":' || i || ',\"page\":\"' || md5(i::VARCHAR) || '\"}' "
+        f"FROM (SELECT i, TIMESTAMP '2025-05-01' + INTERVAL (i) SECOND AS moment FROM range({EVENTS}) r(i))"
+    )
+    yield connection
+    connection.close()
+
+
+class Cursors:
+    """Gives cursors and remembers them."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
+        self._database = database
+        self.given: list[duckdb.DuckDBPyConnection] = []
+
+    def __call__(self) -> duckdb.DuckDBPyConnection:
+        self.given.append(self._database.cursor())
+        return self.given[-1]
+
+    def all_closed(self) -> bool:
+        for cursor in self.given:
+            try:
+                cursor.execute("SELECT 1")
+            except duckdb.ConnectionException:
+                continue
+            return False
+        return True
+
+
+def make_reader(database: duckdb.DuckDBPyConnection, **changes: Any) -> tuple[Reader, Cursors]:
+    cursors = Cursors(database)
+    return Reader(cursors, Settings(**changes)), cursors
+
+
+async def test_the_slow_question_is_slow(database: duckdb.DuckDBPyConnection) -> None:
+    """The tests below interrupt it, which proves nothing about a question that is over before."""
+    reader, cursors = make_reader(database)
+    started = time.perf_counter()
+    result = await reader.run(SLOW)
+    assert time.perf_counter() - started > 0.5
+    assert len(result.rows) == 11
+    assert cursors.all_closed()
+    await reader.close()
+
+
+async def test_a_deadline_ends_a_question(database: duckdb.DuckDBPyConnection) -> None:
+    reader, cursors = make_reader(database, query_timeout=0.1)
+    started = time.perf_counter()
+    with pytest.raises(QueryTimeout):
+        await reader.run(SLOW)
+    assert time.perf_counter() - started < 5
+    assert cursors.all_closed()
+    assert (await reader.run(MetricsQuery())).rows == [{"events": 0}], "the next one has its own deadline"
+    await reader.close()
+
+
+async def test_the_wait_for_a_turn_counts(database: duckdb.DuckDBPyConnection) -> None:
+    reader, cursors = make_reader(database, query_timeout=0.3, query_concurrency=1)
+    results = await asyncio.gather(*(reader.run(SLOW) for _ in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [QueryTimeout] * 3
+    assert cursors.all_closed()
+    await reader.close()
+
+
+async def test_no_more_questions_at_a_time_than_set(
+    database: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: set[object] = set()
+    most: list[int] = []
+    answer = read._answer
+
+    def counted(cursor: duckdb.DuckDBPyConnection, query: Query) -> Result:
+        running.add(cursor)
+        most.append(len(running))
+        try:
+            return answer(cursor, query)
+        finally:
+            running.discard(cursor)
+
+    monkeypatch.setattr(read, "_answer", counted)
+    reader, _ = make_reader(database, query_concurrency=2)
+    await asyncio.gather(*(reader.run(FAST) for _ in range(12)))
+    assert len(most) == 12
+    assert max(most) == 2
+    await reader.close()
+
+
+async def test_a_client_that_goes_away_takes_its_question_along(database: duckdb.DuckDBPyConnection) -> None:
+    reader, cursors = make_reader(database, query_concurrency=1)
+    task = asyncio.create_task(reader.run(SLOW))
+    await asyncio.sleep(0.15)
+    started = time.perf_counter()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await reader.run(MetricsQuery())).rows == [{"events": 0}], "its slot is free"
+    assert time.perf_counter() - started < 3
+    assert cursors.all_closed()
+    await reader.close()
+
+
+async def test_a_question_without_enough_memory_fails_alone() -> None:
+    """And the store works on: a question can neither stop another one nor the loading of events."""
+    connection = duckdb.connect(config={"threads": 2, "memory_limit": "40MB", "temp_directory": ""})
+    for statements in migrations("duckdb"):
+        connection.execute(statements)
+    connection.execute(
+        "INSERT INTO events (event_id, site_id, name, timestamp, received_at, source, path, properties) "
+        "SELECT uuid(), 'default', 'view', now()::TIMESTAMP, now()::TIMESTAMP, '', md5(i::VARCHAR), '{}' "
+        "FROM range(300000) r(i)"
+    )
+    reader, cursors = make_reader(connection)
+    with pytest.raises(QueryTooExpensive):
+        await reader.run(MetricsQuery(breakdown=["path"], metrics=[Metric(kind="users")], top=5))
+    assert (await reader.run(FAST)).rows == [{"events": 300_000}]
+    assert cursors.all_closed()
+    await reader.close()
+    connection.close()
+
+
+async def test_ingestion_can_take_the_memory_back(database: duckdb.DuckDBPyConnection) -> None:
+    reader, _ = make_reader(database)
+    task = asyncio.create_task(reader.run(SLOW))
+    await asyncio.sleep(0.15)
+    reader.shed()
+    with pytest.raises(QueryTooExpensive, match="its memory was needed"):
+        await task
+    assert (await reader.run(FAST)).rows == [{"events": EVENTS}]
+    await reader.close()
+
+
+async def test_a_broken_store_is_unavailable_and_a_broken_question_is_not() -> None:
+    connection = duckdb.connect()
+    reader, _ = make_reader(connection)
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        await reader.run(MetricsQuery())
+    with pytest.raises(InvalidRequest):
+        async for _ in reader.export(EventsQuery(filter=Condition(field="path", op="=", value="\ud800"))):
+            pass
+    connection.close()
+    with pytest.raises(StoreUnavailable):
+        await reader.run(MetricsQuery())
+    await reader.close()
+
+
+async def test_an_export_leaves_turns_to_others_and_can_be_left(database: duckdb.DuckDBPyConnection) -> None:
+    reader, cursors = make_reader(database, query_concurrency=1)
+    export = reader.export(EventsQuery())
+    lines = 0
+    async for chunk in export:
+        lines += chunk.count(b"\n")
+        assert (await reader.run(FAST)).rows == [{"events": EVENTS}]
+        if lines >= 3000:
+            break
+    await export.aclose()  # type: ignore[attr-defined]
+    assert cursors.all_closed()
+    await reader.close()
