@@ -10,7 +10,7 @@ import pytest
 
 from runnel.errors import InvalidRequest
 from runnel.model.event import encode_lines
-from runnel.model.query import Condition, EventsQuery, Metric, MetricsQuery, ValuesQuery
+from runnel.model.query import Condition, EventsQuery, KeysQuery, Metric, MetricsQuery, ValuesQuery
 from runnel.store import Store
 from tests.conformance import oracle
 from tests.conformance.query_steps import MOMENTS, NOON, ask, fixed_events, put, some_events
@@ -96,6 +96,16 @@ async def test_a_filled_series_comes_in_pages(store: Store) -> None:
     rows = await ask(store, MetricsQuery(interval="minute", since=since, until=until, limit=3))
     assert [row["events"] for row in rows] == [0, 0, 0, 0, 1, 1, 1, 0, 0, 0]
     assert rows[0]["bucket"] == "2025-06-01T11:56:00+00:00"
+
+
+async def test_pickers_look_at_just_as_many_events_as_asked(store: Store) -> None:
+    await put(store, some_events("default", 3000))
+    rows = (await store.run(KeysQuery(sample=1000))).rows
+    assert rows == [{"key": "amount", "events": 1000}]
+    rows = (await store.run(ValuesQuery(field="name", sample=1000))).rows
+    assert sum(row["events"] for row in rows) == 1000
+    amounts = (await store.run(ValuesQuery(field="properties.amount", sample=100, limit=1000))).rows
+    assert sorted(row["value"] for row in amounts) == list(range(2900, 3000))
 
 
 async def test_export_gives_every_event_of_a_scope_as_it_came(store: Store) -> None:

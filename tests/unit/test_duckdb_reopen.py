@@ -62,7 +62,7 @@ async def test_questions_that_run_meanwhile_do_not_keep_the_failed_file_open(
         patch.setattr(store._loader, "write", failing)
         with pytest.raises(StoreUnavailable):
             await store.write([sample_block(1, range(5, 9))])
-    with pytest.raises(Exception, match="stopped|memory"):
+    with pytest.raises(Exception, match=r"stopped|memory"):
         await question
     monkeypatch.undo()
     async with asyncio.timeout(10):

@@ -25,10 +25,6 @@ from runnel.model.event import Event, Rejection
 
 __all__ = ["Decoded", "Draft", "Rejected", "decode_native", "encode_decoded", "normalise"]
 
-_FIELDS_BYTES_MAX = 20 * 1024
-"""More than the fields beside `properties` can take in a canonical line, with every character escaped."""
-_SURELY_FLAT_BYTES = 2 * model.PROPERTIES_DEPTH_MAX
-"""Properties shorter than this cannot be nested deeper than is allowed."""
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -105,9 +101,6 @@ def decode_native(
 
 def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson: bool) -> Decoded | None:
     """All events at once; None when any of them needs a second look."""
-    largest = settings.max_event_bytes - _FIELDS_BYTES_MAX
-    if largest < _SURELY_FLAT_BYTES:
-        return None
     try:
         if ndjson:
             events: list[_Fast] = [_fast_line.decode(line) for line in _lines(body)]
@@ -125,8 +118,6 @@ def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson:
             return None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, TypeError):
         return None
-    if not _plain([bytes(event.properties) for event in events], largest):
-        return None
     for event in events:
         event.received_at = received_at
         if event.event_id is None:
@@ -136,18 +127,29 @@ def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson:
         elif timestamp.tzinfo is not UTC:
             event.timestamp = timestamp.astimezone(UTC)
     lines = _encoder.encode_lines(events)
-    # A line break between the tokens of some properties: the careful way writes them anew.
-    return Decoded(lines, len(events), []) if lines.count(b"\n") == len(events) and b"\r" not in lines else None
+    return Decoded(lines, len(events), []) if _plain(lines, len(events), settings.max_event_bytes) else None
 
 
-def _plain(properties: list[bytes], largest: int) -> bool:
-    """Whether all are objects, and surely within the limits of size and depth."""
-    longest = max(map(len, properties))
-    if longest >= _SURELY_FLAT_BYTES:
-        deep = model.PROPERTIES_DEPTH_MAX
-        if longest > largest or any(text.count(b"[") + text.count(b"{") > deep for text in properties):
-            return False
-    return all([text[:1] == b"{" for text in properties])
+def _plain(lines: bytes, count: int, largest: int) -> bool:
+    """Whether these are one line an event, and their properties surely objects within the limits of size and depth.
+
+    Looks at the whole text at once; what it cannot rule out (a text that only looks like it) goes the careful way.
+    """
+    if lines.count(b"\n") != count or b"\r" in lines:
+        return False
+    end = 0
+    while end < len(lines):
+        end = lines.rfind(b"\n", end, end + largest) + 1
+        if not end:
+            return False  # no line ends within `largest` bytes
+    if lines.count(b'"properties":') != lines.count(b'"properties":{'):
+        return False
+    # Only properties make a line end in two braces. All braces beyond one a line and one an object of properties
+    # together are too few to be too deep, or are counted line by line.
+    deep = model.PROPERTIES_DEPTH_MAX
+    if lines.count(b"{") + lines.count(b"[") < count + lines.count(b"}}\n") + deep:
+        return True
+    return all(line.count(b"{") + line.count(b"[") <= 1 + deep for line in lines.split(b"\n"))
 
 
 def _split(body: bytes, ndjson: bool, most: int) -> list[bytes | msgspec.Raw]:

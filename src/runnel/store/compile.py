@@ -90,6 +90,9 @@ def _newest(query: KeysQuery | ValuesQuery, columns: str, params: Params) -> str
 
     Sorting all events to find some thousand newest is slow, so the rollup tells first from which quarter hour on there
     are enough of them. Only quarter hours that lie wholly in the range count.
+
+    The quarter hour is found without max() or LIMIT 1: DuckDB 2.0.0 drops the LIMIT of a SELECT whose rows are compared
+    with a subquery that it knows to give one row.
     """
     scope = query.model_copy(update={"filter": None})
     quarter = timedelta(seconds=QUARTER_HOUR)
@@ -98,10 +101,12 @@ def _newest(query: KeysQuery | ValuesQuery, columns: str, params: Params) -> str
     quarters = scope_conditions(scope.model_copy(update={"since": since, "until": until}), "bucket", params)
     events = scope_conditions(scope, "timestamp", params)
     first = params.engine.instant.format("1970-01-01 00:00:00")
-    events.append(f"timestamp >= coalesce((SELECT max(bucket) FROM quarters WHERE newer >= {query.sample}), {first})")
+    reached = f"newer >= {query.sample} AND newer - events < {query.sample}"
+    events.append(f"timestamp >= coalesce((SELECT bucket FROM quarters WHERE {reached}), {first})")
     picked = [filter_sql(query.filter, Fields(params))] if query.filter else []
     return (
-        "WITH quarters AS (\n  SELECT bucket, sum(sum(events)) OVER (ORDER BY bucket DESC) AS newer\n"
+        "WITH quarters AS (\n"
+        "  SELECT bucket, sum(events) AS events, sum(sum(events)) OVER (ORDER BY bucket DESC) AS newer\n"
         f"  FROM rollup{where(quarters)}\n  GROUP BY bucket\n),\n"
         f"sampled AS (\n  SELECT *\n  FROM events{where(events)}\n"
         f"  ORDER BY {NEWEST_FIRST}\n  LIMIT {query.sample}\n),\n"

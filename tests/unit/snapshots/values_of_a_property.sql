@@ -1,11 +1,11 @@
 WITH quarters AS (
-  SELECT bucket, sum(sum(events)) OVER (ORDER BY bucket DESC) AS newer
+  SELECT bucket, sum(events) AS events, sum(sum(events)) OVER (ORDER BY bucket DESC) AS newer
   FROM rollup WHERE site_id = $2
   GROUP BY bucket
 ),
 sampled AS (
   SELECT *
-  FROM events WHERE site_id = $2 AND timestamp >= coalesce((SELECT max(bucket) FROM quarters WHERE newer >= 100000), TIMESTAMP '1970-01-01 00:00:00')
+  FROM events WHERE site_id = $2 AND timestamp >= coalesce((SELECT bucket FROM quarters WHERE newer >= 100000 AND newer - events < 100000), TIMESTAMP '1970-01-01 00:00:00')
   ORDER BY timestamp DESC, event_id DESC, site_id DESC
   LIMIT 100000
 ),
