@@ -12,7 +12,7 @@ import pytest
 
 from runnel.config import Settings
 from runnel.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, StoreUnavailable
-from runnel.model.query import Condition, EventsQuery, Metric, MetricsQuery, Query, Result
+from runnel.model.query import Condition, EventsQuery, KeysQuery, Metric, MetricsQuery, Query, Result
 from runnel.store.duckdb import read
 from runnel.store.duckdb.read import Reader
 from runnel.store.migrations import migrations
@@ -39,6 +39,10 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
         "properties) SELECT uuid(), 'default', 'view', moment, moment, 'u' || i, 's' || i, '', '/' || i, "
         "'{\"amount\":' || i || ',\"page\":\"' || md5(i::VARCHAR) || '\"}' "
         f"FROM (SELECT i, TIMESTAMP '2025-05-01' + INTERVAL (i) SECOND AS moment FROM range({EVENTS}) r(i))"
+    )
+    connection.execute(
+        "INSERT INTO rollup SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), name, source, count(*), "
+        "max(received_at) FROM events GROUP BY ALL"
     )
     yield connection
     connection.close()
@@ -88,7 +92,7 @@ async def test_a_deadline_ends_a_question(database: duckdb.DuckDBPyConnection) -
         await reader.run(SLOW)
     assert time.perf_counter() - started < 5
     assert cursors.all_closed()
-    assert (await reader.run(MetricsQuery())).rows == [{"events": 0}], "the next one has its own deadline"
+    assert (await reader.run(MetricsQuery())).rows == [{"events": EVENTS}], "the next one has its own deadline"
     await reader.close()
 
 
@@ -131,7 +135,7 @@ async def test_a_client_that_goes_away_takes_its_question_along(database: duckdb
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (await reader.run(MetricsQuery())).rows == [{"events": 0}], "its slot is free"
+    assert (await reader.run(MetricsQuery())).rows == [{"events": EVENTS}], "its slot is free"
     assert time.perf_counter() - started < 3
     assert cursors.all_closed()
     await reader.close()
@@ -192,4 +196,12 @@ async def test_an_export_leaves_turns_to_others_and_can_be_left(database: duckdb
             break
     await export.aclose()  # type: ignore[attr-defined]
     assert cursors.all_closed()
+    await reader.close()
+
+
+async def test_a_sample_of_many_events_has_its_size(database: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB 2.0.0 drops some LIMITs, depending on what it expects of a table of this size."""
+    reader, _ = make_reader(database)
+    rows = (await reader.run(KeysQuery(sample=100_000))).rows
+    assert rows == [{"key": "amount", "events": 100_000}, {"key": "page", "events": 100_000}]
     await reader.close()

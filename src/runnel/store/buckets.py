@@ -170,10 +170,9 @@ class Buckets:
 
     def start(self, key: int) -> datetime:
         """The instant at which a bucket starts, shown in the zone."""
-        moment = instant_of(key)
-        if not self._clock:
-            moment = moment.replace(tzinfo=self._zone).astimezone(UTC)
-        return moment.astimezone(self._zone)
+        if self._clock:
+            return datetime.fromtimestamp(key // SECOND, self._zone)
+        return instant_of(key).replace(tzinfo=self._zone).astimezone(UTC).astimezone(self._zone)
 
     def label(self, key: int) -> str:
         """The bucket's start as ISO 8601 with the zone's offset."""

@@ -42,6 +42,12 @@ def compile_metrics(query: MetricsQuery, params: Params, now: datetime, rollups:
     return Statement(sql, params.values, not estimated, not raw, buckets)
 
 
+def names_properties(query: MetricsQuery) -> bool:
+    """Whether a question looks at any property."""
+    fields = {*query.breakdown, *filter_fields(query.filter)}
+    return any(metric.property for metric in query.metrics) or any(name.startswith(PROPERTY_PREFIX) for name in fields)
+
+
 def is_filled(query: MetricsQuery) -> bool:
     """Whether the answer is a series without holes; its pages are cut after the holes are filled."""
     return query.fill and query.interval is not None and not query.breakdown

@@ -21,6 +21,7 @@ from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Resu
 from runnel.store.answer import event_of, shape
 from runnel.store.buckets import instant_of
 from runnel.store.compile import compile_export, compile_query
+from runnel.store.compile_metrics import names_properties
 from runnel.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from runnel.store.duckdb.shred import read_slots
 from runnel.store.engine import DUCKDB
@@ -159,7 +160,7 @@ def _outcome(future: asyncio.Future[R], late: bool, shed: bool) -> R:
 
 def _answer(cursor: Connection, query: Query) -> Result:
     """In the thread: compile, ask, shape. The freshness is read first, so that it never promises too much."""
-    slots = read_slots(cursor) if isinstance(query, MetricsQuery) else None
+    slots = read_slots(cursor) if isinstance(query, MetricsQuery) and names_properties(query) else None
     statement = compile_query(query, DUCKDB, datetime.now(UTC), slots=slots)
     loaded_at = cursor.execute(LOADED_AT).fetchall()[0][0]
     found = cursor.execute(statement.sql, list(statement.params)).fetchall()
