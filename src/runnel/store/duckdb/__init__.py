@@ -27,6 +27,7 @@ from runnel.store.duckdb.connection import (
     Connection,
     DriverError,
     FatalException,
+    OutOfMemoryException,
     cursor,
     errors,
     open_database,
@@ -150,6 +151,9 @@ class DuckDBStore:
         try:
             with errors():
                 return call()
+        except OutOfMemoryException as error:
+            self._reader.shed()  # storing goes before asking
+            raise StoreUnavailable(f"the store has no memory left for this batch: {error}") from error
         except FatalException as error:
             log.error("the store failed and is opened anew", error=str(error))
             self._reader.shed()  # a question's cursor would keep the failed database open
@@ -192,7 +196,7 @@ class DuckDBStore:
             try:
                 with errors():
                     return call(self._admin, *args, **kwargs)
-            except FatalException as error:
+            except (FatalException, OutOfMemoryException) as error:
                 raise StoreUnavailable(f"the store failed: {error}") from error
 
         return await self._in(self._asking, ask)

@@ -63,12 +63,6 @@ def receipt(db: Connection, ingester: str, seq: int) -> LedgerEntry | None:
     return LedgerEntry(given, number, count, stored, duplicates, conflicts, dead, instant(loaded))
 
 
-def loaded_at(db: Connection) -> datetime | None:
-    """When the newest block was stored."""
-    value = db.execute(SQL["loaded_at"]).fetchall()[0][0]
-    return None if value is None else instant(value)
-
-
 def verify(db: Connection) -> list[Difference]:
     """As `Store.verify`: all checks look at the same snapshot."""
     found: list[Difference] = []

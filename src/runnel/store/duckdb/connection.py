@@ -107,10 +107,10 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def errors() -> Iterator[None]:
-    """The driver's errors as Runnel's: the data's fault, or the store's. FatalException passes for a reopen."""
+    """The driver's errors as Runnel's: the data's fault, or the store's. Two pass, for their own cures."""
     try:
         yield
-    except duckdb.FatalException:
+    except (duckdb.FatalException, duckdb.OutOfMemoryException):
         raise
     except DATA_ERRORS as error:
         raise DataRejected(str(error)) from error

@@ -6,15 +6,12 @@ most events are known to be new by the index of recent ids, the rest are compare
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +26,7 @@ from runnel.store.base import DeadLetter, WriteReport
 from runnel.store.duckdb.connection import Connection, transaction
 from runnel.store.duckdb.recent import Hashes, RecentIds
 
+Counts = NDArray[np.int64]
 SQL = load_statements("runnel.store", "sql/duckdb/load.sql")
 RECENT_SLICE = 1_000_000
 """Rows read at a time when the index of recent ids is built after a start."""
@@ -41,9 +39,22 @@ class _Batch:
     """The blocks of one write that the ledger does not have, and their dead events."""
 
     blocks: Sequence[Block]
-    dead: Sequence[DeadLetter]
-    events: int
-    """Lines to be stored: all but the dead ones."""
+    dead: Mapping[tuple[str, int], Sequence[DeadLetter]]
+    """By block."""
+
+    def kept(self) -> Counts:
+        """How many lines of each block are to be stored: all but the dead ones."""
+        dead = (sum(letter.events for letter in self.dead.get(block.key, ())) for block in self.blocks)
+        return np.array([block.count - gone for block, gone in zip(self.blocks, dead, strict=True)], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of each block's lines: how many were stored, how many had been before, how many of those differ."""
+
+    stored: Counts
+    duplicates: Counts
+    conflicts: Counts
 
 
 class Loader:
@@ -67,15 +78,16 @@ class Loader:
         batch = self._unknown(blocks, dead)
         if not batch.blocks:
             return WriteReport(len(blocks), [])
-        if batch.events:
+        kept = batch.kept()
+        outcome, new = _Outcome(kept, np.zeros_like(kept), np.zeros_like(kept)), np.empty(0, np.uint64)
+        if kept.any():
             # Before the transaction: a table's own transaction sees other row ids than 0, 1, 2, … in it.
-            self._read(batch)
+            self._read(_lines(batch), int(kept.sum()))
         with transaction(self._db):
-            new: Hashes = np.empty(0, np.uint64)
-            if batch.events:
-                new = self._drop_duplicates(recent, now)
+            if kept.any():
+                outcome, new = self._drop_duplicates(recent, kept, now)
                 self._insert()
-            entries = self._enter(batch, now)
+            entries = self._enter(batch, outcome, now)
         recent.add(new, now)
         return WriteReport(len(blocks) - len(batch.blocks), entries)
 
@@ -83,7 +95,7 @@ class Loader:
         """Read lines as `write` would; driver errors and DataRejected tell that they cannot be stored."""
         count = lines.count(b"\n")
         if count:
-            self._read(_Batch([], [], count), lines)
+            self._read([lines], count)
 
     # --- which blocks are new --------------------------------------------------------------------------------------
 
@@ -97,40 +109,51 @@ class Loader:
         for block in blocks:
             if block.key not in known and block.seq >= folded.get(block.ingester, 0):
                 fresh.setdefault(block.key, block)
-        letters = [letter for letter in dead if (letter.ingester, letter.seq) in fresh]
-        events = sum(block.count for block in fresh.values()) - sum(letter.events for letter in letters)
-        return _Batch(list(fresh.values()), letters, events)
+        letters: dict[tuple[str, int], list[DeadLetter]] = {}
+        for letter in dead:
+            if (key := (letter.ingester, letter.seq)) in fresh:
+                letters.setdefault(key, []).append(letter)
+        return _Batch(list(fresh.values()), letters)
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
-    def _read(self, batch: _Batch, lines: bytes | None = None) -> None:
-        """Fill the table `incoming`."""
+    def _read(self, parts: Iterable[bytes], events: int) -> None:
+        """Fill the table `incoming` with these lines, which are so many events."""
         with tempfile.NamedTemporaryFile(dir=self._spool, suffix=".ndjson") as file:
-            if lines is None:
-                _spool(file, batch)
-            else:
-                file.write(_tagged(lines, 0))
+            write = file.file.write
+            for lines in parts:
+                write(lines)
             file.flush()
             self._db.execute(SQL["read"], {"spool": file.name, "line_max": self._line_max})
         count, broken = self._db.execute(SQL["check"]).fetchall()[0]
-        if broken or count != batch.events:
-            raise DataRejected(f"{broken} events lack a field, {batch.events - count} lines are no events")
+        if broken or count != events:
+            raise DataRejected(f"{broken} events lack a field, {events - count} lines are no events")
 
     # --- duplicates ------------------------------------------------------------------------------------------------
 
-    def _drop_duplicates(self, recent: RecentIds, now: int) -> Hashes:
-        """Delete from `incoming` what is stored already; the hashes of what is left. `duplicates` holds the rest."""
-        self._db.execute("CREATE OR REPLACE TEMP TABLE duplicates (row BIGINT, b INTEGER, conflict BOOLEAN)")
+    def _drop_duplicates(self, recent: RecentIds, kept: Counts, now: int) -> tuple[_Outcome, Hashes]:
+        """Delete from `incoming` what is stored already; what became of each block, and the sorted hashes left."""
         # An event cannot be stored earlier than AHEAD_MAX before its own time, so one that is younger than the window
         # less that is in the index if it was ever stored; for older ones the index proves nothing.
         old_before = now - self._window + int(AHEAD_MAX.total_seconds() * 1_000_000)
         columns = self._db.execute(SQL["hashes"], {"old_before": old_before}).fetchnumpy()
-        hashes: Hashes = columns["h"]
+        order = np.argsort(columns["h"], kind="stable")
+        hashes: Hashes = columns["h"][order]
         hit = recent.suspects(hashes)
-        rows = np.flatnonzero(hit | columns["old"] | _repeated(hashes))
-        if not len(rows):
-            return hashes
-        self._db.execute(SQL["suspects"], {"rows": rows.tolist(), "hits": hit[rows].tolist()})
+        places = np.flatnonzero(hit | _repeated(hashes) | columns["old"][order])
+        if not len(places):
+            return _Outcome(kept, np.zeros_like(kept), np.zeros_like(kept)), hashes
+        dropped, conflict = self._compare(order[places], hit[places], now)
+        block = np.searchsorted(np.cumsum(kept), dropped, side="right")
+        duplicates = np.bincount(block, minlength=len(kept))
+        conflicts = np.bincount(block[conflict], minlength=len(kept))
+        left = np.ones(len(hashes), np.bool_)
+        left[dropped] = False
+        return _Outcome(kept - duplicates, duplicates, conflicts), hashes[left[order]]
+
+    def _compare(self, rows: Counts, hit: NDArray[np.bool_], now: int) -> tuple[Counts, NDArray[np.bool_]]:
+        """Look suspects up exactly and delete the duplicates from `incoming`: their rows, and which are conflicts."""
+        self._db.execute(SQL["suspects"], {"rows": rows.tolist(), "hits": hit.tolist()})
         lowest, highest, hits = self._db.execute(SQL["suspects_range"]).fetchall()[0]
         self._db.execute(SQL["twins"], {"lowest": lowest, "highest": highest})
         if hits:
@@ -138,8 +161,8 @@ class Loader:
         self._db.execute(SQL["twins_in_batch"])
         self._db.execute(SQL["duplicates"])
         self._db.execute(SQL["drop_duplicates"])
-        dropped = self._db.execute("SELECT row FROM duplicates").fetchnumpy()["row"]
-        return np.delete(hashes, dropped) if len(dropped) else hashes
+        columns = self._db.execute("SELECT row, conflict FROM duplicates").fetchnumpy()
+        return columns["row"].astype(np.int64), columns["conflict"].astype(np.bool_)
 
     def _recent_ids(self, now: int) -> RecentIds:
         """The index, built from the table at the first write after a start."""
@@ -152,7 +175,7 @@ class Loader:
                 columns = self._db.execute(SQL["recent_rows"], bounds).fetchnumpy()
                 if len(columns["h"]):
                     newest = int(columns["newest"][0].astype("datetime64[us]").astype(np.int64))
-                    recent.add(columns["h"], newest)
+                    recent.add(np.sort(columns["h"]), newest)
             self._recent = recent
         self._recent.forget(window_start)
         return self._recent
@@ -163,26 +186,21 @@ class Loader:
         for statement in ("insert_events", "insert_rollup", "insert_people"):
             self._db.execute(SQL[statement])
 
-    def _enter(self, batch: _Batch, now: int) -> list[LedgerEntry]:
+    def _enter(self, batch: _Batch, outcome: _Outcome, now: int) -> list[LedgerEntry]:
         """The ledger's rows and the dead letters."""
-        stored: dict[int, int] = {}
-        duplicates: dict[int, tuple[int, int]] = {}
-        if batch.events:
-            stored = dict(self._db.execute(SQL["count_stored"]).fetchall())
-            duplicates = {b: (all_, odd) for b, all_, odd in self._db.execute(SQL["count_duplicates"]).fetchall()}
-        dead = Counter[tuple[str, int]]()
-        for letter in batch.dead:
-            dead[letter.ingester, letter.seq] += letter.events
-            row = (letter.ingester, letter.seq, letter.index, letter.original, letter.code, letter.reason)
-            self._db.execute(SQL["insert_dead_letter"], (*row, letter.events, letter.attempts, now))
+        for letters in batch.dead.values():
+            for letter in letters:
+                row = (letter.ingester, letter.seq, letter.index, letter.original, letter.code, letter.reason)
+                self._db.execute(SQL["insert_dead_letter"], (*row, letter.events, letter.attempts, now))
         loaded_at = datetime.fromtimestamp(now / 1_000_000, UTC)
+        counts = zip(outcome.stored.tolist(), outcome.duplicates.tolist(), outcome.conflicts.tolist(), strict=True)
         entries = [
             LedgerEntry(
-                block.ingester, block.seq, block.count, stored.get(b, 0), *duplicates.get(b, (0, 0)),
-                dead=dead[block.key], loaded_at=loaded_at,
+                block.ingester, block.seq, block.count, stored, duplicates, conflicts,
+                block.count - stored - duplicates, loaded_at,
             )
-            for b, block in enumerate(batch.blocks)
-        ]
+            for block, (stored, duplicates, conflicts) in zip(batch.blocks, counts, strict=True)
+        ]  # fmt: skip
         self._db.execute(
             SQL["insert_blocks"],
             {
@@ -199,34 +217,22 @@ class Loader:
         return entries
 
 
-def _repeated(hashes: Hashes) -> NDArray[np.bool_]:
+def _repeated(ascending: Hashes) -> NDArray[np.bool_]:
     """For each hash, whether it stands more than once."""
-    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    return counts[inverse] > 1
+    same = ascending[1:] == ascending[:-1]
+    result = np.zeros(len(ascending), np.bool_)
+    result[1:] |= same
+    result[:-1] |= same
+    return result
 
 
-def _spool(file: IO[bytes], batch: _Batch) -> None:
-    """Write the batch's lines, each marked with its block's place; dead ones are left out."""
-    dead = {key: {letter.index for letter in letters} for key, letters in _by_block(batch.dead)}
-    for place, block in enumerate(batch.blocks):
-        indexes = dead.get(block.key)
-        if indexes and -1 in indexes:
+def _lines(batch: _Batch) -> Iterator[bytes]:
+    """The lines of each block in turn, without the dead ones."""
+    for block in batch.blocks:
+        indexes = {letter.index for letter in batch.dead.get(block.key, ())}
+        if -1 in indexes:
             continue
         lines = block.lines()
         if indexes:
-            kept = (line for n, line in enumerate(split_lines(lines)) if n not in indexes)
-            lines = b"".join(kept)
-        file.write(_tagged(lines, place))
-
-
-def _by_block(dead: Iterable[DeadLetter]) -> Iterable[tuple[tuple[str, int], list[DeadLetter]]]:
-    ordered = sorted(dead, key=lambda letter: (letter.ingester, letter.seq))
-    for key, group in itertools.groupby(ordered, key=lambda letter: (letter.ingester, letter.seq)):
-        yield key, list(group)
-
-
-def _tagged(lines: bytes, place: int) -> bytes:
-    """Lines with the field `b` in front; one pass in C, since a line break occurs only at a line's end."""
-    tag = b'{"b":%d,' % place
-    tagged = lines.replace(b"\n{", b"\n" + tag)
-    return tag + tagged[1:] if tagged.startswith(b"{") else tagged
+            lines = b"".join(line for n, line in enumerate(split_lines(lines)) if n not in indexes)
+        yield lines

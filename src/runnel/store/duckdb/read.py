@@ -28,7 +28,11 @@ from runnel.store.engine import DUCKDB
 
 R = TypeVar("R")
 
-LOADED_AT = "SELECT epoch_us(max(loaded_at)) FROM blocks"
+LOADED_AT = """
+SELECT epoch_us(max(newest)) FROM (
+    SELECT max(loaded_at) AS newest FROM blocks UNION ALL SELECT max(loaded_at) FROM ledger_folded
+)
+"""
 EXPORT_ROWS = 1_000
 """Events in one chunk of an export."""
 INTERRUPT_EVERY = 0.02

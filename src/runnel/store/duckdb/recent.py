@@ -44,11 +44,11 @@ class RecentIds:
     def __len__(self) -> int:
         return sum(len(run.hashes) for run in self._runs)
 
-    def add(self, hashes: Hashes, newest: int) -> None:
+    def add(self, ascending: Hashes, newest: int) -> None:
         """Remember these; `newest` is the youngest one's time of arrival in microseconds since 1970."""
-        if not len(hashes):
+        if not len(ascending):
             return
-        merged = np.sort(hashes)
+        merged = ascending
         while self._runs and len(self._runs[-1].hashes) <= 2 * len(merged):
             if len(self._runs[-1].hashes) + len(merged) > RUN_MAX:
                 break
@@ -67,21 +67,17 @@ class RecentIds:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return _Run(np.frombuffer(mapped, np.uint64), newest, mapped)
 
-    def suspects(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """For each hash, whether it may be here."""
-        order = np.argsort(hashes)
-        wanted = hashes[order]
-        found = np.zeros(len(hashes), np.bool_)
+    def suspects(self, ascending: Hashes) -> NDArray[np.bool_]:
+        """For each of these hashes, whether it may be here."""
+        found = np.zeros(len(ascending), np.bool_)
         for run in self._runs:
-            places = np.searchsorted(run.hashes, wanted)
+            places = np.searchsorted(run.hashes, ascending)  # fast because both are sorted
             places[places == len(run.hashes)] = 0
-            found |= run.hashes[places] == wanted
+            found |= run.hashes[places] == ascending
             if run.map is not None:
                 with contextlib.suppress(AttributeError, OSError):  # pages go back to the page cache
                     run.map.madvise(mmap.MADV_DONTNEED)
-        result = np.empty_like(found)
-        result[order] = found
-        return result
+        return found
 
     def forget(self, before: int) -> None:
         """Drop runs whose youngest event arrived before this (microseconds since 1970)."""

@@ -26,14 +26,11 @@ PIECE = 30_720
 """Rows filled in one step: about a tenth of a second, in which nothing can be stored."""
 
 _FREQUENT = f"""
-SELECT key FROM (
-    SELECT key, count(DISTINCT id) AS events FROM (
-        SELECT unnest(json_keys(properties)) AS key, id FROM (
-            SELECT properties, rowid AS id FROM events ORDER BY rowid DESC LIMIT {SAMPLE}
-        )
-    ) GROUP BY key
-) WHERE events >= greatest(1, {SHARE} * (SELECT least(count(*), {SAMPLE}) FROM events)) AND length(key) <= {KEY_MAX}
-ORDER BY events DESC, key
+SELECT key, count(DISTINCT id) AS events FROM (
+    SELECT unnest(json_keys(properties)) AS key, id FROM (
+        SELECT properties, rowid AS id FROM events ORDER BY rowid DESC LIMIT {SAMPLE}
+    )
+) GROUP BY key ORDER BY events DESC, key
 """
 
 
@@ -62,13 +59,16 @@ class Shredder:
         return True
 
     def _first_unfilled(self, db: Connection) -> int | None:
-        generation = "(SELECT coalesce(max(generation), 0) FROM property_slots)"
-        rows = db.execute(f"SELECT min(rowid) FROM events WHERE shredded IS NULL OR shredded < {generation}").fetchall()
+        generation = max((slot.generation for slot in read_slots(db).values()), default=0)
+        unfilled = "SELECT min(rowid) FROM events WHERE shredded IS NULL OR shredded < ?"
+        rows = db.execute(unfilled, [generation]).fetchall()
         return None if rows[0][0] is None else int(rows[0][0])
 
     def _assign(self, db: Connection) -> None:
         slots = read_slots(db)
-        frequent = [row[0] for row in db.execute(_FREQUENT).fetchall()]
+        sampled = min(SAMPLE, int(db.execute("SELECT count(*) FROM events").fetchall()[0][0]))
+        found = db.execute(_FREQUENT).fetchall()
+        frequent = [key for key, events in found if events >= SHARE * sampled and len(key) <= KEY_MAX]
         new = [key for key in frequent if key not in slots][: SLOTS_MAX - len(slots)]
         if not new:
             return

@@ -59,7 +59,8 @@ CREATE TABLE ledger_folded (
     stored     BIGINT  NOT NULL,
     duplicates BIGINT  NOT NULL,
     conflicts  BIGINT  NOT NULL,
-    dead       BIGINT  NOT NULL
+    dead       BIGINT  NOT NULL,
+    loaded_at  TIMESTAMP NOT NULL       -- of the newest of these blocks
 );
 
 CREATE SEQUENCE dead_letter_ids;

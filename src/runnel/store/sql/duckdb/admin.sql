@@ -16,9 +16,6 @@ FROM blocks GROUP BY ingester;
 SELECT ingester, seq, count, stored, duplicates, conflicts, dead, epoch_us(loaded_at)
 FROM blocks WHERE ingester = ? AND seq = ?;
 
--- name: loaded_at
-SELECT epoch_us(max(loaded_at)) FROM blocks;
-
 -- name: verify_ledger_adds_up
 -- Blocks whose count is not what became of their events.
 SELECT count(*) FROM blocks WHERE count <> stored + duplicates + dead;
@@ -111,7 +108,8 @@ placed AS (
     FROM placed
 )
 SELECT ingester, max(seq) + 1 AS folded, sum(count)::BIGINT AS count, sum(stored)::BIGINT AS stored,
-       sum(duplicates)::BIGINT AS duplicates, sum(conflicts)::BIGINT AS conflicts, sum(dead)::BIGINT AS dead
+       sum(duplicates)::BIGINT AS duplicates, sum(conflicts)::BIGINT AS conflicts, sum(dead)::BIGINT AS dead,
+       max(loaded_at) AS loaded_at
 FROM marked WHERE foldable GROUP BY ingester;
 
 -- name: fold_insert

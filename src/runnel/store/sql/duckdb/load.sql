@@ -9,13 +9,13 @@ WHERE ingester IN (SELECT unnest($ingesters::VARCHAR[])) AND seq BETWEEN $lowest
 SELECT ingester, max(folded) FROM ledger_folded WHERE ingester IN (SELECT unnest($ingesters::VARCHAR[])) GROUP BY 1;
 
 -- name: read
--- The batch's lines into a table of this connection, in their order. `b` is the place of the block in the batch.
+-- The batch's lines into a table of this connection, in their order: rowid 0 is the first line.
 CREATE OR REPLACE TEMP TABLE incoming AS
-SELECT b, event_id, coalesce(site_id, 'default') AS site_id, name, timestamp, received_at, user_id, session_id,
+SELECT event_id, coalesce(site_id, 'default') AS site_id, name, timestamp, received_at, user_id, session_id,
        coalesce(source, '') AS source, path, coalesce(properties, '{}') AS properties
 FROM read_json($spool, format = 'newline_delimited', auto_detect = false, maximum_object_size = $line_max, columns = {
-    b: 'INTEGER', event_id: 'UUID', site_id: 'VARCHAR', name: 'VARCHAR', timestamp: 'TIMESTAMP',
-    received_at: 'TIMESTAMP', user_id: 'VARCHAR', session_id: 'VARCHAR', source: 'VARCHAR', path: 'VARCHAR',
+    event_id: 'UUID', site_id: 'VARCHAR', name: 'VARCHAR', timestamp: 'TIMESTAMP', received_at: 'TIMESTAMP',
+    user_id: 'VARCHAR', session_id: 'VARCHAR', source: 'VARCHAR', path: 'VARCHAR',
     properties: 'VARCHAR'});
 
 -- name: check
@@ -65,7 +65,7 @@ JOIN suspects f ON f.row = k.row;
 -- name: duplicates
 -- First write wins. A duplicate whose payload is not the stored one's is a conflict.
 CREATE OR REPLACE TEMP TABLE duplicates AS
-SELECT s.row, any_value(s.b) AS b,
+SELECT s.row,
        NOT bool_or(s.name = t.name AND s.source = t.source AND s.properties = t.properties
                    AND s.user_id IS NOT DISTINCT FROM t.user_id AND s.session_id IS NOT DISTINCT FROM t.session_id
                    AND s.path IS NOT DISTINCT FROM t.path) AS conflict
@@ -73,12 +73,6 @@ FROM suspects s JOIN twins t ON t.row = s.row GROUP BY s.row;
 
 -- name: drop_duplicates
 DELETE FROM incoming WHERE rowid IN (SELECT row FROM duplicates);
-
--- name: count_duplicates
-SELECT b, count(*), count(*) FILTER (conflict) FROM duplicates GROUP BY b;
-
--- name: count_stored
-SELECT b, count(*) FROM incoming GROUP BY b;
 
 -- name: insert_events
 INSERT INTO events (event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties)
