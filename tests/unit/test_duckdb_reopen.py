@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from runnel.config import Settings
-from runnel.errors import StoreUnavailable
+from runnel.errors import QueryTooExpensive, StoreUnavailable
 from runnel.model.query import MetricsQuery
 from runnel.store.duckdb import DuckDBStore
 from tests.samples import sample_block
@@ -73,3 +73,24 @@ async def test_questions_that_run_meanwhile_do_not_keep_the_failed_file_open(
             except StoreUnavailable:
                 await asyncio.sleep(0.05)
     assert await count(store) > 0
+
+
+async def test_storing_goes_before_asking_when_memory_is_short(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G6: a batch that finds no memory stops the questions that run, and is tried again by the worker."""
+    monkeypatch.setattr("runnel.store.duckdb.read.LOADED_AT", "SELECT count(*) FROM range(100000000000)")
+    question = asyncio.create_task(count(store))
+    await asyncio.sleep(0.3)
+
+    def no_memory(*_: object) -> None:
+        raise duckdb.OutOfMemoryException("could not allocate block")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._loader, "write", no_memory)
+        with pytest.raises(StoreUnavailable, match="memory"):
+            await store.write([sample_block(0, range(5))])
+    with pytest.raises(QueryTooExpensive):
+        await question
+    report = await store.write([sample_block(0, range(5))])
+    assert report.entries[0].stored == 5
