@@ -1,6 +1,7 @@
 """Filling the slot columns of events, a piece at a time, while nothing waits to be stored.
 
-Loading does not do it: it would add a fifth to the cost of an event, and a question is right without it, only slower.
+Loading does not do it: it would add almost half to the cost of an event, and a question is right without it, only
+slower.
 """
 
 from __future__ import annotations
