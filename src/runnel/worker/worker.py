@@ -27,6 +27,8 @@ FIRST_DELAY = 0.1
 """Seconds before the first retry; doubled up to `retry_max_delay`."""
 PRESSED_EVENTS = 5_000
 """A batch of more events than this means load; housekeeping waits."""
+BETWEEN_PIECES = 0.1
+"""Seconds for which blocks are waited for between two pieces of housekeeping, which leaves the cores to requests."""
 OVERDUE = 10
 """Housekeeping waits for a quiet moment for this many times `maintain_every`, then no longer."""
 
@@ -52,7 +54,7 @@ class Worker:
         """Load until `stop`; the batch in hand is finished first."""
         while not self._stopping.is_set():
             try:
-                await self.step(wait=0.01 if self._more else 0.5)
+                await self.step(wait=BETWEEN_PIECES if self._more else 0.5)
                 await self._maintain()
             except QueueBroken as error:
                 log.critical("the queue is broken", error=error.message)

@@ -23,8 +23,8 @@ SHARE = 0.01
 """Part of the sampled events in which a key must be to get a slot."""
 ASSIGN_EVERY = 3_600.0
 """Seconds between two looks for new frequent keys: one that gets a slot has every older row filled once more."""
-PIECE = 30_720
-"""Rows filled in one step: about a tenth of a second, in which nothing can be stored."""
+PIECE = 10_240
+"""Rows filled in one step: some hundredths of a second, in which nothing can be stored."""
 
 _FREQUENT = f"""
 SELECT key, count(DISTINCT id) AS events FROM (
