@@ -22,6 +22,8 @@ from runnel.cli.server import Server
 TICK = 0.1
 """Seconds of events that travel in one request."""
 MOST_EVENTS = 5_000
+PATIENCE = 15.0
+"""Seconds for which a server that went away is waited for: long enough for its restart."""
 IN_FLIGHT = 8
 
 EPILOG = console.paragraphs("""
@@ -95,7 +97,11 @@ async def _send(portions: Iterator[tuple[float, list[Sent]]], url: str, tally: _
         await server.get("/healthz")
         with Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as progress:
             bar = progress.add_task("sending", total=events, rate="0")
-            sink = ServerSink(server, lambda reason: progress.update(bar, description=f"waiting: {reason}"))
+
+            def waiting(reason: str) -> None:
+                progress.update(bar, description=f"waiting: {reason}")
+
+            sink = ServerSink(server, waiting, PATIENCE)
             started = time.monotonic()
             room = asyncio.Semaphore(IN_FLIGHT)
 

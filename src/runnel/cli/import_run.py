@@ -96,14 +96,15 @@ class StateFile:
 class ServerSink:
     """POST /v1/events of a server; waits and tries again while it cannot take any."""
 
-    def __init__(self, server: Server, on_wait: Callable[[str], None]) -> None:
+    def __init__(self, server: Server, on_wait: Callable[[str], None], patience: float = PATIENCE) -> None:
         self._server = server
         self._on_wait = on_wait
+        self._patience = patience
 
     async def send(self, body: bytes, count: int) -> Outcome:
         packed = await asyncio.to_thread(zstandard.ZstdCompressor(level=1).compress, body)
         pause = FIRST_PAUSE
-        give_up = time.monotonic() + PATIENCE
+        give_up = time.monotonic() + self._patience
         while True:
             try:
                 answer = await self._server.post_bytes("/v1/events", packed, HEADERS)
