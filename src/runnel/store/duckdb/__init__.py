@@ -50,7 +50,6 @@ class DuckDBStore:
         self.path = url_path(settings.resolved_store_url)
         self._settings = settings
         self._spool = self.path.with_name(self.path.name + ".spool").absolute()
-        self._housekeeping = admin.Housekeeping()
         self._shredder = Shredder()
 
     # --- opening ---------------------------------------------------------------------------------------------------
@@ -138,10 +137,19 @@ class DuckDBStore:
         return await self._in(self._writing, self._guarded, self._maintain)
 
     def _maintain(self) -> bool:
-        if self._shredder.step(self._writer):
+        try:
+            return self._housekeep()
+        except OutOfMemoryException as error:
+            # Nobody waits for this, so no question is stopped for it; what earlier pieces hold is let go of.
+            log.warning("housekeeping finds no memory and waits", error=str(error).splitlines()[0])
+            with contextlib.suppress(DriverError):
+                self._writer.execute("CHECKPOINT runnel")
+            return False
+
+    def _housekeep(self) -> bool:
+        if admin.compact(self._writer) or self._shredder.step(self._writer):
             return True
-        fold_before = datetime.now(UTC) - timedelta(hours=self._settings.ledger_keep_hours)
-        self._housekeeping.run(self._writer, fold_before)
+        admin.fold(self._writer, datetime.now(UTC) - timedelta(hours=self._settings.ledger_keep_hours))
         return False
 
     def _guarded(self, call: Callable[[], R]) -> R:

@@ -13,11 +13,9 @@ from typing import Any
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.sql import load_statements
 from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter
-from runnel.store.duckdb.connection import Connection, transaction
+from runnel.store.duckdb.connection import Connection, OutOfMemoryException, transaction
 
 SQL = load_statements("runnel.store", "sql/duckdb/admin.sql")
-COMPACT_ROWS = 100_000
-"""Delta rows that a rollup may gather before it is compacted; more when the compacted part is larger."""
 QUARTER = 900_000_000
 """A quarter of an hour in microseconds: the rollups' bucket."""
 
@@ -138,34 +136,46 @@ def purge(db: Connection, before: datetime) -> PurgeReport:
     return PurgeReport(events)
 
 
-class Housekeeping:
-    """Compaction and folding, done rarely enough to cost a constant share of the loading.
+def compact(db: Connection) -> bool:
+    """Compact one day of one rollup that has gathered many deltas; False when there is none.
 
-    A rollup is rewritten when its new rows outnumber half of what the last rewrite left, so each row is rewritten a
-    bounded number of times.
+    A day is rewritten when its rows outnumber those that the last rewrite left by half, so each row is rewritten a
+    bounded number of times, and a day at a time, so that memory and the pause of loading are bounded too.
     """
-
-    def __init__(self) -> None:
-        self._compact = {"rollup": 0, "people": 0}
-
-    def run(self, db: Connection, fold_before: datetime) -> None:
-        """One round; each part is a transaction of its own."""
-        rows = dict(zip(("rollup", "people"), db.execute(SQL["delta_rows"]).fetchall()[0], strict=True))
-        for table, count in rows.items():
-            if count - self._compact[table] > max(COMPACT_ROWS, self._compact[table] // 2):
-                self._compact[table] = _rewrite(db, table)
-        with transaction(db):
-            db.execute(SQL["fold"], {"before": micros(fold_before)})
-            db.execute(SQL["fold_insert"])
-            db.execute(SQL["fold_delete"])
+    for name in ("rollup", "people"):
+        days = db.execute(SQL[f"delta_days_{name}"]).fetchall()
+        if days:
+            day, rows = min(days)
+            try:
+                _rewrite(db, name, day)
+            except OutOfMemoryException:
+                # More people on one day than fit: answers stay right without, so it is left until it has grown.
+                _record(db, name, day, rows)
+            return True
+    return False
 
 
-def _rewrite(db: Connection, table: str) -> int:
-    """Replace a rollup's deltas by their sums; the rows that are left."""
+def _rewrite(db: Connection, name: str, day: int) -> None:
+    """Replace a day's deltas by their sums."""
     with transaction(db):
-        db.execute(SQL[f"compact_{table}"])
-        db.execute(f"DELETE FROM {table}")
-        db.execute(f"INSERT INTO {table} SELECT * FROM compacted")
-        left = int(db.execute("SELECT count(*) FROM compacted").fetchall()[0][0])
+        db.execute(SQL[f"compact_{name}"], {"day": day})
+        db.execute(SQL[f"replace_{name}"], {"day": day})
+        db.execute(f"INSERT INTO {name} SELECT * FROM compacted")
+        rows = int(db.execute("SELECT count(*) FROM compacted").fetchall()[0][0])
         db.execute("DROP TABLE compacted")
-    return left
+        db.execute(SQL["forget_compaction"], {"name": name, "day": day})
+        db.execute(SQL["record_compaction"], {"name": name, "day": day, "rows": rows})
+
+
+def _record(db: Connection, name: str, day: int, rows: int) -> None:
+    with transaction(db):
+        db.execute(SQL["forget_compaction"], {"name": name, "day": day})
+        db.execute(SQL["record_compaction"], {"name": name, "day": day, "rows": rows})
+
+
+def fold(db: Connection, before: datetime) -> None:
+    """Sum up the ledger's blocks that were loaded before this, as far as an ingester's row of them is unbroken."""
+    with transaction(db):
+        db.execute(SQL["fold"], {"before": micros(before)})
+        db.execute(SQL["fold_insert"])
+        db.execute(SQL["fold_delete"])

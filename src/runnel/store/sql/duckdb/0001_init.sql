@@ -40,6 +40,13 @@ CREATE TABLE people (
     user_id VARCHAR   NOT NULL
 );
 
+-- How many rows a day of a rollup had after it was last compacted.
+CREATE TABLE compactions (
+    name VARCHAR   NOT NULL,
+    day  TIMESTAMP NOT NULL,
+    rows BIGINT    NOT NULL
+);
+
 -- The ledger: what became of each block. Old, complete prefixes of an ingester are folded into ledger_folded.
 CREATE TABLE blocks (
     ingester   VARCHAR   NOT NULL,

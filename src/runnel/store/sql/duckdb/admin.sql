@@ -84,16 +84,40 @@ DELETE FROM rollup WHERE bucket < make_timestamp($before);
 -- name: purge_people
 DELETE FROM people WHERE bucket < make_timestamp($before);
 
--- name: delta_rows
-SELECT (SELECT count(*) FROM rollup), (SELECT count(*) FROM people);
+-- name: delta_days_rollup
+-- Days of the rollup that have gathered many rows since they were compacted.
+SELECT epoch_us(d.day), d.rows
+FROM (SELECT date_trunc('day', bucket) AS day, count(*) AS rows FROM rollup GROUP BY 1) d
+LEFT JOIN (SELECT day, rows FROM compactions WHERE name = 'rollup') c ON c.day = d.day
+WHERE d.rows > 1.5 * coalesce(c.rows, 0) + 10000;
+
+-- name: delta_days_people
+SELECT epoch_us(d.day), d.rows
+FROM (SELECT date_trunc('day', bucket) AS day, count(*) AS rows FROM people GROUP BY 1) d
+LEFT JOIN (SELECT day, rows FROM compactions WHERE name = 'people') c ON c.day = d.day
+WHERE d.rows > 1.5 * coalesce(c.rows, 0) + 10000;
 
 -- name: compact_rollup
 CREATE OR REPLACE TEMP TABLE compacted AS
 SELECT site_id, bucket, name, source, sum(events)::BIGINT AS events, max(last_received) AS last_received
-FROM rollup GROUP BY ALL ORDER BY bucket;
+FROM rollup WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY GROUP BY ALL;
 
 -- name: compact_people
-CREATE OR REPLACE TEMP TABLE compacted AS SELECT DISTINCT site_id, bucket, user_id FROM people ORDER BY bucket;
+CREATE OR REPLACE TEMP TABLE compacted AS
+SELECT DISTINCT site_id, bucket, user_id
+FROM people WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY;
+
+-- name: replace_rollup
+DELETE FROM rollup WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY;
+
+-- name: replace_people
+DELETE FROM people WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY;
+
+-- name: forget_compaction
+DELETE FROM compactions WHERE name = $name AND day = make_timestamp($day);
+
+-- name: record_compaction
+INSERT INTO compactions VALUES ($name, make_timestamp($day), $rows);
 
 -- name: fold
 -- The unbroken beginning of each ingester's blocks, as far as all of it is old.
