@@ -6,10 +6,11 @@ slower.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 
-from runnel.store.duckdb.connection import Connection, quoted, transaction
+from runnel.store.duckdb.connection import Connection, DriverError, quoted, transaction
 from runnel.store.engine import DUCKDB
 from runnel.store.slots import Slot
 
@@ -26,11 +27,12 @@ ASSIGN_EVERY = 3_600.0
 PIECE = 10_240
 """Rows filled in one step: some hundredths of a second, in which nothing can be stored."""
 
-_FREQUENT = f"""
+CHECKPOINT_PIECES = 6
+"""Pieces after which what was filled goes into the file: until then DuckDB keeps updated rows in memory."""
+
+_FREQUENT = """
 SELECT key, count(DISTINCT id) AS events FROM (
-    SELECT unnest(json_keys(properties)) AS key, id FROM (
-        SELECT properties, rowid AS id FROM events ORDER BY rowid DESC LIMIT {SAMPLE}
-    )
+    SELECT unnest(json_keys(properties)) AS key, rowid AS id FROM events WHERE rowid > ?
 ) GROUP BY key ORDER BY events DESC, key
 """
 
@@ -46,6 +48,7 @@ class Shredder:
 
     def __init__(self) -> None:
         self._assigned_at = float("-inf")
+        self._pieces = 0
 
     def step(self, db: Connection) -> bool:
         """Fill up to PIECE rows; False when all are filled."""
@@ -55,8 +58,11 @@ class Shredder:
         if time.monotonic() - self._assigned_at >= ASSIGN_EVERY:
             self._assigned_at = time.monotonic()
             self._assign(db)
-        slots = read_slots(db)
-        self._fill(db, slots, first)
+        self._fill(db, read_slots(db), first)
+        self._pieces += 1
+        if self._pieces % CHECKPOINT_PIECES == 0:
+            with contextlib.suppress(DriverError):  # not while another transaction runs; the next one will do
+                db.execute("CHECKPOINT runnel")
         return True
 
     def _first_unfilled(self, db: Connection) -> int | None:
@@ -67,8 +73,10 @@ class Shredder:
 
     def _assign(self, db: Connection) -> None:
         slots = read_slots(db)
-        sampled = min(SAMPLE, int(db.execute("SELECT count(*) FROM events").fetchall()[0][0]))
-        found = db.execute(_FREQUENT).fetchall()
+        # By row number: ordering ten million rows to take the last would need more memory than there is.
+        last, rows = db.execute("SELECT max(rowid), count(*) FROM events").fetchall()[0]
+        sampled = min(SAMPLE, rows)
+        found = db.execute(_FREQUENT, [last - SAMPLE]).fetchall()
         frequent = [key for key, events in found if events >= SHARE * sampled and len(key) <= KEY_MAX]
         new = [key for key in frequent if key not in slots][: SLOTS_MAX - len(slots)]
         if not new:
