@@ -96,10 +96,10 @@ class StateFile:
 class ServerSink:
     """POST /v1/events of a server; waits and tries again while it cannot take any."""
 
-    def __init__(self, server: Server, on_wait: Callable[[str], None], patience: float = PATIENCE) -> None:
+    def __init__(self, server: Server, on_wait: Callable[[str], None], patience: float | None = None) -> None:
         self._server = server
         self._on_wait = on_wait
-        self._patience = patience
+        self._patience = PATIENCE if patience is None else patience
 
     async def send(self, body: bytes, count: int) -> Outcome:
         packed = await asyncio.to_thread(zstandard.ZstdCompressor(level=1).compress, body)
