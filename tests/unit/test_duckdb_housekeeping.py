@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import duckdb
 import msgspec
 import pytest
 
-from runnel.config import Settings
 from runnel.model.event import Event
 from runnel.model.query import Metric, MetricsQuery
 from runnel.store.duckdb import DuckDBStore, admin
 from runnel.store.duckdb.shred import Shredder, read_slots
 from tests.samples import NOON, block_of, sample_event
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[DuckDBStore]:
-    store = DuckDBStore(Settings(data=tmp_path, disk_reserve_bytes=0))
-    await store.open()
-    yield store
-    await store.close()
 
 
 def compact_after(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:

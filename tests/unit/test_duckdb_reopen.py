@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import duckdb
 import pytest
 
-from runnel.config import Settings
 from runnel.errors import QueryTooExpensive, StoreUnavailable
 from runnel.model.query import MetricsQuery
 from runnel.store.duckdb import DuckDBStore
 from tests.samples import sample_block
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[DuckDBStore]:
-    store = DuckDBStore(Settings(data=tmp_path, disk_reserve_bytes=0))
-    await store.open()
-    yield store
-    await store.close()
 
 
 def failing(*_: object) -> None:
