@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import duckdb
 import msgspec
 import pytest
 
+from runnel.config import Settings
 from runnel.model.event import Event
 from runnel.model.query import Metric, MetricsQuery
 from runnel.store.duckdb import DuckDBStore, admin
@@ -91,3 +93,20 @@ async def test_frequent_keys_get_columns_and_later_rows_are_filled(store: DuckDB
     assert row_count(store, "events WHERE shredded IS NULL") == 0
     result = await store.run(MetricsQuery(breakdown=["properties.plan"]))
     assert result.rows == [{"properties.plan": "free", "events": 1}, {"properties.plan": "pro", "events": 10}]
+
+
+async def test_columns_for_a_large_table_fit_into_the_memory_limit(tmp_path: Path) -> None:
+    """A new column lies in memory, four bytes a row, until the next checkpoint: eight of them at once did not fit."""
+    store = DuckDBStore(Settings(data=tmp_path, disk_reserve_bytes=0, store_memory=64 * 1024 * 1024))
+    await store.open()
+    try:
+        keys = ", ".join(f'"key{n}":{n}' for n in range(8))
+        store._writer.execute(
+            "INSERT INTO events (event_id, site_id, name, timestamp, received_at, source, properties) "
+            "SELECT uuid(), 's', 'n', TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-01', '', ? FROM range(2_000_000)",
+            [f"{{{keys}}}"],
+        )
+        assert Shredder().step(store._writer)
+        assert len(read_slots(store._writer)) == 8
+    finally:
+        await store.close()

@@ -59,7 +59,7 @@ def measure_floor(console: Console) -> list[FloorFigures]:
         file.write_bytes(lines)
 
         def read_lines() -> None:
-            database.execute(SQL["read"], {"spool": str(file), "line_max": 1024 * 1024})
+            database.execute(SQL["read"], {"spools": [str(file)], "line_max": 1024 * 1024})
 
         return [
             FloorFigures("bare uvicorn, 202 to every single event, 64 connections", _bare_server(), "requests/s"),

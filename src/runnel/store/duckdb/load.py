@@ -6,6 +6,7 @@ most events are known to be new by the index of recent ids, the rest are compare
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,10 @@ Counts = NDArray[np.int64]
 SQL = load_statements("runnel.store", "sql/duckdb/load.sql")
 RECENT_SLICE = 1_000_000
 """Rows read at a time when the index of recent ids is built after a start."""
+READERS = 2
+"""Files that a large batch is read from, each by a thread of its own."""
+SHARED_MIN = 20_000
+"""Events in a batch that is worth two threads."""
 HOUR = 3_600_000_000
 """Microseconds."""
 
@@ -95,7 +100,7 @@ class Loader:
         """Read lines as `write` would; driver errors and DataRejected tell that they cannot be stored."""
         count = lines.count(b"\n")
         if count:
-            self._read([lines], count)
+            self._read([(lines, count)], count)
 
     # --- which blocks are new --------------------------------------------------------------------------------------
 
@@ -117,14 +122,25 @@ class Loader:
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
-    def _read(self, parts: Iterable[bytes], events: int) -> None:
-        """Fill the table `incoming` with these lines, which are so many events."""
-        with tempfile.NamedTemporaryFile(dir=self._spool, suffix=".ndjson") as file:
-            write = file.file.write
-            for lines in parts:
-                write(lines)
-            file.flush()
-            self._db.execute(SQL["read"], {"spool": file.name, "line_max": self._line_max})
+    def _read(self, parts: Iterable[tuple[bytes, int]], events: int) -> None:
+        """Fill the table `incoming` with these lines, which are so many events.
+
+        DuckDB reads a file of this size with one thread, so a large batch goes into several.
+        """
+        share = -(-events // READERS) if events >= SHARED_MIN else events
+        with contextlib.ExitStack() as files:
+            spools = []
+            room = 0
+            for lines, count in parts:
+                if room <= 0:
+                    file = files.enter_context(tempfile.NamedTemporaryFile(dir=self._spool, suffix=".ndjson"))
+                    spools.append(file)
+                    room = share
+                file.file.write(lines)
+                room -= count
+            for file in spools:
+                file.flush()
+            self._db.execute(SQL["read"], {"spools": [file.name for file in spools], "line_max": self._line_max})
         count, broken = self._db.execute(SQL["check"]).fetchall()[0]
         if broken or count != events:
             raise DataRejected(f"{broken} events lack a field, {events - count} lines are no events")
@@ -226,8 +242,8 @@ def _repeated(ascending: Hashes) -> NDArray[np.bool_]:
     return result
 
 
-def _lines(batch: _Batch) -> Iterator[bytes]:
-    """The lines of each block in turn, without the dead ones."""
+def _lines(batch: _Batch) -> Iterator[tuple[bytes, int]]:
+    """The lines of each block in turn, without the dead ones, and how many they are."""
     for block in batch.blocks:
         indexes = {letter.index for letter in batch.dead.get(block.key, ())}
         if -1 in indexes:
@@ -235,4 +251,4 @@ def _lines(batch: _Batch) -> Iterator[bytes]:
         lines = block.lines()
         if indexes:
             lines = b"".join(line for n, line in enumerate(split_lines(lines)) if n not in indexes)
-        yield lines
+        yield lines, block.count - len(indexes)

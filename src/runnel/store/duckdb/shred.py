@@ -10,9 +10,13 @@ import contextlib
 import time
 from collections.abc import Mapping
 
-from runnel.store.duckdb.connection import Connection, DriverError, quoted, transaction
+import structlog
+
+from runnel.store.duckdb.connection import Connection, DriverError, OutOfMemoryException, quoted, transaction
 from runnel.store.engine import DUCKDB
 from runnel.store.slots import Slot
+
+log = structlog.get_logger(__name__)
 
 SLOTS_MAX = 24
 """Most keys with columns of their own."""
@@ -61,8 +65,7 @@ class Shredder:
         self._fill(db, read_slots(db), first)
         self._pieces += 1
         if self._pieces % CHECKPOINT_PIECES == 0:
-            with contextlib.suppress(DriverError):  # not while another transaction runs; the next one will do
-                db.execute("CHECKPOINT runnel")
+            _checkpoint(db)
         return True
 
     def _first_unfilled(self, db: Connection) -> int | None:
@@ -82,11 +85,19 @@ class Shredder:
         if not new:
             return
         generation = max((slot.generation for slot in slots.values()), default=0) + 1
-        with transaction(db):
-            for number, key in enumerate(new, len(slots)):
-                db.execute(f"ALTER TABLE events ADD COLUMN p{number} VARCHAR")
-                db.execute(f"ALTER TABLE events ADD COLUMN k{number} UTINYINT")
-                db.execute("INSERT INTO property_slots VALUES (?, ?, ?)", [number, key, generation])
+        for number, key in enumerate(new, len(slots)):
+            try:
+                self._add_column(db, f"p{number} VARCHAR")
+                self._add_column(db, f"k{number} UTINYINT")
+            except OutOfMemoryException:
+                log.warning("no memory for another property column: raise RUNNEL_STORE_MEMORY", rows=rows)
+                return
+            db.execute("INSERT INTO property_slots VALUES (?, ?, ?)", [number, key, generation])
+
+    def _add_column(self, db: Connection, column: str) -> None:
+        """A new column lies in memory, four bytes a row, until the next checkpoint: so they come one by one."""
+        db.execute(f"ALTER TABLE events ADD COLUMN IF NOT EXISTS {column}")
+        _checkpoint(db)
 
     def _fill(self, db: Connection, slots: Mapping[str, Slot], first: int) -> None:
         generation = max((slot.generation for slot in slots.values()), default=0)
@@ -104,3 +115,8 @@ class Shredder:
                 f"AND (shredded IS NULL OR shredded < {generation})",
                 [first, first + PIECE - 1],
             )
+
+
+def _checkpoint(db: Connection) -> None:
+    with contextlib.suppress(DriverError):  # not while another transaction runs; the next one will do
+        db.execute("CHECKPOINT runnel")

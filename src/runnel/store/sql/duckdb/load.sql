@@ -13,7 +13,7 @@ SELECT ingester, max(folded) FROM ledger_folded WHERE ingester IN (SELECT unnest
 CREATE OR REPLACE TEMP TABLE incoming AS
 SELECT event_id, coalesce(site_id, 'default') AS site_id, name, timestamp, received_at, user_id, session_id,
        coalesce(source, '') AS source, path, coalesce(properties, '{}') AS properties
-FROM read_json($spool, format = 'newline_delimited', auto_detect = false, maximum_object_size = $line_max, columns = {
+FROM read_json($spools::VARCHAR[], format = 'newline_delimited', auto_detect = false, maximum_object_size = $line_max, columns = {
     event_id: 'UUID', site_id: 'VARCHAR', name: 'VARCHAR', timestamp: 'TIMESTAMP', received_at: 'TIMESTAMP',
     user_id: 'VARCHAR', session_id: 'VARCHAR', source: 'VARCHAR', path: 'VARCHAR',
     properties: 'VARCHAR'});
