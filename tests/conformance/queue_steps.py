@@ -10,6 +10,8 @@ from runnel.model.block import Block
 from runnel.queue import Batch, Queue, make_queue
 
 NO_WAIT = 0.0
+PATIENCE = 20.0
+"""Seconds that no test waits in full."""
 
 
 async def take(queue: Queue, max_events: int = 1_000_000) -> Batch:
@@ -23,6 +25,17 @@ async def take_all(queue: Queue) -> list[Block]:
     """Every block that waits, acknowledged; in the order of delivery."""
     blocks: list[Block] = []
     while (batch := await queue.consume(1_000_000, NO_WAIT)) is not None:
+        blocks += batch.blocks
+        await batch.ack()
+    return blocks
+
+
+async def take_blocks(queue: Queue, number: int) -> list[Block]:
+    """This many blocks, acknowledged; waits for what a dead process had."""
+    blocks: list[Block] = []
+    while len(blocks) < number:
+        batch = await queue.consume(1_000_000, PATIENCE)
+        assert batch is not None
         blocks += batch.blocks
         await batch.ack()
     return blocks

@@ -131,6 +131,75 @@ def test_lost_events_are_counted_as_missing(history: Histories) -> None:
     assert totals.missing == events(history, Fate.LOST)
 
 
+# --- a queue that cannot name all of its blocks ----------------------------------------------------------------------
+
+
+def anonymous_look(history: Histories, here: set[int], late: int, more: int) -> QueueBooks:
+    """The first look of such a queue: it names the blocks whose seq is `here`, and counts the others.
+
+    Of each ingester the last `late` blocks are not noted down yet, and up to `more` blocks are somewhere else.
+    """
+    full = first_look(history)
+    published = {}
+    for ingester, (blocks, _) in history.items():
+        seen = [block for block in blocks if block.fate not in LATER]
+        noted = seen[: max(1, len(seen) - late)]
+        if noted:
+            published[ingester] = Published(len(noted), sum(block.count for block in noted))
+    named = [block for block in full.queued if block.seq in here]
+    return QueueBooks(published, named, len(full.queued) - len(named) + more)
+
+
+anywhere = st.sets(st.integers(0, 11))
+
+
+@given(histories(*(fate for fate in Fate if fate is not Fate.LOST)), anywhere, st.integers(0, 3), st.integers(0, 3))
+def test_the_books_close_over_blocks_without_a_name(history: Histories, here: set[int], late: int, more: int) -> None:
+    """G4: whatever the queue can name, however late its notes are."""
+    totals, differences = close_books(anonymous_look(history, here, late, more), second_look(history))
+
+    held = [block for blocks, _ in history.values() for block in blocks if block.fate in IN_LEDGER]
+    assert differences == []
+    assert totals.missing == 0
+    assert totals.stored == sum(block.stored for block in held)
+    assert totals.queued <= events(history, Fate.QUEUED)
+
+
+@given(histories(Fate.QUEUED, Fate.IN_BETWEEN, Fate.NOT_ACKED, Fate.STORED), anywhere)
+def test_blocks_without_a_name_count_as_queued(history: Histories, here: set[int]) -> None:
+    """G4: with notes that are up to date the sums are those of a queue that names every block."""
+    exact = close_books(first_look(history), second_look(history))
+
+    assert close_books(anonymous_look(history, here, late=0, more=0), second_look(history)) == exact
+
+
+@given(histories(Fate.QUEUED, Fate.STORED, Fate.LOST), anywhere, st.integers(0, 3))
+def test_more_blocks_than_the_queue_can_hold_are_missing(history: Histories, here: set[int], more: int) -> None:
+    """G4: lost blocks hide behind those that may be somewhere else, and behind no others."""
+    _, differences = close_books(anonymous_look(history, here, 0, more), second_look(history))
+
+    lost = sum(block.fate is Fate.LOST for blocks, _ in history.values() for block in blocks)
+    assert {difference.check for difference in differences} == ({"sequence"} if lost > more else set())
+
+
+def test_the_message_says_how_many_may_be_waiting() -> None:
+    _, differences = close_books(QueueBooks({"a": Published(3, 30)}, [], held=2), {})
+
+    assert [d.message for d in differences] == [
+        "ingester a: 3 of 3 blocks are missing: 0, 1, 2 (not more than 2 blocks of all ingesters can be waiting)"
+    ]
+
+
+def test_too_many_events_are_found_without_names_too() -> None:
+    """G4: a block waits, and the stored ones have more events already than were published."""
+    _, differences = close_books(QueueBooks({"a": Published(2, 20)}, [], held=1), {"a": ledger_of(0, [0], stored=21)})
+
+    assert [d.check for d in differences] == ["count"]
+
+
+# --- single cases ----------------------------------------------------------------------------------------------------
+
+
 def test_a_lost_last_block_is_found_by_what_the_queue_remembers() -> None:
     """G4: no later seq shows the hole; that the queue knows its next seq does."""
     totals, differences = close_books(QueueBooks({"a": Published(3, 30)}, []), {"a": ledger_of(0, [0, 1], stored=20)})

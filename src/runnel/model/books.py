@@ -32,10 +32,16 @@ class QueuedBlock(msgspec.Struct, frozen=True):
 
 
 class QueueBooks(msgspec.Struct, frozen=True):
-    """One consistent look at a queue's side of the books."""
+    """One consistent look at a queue's side of the books.
+
+    Attributes:
+        queued: the blocks that wait; where the queue cannot name them all, those that it can.
+        held: how many others wait at most; None: none, `queued` names them all.
+    """
 
     published: Mapping[str, Published]
     queued: Sequence[QueuedBlock]
+    held: int | None = None
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
@@ -104,14 +110,19 @@ def close_books(
     is neither queued there nor in the later ledger is lost. Blocks that both hold count as stored; blocks published
     after the look at the queue are left for the next one when they are not stored yet. Of an ingester that the queue
     does not know (any more), each block below the last stored one has to be there.
+
+    Blocks that are nowhere count as queued as long as there are no more of them than the queue holds unnamed.
     """
     queued: dict[str, dict[int, int]] = {}
     for block in queue.queued:
         queued.setdefault(block.ingester, {})[block.seq] = block.count
-    closed = [
-        _close_ingester(ingester, queue.published.get(ingester), queued.get(ingester, {}), ledger.get(ingester))
+    sides = [
+        _side(ingester, queue.published.get(ingester), queued.get(ingester, {}), ledger.get(ingester))
         for ingester in sorted(queue.published.keys() | ledger.keys() | queued.keys())
     ]
+    held = queue.held or 0
+    unnamed = sum(len(side.holes) for side in sides)
+    closed = [_close_ingester(side, held, holes_wait=unnamed <= held) for side in sides]
     totals = Totals(
         accepted=sum(ingester.accepted for ingester in closed),
         stored=sum(entry.stored for entry in ledger.values()),
@@ -128,6 +139,40 @@ def close_books(
     return totals, differences
 
 
+class _Side(msgspec.Struct, frozen=True):
+    """One ingester on both sides.
+
+    Attributes:
+        end: so many blocks have to be somewhere.
+        last: the highest number that is stored or waits.
+        waiting: events of the blocks that wait and are not stored.
+        accounted: events that are stored or wait.
+        holes: numbers of the blocks that are neither stored nor named by the queue.
+    """
+
+    ingester: str
+    published: Published | None
+    end: int
+    last: int
+    waiting: int
+    accounted: int
+    holes: Sequence[int]
+
+
+def _side(
+    ingester: str, published: Published | None, queued: Mapping[int, int], entry: IngesterLedger | None
+) -> _Side:
+    """`queued` is the count of each seq that waited at the look at the queue."""
+    folded = entry.folded if entry else 0
+    stored = set(entry.seqs) if entry else set()
+    waiting = {seq: count for seq, count in queued.items() if seq >= folded and seq not in stored}
+    waits = sum(waiting.values())
+    last = max(folded - 1, max(stored, default=-1), max(waiting, default=-1))
+    end = published.next_seq if published else last + 1
+    holes = [seq for seq in range(folded, end) if seq not in stored and seq not in waiting]
+    return _Side(ingester, published, end, last, waits, (entry.count if entry else 0) + waits, holes)
+
+
 class _Closed(msgspec.Struct, frozen=True):
     """One ingester's part of the totals, and what is wrong with it."""
 
@@ -136,26 +181,21 @@ class _Closed(msgspec.Struct, frozen=True):
     difference: Difference | None = None
 
 
-def _close_ingester(
-    ingester: str, published: Published | None, queued: Mapping[int, int], entry: IngesterLedger | None
-) -> _Closed:
-    """`queued` is the count of each seq that waited at the look at the queue."""
-    folded = entry.folded if entry else 0
-    stored = set(entry.seqs) if entry else set()
-    waiting = {seq: count for seq, count in queued.items() if seq >= folded and seq not in stored}
-    waits = sum(waiting.values())
-    accounted = (entry.count if entry else 0) + waits
-    last = max(folded - 1, max(stored, default=-1), max(waiting, default=-1))
-    end = published.next_seq if published else last + 1
-    holes = [seq for seq in range(folded, end) if seq not in stored and seq not in waiting]
-    if holes:
-        shown = ", ".join(map(str, holes[:5])) + (" …" if len(holes) > 5 else "")
-        message = f"ingester {ingester}: {len(holes)} of {end} blocks are missing: {shown}"
-        accepted = max(published.events if published else 0, accounted)
-        return _Closed(accepted, waits, Difference("sequence", message))
-    if published is None or last >= end:  # later blocks are in the ledger's sums: nothing to compare those with
-        return _Closed(accounted, waits)
-    if published.events != accounted:
-        message = f"ingester {ingester}: {published.events} events were published, {accounted} are accounted for"
-        return _Closed(max(published.events, accounted), waits, Difference("count", message))
-    return _Closed(accounted, waits)
+def _close_ingester(side: _Side, held: int, holes_wait: bool) -> _Closed:
+    """`holes_wait`: the holes are among the `held` blocks that the queue does not name."""
+    told = side.published.events if side.published else 0
+    accepted = max(told, side.accounted)
+    if side.holes and not holes_wait:
+        shown = ", ".join(map(str, side.holes[:5])) + (" …" if len(side.holes) > 5 else "")
+        message = f"ingester {side.ingester}: {len(side.holes)} of {side.end} blocks are missing: {shown}"
+        if held:
+            message += f" (not more than {held} blocks of all ingesters can be waiting)"
+        return _Closed(accepted, side.waiting, Difference("sequence", message))
+    if side.published is None or side.last >= side.end:
+        # Later blocks are in the ledger's sums: nothing to compare those with, and no telling what holes hold.
+        return _Closed(side.accounted, side.waiting)
+    unnamed = told - side.accounted
+    if unnamed < 0 or (unnamed > 0) != bool(side.holes):
+        message = f"ingester {side.ingester}: {told} events were published, {side.accounted} are accounted for"
+        return _Closed(accepted, side.waiting, Difference("count", message))
+    return _Closed(told, side.waiting + unnamed)

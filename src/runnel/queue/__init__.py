@@ -6,13 +6,22 @@ from urllib.parse import urlsplit
 
 from runnel.config import Settings
 from runnel.errors import ConfigError
+from runnel.metrics import Metrics
 from runnel.queue.base import Batch, Depth, Queue
 
-__all__ = ["Batch", "Depth", "Queue", "make_queue"]
+__all__ = ["Batch", "Depth", "Queue", "is_embedded", "make_queue"]
+
+EMBEDDED = ("sqlite", "memory")
+"""Schemes of the queues that live inside one process."""
 
 
-def make_queue(settings: Settings) -> Queue:
-    """The queue that `settings.queue_url` names; opens nothing.
+def is_embedded(settings: Settings) -> bool:
+    """Whether the queue belongs to one process, so that no other can share it."""
+    return urlsplit(settings.resolved_queue_url).scheme in EMBEDDED
+
+
+def make_queue(settings: Settings, metrics: Metrics | None = None) -> Queue:
+    """The queue that `settings.queue_url` names; opens nothing. `metrics`: where it counts what it alone sees.
 
     Raises:
         ConfigError: unknown scheme, or a durability that promises are not kept with.
@@ -26,4 +35,12 @@ def make_queue(settings: Settings) -> Queue:
         from runnel.queue.memory import MemoryQueue
 
         return MemoryQueue(settings)
+    if scheme in ("redis", "rediss", "unix"):
+        from runnel.queue.redis import RedisQueue
+
+        return RedisQueue(settings, metrics)
+    if scheme in ("amqp", "amqps"):
+        from runnel.queue.rabbitmq import RabbitQueue
+
+        return RabbitQueue(settings)
     raise ConfigError(f"RUNNEL_QUEUE_URL: {scheme!r} is not a queue this version has; use sqlite or memory")

@@ -18,13 +18,15 @@ class Depth(msgspec.Struct, frozen=True):
     """What waits in the queue: delivered but unacknowledged blocks count too.
 
     Attributes:
+        blocks: where the queue cannot know how many other processes have, those are left out.
+        events: None when the queue cannot know it, as `bytes` then.
         bytes: encoded size of the blocks.
-        oldest_age: seconds since the oldest block was published; None when the queue is empty.
+        oldest_age: seconds since the oldest block was published; None when the queue is empty or cannot know it.
     """
 
     blocks: int
-    events: int
-    bytes: int
+    events: int | None
+    bytes: int | None
     oldest_age: float | None
 
 

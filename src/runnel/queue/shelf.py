@@ -65,13 +65,18 @@ class Shelf:
             heappush(self._returned, self._delivered.pop(id_))
 
     @property
+    def waiting(self) -> bool:
+        """Whether there is a slot that nobody has."""
+        return bool(self._returned or self._fresh)
+
+    @property
     def delivered(self) -> Iterable[int]:
         """Ids of the blocks that somebody has."""
         return self._delivered.keys()
 
     async def wait_and_take(self, arrived: asyncio.Event, max_events: int, wait: float) -> list[Slot]:
         """`take`, after waiting up to `wait` seconds for `arrived` when nothing is there yet."""
-        if not (self._returned or self._fresh) and wait > 0:
+        if not self.waiting and wait > 0:
             arrived.clear()
             try:
                 async with asyncio.timeout(wait):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from runnel.config import Settings
-from runnel.errors import BlockCorrupt, DataRejected, QueueBroken, RunnelError
+from runnel.errors import BlockCorrupt, DataRejected, QueueBroken, RunnelError, Unavailable
 from runnel.metrics import Metrics
 from runnel.model.block import Block
 from runnel.queue.base import Batch, Queue
@@ -29,6 +30,8 @@ PRESSED_EVENTS = 5_000
 """A batch of more events than this means load; housekeeping waits."""
 BETWEEN_PIECES = 0.1
 """Seconds for which blocks are waited for between two pieces of housekeeping, which leaves the cores to requests."""
+RETIRE_EVERY = 3_600.0
+"""Seconds between two looks for events that are older than the retention."""
 OVERDUE = 10
 """Housekeeping waits for a quiet moment for this many times `maintain_every`, then no longer."""
 
@@ -45,6 +48,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._maintained = time.monotonic()
         self._more = False
+        self._retired: float | None = None
         self._pressed = False
         """Whether the last batch was so large that there is no time for anything else."""
         self.failed = asyncio.Event()
@@ -60,6 +64,9 @@ class Worker:
                 log.critical("the queue is broken", error=error.message)
                 self.failed.set()
                 return
+            except Unavailable as error:
+                log.warning("the worker cannot go on and tries again", code=error.code, error=error.message)
+                await self._pause(self._settings.retry_max_delay / 5)
             except Exception:
                 # Nothing is lost by going on: what was not acknowledged is delivered again.
                 log.exception("the worker failed and goes on")
@@ -77,11 +84,9 @@ class Worker:
         try:
             await self._store_patiently([block for batch in batches for block in batch.blocks])
         except BaseException:
-            for batch in batches:
-                await batch.nack()
+            await _all(batch.nack() for batch in batches)
             raise
-        for batch in batches:
-            await batch.ack()
+        await _all(batch.ack() for batch in batches)
         return True
 
     async def _gather(self, wait: float) -> list[Batch]:
@@ -96,8 +101,7 @@ class Worker:
                 if wait <= 0 or self._stopping.is_set():
                     break
         except BaseException:
-            for batch in batches:
-                await batch.nack()
+            await _all(batch.nack() for batch in batches)
             raise
         self._pressed = self._limits.events - batcher.room() > PRESSED_EVENTS
         return batches
@@ -168,7 +172,19 @@ class Worker:
         if (due >= every or self._more) and (not self._pressed or due >= OVERDUE * every):
             self._more = await self._store.maintain()
             if not self._more:
+                await self._retire()
                 self._maintained = time.monotonic()
+
+    async def _retire(self) -> None:
+        """Remove the days that are older than the retention; looked at once an hour."""
+        days, now = self._settings.retention_days, time.monotonic()
+        if not days or (self._retired is not None and now - self._retired < RETIRE_EVERY):
+            return
+        oldest = datetime.now(UTC) - timedelta(days=days)
+        midnight = oldest.replace(hour=0, minute=0, second=0, microsecond=0)
+        if (removed := (await self._store.purge(midnight)).events) > 0:
+            log.info("events removed by retention", events=removed, before=midnight.isoformat())
+        self._retired = now
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -176,3 +192,10 @@ class Worker:
                 await self._stopping.wait()
         except TimeoutError:
             pass
+
+
+async def _all(calls: Iterable[Awaitable[None]]) -> None:
+    """Await every call, whatever becomes of the others, so that no batch is left without a word; raises an error."""
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

@@ -1,0 +1,48 @@
+"""What a Redis server's own settings promise, and what has to be set so that a confirmed block is safe (G1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+NEEDED = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "no-appendfsync-on-rewrite": "no",
+    "maxmemory-policy": "noeviction",
+}
+"""A write is on disk before its answer leaves, also while the log is rewritten, and nothing is evicted."""
+MINIMUM_VERSION = 7
+
+
+class Durability(msgspec.Struct, frozen=True):
+    """What a server's settings amount to.
+
+    Attributes:
+        level: as shown to operators; `fsync` is the only one that keeps G1.
+        to_set: one entry for each setting that is too weak: what to set, and what it is.
+    """
+
+    level: str
+    to_set: tuple[str, ...] = ()
+
+
+UNREADABLE = Durability("unknown", ("the right to run CONFIG GET, which this server forbids",))
+
+
+def judge(settings: Mapping[str, str]) -> Durability:
+    """Judge a server by its answer to CONFIG GET; a setting that it does not name counts as too weak."""
+    is_ = {name: settings.get(name, "not known") for name in NEEDED}
+    to_set = tuple(f"{name} {value} (it is {is_[name]})" for name, value in NEEDED.items() if is_[name] != value)
+    if is_["appendonly"] != "yes":
+        level = "memory"
+    elif is_["appendfsync"] != "always":
+        level = is_["appendfsync"] if is_["appendfsync"] == "everysec" else "page cache"
+    elif is_["no-appendfsync-on-rewrite"] != "no":
+        level = "fsync except while the log is rewritten"
+    else:
+        level = "fsync"
+    if is_["maxmemory-policy"] != "noeviction":
+        level += f", {is_['maxmemory-policy']}"
+    return Durability(level, to_set)

@@ -1,0 +1,73 @@
+"""What the tests' real servers share: free ports, unprivileged users, processes that do not outlive the tests."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+START_SECONDS = 60.0
+"""How long a server may take until it answers, on a machine that does other things too."""
+
+
+class RealServer(Protocol):
+    """One instance of a server: `start` may follow `kill` or `stop`, on the same port and the same data."""
+
+    url: str
+    """What RUNNEL_QUEUE_URL or RUNNEL_STORE_URL is set to."""
+
+    def start(self) -> None:
+        """Start it and return once it answers."""
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes, as a crash would end it."""
+
+    def stop(self) -> None:
+        """End it in good order; the data stays."""
+
+
+def needed(program: str, package: str, *places: str) -> Path:
+    """The path of a server's program. Missing: the test is skipped by name on a laptop and fails where CI=true."""
+    found = shutil.which(program, path=os.pathsep.join([*places, os.environ.get("PATH", "")]))
+    if found is not None:
+        return Path(found)
+    message = f"{package}: there is no {program} here; `scripts/servers` installs it on Debian as root"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def unprivileged(*names: str) -> pwd.struct_passwd | None:
+    """Whom a server runs as that refuses root: the first of these users that exists; None when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in (*names, "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    pytest.fail(f"none of the users {', '.join(names)} exists")
+
+
+def wait_until(answers: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Poll `answers`. Raises TimeoutError, naming `what`."""
+    deadline = time.monotonic() + seconds
+    while not answers():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not answer within {seconds:g} s")
+        time.sleep(0.02)
