@@ -7,15 +7,15 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from runnel.dialects import analytics_backend, eventflux, fast_worker, smolhog
-from runnel.dialects.base import Dialect, Speaks, WriteRoutes
+from runnel.dialects.base import Dialect, Speaks, Takes, WriteRoutes
 
-__all__ = ["ALL", "Speaks", "openapi", "read_routes", "write_routes"]
+__all__ = ["ALL", "Speaks", "Takes", "openapi", "read_routes", "write_routes"]
 
 ALL: list[Dialect] = [smolhog, eventflux, fast_worker, analytics_backend]
 """To add one, write its file and name it here."""
 
 
-def write_routes(ctx: Speaks) -> WriteRoutes:
+def write_routes(ctx: Takes) -> WriteRoutes:
     """`(method, path)` → raw ASGI callable, of all dialects. Raises ValueError when two claim the same route."""
     routes: WriteRoutes = {}
     for dialect in ALL:

@@ -23,12 +23,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runnel.config import Settings
 from runnel.errors import InvalidRequest, RunnelError
 from runnel.ingest import ids
-from runnel.ingest.app import IDEMPOTENCY_KEY_MAX, Ingest, reply, request_id_of, retry_after
+from runnel.ingest.app import IDEMPOTENCY_KEY_MAX, Ingest, headers_of, reply, request_id_of
 from runnel.ingest.body import ClientGone, header
-from runnel.ingest.normalise import Rejected
+from runnel.ingest.normalise import Rejected, allowed_site
 from runnel.ingest.text import clean_json
 from runnel.model.event import PATH_MAX, Event
 from runnel.model.query import MetricsQuery
+from runnel.query.access import Access, Gate, Questions, access
 from runnel.queue.base import Queue
 from runnel.store.base import Store
 
@@ -44,11 +45,26 @@ _encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True)
-class Speaks:
-    """What a dialect works with."""
+class Takes:
+    """What a dialect's write routes work with: there is no store in a process that only takes events."""
 
     ingest: Ingest
+    queue: Queue
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Speaks(Takes):
+    """What a dialect's routes are made with."""
+
     store: Store
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What a read route works with: the store's answers about what its caller may see."""
+
+    store: Questions
     queue: Queue
     settings: Settings
 
@@ -56,7 +72,7 @@ class Speaks:
 class Dialect(Protocol):
     """A module of this package that speaks one foreign API."""
 
-    def write_routes(self, ctx: Speaks) -> WriteRoutes: ...
+    def write_routes(self, ctx: Takes) -> WriteRoutes: ...
     def read_routes(self, ctx: Speaks) -> list[BaseRoute]: ...
     def openapi(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """`(paths, schemas)` for the OpenAPI document; schemas are named after the dialect."""
@@ -71,8 +87,9 @@ class Answer(NamedTuple):
     request_id: str = ""
 
 
-Take: TypeAlias = Callable[[Speaks, Scope, bytes, str], Awaitable[Answer]]
-Read: TypeAlias = Callable[[Speaks, Mapping[str, str]], Awaitable[Any]]
+Take: TypeAlias = Callable[[Takes, Scope, bytes, str, str | None], Awaitable[Answer]]
+"""`(context, scope, body, request id, the only site that the events may belong to)` → answer; site None: any."""
+Read: TypeAlias = Callable[[Asks, Mapping[str, str]], Awaitable[Any]]
 
 
 class Refused(Exception):
@@ -84,34 +101,38 @@ class Refused(Exception):
 
 
 def failure(error: RunnelError, form: ErrorForm) -> Answer:
-    """The answer to one of Runnel's errors: its status and Retry-After, the dialect's body."""
-    return Answer(error.status, form(error.message), retry_after(error))
+    """The answer to one of Runnel's errors: its status and headers, the dialect's body."""
+    return Answer(error.status, form(error.message), headers_of(error))
 
 
 class WriteRoute:
     """A raw ASGI route: read the body, hand it to `take`, answer. Bodies come cleaned of NUL and half surrogates."""
 
-    def __init__(self, ctx: Speaks, route: str, take: Take, form: ErrorForm, headers: Headers = ()) -> None:
+    def __init__(
+        self, ctx: Takes, route: str, take: Take, form: ErrorForm, headers: Headers = (), own_header: str = ""
+    ) -> None:
         """
         Args:
             route: the path, as metrics name it.
-            take: gets context, scope, body and request id; may raise Refused and RunnelError.
+            take: may raise Refused and RunnelError.
             form: gives Runnel's errors the dialect's form.
             headers: go with every answer.
+            own_header: in which the dialect's clients send their key, beside Authorization and X-API-Key.
         """
         self._ctx = ctx
         self._route = route
         self._take = take
         self._form = form
         self._headers = headers
+        self._own_header = own_header.encode("ascii")
         self._seconds = ctx.ingest.metrics.http_seconds.labels(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request_id = request_id_of(scope)
         try:
-            body = clean_json(await self._ctx.ingest.read_body(scope, receive))
-            answer = await self._take(self._ctx, scope, body, request_id)
+            body, site = await self._ctx.ingest.read_body(scope, receive, own_header=self._own_header)
+            answer = await self._take(self._ctx, scope, clean_json(body), request_id, site)
         except ClientGone:
             return
         except Refused as refused:
@@ -139,20 +160,44 @@ def derive_ids(scope: Scope, events: Sequence[Event]) -> None:
             event.event_id = ids.derived(f"{key.decode('latin-1')}\x1f{index}")
 
 
-def read_route(ctx: Speaks, path: str, read: Read, form: ErrorForm, headers: Headers = ()) -> Route:
-    """A GET route. `read` gets the query parameters, returns a JSON body or an Answer, and may raise as `take` may."""
+def check_site(named: str, site: str | None, form: ErrorForm) -> None:
+    """Raises Refused: 403 when an event names another site than its key is for."""
+    try:
+        allowed_site(named, site)
+    except Rejected as error:
+        raise Refused(403, form(error.message)) from error
 
+
+def read_route(
+    ctx: Speaks,
+    path: str,
+    wanted: Access,
+    read: Read,
+    form: ErrorForm,
+    headers: Headers = (),
+    own_header: str = "",
+) -> Route:
+    """A GET route. `read` gets the query parameters, returns a JSON body or an Answer, and may raise as `take` may.
+
+    Headers that let other origins read the answer are left out where `Gate.may_be_read_from` says so.
+    """
+
+    @access(wanted)
     async def endpoint(request: Request) -> Response:
         request.scope["route"] = route  # by which the request is counted
+        gate: Gate = request.app.state.gate
         try:
-            body = await read(ctx, request.query_params)
+            site = gate.admit(wanted, request.scope, own_header)
+            asks = Asks(Questions(ctx.store, site), ctx.queue, ctx.settings)
+            body = await read(asks, request.query_params)
             answer = body if isinstance(body, Answer) else Answer(200, body)
         except Refused as refused:
             answer = refused.answer
         except RunnelError as error:
             answer = failure(error, form)
         response = Response(_encoder.encode(answer.body), answer.status, media_type="application/json")
-        response.raw_headers.extend((*headers, *answer.headers))
+        shared = headers if gate.may_be_read_from(request.scope) else ()
+        response.raw_headers.extend((*shared, *answer.headers))
         return response
 
     route = Route(path, endpoint, methods=["GET"], include_in_schema=False)
@@ -185,7 +230,7 @@ def check_size(properties: bytes, settings: Settings) -> None:
         )
 
 
-async def all_rows(store: Store, question: MetricsQuery) -> list[dict[str, Any]]:
+async def all_rows(store: Questions, question: MetricsQuery) -> list[dict[str, Any]]:
     """The rows of every page of the answer. Raises as `Store.run` does."""
     rows: list[dict[str, Any]] = []
     while True:

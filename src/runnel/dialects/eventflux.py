@@ -21,6 +21,7 @@ from runnel.dialects.base import (
     Answer,
     Refused,
     Speaks,
+    Takes,
     WriteRoute,
     WriteRoutes,
     check_size,
@@ -37,6 +38,7 @@ from runnel.ingest import ids
 from runnel.ingest.decode import encode_decoded
 from runnel.ingest.normalise import Draft, Rejected, normalise
 from runnel.model.event import AHEAD_MAX, DEFAULT_SITE, EARLIEST, NO_PROPERTIES, PROPERTIES_DEPTH_MAX, Event
+from runnel.query.access import Access
 from runnel.queue.base import Queue
 
 EVENT_TYPE_MAX = 128
@@ -106,17 +108,19 @@ class BulkRoute:
     def __init__(self, queue: Queue) -> None:
         self._stream = _StreamLength(queue)
 
-    async def take(self, ctx: Speaks, scope: Scope, body: bytes, request_id: str) -> Answer:
-        """Durable, then 202. The body's `request_id` goes before the header's, in the answer, the log and the queue."""
+    async def take(self, ctx: Takes, scope: Scope, body: bytes, request_id: str, site: str | None) -> Answer:
+        """Durable, then 202. The body's `request_id` goes before the header's, in the answer, the log and the queue.
+
+        How much waits is of all sites: who may write to one alone is not told.
+        """
         received_at = datetime.now(UTC)
-        fast = decode_fast(body, received_at, ctx.settings)
-        given, events = fast or decode_carefully(body, received_at, ctx.settings)
+        fast = decode_fast(body, received_at, ctx.settings, site)
+        given, events = fast or decode_carefully(body, received_at, ctx.settings, site)
         derive_ids(scope, events)
         chosen = str(given) if given else request_id
-        await ctx.ingest.accept(encode_decoded(events, []), chosen)
-        answer = {
-            "request_id": chosen, "queued": len(events), "stream_len": await self._stream.length(), "mode": "queue",
-        }
+        await ctx.ingest.accept(encode_decoded(ctx.ingest.enriched(scope, events), []), chosen)
+        waiting = None if site else await self._stream.length()
+        answer = {"request_id": chosen, "queued": len(events), "stream_len": waiting, "mode": "queue"}
         return Answer(202, answer, request_id=chosen)
 
 
@@ -147,7 +151,9 @@ def check_count(count: int, settings: Settings) -> None:
         raise Refused(413, error_form(f"Batch size {count} exceeds the maximum of {most}"))
 
 
-def decode_fast(body: bytes, received_at: datetime, settings: Settings) -> tuple[UUID | None, list[Event]] | None:
+def decode_fast(
+    body: bytes, received_at: datetime, settings: Settings, site: str | None = None
+) -> tuple[UUID | None, list[Event]] | None:
     """All events at once; None when any of them needs a second look. Every field is proved here, not in `normalise`."""
     try:
         bulk = _decoder.decode(body)
@@ -157,6 +163,7 @@ def decode_fast(body: bytes, received_at: datetime, settings: Settings) -> tuple
     latest = received_at + AHEAD_MAX
     largest = settings.max_event_bytes
     line_breaks = b"\n" in body or b"\r" in body
+    belongs_to = site or DEFAULT_SITE
     events = []
     for given in bulk.events:
         name, actor, source = given.event_type.strip(), given.actor_id.strip(), given.source.strip()
@@ -177,11 +184,13 @@ def decode_fast(body: bytes, received_at: datetime, settings: Settings) -> tuple
             return None
         path = promoted_path(attributes)
         kept = NO_PROPERTIES if attributes == b"{}" else given.attributes
-        events.append(Event(ids.uuid7(), name, moment, received_at, DEFAULT_SITE, actor, None, source, path, kept))
+        events.append(Event(ids.uuid7(), name, moment, received_at, belongs_to, actor, None, source, path, kept))
     return (bulk.request_id, events) if events else None
 
 
-def decode_carefully(body: bytes, received_at: datetime, settings: Settings) -> tuple[UUID | None, list[Event]]:
+def decode_carefully(
+    body: bytes, received_at: datetime, settings: Settings, site: str | None = None
+) -> tuple[UUID | None, list[Event]]:
     """The same through EventFlux's own model and `normalise`. Raises Refused: 413, or 422 that names the field."""
     bulk = check_body(body, EventFluxBulk)
     check_count(len(bulk.events), settings)
@@ -189,7 +198,7 @@ def decode_carefully(body: bytes, received_at: datetime, settings: Settings) -> 
     for index, (given, raw) in enumerate(zip(bulk.events, _attributes_decoder.decode(body).events, strict=True)):
         attributes = bytes(raw.attributes)
         draft = Draft(
-            name=given.event_type, timestamp=given.timestamp, user_id=given.actor_id, source=given.source,
+            name=given.event_type, site_id=site, timestamp=given.timestamp, user_id=given.actor_id, source=given.source,
             path=promoted_path(attributes), properties=attributes,
         )
         try:
@@ -200,18 +209,18 @@ def decode_carefully(body: bytes, received_at: datetime, settings: Settings) -> 
     return bulk.request_id, events
 
 
-def write_routes(ctx: Speaks) -> WriteRoutes:
+def write_routes(ctx: Takes) -> WriteRoutes:
     path = "/v1/events/bulk"
     return {("POST", path): WriteRoute(ctx, path, BulkRoute(ctx.queue).take, error_form)}
 
 
 def read_routes(ctx: Speaks) -> list[BaseRoute]:
     return [
-        read_route(ctx, "/v1/analytics/events/daily", daily, error_form),
-        read_route(ctx, "/v1/analytics/events/summary", summary, error_form),
-        read_route(ctx, "/v1/analytics/event-types", event_types, error_form),
-        read_route(ctx, "/v1/analytics/events/raw", raw_events, error_form),
-        read_route(ctx, "/healthz/detailed", detailed_health, error_form),
+        read_route(ctx, "/v1/analytics/events/daily", Access.SITE, daily, error_form),
+        read_route(ctx, "/v1/analytics/events/summary", Access.SITE, summary, error_form),
+        read_route(ctx, "/v1/analytics/event-types", Access.SITE, event_types, error_form),
+        read_route(ctx, "/v1/analytics/events/raw", Access.SITE, raw_events, error_form),
+        read_route(ctx, "/healthz/detailed", Access.EVERY, detailed_health, error_form),
     ]
 
 

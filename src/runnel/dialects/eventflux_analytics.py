@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from runnel.dialects.base import Answer, Refused, Speaks, all_rows
+from runnel.dialects.base import Answer, Asks, Refused, all_rows
 from runnel.dialects.fastapi_form import check_params, error_form
 from runnel.dialects.pageview import day_range
 from runnel.errors import RunnelError
@@ -85,7 +85,7 @@ def equal(**fields: str | None) -> AllOf | None:
     return AllOf(all=conditions) if conditions else None
 
 
-async def daily(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def daily(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /v1/analytics/events/daily: newest day first, in a day the most frequent first; never cut inside a day."""
     asked = check_params(params, Daily)
     first, last = asked.span(asked.after_day)
@@ -103,7 +103,7 @@ async def daily(ctx: Speaks, params: Mapping[str, str]) -> Any:
 
 
 async def whole_days(
-    ctx: Speaks, per_type: MetricsQuery, days: Sequence[str], limit: int
+    ctx: Asks, per_type: MetricsQuery, days: Sequence[str], limit: int
 ) -> tuple[list[dict[str, Any]], str | None]:
     """The rows of as many of `days` (newest first) as fit `limit`, at least one, and the cursor for the others."""
     rows: list[dict[str, Any]] = []
@@ -130,7 +130,7 @@ async def whole_days(
     return rows, None
 
 
-async def summary(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def summary(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /v1/analytics/events/summary."""
     asked = check_params(params, Summary)
     first, last = asked.span()
@@ -149,19 +149,19 @@ async def summary(ctx: Speaks, params: Mapping[str, str]) -> Any:
     }
 
 
-async def ranking(ctx: Speaks, question: MetricsQuery) -> list[tuple[str, int]]:
+async def ranking(ctx: Asks, question: MetricsQuery) -> list[tuple[str, int]]:
     """Every value of the question's breakdown with its events, the most frequent first."""
     field = question.breakdown[0]
     found = [(str(row[field]), int(row["events"])) for row in await all_rows(ctx.store, question)]
     return sorted(found, key=lambda entry: (-entry[1], entry[0]))
 
 
-async def event_types(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def event_types(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /v1/analytics/event-types, in order of the alphabet."""
     return sorted(name for name, _ in await ranking(ctx, MetricsQuery(breakdown=["name"], limit=100_000)))
 
 
-async def raw_events(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def raw_events(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /v1/analytics/events/raw, newest first."""
     asked = check_params(params, RawEvents)
     since, until = asked.window(datetime.now(UTC))
@@ -176,7 +176,7 @@ async def raw_events(ctx: Speaks, params: Mapping[str, str]) -> Any:
     ]
 
 
-async def detailed_health(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def detailed_health(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /healthz/detailed: `redis` is the queue, `postgres` the store, whatever they are."""
     redis: dict[str, Any] = {"ping": True, "stream_len": None, "consumer_lag": None}
     postgres = "ok"
@@ -186,7 +186,7 @@ async def detailed_health(ctx: Speaks, params: Mapping[str, str]) -> Any:
     except RunnelError:
         redis["ping"] = False
     try:
-        await ctx.store.receipt("0" * 16, 0)
+        await ctx.store.reachable()
     except RunnelError as error:
         postgres = error.code
     healthy = redis["ping"] and postgres == "ok"

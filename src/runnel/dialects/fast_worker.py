@@ -15,10 +15,13 @@ from starlette.types import Scope
 
 from runnel.dialects.base import (
     Answer,
+    Asks,
     Refused,
     Speaks,
+    Takes,
     WriteRoute,
     WriteRoutes,
+    check_site,
     derive_ids,
     openapi_answer,
     openapi_body,
@@ -30,6 +33,7 @@ from runnel.dialects.pageview import TextField, problems, site_stats
 from runnel.ingest.decode import encode_decoded
 from runnel.ingest.normalise import Draft, Rejected, normalise
 from runnel.model.event import SITE_ID_MAX
+from runnel.query.access import Access
 
 SOURCE = "fast-worker"
 EVENT_TYPE_MAX = 100
@@ -62,7 +66,7 @@ def error_form(message: str) -> dict[str, Any]:
     return {"success": False, "error": message}
 
 
-async def take_event(ctx: Speaks, scope: Scope, body: bytes, request_id: str) -> Answer:
+async def take_event(ctx: Takes, scope: Scope, body: bytes, request_id: str, site: str | None) -> Answer:
     """POST /api/event."""
     try:
         given = _decoder.decode(body)
@@ -73,8 +77,9 @@ async def take_event(ctx: Speaks, scope: Scope, body: bytes, request_id: str) ->
         event = normalise(draft, datetime.now(UTC))
     except (msgspec.DecodeError, RecursionError, Rejected) as error:
         refuse(body, error)
+    check_site(event.site_id, site, error_form)
     derive_ids(scope, [event])
-    await ctx.ingest.accept(encode_decoded([event], []), request_id)
+    await ctx.ingest.accept(encode_decoded(ctx.ingest.enriched(scope, [event]), []), request_id)
     return Answer(202, QUEUED)
 
 
@@ -87,7 +92,7 @@ def refuse(body: bytes, error: Exception) -> NoReturn:
     raise Refused(400, {**error_form("Validation failed"), "details": details}) from error
 
 
-async def stats(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def stats(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /api/stats."""
     site_id = params.get("site_id")
     if not site_id:
@@ -98,12 +103,12 @@ async def stats(ctx: Speaks, params: Mapping[str, str]) -> Any:
         raise Refused(400, error_form(str(error))) from error
 
 
-def write_routes(ctx: Speaks) -> WriteRoutes:
+def write_routes(ctx: Takes) -> WriteRoutes:
     return {("POST", "/api/event"): WriteRoute(ctx, "/api/event", take_event, error_form)}
 
 
 def read_routes(ctx: Speaks) -> list[BaseRoute]:
-    return [read_route(ctx, "/api/stats", stats, error_form)]
+    return [read_route(ctx, "/api/stats", Access.SITE, stats, error_form)]
 
 
 def openapi() -> tuple[dict[str, Any], dict[str, Any]]:

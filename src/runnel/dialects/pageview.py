@@ -11,7 +11,7 @@ from runnel.ingest import clock
 from runnel.ingest.text import clean_text
 from runnel.model.event import SITE_ID_MAX
 from runnel.model.query import Condition, Metric, MetricsQuery
-from runnel.store.base import Store
+from runnel.query.access import Questions
 
 TOP_PATHS = 10
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -87,7 +87,7 @@ def known_site(site_id: str) -> str:
     return clean_text(site_id)
 
 
-async def site_stats(store: Store, site_id: str, day: str | None) -> dict[str, Any]:
+async def site_stats(store: Questions, site_id: str, day: str | None) -> dict[str, Any]:
     """All of a site's events, its users and most viewed paths: ever, or on a UTC day.
 
     Raises:

@@ -16,8 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runnel.dialects.base import (
     Answer,
+    Asks,
     Refused,
     Speaks,
+    Takes,
     WriteRoute,
     WriteRoutes,
     check_size,
@@ -35,6 +37,7 @@ from runnel.ingest.ids import ORIGINAL_ID_MAX
 from runnel.ingest.normalise import Draft, Rejected, normalise
 from runnel.model.event import NAME_MAX, NO_PROPERTIES, SESSION_ID_MAX, USER_ID_MAX, Event
 from runnel.model.query import EventsQuery, Metric, MetricsQuery
+from runnel.query.access import Access
 
 SOURCE = "smolhog"
 TOP_EVENTS = 10
@@ -44,6 +47,8 @@ STATS_PATHS = ("/analytics/stats", "/api/analytics/stats")
 EVENTS_PATHS = ("/analytics/events", "/api/analytics/events")
 ORIGINAL_ID = "$event_id"
 """Property in which Runnel keeps an id that is no UUID; SmolHog's clients never sent it, so they do not get it."""
+
+KEY_HEADER = "smolhog-api-key"
 
 CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"X-Request-ID, Retry-After"))
 
@@ -89,7 +94,7 @@ class EventsParams(BaseModel):
 _decoder = msgspec.json.Decoder(_Batch)
 
 
-async def take_events(ctx: Speaks, scope: Scope, body: bytes, request_id: str) -> Answer:
+async def take_events(ctx: Takes, scope: Scope, body: bytes, request_id: str, site: str | None) -> Answer:
     """POST /events: all of the batch or nothing. The SDK keeps what did not get 200 and sends it again."""
     try:
         batch = _decoder.decode(body)
@@ -100,19 +105,21 @@ async def take_events(ctx: Speaks, scope: Scope, body: bytes, request_id: str) -
     if len(batch.events) > most:
         raise Refused(413, error_form(f"the request has {len(batch.events)} events; at most {most} are taken at once"))
     received_at = datetime.now(UTC)
-    events = [understand(given, index, body, received_at, ctx) for index, given in enumerate(batch.events)]
-    await ctx.ingest.accept(encode_decoded(events, []), request_id)
+    events = [understand(given, index, body, received_at, ctx, site) for index, given in enumerate(batch.events)]
+    await ctx.ingest.accept(encode_decoded(ctx.ingest.enriched(scope, events), []), request_id)
     answer = {"status": "success", "events_received": len(events), "message": "Events queued for processing"}
     return Answer(200, answer)
 
 
-def understand(given: _Event, index: int, body: bytes, received_at: datetime, ctx: Speaks) -> Event:
+def understand(
+    given: _Event, index: int, body: bytes, received_at: datetime, ctx: Takes, site: str | None
+) -> Event:
     """The event at `index`. Raises Refused: 422."""
     properties = bytes(given.properties)
     if not properties.startswith(b"{"):
         check_body(body, SmolHogBatch)
     draft = Draft(
-        name=given.event_name, event_id=given.event_id, timestamp=given.timestamp, user_id=given.user_id,
+        name=given.event_name, event_id=given.event_id, site_id=site, timestamp=given.timestamp, user_id=given.user_id,
         session_id=given.session_id, source=SOURCE, path=promoted_path(properties), properties=properties,
     )
     try:
@@ -122,7 +129,7 @@ def understand(given: _Event, index: int, body: bytes, received_at: datetime, ct
         refuse_event(error, index, _FIELD_OF_CODE.get(error.code, "properties"))
 
 
-async def stats(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def stats(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /analytics/stats."""
     totals = await ctx.store.run(MetricsQuery(metrics=[Metric(kind="events"), Metric(kind="users")]))
     names = await ctx.store.run(MetricsQuery(breakdown=["name"], top=TOP_EVENTS))
@@ -134,7 +141,7 @@ async def stats(ctx: Speaks, params: Mapping[str, str]) -> Any:
     }
 
 
-async def newest_events(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def newest_events(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /analytics/events."""
     asked = check_params(params, EventsParams)
     result = await ctx.store.run(EventsQuery(limit=asked.limit))
@@ -150,12 +157,12 @@ async def newest_events(ctx: Speaks, params: Mapping[str, str]) -> Any:
     }
 
 
-async def running(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def running(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /."""
     return {"message": "Runnel speaks SmolHog's API", "status": "running"}
 
 
-async def health(ctx: Speaks, params: Mapping[str, str]) -> Any:
+async def health(ctx: Asks, params: Mapping[str, str]) -> Any:
     """GET /health."""
     return {"status": "healthy", "message": "Runnel is running"}
 
@@ -179,10 +186,10 @@ def preflight(methods: bytes) -> ASGIApp:
     return answer
 
 
-def write_routes(ctx: Speaks) -> WriteRoutes:
+def write_routes(ctx: Takes) -> WriteRoutes:
     routes: WriteRoutes = {}
     for path in WRITE_PATHS:
-        routes["POST", path] = WriteRoute(ctx, path, take_events, error_form, CORS)
+        routes["POST", path] = WriteRoute(ctx, path, take_events, error_form, CORS, KEY_HEADER)
         routes["OPTIONS", path] = preflight(b"POST, OPTIONS")
     for path in (*STATS_PATHS, *EVENTS_PATHS, "/", "/health"):
         routes["OPTIONS", path] = preflight(b"GET, OPTIONS")
@@ -191,8 +198,11 @@ def write_routes(ctx: Speaks) -> WriteRoutes:
 
 def read_routes(ctx: Speaks) -> list[BaseRoute]:
     reads = {path: stats for path in STATS_PATHS} | {path: newest_events for path in EVENTS_PATHS}
-    reads |= {"/": running, "/health": health}
-    return [read_route(ctx, path, read, error_form, CORS) for path, read in reads.items()]
+    return [
+        *(read_route(ctx, path, Access.SITE, read, error_form, CORS, KEY_HEADER) for path, read in reads.items()),
+        read_route(ctx, "/", Access.OPEN, running, error_form, CORS),
+        read_route(ctx, "/health", Access.OPEN, health, error_form, CORS),
+    ]
 
 
 # --- the OpenAPI document --------------------------------------------------------------------------------------------

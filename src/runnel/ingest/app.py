@@ -1,4 +1,4 @@
-"""POST /v1/events, top to bottom: read (capped) → decode → publish → reply. The 202 leaves after the durable publish.
+"""POST /v1/events, top to bottom: admit → read (capped) → decode → publish → reply. The 202 leaves after the publish.
 
 Plain ASGI, no framework: this is the path that is measured. `Ingest` is what the dialects' write routes stand on too.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,12 +17,14 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from runnel.config import Settings
-from runnel.errors import InvalidRequest, RunnelError
-from runnel.ingest.body import ClientGone, header, read_body
+from runnel.errors import InvalidRequest, RunnelError, Unauthorized
+from runnel.ingest.admission import Admission
+from runnel.ingest.body import ClientGone, header
 from runnel.ingest.decode import Decoded, decode_native
+from runnel.ingest.enrich.enrichment import Enrichable, Enrichment
 from runnel.ingest.publisher import Publisher
 from runnel.metrics import Metrics
-from runnel.model.event import Rejection
+from runnel.model.event import Event, Rejection
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,7 @@ PREFLIGHT_HEADERS = (
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (
         b"access-control-allow-headers",
-        b"*, Authorization, Content-Type, Content-Encoding, Idempotency-Key, X-Request-ID",
+        b"*, Authorization, X-API-Key, Content-Type, Content-Encoding, Idempotency-Key, X-Request-ID",
     ),
     (b"access-control-max-age", b"86400"),
 )
@@ -64,19 +66,36 @@ class Accepted(msgspec.Struct):
 
 
 class Ingest:
-    """What every write route shares: capped bodies, durable acceptance, metrics."""
+    """What every write route shares: keys, capped bodies, enrichment, durable acceptance, metrics."""
 
-    def __init__(self, settings: Settings, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, publisher: Publisher, metrics: Metrics, enrichment: Enrichment | None = None
+    ) -> None:
         self.settings = settings
         self.metrics = metrics
         self._publisher = publisher
+        self._enrichment = enrichment
+        self._admission = Admission(settings, metrics)
         self._rejected: dict[str, Any] = {}
 
-    async def read_body(self, scope: Scope, receive: Receive) -> bytes:
-        """The request's body; raises as `ingest.body.read_body` does."""
-        body = await read_body(scope, receive, self.settings)
+    async def read_body(
+        self, scope: Scope, receive: Receive, *, own_header: bytes = b"", key_in_body: bool = False
+    ) -> tuple[bytes, str | None]:
+        """The request's body, and the site that it may write to (None: any); raises as `Admission.body` does."""
+        body, site = await self._admission.body(scope, receive, own_header, key_in_body)
         self.metrics.ingest_body_bytes.inc(len(body))
-        return body
+        return body, site
+
+    def visit(self, scope: Scope) -> Callable[[Enrichable], None] | None:
+        """Puts what the request tells into one of its events; None when no setting asks for that."""
+        return None if self._enrichment is None else self._enrichment.visit(scope)
+
+    def enriched(self, scope: Scope, events: list[Event]) -> list[Event]:
+        """The events, with what the request tells in them."""
+        if (enrich := self.visit(scope)) is not None:
+            for event in events:
+                enrich(event)
+        return events
 
     async def accept(self, decoded: Decoded, request_id: str) -> str | None:
         """Make the events durable; the receipt, or None when there are none.
@@ -124,13 +143,15 @@ class NativeEvents:
         self._seconds.observe(time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> tuple[int, bytes]:
-        body = await self._ingest.read_body(scope, receive)
+        body, site = await self._ingest.read_body(scope, receive, key_in_body=True)
         decoded = decode_native(
             body,
             datetime.now(UTC),
             self._ingest.settings,
             ndjson=b"ndjson" in (kind := header(scope, b"content-type")) or b"jsonl" in kind,
             idempotency_key=_idempotency_key(scope),
+            site=site,
+            enrich=self._ingest.visit(scope),
         )
         strict = b"strict=1" in scope["query_string"].split(b"&")
         if decoded.rejected and (strict or not decoded.count):
@@ -189,11 +210,13 @@ async def reply_error(send: Send, error: RunnelError, request_id: str, headers: 
     if error.status >= 500:
         log.warning("request refused", request_id=request_id, code=error.code, error=error.message)
     body = _encoder.encode({"error": {"code": error.code, "message": error.message}, "request_id": request_id})
-    await reply(send, error.status, body, request_id, (*retry_after(error), *headers))
+    await reply(send, error.status, body, request_id, (*headers_of(error), *headers))
 
 
-def retry_after(error: RunnelError) -> Headers:
-    """The Retry-After header of an error that has one."""
+def headers_of(error: RunnelError) -> Headers:
+    """The headers that an error brings along: Retry-After, WWW-Authenticate."""
+    if isinstance(error, Unauthorized):
+        return ((b"www-authenticate", error.challenge.encode("ascii")),)
     return ((b"retry-after", b"%d" % error.retry_after),) if error.retry_after else ()
 
 

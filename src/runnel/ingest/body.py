@@ -28,18 +28,21 @@ class ClientGone(Exception):
     """The client closed the connection before its body was complete; nobody waits for an answer."""
 
 
-async def read_body(scope: Scope, receive: Receive, settings: Settings) -> bytes:
+async def read_body(scope: Scope, receive: Receive, settings: Settings, most: int | None = None) -> bytes:
     """The request's body, decompressed.
 
+    Args:
+        most: bytes it may have, when that is less than `max_body_bytes`.
+
     Raises:
-        TooLarge: more than `max_body_bytes`, compressed or not; what is over is not read or unpacked.
+        TooLarge: more bytes than it may have, compressed or not; what is over is not read or unpacked.
         UnsupportedEncoding: a Content-Encoding other than gzip, deflate, zstd, identity.
         InvalidRequest: the compressed data is broken.
         RequestTimeout: the body did not arrive within `body_timeout` seconds.
         ClientGone: the client left.
     """
     encoding = header(scope, b"content-encoding").strip().lower()
-    limit = settings.max_body_bytes
+    limit = settings.max_body_bytes if most is None else min(most, settings.max_body_bytes)
     declared = header(scope, b"content-length")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"the body has {int(declared)} bytes; at most {limit} are taken")

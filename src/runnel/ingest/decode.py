@@ -8,9 +8,9 @@ lines for the same events (a property test holds them together). What odd input 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, cast
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,8 @@ import msgspec
 from runnel.config import Settings
 from runnel.errors import InvalidRequest, TooLarge
 from runnel.ingest import ids
-from runnel.ingest.normalise import Draft, Rejected, normalise
+from runnel.ingest.enrich.enrichment import Enrichable
+from runnel.ingest.normalise import Draft, Rejected, allowed_site, normalise
 from runnel.ingest.text import clean_json
 from runnel.model import event as model
 from runnel.model.event import Event, Rejection
@@ -67,13 +68,39 @@ class _FastBody(_Fast, kw_only=True, omit_defaults=True, gc=False):
     events: list[_Fast] | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Unsited(_Fast, kw_only=True, omit_defaults=True, gc=False):
+    """An event sent with a site's key, of which it has to be told whether it names a site itself."""
+
+    site_id: _text(model.SITE_ID_MAX) = ""  # type: ignore[valid-type]
+
+
+class _UnsitedBody(_FastBody, kw_only=True, omit_defaults=True, gc=False):
+    """The same as a whole body."""
+
+    site_id: _text(model.SITE_ID_MAX) = ""  # type: ignore[valid-type]
+    events: list[_Unsited] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[assignment]
+
+
+class _Shapes(NamedTuple):
+    """Decoders of the forms that a body may have."""
+
+    array: msgspec.json.Decoder[list[_Fast]]
+    line: msgspec.json.Decoder[_Fast]
+    body: msgspec.json.Decoder[_FastBody]
+
+
 class _Envelope(msgspec.Struct):
     events: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
 
 
-_fast_list = msgspec.json.Decoder(list[_Fast])
-_fast_line = msgspec.json.Decoder(_Fast)
-_fast_body = msgspec.json.Decoder(_FastBody)
+_sited = _Shapes(
+    msgspec.json.Decoder(list[_Fast]), msgspec.json.Decoder(_Fast), msgspec.json.Decoder(_FastBody)
+)
+_unsited = _Shapes(
+    cast("msgspec.json.Decoder[list[_Fast]]", msgspec.json.Decoder(list[_Unsited])),
+    cast("msgspec.json.Decoder[_Fast]", msgspec.json.Decoder(_Unsited)),
+    cast("msgspec.json.Decoder[_FastBody]", msgspec.json.Decoder(_UnsitedBody)),
+)
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 _envelope = msgspec.json.Decoder(_Envelope)
 _careful = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -81,36 +108,57 @@ _encoder = msgspec.json.Encoder()
 
 
 def decode_native(
-    body: bytes, received_at: datetime, settings: Settings, *, ndjson: bool = False, idempotency_key: str | None = None
+    body: bytes,
+    received_at: datetime,
+    settings: Settings,
+    *,
+    ndjson: bool = False,
+    idempotency_key: str | None = None,
+    site: str | None = None,
+    enrich: Callable[[Enrichable], None] | None = None,
 ) -> Decoded:
     """The events of a native request: one object, `{"events":[…]}`, an array, or lines.
 
     Args:
         ndjson: the client says that the body is one event a line; otherwise that is found out.
         idempotency_key: derives the ids of events that bring none from it and their place, so that a retry is one.
+        site: the only site that the events may belong to, and do when they name none; None: any.
+        enrich: is applied to every event before it becomes a line.
 
     Raises:
         InvalidRequest: the body is neither of these.
         TooLarge: more events than a request may have.
     """
     body = clean_json(body.removeprefix(codecs.BOM_UTF8))
-    if not idempotency_key and (decoded := _decode_fast(body, received_at, settings, ndjson)):
+    if not idempotency_key and (decoded := _decode_fast(body, received_at, settings, ndjson, site, enrich)):
         return decoded
-    return _decode_carefully(_split(body, ndjson, settings.max_request_events), received_at, settings, idempotency_key)
+    parts = _split(body, ndjson, settings.max_request_events)
+    return _decode_carefully(parts, received_at, settings, idempotency_key, site, enrich)
 
 
-def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson: bool) -> Decoded | None:
+def _decode_fast(
+    body: bytes,
+    received_at: datetime,
+    settings: Settings,
+    ndjson: bool,
+    site: str | None = None,
+    enrich: Callable[[Enrichable], None] | None = None,
+) -> Decoded | None:
     """All events at once; None when any of them needs a second look."""
+    # Of the default site's key both shapes say the same, and this one writes its lines as they are without a key.
+    shapes = _sited if site is None or site == model.DEFAULT_SITE else _unsited
     try:
         if ndjson:
-            events: list[_Fast] = [_fast_line.decode(line) for line in _lines(body)]
+            events: list[_Fast] = [shapes.line.decode(line) for line in _lines(body)]
         elif body[:1] == b"[":
-            events = _fast_list.decode(body)
+            events = shapes.array.decode(body)
         else:
-            whole = _fast_body.decode(body)
+            whole = shapes.body.decode(body)
             events = [whole] if whole.events is msgspec.UNSET else whole.events
             whole.events = msgspec.UNSET
         if not events or len(events) > settings.max_request_events or not events[0].name:
+            return None
+        if site is not None and not _all_of(events, site):
             return None
         times = [event.timestamp for event in events if event.timestamp is not None]
         # Times without an offset cannot be compared with others: TypeError, and the careful way takes them as UTC.
@@ -126,8 +174,21 @@ def _decode_fast(body: bytes, received_at: datetime, settings: Settings, ndjson:
             event.timestamp = received_at
         elif timestamp.tzinfo is not UTC:
             event.timestamp = timestamp.astimezone(UTC)
+    if enrich is not None:
+        for event in events:
+            enrich(event)
     lines = _encoder.encode_lines(events)
     return Decoded(lines, len(events), []) if _plain(lines, len(events), settings.max_event_bytes) else None
+
+
+def _all_of(events: list[_Fast], site: str) -> bool:
+    """Give the key's site to events that name none; False when one names another."""
+    for event in events:
+        if event.site_id != site:
+            if event.site_id:
+                return False
+            event.site_id = site
+    return True
 
 
 def _plain(lines: bytes, count: int, largest: int) -> bool:
@@ -190,16 +251,24 @@ def _whole(line: bytes | msgspec.Raw) -> bool:
 
 
 def _decode_carefully(
-    parts: Sequence[bytes | msgspec.Raw], received_at: datetime, settings: Settings, idempotency_key: str | None
+    parts: Sequence[bytes | msgspec.Raw],
+    received_at: datetime,
+    settings: Settings,
+    idempotency_key: str | None,
+    site: str | None = None,
+    enrich: Callable[[Enrichable], None] | None = None,
 ) -> Decoded:
     lines: list[bytes] = []
     rejected: list[Rejection] = []
     for index, part in enumerate(parts):
         try:
             draft = _draft(part)
+            draft.site_id = allowed_site(draft.site_id, site)
             event = normalise(draft, received_at)
             if not draft.event_id and idempotency_key:
                 event.event_id = ids.derived(f"{idempotency_key}\x1f{index}")
+            if enrich is not None:
+                enrich(event)
             line = model.encode_lines([event])
             if len(line) > settings.max_event_bytes:
                 most = settings.max_event_bytes

@@ -75,6 +75,19 @@ def normalise(draft: Draft, received_at: datetime, *, clock_skew: timedelta = ti
     return Event(event_id, name, timestamp, received_at, site_id, user_id, session_id, source, path, properties)
 
 
+def allowed_site(named: str | None, site: str | None) -> str | None:
+    """The site of an event that names one or none, sent with a key for `site` (None: for every site).
+
+    Raises:
+        Rejected: it names another site.
+    """
+    if site is None or not named:
+        return named or site
+    if named != site:
+        raise Rejected("wrong_site", "the event names another site than the key is for")
+    return site
+
+
 def _text(field: str, value: str, longest: int) -> str:
     value = clean_text(value)
     if len(value) > longest:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from runnel.errors import InvalidRequest, RunnelError
+from runnel.errors import InvalidRequest, RunnelError, Unauthorized
 
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
 """Codes of the errors that the HTTP layer itself finds; the others are RunnelErrors."""
@@ -40,6 +40,8 @@ def error_answer(status: int, code: str, message: str, headers: Mapping[str, str
 def from_runnel_error(error: RunnelError) -> Response:
     """The answer for an error that Runnel raised on purpose."""
     headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Unauthorized):
+        headers = {"WWW-Authenticate": error.challenge}
     return error_answer(error.status, error.code, error.message, headers)
 
 

@@ -2,7 +2,7 @@
 
 Write routes do not go through here; whoever serves them adds their description with `extra_openapi`. There are no CORS
 headers on these routes: a foreign web page can neither read an answer nor call what changes something, because that
-takes a JSON body, for which a browser asks permission first.
+takes a JSON body, for which a browser asks permission first. Which keys a route asks for is declared beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from runnel.query import docs_ui, export, health, routes_admin, routes_query
+from runnel.query import dashboard, docs_ui, export, health, routes_admin, routes_query
+from runnel.query.access import Gate
 from runnel.query.answers import install_errors
 from runnel.query.openapi import extra_openapi, install_openapi
 from runnel.query.parts import Parts
@@ -29,9 +30,10 @@ def make_query_app(parts: Parts) -> FastAPI:
         redoc_url=None, generate_unique_id_function=lambda route: route.name,
     )
     app.state.parts = parts
+    app.state.gate = Gate(parts.settings, parts.metrics)
     install_errors(app)
     install_openapi(app)
-    for router in (routes_query.router, export.router, routes_admin.router, health.router, docs_ui.router):
-        app.include_router(router)
+    for routes in (routes_query, export, routes_admin, health, docs_ui, dashboard):
+        app.include_router(routes.router)
     app.add_middleware(RequestScope, metrics=parts.metrics, settings=parts.settings)
     return app

@@ -8,6 +8,7 @@ from starlette.responses import FileResponse, Response
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from runnel.errors import NotFound
+from runnel.query.access import Access, Guarded, access
 from runnel.query.answers import json_answer
 
 ASSETS = {
@@ -17,16 +18,18 @@ ASSETS = {
 }
 """The files that the page uses; the package's others, such as a page that loads a foreign API, are not served."""
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=Guarded)
 
 
 @router.get("/openapi.json")
+@access(Access.OPEN)
 async def openapi(request: Request) -> Response:
     """The OpenAPI document of every route, those that write included."""
     return json_answer(request.app.openapi())
 
 
 @router.get("/docs")
+@access(Access.OPEN)
 async def docs() -> Response:
     """The page that shows /openapi.json."""
     return get_swagger_ui_html(
@@ -40,6 +43,7 @@ async def docs() -> Response:
 
 
 @router.get("/docs/assets/{name}")
+@access(Access.OPEN)
 async def asset(name: str) -> Response:
     """One of the page's files."""
     if name not in ASSETS:

@@ -20,8 +20,9 @@ from runnel.disk import DiskGuard
 from runnel.errors import Unavailable
 from runnel.model.event import decode_line
 from runnel.model.query import EventsQuery
+from runnel.query.access import Access, Guarded, Questions, access
 from runnel.query.params import ExportParams
-from runnel.query.parts import GivenParts, Parts
+from runnel.query.parts import GivenParts, GivenQuestions, Parts
 
 CSV_COLUMNS = (
     "event_id", "site_id", "name", "timestamp", "received_at", "user_id", "session_id", "source", "path", "properties",
@@ -33,7 +34,7 @@ MEDIA_TYPES = {
 }
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
-router = APIRouter(tags=["questions"])
+router = APIRouter(tags=["questions"], route_class=Guarded)
 
 
 @router.get(
@@ -41,7 +42,10 @@ router = APIRouter(tags=["questions"])
     responses={200: {"content": {kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
                                  for kind in MEDIA_TYPES.values()}}},
 )
-async def export(parts: GivenParts, request: Request, params: Annotated[ExportParams, Query()]) -> Response:
+@access(Access.SITE)
+async def export(
+    parts: GivenParts, store: GivenQuestions, request: Request, params: Annotated[ExportParams, Query()]
+) -> Response:
     """Every event of the scope, unlike `GET /v1/events` without pages.
 
     CSV: one column per field, `properties` as JSON text; a cell that a spreadsheet would take for a formula (first
@@ -52,8 +56,8 @@ async def export(parts: GivenParts, request: Request, params: Annotated[ExportPa
     if request.state.head:
         return Response(headers=headers, media_type=MEDIA_TYPES[params.format])
     if params.format == "parquet":
-        return await _parquet(parts, query, headers)
-    chunks = await _started(parts.store.export(query))
+        return await _parquet(parts, store, query, headers)
+    chunks = await _started(store.export(query))
     if params.format == "csv":
         chunks = _converted(chunks, csv_rows, first=csv_header())
     return StreamingResponse(chunks, headers=headers, media_type=MEDIA_TYPES[params.format])
@@ -80,14 +84,14 @@ async def _converted(
         yield await asyncio.to_thread(convert, chunk)
 
 
-async def _parquet(parts: Parts, query: EventsQuery, headers: dict[str, str]) -> Response:
+async def _parquet(parts: Parts, store: Questions, query: EventsQuery, headers: dict[str, str]) -> Response:
     """Parquet has its index at the end, so the file is made first; that takes the export's space on the data disk."""
     disk = DiskGuard(parts.settings.data, parts.settings)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="export-", dir=parts.settings.data))
     try:
         lines, target = folder / "events.ndjson", folder / "events.parquet"
         with lines.open("wb") as file:
-            async for chunk in parts.store.export(query):
+            async for chunk in store.export(query):
                 if disk.low():  # the reserve is for events that come in
                     raise Unavailable("the disk is down to its reserve: ask for NDJSON, which takes none")
                 await asyncio.to_thread(file.write, chunk)

@@ -25,11 +25,11 @@ from runnel.model.status import (
     Readiness,
     Verification,
 )
+from runnel.query.access import Access, Guarded, access
 from runnel.query.parts import GivenParts, Parts
+from runnel.query.scrape import gather_queue
 
-NOT_A_NUMBER = float("nan")
-
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=Guarded)
 
 
 async def closed_books(parts: Parts) -> tuple[books.Totals, list[books.Difference]]:
@@ -44,19 +44,21 @@ async def why_not_ready(parts: Parts) -> str | None:
     if reason := parts.ready():
         return reason
     try:
-        await parts.queue.depth()
+        await (parts.vital or parts.queue.depth)()
     except RunnelError as error:
         return error.message
     return None
 
 
 @router.get("/healthz")
+@access(Access.OPEN)
 async def healthz() -> Health:
     """The process runs and answers; nothing else is looked at."""
     return Health()
 
 
 @router.get("/readyz", responses={503: {"model": ErrorAnswer, "description": "Send requests elsewhere for now."}})
+@access(Access.OPEN)
 async def readyz(parts: GivenParts) -> Readiness:
     """200 while requests are welcome, 503 with the reason while not: starting, shutting down, queue out of reach."""
     if reason := await why_not_ready(parts):
@@ -67,12 +69,13 @@ async def readyz(parts: GivenParts) -> Readiness:
 @router.get(
     "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
+@access(Access.METRICS)
 async def metrics(parts: GivenParts) -> Response:
     """Prometheus metrics. Queue and ledger are read for each scrape."""
     own = parts.metrics
-    own.info.labels(version("runnel"), parts.queue.durability).set(1)
+    own.info.labels(version("runnel"), parts.queue.durability, own.process).set(1)
     own.ready.set(await why_not_ready(parts) is None)
-    await _gather_queue(parts)
+    await gather_queue(own, parts.queue)
     try:
         own.set_books((await closed_books(parts))[0])
         own.up.labels("store").set(1)
@@ -82,20 +85,8 @@ async def metrics(parts: GivenParts) -> Response:
     return Response(own.render(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _gather_queue(parts: Parts) -> None:
-    own = parts.metrics
-    values: tuple[float, ...]
-    try:
-        depth = await parts.queue.depth()
-        values = (1.0, depth.blocks, depth.events, depth.bytes, depth.oldest_age or 0.0)
-    except RunnelError:
-        values = (0.0, NOT_A_NUMBER, NOT_A_NUMBER, NOT_A_NUMBER, NOT_A_NUMBER)
-    gauges = (own.up.labels("queue"), own.queue_blocks, own.queue_events, own.queue_bytes, own.queue_oldest)
-    for gauge, value in zip(gauges, values, strict=True):
-        gauge.set(value)
-
-
 @router.get("/v1/pipeline")
+@access(Access.EVERY)
 async def pipeline(parts: GivenParts) -> PipelineStatus:
     """The closed books, the queue, rates, durability, versions."""
     totals, differences = await closed_books(parts)
@@ -118,6 +109,7 @@ async def pipeline(parts: GivenParts) -> PipelineStatus:
 
 
 @router.get("/v1/verify")
+@access(Access.EVERY)
 async def verify(parts: GivenParts) -> Verification:
     """Check that nothing was lost or counted twice: the books, holes in a sequence, rollups against raw events.
 

@@ -12,10 +12,16 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from runnel.model.status import ErrorAnswer
+from runnel.query.access import Access, Gate, access_of, endpoints
 
 ERROR = {
     "description": "An error: its code, and a sentence that says what to do.",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}},
+}
+_HOW = "Also as the header X-API-Key. Needed once the server has such keys; see the section Keys of docs/http-api.md."
+SECURITY_SCHEMES = {
+    "WriteKey": {"type": "http", "scheme": "bearer", "description": f"A key for sending events. {_HOW}"},
+    "ReadKey": {"type": "http", "scheme": "bearer", "description": f"A key for questions. {_HOW}"},
 }
 _NOT_IN_30 = {"propertyNames", "prefixItems", "contentMediaType", "contentEncoding", "$schema"}
 
@@ -60,8 +66,23 @@ def _document(app: FastAPI) -> dict[str, Any]:
             operation["responses"]["default"] = ERROR
     for paths, more in app.state.extra_openapi:
         _merge(document["paths"], schemas, paths, more)
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
+    _name_keys(document["paths"], app)
     converted: dict[str, Any] = to_openapi_30(document)
     return {**converted, "openapi": "3.0.3"}
+
+
+def _name_keys(paths: dict[str, Any], app: FastAPI) -> None:
+    """Which key each operation takes, and whether it can do without. What the app has no route for are write routes."""
+    gate: Gate = app.state.gate
+    wanted = {(method, path): access_of(endpoint) for method, path, endpoint in endpoints(app)}
+    for path, item in paths.items():
+        for method, operation in item.items():
+            access = wanted.get((method.upper(), path))
+            if access is Access.OPEN:
+                continue
+            scheme, guarded = ("ReadKey", gate.guarded) if access else ("WriteKey", gate.writes_guarded)
+            operation["security"] = [{scheme: []}] if guarded else [{scheme: []}, {}]
 
 
 def _require_kind(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from runnel.errors import InvalidRequest
+from runnel.keys import EVERY_SITE
 from runnel.model.query import (
     PROPERTY_PREFIX,
     EventsQuery,
@@ -23,8 +24,6 @@ from runnel.model.query import (
     ValuesQuery,
 )
 from runnel.query.answers import understood
-
-EVERY_SITE = "*"
 
 _AGO = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -74,8 +73,9 @@ class ScopeParams(BaseModel):
         """The fields of a `Scope`. Raises InvalidRequest."""
         zone = _zone(self.timezone)
         parts = [_condition(text) for text in self.filter]
+        named = {"site_id": None if self.site_id == EVERY_SITE else self.site_id}
         return {
-            "site_id": None if self.site_id == EVERY_SITE else self.site_id,
+            **(named if "site_id" in self.model_fields_set else {}),  # unnamed is also: the site of the caller's key
             "since": _instant("since", self.since, zone, now),
             "until": _instant("until", self.until, zone, now),
             "filter": None if not parts else parts[0] if len(parts) == 1 else {"all": parts},

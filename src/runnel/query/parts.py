@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from runnel.config import Settings
 from runnel.metrics import Metrics
+from runnel.query.access import Questions
 from runnel.queue.base import Queue
 from runnel.store.base import Store
 
@@ -27,6 +28,7 @@ class Parts:
         republish: puts events into the queue as an ingester does; used to replay dead letters.
         started_at: when this process started; UTC.
         ready: None while requests are welcome, else one sentence why not (shutting down, …).
+        vital: what has to work for requests to be welcome; None: the queue tells its depth.
         write_parquet: `(file of canonical lines, new file)`, blocking: `runnel.store.duckdb.parquet.write_parquet`.
     """
 
@@ -38,6 +40,7 @@ class Parts:
     started_at: datetime
     ready: Callable[[], str | None]
     write_parquet: Callable[[Path, Path], None]
+    vital: Callable[[], Awaitable[object]] | None = None
 
 
 def _parts_of(request: Request) -> Parts:
@@ -47,3 +50,18 @@ def _parts_of(request: Request) -> Parts:
 
 GivenParts: TypeAlias = Annotated[Parts, Depends(_parts_of)]
 """A route's parameter of this type is the app's Parts."""
+
+
+def _site_of(request: Request) -> str | None:
+    site: str | None = request.state.site  # set by the gate; a route that has none fails here
+    return site
+
+
+def _questions_of(request: Request) -> Questions:
+    return Questions(_parts_of(request).store, _site_of(request))
+
+
+GivenSite: TypeAlias = Annotated[str | None, Depends(_site_of)]
+"""The only site that the caller may see; None: every site."""
+GivenQuestions: TypeAlias = Annotated[Questions, Depends(_questions_of)]
+"""The store's answers about what the caller may see: what routes for keys of one site ask, never `Parts.store`."""

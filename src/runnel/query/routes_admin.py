@@ -21,7 +21,8 @@ from runnel.model.status import (
     ReceiptStatus,
     ReplayReport,
 )
-from runnel.query.parts import GivenParts, Parts
+from runnel.query.access import Access, Guarded, access
+from runnel.query.parts import GivenParts, GivenSite, Parts
 from runnel.query.replay import BadOriginal, line_to_replay
 from runnel.query.routes_query import require_json
 from runnel.store.base import StoredDeadLetter
@@ -32,26 +33,36 @@ LINES_MAX = 4 * 1024 * 1024
 
 LetterId = Annotated[int, Field(ge=0, le=ID_MAX)]
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=Guarded)
 
 
 # --- receipts --------------------------------------------------------------------------------------------------------
 
 
 @router.get("/v1/receipts/{receipt}")
+@access(Access.SITE)
 async def receipt_status(
-    parts: GivenParts, receipt: Annotated[str, Path(max_length=64, description="As a write request's answer gave it.")]
+    parts: GivenParts,
+    site: GivenSite,
+    receipt: Annotated[str, Path(max_length=64, description="As a write request's answer gave it.")],
 ) -> ReceiptStatus:
     """Is the block with this request's events stored yet, and what became of its events?
 
-    The store is asked twice: a block may be stored and leave the queue between the two looks.
+    With a key of one site the answer is the state alone: other sites' events may be in the block, and in its numbers.
     """
+    status = await _status_of(parts, receipt)
+    return status if site is None else ReceiptStatus(receipt=status.receipt, state=status.state)
+
+
+async def _status_of(parts: Parts, receipt: str) -> ReceiptStatus:
+    """The store is asked twice: a block may be stored and leave the queue between the two looks."""
     key = parse_receipt(receipt)
     if key is None:
         raise NotFound("that has not the form of a receipt")
     if entry := await parts.store.receipt(*key):
         return _stored(receipt, entry)
-    for block in (await parts.queue.books()).queued:
+    books = await parts.queue.books()
+    for block in books.queued:
         if (block.ingester, block.seq) == key:
             return ReceiptStatus(receipt=receipt, state="queued", count=block.count)
     if entry := await parts.store.receipt(*key):
@@ -59,6 +70,9 @@ async def receipt_status(
     ledger = (await parts.store.ledger()).get(key[0])
     if ledger is not None and key[1] < ledger.folded:
         return ReceiptStatus(receipt=receipt, state="stored")
+    published = books.published.get(key[0])
+    if books.held and published is not None and key[1] < published.next_seq:  # one that the queue does not name
+        return ReceiptStatus(receipt=receipt, state="queued")
     raise NotFound("no block has this receipt")
 
 
@@ -99,6 +113,7 @@ class Replay(Drop):
 
 
 @router.get("/v1/dead")
+@access(Access.EVERY)
 async def dead_letters(parts: GivenParts, params: Annotated[DeadParams, Query()]) -> DeadLetterList:
     """Events that the store could not take, by ascending id."""
     state = None if params.state == "all" else params.state
@@ -108,6 +123,7 @@ async def dead_letters(parts: GivenParts, params: Annotated[DeadParams, Query()]
 
 
 @router.get("/v1/dead/{letter_id:int}")
+@access(Access.EVERY)
 async def dead_letter(parts: GivenParts, letter_id: Annotated[int, Path(ge=0, le=ID_MAX)]) -> DeadLetterDetail:
     """One dead letter with its original bytes."""
     stored = await parts.store.dead_letter(letter_id)
@@ -117,6 +133,7 @@ async def dead_letter(parts: GivenParts, letter_id: Annotated[int, Path(ge=0, le
 
 
 @router.post("/v1/dead/replay", dependencies=[Depends(require_json)])
+@access(Access.EVERY)
 async def replay(parts: GivenParts, request: Request, order: Replay) -> ReplayReport:
     """Put dead letters into the queue again, as they are or corrected.
 
@@ -149,6 +166,7 @@ async def replay(parts: GivenParts, request: Request, order: Replay) -> ReplayRe
 
 
 @router.post("/v1/dead/drop", dependencies=[Depends(require_json)])
+@access(Access.EVERY)
 async def drop(parts: GivenParts, order: Drop) -> DropReport:
     """Give dead letters up; their rows stay, marked as dropped."""
     looked_up = await _dead_among(parts, list(dict.fromkeys(order.ids)))

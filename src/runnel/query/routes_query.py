@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from runnel.errors import InvalidRequest, RunnelError
 from runnel.model import query as model
+from runnel.query.access import Access, Guarded, Questions, access
 from runnel.query.answers import json_answer
 from runnel.query.params import EventsParams, KeysParams, MetricsParams, TimelineParams, ValuesParams
-from runnel.query.parts import GivenParts, Parts
+from runnel.query.parts import GivenParts, GivenQuestions, Parts
 
-router = APIRouter(tags=["questions"])
+router = APIRouter(tags=["questions"], route_class=Guarded)
 
 
 def require_json(request: Request) -> None:
@@ -26,12 +27,12 @@ def require_json(request: Request) -> None:
         raise HTTPException(415, "send the body as JSON, with the header Content-Type: application/json")
 
 
-async def answer(parts: Parts, query: model.Query) -> Response:
+async def answer(parts: Parts, store: Questions, query: model.Query) -> Response:
     """Ask the store; the answer with its freshness."""
     _check_instants(query)
     try:
         with parts.metrics.query_seconds.labels(query.kind).time():
-            result = await parts.store.run(query)
+            result = await store.run(query)
     except RunnelError as error:
         parts.metrics.query_failures.labels(query.kind, error.code).inc()
         raise
@@ -65,38 +66,55 @@ def _check_instants(query: model.Scope) -> None:
 
 
 @router.post("/v1/query", response_model=model.Result, dependencies=[Depends(require_json)])
-async def query(parts: GivenParts, question: model.Query) -> Response:
+@access(Access.SITE)
+async def query(parts: GivenParts, store: GivenQuestions, question: model.Query) -> Response:
     """Ask anything: metrics over time and broken down, single events, property keys, values."""
-    return await answer(parts, question)
+    return await answer(parts, store, question)
 
 
 @router.get("/v1/query", response_model=model.Result)
-async def simple_query(parts: GivenParts, params: Annotated[MetricsParams, Query()]) -> Response:
+@access(Access.SITE)
+async def simple_query(
+    parts: GivenParts, store: GivenQuestions, params: Annotated[MetricsParams, Query()]
+) -> Response:
     """Metrics, for a browser's address line or curl: `?metric=events&interval=day&since=7d`."""
-    return await answer(parts, params.question(datetime.now(UTC)))
+    return await answer(parts, store, params.question(datetime.now(UTC)))
 
 
 @router.get("/v1/events", response_model=model.Result)
-async def events(parts: GivenParts, params: Annotated[EventsParams, Query()]) -> Response:
+@access(Access.SITE)
+async def events(
+    parts: GivenParts, store: GivenQuestions, params: Annotated[EventsParams, Query()]
+) -> Response:
     """Single events, newest first."""
-    return await answer(parts, params.question(datetime.now(UTC), params.user_id))
+    return await answer(parts, store, params.question(datetime.now(UTC), params.user_id))
 
 
 @router.get("/v1/users/{user_id:path}/events", response_model=model.Result)
+@access(Access.SITE)
 async def timeline(
-    parts: GivenParts, user_id: Annotated[str, Path(max_length=256)], params: Annotated[TimelineParams, Query()]
+    parts: GivenParts,
+    store: GivenQuestions,
+    user_id: Annotated[str, Path(max_length=256)],
+    params: Annotated[TimelineParams, Query()],
 ) -> Response:
     """One user's events, oldest first."""
-    return await answer(parts, params.question(datetime.now(UTC), user_id))
+    return await answer(parts, store, params.question(datetime.now(UTC), user_id))
 
 
 @router.get("/v1/properties", response_model=model.Result)
-async def properties(parts: GivenParts, params: Annotated[KeysParams, Query()]) -> Response:
+@access(Access.SITE)
+async def properties(
+    parts: GivenParts, store: GivenQuestions, params: Annotated[KeysParams, Query()]
+) -> Response:
     """Which property keys the newest events have, the most frequent first."""
-    return await answer(parts, params.question(datetime.now(UTC)))
+    return await answer(parts, store, params.question(datetime.now(UTC)))
 
 
 @router.get("/v1/values", response_model=model.Result)
-async def values(parts: GivenParts, params: Annotated[ValuesParams, Query()]) -> Response:
+@access(Access.SITE)
+async def values(
+    parts: GivenParts, store: GivenQuestions, params: Annotated[ValuesParams, Query()]
+) -> Response:
     """Which values a field has in the newest events, the most frequent first."""
-    return await answer(parts, params.question(datetime.now(UTC)))
+    return await answer(parts, store, params.question(datetime.now(UTC)))

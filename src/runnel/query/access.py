@@ -1,0 +1,174 @@
+"""Who may ask what (G12): every read route declares its access, and the gate stands before each of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from enum import Enum
+from typing import Any, TypeVar
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from runnel.config import Settings
+from runnel.errors import Forbidden, RunnelError, WrongHost
+from runnel.keys import EVERY_SITE, is_loopback, names_this_machine, presented
+from runnel.logs import Seldom
+from runnel.metrics import Metrics
+from runnel.model import query as model
+from runnel.model.query import EventsQuery, Query, Result
+from runnel.store.base import Store
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Asked = TypeVar("Asked", bound=model.Scope)
+
+
+class Access(Enum):
+    """What a route asks of its caller once there are read keys."""
+
+    OPEN = "no key: it tells nothing about events"
+    METRICS = "no key on loopback or with RUNNEL_METRICS_PUBLIC, else a read key for every site"
+    SITE = "a read key; that of one site sees that site alone"
+    EVERY = "a read key for every site"
+
+
+def access(wanted: Access) -> Callable[[Endpoint], Endpoint]:
+    """Decorator of an endpoint: the access of its route. One without it is for keys of every site."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        endpoint.access = wanted  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+def access_of(endpoint: Callable[..., Any]) -> Access:
+    """The access that an endpoint was marked with."""
+    marked: Access = getattr(endpoint, "access", Access.EVERY)
+    return marked
+
+
+def endpoints(app: FastAPI) -> Iterator[tuple[str, str, Callable[..., Any]]]:
+    """`(method, path, endpoint)` of every route of the app; parameters in paths as `{name}`."""
+    for context in iter_route_contexts(app.routes):
+        for method in sorted(context.methods or ()):
+            if context.endpoint is not None:
+                yield method, str(context.path_format), context.endpoint
+
+
+class Gate:
+    """Lets requests to read routes through, or not."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._keys = settings.access_keys()
+        self._loopback = is_loopback(settings.host)
+        self._metrics_public = settings.metrics_public
+        self._metrics = metrics
+        self._seldom = Seldom(__name__, "access refused")
+
+    @property
+    def guarded(self) -> bool:
+        """Whether there are read keys."""
+        return bool(self._keys.read)
+
+    @property
+    def writes_guarded(self) -> bool:
+        """Whether there are write keys, which are looked up elsewhere."""
+        return bool(self._keys.write)
+
+    def admit(self, wanted: Access, scope: Scope, own_header: str = "") -> str | None:
+        """The site that the caller may see; None: every site.
+
+        Args:
+            own_header: name of one more header that may hold the key.
+
+        Raises:
+            Unauthorized, Forbidden: as `Keys.reader`, or the key is for one site and this spans them all.
+            WrongHost: nobody needs a key, but the request came for a name that any web page may have taken.
+        """
+        try:
+            return self._admit(wanted, Headers(scope=scope), own_header)
+        except RunnelError as error:
+            self._metrics.access_refused.labels("read", error.code).inc()
+            self._seldom.warning(side="read", code=error.code)
+            raise
+
+    def _admit(self, wanted: Access, headers: Headers, own_header: str) -> str | None:
+        if wanted is Access.OPEN:
+            return None
+        at_home = self._loopback and names_this_machine(headers.get("host", ""))
+        if wanted is Access.METRICS and (self._metrics_public or at_home):
+            return None
+        if not self.guarded and self._loopback:
+            if not at_home:
+                raise WrongHost
+            return None
+        if wanted is Access.METRICS and not self.guarded:
+            raise Forbidden("set RUNNEL_METRICS_PUBLIC=true, or RUNNEL_READ_KEYS with a key for every site (*)")
+        key = presented(_bytes(headers, "authorization"), _bytes(headers, "x-api-key"))
+        if not key and own_header:
+            key = _bytes(headers, own_header).strip()
+        site = self._keys.reader(key)
+        if site is not None and wanted is not Access.SITE:
+            raise Forbidden(f"this spans all sites: it needs a read key for every site ({EVERY_SITE})")
+        return site
+
+    def may_be_read_from(self, scope: Scope) -> bool:
+        """Whether a page of the request's origin may read an answer, on the routes of APIs that allow that.
+
+        With keys a page has to know one. Without, only pages of this machine may: those of the world must not read a
+        developer's data through a browser that runs beside it.
+        """
+        origin = Headers(scope=scope).get("origin", "")
+        return self.guarded or names_this_machine(origin.rpartition("//")[2])
+
+
+def _bytes(headers: Headers, name: str) -> bytes:
+    return headers.get(name, "").encode("latin-1")
+
+
+class Guarded(APIRoute):
+    """A route behind the gate, which it passes before its body is read."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in (self.methods or ()):
+            gate: Gate = scope["app"].state.gate
+            scope["state"]["site"] = gate.admit(access_of(self.endpoint), scope)
+        await super().handle(scope, receive, send)
+
+
+# --- questions -------------------------------------------------------------------------------------------------------
+
+
+def of_site(query: Asked, site: str | None) -> Asked:
+    """The question as somebody may ask it who sees this site alone (None: all sites).
+
+    Raises:
+        Forbidden: it names another site, or all of them.
+    """
+    if site is None:
+        return query
+    if "site_id" in query.model_fields_set and query.site_id != site:
+        raise Forbidden("the key reads one site, and this asks for another, or for all of them")
+    return query.model_copy(update={"site_id": site})
+
+
+class Questions:
+    """A store's answers about what somebody may see: one site, or everything when `site` is None."""
+
+    def __init__(self, store: Store, site: str | None) -> None:
+        self._store = store
+        self._site = site
+
+    async def run(self, query: Query) -> Result:
+        """As `Store.run`; raises Forbidden as `of_site` does, too."""
+        return await self._store.run(of_site(query, self._site))
+
+    def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+        """As `Store.export`; raises Forbidden as `of_site` does, too."""
+        return self._store.export(of_site(query, self._site))
+
+    async def reachable(self) -> None:
+        """Raises StoreUnavailable when the store gives no answers."""
+        await self._store.receipt("0" * 16, 0)

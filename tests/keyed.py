@@ -1,0 +1,108 @@
+"""A whole Runnel behind its read keys, and what was decided about each of its read routes: for tests of keys (G12)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from runnel.app import Runnel, open_runnel
+from runnel.config import MIB, Settings
+from runnel.query.access import Access
+
+SHOP, BLOG, EVERY, WRITE = (f"{word}-0123456789abcdef" for word in ("shop", "blog", "every", "write"))
+WRONG = "wrong-0123456789abcdef"
+KEYS = {"read_keys": SecretStr(f"shop={SHOP} blog={BLOG} *={EVERY}"), "write_keys": SecretStr(f"*={WRITE}")}
+WHEN = "2025-11-12T10:00:00Z"
+WINDOW = "since=2025-11-12T09:30:00Z&until=2025-11-12T10:30:00Z"
+JSON = {"Content-Type": "application/json"}
+
+DECIDED: dict[tuple[str, str], Access] = {
+    ("POST", "/v1/query"): Access.SITE, ("GET", "/v1/query"): Access.SITE, ("GET", "/v1/events"): Access.SITE,
+    ("GET", "/v1/users/{user_id}/events"): Access.SITE, ("GET", "/v1/properties"): Access.SITE,
+    ("GET", "/v1/values"): Access.SITE, ("GET", "/v1/export"): Access.SITE,
+    ("GET", "/v1/receipts/{receipt}"): Access.SITE,
+    ("GET", "/v1/dead"): Access.EVERY, ("GET", "/v1/dead/{letter_id}"): Access.EVERY,
+    ("POST", "/v1/dead/replay"): Access.EVERY, ("POST", "/v1/dead/drop"): Access.EVERY,
+    ("GET", "/v1/pipeline"): Access.EVERY, ("GET", "/v1/verify"): Access.EVERY,
+    ("GET", "/healthz"): Access.OPEN, ("GET", "/readyz"): Access.OPEN, ("GET", "/metrics"): Access.METRICS,
+    ("GET", "/openapi.json"): Access.OPEN, ("GET", "/docs"): Access.OPEN, ("GET", "/docs/assets/{name}"): Access.OPEN,
+    ("GET", "/analytics/stats"): Access.SITE, ("GET", "/api/analytics/stats"): Access.SITE,
+    ("GET", "/analytics/events"): Access.SITE, ("GET", "/api/analytics/events"): Access.SITE,
+    ("GET", "/"): Access.OPEN, ("GET", "/health"): Access.OPEN,
+    ("GET", "/v1/analytics/events/daily"): Access.SITE, ("GET", "/v1/analytics/events/summary"): Access.SITE,
+    ("GET", "/v1/analytics/event-types"): Access.SITE, ("GET", "/v1/analytics/events/raw"): Access.SITE,
+    ("GET", "/healthz/detailed"): Access.EVERY,
+    ("GET", "/api/stats"): Access.SITE, ("GET", "/stats"): Access.SITE,
+    **{("GET", f"/ui/{page}"): Access.OPEN for page in ("explore", "events", "users", "live", "pipeline")},
+    ("GET", "/ui/assets/{name}"): Access.OPEN, ("GET", "/ui/{name}"): Access.OPEN,
+}
+"""What was decided about each route; a new one is in no key's reach before it stands here."""
+
+QUERIES = {
+    "/v1/query": "breakdown=name", "/v1/values": "field=name", "/v1/analytics/events/raw": WINDOW,
+    "/api/stats": "site_id=shop", "/stats": "site_id=shop",
+}
+BODIES = {"/v1/query": {"kind": "events"}, "/v1/dead/replay": {"ids": [1]}, "/v1/dead/drop": {"ids": [1]}}
+VALUES = {"user_id": "u", "receipt": "0" * 16 + "-0", "letter_id": "1", "name": "swagger-ui.css"}
+BY_ACCESS = {wanted: [route for route, decided in DECIDED.items() if decided is wanted] for wanted in Access}
+GUARDED = BY_ACCESS[Access.SITE] + BY_ACCESS[Access.EVERY]
+SITE_PARAMETER = [path for method, path in BY_ACCESS[Access.SITE]
+                  if method == "GET" and path.startswith("/v1/") and "analytics" not in path and "receipts" not in path]
+"""Runnel's own routes about events: they take a `site_id`."""
+
+
+class Side:
+    """A running Runnel and a client of it."""
+
+    def __init__(self, runnel: Runnel) -> None:
+        self.runnel = runnel
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(runnel.asgi), base_url="http://localhost:8000")
+
+    async def ask(
+        self, method: str, path: str, key: str = "", query: str | None = None, **headers: str
+    ) -> httpx.Response:
+        """A request that the route takes, with this key."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if key:
+            named["Authorization"] = f"Bearer {key}"
+        asked = f"{path.format(**VALUES)}?{QUERIES.get(path, '') if query is None else query}"
+        content = json.dumps(BODIES[path]) if method == "POST" else None
+        return await self.client.request(method, asked, content=content, headers={**(JSON if content else {}), **named})
+
+    async def get(self, path: str, key: str = "", **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.get(path, headers={**named, **({"X-API-Key": key} if key else {})})
+
+    async def query(self, key: str, **question: Any) -> httpx.Response:
+        return await self.client.post("/v1/query", json=question, headers={"X-API-Key": key})
+
+    async def send(self, *events: dict[str, Any]) -> str:
+        """The receipt."""
+        answer = await self.client.post("/v1/events", json=list(events), headers={"X-API-Key": WRITE})
+        assert answer.status_code == 202
+        return str(answer.json()["receipt"])
+
+
+@asynccontextmanager
+async def opened(folder: Path, **settings: Any) -> AsyncIterator[Side]:
+    made = Settings(data=folder, disk_reserve_bytes=0, batch_max_age=0.0, store_memory=128 * MIB, **settings)
+    async with open_runnel(made) as runnel:
+        side = Side(runnel)
+        async with side.client:
+            yield side
+
+
+async def send_from_three_sites(side: Side) -> None:
+    """An event each of one user in `shop`, `blog` and `default`; name, path, source and property say which site."""
+    await side.send(*(
+        {"name": f"{site}-name", "site_id": site, "user_id": "u", "timestamp": WHEN, "path": f"/{site}-path",
+         "source": f"{site}-source", "properties": {f"{site}-key": f"{site}-value"}}
+        for site in ("shop", "blog", "default")
+    ))  # fmt: skip
+    await side.runnel.drained()
