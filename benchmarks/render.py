@@ -1,4 +1,4 @@
-"""Put the figures of benchmarks/results.json into docs/benchmarks.md: `python -m benchmarks.render`."""
+"""Put the figures of benchmarks/results*.json into docs/benchmarks.md: `python -m benchmarks.render`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,29 @@ from runnel.cli.bench_report import Report
 from runnel.cli.bench_tables import markdown
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results.json"
+RESULTS = ROOT / "benchmarks"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 BEGIN = "<!-- figures: written by benchmarks/render.py -->\n"
 END = "<!-- end of figures -->\n"
 NONE = "Not measured yet.\n"
+NAMES = {
+    "sqlite": "SQLite", "redis": "Redis", "amqp": "RabbitMQ", "duckdb": "DuckDB", "postgresql": "PostgreSQL",
+}  # fmt: skip
 
 
-def figures(results: Path) -> str:
-    """The results as Markdown tables; a sentence when there are none."""
-    if not results.exists():
-        return NONE
-    return markdown(msgspec.json.decode(results.read_bytes(), type=Report))
+def figures(folder: Path) -> str:
+    """All results in the folder as Markdown tables, a heading for each file; a sentence when there are none."""
+    parts = []
+    for path in sorted(folder.glob("results*.json"), key=lambda path: (len(path.name), path.name)):
+        report = msgspec.json.decode(path.read_bytes(), type=Report)
+        parts.append(f"### {heading(report)}\n\n{markdown(report)}")
+    return "\n".join(parts) or NONE
+
+
+def heading(report: Report) -> str:
+    """What was measured: queue and store, or the store alone."""
+    store = NAMES[report.store]
+    return f"{NAMES[report.queue]} and {store}" if report.load else store
 
 
 def rendered(document: str, text: str) -> str:

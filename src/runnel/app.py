@@ -1,59 +1,188 @@
-"""THE MAP: settings → queue → worker → store → query. Opens what is needed, closes it in order, handles signals.
+"""THE MAP: settings → queue → worker → store → query. Opens what a process needs, and closes it in order.
 
     client ──▶ outer ASGI app ──hot write routes──▶ ingest ──▶ publisher ──▶ queue ──▶ worker ──▶ store
                     └────────── everything else ──▶ query app and the dialects' read routes ◀──────┘
+
+One process does all of it (`up`), or each does a part: see `Role`. How a process listens, hands its port over and stops
+is in `runnel.process`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import ipaddress
-import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
-from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runnel import dialects, logs
+from runnel import dialects, queue, store
 from runnel.config import Settings
-from runnel.errors import ConfigError
+from runnel.dialects.base import WriteRoutes
+from runnel.errors import ConfigError, NotFound, RunnelError, StoreUnavailable, Unavailable
 from runnel.ingest.app import ROUTE, Ingest, NativeEvents, preflight
+from runnel.ingest.enrich.enrichment import make_enrichment
 from runnel.ingest.openapi import openapi as ingest_openapi
 from runnel.ingest.publisher import Publisher
+from runnel.ingest.snippet import snippet_routes
 from runnel.metrics import Metrics
-from runnel.query.app import Parts, extra_openapi, make_query_app
-from runnel.queue import Queue, make_queue
-from runnel.store import Store, make_store, write_parquet
+from runnel.query.status_app import make_status_app
 from runnel.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 log = structlog.get_logger(__name__)
 
-KEEP_ALIVE = 75
-"""Seconds for which an idle connection stays open: longer than a proxy's usual 60, so that the proxy closes first."""
-GC_THRESHOLD = 50_000
-"""Objects made before the garbage collector looks at the young ones: a request of 5,000 events makes no cycles."""
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries to open a queue or store that cannot be reached; doubled up to the longest."""
+LAST_REQUESTS = 1.0
+"""Seconds after the last connection was taken in which one that is idle may still bring a request."""
+NOBODY = "0" * 16
+"""An ingester that does not exist: asking for its receipt shows whether the store answers."""
 
 
-@dataclass
+class Role(StrEnum):
+    """What a process does. The name is that of its command."""
+
+    UP = "up"
+    """Everything."""
+    INGEST = "ingest"
+    """Takes events into the queue; there is no store in it."""
+    WORK = "work"
+    """Loads the queue into the store; answers nobody but probes."""
+    SERVE = "serve"
+    """Answers questions; puts events into the queue only to replay dead letters."""
+
+    @property
+    def publishes(self) -> bool:
+        return self is not Role.WORK
+
+    @property
+    def loads(self) -> bool:
+        return self in (Role.UP, Role.WORK)
+
+    @property
+    def answers(self) -> bool:
+        return self in (Role.UP, Role.SERVE)
+
+
+def check_role(settings: Settings, role: Role) -> None:
+    """Raises ConfigError when this process cannot do its part, because another one holds the queue or the store."""
+    if role is Role.UP:
+        return
+    for embedded, variable, kind, servers in (
+        (queue.is_embedded(settings), "RUNNEL_QUEUE_URL", "queue", "redis://… or amqp://…"),
+        (role is not Role.INGEST and store.is_embedded(settings), "RUNNEL_STORE_URL", "store", "postgresql://…"),
+    ):
+        if embedded:
+            raise ConfigError(
+                f"{variable}: `runnel {role}` needs a {kind} that several processes can share, such as {servers}; the "
+                f"embedded {kind} belongs to one process, and `runnel up` is the one that does everything"
+            )
+
+
 class Runnel:
-    """The opened parts of one process."""
+    """The parts of one process. Each is made when it is first asked for, so that nobody loads a driver in vain.
 
-    settings: Settings
-    queue: Queue
-    store: Store
-    publisher: Publisher
-    worker: Worker
-    ingest: Ingest
-    metrics: Metrics
-    asgi: ASGIApp = field(init=False)
-    stopping: bool = False
+    Attributes:
+        stopping: no more requests are welcome; answers end their connection.
+        closed_store: why the store cannot be asked yet, as a sentence; None once it is open.
+        refused: why the store will never be open: the operator has to change something.
+    """
+
+    def __init__(self, settings: Settings, role: Role = Role.UP, name: str = "") -> None:
+        self.settings = settings
+        self.role = role
+        self.metrics = Metrics(name or role)
+        self.stopping = False
+        self._stop_by = math.inf
+        self.closed_store: str | None = "the store is not open yet"
+        self.refused: RunnelError | None = None
+        self._refusal = asyncio.Event()
+
+    @cached_property
+    def queue(self) -> queue.Queue:
+        return queue.make_queue(self.settings, self.metrics)
+
+    @cached_property
+    def store(self) -> store.Store:
+        return store.make_store(self.settings)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(self.queue, self.settings, self.metrics)
+
+    @cached_property
+    def worker(self) -> Worker:
+        return Worker(self.queue, self.store, self.settings, self.metrics)
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        takes = self.role in (Role.UP, Role.INGEST)
+        return Ingest(
+            self.settings, self.publisher, self.metrics, make_enrichment(self.settings) if takes else None
+        )
+
+    @cached_property
+    def asgi(self) -> ASGIApp:
+        return Outer(self)
+
+    @property
+    def failures(self) -> list[asyncio.Event]:
+        """As soon as one of them is set, the process has to end."""
+        publishes = [self.publisher.failed] if self.role.publishes else []
+        return [*publishes, *([self.worker.failed] if self.role.loads else []), self._refusal]
+
+    def refuse(self, error: RunnelError) -> None:
+        """The store cannot be opened, and trying again will not help."""
+        self.refused = error
+        self._refusal.set()
+
+    def stop(self) -> None:
+        """No more requests are welcome, and from now on the time that is left is counted."""
+        if not self.stopping:
+            self.stopping = True
+            allowed = self.settings.drain_delay + LAST_REQUESTS + self.settings.shutdown_timeout
+            self._stop_by = time.monotonic() + allowed
+
+    def time_left(self) -> float:
+        """Seconds that the worker has for the batch in hand; at least a moment, however long requests took."""
+        return max(LAST_REQUESTS, self._stop_by - time.monotonic())
+
+    def stop_loading(self) -> None:
+        """Let the worker finish the batch in hand and take no other."""
+        if self.role.loads and self.closed_store is None:
+            self.worker.stop()
+
+    def why_not_ready(self) -> str | None:
+        """What this process knows without asking anybody: None, or one sentence."""
+        if self.stopping:
+            return "the server is shutting down"
+        return self.closed_store if self.role is Role.WORK else None
+
+    async def vital(self) -> object:
+        """Asks those without whom this process can do nothing. Raises as they do."""
+        if self.role in (Role.WORK, Role.SERVE):
+            await self.store.receipt(NOBODY, 0)
+        return None if self.role is Role.SERVE else await self.queue.depth()
+
+    async def trouble(self) -> str | None:
+        """Why this process is not ready; None when it is."""
+        if reason := self.why_not_ready():
+            return reason
+        try:
+            await self.vital()
+        except RunnelError as error:
+            return error.message
+        return None
 
     async def drained(self) -> None:
         """Returns when everything accepted so far is stored."""
@@ -61,21 +190,16 @@ class Runnel:
             await asyncio.sleep(0.01)
 
 
+# --- routes ----------------------------------------------------------------------------------------------------------
+
+
 def build_app(settings: Settings) -> FastAPI:
     """The query app with every read route and the whole OpenAPI document, over parts that are not opened."""
-    return _query_app(_parts(settings))
-
-
-def _parts(settings: Settings) -> Runnel:
-    queue, store, metrics = make_queue(settings), make_store(settings), Metrics()
-    publisher = Publisher(queue, settings, metrics)
-    worker = Worker(queue, store, settings, metrics)
-    return Runnel(settings, queue, store, publisher, worker, Ingest(settings, publisher, metrics), metrics)
+    return _query_app(Runnel(settings))
 
 
 def _query_app(runnel: Runnel) -> FastAPI:
-    def ready() -> str | None:
-        return "the server is shutting down" if runnel.stopping else None
+    from runnel.query.app import Parts, extra_openapi, make_query_app
 
     parts = Parts(
         settings=runnel.settings,
@@ -84,147 +208,183 @@ def _query_app(runnel: Runnel) -> FastAPI:
         republish=runnel.publisher.publish,
         metrics=runnel.metrics,
         started_at=datetime.now(UTC),
-        ready=ready,
-        write_parquet=write_parquet,
+        ready=runnel.why_not_ready,
+        write_parquet=store.write_parquet,
+        vital=runnel.vital,
     )
     app = make_query_app(parts)
-    app.router.routes.extend(dialects.read_routes(_speaks(runnel)))
+    speaks = dialects.Speaks(runnel.ingest, runnel.queue, runnel.settings, runnel.store)
+    app.router.routes.extend(dialects.read_routes(speaks))
+    absent = _write_routes(runnel) if runnel.role is Role.SERVE else {}
     for paths, schemas in (ingest_openapi(), dialects.openapi()):
-        extra_openapi(app, paths, schemas)
+        here = {
+            path: {method: said for method, said in item.items() if (method.upper(), path) not in absent}
+            for path, item in paths.items()
+        }
+        extra_openapi(app, {path: item for path, item in here.items() if item}, schemas)
     return app
 
 
-def _speaks(runnel: Runnel) -> dialects.Speaks:
-    return dialects.Speaks(runnel.ingest, runnel.store, runnel.queue, runnel.settings)
+def _write_routes(runnel: Runnel) -> WriteRoutes:
+    takes = dialects.Takes(runnel.ingest, runnel.queue, runnel.settings)
+    native = NativeEvents(runnel.ingest)
+    routes: WriteRoutes = {("POST", ROUTE): native, ("OPTIONS", ROUTE): preflight, **dialects.write_routes(takes)}
+    return {**routes, **snippet_routes(runnel.settings, native, runnel.metrics, routes)}
 
 
 class Outer:
-    """Write routes straight to their handlers, everything else to the query app."""
+    """Write routes straight to their handlers, everything else to the query app; a process without one of the two
+    answers in a sentence what it is for.
+    """
 
     def __init__(self, runnel: Runnel) -> None:
-        self._hot: dict[tuple[str, str], ASGIApp] = {
-            ("POST", ROUTE): NativeEvents(runnel.ingest),
-            ("OPTIONS", ROUTE): preflight,
-            **dialects.write_routes(_speaks(runnel)),
-        }
-        self._rest = _query_app(runnel)
+        self._runnel = runnel
+        self._status = make_status_app(
+            runnel.settings, runnel.metrics, runnel.queue, runnel.trouble, lambda: _not_here(runnel)
+        )
+        self._rest = _query_app(runnel) if runnel.role.answers else self._status
+        routes = {} if runnel.role is Role.WORK else _write_routes(runnel)
+        self._hot: WriteRoutes = (
+            dict.fromkeys(routes, self._status) if runnel.role is Role.SERVE else routes
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._runnel.stopping:
+            send = _last_answer(send)
         if scope["type"] == "http" and (hot := self._hot.get((scope["method"], scope["path"]))) is not None:
             await hot(scope, receive, send)
-        else:
+        elif self._runnel.closed_store is None:
             await self._rest(scope, receive, send)
+        else:
+            await self._status(scope, receive, send)
+
+
+def _not_here(runnel: Runnel) -> RunnelError:
+    """The error for a route that this process does not have, or not yet."""
+    if runnel.role is Role.INGEST:
+        return NotFound("this process only takes events (`runnel ingest`); `runnel serve` answers questions")
+    if runnel.role is Role.WORK:
+        return NotFound("this process only loads the queue into the store (`runnel work`); it answers nothing else")
+    if runnel.closed_store is None:
+        return NotFound("this process only answers questions (`runnel serve`); `runnel ingest` takes events")
+    return StoreUnavailable(runnel.closed_store)
+
+
+def _last_answer(send: Send) -> Send:
+    """Tells the client that the connection ends with this answer, so that it goes elsewhere with its next request."""
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
+
+    return closing
+
+
+# --- opening and closing ---------------------------------------------------------------------------------------------
 
 
 @contextlib.asynccontextmanager
-async def open_runnel(settings: Settings) -> AsyncIterator[Runnel]:
-    """All parts, running; closed in the order in which an event passes them (G11).
+async def open_runnel(
+    settings: Settings, role: Role = Role.UP, *, name: str = "", patience: float | None = None
+) -> AsyncIterator[Runnel]:
+    """The role's parts, running; closed in the order in which an event passes them (G11).
+
+    Args:
+        name: what metrics call this process; else its role.
+        patience: for how many seconds a server that cannot be reached is tried again. A worker's store on a server is
+            then waited for in the background, as long as it takes. None: no second try, and everything is open.
 
     Raises:
         ConfigError: a setting is refused, or another process holds the data.
+        Unavailable: queue or store could not be reached in time.
     """
-    runnel = _parts(settings)
+    check_role(settings, role)
+    runnel = Runnel(settings, role, name)
     async with contextlib.AsyncExitStack() as stack:
-        await runnel.queue.open()
+        await _patiently(runnel.queue.open, "queue", 0.0 if queue.is_embedded(settings) else patience or 0.0)
         stack.push_async_callback(runnel.queue.close)
-        await runnel.store.open()
-        stack.push_async_callback(runnel.store.close)
-        runnel.asgi = Outer(runnel)
-        work = asyncio.create_task(runnel.worker.run(), name="worker")
-        publish = asyncio.create_task(runnel.publisher.run(), name="publisher")
+        stack.push_async_callback(_close_store, runnel)
+        later = role.loads and patience is not None and not store.is_embedded(settings)
+        if role is Role.INGEST:
+            runnel.closed_store = None  # there is nothing to wait for
+        elif not later:
+            await _open_store(runnel, 0.0 if store.is_embedded(settings) else patience or 0.0)
+        stack.push_async_callback(_stop_loading, runnel, asyncio.create_task(_load(runnel, later), name="worker"))
+        if role.publishes:
+            publishing = asyncio.create_task(runnel.publisher.run(), name="publisher")
+            stack.push_async_callback(_stop_publishing, runnel, publishing)
         try:
             yield runnel
         finally:
-            runnel.stopping = True
-            runnel.publisher.stop()
-            await publish
-            runnel.worker.stop()
-            await work
+            runnel.stop()
 
 
-# --- the server process ----------------------------------------------------------------------------------------------
+async def _stop_publishing(runnel: Runnel, publishing: asyncio.Task[None]) -> None:
+    """What waits is still published."""
+    runnel.publisher.stop()
+    await publishing
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which would end the process before the queue and the store are closed."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Run until SIGTERM or SIGINT. `announce` gets the URL once the server answers.
-
-    Raises:
-        ConfigError: the address, a setting or the data folder is refused.
-        SystemExit: 1, when the queue's file failed (G6).
-    """
-    logs.configure(settings)
-    listener = _listen(settings)
-    loops = uvicorn.Config(app=Outer, loop="uvloop", log_config=None)
-    with asyncio.Runner(loop_factory=loops.get_loop_factory()) as runner:
-        failed = runner.run(_serve(settings, listener, announce))
-    gc.unfreeze()  # so that the driver's objects are gone before it is: it complains on standard error otherwise
-    if failed:
-        raise SystemExit(1)
+async def _load(runnel: Runnel, open_first: bool) -> None:
+    """Run the worker, where there is one, once there is a store."""
+    if not runnel.role.loads:
+        return
+    if open_first:
+        try:
+            await _open_store(runnel, math.inf)
+        except RunnelError as error:
+            runnel.refuse(error)
+            return
+    await runnel.worker.run()
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """A listening socket; without keys only on loopback (G12)."""
-    host = "127.0.0.1" if settings.host == "localhost" else settings.host
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError as error:
-        raise ConfigError(f"RUNNEL_HOST: {host!r} is no IP address") from error
-    if not loopback:
-        raise ConfigError(
-            f"RUNNEL_HOST: {host} would let anybody in, because this version has no keys yet: listen on 127.0.0.1 "
-            "and put a proxy that authenticates in front"
-        )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(f"RUNNEL_PORT: cannot listen on {host}:{settings.port}: {error.strerror}") from error
-    return listener
+async def _stop_loading(runnel: Runnel, loading: asyncio.Task[None]) -> None:
+    """Let the batch in hand be finished; one that the store does not take in time is delivered again."""
+    if runnel.closed_store is None and runnel.role.loads:
+        runnel.stop_loading()
+        await asyncio.wait([loading], timeout=runnel.time_left())
+    loading.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await loading
 
 
-async def _serve(settings: Settings, listener: socket.socket, announce: Callable[[str], None]) -> bool:
-    """Serve until told to stop; True when a part failed for good."""
-    host, port = listener.getsockname()[:2]
-    async with open_runnel(settings) as runnel:
-        config = uvicorn.Config(
-            runnel.asgi, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
-            server_header=False, date_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE, backlog=2048,
-            timeout_graceful_shutdown=int(settings.shutdown_timeout),
-        )
-        server = _Server(config)
-        loop = asyncio.get_running_loop()
+async def _open_store(runnel: Runnel, patience: float) -> None:
+    async def attempt() -> None:
+        await runnel.store.open()
+        try:
+            await runnel.store.migrate()
+        except BaseException:
+            await runnel.store.close()
+            raise
 
-        def stop() -> None:
-            runnel.stopping = True
-            server.should_exit = True
+    def still_closed(reason: str) -> None:
+        runnel.closed_store = f"the store is not open yet: {reason}"
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_THRESHOLD, 20, 50)
-        serving = asyncio.create_task(server.serve([listener]))
-        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has only the flag
-            await asyncio.sleep(0.005)
-        announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-        log.info("ready", host=host, port=port, durability=runnel.queue.durability)
-        watches = [asyncio.create_task(part.failed.wait()) for part in (runnel.publisher, runnel.worker)]
-        await asyncio.wait([serving, *watches], return_when=asyncio.FIRST_COMPLETED)
-        stop()
-        await serving
-        for watch in watches:
-            watch.cancel()
-        failed = runnel.publisher.failed.is_set() or runnel.worker.failed.is_set()
-    log.info("stopped", failed=failed)
-    return failed
+    await _patiently(attempt, "store", patience, still_closed)
+    runnel.closed_store = None
+
+
+async def _close_store(runnel: Runnel) -> None:
+    if runnel.closed_store is None and runnel.role is not Role.INGEST:
+        await runnel.store.close()
+
+
+async def _patiently(
+    attempt: Callable[[], Awaitable[None]], part: str, patience: float, failed: Callable[[str], None] = lambda _: None
+) -> None:
+    """Open a part, again and again for `patience` seconds while it cannot be reached; the last error is raised."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            await attempt()
+            return
+        except Unavailable as error:
+            failed(error.message)
+            if loop.time() + pause > deadline:
+                raise
+            log.warning(f"the {part} cannot be reached, trying again", error=error.message, in_seconds=pause)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)

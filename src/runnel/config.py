@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runnel import keys
 from runnel.errors import ConfigError
+from runnel.keys import Keys
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -21,13 +24,15 @@ GIB = 1024 * MIB
 class Settings(BaseSettings):
     """One field, one environment variable: `RUNNEL_` and the field's name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="RUNNEL_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="RUNNEL_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     # where
     data: Path = Field(Path("runnel-data"), description="Folder of the embedded queue and store.")
     queue_url: str = Field(
-        "",
-        description="The queue: `sqlite:///path/queue.sqlite` or `memory://`. Empty: SQLite in the data folder.",
+        "", repr=False,
+        description="The queue: `sqlite:///path/queue.sqlite`, `redis://[user:password@]host[:port]/db` (`rediss://` for "
+        "TLS, `?stream=name` for another name of its keys), `amqp://user:password@host[:port]/virtualhost` (`amqps://` "
+        "for TLS, with `cafile` and others; `?queue=name` for another queue) or `memory://`. Empty: SQLite in the data folder.",
     )
     store_url: str = Field(
         "",
@@ -35,9 +40,33 @@ class Settings(BaseSettings):
     )
     host: str = Field(
         "127.0.0.1",
-        description="Address to listen on. Anything but loopback is refused while there are no keys.",
+        description="Address to listen on. Anything but loopback is refused without keys for what is served there.",
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+
+    # keys
+    write_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Who may send events: entries `site=key` or `site=sha256:<64 hex digits>`, between them commas or "
+        "white space; the site `*` is every site. A site may have several. `runnel key write` makes one. Empty: "
+        "everybody who can reach the port.",
+    )
+    write_keys_file: str = Field("", description="File with such entries, instead of or beside `RUNNEL_WRITE_KEYS`.")
+    read_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Who may ask: entries as in `RUNNEL_WRITE_KEYS`. A key of one site sees that site alone; what "
+        "spans all sites (books, dead letters) needs one of `*`. `runnel key read` makes one. Empty: everybody who can "
+        "reach the port.",
+    )
+    read_keys_file: str = Field("", description="File with such entries, instead of or beside `RUNNEL_READ_KEYS`.")
+    metrics_public: bool = Field(
+        False,
+        description="Answer `GET /metrics` without a key. On loopback it always is; elsewhere it takes one of `*`.",
+    )
+    key: SecretStr = Field(
+        SecretStr(""), description="For commands: the key that they send to the server which `--url` names."
+    )
+    key_file: str = Field("", description="For commands: file that holds that key, instead of `RUNNEL_KEY`.")
 
     # ingest limits
     max_body_bytes: int = Field(
@@ -55,15 +84,82 @@ class Settings(BaseSettings):
     )
     publish_timeout: float = Field(10.0, gt=0, description="Seconds until an unconfirmed publish becomes 503.")
 
+    # enrichment
+    enrich_agent: bool = Field(
+        False,
+        description="Add `$browser`, `$browser_version`, `$os`, `$device_type` and `$bot` from the User-Agent; see "
+        "[enrichment.md](enrichment.md).",
+    )
+    enrich_page: bool = Field(
+        False,
+        description="Add `$referring_domain`, `utm_…` and `$ad_click` from an event's URL and referrer, and its path.",
+    )
+    enrich_country_file: str = Field(
+        "",
+        description="File in MaxMind's format (`.mmdb`) that gives addresses a country, added as "
+        "`$geoip_country_code`. It is read anew when it changes. Empty: no country.",
+    )
+    enrich_visitor: bool = Field(
+        False,
+        description="Give events without `user_id` the id `visitor-…`: a keyed hash of site, address and User-Agent "
+        "that lasts one UTC day.",
+    )
+    enrich_salt_folder: str = Field(
+        "",
+        description="Folder of the day's key of those ids. Processes on several machines need a shared one to agree "
+        "on them. Empty: the data folder.",
+    )
+    enrich_address: Literal["never", "truncated"] = Field(
+        "never",
+        description="Whether the client's address is stored, as `$ip`: `truncated` keeps the first 24 bits of IPv4, "
+        "48 of IPv6. The whole address never is.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Proxies whose X-Forwarded-For is believed: addresses or networks, between them commas or white "
+        "space. Empty: none, and the client is who connects.",
+    )
+
+    # browser snippet
+    snippet_path: str = Field(
+        "/js/runnel.js", pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$",
+        description="Path of the script for web pages; see [snippet.md](snippet.md). Another name than the default is "
+        "on no ad blocker's list.",
+    )
+    snippet_endpoint: str = Field(
+        "/v1/events", pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$",
+        description="Path to which that script sends, beside `/v1/events` another name of it.",
+    )
+
     # queue
     queue_max_bytes: int = Field(
         4 * GIB, ge=MIB,
         description="The queue's budget in bytes; reached: 503 with Retry-After.",
     )
+    queue_takeover_seconds: float = Field(
+        60.0, gt=0,
+        description="Redis: seconds without a sign of life after which what a worker had in hand goes to another. "
+        "(RabbitMQ sees at once that a connection is gone.)",
+    )
     block_max_events: int = Field(10_000, ge=1, description="Most events in one block of the queue.")
     block_max_bytes: int = Field(
         4 * MIB, ge=KIB,
         description="Most bytes of canonical lines in one block, unless a single request is larger.",
+    )
+    rabbitmq_queue_type: Literal["quorum", "classic"] = Field(
+        "quorum",
+        description="Type of the queue on RabbitMQ. `classic` does without a cluster's replicas and without an fsync "
+        "before the 202, so it has to be allowed by allow_weak_durability.",
+    )
+    rabbitmq_prefetch: int = Field(
+        256, ge=1, le=65_535,
+        description="Most blocks that RabbitMQ delivers to a process before it acknowledges some. The same for all "
+        "processes on a queue: the books reckon with it.",
+    )
+    rabbitmq_heartbeat: int = Field(
+        10, ge=1, le=3_600,
+        description="Seconds between heartbeats to RabbitMQ: after twice as many the broker gives the blocks of a "
+        "machine that went silent to another worker.",
     )
     disk_reserve_bytes: int = Field(
         256 * MIB, ge=0,
@@ -100,6 +196,11 @@ class Settings(BaseSettings):
         description="Seconds between housekeeping runs (property columns, rollup compaction, ledger fold), which wait "
         "for moments when little waits to be stored.",
     )
+    retention_days: float = Field(
+        0.0, ge=0,
+        description="Days for which events are kept; older ones are removed, whole UTC days by their own time, with "
+        "their rollups. 0: for ever.",
+    )
     ledger_keep_hours: float = Field(
         168.0, ge=0,
         description="How long each block keeps its own row in the ledger (and its receipt its details) before it is "
@@ -112,13 +213,53 @@ class Settings(BaseSettings):
         description="DuckDB's memory limit in bytes, for loading and queries together.",
     )
     store_threads: int = Field(2, ge=1, description="DuckDB's threads.")
+    store_write_connections: int = Field(
+        2, ge=1,
+        description="PostgreSQL connections of a process for storing and housekeeping.",
+    )
+    store_read_connections: int = Field(
+        4, ge=1,
+        description="PostgreSQL connections of a process for questions, the ledger and dead letters.",
+    )
+    store_acquire_timeout: float = Field(
+        5.0, gt=0,
+        description="Seconds to wait for a free PostgreSQL connection before answering 503.",
+    )
+    store_connect_timeout: float = Field(
+        5.0, gt=0,
+        description="Seconds for opening a PostgreSQL connection.",
+    )
+    store_write_timeout: float = Field(
+        120.0, gt=0,
+        description="Longest time in seconds of one statement that writes to PostgreSQL; longer: it is tried again.",
+    )
     query_timeout: float = Field(30.0, gt=0, description="Deadline of a query in seconds; later: 504.")
+    query_memory: int = Field(
+        64 * MIB, ge=MIB,
+        description="Bytes that each sort and each hash table of a query may take of PostgreSQL's memory; what does not "
+        "fit goes through its temporary files.",
+    )
     query_concurrency: int = Field(
         2, ge=1,
         description="Queries that run at the same time; others wait within their deadline.",
     )
 
     # process
+    start_timeout: float = Field(
+        60.0, ge=0,
+        description="Seconds for which a start waits for a queue (and `runnel serve` for a store) that cannot be "
+        "reached yet. Workers wait for their store as long as it takes.",
+    )
+    status_port: int = Field(
+        8001, ge=0, le=65535,
+        description="Port on which `runnel work` answers /healthz, /readyz and /metrics; with "
+        "`runnel ingest --workers N` process n answers alone on this port + n. 0: none.",
+    )
+    drain_delay: float = Field(
+        0.0, ge=0,
+        description="Seconds after SIGTERM in which requests are still taken while /readyz says no already, so that a "
+        "proxy notices.",
+    )
     shutdown_timeout: float = Field(8.0, gt=0, description="Seconds for requests in flight after SIGTERM.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
@@ -134,6 +275,38 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("write_keys", "read_keys")
+    @classmethod
+    def _hashed(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        """Plain keys are not kept. Raises ConfigError, which no ValidationError wraps and shows the input of."""
+        return SecretStr(keys.hashed(value.get_secret_value(), f"RUNNEL_{info.field_name}".upper()))
+
+    def access_keys(self) -> Keys:
+        """Both kinds of keys, those in files included. Reads the files.
+
+        Raises:
+            ConfigError: a file cannot be read, an entry is malformed, or a key stands twice.
+        """
+        return Keys(
+            _all_keys("RUNNEL_WRITE_KEYS", self.write_keys, self.write_keys_file),
+            _all_keys("RUNNEL_READ_KEYS", self.read_keys, self.read_keys_file),
+        )
+
+    def client_key(self) -> SecretStr:
+        """The key that commands send to a server; empty when there is none. Raises ConfigError: it is no key."""
+        name = "RUNNEL_KEY_FILE" if self.key_file else "RUNNEL_KEY"
+        text = _text_of(name, self.key_file) if self.key_file else self.key.get_secret_value()
+        key = text.strip()
+        if (key or self.key_file) and not (key.isascii() and key.isprintable() and len(key.split()) == 1):
+            raise ConfigError(f"{name}: that is not one key")
+        return SecretStr(key)
+
+    def in_process(self) -> Settings:
+        """These settings for parts that no network reaches: commands that open a folder need no key for it."""
+        none = SecretStr("")
+        unlocked = {"write_keys": none, "write_keys_file": "", "read_keys": none, "read_keys_file": ""}
+        return self.model_copy(update={"host": "127.0.0.1", **unlocked})
+
     @property
     def resolved_queue_url(self) -> str:
         return self.queue_url or f"sqlite:///{self.data / 'queue.sqlite'}"
@@ -141,6 +314,32 @@ class Settings(BaseSettings):
     @property
     def resolved_store_url(self) -> str:
         return self.store_url or f"duckdb:///{self.data / 'store.duckdb'}"
+
+
+def _all_keys(name: str, given: SecretStr, file: str) -> dict[bytes, str]:
+    found = keys.parse(given.get_secret_value(), name)
+    if not file:
+        return found
+    more = keys.parse(_text_of(f"{name}_FILE", file), f"{name}_FILE")
+    if not more:  # an empty secret must not open what it was to guard
+        raise ConfigError(f"{name}_FILE: {file} holds no key")
+    if found.keys() & more.keys():
+        raise ConfigError(f"{name}_FILE: {file} has a key that {name} has too")
+    return found | more
+
+
+def _text_of(name: str, file: str) -> str:
+    try:
+        return Path(file).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigError(f"{name}: {file} cannot be read: {reason}") from None
+
+
+def shown_url(url: str) -> str:
+    """A queue's or store's URL for people: without user, password and parameters."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def url_path(url: str) -> Path:

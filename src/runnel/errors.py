@@ -33,6 +33,29 @@ class InvalidRequest(RunnelError):
     code = "invalid_request"
 
 
+class Unauthorized(RunnelError):
+    """The request needs a key, and has none that this server knows."""
+
+    status = 401
+    code = "unauthorized"
+    challenge = 'Bearer realm="Runnel"'
+    """The WWW-Authenticate header of the answer."""
+
+
+class Forbidden(RunnelError):
+    """The key does not allow this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class WrongHost(RunnelError):
+    """Without read keys (RUNNEL_READ_KEYS) only requests to localhost or to an address are answered, not to a name."""
+
+    status = 421
+    code = "wrong_host"
+
+
 class TooLarge(RunnelError):
     """The request is larger than this server accepts."""
 

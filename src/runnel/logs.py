@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
@@ -79,6 +81,29 @@ def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 def logger(name: str) -> Any:
     """A structlog logger; `name` is the module's."""
     return structlog.stdlib.get_logger(name)
+
+
+class Seldom:
+    """A warning that outsiders can cause as often as they like: printed at most once in `every` seconds.
+
+    `times` says how often it came since the line before.
+    """
+
+    def __init__(self, name: str, line: str, every: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = logger(name)
+        self._line = line
+        self._every = every
+        self._clock = clock
+        self._times = 0
+        self._next = float("-inf")
+
+    def warning(self, **fields: object) -> None:
+        """It has come once more; `fields` are this time's."""
+        self._times += 1
+        now = self._clock()
+        if now >= self._next:
+            self._log.warning(self._line, times=self._times, **fields)
+            self._times, self._next = 0, now + self._every
 
 
 def request_context(request_id: str) -> AbstractContextManager[None]:

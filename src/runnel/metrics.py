@@ -65,9 +65,13 @@ class RatedCounter:
 
 
 class Metrics:
-    """The metrics of one Runnel process. Attributes are ready to use: `metrics.events_accepted.inc(3)`."""
+    """The metrics of one Runnel process. Attributes are ready to use: `metrics.events_accepted.inc(3)`.
 
-    def __init__(self) -> None:
+    `process` says which one: `up`, `serve`, `ingest-2` (the second of `runnel ingest --workers`), ….
+    """
+
+    def __init__(self, process: str = "up") -> None:
+        self.process = process
         # Without a twin gauge per counter that says since when: process_start_time_seconds does. The library has only
         # this switch for the whole process.
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -87,6 +91,11 @@ class Metrics:
         self.http_seconds = Histogram(
             "runnel_http_request_seconds", "From taking a request up to its answer's last byte, by route template.",
             ["route"], buckets=FAST, registry=registry,
+        )
+        self.access_refused = Counter(
+            "runnel_access_refused_total",
+            "Requests refused for their key or their Host header, by side (write, read) and error code.",
+            ["side", "code"], registry=registry,
         )
         self.query_seconds = Histogram(
             "runnel_query_seconds", "Time the store took for a question, by its kind.", ["kind"], buckets=SLOW,
@@ -154,6 +163,12 @@ class Metrics:
             "runnel_worker_probes_total", "Tries spent on finding the bad events of a batch.", registry=registry
         )
 
+        self.queue_blocks_gone = Counter(
+            "runnel_queue_blocks_gone_total",
+            "Blocks that vanished from the queue unacknowledged: somebody deleted them there. Redis only.",
+            registry=registry,
+        )
+
     def _scraped(self, registry: CollectorRegistry) -> None:
         self.up = Gauge(
             "runnel_up", "1 when this part answered the scrape, else 0 (its other gauges are NaN then).", ["part"],
@@ -161,10 +176,17 @@ class Metrics:
         )
         self.ready = Gauge("runnel_ready", "1 while /readyz answers 200, else 0.", registry=registry)
         self.queue_blocks = Gauge("runnel_queue_blocks", "Blocks waiting in the queue.", registry=registry)
-        self.queue_events = Gauge("runnel_queue_events", "Events waiting in the queue.", registry=registry)
-        self.queue_bytes = Gauge("runnel_queue_bytes", "Bytes of the blocks waiting in the queue.", registry=registry)
+        self.queue_events = Gauge(
+            "runnel_queue_events", "Events waiting in the queue. NaN: it cannot tell (RabbitMQ).",
+            registry=registry,
+        )
+        self.queue_bytes = Gauge(
+            "runnel_queue_bytes", "Bytes of the blocks waiting in the queue. NaN: it cannot tell (RabbitMQ).",
+            registry=registry,
+        )
         self.queue_oldest = Gauge(
-            "runnel_queue_oldest_seconds", "Age of the oldest block waiting in the queue; 0 when none waits.",
+            "runnel_queue_oldest_seconds",
+            "Age of the oldest block waiting in the queue; 0 when none waits, NaN when it cannot tell (RabbitMQ).",
             registry=registry,
         )
         self.ledger = Gauge(
@@ -174,7 +196,8 @@ class Metrics:
             ["column"], registry=registry,
         )
         self.info = Gauge(
-            "runnel_info", "Always 1; the labels say what runs.", ["version", "durability"], registry=registry
+            "runnel_info", "Always 1; the labels say what runs.", ["version", "durability", "process"],
+            registry=registry,
         )
 
     def loaded(self, entries: Sequence[LedgerEntry], skipped: int) -> None:

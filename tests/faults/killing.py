@@ -7,7 +7,8 @@ import json
 import random
 import time
 from collections import Counter
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
@@ -37,46 +38,38 @@ DRAIN_SECONDS = 60.0
 FRESH_SECONDS = 10.0
 
 
-class KillRun:
-    """One data folder, one server after the other on it, and clients that go on through all of it."""
+class Clients:
+    """Senders that go on through everything, and what they were told."""
 
-    def __init__(self, folder: Path, seed: int, command: tuple[str, ...] = RUNNEL) -> None:
-        self.client = ClientLedger()
-        self.server = ServerProcess(folder / "data", command=command)
+    def __init__(self, url: Callable[[], str], seed: int) -> None:
+        self.ledger = ClientLedger()
         self.answered = 0
+        self._url = url
         self._random = random.Random(seed)
         self._up = asyncio.Event()
         self._stopping = False
 
-    async def run(self, kills: int) -> Outcome:
-        """Kill the server so often under load, start it once more, stop the load, and look."""
+    def pause(self) -> None:
+        """There is nobody to send to for now; requests under way end as they end."""
+        self._up.clear()
+
+    def go_on(self) -> None:
+        """Somebody is there again, perhaps under another URL."""
+        self._up.set()
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """Load, from here until the end of the block; then what is still to be sent again is sent."""
+        self._stopping = False
         senders = [asyncio.create_task(self._send(random.Random(self._random.random()))) for _ in range(SENDERS)]
         try:
-            for _ in range(kills):
-                await self._life_and_death()
-            await self._start()
-            await asyncio.sleep(0.3)
+            yield
             self._stopping = True
+            self._up.set()
             await asyncio.gather(*senders)
-            return await asyncio.to_thread(look, self.server)
         finally:
             for sender in senders:
                 sender.cancel()
-            self.server.kill()
-
-    async def _life_and_death(self) -> None:
-        if self._random.random() < STARTING_SHARE:
-            self.server.spawn()
-            await asyncio.sleep(self._random.uniform(*STARTING_LIFE))
-        else:
-            await self._start()
-            await asyncio.sleep(self._random.uniform(*LIFE))
-        self._up.clear()
-        await asyncio.to_thread(self.server.kill)
-
-    async def _start(self) -> None:
-        await asyncio.to_thread(self.server.start)
-        self._up.set()
 
     async def _send(self, chance: random.Random) -> None:
         """Send requests one after the other; one without an answer is sent again later, or never."""
@@ -85,9 +78,9 @@ class KillRun:
             await self._up.wait()
             again = waiting and (self._stopping or chance.random() < 0.5)
             ids, body = waiting.pop(0) if again else request_of(chance)
-            self.client.sent(ids)
+            self.ledger.sent(ids)
             if await self._accepted(body, len(ids), heard=chance.random() >= UNHEARD_SHARE):
-                self.client.succeeded(ids)
+                self.ledger.succeeded(ids)
                 self.answered += 1
             elif chance.random() < RETRY_SHARE:
                 waiting.append((ids, body))
@@ -112,7 +105,7 @@ class KillRun:
 
     async def _answer(self, body: bytes, heard: bool) -> bytes:
         """What came back until the connection was closed; a fresh one each time."""
-        address = urlsplit(self.server.url)
+        address = urlsplit(self._url())
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         try:
             head = f"POST /v1/events HTTP/1.1\r\nhost: {address.netloc}\r\nconnection: close\r\n"
@@ -121,6 +114,41 @@ class KillRun:
             return await reader.read() if heard else b""
         finally:
             writer.close()
+
+
+class KillRun:
+    """One data folder, one server after the other on it, and clients that go on through all of it."""
+
+    def __init__(self, folder: Path, seed: int, command: tuple[str, ...] = RUNNEL) -> None:
+        self.server = ServerProcess(folder / "data", command=command)
+        self.clients = Clients(lambda: self.server.url, seed)
+        self._random = random.Random(seed)
+
+    async def run(self, kills: int) -> Outcome:
+        """Kill the server so often under load, start it once more, stop the load, and look."""
+        try:
+            async with self.clients.sending():
+                for _ in range(kills):
+                    await self._life_and_death()
+                await self._start()
+                await asyncio.sleep(0.3)
+            return await asyncio.to_thread(look, self.server.url, self.server.url)
+        finally:
+            self.server.kill()
+
+    async def _life_and_death(self) -> None:
+        if self._random.random() < STARTING_SHARE:
+            self.server.spawn()
+            await asyncio.sleep(self._random.uniform(*STARTING_LIFE))
+        else:
+            await self._start()
+            await asyncio.sleep(self._random.uniform(*LIFE))
+        self.clients.pause()
+        await asyncio.to_thread(self.server.kill)
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self.server.start)
+        self.clients.go_on()
 
 
 def request_of(chance: random.Random) -> tuple[list[str], bytes]:
@@ -136,9 +164,9 @@ def request_of(chance: random.Random) -> tuple[list[str], bytes]:
     return ids, json.dumps({"events": events}).encode()
 
 
-def look(server: ServerProcess) -> Outcome:
+def look(write_url: str, read_url: str) -> Outcome:
     """Let the queue drain, then read everything back and send one event more."""
-    with closing(server.api()) as api:
+    with closing(Api(write_url)) as writing, closing(Api(read_url)) as api:
         outcome = Outcome(queued=_drain(api))
         status, lines = api.ask("GET", "/v1/export")
         if status != 200:
@@ -146,7 +174,7 @@ def look(server: ServerProcess) -> Outcome:
         outcome.stored = Counter(json.loads(line)["event_id"] for line in lines.splitlines())
         outcome.dead = _dead_ids(api)
         outcome.differences = [difference["message"] for difference in api.get("/v1/verify")["differences"]]
-        outcome.fresh_seconds = _fresh(api)
+        outcome.fresh_seconds = _fresh(writing, api)
     return outcome
 
 
@@ -170,11 +198,11 @@ def _dead_ids(api: Api) -> set[str]:
         after = page["next_after"]
 
 
-def _fresh(api: Api) -> float | None:
+def _fresh(writing: Api, api: Api) -> float | None:
     """Seconds until a new event is found by a query."""
     user, began = f"fresh-{uuid4()}", time.monotonic()
     try:
-        api.post("/v1/events", {"name": "fresh", "user_id": user})
+        writing.post("/v1/events", {"name": "fresh", "user_id": user})
         while (seconds := time.monotonic() - began) < FRESH_SECONDS:
             if api.query(kind="events", user_id=user)["rows"]:
                 return seconds

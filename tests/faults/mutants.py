@@ -7,10 +7,12 @@ import random
 import sys
 from typing import Any
 
+from runnel import queue
 from runnel.cli import main
+from runnel.config import Settings
 from runnel.ingest.publisher import Publisher
-from runnel.queue.base import Batch
-from runnel.queue.sqlite import SqliteQueue
+from runnel.metrics import Metrics
+from runnel.queue.base import Batch, Queue
 from runnel.store.duckdb import load
 
 WINDOW = 0.2
@@ -35,29 +37,39 @@ def answers_before_commit() -> None:
     Publisher.publish = at_once  # type: ignore[method-assign]
 
 
+class Forgotten:
+    """A batch that the queue has forgotten already."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.blocks = batch.blocks
+
+    async def ack(self) -> None:
+        pass
+
+    async def nack(self) -> None:
+        pass
+
+
 def acks_before_write() -> None:
     """The queue forgets its blocks when they are delivered, before the store has them."""
-    consume = SqliteQueue.consume
+    make_queue = queue.make_queue
 
-    class Forgotten:
-        def __init__(self, batch: Batch) -> None:
-            self.blocks = batch.blocks
+    def make(settings: Settings, metrics: Metrics | None = None) -> Queue:
+        made = make_queue(settings, metrics)
+        consume = made.consume
 
-        async def ack(self) -> None:
-            pass
+        async def forgetful(max_events: int, wait: float) -> Batch | None:
+            batch = await consume(max_events, wait)
+            if batch is None:
+                return None
+            await batch.ack()
+            await asyncio.sleep(random.uniform(0, WINDOW))
+            return Forgotten(batch)
 
-        async def nack(self) -> None:
-            pass
+        made.consume = forgetful  # type: ignore[method-assign]
+        return made
 
-    async def forgetful(self: SqliteQueue, max_events: int, wait: float) -> Batch | None:
-        batch = await consume(self, max_events, wait)
-        if batch is None:
-            return None
-        await batch.ack()
-        await asyncio.sleep(random.uniform(0, WINDOW))
-        return Forgotten(batch)
-
-    SqliteQueue.consume = forgetful  # type: ignore[method-assign]
+    queue.make_queue = make
 
 
 def stores_again() -> None:

@@ -17,8 +17,8 @@ async def test_two_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path) ->
     """G1, G2, G3, G4, G11, in a few seconds."""
     run = KillRun(tmp_path, seed=2)
     outcome = await run.run(kills=2)
-    assert findings(run.client, outcome) == []
-    assert run.answered > 50
+    assert findings(run.clients.ledger, outcome) == []
+    assert run.clients.answered > 50
 
 
 @pytest.mark.faults
@@ -27,9 +27,9 @@ async def test_twenty_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path,
     """G1, G2, G3, G4, G11."""
     run = KillRun(tmp_path, seed)
     outcome = await run.run(kills=20)
-    assert findings(run.client, outcome) == []
-    assert run.answered > 500
-    assert run.client.unknown, "every request was answered: nothing was under way when the server died"
+    assert findings(run.clients.ledger, outcome) == []
+    assert run.clients.answered > 500
+    assert run.clients.ledger.unknown, "every request was answered: nothing was under way when the server died"
 
 
 @pytest.mark.faults
@@ -45,4 +45,4 @@ async def test_a_server_without_a_promise_is_found_out(tmp_path: Path, mutant: s
     """The test above can fail: with one promise taken out of the server, the same run complains of just that."""
     run = KillRun(tmp_path, seed=3, command=(sys.executable, str(MUTANTS), mutant))
     outcome = await run.run(kills=5)
-    assert complaint in " ".join(findings(run.client, outcome))
+    assert complaint in " ".join(findings(run.clients.ledger, outcome))

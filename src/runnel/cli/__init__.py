@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from runnel.cli import bench, console, dead, demo, export, import_, up, verify
+from runnel.cli import bench, console, dead, demo, export, import_, key, processes, up, verify
 from runnel.errors import RunnelError
 
 __all__ = ["app", "main"]
@@ -27,6 +27,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("up", epilog=up.UP_EPILOG)(up.up)
+app.command("ingest", epilog=processes.INGEST_EPILOG)(processes.ingest)
+app.command("work", epilog=processes.WORK_EPILOG)(processes.work)
+app.command("serve", epilog=processes.SERVE_EPILOG)(processes.serve)
+app.command("key", epilog=key.EPILOG)(key.key)
 app.command("migrate", epilog=up.MIGRATE_EPILOG)(up.migrate)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.add_typer(dead.app, name="dead")

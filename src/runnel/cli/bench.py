@@ -19,6 +19,8 @@ EPILOG = """
 
   runnel bench --size 1000 --events 5000000 --json bench.json
 
+  runnel bench --queue redis://127.0.0.1:6379/1 --store postgresql://runnel@127.0.0.1/bench
+
   runnel bench query --events 10000000 --data /fast-disk/history
 
   runnel bench dedupe --rows 1,10
@@ -37,6 +39,13 @@ JsonOption = Annotated[
 ScratchOption = Annotated[
     Path,
     typer.Option(metavar="FOLDER", help="Where data folders are made, and removed at the end: the disk to measure."),
+]
+
+QueueOption = Annotated[
+    str, typer.Option(metavar="URL", help="A queue of its own for the measurement (redis://, amqp://); else SQLite.")
+]
+StoreOption = Annotated[
+    str, typer.Option(metavar="URL", help="An empty database for the measurement (postgresql://); else DuckDB.")
 ]
 
 
@@ -58,17 +67,22 @@ def bench(
         float | None,
         typer.Option(min=1, help="Requests a second of the open loop. Without: a quarter of what was reached."),
     ] = None,
+    queue: QueueOption = "",
+    store: StoreOption = "",
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
+    key_file: console.KeyFileOption = None,
 ) -> None:
     """Send events as fast as the server takes them, in bodies of 1, 100 and 1,000, each size to a fresh server; then
     single events at a fixed rate; then see how soon an event can be queried. Checks at the end that the books close.
     """
     if context.invoked_subcommand is not None:
         return
-    from runnel.cli.bench_load import SIZES, measure_load
+    from runnel.cli.bench_load import SIZES, Subject, measure_load
 
-    _done(measure_load(console.err, scratch, url, size or SIZES, events, rate), json)
+    key = console.load_settings(key_file=key_file).client_key().get_secret_value()
+    subject = Subject(url, key, queue, store)
+    _done(measure_load(console.err, scratch, subject, size or SIZES, events, rate), json)
 
 
 @app.command(epilog=EPILOG)
@@ -77,6 +91,7 @@ def query(
     data: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep the history here, and use it again next time.")
     ] = None,
+    store: StoreOption = "",
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
 ) -> None:
@@ -85,15 +100,16 @@ def query(
     from runnel.cli.bench_query import measure_queries
 
     if data is not None:
-        _done(measure_queries(console.err, data, events), json)
+        _done(measure_queries(console.err, data, events, store), json)
         return
     with scratch_folder(scratch) as folder:
-        _done(measure_queries(console.err, folder, events), json)
+        _done(measure_queries(console.err, folder, events, store), json)
 
 
 @app.command(epilog=EPILOG)
 def dedupe(
     rows: Annotated[str, typer.Option(help="Sizes of the table in millions of rows, with commas between.")] = "1,10,50",
+    store: StoreOption = "",
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
 ) -> None:
@@ -103,7 +119,28 @@ def dedupe(
 
     levels = _millions(rows)
     with scratch_folder(scratch) as folder:
-        _done(measure_dedupe(console.err, folder, levels), json)
+        _done(measure_dedupe(console.err, folder, levels, store), json)
+
+
+@app.command(epilog=EPILOG)
+def experiments(
+    store: Annotated[str, typer.Option(metavar="URL", help="An empty PostgreSQL database: postgresql://….")],
+    events: Annotated[int, typer.Option(min=30_000, help="Events of the history, over 30 days.")] = 2_000_000,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Remember here that the database is filled, for next time.")
+    ] = None,
+    scratch: ScratchOption = Path(),
+    json: JsonOption = None,
+) -> None:
+    """Compare on PostgreSQL: a partitioned table with a flat one, COPY with INSERT, a queue with direct writes."""
+    from runnel.cli.bench_experiments import measure_experiments
+    from runnel.cli.bench_load import scratch_folder
+
+    if data is not None:
+        _done(measure_experiments(console.err, data, store, events), json)
+        return
+    with scratch_folder(scratch) as folder:
+        _done(measure_experiments(console.err, folder, store, events), json)
 
 
 @app.command("all", epilog=EPILOG)
@@ -115,11 +152,11 @@ def everything(
 ) -> None:
     """All of these measurements, one after the other, with one report at the end. Takes some minutes."""
     from runnel.cli.bench_dedupe import measure_dedupe
-    from runnel.cli.bench_load import SIZES, measure_load, scratch_folder
+    from runnel.cli.bench_load import SIZES, Subject, measure_load, scratch_folder
     from runnel.cli.bench_query import measure_queries
 
     levels = _millions(rows)
-    report = measure_load(console.err, scratch, None, SIZES, None, None)
+    report = measure_load(console.err, scratch, Subject(), SIZES, None, None)
     with scratch_folder(scratch) as folder:
         queries = measure_queries(console.err, folder, events)
     report.query, report.query_events = queries.query, queries.query_events

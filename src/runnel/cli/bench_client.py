@@ -57,9 +57,10 @@ class Tally:
         return float(np.percentile(np.frombuffer(self.latencies), percentile)) * 1_000
 
 
-def wrap(url: str, bodies: Iterable[bytes], path: str = "/v1/events") -> list[bytes]:
-    """Whole HTTP/1.1 requests around JSON bodies."""
-    head = f"POST {path} HTTP/1.1\r\nhost: {urlsplit(url).netloc}\r\ncontent-type: application/json\r\ncontent-length: "
+def wrap(url: str, bodies: Iterable[bytes], path: str = "/v1/events", key: str = "") -> list[bytes]:
+    """Whole HTTP/1.1 requests around JSON bodies; with a key when there is one."""
+    head = f"POST {path} HTTP/1.1\r\nhost: {urlsplit(url).netloc}\r\ncontent-type: application/json\r\n"
+    head += f"authorization: Bearer {key}\r\ncontent-length: " if key else "content-length: "
     start = head.encode()
     return [b"%b%d\r\n\r\n%b" % (start, len(body), body) for body in bodies]
 

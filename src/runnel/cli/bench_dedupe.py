@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from rich.console import Console
@@ -50,23 +51,27 @@ class Filler:
         return made
 
 
-def measure_dedupe(console: Console, folder: Path, rows: Sequence[int]) -> Report:
-    """`store.write` of batches of every size and kind, at each of the ascending table sizes `rows`."""
+def measure_dedupe(console: Console, folder: Path, rows: Sequence[int], store_url: str = "") -> Report:
+    """`store.write` of batches of every size and kind, at each of the ascending table sizes `rows`.
+
+    An empty `store_url` is DuckDB in `folder`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    report = Report(machine(folder))
-    asyncio.run(_measure(console, folder, sorted(rows), report))
+    report = Report(machine(folder), store=urlsplit(store_url).scheme or "duckdb")
+    settings = Settings(data=folder, queue_url="", store_url=store_url)
+    asyncio.run(_measure(console, settings, sorted(rows), report))
     return report
 
 
-async def _measure(console: Console, folder: Path, levels: Sequence[int], report: Report) -> None:
+async def _measure(console: Console, settings: Settings, levels: Sequence[int], report: Report) -> None:
     filler, rows = Filler(), 0
     for level in levels:
         console.print(f"Filling up to {level:,} rows …")
-        async with _opened(folder) as store:
+        async with _opened(settings) as store:
             rows += await _fill(store, filler, level - rows)
         # Opened anew, as the store has known most of its rows for long: what it keeps in memory of recently stored
         # events is made from their times of arrival.
-        async with _opened(folder) as store:
+        async with _opened(settings) as store:
             rows += await _fill(store, filler, 1_000)
             for batch in BATCHES:
                 for kind, age in (("fresh", 0), ("backfill", BACKFILL_DAYS)):
@@ -78,8 +83,8 @@ async def _measure(console: Console, folder: Path, levels: Sequence[int], report
 
 
 @asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[Store]:
-    store = make_store(Settings(data=folder, queue_url="", store_url=""))
+async def _opened(settings: Settings) -> AsyncIterator[Store]:
+    store = make_store(settings)
     await store.open()
     try:
         await store.migrate()

@@ -6,10 +6,11 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -19,9 +20,10 @@ from rich.console import Console
 
 from runnel.cli.bench_client import closed_loop, paced, wrap
 from runnel.cli.bench_data import bodies
+from runnel.cli.bench_deploy import Deployment
 from runnel.cli.bench_floor import measure_floor
 from runnel.cli.bench_report import LagFigures, LoadFigures, PacedFigures, Report, machine
-from runnel.cli.bench_server import Api, ServerFailed, ServerProcess
+from runnel.cli.bench_server import Api, ServerFailed
 
 SIZES = (1, 100, 1_000)
 CONNECTIONS = {1: 64, 100: 16, 1_000: 4}
@@ -43,10 +45,20 @@ IDLE_AFTER = 3.0
 
 
 class Target(NamedTuple):
-    """The server under load: `process` is None when it was there already."""
+    """The server under load: `processes` is None when it was there already; then it may ask for a key."""
 
     url: str
-    process: ServerProcess | None
+    read_url: str
+    processes: Deployment | None
+    key: str = ""
+
+    def api(self) -> Api:
+        """A new connection for questions."""
+        return Api(self.read_url, key=self.key)
+
+    def wrap(self, bodies: Iterable[bytes]) -> list[bytes]:
+        """Requests to it around JSON bodies."""
+        return wrap(self.url, bodies, key=self.key)
 
 
 @contextmanager
@@ -57,24 +69,35 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
         yield Path(parent) / "data"
 
 
+class Subject(NamedTuple):
+    """What is measured: a running server, or one that is started on this queue and store (empty: the embedded ones)."""
+
+    url: str | None = None
+    key: str = ""
+    queue_url: str = ""
+    store_url: str = ""
+
+
 def measure_load(
-    console: Console, folder: Path, url: str | None, sizes: Sequence[int], events: int | None, rate: float | None
+    console: Console, folder: Path, subject: Subject, sizes: Sequence[int], events: int | None, rate: float | None
 ) -> Report:
-    """A closed loop for each body size, after single events an open loop too; the server is fresh for each size, unless
-    `url` names one.
+    """A closed loop for each body size, after single events an open loop too. For each size a server is started, with
+    a fresh folder for what is embedded.
 
     Raises:
         LoadFailed, ServerFailed: the server gave another answer than it has to; no figures are made up for that.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    report = Report(machine(folder), measure_floor(console))
+    queue, store = (urlsplit(url).scheme for url in (subject.queue_url, subject.store_url))
+    report = Report(machine(folder), measure_floor(console), queue=queue or "sqlite", store=store or "duckdb")
     for size in sizes:
         with scratch_folder(folder) as data:
-            if url is not None:
-                _measure_size(console, report, Target(url, None), size, events, rate)
+            if (url := subject.url) is not None:
+                _measure_size(console, report, Target(url, url, None, subject.key), size, events, rate)
                 continue
-            with ServerProcess(data) as process:
-                _measure_size(console, report, Target(process.url, process), size, events, rate)
+            with Deployment(data, subject.queue_url, subject.store_url) as processes:
+                target = Target(processes.write_url, processes.read_url, processes)
+                _measure_size(console, report, target, size, events, rate)
     return report
 
 
@@ -89,20 +112,20 @@ def _measure_size(
         report.paced.append(_open(target, pace))
         console.print(f"From 202 to queryable, at {LAG_RATE} events a second …")
         report.lag.append(_lag(target))
-    with closing(Api(target.url)) as api:
+    with closing(target.api()) as api:
         _verify(api)
         stored = api.ledger()["stored"]
-    report.load.append(figures if target.process is None else _after_life(target.process, figures, stored))
+    report.load.append(figures if target.processes is None else _after_life(target.processes, figures, stored))
 
 
 def _closed(console: Console, target: Target, size: int, events: int) -> LoadFigures:
     connections = CONNECTIONS.get(size, 16)
-    requests = wrap(target.url, bodies(events, size, time.time_ns() // 1_000))
-    first = wrap(target.url, bodies(connections * size, size, time.time_ns() // 1_000))
-    with closing(Api(target.url)) as api:
+    requests = target.wrap(bodies(events, size, time.time_ns() // 1_000))
+    first = target.wrap(bodies(connections * size, size, time.time_ns() // 1_000))
+    with closing(target.api()) as api:
         uvloop.run(closed_loop(target.url, first, connections))  # the first answers pay for what is imported lazily
         before, counted = _drained(api), api.count()
-        cpu = target.process.cpu_seconds() if target.process else None
+        cpu = target.processes.cpu_seconds() if target.processes else None
         console.print(f"  sending {len(requests):,} requests on {connections} connections …")
         tally = uvloop.run(closed_loop(target.url, requests, connections))
         _drained(api, before + events)
@@ -110,20 +133,20 @@ def _closed(console: Console, target: Target, size: int, events: int) -> LoadFig
         found = api.count() - counted
     if not tally.events == found == events:
         raise ServerFailed(f"of {events} events {tally.events} were accepted and a query finds {found}")
-    used = target.process.cpu_seconds() if target.process else None
+    used = target.processes.cpu_seconds() if target.processes else None
     return LoadFigures(
         body_events=size, connections=connections, requests=tally.requests, events=events,
         accepted_per_second=events / tally.seconds, requests_per_second=tally.requests / tally.seconds,
         p50_ms=tally.milliseconds(50), p99_ms=tally.milliseconds(99), max_ms=tally.milliseconds(100),
         refused=tally.refused, seconds_to_queryable=queryable, end_to_end_per_second=events / queryable,
         cpu_seconds=None if used is None or cpu is None else used - cpu,
-        peak_bytes=target.process.resident_peak() if target.process else None,
+        peak_bytes=target.processes.resident_peak() if target.processes else None,
         disk_bytes_per_event=None, warm_start_seconds=None, idle_bytes=None,
     )  # fmt: skip
 
 
 def _open(target: Target, rate: float) -> PacedFigures:
-    requests = wrap(target.url, bodies(max(100, int(rate * PACED_SECONDS)), 1, time.time_ns() // 1_000))
+    requests = target.wrap(bodies(max(100, int(rate * PACED_SECONDS)), 1, time.time_ns() // 1_000))
     tally = uvloop.run(paced(target.url, requests, rate, CONNECTIONS[1]))
     return PacedFigures(
         requests_per_second=rate, requests=tally.requests,
@@ -132,10 +155,10 @@ def _open(target: Target, rate: float) -> PacedFigures:
 
 
 def _lag(target: Target) -> LagFigures:
-    requests = wrap(target.url, bodies(LAG_RATE * LAG_SECONDS, 1, time.time_ns() // 1_000))
+    requests = target.wrap(bodies(LAG_RATE * LAG_SECONDS, 1, time.time_ns() // 1_000))
     lags: list[float] = []
     probes = [
-        threading.Thread(target=_probe, args=(target.url, n * PROBE_EVERY, lags))
+        threading.Thread(target=_probe, args=(target, n * PROBE_EVERY, lags))
         for n in range(int(LAG_SECONDS / PROBE_EVERY) - 4)
     ]
     for probe in probes:
@@ -149,12 +172,12 @@ def _lag(target: Target) -> LagFigures:
     return LagFigures(events_per_second=LAG_RATE, probes=len(lags), p50_ms=p50, p95_ms=p95, max_ms=longest)
 
 
-def _probe(url: str, after: float, lags: list[float]) -> None:
+def _probe(target: Target, after: float, lags: list[float]) -> None:
     """Send an event of a new user and ask until the user's timeline has it."""
     time.sleep(after)
     user = f"probe-{uuid4()}"
-    with closing(Api(url)) as api:
-        api.post("/v1/events", {"name": "probe", "user_id": user, "event_id": str(uuid4())})
+    with closing(Api(target.url, key=target.key)) as writing, closing(target.api()) as api:
+        writing.post("/v1/events", {"name": "probe", "user_id": user, "event_id": str(uuid4())})
         began = time.perf_counter()
         while time.perf_counter() - began < 10:
             if api.query(kind="events", user_id=user, limit=1)["rows"]:
@@ -163,17 +186,18 @@ def _probe(url: str, after: float, lags: list[float]) -> None:
             time.sleep(LOOK_EVERY)
 
 
-def _after_life(process: ServerProcess, figures: LoadFigures, stored: int) -> LoadFigures:
-    """Stop the server, weigh what it left, start it on that, and look at it at rest."""
-    process.stop()
-    size = sum(path.stat().st_size for path in process.data.rglob("*") if path.is_file())
-    warm_start = process.start()
+def _after_life(processes: Deployment, figures: LoadFigures, stored: int) -> LoadFigures:
+    """Stop the server, weigh what it left, start it on that, and look at it at rest. Only a folder is weighed."""
+    processes.stop()
+    embedded = not any(processes.schemes)
+    size = sum(path.stat().st_size for path in processes.data.rglob("*") if path.is_file()) if embedded else None
+    warm_start = processes.start()
     time.sleep(IDLE_AFTER)
-    idle = process.resident()
-    process.stop()
-    shutil.rmtree(process.data)
+    idle = processes.resident()
+    processes.stop()
+    shutil.rmtree(processes.data, ignore_errors=not embedded)
     return msgspec.structs.replace(
-        figures, disk_bytes_per_event=size / stored, warm_start_seconds=warm_start, idle_bytes=idle
+        figures, disk_bytes_per_event=size and size / stored, warm_start_seconds=warm_start, idle_bytes=idle
     )
 
 

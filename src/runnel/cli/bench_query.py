@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -23,6 +24,7 @@ from runnel.cli.bench_report import QueryFigures, Report, machine
 from runnel.cli.bench_server import Api, ServerFailed, ServerProcess
 from runnel.config import Settings
 from runnel.model.block import Block
+from runnel.model.query import MetricsQuery
 from runnel.store import make_store
 
 DAYS = 30
@@ -50,12 +52,15 @@ class Question(NamedTuple):
     target_ms: float | None
 
 
-def measure_queries(console: Console, data: Path, events: int) -> Report:
-    """Fill `data` with `events` (unless it is filled already), start a server on it and ask. Raises ServerFailed."""
+def measure_queries(console: Console, data: Path, events: int, store_url: str = "") -> Report:
+    """Fill the store (empty URL: DuckDB in `data`) with `events`, start a server on it and ask. Raises ServerFailed.
+
+    A marker in `data` says that this has been done, for the next time.
+    """
     data.mkdir(parents=True, exist_ok=True)
-    history = _filled(console, data, events)
-    report = Report(machine(data), query_events=history.events)
-    with ServerProcess(data) as process:
+    history = _filled(console, data, events, store_url)
+    report = Report(machine(data), query_events=history.events, store=urlsplit(store_url).scheme or "duckdb")
+    with ServerProcess(data, {"RUNNEL_STORE_URL": store_url}) as process:
         with closing(process.api()) as api:
             if (found := api.count()) != history.events:
                 raise ServerFailed(f"the history has {history.events} events, a query finds {found}")
@@ -65,23 +70,31 @@ def measure_queries(console: Console, data: Path, events: int) -> Report:
     return report
 
 
-def _filled(console: Console, data: Path, events: int) -> History:
+def fill(console: Console, data: Path, events: int, store_url: str) -> datetime:
+    """Fill the store unless `data` says that it is filled; the first day of its history."""
+    history = _filled(console, data, events, store_url)
+    return datetime.fromtimestamp(history.first_day / 1_000_000, UTC)
+
+
+def _filled(console: Console, data: Path, events: int, store_url: str) -> History:
     marker = data / MARKER
     if marker.exists():
         return msgspec.json.decode(marker.read_bytes(), type=History)
     if any(data.iterdir()):
         raise ServerFailed(f"{data} has something else in it; give an empty folder, or one that this command filled")
     history = History(events, (time.time_ns() // 1_000 // DAY_US - DAYS) * DAY_US)
-    asyncio.run(_fill(console, data, history))
+    asyncio.run(_fill(console, Settings(data=data, queue_url="", store_url=store_url), history))
     marker.write_bytes(msgspec.json.encode(history))
     return history
 
 
-async def _fill(console: Console, data: Path, history: History) -> None:
-    store = make_store(Settings(data=data, queue_url="", store_url=""))
+async def _fill(console: Console, settings: Settings, history: History) -> None:
+    store = make_store(settings)
     await store.open()
     try:
         await store.migrate()
+        if (await store.run(MetricsQuery())).rows[0]["events"]:
+            raise ServerFailed("the store has events already; give an empty one")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("Storing events", total=history.events)

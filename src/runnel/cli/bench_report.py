@@ -113,8 +113,18 @@ class DedupeFigures(msgspec.Struct, frozen=True):
     max_ms: float
 
 
+class ExperimentFigures(msgspec.Struct, frozen=True):
+    """One figure of `runnel bench experiments`; `value` counts `unit`."""
+
+    experiment: str
+    way: str
+    what: str
+    value: float
+    unit: str
+
+
 class Report(msgspec.Struct):
-    """Everything that one run of `runnel bench` measured."""
+    """Everything that one run of `runnel bench` measured. `queue` and `store` are the schemes of their URLs."""
 
     machine: Machine
     floor: list[FloorFigures] = []
@@ -124,6 +134,9 @@ class Report(msgspec.Struct):
     query: list[QueryFigures] = []
     query_events: int = 0
     dedupe: list[DedupeFigures] = []
+    experiments: list[ExperimentFigures] = []
+    queue: str = "sqlite"
+    store: str = "duckdb"
 
     def write(self, path: Path) -> None:
         """The report as indented JSON."""

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,12 @@ from runnel.errors import RunnelError
 
 RUNNEL = (sys.executable, "-c", "from runnel.cli import main; main()")
 """The installed command, by the interpreter that runs this one."""
+
+NOT_FROM_OUTSIDE = (
+    "RUNNEL_QUEUE_URL", "RUNNEL_STORE_URL",
+    "RUNNEL_WRITE_KEYS", "RUNNEL_WRITE_KEYS_FILE", "RUNNEL_READ_KEYS", "RUNNEL_READ_KEYS_FILE",
+)  # fmt: skip
+"""Settings that a started server does not take from the environment."""
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
@@ -36,15 +43,16 @@ class ServerFailed(RunnelError):
 class Api:
     """A keep-alive connection for single questions to a server. Not for use by two threads at a time."""
 
-    def __init__(self, url: str, timeout: float = 60.0) -> None:
+    def __init__(self, url: str, timeout: float = 60.0, key: str = "") -> None:
         parts = urlsplit(url)
+        self._headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
         self._connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=timeout)
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         """Status and body; `body` is sent as JSON, or as it is when it is bytes. Raises OSError, HTTPException."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         try:
-            self._connection.request(method, path, data, {"content-type": "application/json"})
+            self._connection.request(method, path, data, self._headers)
             response = self._connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException):
@@ -83,21 +91,31 @@ class Api:
 
 
 class ServerProcess:
-    """`runnel up` on a free port of this machine, in a process group of its own.
+    """`runnel up`, or another role, on a free port of this machine, in a process group of its own.
 
     Args:
         data: the data folder; kept between starts, so that a server can be started on what another left.
         settings: environment variables for it, on top of this process's own.
         command: what to run instead of the installed `runnel`.
+        role: `up`, `ingest`, `work` or `serve`; of `work` the URL is its status page's.
+        number: tells processes of the same role and folder apart.
     """
 
-    def __init__(self, data: Path, settings: Mapping[str, str] | None = None, command: Sequence[str] = RUNNEL) -> None:
+    def __init__(
+        self,
+        data: Path,
+        settings: Mapping[str, str] | None = None,
+        command: Sequence[str] = RUNNEL,
+        role: str = "up",
+        number: int = 0,
+    ) -> None:
         self.data = data
         self.url = ""
         self._settings = dict(settings or {})
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = data.with_name(data.name + ".log")
+        self._role = role
+        self._log = data.with_name(f"{data.name}.log" if role == "up" else f"{data.name}-{role}-{number}.log")
 
     def __enter__(self) -> Self:
         self.start()
@@ -115,9 +133,12 @@ class ServerProcess:
 
     def spawn(self) -> None:
         """Start the process and wait for nothing."""
-        # A queue or store that the operator's environment names would take a measurement's events; not here.
-        environment = {**os.environ, "RUNNEL_QUEUE_URL": "", "RUNNEL_STORE_URL": "", **self._settings}
-        command = [*self._command, "up", "--host", "127.0.0.1", "--port", "0", "--data", str(self.data)]
+        # A queue or store that the operator's environment names would take a measurement's events; not here, and its
+        # keys would keep the measurement out.
+        environment = {**os.environ, **dict.fromkeys(NOT_FROM_OUTSIDE, ""), **self._settings}
+        environment["RUNNEL_DATA"] = str(self.data)
+        port = _free_port() if self._role == "work" else 0  # to a worker, 0 means no status page
+        command = [*self._command, self._role, "--host", "127.0.0.1", "--port", str(port)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -218,3 +239,10 @@ class ServerProcess:
     def _failed(self, complaint: str) -> ServerFailed:
         output = self._log.read_text(errors="replace")[-2_000:]
         return ServerFailed(f"the server {complaint}; the end of its output:\n{output}")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

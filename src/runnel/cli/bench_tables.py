@@ -11,8 +11,15 @@ from rich.table import Table
 from runnel.cli.bench_report import LoadFigures, Machine, Report
 
 MIB = 1024 * 1024
-WORDS = {"question", "kind", "from", "floor", "unit"}
+WORDS = {"question", "kind", "from", "floor", "unit", "way", "what"}
 """Columns of words; all others are numbers and line up on the right."""
+
+EXPERIMENTS = {
+    "partitions": "A table partitioned by day, and a flat one",
+    "copy": "COPY, and rows one by one",
+    "queue": "Through the queue, and straight into the store",
+}
+"""Titles of the experiments."""
 
 
 class Sheet(NamedTuple):
@@ -74,6 +81,10 @@ def sheets(report: Report) -> list[Sheet]:
         made.append(Sheet("From 202 to queryable", names, rows))
     if report.query:
         made.append(_query(report))
+    for experiment, title in EXPERIMENTS.items():
+        if found := [figures for figures in report.experiments if figures.experiment == experiment]:
+            rows = [[f.way, f.what, _value(f.value), f.unit] for f in found]
+            made.append(Sheet(title, ["way", "what", "value", "unit"], rows))
     if report.dedupe:
         names = ["rows before", "events", "kind", "median ms", "min ms", "max ms"]
         rows = [[f"{d.rows:,}", f"{d.batch:,}", d.kind, *_ms(d.median_ms, d.min_ms, d.max_ms)] for d in report.dedupe]
@@ -132,3 +143,7 @@ def _ms(*values: float) -> list[str]:
 
 def _number(value: float | None, places: int, unit: int = 1) -> str:
     return "–" if value is None else f"{value / unit:,.{places}f}"
+
+
+def _value(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

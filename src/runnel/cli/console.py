@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -32,7 +33,19 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="Data folder of a server that is not running. Without --url and --data: RUNNEL_DATA, else ./runnel-data.",
+        help="Data folder of a server that is not running. Without --url and --data: RUNNEL_DATA, else ./runnel-data. "
+        "A queue or store that RUNNEL_QUEUE_URL or RUNNEL_STORE_URL names is used as it is, running or not.",
+    ),
+]
+
+
+KeyFileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key-file",
+        metavar="FILE",
+        help="File with the server's key, for --url; else RUNNEL_KEY_FILE or RUNNEL_KEY. Never on the command line, "
+        "which other users of the machine see.",
     ),
 ]
 
@@ -58,7 +71,14 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = "RUNNEL_" + "_".join(map(str, first["loc"])).upper()
-        raise ConfigError(f"{name}: {first['msg']} (it is {first['input']!r})") from error
+        raise ConfigError(f"{name}: {first['msg']}{_shown(first)}") from error
+
+
+def _shown(error: Mapping[str, Any]) -> str:
+    """The value at fault, unless it may hold a secret."""
+    field = Settings.model_fields.get(str(error["loc"][0])) if error["loc"] else None
+    harmless = field is not None and field.annotation is not SecretStr
+    return f" (it is {error['input']!r})" if harmless else ""
 
 
 def quiet_logs(settings: Settings) -> None:

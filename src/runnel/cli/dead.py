@@ -34,6 +34,7 @@ All = Annotated[bool, typer.Option("--all", help="All that are dead, instead of 
 def list_(
     url: console.UrlOption = None,
     data: console.DataOption = None,
+    key_file: console.KeyFileOption = None,
     state: Annotated[
         Literal["dead", "replayed", "dropped", "all"], typer.Option(help="Which of them to show.")
     ] = "dead",
@@ -45,7 +46,7 @@ def list_(
     async def ask(server: Server) -> DeadLetterList:
         return DeadLetterList.model_validate(await server.get("/v1/dead", state=state, limit=limit, after=after))
 
-    found: DeadLetterList = _at(url, data, ask)
+    found: DeadLetterList = _at(url, data, key_file, ask)
     if not found.dead:
         console.out.print("there are none")
         return
@@ -66,13 +67,14 @@ def show(
     letter_id: Annotated[int, typer.Argument(metavar="ID", min=0, help="Its number, as `runnel dead list` shows it.")],
     url: console.UrlOption = None,
     data: console.DataOption = None,
+    key_file: console.KeyFileOption = None,
 ) -> None:
     """Show one dead letter with its original bytes."""
 
     async def ask(server: Server) -> DeadLetterDetail:
         return DeadLetterDetail.model_validate(await server.get(f"/v1/dead/{letter_id}"))
 
-    found: DeadLetterDetail = _at(url, data, ask)
+    found: DeadLetterDetail = _at(url, data, key_file, ask)
     for name in ("id", "state", "code", "reason", "events", "attempts", "dead_at", "receipt", "index", "encoding"):
         console.out.print(f"[bold]{name:>9}[/]  {escape(str(getattr(found, name)))}")
     typer.echo(found.original.rstrip("\n"))
@@ -92,6 +94,7 @@ def replay(
     ] = None,
     url: console.UrlOption = None,
     data: console.DataOption = None,
+    key_file: console.KeyFileOption = None,
 ) -> None:
     """Put dead letters into the queue again, as they are or corrected; none is stored twice.
 
@@ -118,7 +121,7 @@ def replay(
                 refused += [note for note in report.not_replayed if note.code != "too_many"]
         return done, refused
 
-    _report("replayed", _at(url, data, ask))
+    _report("replayed", _at(url, data, key_file, ask))
 
 
 @app.command("drop", epilog="[bold]Example[/bold]\n\n  runnel dead drop 17 18 19")
@@ -127,6 +130,7 @@ def drop(
     all_: All = False,
     url: console.UrlOption = None,
     data: console.DataOption = None,
+    key_file: console.KeyFileOption = None,
 ) -> None:
     """Give dead letters up. They stay listed as dropped, and the books still count them."""
 
@@ -138,13 +142,13 @@ def drop(
             refused += report.not_dropped
         return done, refused
 
-    _report("dropped", _at(url, data, ask))
+    _report("dropped", _at(url, data, key_file, ask))
 
 
-def _at(url: str | None, data: Path | None, ask: Any) -> Any:
+def _at(url: str | None, data: Path | None, key_file: str | None, ask: Any) -> Any:
     """What `ask(server)` returns, at the running server or in the folder."""
     console.one_place(url, data)
-    settings = console.load_settings(data=data)
+    settings = console.load_settings(data=data, key_file=key_file)
 
     async def run() -> Any:
         async with somewhere(url, settings) as server:

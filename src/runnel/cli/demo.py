@@ -48,13 +48,15 @@ def demo(
     seed: Annotated[int | None, typer.Option("--seed", help="The same number makes the same visitors.")] = None,
     site: Annotated[str | None, typer.Option("--site", help="Site that the events belong to.")] = None,
     url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
+    key_file: console.KeyFileOption = None,
 ) -> None:
     """Send realistic events to a running server until Ctrl-C, or as many or as long as you say."""
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     sent = World(seed, datetime.now(UTC), rate)
     tally = _Tally()
+    server = Server(url, key=console.load_settings(key_file=key_file).client_key())
     try:
-        asyncio.run(_send(_portions(sent, duration, events, site), url, tally, events))
+        asyncio.run(_send(_portions(sent, duration, events, site), server, tally, events))
     finally:
         console.out.print(f"{tally.accepted:,} events accepted, {tally.rejected:,} rejected (seed {seed})")
     if tally.rejected:
@@ -86,14 +88,14 @@ def _portions(
             yield (tick + 1) * TICK, portion[start : start + MOST_EVENTS]
 
 
-async def _send(portions: Iterator[tuple[float, list[Sent]]], url: str, tally: _Tally, events: int | None) -> None:
+async def _send(portions: Iterator[tuple[float, list[Sent]]], to: Server, tally: _Tally, events: int | None) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[rate]} events/s"),
         TimeElapsedColumn(),
     )
-    async with Server(url) as server:
+    async with to as server:
         await server.get("/healthz")
         with Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as progress:
             bar = progress.add_task("sending", total=events, rate="0")

@@ -20,9 +20,10 @@ from runnel.cli.folder import open_store
 from runnel.cli.server import Server
 from runnel.config import Settings
 from runnel.errors import ConfigError
+from runnel.keys import EVERY_SITE
 from runnel.query.answers import understood
 from runnel.query.export import csv_header, csv_rows
-from runnel.query.params import EVERY_SITE, ExportParams
+from runnel.query.params import ExportParams
 from runnel.store import write_parquet
 
 Format = Literal["ndjson", "csv", "parquet"]
@@ -59,6 +60,7 @@ def export(
     ] = None,
     url: console.UrlOption = None,
     data: console.DataOption = None,
+    key_file: console.KeyFileOption = None,
 ) -> None:
     """Write events to a file or to standard output, oldest first."""
     console.one_place(url, data)
@@ -74,7 +76,7 @@ def export(
     }
     params: ExportParams = understood(ExportParams, {name: value for name, value in given.items() if value is not None})
     params.question(datetime.now(UTC))  # a mistake shows here, before any file is touched
-    settings = console.load_settings(data=data)
+    settings = console.load_settings(data=data, key_file=key_file)
     with _target(output, kind) as file:
         size = asyncio.run(_write(params, url, settings, file))
     if output is not None:
@@ -114,17 +116,18 @@ async def _write(params: ExportParams, url: str | None, settings: Settings, file
     size = 0
     with console.err.status("exporting"):
         # Closed by hand, innermost first: a reader that goes away must find the store still open.
-        async with aclosing(_from_folder(params, settings) if url is None else _from_server(params, url)) as pieces:
+        source = _from_folder(params, settings) if url is None else _from_server(params, url, settings)
+        async with aclosing(source) as pieces:
             async for piece in pieces:
                 size += len(piece)
                 await asyncio.to_thread(file.write, piece)
     return size
 
 
-async def _from_server(params: ExportParams, url: str) -> AsyncGenerator[bytes, None]:
+async def _from_server(params: ExportParams, url: str, settings: Settings) -> AsyncGenerator[bytes, None]:
     fields = params.model_dump(exclude={"filter"}, exclude_none=True)
     pairs = [(name, str(value)) for name, value in fields.items()] + [("filter", text) for text in params.filter]
-    async with Server(url) as server:
+    async with Server(url, key=settings.client_key()) as server:
         async with aclosing(server.stream("/v1/export", pairs)) as pieces:
             async for piece in pieces:
                 yield piece

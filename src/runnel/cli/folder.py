@@ -1,4 +1,6 @@
-"""The data folder of a server that is not running, opened by a command."""
+"""Queue and store without a running Runnel in between: the data folder of one that is stopped, opened by a command, or
+queue and store on servers of their own, which others may be using at the same time.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,14 @@ from datetime import UTC, datetime
 
 import httpx
 
+from runnel import queue, store
+from runnel.cli import console
 from runnel.cli.console import quiet_logs
 from runnel.cli.server import Server
-from runnel.config import Settings
+from runnel.config import Settings, url_path
 from runnel.errors import ConfigError
 from runnel.ingest.publisher import Publisher
 from runnel.metrics import Metrics
-from runnel.query.app import make_query_app
-from runnel.query.parts import Parts
-from runnel.queue import make_queue
 from runnel.store import Store, make_store, write_parquet
 
 IN_PROCESS = "http://localhost"
@@ -26,42 +27,51 @@ IN_PROCESS = "http://localhost"
 
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """The folder's store.
+    """The folder's store, or the one that RUNNEL_STORE_URL names.
 
     Raises:
         ConfigError: there is no such folder.
         AlreadyRunning: a server holds it.
+        StoreUnavailable: it cannot be reached.
     """
-    if not settings.data.is_dir():
-        raise ConfigError(
-            f"there is no data folder {settings.data}: name it with --data, or a running server with --url"
-        )
+    _must_be_there(store.is_embedded(settings), settings.resolved_store_url)
     quiet_logs(settings)
-    store = make_store(settings)
-    await store.open()
+    opened = make_store(settings)
+    await opened.open()
     try:
-        yield store
+        yield opened
     finally:
-        await store.close()
+        await opened.close()
+
+
+def _must_be_there(embedded: bool, url: str) -> None:
+    """A command looks at what is there; it makes no folder with nothing in it."""
+    if embedded and ":///" in url and not (folder := url_path(url).parent).is_dir():
+        raise ConfigError(f"there is no data folder {folder}: name it with --data, or a running server with --url")
 
 
 @asynccontextmanager
 async def at_rest(settings: Settings) -> AsyncIterator[Server]:
-    """The folder behind the query API of a running server, but nothing moves: what is queued stays queued.
+    """Queue and store behind the query API of a running server, but nothing is moved: what is queued stays queued.
 
     Raises:
-        ConfigError, AlreadyRunning: as `open_store`.
+        ConfigError, AlreadyRunning, StoreUnavailable: as `open_store`.
+        QueueUnavailable: the queue cannot be reached.
     """
-    async with open_store(settings) as store:
-        queue = make_queue(settings)
-        await queue.open()
-        publisher = Publisher(queue, settings)
+    from runnel.query.app import Parts, make_query_app
+
+    _must_be_there(queue.is_embedded(settings), settings.resolved_queue_url)
+    settings = settings.in_process()
+    async with open_store(settings) as opened:
+        waiting = queue.make_queue(settings)
+        await waiting.open()
+        publisher = Publisher(waiting, settings)
         publishing = asyncio.create_task(publisher.run())
         try:
             parts = Parts(
                 settings=settings,
-                store=store,
-                queue=queue,
+                store=opened,
+                queue=waiting,
                 republish=publisher.publish,
                 metrics=Metrics(),
                 started_at=datetime.now(UTC),
@@ -73,13 +83,13 @@ async def at_rest(settings: Settings) -> AsyncIterator[Server]:
         finally:
             publisher.stop()
             await publishing
-            await queue.close()
+            await waiting.close()
 
 
 @asynccontextmanager
 async def somewhere(url: str | None, settings: Settings) -> AsyncIterator[Server]:
-    """A running server when there is a URL, else the folder at rest."""
-    async with Server(url) if url is not None else at_rest(settings) as server:
+    """A running server when there is a URL, else queue and store themselves."""
+    async with Server(url, key=settings.client_key()) if url is not None else at_rest(settings) as server:
         yield server
 
 
@@ -87,12 +97,19 @@ async def somewhere(url: str | None, settings: Settings) -> AsyncIterator[Server
 async def working(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[], Awaitable[None]]]]:
     """The folder's whole pipeline in this process, and a call that returns once nothing is queued any more.
 
+    A queue that others share only gets the events: whoever loads it stores these too, and the call says so.
+
     Raises:
         AlreadyRunning: a server holds the folder.
+        Unavailable: a queue or store on a server cannot be reached.
     """
-    from runnel.app import open_runnel
+    from runnel.app import Role, open_runnel
+
+    async def left_to_others() -> None:
+        console.err.print("the events are in the queue; `runnel work` (or `runnel up`) stores them")
 
     quiet_logs(settings)
-    async with open_runnel(settings) as runnel:
+    shared = not queue.is_embedded(settings)
+    async with open_runnel(settings.in_process(), Role.INGEST if shared else Role.UP) as runnel:
         async with Server(IN_PROCESS, httpx.ASGITransport(runnel.asgi)) as server:
-            yield server, runnel.drained
+            yield server, left_to_others if shared else runnel.drained

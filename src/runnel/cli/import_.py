@@ -16,13 +16,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from runnel import queue
 from runnel.cli import console
 from runnel.cli.folder import working
 from runnel.cli.import_plan import Choices, parse_choices
 from runnel.cli.import_rows import Chunk, Format, Source, fingerprint, format_of, on_disk, open_source
 from runnel.cli.import_run import REASONS_SHOWN, ServerSink, State, StateFile, run
 from runnel.cli.server import Server
-from runnel.config import Settings
+from runnel.config import Settings, shown_url
 from runnel.errors import ConfigError
 
 MOST_EVENTS = 5_000
@@ -104,6 +105,7 @@ def import_(
     null: NullOption = None,
     url: console.UrlOption = None,
     data: console.DataOption = None,
+    key_file: console.KeyFileOption = None,
     allow_rejected: AllowRejectedOption = False,
     again: AgainOption = False,
 ) -> None:
@@ -112,7 +114,7 @@ def import_(
     if delimiter is not None and len(delimiter.encode()) != 1:
         raise ConfigError(f"--delimiter: {delimiter!r} is not a single character")
     choices = parse_choices(maps or (), name, site, drop or (), timezone)
-    settings = console.load_settings(data=data)
+    settings = console.load_settings(data=data, key_file=key_file)
     with on_disk(file, format_) as path:
         job = _Job(file, path, format_of(path, format_), choices, delimiter, null or (), url, settings, again)
         state, broken = asyncio.run(job.run())
@@ -153,7 +155,7 @@ class _Job(msgspec.Struct):
                 with console.err.status("storing what is queued"):
                     await drained()
         else:
-            async with Server(self.url) as server:
+            async with Server(self.url, key=self.settings.client_key()) as server:
                 await server.get("/healthz")
                 yield server
 
@@ -193,9 +195,11 @@ class _Job(msgspec.Struct):
 
     def _state_path(self, digest: str) -> Path | None:
         """Where this import remembers how far it came: one file per input, target and options."""
-        options = (digest, self.url, self.kind, self.choices, self.delimiter, tuple(self.empty))
+        shared = not queue.is_embedded(self.settings)
+        target = self.url or (shown_url(self.settings.queue_url) if shared else None)
+        options = (digest, target, self.kind, self.choices, self.delimiter, tuple(self.empty))
         key = blake2b(msgspec.json.encode(options), digest_size=8).hexdigest()
-        if self.url is None:
+        if target is None:
             return self.settings.data / "imports" / f"{key}.json"
         if self.shown == "-":
             return None

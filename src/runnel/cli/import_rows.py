@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from uuid import UUID, uuid5
 
 import msgspec
@@ -17,7 +17,9 @@ import msgspec
 from runnel.cli.import_lines import LineFile, LineMapper, Members, NotAnEvent
 from runnel.cli.import_plan import Choices, fields_of, properties_of
 from runnel.errors import ConfigError
-from runnel.store.duckdb.files import Plan, TableFile
+
+if TYPE_CHECKING:
+    from runnel.store.duckdb.files import TableFile
 
 Format = Literal["ndjson", "csv", "parquet"]
 
@@ -135,6 +137,8 @@ def open_source(
         return _Lines(path, choices, namespace)
     if (delimiter is None and path.with_suffix("").suffix == ".tsv") or path.suffix == ".tsv":
         delimiter = "\t"
+    from runnel.store.duckdb.files import TableFile  # not above: demo and the server processes read no file
+
     return _Table(TableFile(path, kind, delimiter, empty), choices, namespace)
 
 
@@ -150,6 +154,8 @@ class _Table:
         except BaseException:
             table.close()
             raise
+        from runnel.store.duckdb.files import Plan
+
         self._plan = Plan(fields, choices.constants, properties_of(columns, fields, choices), choices.timezone)
         self._table = table
         self._namespace = namespace

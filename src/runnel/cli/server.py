@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import SecretStr
 
 from runnel.errors import ConfigError, RunnelError, Unavailable
 
@@ -26,20 +27,27 @@ class Refused(RunnelError):
 
 
 class Server:
-    """An HTTP client for one server; use it with `async with`.
+    """An HTTP client for one server; use it with `async with`. With a key, every request carries it.
 
     Every method raises Unavailable when the server cannot be reached or the connection breaks, and Refused with the
     server's own message when it answers with an error.
     """
 
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, transport: httpx.AsyncBaseTransport | None = None, key: SecretStr | None = None
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"--url: {url!r} is no address such as http://127.0.0.1:8000")
         self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key and key.get_secret_value() else None
         # A proxy of the environment is for the world outside, not for a server on this machine.
         self._client = httpx.AsyncClient(
-            base_url=self.url, timeout=TIMEOUT, transport=transport, trust_env=parts.hostname not in LOOPBACK
+            base_url=self.url,
+            timeout=TIMEOUT,
+            transport=transport,
+            headers=headers,
+            trust_env=parts.hostname not in LOOPBACK,
         )
 
     async def __aenter__(self) -> Server:

@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 
 from runnel.cli import console
-from runnel.config import Settings
+from runnel.cli.processes import HostOption, PortOption, run
+from runnel.config import Settings, shown_url
 
 UP_EPILOG = console.paragraphs("""
 [bold]Examples[/bold]
@@ -30,41 +31,50 @@ MIGRATE_EPILOG = console.paragraphs("""
 
 def banner(settings: Settings, url: str) -> str:
     """What a person sees when the server is ready: where to send an event (ready to paste) and where to look."""
-    return f"""Runnel is ready on {url} (data in {settings.data.resolve()})
+    keys = settings.access_keys()
+    write, read = (" -H 'X-API-Key: …'" if guarded else "" for guarded in (keys.write, keys.read))
+    return f"""Runnel is ready on {url} ({_whereabouts(settings)})
 
-  send an event   curl {url}/v1/events -d '{{"name":"page_view","user_id":"u1","path":"/"}}'
-  ask             curl '{url}/v1/events?limit=5'
+  send an event   curl {url}/v1/events{write} -d '{{"name":"page_view","user_id":"u1","path":"/"}}'
+  ask             curl{read} '{url}/v1/events?limit=5'
   look            {url}/docs
   try             runnel demo --url {url}
 
   Ctrl-C stops it; events that were accepted stay."""
 
 
+def _whereabouts(settings: Settings) -> str:
+    """Where queue and store are: the data folder, unless a URL says otherwise."""
+    given = {"queue": settings.queue_url, "store": settings.store_url}
+    named = [f"{part} {shown_url(url)}" for part, url in given.items() if url]
+    if len(named) < len(given):
+        named.append(f"data in {settings.data.resolve()}")
+    return ", ".join(named)
+
+
 def up(
-    host: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on (RUNNEL_HOST, else 127.0.0.1).")
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one (RUNNEL_PORT, else 8000)."),
-    ] = None,
+    host: HostOption = None,
+    port: PortOption = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Where queue and store live; made when absent (RUNNEL_DATA, else ./runnel-data)."
+            metavar="FOLDER",
+            help="Where the embedded queue and store live; made when absent (RUNNEL_DATA, else ./runnel-data).",
         ),
     ] = None,
 ) -> None:
     """Start the server: ingest, queue, worker, store and query API in one process."""
-    from runnel import app, logs
+    from runnel.app import Role
 
     settings = console.load_settings(host=host, port=port, data=data)
-    logs.configure(settings)
-    app.serve(settings, lambda url: console.out.print(escape(banner(settings, url))))
+    run(settings, Role.UP, lambda url: console.out.print(escape(banner(settings, url))))
 
 
 def migrate(data: console.DataOption = None) -> None:
-    """Bring the store's schema up to date. `up` does this too; run it by itself before an upgrade's first start."""
+    """Bring the store's schema up to date.
+
+    `up`, `work` and `serve` do this too; run it by itself before an upgrade's first start.
+    """
     asyncio.run(_migrate(console.load_settings(data=data)))
 
 
@@ -73,4 +83,5 @@ async def _migrate(settings: Settings) -> None:
 
     async with open_store(settings) as store:
         schema = await store.migrate()
-    console.out.print(f"the store in {escape(str(settings.data))} has schema version {schema}")
+    where = f"store {shown_url(settings.store_url)}" if settings.store_url else f"store in {settings.data}"
+    console.out.print(escape(f"the {where} has schema version {schema}"))

@@ -29,6 +29,7 @@ COLUMNS = ("accepted", "stored", "duplicates", "dead", "queued")
 def verify(
     url: console.UrlOption = None,
     data: console.DataOption = None,
+    key_file: console.KeyFileOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Check that no event was lost or counted twice.
@@ -37,7 +38,7 @@ def verify(
     rollups must equal the raw events.
     """
     console.one_place(url, data)
-    found = asyncio.run(_verify(url, console.load_settings(data=data)))
+    found = asyncio.run(_verify(url, console.load_settings(data=data, key_file=key_file)))
     if json:
         typer.echo(found.model_dump_json())
     else:

@@ -1,0 +1,49 @@
+"""Real servers for one command: `python -m benchmarks.servers COMMAND …`.
+
+In the command's words {postgres}, {redis} and {rabbitmq} become the URLs of servers that are started for it, durable
+and empty, in temporary folders, and are gone afterwards:
+
+    .venv/bin/python -m benchmarks.servers .venv/bin/runnel bench --queue {redis} --store {postgres}
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from tests.servers.postgres import PostgresServer
+from tests.servers.process import RealServer
+from tests.servers.rabbitmq import RabbitServer
+from tests.servers.redis import RedisServer
+from tests.servers.scratch import scratch_folder
+
+SERVERS: dict[str, type[PostgresServer] | type[RedisServer] | type[RabbitServer]] = {
+    "postgres": PostgresServer,
+    "redis": RedisServer,
+    "rabbitmq": RabbitServer,
+}
+
+
+def run(words: Sequence[str]) -> int:
+    """Start what the words name, run them, stop it again; the command's exit status."""
+    urls = {}
+    with ExitStack() as stack:
+        for name, kind in SERVERS.items():
+            if any(f"{{{name}}}" in word for word in words):
+                server: RealServer = kind(stack.enter_context(scratch_folder(name)))
+                stack.callback(server.kill)
+                server.start()
+                urls[name] = server.new_database() if isinstance(server, PostgresServer) else server.url
+        return subprocess.run([_filled(word, urls) for word in words], check=False).returncode
+
+
+def _filled(word: str, urls: dict[str, str]) -> str:
+    for name, url in urls.items():
+        word = word.replace(f"{{{name}}}", url)
+    return word
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
