@@ -19,6 +19,7 @@ from runnel.model.event import Event
 from runnel.model.query import (
     AllOf,
     Condition,
+    EventsQuery,
     Filter,
     KeysQuery,
     Metric,
@@ -39,6 +40,7 @@ def answer(query: Query, events: Iterable[Event]) -> list[Row]:
     scoped = [event for event in events if in_scope(query, event)]
     if isinstance(query, MetricsQuery):
         return _metrics(query, scoped)
+    assert isinstance(query, EventsQuery)  # the analyses have oracles of their own
     mine = [event for event in scoped if query.user_id is None or event.user_id == query.user_id]
     return [_event_row(event) for event in sorted(mine, key=_age, reverse=not query.ascending)]
 

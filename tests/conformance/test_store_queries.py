@@ -110,6 +110,8 @@ def metrics_queries(draw: st.DrawFn) -> dict[str, Any]:
     since, until = sorted(draw(st.lists(moments, min_size=2, max_size=2)))
     if draw(st.booleans()):  # quarter hours, which the rollup can serve
         since, until = (edge.replace(minute=edge.minute // 15 * 15, second=0, microsecond=0) for edge in (since, until))
+        if draw(st.booleans()):  # UTC days
+            since, until = (edge.replace(hour=0, minute=0) for edge in (since, until))
     fill = draw(st.booleans()) and interval is not None
     if interval:  # a series has at most 20,000 buckets, and the oracle walks through every hour of a filled one
         days = {"minute": 10, "hour": 800}.get(interval, 6000)

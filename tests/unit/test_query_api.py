@@ -163,7 +163,7 @@ async def test_export_parquet_leaves_the_disk_its_reserve(tmp_path: Path) -> Non
         low = side.settings.model_copy(update={"disk_reserve_bytes": 2**62, "disk_reserve_fraction": 0.9999})
         parts = dataclasses.replace(side.parts(), settings=low)
         transport = httpx.ASGITransport(app=make_query_app(parts))
-        async with httpx.AsyncClient(transport=transport, base_url="http://runnel.test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
             answer = await client.get("/v1/export", params={"format": "parquet"})
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "unavailable"

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from runnel.model.query import COLUMNS, SERIES_LIMIT, Condition, Metric, Query
 from runnel.store.compile import compile_query
-from runnel.store.engine import DUCKDB
+from runnel.store.duckdb.engine import DUCKDB
 
 TEXT = (Path(__file__).parents[2] / "docs" / "query.md").read_text()
 BODIES = re.findall(r"ask '(.*?)'\n", TEXT, re.DOTALL)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from runnel.model.query import Condition, Interval, Metric, MetricsQuery
 from runnel.store.answer import shape
 from runnel.store.compile import compile_query
-from runnel.store.engine import DUCKDB
+from runnel.store.duckdb.engine import DUCKDB
 from runnel.store.migrations import migrations
 
 NOW = datetime(2025, 12, 1, tzinfo=UTC)

@@ -75,10 +75,10 @@ class Difference(Shape):
 class QueueStatus(Shape):
     """What waits between the 202 and the store."""
 
-    blocks: int
-    events: int
-    bytes: int
-    oldest_age_seconds: float | None = Field(description="null: nothing waits.")
+    blocks: int = Field(description="Those that other processes have are left out where the queue does not tell them.")
+    events: int | None = Field(description="null: the queue cannot tell (RabbitMQ, unless nothing waits).")
+    bytes: int | None = Field(description="null: as with events.")
+    oldest_age_seconds: float | None = Field(description="null: nothing waits, or the queue cannot tell.")
 
 
 class Rates(Shape):
@@ -114,7 +114,9 @@ class ReceiptStatus(Shape):
 
     receipt: str
     state: Literal["queued", "stored"]
-    count: int | None = Field(None, description="Events in the block; null when its details were folded into a sum.")
+    count: int | None = Field(
+        None, description="Events in the block; null when its details were folded into a sum, or its queue cannot tell."
+    )
     stored: int | None = None
     duplicates: int | None = None
     dead: int | None = None

@@ -9,7 +9,13 @@ from runnel.config import Settings
 from runnel.errors import ConfigError
 from runnel.store.base import DeadLetter, PurgeReport, Store, StoredDeadLetter, WriteReport
 
-__all__ = ["DeadLetter", "PurgeReport", "Store", "StoredDeadLetter", "WriteReport", "make_store", "write_parquet"]
+__all__ = [
+    "DeadLetter", "PurgeReport", "Store", "StoredDeadLetter", "WriteReport", "is_embedded", "make_store",
+    "write_parquet",
+]
+
+EMBEDDED = ("duckdb",)
+"""Schemes of the stores that live inside one process."""
 
 
 def write_parquet(lines: Path, target: Path) -> None:
@@ -17,6 +23,11 @@ def write_parquet(lines: Path, target: Path) -> None:
     from runnel.store.duckdb.parquet import write_parquet as write
 
     write(lines, target)
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether the store belongs to one process, so that no other can share it."""
+    return urlsplit(settings.resolved_store_url).scheme in EMBEDDED
 
 
 def make_store(settings: Settings) -> Store:
@@ -30,4 +41,8 @@ def make_store(settings: Settings) -> Store:
         from runnel.store.duckdb import DuckDBStore
 
         return DuckDBStore(settings)
-    raise ConfigError(f"RUNNEL_STORE_URL: {scheme!r} is not a store this version has; use duckdb")
+    if scheme in ("postgresql", "postgres"):
+        from runnel.store.postgres import PostgresStore
+
+        return PostgresStore(settings)
+    raise ConfigError(f"RUNNEL_STORE_URL: {scheme!r} is not a store this version has; use duckdb or postgresql")

@@ -6,9 +6,8 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +15,9 @@ import msgspec
 
 from runnel.errors import InvalidRequest
 from runnel.model.event import Event
-from runnel.model.query import PROPERTY_PREFIX, SERIES_LIMIT, EventsQuery, KeysQuery, MetricsQuery, Query, ValuesQuery
-from runnel.store.buckets import MICROSECOND, Buckets, instant_of
+from runnel.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, MetricsQuery, Query, SessionsQuery, ValuesQuery
+from runnel.store.answer_sessions import sessions_answer
+from runnel.store.buckets import Buckets, instant_of
 from runnel.store.compile_metrics import is_filled
 from runnel.store.cursor import decode_cursor, encode_cursor
 from runnel.store.statement import Statement
@@ -42,6 +42,8 @@ def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:
         return _events(query, rows)
     if isinstance(query, KeysQuery):
         return [{"key": key, "events": events} for key, events in rows], None
+    if isinstance(query, SessionsQuery):
+        return sessions_answer(query, statement.buckets, rows), None
     return [{"value": _value(query, value), "events": events} for value, events in rows], None
 
 
@@ -150,11 +152,7 @@ def _metrics(query: MetricsQuery, buckets: Buckets | None, rows: Sequence[Row]) 
 def _filled(query: MetricsQuery, buckets: Buckets, rows: Sequence[Row]) -> Answer:
     """A page of the series with its empty buckets."""
     found = {row[0]: row for row in rows}
-    keys = list(islice(_series(query, buckets, found.keys()), SERIES_LIMIT + 1))
-    if len(keys) > SERIES_LIMIT:
-        raise InvalidRequest(
-            f"the series has more than {SERIES_LIMIT} buckets: shorten the range, or take a longer interval"
-        )
+    keys = buckets.series(query.since, query.until, found.keys())
     after = decode_cursor(query)
     if after is not None:
         keys = [key for key in keys if isinstance(after[0], int) and key > after[0]]
@@ -162,16 +160,6 @@ def _filled(query: MetricsQuery, buckets: Buckets, rows: Sequence[Row]) -> Answe
     page = keys[: query.limit]
     answer = [_metrics_row(query, buckets, found.get(key, (key, *empty))) for key in page]
     return answer, encode_cursor(query, [page[-1]]) if len(keys) > len(page) else None
-
-
-def _series(query: MetricsQuery, buckets: Buckets, found: Collection[int]) -> Iterator[int]:
-    """From `since` or the first event to `until` or the newest event; nothing when neither end is known."""
-    since, until = query.since, query.until
-    if (since and since == until) or not (found or (since and until)):
-        return iter(())
-    first = buckets.key(since) if since else min(found)
-    last = buckets.key(until - MICROSECOND) if until else max(found)
-    return buckets.keys(first, last)
 
 
 def _metrics_row(query: MetricsQuery, buckets: Buckets | None, row: Row) -> dict[str, Any]:

@@ -12,14 +12,16 @@ every store cuts alike whatever zone data it ships, and a store needs no notion 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from zoneinfo import ZoneInfo
 
+from runnel.errors import InvalidRequest
 from runnel.model.event import EARLIEST
-from runnel.model.query import Interval
+from runnel.model.query import SERIES_LIMIT, Interval
 from runnel.store.engine import Engine
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -97,9 +99,8 @@ def segments(name: str, since: datetime | None, until: datetime | None, now: dat
 class Buckets:
     """The buckets of one interval in one zone, over the segments of a question's range.
 
-    A bucket's key is what the store groups by, as microseconds since 1970: for hours and minutes the instant at which
-    it starts, for days and longer the local midnight (read as if it were UTC). It is found by whole division, which
-    costs a store far less than its functions of dates.
+    A bucket's key is what the store groups by, here as microseconds since 1970: for hours and minutes the instant at
+    which it starts, for days and longer the local midnight (read as if it were UTC).
     """
 
     def __init__(self, interval: Interval, timezone: str, parts: list[Segment]) -> None:
@@ -116,6 +117,11 @@ class Buckets:
             part.offset % QUARTER_HOUR == 0 and (part.start % QUARTER_HOUR == 0 or index == 0)
             for index, part in enumerate(self._segments)
         )
+
+    @property
+    def on_utc_days(self) -> bool:
+        """Whether every bucket in the range is made of whole UTC days."""
+        return not self._clock and all(part.offset == 0 for part in self._segments)
 
     def sql(self, engine: Engine, column: str) -> str:
         """The key of an instant in `column`: a balanced tree of comparisons with the clock changes."""
@@ -137,16 +143,15 @@ class Buckets:
     def _leaf(self, engine: Engine, column: str, index: int) -> str:
         part = self._segments[index]
         if self.interval == "month":
-            local = engine.shift.format(column, seconds=part.offset) if part.offset else column
-            return engine.epoch_us.format(engine.month.format(local))
-        instant = engine.epoch_us.format(column)
+            return engine.month(column, part.offset)
         size = SECONDS[self.interval]
         if not self._clock:
             monday = MONDAY if self.interval == "week" else 0
-            return _floored(engine, instant, size, part.offset - monday, monday)
+            return engine.cut(column, size, part.offset - monday, monday)
         shift = part.offset % size
-        cut = _floored(engine, instant, size, shift, -shift)
-        return f"greatest({part.start * SECOND}, {cut})" if index and (part.start + shift) % size else cut
+        cut = engine.cut(column, size, shift, -shift)
+        inside = index and (part.start + shift) % size
+        return f"greatest({engine.key(part.start * SECOND)}, {cut})" if inside else cut
 
     @staticmethod
     def _literal(engine: Engine, second: int) -> str:
@@ -186,6 +191,23 @@ class Buckets:
                 yield key
             key = self._next(key)
 
+    def series(self, since: datetime | None, until: datetime | None, found: Collection[int]) -> list[int]:
+        """The keys from `since` or the first found to `until` or the last found; none when neither end is known.
+
+        Raises:
+            InvalidRequest: there are more than SERIES_LIMIT.
+        """
+        if (since and since == until) or not (found or (since and until)):
+            return []
+        first = self.key(since) if since else min(found)
+        last = self.key(until - MICROSECOND) if until else max(found)
+        keys = list(islice(self.keys(first, last), SERIES_LIMIT + 1))
+        if len(keys) > SERIES_LIMIT:
+            raise InvalidRequest(
+                f"the series has more than {SERIES_LIMIT} buckets: shorten the range, or take a longer interval"
+            )
+        return keys
+
     def _next(self, key: int) -> int:
         if self._clock:
             index = max(0, bisect_right(self._starts, key // SECOND) - 1)
@@ -198,10 +220,3 @@ class Buckets:
         if self.interval == "month":
             return micros((day + timedelta(days=31)).replace(day=1))
         return micros(day + timedelta(days=7 if self.interval == "week" else 1))
-
-
-def _floored(engine: Engine, micros: str, size: int, before: int, after: int) -> str:
-    """Microseconds cut to a multiple of `size` seconds, moved by seconds before and after."""
-    moved = f"{micros} + {before * SECOND}" if before else micros
-    cut = f"{engine.quotient.format(f'({moved})', size * SECOND)} * {size * SECOND}"
-    return f"{cut} + {after * SECOND}" if after else cut

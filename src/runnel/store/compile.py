@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from runnel.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, MetricsQuery, Query, ValuesQuery
+from runnel.model.query import (
+    PROPERTY_PREFIX,
+    EventsQuery,
+    KeysQuery,
+    MetricsQuery,
+    Query,
+    SessionsQuery,
+    ValuesQuery,
+)
 from runnel.store.buckets import EPOCH, MICROSECOND, QUARTER_HOUR, instant_of
 from runnel.store.compile_filter import Fields, Params, filter_sql, scope_conditions, where
 from runnel.store.compile_metrics import compile_metrics
+from runnel.store.compile_sessions import compile_sessions
 from runnel.store.cursor import Key, decode_cursor
 from runnel.store.engine import Engine
 from runnel.store.slots import Slot
@@ -45,6 +54,8 @@ def compile_query(
         return _events(query, params, limit=query.limit + 1)
     if isinstance(query, KeysQuery):
         return _keys(query, params)
+    if isinstance(query, SessionsQuery):
+        return compile_sessions(query, Params(engine, slots), now)
     return _values(query, params)
 
 
@@ -72,7 +83,12 @@ def _events(query: EventsQuery, params: Params, limit: int | None) -> Statement:
     if after is not None:
         conditions.append(_after_event(after, ">" if query.ascending else "<", params))
     order = OLDEST_FIRST if query.ascending else NEWEST_FIRST
-    sql = f"SELECT {columns}\nFROM events{where(conditions)}\nORDER BY {order}\nLIMIT {limit}"
+    page = f"ORDER BY {order}\nLIMIT {limit}"
+    if engine.sites and query.site_id is None and query.user_id is None:
+        each = f"SELECT *\n  FROM events{where(['site_id = site', *conditions])}\n  ORDER BY {order}\n  LIMIT {limit}"
+        sql = f"{engine.sites}\nSELECT {columns}\nFROM sites CROSS JOIN LATERAL (\n  {each}\n) AS events\n{page}"
+    else:
+        sql = f"SELECT {columns}\nFROM events{where(conditions)}\n{page}"
     return Statement(sql, params.values)
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from uuid import UUID
 
 from runnel.errors import InvalidRequest
@@ -106,29 +105,36 @@ class Fields:
     def boolean(self, name: str) -> str:
         """A property's text when it is true or false, else something that is neither."""
         slot = self.params.slot(name.removeprefix(PROPERTY_PREFIX))
-        return f"CASE WHEN {slot.kind} = {BOOLEAN} THEN {slot.text} END" if slot else self.json(name)
+        if slot:
+            return f"CASE WHEN {slot.kind} = {BOOLEAN} THEN {slot.text} END"
+        return self.property(self.engine.property_boolean, name.removeprefix(PROPERTY_PREFIX))
 
     def json(self, name: str) -> str:
         """A property's JSON text."""
         return self.property(self.engine.property_json, name.removeprefix(PROPERTY_PREFIX))
+
+    def content(self, name: str) -> str:
+        """The text of a property that is a JSON string; of others anything, so ask `is_string` too."""
+        slot = self.params.slot(name.removeprefix(PROPERTY_PREFIX))
+        return slot.text if slot else self.property(self.engine.property_content, name.removeprefix(PROPERTY_PREFIX))
 
     def is_string(self, name: str) -> str:
         """Whether a property is a JSON string: a number has a text too, but is none."""
         slot = self.params.slot(name.removeprefix(PROPERTY_PREFIX))
         if slot:
             return f"{slot.kind} = {STRING}"
-        return f"left({self.json(name)}, 1) = '\"'"
+        return self.property(self.engine.property_string, name.removeprefix(PROPERTY_PREFIX))
 
 
-def scope_conditions(scope: Scope, time: str, params: Params) -> list[str]:
+def scope_conditions(scope: Scope, time: str, params: Params, kind: Kind = "timestamp") -> list[str]:
     """The conditions of a scope, to be joined by AND; `time` is the column that `since` and `until` are about."""
     conditions = []
     if scope.site_id is not None:
         conditions.append(f"site_id = {params.add(scope.site_id, 'text')}")
     if scope.since is not None:
-        conditions.append(f"{time} >= {_instant(scope.since, params)}")
+        conditions.append(f"{time} >= {params.add(scope.since, kind)}")
     if scope.until is not None:
-        conditions.append(f"{time} < {_instant(scope.until, params)}")
+        conditions.append(f"{time} < {params.add(scope.until, kind)}")
     if scope.filter is not None:
         conditions.append(filter_sql(scope.filter, Fields(params)))
     return conditions
@@ -186,7 +192,7 @@ def _one_of(name: str, values: list[Scalar], fields: Fields) -> str:
     if not name.startswith(PROPERTY_PREFIX):
         return _equal(name, texts, "text", fields) or NEVER
     parts = [
-        texts and f"({_equal(fields.text(name), texts, 'text', fields)} AND {fields.is_string(name)})",
+        texts and f"({_equal(fields.content(name), texts, 'text', fields)} AND {fields.is_string(name)})",
         numbers and _equal(fields.number(name), numbers, "number", fields),
         booleans and _equal(fields.boolean(name), booleans, "text", fields),
     ]
@@ -204,8 +210,9 @@ def _order(name: str, op: str, value: Scalar, fields: Fields) -> str:
     """`>` or `<`. A range of numbers ends at the largest double: what is beyond is no number to Runnel."""
     is_property = name.startswith(PROPERTY_PREFIX)
     if isinstance(value, str):
-        text = f"{fields.text(name)} {op} {fields.params.add(value, 'text')}"
-        return f"({text} AND {fields.is_string(name)})" if is_property else text
+        text = fields.content(name) if is_property else fields.text(name)
+        compared = f"{text} {op} {fields.params.add(value, 'text')}"
+        return f"({compared} AND {fields.is_string(name)})" if is_property else compared
     if not is_property:
         return NEVER
     limit = sys.float_info.max
@@ -228,7 +235,3 @@ def _joined(word: str, parts: list[str], empty: str) -> str:
     if len(parts) <= 1:
         return parts[0] if parts else empty
     return f"({word.join(parts)})"
-
-
-def _instant(value: datetime, params: Params) -> str:
-    return params.add(value, "timestamp")

@@ -1,6 +1,9 @@
 """Metrics questions → SQL: which table serves them, the groups, top and other, the page.
 
 In the statements b is the bucket, d0… are the breakdown's values, n0… a metric's numbers, m0… the metrics.
+
+Some engines count distinct values slowly. For them rows are folded: put together by bucket, breakdown and user (or
+session) first, so that afterwards each row of a group is another user.
 """
 
 from __future__ import annotations
@@ -9,19 +12,24 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from runnel.errors import InvalidRequest
-from runnel.model.query import PROPERTY_PREFIX, SERIES_LIMIT, Metric, MetricsQuery
-from runnel.store.buckets import QUARTER_HOUR, SECONDS, Buckets, micros, segments
+from runnel.model.query import PROPERTY_PREFIX, SERIES_LIMIT, Metric, MetricsQuery, SessionsQuery
+from runnel.store.buckets import QUARTER_HOUR, SECOND, SECONDS, Buckets, micros, segments
 from runnel.store.compile_filter import Fields, Params, filter_fields, scope_conditions, where
 from runnel.store.cursor import decode_cursor
 from runnel.store.engine import Engine
 from runnel.store.statement import Statement
 
-Table = Literal["events", "rollup", "people"]
+Table = Literal["events", "rollup", "people", "people_days"]
 
 ROLLUP_FIELDS = {"name", "source", "site_id"}
 PEOPLE_FIELDS = {"site_id"}
 ROLLUP_KINDS = {"events", "last_received"}
 DISTINCT_KINDS = {"users", "sessions", "events_per_user"}
+FOLDABLE = {
+    "user_id": {"events", "last_received", "users", "events_per_user"},
+    "session_id": {"events", "last_received", "sessions"},
+}
+"""Metrics that can be had from rows that were put together by one column."""
 FRACTIONS = {"median": "0.5", "p90": "0.9", "p95": "0.95"}
 
 
@@ -31,14 +39,12 @@ def compile_metrics(query: MetricsQuery, params: Params, now: datetime, rollups:
     Its columns: `bucket` when there is an interval, the breakdown's values, the metrics, and with an `other` group a
     boolean that says whether the row is it.
     """
-    buckets = _buckets(query, now)
-    tables = _tables(query, buckets) if rollups else ("events",)
-    if len(tables) == 2:
-        sql = _counts_and_people(query, params, buckets)
-    else:
-        sql = _Grouping(query, params, buckets, tables[0]).sql()
+    buckets = make_buckets(query, now)
+    tables = _tables(query, buckets, params.engine) if rollups else ("events",)
+    parts = [_Grouping(query, params, buckets, table) for table in tables]
+    sql = parts[0].sql() if len(parts) == 1 else _side_by_side(query, params, *parts)
     raw = tables == ("events",)
-    estimated = raw and query.approximate and any(metric.kind in DISTINCT_KINDS for metric in query.metrics)
+    estimated = raw and _estimates(query, params.engine) and any(m.kind in DISTINCT_KINDS for m in query.metrics)
     return Statement(sql, params.values, not estimated, not raw, buckets)
 
 
@@ -48,12 +54,13 @@ def names_properties(query: MetricsQuery) -> bool:
     return any(metric.property for metric in query.metrics) or any(name.startswith(PROPERTY_PREFIX) for name in fields)
 
 
-def is_filled(query: MetricsQuery) -> bool:
+def is_filled(query: MetricsQuery | SessionsQuery) -> bool:
     """Whether the answer is a series without holes; its pages are cut after the holes are filled."""
     return query.fill and query.interval is not None and not query.breakdown
 
 
-def _buckets(query: MetricsQuery, now: datetime) -> Buckets | None:
+def make_buckets(query: MetricsQuery | SessionsQuery, now: datetime) -> Buckets | None:
+    """The buckets of a question with an interval. Raises InvalidRequest: there are too many."""
     if query.interval is None:
         return None
     for edge in (query.since, query.until):
@@ -69,10 +76,10 @@ def _buckets(query: MetricsQuery, now: datetime) -> Buckets | None:
     return Buckets(query.interval, query.timezone, segments(query.timezone, query.since, query.until, now))
 
 
-def _tables(query: MetricsQuery, buckets: Buckets | None) -> tuple[Table, ...]:
-    """What can answer the question, the cheapest that does: one table, or the rollup together with `people`."""
-    edges = [edge for edge in (query.since, query.until) if edge]
-    aligned = all(micros(edge) % (QUARTER_HOUR * 1_000_000) == 0 for edge in edges)
+def _tables(query: MetricsQuery, buckets: Buckets | None, engine: Engine) -> tuple[Table, ...]:
+    """What can answer the question, the cheapest that does: one table, or the rollup together with one of people."""
+    edges = [micros(edge) for edge in (query.since, query.until) if edge]
+    aligned = all(edge % (QUARTER_HOUR * SECOND) == 0 for edge in edges)
     if not aligned or (buckets and not buckets.on_quarter_hours):
         return ("events",)
     kinds = {metric.kind for metric in query.metrics}
@@ -81,28 +88,16 @@ def _tables(query: MetricsQuery, buckets: Buckets | None) -> tuple[Table, ...]:
         return ("rollup",)
     if not kinds <= ROLLUP_KINDS | {"users"} or not fields <= PEOPLE_FIELDS or query.top is not None:
         return ("events",)
+    whole_days = all(edge % (SECONDS["day"] * SECOND) == 0 for edge in edges) and (not buckets or buckets.on_utc_days)
+    people: Table = "people_days" if engine.day_start and whole_days else "people"
     # Groups in which nobody is known by a user_id are in the rollup alone.
     grouped = buckets is not None or query.breakdown
-    return ("rollup", "people") if grouped or kinds != {"users"} else ("people",)
+    return ("rollup", people) if grouped or kinds != {"users"} else (people,)
 
 
-def _metric(metric: Metric, table: Table, number: str, engine: Engine, approximate: bool) -> str:
-    """A metric over the rows of a group. Without rows, counts are 0 and everything else is NULL."""
-    distinct = engine.estimate if approximate and table == "events" else "count(DISTINCT {0})"
-    if metric.kind == "events":
-        return "count(*)" if table == "events" else f"coalesce({engine.whole.format('events')}, 0)"
-    if metric.kind == "users":
-        return distinct.format("user_id")
-    if metric.kind == "sessions":
-        return distinct.format("session_id")
-    if metric.kind == "events_per_user":
-        return f"CAST(count(user_id) AS DOUBLE PRECISION) / nullif({distinct.format('user_id')}, 0)"
-    if metric.kind == "last_received":
-        return engine.epoch_us.format(f"max({'received_at' if table == 'events' else 'last_received'})")
-    number = engine.finite.format(number)
-    if metric.kind in FRACTIONS:
-        return engine.percentile.format(number, fraction=FRACTIONS[metric.kind])
-    return f"{metric.kind}({number})"
+def _estimates(query: MetricsQuery, engine: Engine) -> bool:
+    """Whether distinct values of events may be estimated."""
+    return query.approximate and bool(engine.estimate)
 
 
 class _Grouping:
@@ -116,6 +111,18 @@ class _Grouping:
         self.table = table
         self.dims = [f"d{index}" for index in range(len(query.breakdown))]
         self.keys = (["b"] if buckets else []) + self.dims
+        self.twice = query.top is not None and (buckets is not None or query.other)
+        self.fold = self._fold()
+
+    def _fold(self) -> list[str] | None:
+        """What events are put together by first, None when they are not: the keys, and the column that is counted."""
+        kinds = {metric.kind for metric in self.query.metrics}
+        if not self.engine.folds or self.table != "events" or _estimates(self.query, self.engine):
+            return None
+        if kinds <= ROLLUP_KINDS:
+            return self.keys if self.twice else None
+        column = next((column for column, fitting in FOLDABLE.items() if kinds <= fitting), None)
+        return None if column is None else [*self.keys, column]
 
     def sql(self) -> str:
         """The whole statement."""
@@ -125,30 +132,53 @@ class _Grouping:
             after = after_cursor(self.query, self.keys, self.params)
             groups = self.group_by(self.keys) + order_and_limit(self.query, self.keys)
             return f"{scoped}\nSELECT {columns}\nFROM scoped{after}{groups}"
-        if self.buckets or self.query.other:
-            return f"{scoped},\nranked AS (\n{self._ranked()}\n)\n{self._joined()}"
+        if self.twice:
+            return f"{scoped},\nranked AS (\n{self._ranked(self.query.top)}\n)\n{self._joined()}"
         columns = ", ".join([*self.dims, *self.metrics()])
         limit = min(self.query.top, self.query.limit + 1)
         groups = f"{self.group_by(self.dims)}\nORDER BY {self._ranking()}\nLIMIT {limit}"
         return f"{scoped}\nSELECT {columns}\nFROM scoped{groups}"
 
+    # --- the rows that a question is about ---------------------------------------------------------------------------
+
     def scoped(self) -> str:
         """The rows that the question is about, with the columns that it needs."""
-        time = "timestamp" if self.table == "events" else "bucket"
         fields = Fields(self.params)
-        columns = [f"{self.buckets.sql(self.engine, time)} AS b"] if self.buckets else []
+        columns = [f"{self._bucket()} AS b"] if self.buckets else []
         values = zip(self.query.breakdown, self.dims, strict=True)
         columns += [f"{fields.text(field)} AS {dim}" for field, dim in values]
-        if self.table == "events":
-            columns += self._event_columns(fields)
+        columns += self._columns(fields)
+        if self.table == "people_days":
+            conditions = scope_conditions(self.query, "day", self.params, "day")
         else:
-            columns += ["events", "last_received"] if self.table == "rollup" else ["user_id"]
-        conditions = scope_conditions(self.query, time, self.params)
+            conditions = scope_conditions(self.query, self._time(), self.params)
         table = self.params.relation() if self.table == "events" else self.table
-        return f"SELECT {', '.join(columns) or '1'}\n  FROM {table}{where(conditions)}"
+        groups = f"\n  GROUP BY {', '.join(self.fold)}" if self.fold else ""
+        select = "SELECT DISTINCT" if self._repeats() else "SELECT"
+        return f"{select} {', '.join(columns) or '1'}\n  FROM {table}{where(conditions)}{groups}"
 
-    def _event_columns(self, fields: Fields) -> list[str]:
+    def _time(self) -> str:
+        """The instant of a row."""
+        if self.table == "people_days":
+            return self.engine.day_start
+        return "timestamp" if self.table == "events" else "bucket"
+
+    def _bucket(self) -> str:
+        assert self.buckets
+        if self.table == "people_days" and self.query.interval == "day":
+            return self.engine.day_start
+        return self.buckets.sql(self.engine, self._time())
+
+    def _columns(self, fields: Fields) -> list[str]:
+        """What the metrics are made of."""
+        if self.table == "rollup":
+            return ["events", "last_received"]
+        if self.table != "events":
+            return ["user_id"]
         kinds = {metric.kind for metric in self.query.metrics}
+        if self.fold:
+            newest = ["max(received_at) AS last_received"] if "last_received" in kinds else []
+            return [*self.fold[len(self.keys) :], "count(*) AS events", *newest]
         needed = {
             "user_id": kinds & {"users", "events_per_user"},
             "session_id": kinds & {"sessions"},
@@ -161,18 +191,62 @@ class _Grouping:
         ]
         return [column for column, wanted in needed.items() if wanted] + numbers
 
+    def _repeats(self) -> bool:
+        """Whether somebody may stand in several rows of a group, which have to be made different first."""
+        if not self.engine.folds or not self.of_people:
+            return False
+        one_site = self.query.site_id is not None or "site_id" in self.query.breakdown
+        return not (self.table == "people_days" and self.query.interval == "day" and one_site)
+
+    # --- groups ------------------------------------------------------------------------------------------------------
+
     def outputs(self) -> list[str]:
         """The keys as they are given back."""
-        return (["b AS bucket"] if self.buckets else []) + self.dims
+        return ([f"{self.engine.key_us.format('b')} AS bucket"] if self.buckets else []) + self.dims
 
     def metrics(self) -> list[str]:
         """The metrics that this table has."""
-        approximate = self.query.approximate
         return [
-            f"{_metric(metric, self.table, f'n{index}', self.engine, approximate)} AS m{index}"
+            f"{self._metric(metric, f'n{index}')} AS m{index}"
             for index, metric in enumerate(self.query.metrics)
-            if self.table == "events" or (metric.kind == "users") == (self.table == "people")
+            if self.table == "events" or (metric.kind == "users") == self.of_people
         ]
+
+    @property
+    def of_people(self) -> bool:
+        """Whether the table holds users instead of counts."""
+        return self.table in {"people", "people_days"}
+
+    def _metric(self, metric: Metric, number: str) -> str:
+        """A metric over the rows of a group. Without rows, counts are 0 and everything else is NULL."""
+        engine, summed = self.engine, bool(self.table == "rollup" or self.fold)
+        match metric.kind:
+            case "events":
+                return f"coalesce({engine.whole.format('events')}, 0)" if summed else "count(*)"
+            case "users":
+                return self._different("user_id")
+            case "sessions":
+                return self._different("session_id")
+            case "events_per_user":
+                events = "sum(events) FILTER (WHERE user_id IS NOT NULL)" if summed else "count(user_id)"
+                return f"CAST({events} AS DOUBLE PRECISION) / nullif({self._different('user_id')}, 0)"
+            case "last_received":
+                return engine.epoch_us.format(f"max({'last_received' if summed else 'received_at'})")
+            case "sum":
+                return engine.total.format(number)
+            case "avg":
+                return engine.mean.format(number)
+        number = engine.finite.format(number)
+        if metric.kind in FRACTIONS:
+            return engine.percentile.format(number, fraction=FRACTIONS[metric.kind])
+        return f"{metric.kind}({number})"
+
+    def _different(self, column: str) -> str:
+        """How many different values a column has in a group."""
+        if self.engine.folds and (self.fold or self.of_people) and not self.twice:
+            return f"count({column})"  # each stands in one row
+        estimate = self.table == "events" and _estimates(self.query, self.engine)
+        return (self.engine.estimate if estimate else "count(DISTINCT {0})").format(column)
 
     def group_by(self, keys: list[str]) -> str:
         """GROUP BY the keys. What an erasure has brought to nothing in the rollup is no group."""
@@ -184,13 +258,13 @@ class _Grouping:
     def _ranking(self) -> str:
         return ", ".join(["m0 DESC NULLS LAST", *(f"{dim} NULLS LAST" for dim in self.dims)])
 
-    def _ranked(self) -> str:
+    def _ranked(self, top: int) -> str:
         """The largest groups over the whole range, numbered from the largest."""
         dims = ", ".join(self.dims)
         return (
             f"  SELECT {dims}, row_number() OVER (ORDER BY {self._ranking()}) AS place\n"
             f"  FROM (SELECT {dims}, {self.metrics()[0]} FROM scoped{self.group_by(self.dims)}) AS ranking\n"
-            f"  ORDER BY place\n  LIMIT {self.query.top}"
+            f"  ORDER BY place\n  LIMIT {top}"
         )
 
     def _joined(self) -> str:
@@ -207,17 +281,15 @@ class _Grouping:
         )
 
 
-def _counts_and_people(query: MetricsQuery, params: Params, buckets: Buckets | None) -> str:
-    """Counts from the rollup beside users from `people`, who all have events: every group is in the rollup."""
-    counts = _Grouping(query, params, buckets, "rollup")
-    people = _Grouping(query, params, buckets, "people")
+def _side_by_side(query: MetricsQuery, params: Params, counts: _Grouping, people: _Grouping) -> str:
+    """Counts from the rollup beside users, who all have events: every group is in the rollup."""
     parts = []
     for part, name in ((counts, "counts"), (people, "persons")):
         columns = ", ".join([*part.keys, *part.metrics()])
         table = f"({part.scoped()}) AS scoped{part.group_by(part.keys)}"
         parts.append(f"{name} AS (\n  SELECT {columns}\n  FROM {table}\n)")
     same = " AND ".join(f"persons.{key} = counts.{key}" for key in counts.keys)
-    outputs = ["counts.b AS bucket"] if buckets else []
+    outputs = [f"{params.engine.key_us.format('counts.b')} AS bucket"] if counts.buckets else []
     outputs += [f"counts.{dim}" for dim in counts.dims]
     for index, metric in enumerate(query.metrics):
         outputs.append(f"coalesce(m{index}, 0) AS m{index}" if metric.kind == "users" else f"m{index}")
@@ -241,7 +313,7 @@ def after_cursor(query: MetricsQuery, keys: list[str], params: Params) -> str:
             equal.append(f"{key} IS NULL")
             continue
         if isinstance(value, int):
-            mark = params.add(value, "whole")
+            mark = params.add(value, "bucket")
             larger = f"{key} > {mark}"
         else:
             mark = params.add(value, "text")

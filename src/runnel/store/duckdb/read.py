@@ -18,13 +18,14 @@ from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
 from runnel.model.event import encode_lines
 from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result
+from runnel.model.sessions import SessionScope
 from runnel.store.answer import event_of, shape
 from runnel.store.buckets import instant_of
 from runnel.store.compile import compile_export, compile_query
 from runnel.store.compile_metrics import names_properties
 from runnel.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
+from runnel.store.duckdb.engine import DUCKDB
 from runnel.store.duckdb.shred import read_slots
-from runnel.store.engine import DUCKDB
 
 R = TypeVar("R")
 
@@ -164,7 +165,7 @@ def _outcome(future: asyncio.Future[R], late: bool, shed: bool) -> R:
 
 def _answer(cursor: Connection, query: Query) -> Result:
     """In the thread: compile, ask, shape. The freshness is read first, so that it never promises too much."""
-    slots = read_slots(cursor) if isinstance(query, MetricsQuery) and names_properties(query) else None
+    slots = read_slots(cursor) if _may_use_slots(query) else None
     statement = compile_query(query, DUCKDB, datetime.now(UTC), slots=slots)
     loaded_at = cursor.execute(LOADED_AT).fetchall()[0][0]
     found = cursor.execute(statement.sql, list(statement.params)).fetchall()
@@ -176,6 +177,10 @@ def _answer(cursor: Connection, query: Query) -> Result:
         from_rollup=statement.from_rollup,
         freshness=Freshness(loaded_at=None if loaded_at is None else instant_of(loaded_at), queue_lag_seconds=None),
     )
+
+
+def _may_use_slots(query: Query) -> bool:
+    return names_properties(query) if isinstance(query, MetricsQuery) else isinstance(query, SessionScope)
 
 
 def _lines(cursor: Connection) -> bytes:

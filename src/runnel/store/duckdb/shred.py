@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import structlog
 
 from runnel.store.duckdb.connection import Connection, DriverError, OutOfMemoryException, quoted, transaction
-from runnel.store.engine import DUCKDB
+from runnel.store.duckdb.engine import DUCKDB
 from runnel.store.slots import Slot
 
 log = structlog.get_logger(__name__)

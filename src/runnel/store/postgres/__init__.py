@@ -1,0 +1,197 @@
+"""The store on a PostgreSQL server: any number of processes share it.
+
+Two pools of connections, so that questions never wait for batches nor batches for questions. Everything that processes
+do to each other is in `locks`, everything that PostgreSQL and its driver say is mapped in `connection`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from runnel.config import Settings
+from runnel.errors import ConfigError, SchemaTooNew
+from runnel.model.block import Block
+from runnel.model.books import Difference, IngesterLedger, LedgerEntry
+from runnel.model.query import EventsQuery, Query, Result
+from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
+from runnel.store.migrations import migrations
+from runnel.store.postgres import admin, locks
+from runnel.store.postgres.connection import (
+    READ_SESSION,
+    UNHURRIED,
+    WRITE_SESSION,
+    Connection,
+    Pool,
+    config_errors,
+    errors,
+)
+from runnel.store.postgres.housekeeping import Housekeeper
+from runnel.store.postgres.load import SQL, Loader
+from runnel.store.postgres.partitions import Partitions
+
+if TYPE_CHECKING:
+    from runnel.store.postgres.read import Reader
+
+OLDEST = 150_000
+"""The oldest version of PostgreSQL, as it numbers them."""
+
+
+class PostgresStore:
+    """Store on PostgreSQL 15 or newer; several processes at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        partitions = Partitions()
+        self._writers = Pool(
+            settings, settings.store_write_connections, WRITE_SESSION, _prepare_writer, settings.store_write_timeout
+        )
+        # Questions have a deadline of their own; this one is for the ledger, receipts and dead letters.
+        self._readers = Pool(
+            settings, settings.store_read_connections, READ_SESSION, _prepare_reader, settings.query_timeout
+        )
+        self._loader = Loader(self._writers.acquire, partitions, settings)
+        self._housekeeper = Housekeeper(partitions, settings)
+        self._reader: Reader | None = None
+
+    # --- opening ---------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Connect, check the server's durability, and migrate.
+
+        Raises:
+            ConfigError: the URL, the user or the server's settings are refused.
+            StoreUnavailable: nobody answers.
+        """
+        try:
+            with config_errors(self._settings), errors():
+                await self._writers.open()
+                await self._readers.open()
+                await self._check_server()
+                await self.migrate()
+        except BaseException:
+            await self._writers.close()
+            await self._readers.close()
+            raise
+
+    async def _check_server(self) -> None:
+        """New enough, texts in UTF-8, and a commit is on its disk when it is acknowledged (G3)."""
+        async with self._write() as connection:
+            version = int(await connection.fetchval("SHOW server_version_num"))
+            encoding = await connection.fetchval("SHOW server_encoding")
+            fsync = await connection.fetchval("SHOW fsync")
+        if version < OLDEST:
+            raise ConfigError(f"RUNNEL_STORE_URL: this is PostgreSQL {version // 10_000}; it has to be 15 or newer")
+        if encoding != "UTF8":
+            raise ConfigError(f"RUNNEL_STORE_URL: the database's encoding is {encoding}; it has to be UTF8")
+        if fsync != "on" and not self._settings.allow_weak_durability:
+            raise ConfigError(
+                "RUNNEL_STORE_URL: this PostgreSQL runs with fsync=off and can lose what it committed; "
+                "turn it on, or set RUNNEL_ALLOW_WEAK_DURABILITY=true"
+            )
+
+    async def close(self) -> None:
+        if self._reader is not None:
+            await self._reader.close()
+            self._reader = None
+        await self._writers.close()
+        await self._readers.close()
+
+    async def migrate(self) -> int:
+        async with self._write() as connection, connection.transaction():
+            await connection.execute(locks.LOCK, locks.SPACE, locks.MIGRATE, timeout=UNHURRIED)
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
+            version = int(await connection.fetchval("SELECT coalesce(max(version), 0) FROM schema_version"))
+            steps = migrations("postgres")
+            if version > len(steps):
+                raise SchemaTooNew(f"the database has schema {version}; this Runnel knows {len(steps)}: upgrade Runnel")
+            for number, statements in enumerate(steps[version:], version + 1):
+                await connection.execute(statements, timeout=UNHURRIED)
+                await connection.execute("INSERT INTO schema_version VALUES ($1)", number)
+            return len(steps)
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    async def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter] = ()) -> WriteReport:
+        with errors():
+            return await self._loader.write(blocks, dead)
+
+    async def probe(self, lines: bytes) -> None:
+        with errors():
+            await self._loader.probe(lines)
+
+    async def purge(self, before: datetime) -> PurgeReport:
+        async with self._write() as connection:
+            return await self._housekeeper.purge(connection, before)
+
+    async def mark_dead(self, letter_ids: Sequence[int], state: str) -> int:
+        async with self._write() as connection:
+            return await admin.mark_dead(connection, letter_ids, state)
+
+    async def maintain(self) -> bool:
+        async with self._write() as connection:
+            return await self._housekeeper.step(connection)
+
+    # --- asking ----------------------------------------------------------------------------------------------------
+
+    async def run(self, query: Query) -> Result:
+        return await self._questions().run(query)
+
+    def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+        return self._questions().export(query)
+
+    def _questions(self) -> Reader:
+        """Made when the first question comes: a process that only stores needs none."""
+        if self._reader is None:
+            from runnel.store.postgres.read import Reader
+
+            self._reader = Reader(self._readers.acquire, self._settings)
+        return self._reader
+
+    async def ledger(self) -> Mapping[str, IngesterLedger]:
+        async with self._read() as connection:
+            return await admin.ledger(connection)
+
+    async def receipt(self, ingester: str, seq: int) -> LedgerEntry | None:
+        async with self._read() as connection:
+            return await admin.receipt(connection, ingester, seq)
+
+    async def verify(self) -> list[Difference]:
+        async with self._read() as connection:
+            return await admin.verify(connection)
+
+    async def dead_letters(
+        self, state: str | None = "dead", limit: int = 100, after: int = 0
+    ) -> Sequence[StoredDeadLetter]:
+        async with self._read() as connection:
+            return await admin.dead_letters(connection, state, limit, after)
+
+    async def dead_letter(self, letter_id: int) -> StoredDeadLetter | None:
+        async with self._read() as connection:
+            return await admin.dead_letter(connection, letter_id)
+
+    # --- connections -----------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _write(self) -> AsyncIterator[Connection]:
+        with errors():
+            async with self._writers.acquire() as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def _read(self) -> AsyncIterator[Connection]:
+        with errors():
+            async with self._readers.acquire() as connection:
+                yield connection
+
+
+async def _prepare_writer(connection: Connection) -> None:
+    """The tables that a batch passes through."""
+    await connection.execute(SQL["batch_tables"])
+
+
+async def _prepare_reader(connection: Connection) -> None:
+    """Nothing to prepare."""

@@ -1,0 +1,210 @@
+"""Questions to PostgreSQL: each in a read-only transaction of its own, within a deadline, a few at a time.
+
+The server itself ends what takes too long or is asked for by nobody any more; a server that does not even do that loses
+the connection. Each question sees one snapshot, its freshness included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
+
+from runnel.config import Settings
+from runnel.errors import QueryTimeout, QueryTooExpensive, RunnelError, StoreUnavailable
+from runnel.model.event import encode_lines
+from runnel.model.query import EventsQuery, Freshness, Query, Result
+from runnel.store.answer import event_of, shape
+from runnel.store.buckets import instant_of
+from runnel.store.compile import compile_export, compile_query
+from runnel.store.postgres.connection import Acquire, Connection, DriverErrors, PostgresError, Row
+from runnel.store.postgres.engine import POSTGRES
+from runnel.store.statement import Statement
+
+BEGIN = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL statement_timeout = '{milliseconds}ms';
+SET LOCAL work_mem = '{kibibytes}kB';
+SET LOCAL hash_mem_multiplier = 1;
+SET LOCAL idle_in_transaction_session_timeout = '{idle}s'
+"""
+LOADED_AT = """
+SELECT CAST(extract(epoch FROM max(newest)) * 1000000 AS bigint) FROM (
+    SELECT max(loaded_at) AS newest FROM blocks UNION ALL SELECT max(loaded_at) FROM ledger_folded
+) AS loads
+"""
+EXPORT_ROWS = 1_000
+"""Events in one chunk of an export."""
+EXPORT_IDLE_SECONDS = 600
+"""How long an export waits for a client that takes nothing before its transaction, which holds old rows, is ended."""
+GRACE_SECONDS = 2.0
+"""How long after its deadline a statement may still be ended by the server; then the connection is dropped."""
+
+TOO_EXPENSIVE = {"53100", "53200", "53400", "54000", "54001"}
+"""SQLSTATE of a full disk, of no memory, of `temp_file_limit`, and of statements beyond the server's limits."""
+CANCELED = "57014"
+
+
+class Reader:
+    """Runs questions on connections that `acquire` gives, one for each."""
+
+    def __init__(self, acquire: Acquire, settings: Settings) -> None:
+        self._acquire = acquire
+        self._timeout = settings.query_timeout
+        self._memory = settings.query_memory
+        self._turns = asyncio.Semaphore(settings.query_concurrency)
+        self._used: set[Connection] = set()
+
+    async def run(self, query: Query) -> Result:
+        """Answer a question; `freshness.queue_lag_seconds` is left to who knows the queue.
+
+        Raises:
+            InvalidRequest: a cursor that is none, a series with too many buckets.
+            QueryTimeout: not finished within the deadline, which includes the wait for other questions.
+            QueryTooExpensive: more memory or disk than the server has for it.
+            StoreUnavailable: no connection became free in time, or PostgreSQL failed.
+        """
+        started = time.perf_counter()
+        statement = compile_query(query, POSTGRES, datetime.now(UTC))
+        deadline = self._deadline()
+        async with self._turn(deadline), self._transaction(deadline) as connection:
+            loaded_at = await connection.fetchval(LOADED_AT)
+            rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
+        result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
+        return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
+
+    async def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+        """Every event of a scope as canonical lines, as of the export's beginning, in no order.
+
+        Each chunk has a deadline of its own, and other questions get their turn in between. Raises what `run` does.
+        """
+        statement = compile_export(query, POSTGRES)
+        async with self._transaction(self._deadline()) as connection:
+            cursor = await connection.cursor(statement.sql, *statement.params)
+            while True:
+                deadline = self._deadline()
+                async with self._turn(deadline):
+                    rows = await cursor.fetch(EXPORT_ROWS, timeout=self._left(deadline))
+                if not rows:
+                    return
+                yield await asyncio.to_thread(_lines, rows)
+
+    async def close(self) -> None:
+        """Stop what runs: it ends with StoreUnavailable."""
+        for connection in list(self._used):
+            _drop(connection)
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._timeout
+
+    def _left(self, deadline: float) -> float:
+        """Seconds until the driver gives up waiting for the server to end a statement."""
+        return max(0.0, deadline - asyncio.get_running_loop().time()) + GRACE_SECONDS
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, deadline: float) -> AsyncIterator[None]:
+        """No more questions at a time than set; the wait for one's turn ends at the deadline."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise QueryTimeout("the query had no turn before its deadline: too many others run") from error
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    # --- transactions ------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self, deadline: float) -> AsyncIterator[Connection]:
+        """A snapshot to read from, bounded in time and memory. The driver's errors in it become Runnel's."""
+        async with contextlib.AsyncExitStack() as stack:
+            connection = await self._connect(deadline, stack)
+            self._used.add(connection)
+            stack.callback(self._used.discard, connection)
+            left = deadline - asyncio.get_running_loop().time()
+            begin = BEGIN.format(
+                milliseconds=max(1, int(left * 1000)), kibibytes=self._memory // 1024, idle=EXPORT_IDLE_SECONDS
+            )
+            with _errors():
+                async with _rolled_back(connection):
+                    await connection.execute(begin)
+                    yield connection
+
+    async def _connect(self, deadline: float, stack: contextlib.AsyncExitStack) -> Connection:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await stack.enter_async_context(self._acquire())
+        except TimeoutError as error:
+            raise StoreUnavailable("no connection to PostgreSQL became free before the query's deadline") from error
+
+
+@contextlib.asynccontextmanager
+async def _rolled_back(connection: Connection) -> AsyncIterator[None]:
+    """Nothing of the body's transaction stays: it is rolled back, or the connection is dropped.
+
+    Whoever is cancelled in it takes the statement along: the driver asks the server to cancel it, and sends nothing
+    before the server has.
+    """
+    try:
+        yield
+        await connection.execute("ROLLBACK", timeout=GRACE_SECONDS)
+    except TimeoutError:  # the server neither answered nor ended the statement
+        _drop(connection)
+        raise
+    except BaseException:
+        try:
+            await connection.execute("ROLLBACK", timeout=GRACE_SECONDS)
+        except BaseException:
+            _drop(connection)
+        raise
+
+
+def _drop(connection: Connection) -> None:
+    """End a connection without another word to the server. It may have been dropped before."""
+    with contextlib.suppress(*DriverErrors):
+        connection.terminate()
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """The driver's errors as Runnel's."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise QueryTimeout from error
+    except PostgresError as error:
+        raise _meaning(error) from error
+    except DriverErrors as error:
+        raise StoreUnavailable(f"PostgreSQL failed: {error}") from error
+
+
+def _meaning(error: PostgresError) -> RunnelError:
+    if error.sqlstate in TOO_EXPENSIVE:
+        return QueryTooExpensive(f"the query needs more than PostgreSQL may use for it: {error}")
+    if error.sqlstate == CANCELED and "timeout" in str(error):
+        return QueryTimeout()
+    if error.sqlstate == CANCELED:
+        return StoreUnavailable(f"the query was stopped: {error}")
+    return StoreUnavailable(f"PostgreSQL failed: {error}")
+
+
+def _result(query: Query, statement: Statement, found: Sequence[Row], loaded_at: int | None) -> Result:
+    """In a thread: rows as an answer."""
+    rows, next_cursor = shape(query, statement, found)
+    return Result(
+        rows=rows,
+        next_cursor=next_cursor,
+        exact=statement.exact,
+        from_rollup=statement.from_rollup,
+        freshness=Freshness(loaded_at=None if loaded_at is None else instant_of(loaded_at), queue_lag_seconds=None),
+    )
+
+
+def _lines(rows: Sequence[Row]) -> bytes:
+    return encode_lines([event_of(row) for row in rows])

@@ -1,0 +1,182 @@
+-- The write path: the statements of one batch, in the order in which load.py runs them. Transactions lock rows in one
+-- order (identities ascending, people ascending, blocks ascending), so that two never wait for each other both ways.
+
+-- name: batch_tables
+-- Of each writing connection: the batch's rows in the order of their lines, and what may have been stored before.
+CREATE TEMP TABLE incoming (
+    line        integer     NOT NULL,
+    event_id    uuid        NOT NULL,
+    timestamp   timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    site_id     text        COLLATE "C" NOT NULL,
+    name        text        COLLATE "C" NOT NULL,
+    user_id     text        COLLATE "C",
+    session_id  text        COLLATE "C",
+    source      text        COLLATE "C" NOT NULL,
+    path        text        COLLATE "C",
+    properties  json        NOT NULL
+);
+CREATE TEMP TABLE suspects (
+    line      integer     NOT NULL,
+    first     integer     NOT NULL,     -- the first line of the batch with this identity
+    event_id  uuid        NOT NULL,
+    site_id   text        COLLATE "C" NOT NULL,
+    timestamp timestamptz NOT NULL,
+    known     timestamptz               -- the time that the identity is stored under, when the window knows it
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE twins (
+    line       integer     NOT NULL,
+    name       text        COLLATE "C" NOT NULL,
+    user_id    text        COLLATE "C",
+    session_id text        COLLATE "C",
+    source     text        COLLATE "C" NOT NULL,
+    path       text        COLLATE "C",
+    properties text        COLLATE "C" NOT NULL
+) ON COMMIT DELETE ROWS;
+
+-- name: known_blocks
+-- Which blocks of a batch the ledger has already (G2: a block delivered twice is skipped whole).
+SELECT ingester, seq FROM blocks
+WHERE (ingester, seq) IN (SELECT unnest($1::text[]), unnest($2::bigint[]));
+
+-- name: folded
+SELECT ingester, folded FROM ledger_folded WHERE ingester = ANY($1::text[]);
+
+-- name: begin
+-- The lock is held until the end: a purge waits for the batches that are being written, and they for it. Then whether
+-- recent_ids is there. The commit has to wait for the disk, whatever the server's default is (G3); levels beyond `on`,
+-- which wait for more, are left as they are.
+SELECT pg_advisory_xact_lock_shared($1, $2), EXISTS (SELECT FROM recent_state),
+       CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
+            THEN set_config('synchronous_commit', 'on', true) END;
+
+-- name: remember
+-- The batch's identities, each with the time of its first line. One that is known within the window is left as it is;
+-- one that is known from before it counts as new. Fewer rows than lines: some may have been stored before.
+INSERT INTO recent_ids AS r (event_id, site_id, timestamp, received_at)
+SELECT DISTINCT ON (event_id, site_id) event_id, site_id, timestamp, received_at FROM incoming
+ORDER BY event_id, site_id, line
+ON CONFLICT (event_id, site_id) DO UPDATE SET timestamp = excluded.timestamp, received_at = excluded.received_at
+WHERE r.received_at < $1;
+
+-- name: suspects
+-- Lines that may have been stored before: those whose identity `remember` did not write (xmin is the transaction that
+-- wrote a row), that stand twice in the batch, or whose time is so old that the window may not know them.
+INSERT INTO suspects
+SELECT i.line, i.first, i.event_id, i.site_id, i.timestamp, r.timestamp
+FROM (SELECT line, event_id, site_id, timestamp, min(line) OVER (PARTITION BY event_id, site_id) AS first
+      FROM incoming) i
+LEFT JOIN LATERAL (
+    SELECT r.timestamp FROM recent_ids r
+    WHERE r.event_id = i.event_id AND r.site_id = i.site_id AND r.xmin <> pg_current_xact_id()::xid LIMIT 1) r ON true
+WHERE i.first <> i.line OR r.timestamp IS NOT NULL OR i.timestamp < $1;
+
+-- name: suspects_range
+SELECT min(least(timestamp, known)), max(greatest(timestamp, known)) FROM suspects;
+
+-- name: twins
+-- The stored events with a suspect's identity and its very time: known forever. The range leaves out partitions, LIMIT
+-- makes it one look into an index for each suspect, whatever the planner thinks of the batch's size.
+INSERT INTO twins
+SELECT s.line, e.* FROM suspects s CROSS JOIN LATERAL (
+    SELECT e.name, e.user_id, e.session_id, e.source, e.path, e.properties::text FROM events e
+    WHERE e.site_id = s.site_id AND e.timestamp = s.timestamp AND e.event_id = s.event_id
+      AND e.timestamp BETWEEN $1 AND $2 LIMIT 1) e;
+
+-- name: twins_in_window
+-- The stored events with a suspect's identity and another time: known for the dedupe window.
+INSERT INTO twins
+SELECT s.line, e.* FROM suspects s CROSS JOIN LATERAL (
+    SELECT e.name, e.user_id, e.session_id, e.source, e.path, e.properties::text FROM events e
+    WHERE e.site_id = s.site_id AND e.timestamp = s.known AND e.event_id = s.event_id
+      AND e.timestamp BETWEEN $1 AND $2 LIMIT 1) e
+WHERE s.known <> s.timestamp AND NOT EXISTS (SELECT FROM twins t WHERE t.line = s.line);
+
+-- name: twins_in_batch
+-- The same identity twice in one batch: the first is written.
+INSERT INTO twins
+SELECT s.line, f.name, f.user_id, f.session_id, f.source, f.path, f.properties::text
+FROM suspects s JOIN incoming f ON f.line = s.first WHERE s.first <> s.line;
+
+-- name: drop_duplicates
+-- First write wins. A duplicate whose payload is not the stored one's is a conflict.
+WITH duplicates AS (
+    SELECT i.line,
+           NOT bool_or(i.name = t.name AND i.source = t.source AND i.properties::text = t.properties
+                       AND i.user_id IS NOT DISTINCT FROM t.user_id
+                       AND i.session_id IS NOT DISTINCT FROM t.session_id
+                       AND i.path IS NOT DISTINCT FROM t.path) AS conflict
+    FROM incoming i JOIN twins t ON t.line = i.line GROUP BY i.line)
+DELETE FROM incoming i USING duplicates d WHERE i.line = d.line RETURNING d.line, d.conflict;
+
+-- name: insert_events
+INSERT INTO events (event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties)
+SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties FROM incoming;
+
+-- name: insert_rollup
+WITH added AS (
+    INSERT INTO rollup
+    SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, name, source, count(*), max(received_at)
+    FROM incoming GROUP BY 1, 2, 3, 4 RETURNING bucket)
+INSERT INTO appended SELECT 'rollup', date_bin('1 day', bucket, '2000-01-01Z'), count(*) FROM added GROUP BY 2;
+
+-- name: insert_people
+-- Who was seen: in quarter hours, appended unless the row is there already (two batches at the same time may both append
+-- it), and on days, once each. Who was in the quarter hour is in its day too. What stands in braces looks for the row.
+WITH seen AS (
+    SELECT DISTINCT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, user_id
+    FROM incoming WHERE user_id IS NOT NULL
+), added AS (
+    INSERT INTO people
+    SELECT s.site_id, s.bucket, s.user_id FROM seen s LEFT JOIN {people} WHERE p.user_id IS NULL
+    RETURNING site_id, bucket, user_id
+), counted AS (
+    INSERT INTO appended SELECT 'people', date_bin('1 day', bucket, '2000-01-01Z'), count(*) FROM added GROUP BY 2
+)
+INSERT INTO people_days
+SELECT DISTINCT site_id, (bucket AT TIME ZONE 'UTC')::date AS day, user_id FROM added ORDER BY 1, 2, 3
+ON CONFLICT DO NOTHING;
+
+-- name: people_near
+-- For a batch of a short time: all who were seen in it, compared with the batch at once.
+people p ON p.site_id = s.site_id AND p.bucket = s.bucket AND p.user_id = s.user_id
+    AND p.site_id = ANY($1::text[]) AND p.bucket BETWEEN date_bin('15 minutes', $2, '2000-01-01Z') AND $3
+
+-- name: people_far
+-- For a batch of a long time, of which there may be very many: LIMIT makes it one look into the index for each.
+LATERAL (SELECT p.user_id FROM people p
+    WHERE p.site_id = s.site_id AND p.bucket = s.bucket AND p.user_id = s.user_id LIMIT 1) p ON true
+
+-- name: insert_dead_letter
+INSERT INTO dead_letters (ingester, seq, index, original, code, reason, events, attempts, dead_at, state)
+SELECT *, $9::timestamptz, 'dead'
+FROM unnest($1::text[], $2::bigint[], $3::integer[], $4::bytea[], $5::text[], $6::text[], $7::bigint[], $8::integer[]);
+
+-- name: insert_blocks
+-- Waits for another worker that writes one of these blocks at this moment. Fewer rows than blocks: it was faster.
+INSERT INTO blocks
+SELECT * FROM (
+    SELECT *, $8::timestamptz
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+) b ORDER BY 1, 2
+ON CONFLICT DO NOTHING;
+
+-- name: recent_days
+-- Days that hold events which arrived within the window.
+SELECT DISTINCT date_bin('1 day', bucket, '2000-01-01Z') FROM rollup WHERE last_received >= $1 ORDER BY 1;
+
+-- name: recent_rebuild
+-- One day of them, ascending, which fills the index quickly. Of an identity with two times any will do.
+INSERT INTO recent_ids (event_id, site_id, timestamp, received_at)
+SELECT event_id, site_id, timestamp, received_at FROM events
+WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' AND received_at >= $2
+ORDER BY event_id, site_id
+ON CONFLICT DO NOTHING;
+
+-- name: sweep
+-- Forget identities that arrived before the window, some pages of the table at a time. A row that a worker is just
+-- looking at is left for the next time.
+DELETE FROM recent_ids WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM recent_ids
+    WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $2::bigint)::tid AND received_at < $3
+    FOR UPDATE SKIP LOCKED));
