@@ -69,6 +69,9 @@ def bench(
     ] = None,
     queue: QueueOption = "",
     store: StoreOption = "",
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that load, where queue and store are servers.")
+    ] = 2,
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
     key_file: console.KeyFileOption = None,
@@ -81,7 +84,7 @@ def bench(
     from runnel.cli.bench_load import SIZES, Subject, measure_load
 
     key = console.load_settings(key_file=key_file).client_key().get_secret_value()
-    subject = Subject(url, key, queue, store)
+    subject = Subject(url, key, queue, store, workers)
     _done(measure_load(console.err, scratch, subject, size or SIZES, events, rate), json)
 
 

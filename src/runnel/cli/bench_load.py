@@ -76,6 +76,8 @@ class Subject(NamedTuple):
     key: str = ""
     queue_url: str = ""
     store_url: str = ""
+    workers: int = 2
+    """How many `runnel work`, where they are processes of their own."""
 
 
 def measure_load(
@@ -95,7 +97,7 @@ def measure_load(
             if (url := subject.url) is not None:
                 _measure_size(console, report, Target(url, url, None, subject.key), size, events, rate)
                 continue
-            with Deployment(data, subject.queue_url, subject.store_url) as processes:
+            with Deployment(data, subject.queue_url, subject.store_url, workers=subject.workers) as processes:
                 target = Target(processes.write_url, processes.read_url, processes)
                 _measure_size(console, report, target, size, events, rate)
     return report
