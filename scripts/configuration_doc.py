@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import annotated_types
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from runnel.config import Settings
@@ -28,7 +29,10 @@ This file is written by `make docs` from `src/runnel/config.py`.
 _GROUP = re.compile(r"^    # (.+)$")
 _FIELD = re.compile(r"^    (\w+): ")
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
-_TYPES: dict[object, str] = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path"}
+_TYPES: dict[object, str] = {
+    str: "text", SecretStr: "text, never shown", int: "whole number", float: "number", bool: "`true` or `false`",
+    Path: "path",
+}
 _BOUNDS = ((annotated_types.Ge, "ge", "≥"), (annotated_types.Gt, "gt", ">"),
            (annotated_types.Le, "le", "≤"), (annotated_types.Lt, "lt", "<"))  # fmt: skip
 

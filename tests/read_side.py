@@ -44,7 +44,7 @@ class ReadSide:
     def __post_init__(self) -> None:
         self.app: FastAPI = make_query_app(self.parts())
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://runnel.test")
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8000")
 
     def parts(self) -> Parts:
         """What the app is made of."""

@@ -92,7 +92,7 @@ class RunningApp:
     async def open(self, chosen: Settings) -> None:
         self._opened = open_runnel(chosen)
         runnel = await self._opened.__aenter__()
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(runnel.asgi), base_url="http://runnel.test")
+        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(runnel.asgi), base_url="http://localhost:8000")
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -106,7 +106,7 @@ class RunningApp:
 
     def send(self, case: Case) -> httpx.Response:
         """The app's answer to a generated request."""
-        made = requests.Request(**case.as_transport_kwargs(base_url="http://runnel.test")).prepare()
+        made = requests.Request(**case.as_transport_kwargs(base_url="http://localhost:8000")).prepare()
         headers = [
             (name.encode("latin-1"), value if isinstance(value, bytes) else value.encode("latin-1"))
             for name, value in made.headers.items()

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from runnel.model.paths import PathsQuery
+from runnel.model.people import PeopleQuery
 from runnel.model.scope import (
     BREAKDOWN_COLUMNS,
     COLUMNS,
@@ -36,7 +38,7 @@ from runnel.model.sessions import SessionsQuery
 __all__ = [
     "BREAKDOWN_COLUMNS", "COLUMNS", "FILTER_CONDITIONS_MAX", "FILTER_DEPTH_MAX", "PROPERTY_PREFIX", "SERIES_LIMIT",
     "AllOf", "AnyOf", "Condition", "EventsQuery", "Filter", "Freshness", "Interval", "KeysQuery", "Metric",
-    "MetricsQuery", "Query", "Result", "Scalar", "Scope", "SessionsQuery", "Shape", "ValuesQuery", "check_field",
+    "MetricsQuery", "PathsQuery", "PeopleQuery", "Query", "Result", "Scalar", "Scope", "SessionsQuery", "Shape", "ValuesQuery", "check_field",
     "filter_size",
 ]  # fmt: skip
 
@@ -161,7 +163,7 @@ class ValuesQuery(Scope):
 
 
 Query: TypeAlias = Annotated[
-    MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery,
+    MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery,
     Field(discriminator="kind"),
 ]
 

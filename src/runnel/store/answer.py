@@ -15,7 +15,17 @@ import msgspec
 
 from runnel.errors import InvalidRequest
 from runnel.model.event import Event
-from runnel.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, MetricsQuery, Query, SessionsQuery, ValuesQuery
+from runnel.model.query import (
+    PROPERTY_PREFIX,
+    EventsQuery,
+    KeysQuery,
+    MetricsQuery,
+    PathsQuery,
+    PeopleQuery,
+    Query,
+    SessionsQuery,
+    ValuesQuery,
+)
 from runnel.store.answer_sessions import sessions_answer
 from runnel.store.buckets import Buckets, instant_of
 from runnel.store.compile_metrics import is_filled
@@ -44,6 +54,10 @@ def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:
         return [{"key": key, "events": events} for key, events in rows], None
     if isinstance(query, SessionsQuery):
         return sessions_answer(query, statement.buckets, rows), None
+    if isinstance(query, PathsQuery):
+        return [_edge(row) for row in rows], None
+    if isinstance(query, PeopleQuery):
+        return _people(query, rows)
     return [{"value": _value(query, value), "events": events} for value, events in rows], None
 
 
@@ -128,6 +142,31 @@ def _value(query: ValuesQuery, value: str) -> Any:
     if not query.field.startswith(PROPERTY_PREFIX) or value[0] in "[{":
         return value
     return _decode(value)
+
+
+# --- users and paths -------------------------------------------------------------------------------------------------
+
+
+def _people(query: PeopleQuery, rows: Sequence[Row]) -> Answer:
+    page = rows[: query.limit]
+    cursor = None
+    if len(rows) > query.limit:
+        user_id, first_seen, last_seen, events = page[-1][:4]
+        values = {"first_seen": first_seen, "last_seen": last_seen, "events": events}
+        cursor = encode_cursor(query, [*([values[query.order]] if query.order in values else []), user_id])
+    return [_person(row) for row in page], cursor
+
+
+def _person(row: Row) -> dict[str, Any]:
+    user_id, first_seen, last_seen, events, sessions = row
+    seen = {"first_seen": show_instant(instant_of(first_seen)), "last_seen": show_instant(instant_of(last_seen))}
+    return {"user_id": user_id, **seen, "events": events, "sessions": sessions}
+
+
+def _edge(row: Row) -> dict[str, Any]:
+    step, source, target, sessions, other = row
+    edge = {"step": step, "source": source, "target": target, "sessions": sessions}
+    return edge | {"other": True} if other else edge
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from runnel.model.query import (
     EventsQuery,
     KeysQuery,
     MetricsQuery,
+    PathsQuery,
+    PeopleQuery,
     Query,
     SessionsQuery,
     ValuesQuery,
@@ -21,6 +23,8 @@ from runnel.model.query import (
 from runnel.store.buckets import EPOCH, MICROSECOND, QUARTER_HOUR, instant_of
 from runnel.store.compile_filter import Fields, Params, filter_sql, scope_conditions, where
 from runnel.store.compile_metrics import compile_metrics
+from runnel.store.compile_paths import compile_paths
+from runnel.store.compile_people import compile_people
 from runnel.store.compile_sessions import compile_sessions
 from runnel.store.cursor import Key, decode_cursor
 from runnel.store.engine import Engine
@@ -56,6 +60,10 @@ def compile_query(
         return _keys(query, params)
     if isinstance(query, SessionsQuery):
         return compile_sessions(query, Params(engine, slots), now)
+    if isinstance(query, PathsQuery):
+        return compile_paths(query, Params(engine, slots))
+    if isinstance(query, PeopleQuery):
+        return compile_people(query, Params(engine, slots))
     return _values(query, params)
 
 

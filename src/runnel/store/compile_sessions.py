@@ -28,7 +28,9 @@ def compile_sessions(query: SessionsQuery, params: Params, now: datetime) -> Sta
     boolean that says whether the row is it.
     """
     buckets = make_buckets(query, now)
-    sessions = f"WITH sessions AS (\n{_sessions(query, params, buckets)}\n)"
+    # Ranking reads it twice; making it twice would take twice as long.
+    once = " MATERIALIZED" if query.breakdown and (buckets or query.other) else ""
+    sessions = f"WITH sessions AS{once} (\n{_sessions(query, params, buckets)}\n)"
     sql = f"{sessions}{_ranked(query, params, buckets)}" if query.breakdown else f"{sessions}{_whole(query, params)}"
     return Statement(sql, params.values, buckets=buckets)
 

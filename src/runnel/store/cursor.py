@@ -14,13 +14,13 @@ import json
 from uuid import UUID
 
 from runnel.errors import InvalidRequest
-from runnel.model.query import EventsQuery, MetricsQuery
+from runnel.model.query import EventsQuery, MetricsQuery, PeopleQuery
 from runnel.store.buckets import instant_of
 
 Key = list[str | int | None]
 """A row's sort key."""
 
-Paged = EventsQuery | MetricsQuery
+Paged = EventsQuery | MetricsQuery | PeopleQuery
 
 _BROKEN = "the cursor is none that this question gave: send next_cursor unchanged, with the same question"
 
@@ -51,10 +51,25 @@ def decode_cursor(query: Paged) -> Key | None:
         same = fingerprint == _fingerprint(query)
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise InvalidRequest(_BROKEN) from error
-    fits = _fits_events(key) if isinstance(query, EventsQuery) else _fits_metrics(query, key)
-    if not same or not fits:
+    if not same or not _fits(query, key):
         raise InvalidRequest(_BROKEN)
     return list(key)
+
+
+def _fits(query: Paged, key: object) -> bool:
+    if isinstance(query, EventsQuery):
+        return _fits_events(key)
+    return _fits_people(query, key) if isinstance(query, PeopleQuery) else _fits_metrics(query, key)
+
+
+def _fits_people(query: PeopleQuery, key: object) -> bool:
+    """`[value that they are ordered by?, user_id]`."""
+    if not isinstance(key, list) or not key or not isinstance(key[-1], str):
+        return False
+    values = key[:-1]
+    if query.order == "user_id":
+        return not values
+    return len(values) == 1 and _is_instant(values[0])  # a count of events is small enough for one, too
 
 
 def _fits_events(key: object) -> bool:

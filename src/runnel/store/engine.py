@@ -54,6 +54,8 @@ class Engine:
         first, last: of rows with `page`, `timestamp` and `event_id`, a list of the texts `{0}` of the first page
             view, or the last (the first or last row, when there is none).
         member: the text at place `{1}`, from 1, of such a list.
+        ascending: a list of those of some instants that are not NULL, in order; `list[1]` is its first.
+        no_time: an instant that is NULL.
         folds: putting rows together by user or session before they are counted is faster than `count(DISTINCT …)`.
     """
 
@@ -91,4 +93,6 @@ class Engine:
     first: str = "arg_min([{0}], ROW(-page, timestamp, event_id))"
     last: str = "arg_max([{0}], ROW(page, timestamp, event_id))"
     member: str = "{0}[{1}]"
+    ascending: str = "list_sort(list_filter([{0}], lambda at: at IS NOT NULL))"
+    no_time: str = "CAST(NULL AS TIMESTAMP)"
     folds: bool = False

@@ -18,6 +18,7 @@ from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
 from runnel.model.event import encode_lines
 from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result
+from runnel.model.people import PeopleQuery
 from runnel.model.sessions import SessionScope
 from runnel.store.answer import event_of, shape
 from runnel.store.buckets import instant_of
@@ -180,7 +181,7 @@ def _answer(cursor: Connection, query: Query) -> Result:
 
 
 def _may_use_slots(query: Query) -> bool:
-    return names_properties(query) if isinstance(query, MetricsQuery) else isinstance(query, SessionScope)
+    return names_properties(query) if isinstance(query, MetricsQuery) else isinstance(query, SessionScope | PeopleQuery)
 
 
 def _lines(cursor: Connection) -> bytes:

@@ -1,0 +1,69 @@
+"""The imaginary shop's past, for screenshots and browser tests: the demo's visitors, in the rhythm of day and week."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from runnel.cli.bench_server import Api
+from runnel.cli.demo_world import World
+
+HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 12, 11, 12, 13, 13, 12, 12, 13, 15, 16, 14, 9, 5)
+"""How busy each hour of a day is (UTC)."""
+GROWTH = 0.9
+"""How much busier the last day is than the first, as a part of the first."""
+WEEKEND = 0.72
+PER_REQUEST = 5_000
+
+
+def history(seed: int, end: datetime, days: int, events: int) -> Iterator[dict[str, Any]]:
+    """About `events` events of the days before `end`, in the order of their sessions."""
+    start = (end - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
+    clock = _Clock(start, end)
+    seconds = (end - start).total_seconds()
+    for sent in itertools.takewhile(lambda one: one.at < seconds, World(seed, start, events / seconds)):
+        evenly = (datetime.fromisoformat(sent.event["timestamp"]) - start).total_seconds() / seconds
+        if evenly >= 0:
+            yield {**sent.event, "timestamp": clock.at(evenly).isoformat()}
+
+
+class _Clock:
+    """Bends evenly spread events into busy and quiet hours."""
+
+    def __init__(self, start: datetime, end: datetime) -> None:
+        self._start = start
+        hours = math.ceil((end - start) / timedelta(hours=1))
+        self._ends = list(itertools.accumulate(self._busy(number, hours) for number in range(hours)))
+        last = (end - start) / timedelta(hours=1) - (hours - 1)
+        before = self._ends[-2] if hours > 1 else 0.0
+        self._whole = before + (self._ends[-1] - before) * last
+
+    def at(self, part: float) -> datetime:
+        """The instant before which this part of all events happens."""
+        place = min(part, 1.0) * self._whole
+        hour = min(bisect.bisect_right(self._ends, place), len(self._ends) - 1)
+        before = self._ends[hour - 1] if hour else 0.0
+        return self._start + timedelta(hours=hour + (place - before) / (self._ends[hour] - before))
+
+    def _busy(self, number: int, hours: int) -> float:
+        moment = self._start + timedelta(hours=number)
+        weekend = WEEKEND if moment.weekday() >= 5 else 1.0
+        # A wave that no week has makes days differ, as they do.
+        wave = 1 + 0.12 * math.sin(number / 17.0) * math.sin(number / 41.0)
+        return HOURS[moment.hour] * weekend * wave * (1 + GROWTH * number / hours)
+
+
+def send(api: Api, events: Iterator[dict[str, Any]], site: str | None = None) -> int:
+    """Post the events; how many were accepted."""
+    accepted = 0
+    named = events if site is None else ({**event, "site_id": site} for event in events)
+    while portion := list(itertools.islice(named, PER_REQUEST)):
+        accepted += api.post("/v1/events", msgspec.json.encode(portion))["accepted"]
+    return accepted
+

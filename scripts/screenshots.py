@@ -1,0 +1,99 @@
+"""`make screenshots`: every page of the dashboard over demo data, light and dark, on a desktop and on a phone."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from runnel.cli.bench_server import Api, ServerProcess
+from scripts.demo_history import history, send
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+THEMES = ("light", "dark")
+ZONE = "Europe/Berlin"
+
+PAGES = {
+    "overview": "/?site=shop&range=30d",
+    "explore": "/ui/explore?site=shop&range=30d&by=properties.country",
+    "events": "/ui/events?site=shop",
+    "users": "/ui/users?site=shop&user=user-1",
+    "live": "/ui/live?site=shop",
+    "pipeline": "/ui/pipeline",
+}
+
+
+def main() -> None:
+    """Write the pictures; --url takes a server that runs already, and its events."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pages", nargs="*", default=list(PAGES), metavar="PAGE", help="Which pages; default: all.")
+    parser.add_argument("--out", type=Path, default=Path("docs/screenshots"))
+    parser.add_argument("--url", help="A running server; default: one of its own with demo events.")
+    parser.add_argument("--only", help="Part of the picture's name, such as desktop-light.")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        url = given.url or stack.enter_context(demo_server())
+        playwright = stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or CHROMIUM, args=FLAGS)
+        for name in given.pages:
+            for size in SIZES:
+                for theme in THEMES:
+                    picture = f"{name}-{size}-{theme}"
+                    if not given.only or given.only in picture:
+                        take(browser, url + PAGES[name], size, theme, given.out / f"{picture}.png")
+
+
+@contextlib.contextmanager
+def demo_server() -> Iterator[str]:
+    """A server with two months of a shop's events."""
+    with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder) / "data") as server:
+        now = datetime.now(UTC)
+        with contextlib.closing(server.api()) as api:
+            sent = send(api, history(7, now, 60, 150_000), "shop") + send(api, history(8, now, 30, 12_000), "docs")
+            wait_until_stored(api, sent)
+        yield server.url
+
+
+def wait_until_stored(api: Api, events: int) -> None:
+    """Returns when nothing waits in the queue and all these events are accounted for."""
+    while (books := api.ledger())["queued"] or books["accepted"] < events:
+        pass
+
+
+def take(browser: Browser, url: str, size: str, theme: str, to: Path) -> None:
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, timezone_id=ZONE, locale="en-GB",
+        color_scheme="dark" if theme == "dark" else "light", device_scale_factor=2 if size == "phone" else 1,
+    )  # fmt: skip
+    page = context.new_page()
+    page.on("console", lambda message: print(f"{to.stem}: {message.text}") if message.type == "error" else None)
+    page.goto(url)
+    settled(page)
+    page.screenshot(path=to, full_page=True)
+    context.close()
+
+
+def settled(page: Page) -> None:
+    """Returns when everything that the page asked for is shown."""
+    page.locator("h1").wait_for()
+    # Not wait_for_function: the Content-Security-Policy forbids it to evaluate its text.
+    while page.locator(".skeleton, .skeleton-line, [aria-busy=true]").count():
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(400)  # animations
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Single events in Chromium: the newest, the older ones, one of them as JSON; a user's timeline; live."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import uuid4
+
+from playwright.sync_api import expect
+
+from runnel.cli.bench_server import Api
+from scripts.screenshots import settled, wait_until_stored
+from tests.browser.dashboard.conftest import Opener
+from tests.browser.dashboard.ranges import days_ago, span
+
+FIRST, LAST = days_ago(12), days_ago(3)
+RANGE = f"site=shop&from={FIRST}&to={LAST}"
+SCOPE: dict[str, Any] = {"site_id": "shop", **span(FIRST, LAST)}
+
+
+def test_pages_of_events(api: Api, opened: Opener) -> None:
+    page = opened(f"/ui/events?{RANGE}")
+    settled(page)
+    rows = api.query(kind="events", limit=100, **SCOPE)["rows"]
+    shown = page.locator("table.events tbody tr")
+    expect(shown).to_have_count(50)
+    page.get_by_role("button", name="Show older events").click()
+    expect(shown).to_have_count(100)
+    assert page.locator("table.events tbody .row-button").all_inner_texts() == [row["name"] for row in rows]
+    users = [row["user_id"] or "–" for row in rows]
+    assert page.locator("table.events tbody td:nth-child(3)").all_inner_texts() == users
+
+
+def test_an_event_opens(api: Api, opened: Opener) -> None:
+    page = opened(f"/ui/events?{RANGE}&filter=name:%3D:purchase")
+    settled(page)
+    purchase = {"field": "name", "op": "=", "value": "purchase"}
+    row = api.query(kind="events", limit=1, filter=purchase, **SCOPE)["rows"][0]
+    page.locator("table.events .row-button").first.click()
+    drawer = page.get_by_role("dialog", name="purchase")
+    assert json.loads(drawer.get_by_label("The event as JSON").inner_text()) == row
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+
+
+def test_from_an_event_to_its_user(api: Api, opened: Opener) -> None:
+    page = opened(f"/ui/events?{RANGE}&filter=name:%3D:purchase")
+    settled(page)
+    page.locator("table.events .row-button").first.click()
+    user = page.get_by_role("dialog").get_by_role("link").inner_text()
+    page.get_by_role("dialog").get_by_role("link").click()
+    expect(page.get_by_role("heading", name=user)).to_be_visible()
+    settled(page)
+    of_user = {"filter": {"field": "user_id", "op": "=", "value": user}, "site_id": "shop"}
+    counted = api.query(kind="metrics", metrics=[{"kind": "events"}, {"kind": "sessions"}], **of_user)["rows"][0]
+    facts = page.locator(".fact dd")
+    assert facts.nth(0).get_attribute("title") == f"{counted['events']:,}"
+    assert facts.nth(1).get_attribute("title") == f"{counted['sessions']:,}"
+    page.get_by_role("button", name="Oldest first").click()
+    settled(page)
+    rows = api.query(kind="events", user_id=user, ascending=True, limit=50, site_id="shop")["rows"]
+    expect(page.locator(".timeline-row .name")).to_have_text([row["name"] for row in rows])
+
+
+def test_search_for_a_user(opened: Opener) -> None:
+    page = opened("/ui/users?site=shop")
+    page.get_by_placeholder("User id").fill("user-1")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", name="user-1", exact=True)).to_be_visible()
+    assert "user=user-1" in page.url
+
+
+def test_live(api: Api, opened: Opener) -> None:
+    """A new event appears without a reload, and its user is counted."""
+    page = opened("/ui/live?site=live")
+    settled(page)
+    accepted = api.ledger()["accepted"]
+    for number in range(3):
+        event = {"name": f"live {number}", "user_id": f"u{number % 2}", "site_id": "live", "event_id": str(uuid4())}
+        api.post("/v1/events", event)
+    wait_until_stored(api, accepted + 3)
+    expect(page.locator("table.events .row-button")).to_have_text(["live 2", "live 1", "live 0"], timeout=15_000)
+    expect(page.locator("[data-live-users]")).to_have_text("2", timeout=15_000)

@@ -1,0 +1,95 @@
+"""A server that asks for a read key, one without events, and one that goes away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from runnel.cli.bench_server import ServerProcess
+from scripts.screenshots import settled
+from tests.browser.dashboard.conftest import started
+
+EVERY, ONE = "k" * 24, "s" * 24
+KEYS = f"*={EVERY},shop={ONE}"
+EVENT = {"name": "page_view", "site_id": "shop", "user_id": "u1", "path": "/"}
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[ServerProcess]:
+    with started(tmp_path, RUNNEL_READ_KEYS=KEYS) as process:
+        with closing(process.api()) as api:
+            api.post("/v1/events", EVENT)
+            api.post("/v1/events", EVENT | {"site_id": "other"})
+        yield process
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def give(page: Page, key: str) -> None:
+    page.get_by_label("Read key", exact=True).fill(key)
+    page.get_by_role("button", name="Continue").click()
+
+
+def test_asks_for_the_key_once(locked: ServerProcess, page: Page) -> None:
+    """A wrong one is refused; the right one stays in the tab, and in no address."""
+    addresses: list[str] = []
+    page.on("request", lambda request: addresses.append(request.url))
+    page.goto(f"{locked.url}/")
+    give(page, "w" * 24)
+    expect(page.get_by_text("The server did not accept that key.")).to_be_visible()
+    give(page, EVERY)
+    expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible()
+    expect(page.get_by_label("Site").locator("option")).to_have_text(["other", "shop", "All sites"])
+    page.reload()
+    expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible()
+    page.get_by_role("link", name="Pipeline").click()
+    expect(page.locator("[data-book=accepted] strong")).to_have_text("2")
+    assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+    assert not any(EVERY in address for address in addresses)
+
+    page.get_by_role("button", name="Forget the key").click()
+    expect(page.get_by_label("Read key", exact=True)).to_be_visible()
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_key_of_one_site(locked: ServerProcess, page: Page) -> None:
+    """Its site is shown without a picker; what spans all sites says why not."""
+    page.goto(f"{locked.url}/")
+    give(page, ONE)
+    expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible()
+    expect(page.get_by_label("Site", exact=True)).to_have_count(0)
+    page.get_by_role("link", name="Pipeline").click()
+    expect(page.get_by_text("it needs a read key for every site").first).to_be_visible()
+
+
+def test_first_event(tmp_path: Path, page: Page) -> None:
+    """An empty server shows how to send one, and the numbers appear by themselves once it came."""
+    with started(tmp_path) as process:
+        page.goto(f"{process.url}/")
+        command = page.get_by_label("the command that sends an event", exact=True)
+        expect(command).to_contain_text(f"curl {process.url}/v1/events -d '")
+        body = command.inner_text().partition("-d '")[2].removesuffix("'")
+        with closing(process.api()) as api:
+            assert api.post("/v1/events", body.encode())["accepted"] == 1
+        expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible(timeout=20_000)
+
+
+def test_server_goes_away(tmp_path: Path, page: Page) -> None:
+    """The numbers stay and say how old they are; asking again works once the server is back."""
+    with started(tmp_path) as process:
+        with closing(process.api()) as api:
+            api.post("/v1/events", EVENT)
+        page.goto(f"{process.url}/ui/live?site=shop")
+        settled(page)
+        process.kill()
+        expect(page.get_by_text("asking again failed: The server cannot be reached.")).to_be_visible(timeout=20_000)
+        expect(page.locator("table.events tbody tr")).to_have_count(1)

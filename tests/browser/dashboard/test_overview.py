@@ -1,0 +1,182 @@
+"""The overview in Chromium: its numbers are the API's, and everything that is chosen is in the address."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Page, expect
+
+from runnel.cli.bench_server import Api
+from scripts.screenshots import settled
+from tests.browser.dashboard.conftest import Opener
+from tests.browser.dashboard.ranges import days_ago, span
+
+FIRST, LAST = days_ago(12), days_ago(3)
+RANGE = f"site=shop&from={FIRST}&to={LAST}"
+SCOPE: dict[str, Any] = {"site_id": "shop", **span(FIRST, LAST)}
+BEFORE: dict[str, Any] = {"site_id": "shop", **span(FIRST - timedelta(days=10), FIRST - timedelta(days=1))}
+METRICS = ["events", "users", "sessions", "events_per_user"]
+
+
+def numbers(api: Api, **scope: Any) -> dict[str, float]:
+    row: dict[str, float] = api.query(kind="metrics", metrics=[{"kind": kind} for kind in METRICS], **scope)["rows"][0]
+    return row
+
+
+def shown(page: Page) -> dict[str, float]:
+    """The cards' exact numbers."""
+    settled(page)
+    cards = page.locator("[data-metric]")
+    return {
+        card.get_attribute("data-metric") or "": float(card.locator("[data-exact]").get_attribute("data-exact") or 0)
+        for card in cards.all()
+    }
+
+
+def bars(page: Page, field: str) -> list[str]:
+    settled(page)
+    return page.locator(f"[data-field='{field}'] button.bar-row .bar-text").all_inner_texts()
+
+
+def parameters(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def test_cards_are_the_apis_numbers(api: Api, opened: Opener) -> None:
+    page = opened(f"/?{RANGE}")
+    now, before = numbers(api, **SCOPE), numbers(api, **BEFORE)
+    assert shown(page) == now
+    assert now["events"] > 500
+    for metric in METRICS:
+        percent = (now[metric] - before[metric]) / before[metric] * 100
+        digits = 0 if abs(percent) >= 9.95 else 1
+        sign = "+" if percent > 0 else "−"
+        expect(page.locator(f"[data-metric={metric}] .stat-change")).to_have_text(f"{sign}{abs(percent):.{digits}f}%")
+
+
+def test_without_comparison(opened: Opener) -> None:
+    page = opened(f"/?{RANGE}")
+    page.get_by_role("button", name=f"{FIRST} – {LAST}").click()
+    page.get_by_label("Compare with the period before").uncheck()
+    page.keyboard.press("Escape")
+    settled(page)
+    assert parameters(page)["compare"] == ["0"]
+    expect(page.locator("[data-metric=events] .stat-change")).to_have_text("")
+    expect(page.get_by_text("Period before")).to_have_count(0)
+
+
+def test_click_filters_everything(api: Api, opened: Opener) -> None:
+    """And the browser's back takes it away, a reload keeps it."""
+    page = opened(f"/?{RANGE}")
+    all_events = shown(page)
+    page.locator("[data-field=name]").get_by_role("button", name="add_to_cart").click()
+    filtered = {"filter": {"field": "name", "op": "=", "value": "add_to_cart"}}
+    assert shown(page) == numbers(api, **SCOPE, **filtered)
+    expect(page.locator(".chip")).to_have_text("Event is add_to_cart")
+    pages = api.query(kind="metrics", breakdown=["path"], top=8, **SCOPE, **filtered)["rows"]
+    assert bars(page, "path") == [row["path"] for row in pages]
+    assert parameters(page)["filter"] == ["name:=:add_to_cart"]
+
+    page.reload()
+    assert shown(page) == numbers(api, **SCOPE, **filtered)
+    page.go_back()
+    expect(page.locator(".chip")).to_have_count(0)
+    assert shown(page) == all_events
+    page.go_forward()
+    page.get_by_role("button", name="Remove the filter Event is add_to_cart").click()
+    expect(page.locator(".chip")).to_have_count(0)
+    assert shown(page) == all_events
+
+
+def test_property_panel(api: Api, opened: Opener) -> None:
+    page = opened(f"/?{RANGE}")
+    page.get_by_role("button", name="Property browser").click()
+    page.get_by_role("combobox", name="Search properties").fill("coun")
+    page.keyboard.press("Enter")
+    rows = api.query(kind="metrics", breakdown=["properties.country"], top=8, **SCOPE)["rows"]
+    expect(page.locator("[data-field='properties.country']")).to_be_visible()
+    assert bars(page, "properties.country") == [row["properties.country"] for row in rows]
+    assert parameters(page)["property"] == ["country"]
+
+
+def test_number_filter_of_a_property(api: Api, opened: Opener) -> None:
+    """A breakdown gives texts; the filter finds the numbers that they stand for."""
+    page = opened(f"/?{RANGE}&property=items")
+    settled(page)
+    page.locator("[data-field='properties.items']").get_by_text("2", exact=True).first.click()
+    wanted = {"filter": {"field": "properties.items", "op": "=", "value": 2}}
+    expect(page.locator(".chip")).to_have_count(1)
+    assert shown(page) == numbers(api, **SCOPE, **wanted)
+
+
+def test_presets_and_days(api: Api, opened: Opener) -> None:
+    page = opened("/?site=shop")
+    page.get_by_role("button", name="Last 7 days").click()
+    page.get_by_role("button", name="Last 30 days").click()
+    settled(page)
+    assert parameters(page)["range"] == ["30d"]
+    page.get_by_role("button", name="Last 30 days").click()
+    page.get_by_label("From").fill(str(FIRST))
+    page.get_by_label("To", exact=True).fill(str(LAST))
+    page.get_by_role("button", name="Show these days").click()
+    expect(page.get_by_role("button", name=f"{FIRST} – {LAST}")).to_be_visible()
+    assert shown(page) == numbers(api, **SCOPE)
+
+
+def test_all_time(api: Api, opened: Opener) -> None:
+    page = opened("/?site=shop&range=all")
+    assert shown(page)["events"] == numbers(api, site_id="shop")["events"]
+
+
+def test_site_picker(api: Api, opened: Opener) -> None:
+    page = opened(f"/?from={FIRST}&to={LAST}")
+    assert shown(page)["events"] == numbers(api, **SCOPE)["events"], "the busiest site comes first"
+    page.get_by_label("Site").select_option("docs")
+    page.wait_for_url(re.compile("site=docs"))
+    assert shown(page) == numbers(api, **(SCOPE | {"site_id": "docs"}))
+    page.get_by_label("Site").select_option("All sites")
+    page.wait_for_url(re.compile(r"site=\*|site=%2A"))
+    assert shown(page) == numbers(api, **(SCOPE | {"site_id": None}))
+
+
+def test_chart_is_read_with_the_keyboard(api: Api, opened: Opener) -> None:
+    page = opened(f"/?{RANGE}&metric=users")
+    settled(page)
+    users = {"metrics": [{"kind": "users"}], "interval": "day", "timezone": "Europe/Berlin"}
+    rows = api.query(kind="metrics", **users, **SCOPE)["rows"]
+    chart = page.get_by_role("group", name=re.compile("^Users"))
+    chart.focus()
+    for key, row in (("Home", rows[0]), ("ArrowRight", rows[1]), ("End", rows[-1])):
+        page.keyboard.press(key)
+        expect(chart.locator(".chart-tip .number").last).to_have_text(f"{row['users']:,}")
+
+
+def test_time_zone_and_interval(api: Api, opened: Opener) -> None:
+    page = opened(f"/?{RANGE}")
+    page.get_by_role("button", name="Time zone: Europe/Berlin").click()
+    page.get_by_role("combobox", name="Search time zones").fill("tokyo")
+    page.keyboard.press("Enter")
+    assert parameters(page)["tz"] == ["Asia/Tokyo"]
+    scope = {"site_id": "shop", **span(FIRST, LAST, "Asia/Tokyo")}
+    assert shown(page) == numbers(api, **scope)
+    page.get_by_label("Interval").select_option("By week")
+    settled(page)
+    weeks = api.query(kind="metrics", interval="week", timezone="Asia/Tokyo", **scope)["rows"]
+    chart = page.get_by_role("group", name=re.compile("^Events,"))
+    chart.focus()
+    page.keyboard.press("Home")
+    expect(chart.locator(".chart-tip .number").last).to_have_text(f"{weeks[0]['events']:,}")
+
+
+def test_theme_switch(opened: Opener) -> None:
+    page = opened("/?site=shop")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_role("button", name="Dark").click()
+    assert page.evaluate(background) != light
+    page.reload()
+    settled(page)
+    assert page.evaluate(background) != light
