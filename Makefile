@@ -4,10 +4,10 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check faults bench docs lock clean
+.PHONY: help install run test check faults bench screenshots docs lock clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: ## Set up .venv with the locked requirements; afterwards .venv/bin/runnel works
 	@scripts/install
@@ -23,10 +23,16 @@ check: ## Lint, types, import directions, module sizes, freshness of generated d
 
 faults: ## Run the long tests that kill processes under load
 	@scripts/install dev
+	@scripts/servers
 	@.venv/bin/python -m pytest -m faults tests/faults $(ARGS)
 
 bench: install ## Measure this machine: accepted and stored events per second, latencies, memory, bytes on disk
 	@.venv/bin/runnel bench $(ARGS)
+
+screenshots: ## Take pictures of every page of the dashboard over demo data
+	@scripts/install dev
+	@scripts/servers
+	@.venv/bin/python -m scripts.screenshots $(ARGS)
 
 docs: ## Write the generated docs again
 	@scripts/install dev
@@ -36,5 +42,5 @@ lock: ## Resolve requirements.lock and requirements-dev.lock anew
 	@scripts/lock
 
 clean: ## Remove .venv and everything that tools left; data stays
-	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist dashboard/node_modules src/runnel/dashboard src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -66,4 +66,3 @@ def send(api: Api, events: Iterator[dict[str, Any]], site: str | None = None) ->
     while portion := list(itertools.islice(named, PER_REQUEST)):
         accepted += api.post("/v1/events", msgspec.json.encode(portion))["accepted"]
     return accepted
-

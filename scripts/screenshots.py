@@ -38,7 +38,7 @@ def main() -> None:
     """Write the pictures; --url takes a server that runs already, and its events."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pages", nargs="*", default=list(PAGES), metavar="PAGE", help="Which pages; default: all.")
-    parser.add_argument("--out", type=Path, default=Path("docs/screenshots"))
+    parser.add_argument("--out", type=Path, default=Path("build/screenshots"))
     parser.add_argument("--url", help="A running server; default: one of its own with demo events.")
     parser.add_argument("--only", help="Part of the picture's name, such as desktop-light.")
     given = parser.parse_args()

@@ -25,7 +25,8 @@ JSON = {"Content-Type": "application/json"}
 DECIDED: dict[tuple[str, str], Access] = {
     ("POST", "/v1/query"): Access.SITE, ("GET", "/v1/query"): Access.SITE, ("GET", "/v1/events"): Access.SITE,
     ("GET", "/v1/users/{user_id}/events"): Access.SITE, ("GET", "/v1/properties"): Access.SITE,
-    ("GET", "/v1/values"): Access.SITE, ("GET", "/v1/export"): Access.SITE,
+    ("GET", "/v1/values"): Access.SITE, ("GET", "/v1/export"): Access.SITE, ("GET", "/v1/live"): Access.SITE,
+    **{("POST", f"/v1/query/{kind}"): Access.SITE for kind in ("sessions", "paths", "people")},
     ("GET", "/v1/receipts/{receipt}"): Access.SITE,
     ("GET", "/v1/dead"): Access.EVERY, ("GET", "/v1/dead/{letter_id}"): Access.EVERY,
     ("POST", "/v1/dead/replay"): Access.EVERY, ("POST", "/v1/dead/drop"): Access.EVERY,

@@ -244,6 +244,15 @@ class Settings(BaseSettings):
         description="Queries that run at the same time; others wait within their deadline.",
     )
 
+    live_listeners: int = Field(
+        50, ge=0,
+        description="Most streams of `GET /v1/live` at the same time; more: 503.",
+    )
+    live_events_per_second: int = Field(
+        20, ge=2, le=500,
+        description="Most events a second that a stream of `GET /v1/live` shows; it tells how many more there were.",
+    )
+
     # process
     start_timeout: float = Field(
         60.0, ge=0,

@@ -20,7 +20,7 @@ WRITES = ["/events", "/v1/events/bulk", "/api/event", "/event"]
 
 
 def served(runnel: Runnel) -> set[tuple[str, str]]:
-    speaks = dialects.Speaks(runnel.ingest, runnel.store, runnel.queue, runnel.settings)
+    speaks = dialects.Speaks(runnel.ingest, runnel.queue, runnel.settings, runnel.store)
     writes = {key for key in dialects.write_routes(speaks) if key[0] != "OPTIONS"}
     reads = {("GET", route.path) for route in dialects.read_routes(speaks) if isinstance(route, Route)}
     return writes | reads

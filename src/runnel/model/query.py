@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from runnel.model.paths import PathsQuery
 from runnel.model.people import PeopleQuery
+from runnel.model.funnel import FunnelQuery, FunnelUsersQuery
 from runnel.model.scope import (
     BREAKDOWN_COLUMNS,
     COLUMNS,
@@ -37,9 +38,10 @@ from runnel.model.sessions import SessionsQuery
 
 __all__ = [
     "BREAKDOWN_COLUMNS", "COLUMNS", "FILTER_CONDITIONS_MAX", "FILTER_DEPTH_MAX", "PROPERTY_PREFIX", "SERIES_LIMIT",
-    "AllOf", "AnyOf", "Condition", "EventsQuery", "Filter", "Freshness", "Interval", "KeysQuery", "Metric",
-    "MetricsQuery", "PathsQuery", "PeopleQuery", "Query", "Result", "Scalar", "Scope", "SessionsQuery", "Shape", "ValuesQuery", "check_field",
-    "filter_size",
+    "AllOf", "AnyOf", "Condition", "EventsQuery", "Filter", "Freshness",
+    "FunnelQuery", "FunnelUsersQuery", "Interval", "KeysQuery", "Metric",
+    "MetricsQuery", "PathsQuery", "PeopleQuery", "Query", "Result", "Scalar", "Scope",
+    "SessionsQuery", "Shape", "ValuesQuery", "check_field", "filter_size",
 ]  # fmt: skip
 
 
@@ -163,7 +165,7 @@ class ValuesQuery(Scope):
 
 
 Query: TypeAlias = Annotated[
-    MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery,
+    FunnelQuery | FunnelUsersQuery | MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery,
     Field(discriminator="kind"),
 ]
 

@@ -11,9 +11,10 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from runnel.query import dashboard, docs_ui, export, health, routes_admin, routes_query
+from runnel.query import dashboard, docs_ui, export, health, routes_admin, routes_analyses, routes_live, routes_query
 from runnel.query.access import Gate
 from runnel.query.answers import install_errors
+from runnel.query.live import Live
 from runnel.query.openapi import extra_openapi, install_openapi
 from runnel.query.parts import Parts
 from runnel.query.request_scope import RequestScope
@@ -30,10 +31,11 @@ def make_query_app(parts: Parts) -> FastAPI:
         redoc_url=None, generate_unique_id_function=lambda route: route.name,
     )
     app.state.parts = parts
+    app.state.live = Live(parts.store, parts.settings, parts.ready)
     app.state.gate = Gate(parts.settings, parts.metrics)
     install_errors(app)
     install_openapi(app)
-    for routes in (routes_query, export, routes_admin, health, docs_ui, dashboard):
+    for routes in (routes_query, routes_analyses, routes_live, export, routes_admin, health, docs_ui, dashboard):
         app.include_router(routes.router)
     app.add_middleware(RequestScope, metrics=parts.metrics, settings=parts.settings)
     return app

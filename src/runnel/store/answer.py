@@ -18,6 +18,8 @@ from runnel.model.event import Event
 from runnel.model.query import (
     PROPERTY_PREFIX,
     EventsQuery,
+    FunnelQuery,
+    FunnelUsersQuery,
     KeysQuery,
     MetricsQuery,
     PathsQuery,
@@ -26,6 +28,7 @@ from runnel.model.query import (
     SessionsQuery,
     ValuesQuery,
 )
+from runnel.store.answer_funnel import funnel_answer, funnel_users_answer
 from runnel.store.answer_sessions import sessions_answer
 from runnel.store.buckets import Buckets, instant_of
 from runnel.store.compile_metrics import is_filled
@@ -50,6 +53,10 @@ def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:
         return _metrics(query, statement.buckets, rows)
     if isinstance(query, EventsQuery):
         return _events(query, rows)
+    if isinstance(query, FunnelQuery):
+        return funnel_answer(query, rows), None
+    if isinstance(query, FunnelUsersQuery):
+        return funnel_users_answer(query, rows)
     if isinstance(query, KeysQuery):
         return [{"key": key, "events": events} for key, events in rows], None
     if isinstance(query, SessionsQuery):

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from runnel.model.query import (
     PROPERTY_PREFIX,
     EventsQuery,
+    FunnelQuery,
+    FunnelUsersQuery,
     KeysQuery,
     MetricsQuery,
     PathsQuery,
@@ -22,6 +24,7 @@ from runnel.model.query import (
 )
 from runnel.store.buckets import EPOCH, MICROSECOND, QUARTER_HOUR, instant_of
 from runnel.store.compile_filter import Fields, Params, filter_sql, scope_conditions, where
+from runnel.store.compile_funnel import compile_funnel, compile_funnel_users
 from runnel.store.compile_metrics import compile_metrics
 from runnel.store.compile_paths import compile_paths
 from runnel.store.compile_people import compile_people
@@ -56,6 +59,10 @@ def compile_query(
         return compile_metrics(query, Params(engine, slots), now, rollups)
     if isinstance(query, EventsQuery):
         return _events(query, params, limit=query.limit + 1)
+    if isinstance(query, FunnelQuery):
+        return compile_funnel(query, Params(engine, slots))
+    if isinstance(query, FunnelUsersQuery):
+        return compile_funnel_users(query, Params(engine, slots))
     if isinstance(query, KeysQuery):
         return _keys(query, params)
     if isinstance(query, SessionsQuery):

@@ -14,13 +14,13 @@ import json
 from uuid import UUID
 
 from runnel.errors import InvalidRequest
-from runnel.model.query import EventsQuery, MetricsQuery, PeopleQuery
+from runnel.model.query import EventsQuery, FunnelUsersQuery, MetricsQuery, PeopleQuery
 from runnel.store.buckets import instant_of
 
 Key = list[str | int | None]
 """A row's sort key."""
 
-Paged = EventsQuery | MetricsQuery | PeopleQuery
+Paged = EventsQuery | MetricsQuery | PeopleQuery | FunnelUsersQuery
 
 _BROKEN = "the cursor is none that this question gave: send next_cursor unchanged, with the same question"
 
@@ -59,6 +59,8 @@ def decode_cursor(query: Paged) -> Key | None:
 def _fits(query: Paged, key: object) -> bool:
     if isinstance(query, EventsQuery):
         return _fits_events(key)
+    if isinstance(query, FunnelUsersQuery):
+        return isinstance(key, list) and len(key) == 1 and isinstance(key[0], str)
     return _fits_people(query, key) if isinstance(query, PeopleQuery) else _fits_metrics(query, key)
 
 

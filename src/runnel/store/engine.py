@@ -93,6 +93,6 @@ class Engine:
     first: str = "arg_min([{0}], ROW(-page, timestamp, event_id))"
     last: str = "arg_max([{0}], ROW(page, timestamp, event_id))"
     member: str = "{0}[{1}]"
-    ascending: str = "list_sort(list_filter([{0}], lambda at: at IS NOT NULL))"
+    ascending: str = "list_sort(list_filter([{0}], lambda moment: moment IS NOT NULL))"
     no_time: str = "CAST(NULL AS TIMESTAMP)"
     folds: bool = False

@@ -120,16 +120,16 @@ def _followed(steps: Steps) -> Tables:
     count = len(steps.tests)
     tables = []
     if steps.apart:
-        order, source = "t DESC, place DESC", "marked"
+        place, order, source = "place", "t DESC, place DESC", "marked"
     else:  # the same event must stand at the same place in each walk
-        numbered = "SELECT *, row_number() OVER (PARTITION BY u ORDER BY t DESC, place DESC) AS walk"
+        numbered = "SELECT *, row_number() OVER (PARTITION BY u ORDER BY t DESC, place DESC) AS step"
         tables.append(_table("numbered", numbered, "FROM marked"))
-        order, source = "walk", "numbered"
+        place, order, source = "step", "step", "numbered"
     frame = f"(PARTITION BY u ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     for number in range(count, 1, -1):
         walked = [("t", number), *((f"n{later}", later) for later in range(number + 1, count + 1))]
         minima = [f"min(CASE WHEN s{number} = 1 THEN {value} END) OVER walk AS n{later}" for value, later in walked]
-        kept = ["u", "t", order.replace(" DESC", ""), *(f"s{n}" for n in range(1, number))]
+        kept = ["u", "t", place, *(f"s{n}" for n in range(1, number))]
         walking = f"FROM {source} WINDOW walk AS {frame}"
         tables.append(_table(f"from_{number}", f"SELECT {', '.join([*kept, *minima])}", walking))
         source = f"from_{number}"

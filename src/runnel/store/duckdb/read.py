@@ -17,6 +17,7 @@ from typing import TypeVar
 from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
 from runnel.model.event import encode_lines
+from runnel.model.funnel import FunnelScope
 from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result
 from runnel.model.people import PeopleQuery
 from runnel.model.sessions import SessionScope
@@ -181,7 +182,9 @@ def _answer(cursor: Connection, query: Query) -> Result:
 
 
 def _may_use_slots(query: Query) -> bool:
-    return names_properties(query) if isinstance(query, MetricsQuery) else isinstance(query, SessionScope | PeopleQuery)
+    return names_properties(query) if isinstance(query, MetricsQuery) else isinstance(
+        query, SessionScope | PeopleQuery | FunnelScope
+    )
 
 
 def _lines(cursor: Connection) -> bytes:
