@@ -48,14 +48,20 @@ DECIDED: dict[tuple[str, str], Access] = {
 QUERIES = {
     "/v1/query": "breakdown=name", "/v1/values": "field=name", "/v1/analytics/events/raw": WINDOW,
     "/api/stats": "site_id=shop", "/stats": "site_id=shop",
+    "/v1/live": "seconds=0",
 }
-BODIES = {"/v1/query": {"kind": "events"}, "/v1/dead/replay": {"ids": [1]}, "/v1/dead/drop": {"ids": [1]}}
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/query": {"kind": "events"}, "/v1/query/sessions": {"breakdown": ["name"]},
+    "/v1/query/paths": {"by": "event"}, "/v1/query/people": {},
+    "/v1/dead/replay": {"ids": [1]}, "/v1/dead/drop": {"ids": [1]},
+}
 VALUES = {"user_id": "u", "receipt": "0" * 16 + "-0", "letter_id": "1", "name": "swagger-ui.css"}
 BY_ACCESS = {wanted: [route for route, decided in DECIDED.items() if decided is wanted] for wanted in Access}
 GUARDED = BY_ACCESS[Access.SITE] + BY_ACCESS[Access.EVERY]
 SITE_PARAMETER = [path for method, path in BY_ACCESS[Access.SITE]
-                  if method == "GET" and path.startswith("/v1/") and "analytics" not in path and "receipts" not in path]
-"""Runnel's own routes about events: they take a `site_id`."""
+                  if method == "GET" and path.startswith("/v1/")
+                  and not any(word in path for word in ("analytics", "receipts", "live"))]
+"""Runnel's own routes that give stored events: they take a `site_id`."""
 
 
 class Side:

@@ -68,7 +68,8 @@ def _operations() -> list[Operation]:
     found = []
     for result in schema.get_all_operations():
         assert isinstance(result, Ok), result
-        found.append(result.ok())
+        if result.ok().path != "/v1/live":  # which has no end; tests/unit/test_live_server.py
+            found.append(result.ok())
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 from runnel.config import Settings
 from runnel.errors import QueueFull, QueueUnavailable
 from runnel.model.block import Block
-from runnel.model.books import Published
+from runnel.model.books import Published, QueueBooks
 from runnel.queue import Queue
 from tests.conformance.queue_steps import NO_WAIT, PATIENCE, opened, take, take_all
 from tests.conformance.rabbitmq_steps import drain, fresh, name_of
@@ -93,6 +93,16 @@ class Load:
                 await asyncio.sleep(0.01)
 
 
+async def patient_books(queue: Queue) -> QueueBooks:
+    """The books, as soon as the node that has just started has them."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await queue.books()
+            except QueueUnavailable:
+                await asyncio.sleep(0.05)
+
+
 async def test_nothing_confirmed_is_missing_after_the_node_was_killed(
     own_node: RabbitServer, on_own_node: Settings
 ) -> None:
@@ -108,7 +118,7 @@ async def test_nothing_confirmed_is_missing_after_the_node_was_killed(
         stop.set()
         await publishing
 
-        published = (await queue.books()).published
+        published = (await patient_books(queue)).published
         delivered = await drain(queue)
 
     assert load.failures > 0

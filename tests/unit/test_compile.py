@@ -96,6 +96,17 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "timeline": {"kind": "events", "user_id": "ann", "ascending": True, "limit": 50},
     "keys": {"kind": "keys", **MAY},
     "values_of_a_property": {"kind": "values", "field": "properties.plan", "search": "Pro"},
+    "sessions_daily": {"kind": "sessions", "interval": "day", "timezone": "Europe/Berlin", **MAY},
+    "sessions_by_channel_and_other": {
+        "kind": "sessions", "breakdown": ["channel", "exit_page"], "top": 5, "other": True, "site_id": None, **MAY,
+        "filter": {"field": "properties.plan", "op": "=", "value": "pro"},
+    },
+    "paths": {"kind": "paths", **MAY},
+    "paths_to_an_event": {
+        "kind": "paths", "by": "event", "end": "buy", "merge": False, "site_id": None,
+        "filter": {"field": "source", "op": "=", "value": "web"},
+    },
+    "people": {"kind": "people", "search": "An", "order": "events", "filter": {"field": "path", "op": "set"}, **MAY},
     "values_of_a_column": {"kind": "values", "field": "path", "filter": {"field": "name", "op": "=", "value": "buy"}},
 }
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import pytest_asyncio
 
+from runnel.model.query import Query, Scope
 from runnel.query.access import Access
 from tests.keyed import (
     BLOG,
@@ -55,7 +56,7 @@ async def test_a_key_of_one_site_sees_that_site_alone(
         return
     assert answer.status_code == 200
     assert set(asked) == {"shop"}
-    assert "shop" in answer.text or '"total_events":1' in answer.text
+    assert "shop" in answer.text or '"total_events":1' in answer.text or '"events":1,' in answer.text
     assert "blog" not in answer.text
     assert "default" not in answer.text
 
@@ -73,16 +74,36 @@ async def test_another_site_is_refused(keyed: Side, path: str) -> None:
         assert "blog" in (await keyed.ask("GET", path, EVERY, f"{own}&site_id={site}")).text
 
 
-@pytest.mark.parametrize("kind", ["metrics", "events", "keys", "values"])
+SHAPES: dict[str, type[Scope]] = {
+    shape.model_fields["kind"].default: shape for shape in get_args(get_args(Query)[0])
+}
+STEPS = [{"name": "shop-name"}, {"name": "blog-name"}]
+REQUIRED: dict[str, dict[str, Any]] = {
+    "values": {"field": "site_id"}, "funnel": {"steps": STEPS}, "funnel_users": {"steps": STEPS, "step": 1},
+}
+"""What a question of a kind cannot do without."""
+
+
+@pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.asyncio(loop_scope="module")
 async def test_another_site_in_a_posted_question_is_refused(keyed: Side, kind: str) -> None:
     """G12: null, which means every site, as well."""
-    question: dict[str, Any] = {"kind": kind, **({"field": "site_id"} if kind == "values" else {})}
+    question: dict[str, Any] = {"kind": kind, **REQUIRED.get(kind, {})}
     for other in ("blog", "default", None):
         assert (await keyed.query(SHOP, **question, site_id=other)).status_code == 403
     assert (await keyed.query(SHOP, **question, site_id="shop")).json()["rows"] == (
         await keyed.query(SHOP, **question)
     ).json()["rows"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_another_site_is_not_listened_to(keyed: Side) -> None:
+    """G12."""
+    for other in ("blog", "default", "*", "", "SHOP"):
+        assert (await keyed.ask("GET", "/v1/live", SHOP, f"seconds=0&site_id={other}")).status_code == 403
+    for key, asked, site in ((SHOP, "", "shop"), (EVERY, "", "default"), (EVERY, "&site_id=*", "*")):
+        answer = await keyed.ask("GET", "/v1/live", key, f"seconds=0{asked}")
+        assert f'event: open\ndata: {{"site_id":"{site}"}}' in answer.text
 
 
 @pytest.mark.parametrize("path", ["/api/stats", "/stats"])

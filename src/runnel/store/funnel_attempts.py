@@ -4,13 +4,14 @@ The last table is `persons`: `u`, and `t1`… when the person did each step, NUL
 
 Looking at every attempt of every person means sorting all their events. Most persons are told without: where the steps
 that are done soonest after the person's first attempt began all lie in the window, and nothing is left out for being
-too late, no other attempt gets further. Only the others (`unsettled`) are looked at attempt by attempt.
+too late, no other attempt gets further. Only the others (`unsettled`, whom `id` numbers, since numbers sort faster than
+texts) are looked at attempt by attempt.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from runnel.store.funnel_steps import Steps
 
@@ -28,31 +29,53 @@ def _table(name: str, *lines: str) -> str:
     return f"{name} AS (\n  {body}\n)"
 
 
-def _times(steps: Steps, first: int = 1, prefix: str = "t") -> list[str]:
-    return [f"{prefix}{number}" for number in steps.numbers[first - 1 :]]
+def _times(steps: Steps) -> list[str]:
+    return [f"t{number}" for number in steps.numbers]
+
+
+def _last(steps: Steps) -> str:
+    """When the last of the steps that were done was done."""
+    return f"coalesce({', '.join(reversed(_times(steps)))})"
 
 
 def _first_attempts(steps: Steps) -> str:
     """Each person's first event that matches the first step."""
-    return _table(
-        "reached_1",
-        f"SELECT user_id AS u, min(timestamp) AS t1{'' if steps.apart else ', FALSE AS tied'}",
-        steps.events(steps.match(1)),
-        "GROUP BY user_id",
-    )
+    tied = "" if steps.apart else ", FALSE AS tied"
+    begun = steps.events(steps.match(1))
+    return _table("reached_1", f"SELECT user_id AS u, min(timestamp) AS t1{tied}", begun, "GROUP BY user_id")
 
 
-def _best(steps: Steps) -> str:
-    """Of `attempts`, those that get furthest, and of these the earliest of each person."""
-    done = " + ".join(f"CASE WHEN {time} IS NULL THEN 0 ELSE 1 END" for time in _times(steps, 2))
-    order = f"ORDER BY {done} DESC, {', '.join(_times(steps))}"
-    return _table("best", f"SELECT *, row_number() OVER (PARTITION BY u {order}) AS place", "FROM attempts")
+def _numbered(source: str) -> str:
+    return _table("unsettled", "SELECT *, row_number() OVER () AS id", source)
 
 
-def _persons(steps: Steps, settled: str) -> str:
-    """Who is told without a closer look, by this SELECT (empty: nobody is), and the best attempts of the others."""
-    best = [f"SELECT u, {', '.join(_times(steps))}", "FROM best WHERE place = 1"]
-    return _table("persons", *([settled, "UNION ALL"] if settled else []), *best)
+def _marked(steps: Steps, *, place: bool, only_matching: bool = True) -> str:
+    """The events of the unsettled, and which steps each matches."""
+    columns = ["id", "timestamp AS t", *([f"{steps.place} AS place"] if place else [])]
+    columns += [f"CASE WHEN {steps.test(number)} THEN 1 ELSE 0 END AS s{number}" for number in steps.numbers]
+    events = f"(SELECT * {steps.events(*([steps.match(*steps.numbers)] if only_matching else []))}) AS events"
+    return _table("marked", f"SELECT {', '.join(columns)}", f"FROM {events}", "JOIN unsettled ON u = user_id")
+
+
+def _chosen(steps: Steps, *told: str) -> Tables:
+    """`persons`: who is told without a closer look, by these SELECTs, and the best of the others' `attempts`.
+
+    Of several attempts that get equally far the earliest did each of the steps first.
+    """
+    done = " + ".join(f"CASE WHEN t{number} IS NULL THEN 0 ELSE 1 END" for number in steps.numbers)
+    first = ", ".join(f"min({time}) AS {time}" for time in _times(steps))
+    times = ", ".join(_times(steps))
+    return [
+        _table("by_reach", f"SELECT id, {done} AS done, {first}", "FROM attempts", "GROUP BY id, done"),
+        _table("ranked_reach", "SELECT *, row_number() OVER (PARTITION BY id ORDER BY done DESC) AS place", "FROM by_reach"),
+        _table("best", f"SELECT id, {times}", "FROM ranked_reach WHERE place = 1"),
+        _table(
+            "persons",
+            *(line for select in told for line in (select, "UNION ALL")),
+            f"SELECT unsettled.u, {', '.join(f'best.{time}' for time in _times(steps))}",
+            "FROM best JOIN unsettled ON unsettled.id = best.id",
+        ),
+    ]
 
 
 # --- ordered ---------------------------------------------------------------------------------------------------------
@@ -63,20 +86,19 @@ def _ordered(steps: Steps) -> Tables:
     tables = [_first_attempts(steps)]
     for number in steps.numbers[1:]:
         tables += _next_of_first(steps, number)
-    last = f"coalesce({', '.join(reversed(_times(steps)))})"
-    settled = f"{last} <= t1 + {steps.window}" + ("" if steps.apart else " AND NOT tied")
-    reached = f"FROM reached_{len(steps.tests)}"
-    tables.append(_table("unsettled", "SELECT u", f"{reached} WHERE NOT ({settled})"))
-    flags = [f"CASE WHEN {steps.test(number)} THEN 1 ELSE 0 END AS s{number}" for number in steps.numbers]
-    tables.append(
-        _table(
-            "marked",
-            f"SELECT user_id AS u, timestamp AS t, {steps.place} AS place, {', '.join(flags)}",
-            steps.events(steps.match(*steps.numbers), "user_id IN (SELECT u FROM unsettled)"),
+    reached = f"reached_{len(steps.tests)}"
+    settled = f"{_last(steps)} <= t1 + {steps.window}" + ("" if steps.apart else " AND NOT tied")
+    told = [f"SELECT u, {', '.join(_times(steps))}\nFROM {reached} WHERE {settled}"]
+    tables += [_numbered(f"FROM {reached} WHERE NOT ({settled})"), _marked(steps, place=True)]
+    source = "marked"
+    if steps.apart:
+        tables += _again(steps)
+        told.append(
+            f"SELECT unsettled.u, {', '.join(f'again.{time}' for time in _times(steps))}\n"
+            "FROM again JOIN unsettled ON unsettled.id = again.id"
         )
-    )
-    tables += _followed(steps)
-    return [*tables, _best(steps), _persons(steps, f"SELECT u, {', '.join(_times(steps))}\n{reached} WHERE {settled}")]
+        source = "open"
+    return [*tables, *_followed(steps, source), *_chosen(steps, *told)]
 
 
 def _next_of_first(steps: Steps, number: int) -> Tables:
@@ -86,14 +108,14 @@ def _next_of_first(steps: Steps, number: int) -> Tables:
     there be several then, which one is taken is left to the closer look.
     """
     name, before = f"t{number}", f"t{number - 1}"
-    known = ", ".join(f"t{n}" for n in range(1, number))
+    known = ", ".join(_times(steps)[: number - 1])
     if steps.apart:
-        found, matching = f"min(timestamp) AS {name}", steps.match(number)
+        found, matching, tied = f"min(timestamp) AS {name}", steps.match(number), ""
     else:
         hit = f"timestamp > {before} AND {steps.test(number)}"
-        found = f"min(CASE WHEN {hit} THEN timestamp END) AS {name}, sum(CASE WHEN timestamp = {before} THEN 1 END) AS ties"
-        matching = steps.match(number - 1, number)
-    tied = "" if steps.apart else ", tied OR coalesce(ties, 0) > 1 AS tied"
+        ties = f"sum(CASE WHEN timestamp = {before} THEN 1 END) AS ties"
+        found = f"min(CASE WHEN {hit} THEN timestamp END) AS {name}, {ties}"
+        matching, tied = steps.match(number - 1, number), ", tied OR coalesce(ties, 0) > 1 AS tied"
     return [
         _table(
             f"next_{number}",
@@ -110,7 +132,45 @@ def _next_of_first(steps: Steps, number: int) -> Tables:
     ]
 
 
-def _followed(steps: Steps) -> Tables:
+def _again(steps: Steps) -> Tables:
+    """`again`: who gets as far as they ever do at the second try; `open`: the events of those who do not.
+
+    The furthest step was done too late for every attempt that began more than a window before it, and a later attempt
+    does it no earlier. So the next attempt that may get as far is the first that begins later than that.
+    """
+    tables = [
+        _table("late", f"SELECT id, {_last(steps)} - {steps.window} AS since, {_reach(steps)} AS furthest", "FROM unsettled"),
+        _table(
+            "again_1",
+            "SELECT late.id, furthest, min(t) AS t1",
+            "FROM marked JOIN late ON late.id = marked.id AND t >= since WHERE s1 = 1",
+            "GROUP BY late.id, furthest",
+        ),
+    ]
+    for number in steps.numbers[1:]:
+        before = f"again_{number - 1}"
+        known = ", ".join(["furthest", *_times(steps)[: number - 1]])
+        tables.append(
+            _table(
+                f"again_{number}",
+                f"SELECT {before}.id, {known}, min(t) AS t{number}",
+                f"FROM {before} LEFT JOIN marked ON marked.id = {before}.id AND t >= t{number - 1} AND s{number} = 1",
+                f"GROUP BY {before}.id, {known}",
+            )
+        )
+    as_far = f"{_reach(steps)} = furthest AND {_last(steps)} <= t1 + {steps.window}"
+    return [
+        *tables,
+        _table("again", f"SELECT id, {', '.join(_times(steps))}", f"FROM again_{len(steps.tests)} WHERE {as_far}"),
+        _table("open", "SELECT *", "FROM marked WHERE NOT EXISTS (SELECT 1 FROM again WHERE again.id = marked.id)"),
+    ]
+
+
+def _reach(steps: Steps) -> str:
+    return " + ".join(f"CASE WHEN {time} IS NULL THEN 0 ELSE 1 END" for time in _times(steps))
+
+
+def _followed(steps: Steps, source: str) -> Tables:
     """`attempts`: from each event of the first step on, the first event that matches the next one, and so forth.
 
     The last step is looked for first: what follows an event from a step on is what follows the first event behind it
@@ -119,22 +179,25 @@ def _followed(steps: Steps) -> Tables:
     """
     count = len(steps.tests)
     tables = []
-    if steps.apart:
-        place, order, source = "place", "t DESC, place DESC", "marked"
-    else:  # the same event must stand at the same place in each walk
-        numbered = "SELECT *, row_number() OVER (PARTITION BY u ORDER BY t DESC, place DESC) AS step"
-        tables.append(_table("numbered", numbered, "FROM marked"))
+    place, order = "place", "t DESC, place DESC"
+    if not steps.apart:  # the same event must stand at the same place in each walk
+        numbered = f"SELECT *, row_number() OVER (PARTITION BY id ORDER BY {order}) AS step"
+        tables.append(_table("numbered", numbered, f"FROM {source}"))
         place, order, source = "step", "step", "numbered"
-    frame = f"(PARTITION BY u ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+    frame = f"(PARTITION BY id ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     for number in range(count, 1, -1):
         walked = [("t", number), *((f"n{later}", later) for later in range(number + 1, count + 1))]
         minima = [f"min(CASE WHEN s{number} = 1 THEN {value} END) OVER walk AS n{later}" for value, later in walked]
-        kept = ["u", "t", place, *(f"s{n}" for n in range(1, number))]
+        kept = ["id", "t", place, *(f"s{n}" for n in range(1, number))]
         walking = f"FROM {source} WINDOW walk AS {frame}"
         tables.append(_table(f"from_{number}", f"SELECT {', '.join([*kept, *minima])}", walking))
         source = f"from_{number}"
-    in_time = [f"CASE WHEN n{n} <= t + {steps.window} THEN n{n} END AS t{n}" for n in steps.numbers[1:]]
-    return [*tables, _table("attempts", f"SELECT u, t AS t1, {', '.join(in_time)}", f"FROM {source} WHERE s1 = 1")]
+    return [*tables, _attempts(steps, [f"n{n} <= t + {steps.window}" for n in steps.numbers[1:]], source)]
+
+
+def _attempts(steps: Steps, in_time: Sequence[str], source: str) -> str:
+    times = [f"CASE WHEN {test} THEN n{n} END AS t{n}" for n, test in zip(steps.numbers[1:], in_time, strict=True)]
+    return _table("attempts", f"SELECT id, t AS t1, {', '.join(times)}", f"FROM {source} WHERE s1 = 1")
 
 
 # --- strict ----------------------------------------------------------------------------------------------------------
@@ -142,35 +205,30 @@ def _followed(steps: Steps) -> Tables:
 
 def _strict(steps: Steps) -> Tables:
     """Whoever never matched the second step is told at once; of the others each event is compared with its followers."""
-    numbers = steps.numbers
-    flags = [f"CASE WHEN {steps.test(number)} THEN 1 ELSE 0 END AS s{number}" for number in numbers]
-    nothing = ", ".join(f"{steps.params.engine.no_time} AS t{number}" for number in numbers[1:])
-    looked_at = "SELECT 1 FROM unsettled WHERE unsettled.u = reached_1.u"
-    following, in_time, before = [], [], "s1 = 1"
-    for number in numbers[1:]:
+    second = f"SELECT user_id {steps.events(steps.match(2))}"
+    following: list[str] = []
+    in_time, before = [], "s1 = 1"
+    for number in steps.numbers[1:]:
         following += [f"lead(s{number}, {number - 1}) OVER walk AS f{number}"]
         following += [f"lead(t, {number - 1}) OVER walk AS n{number}"]
         before = f"{before} AND f{number} = 1"
-        in_time.append(f"CASE WHEN {before} AND n{number} <= t + {steps.window} THEN n{number} END AS t{number}")
+        in_time.append(f"{before} AND n{number} <= t + {steps.window}")
+    nothing = ", ".join(f"{steps.params.engine.no_time} AS t{number}" for number in steps.numbers[1:])
     return [
         _first_attempts(steps),
-        _table(
-            "unsettled",
-            f"SELECT DISTINCT user_id AS u {steps.events(steps.match(2), 'user_id IN (SELECT u FROM reached_1)')}",
-        ),
-        _table(
-            "marked",
-            f"SELECT user_id AS u, timestamp AS t, {steps.place} AS place, {', '.join(flags)}",
-            steps.events("user_id IN (SELECT u FROM unsettled)"),
-        ),
+        _numbered(f"FROM reached_1 WHERE u IN ({second})"),
+        _marked(steps, place=True, only_matching=False),
         _table(
             "followed",
-            f"SELECT u, t, s1, {', '.join(following)}",
-            "FROM marked WINDOW walk AS (PARTITION BY u ORDER BY t, place)",
+            f"SELECT id, t, s1, {', '.join(following)}",
+            "FROM marked WINDOW walk AS (PARTITION BY id ORDER BY t, place)",
         ),
-        _table("attempts", f"SELECT u, t AS t1, {', '.join(in_time)}", "FROM followed WHERE s1 = 1"),
-        _best(steps),
-        _persons(steps, f"SELECT u, t1, {nothing}\nFROM reached_1 WHERE NOT EXISTS ({looked_at})"),
+        _attempts(steps, in_time, "followed"),
+        *_chosen(
+            steps,
+            f"SELECT u, t1, {nothing}\n"
+            "FROM reached_1 WHERE NOT EXISTS (SELECT 1 FROM unsettled WHERE unsettled.u = reached_1.u)",
+        ),
     ]
 
 
@@ -178,53 +236,56 @@ def _strict(steps: Steps) -> Tables:
 
 
 def _any(steps: Steps) -> Tables:
-    """Columns here are one for each step: d1…, when it was done. `persons` has their times in order.
+    """n1… is when each step is done from an event on, whatever its place: `done` has these times in order.
 
     The c-th of equal steps is done by the c-th event that matches it.
     """
     turns: Counter[str] = Counter()
-    turn = {}
+    soonest, nth = [], []
     for number, step in zip(steps.numbers, steps.query.steps, strict=True):
         turns[same := step.model_dump_json()] += 1
-        turn[number] = turns[same]
-    tables, settled = _first_of_each(steps) if max(turns.values()) == 1 else ([], "")
-    flags = [f"CASE WHEN {steps.test(number)} THEN 1 ELSE 0 END AS s{number}" for number in steps.numbers]
-    only = ["user_id IN (SELECT u FROM unsettled)"] if settled else []
-    matching = steps.events(steps.match(*steps.numbers), *only)
-    tables.append(_table("marked", f"SELECT user_id AS u, timestamp AS t, {', '.join(flags)}", matching))
-    nth = []
-    for number in steps.numbers:
-        later = f"lead(t, {turn[number] - 1}) OVER (PARTITION BY u, s{number} ORDER BY t)" if turn[number] > 1 else "t"
+        ahead = turns[same] - 1
+        later = f"lead(t, {ahead}) OVER (PARTITION BY id, s{number} ORDER BY t)" if ahead else "t"
         nth.append(f"CASE WHEN s{number} = 1 THEN {later} END AS n{number}")
-    tables.append(_table("counted", f"SELECT u, t, {', '.join(nth)}", "FROM marked"))
-    soonest = ", ".join(f"min(n{number}) OVER walk AS n{number}" for number in steps.numbers)
-    tables.append(_table("followed", f"SELECT u, t, {soonest}", "FROM counted WINDOW walk AS (PARTITION BY u ORDER BY t DESC)"))
-    in_time = [f"CASE WHEN n{number} <= t + {steps.window} THEN n{number} END" for number in steps.numbers]
-    tables.append(_table("done", f"SELECT u, {steps.params.engine.ascending.format(', '.join(in_time))} AS done", "FROM followed"))
-    tables += [_table("attempts", f"SELECT u, {_unpacked(steps)}", "FROM done"), _best(steps)]
-    return [*tables, _persons(steps, settled)]
+        soonest.append(f"min(n{number}) OVER walk AS n{number}")
+    tables, told = _first_of_each(steps) if max(turns.values()) == 1 else (_everybody(steps), [])
+    in_time = ", ".join(f"CASE WHEN n{number} <= t + {steps.window} THEN n{number} END" for number in steps.numbers)
+    return [
+        *tables,
+        _marked(steps, place=False),
+        _table("counted", f"SELECT id, t, {', '.join(nth)}", "FROM marked"),
+        _table(
+            "followed",
+            f"SELECT id, t, {', '.join(soonest)}",
+            "FROM counted WINDOW walk AS (PARTITION BY id ORDER BY t DESC)",
+        ),
+        _table("done_in_time", f"SELECT id, {steps.params.engine.ascending.format(in_time)} AS done", "FROM followed"),
+        _table("attempts", f"SELECT id, {_unpacked(steps)}", "FROM done_in_time"),
+        *_chosen(steps, *told),
+    ]
 
 
 def _unpacked(steps: Steps) -> str:
     return ", ".join(f"done[{number}] AS t{number}" for number in steps.numbers)
 
 
-def _first_of_each(steps: Steps) -> tuple[Tables, str]:
+def _everybody(steps: Steps) -> Tables:
+    matching = steps.events(steps.match(*steps.numbers))
+    return [_numbered(f"FROM (SELECT DISTINCT user_id AS u {matching}) AS everybody")]
+
+
+def _first_of_each(steps: Steps) -> tuple[Tables, list[str]]:
     """Whoever did all the steps that they ever did in time from their first event on is told at once."""
-    firsts = [f"d{number}" for number in steps.numbers]
+    firsts = ", ".join(f"d{number}" for number in steps.numbers)
     found = [f"min(CASE WHEN {steps.test(number)} THEN timestamp END) AS d{number}" for number in steps.numbers]
-    settled = f"greatest({', '.join(firsts)}) <= least({', '.join(firsts)}) + {steps.window}"
-    ascending = steps.params.engine.ascending.format(", ".join(firsts))
+    settled = f"greatest({firsts}) <= least({firsts}) + {steps.window}"
+    matching = steps.events(steps.match(*steps.numbers))
+    ascending = steps.params.engine.ascending.format(firsts)
     return [
-        _table(
-            "firsts",
-            f"SELECT user_id AS u, {', '.join(found)}",
-            steps.events(steps.match(*steps.numbers)),
-            "GROUP BY user_id",
-        ),
-        _table("unsettled", f"SELECT u FROM firsts WHERE NOT ({settled})"),
+        _table("firsts", f"SELECT user_id AS u, {', '.join(found)}", matching, "GROUP BY user_id"),
+        _numbered(f"FROM firsts WHERE NOT ({settled})"),
         _table("in_time", f"SELECT u, {ascending} AS done FROM firsts WHERE {settled}"),
-    ], f"SELECT u, {_unpacked(steps)}\nFROM in_time"
+    ], [f"SELECT u, {_unpacked(steps)}\nFROM in_time"]
 
 
 WRITERS: dict[str, Callable[[Steps], Tables]] = {"ordered": _ordered, "strict": _strict, "any": _any}

@@ -45,6 +45,8 @@ FAREWELL = 2.0
 """Seconds in which the broker may answer that a connection is closed."""
 ACK_EVERY = 100
 """Messages of a stream between two acknowledgements; must be below the prefetch."""
+INACCESSIBLE = "down or inaccessible"
+"""What a broker says beside "not found" of a queue that is there, but whose member has not started yet."""
 
 
 class Refused(QueueUnavailable):
@@ -52,7 +54,7 @@ class Refused(QueueUnavailable):
 
 
 class Missing(QueueUnavailable):
-    """The broker has no queue of that name, or cannot reach it."""
+    """The broker has no queue of that name."""
 
 
 class Unroutable(QueueUnavailable):
@@ -189,7 +191,7 @@ class Connection:
             return Refused(f"{self.place} refuses the user or the password")
         if isinstance(error, InvalidFrameError):  # all that the driver tells of a login that ends with a refusal
             return Refused(f"{self.place} ends the login: the virtual host is not there, or not for this user")
-        if isinstance(error, ChannelNotFoundEntity):
+        if isinstance(error, ChannelNotFoundEntity) and INACCESSIBLE not in str(error):
             return Missing(f"{self.place}: {error}")
         if isinstance(error, (ChannelPreconditionFailed, ChannelAccessRefused, ConnectionNotAllowed)):
             return Refused(f"{self.place}: {error}")

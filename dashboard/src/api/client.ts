@@ -1,0 +1,109 @@
+import { currentKey, keyRefused } from "./key";
+import type {
+  Answer,
+  DeadLetter,
+  DeadLetterDetail,
+  DeadState,
+  EventRow,
+  EventsQuestion,
+  KeyRow,
+  KeysQuestion,
+  MetricsQuestion,
+  MetricsRow,
+  NotDone,
+  Pipeline,
+  Question,
+  ValueRow,
+  ValuesQuestion,
+  Verification,
+} from "./types";
+
+/** What the API said instead of an answer; `message` is its sentence for people. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+    this.name = "ApiError";
+  }
+
+  /** Whether the same request may succeed a moment later. */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 503;
+  }
+}
+
+interface Sent {
+  method?: "GET" | "POST";
+  body?: unknown;
+  signal?: AbortSignal | undefined;
+}
+
+async function request<T>(path: string, { method = "GET", body, signal }: Sent = {}): Promise<T> {
+  const key = currentKey();
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key !== null) headers["Authorization"] = `Bearer ${key}`;
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ?? null,
+      credentials: "omit",
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "unreachable", "The server cannot be reached.");
+  }
+  if (response.ok) return (await response.json()) as T;
+  if (response.status === 401) keyRefused(key);
+  throw await refusal(response);
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  try {
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    return new ApiError(response.status, error.code, error.message);
+  } catch {
+    return new ApiError(response.status, "unknown", `The server answered with status ${response.status}.`);
+  }
+}
+
+interface Ask {
+  (question: MetricsQuestion, signal?: AbortSignal): Promise<Answer<MetricsRow>>;
+  (question: EventsQuestion, signal?: AbortSignal): Promise<Answer<EventRow>>;
+  (question: KeysQuestion, signal?: AbortSignal): Promise<Answer<KeyRow>>;
+  (question: ValuesQuestion, signal?: AbortSignal): Promise<Answer<ValueRow>>;
+}
+
+/** POST /v1/query. */
+export const ask = ((question: Question, signal?: AbortSignal) =>
+  request("/v1/query", { method: "POST", body: question, signal })) as Ask;
+
+export const pipeline = (signal?: AbortSignal) => request<Pipeline>("/v1/pipeline", { signal });
+
+export const verify = () => request<Verification>("/v1/verify");
+
+export const deadLetters = (state: DeadState | "all", after: number, signal?: AbortSignal) =>
+  request<{ dead: DeadLetter[]; next_after: number | null }>(
+    `/v1/dead?state=${state}&limit=50&after=${after}`,
+    {
+      signal,
+    },
+  );
+
+export const deadLetter = (id: number, signal?: AbortSignal) =>
+  request<DeadLetterDetail>(`/v1/dead/${id}`, { signal });
+
+export const replayDead = (ids: number[], original?: string) =>
+  request<{ replayed: number[]; receipt: string | null; not_replayed: NotDone[] }>("/v1/dead/replay", {
+    method: "POST",
+    body: original === undefined ? { ids } : { ids, original },
+  });
+
+export const dropDead = (ids: number[]) =>
+  request<{ dropped: number[]; not_dropped: NotDone[] }>("/v1/dead/drop", { method: "POST", body: { ids } });

@@ -1,0 +1,115 @@
+import { BookOpen, KeyRound, Menu, Monitor, Moon, Sun, X } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { Link, useLocation, useSearch } from "wouter";
+import { forgetKey, useKey } from "../api/key";
+import { pageHref } from "../scope/scope";
+import { Segmented } from "../ui/basics";
+import { setTheme, type Theme, useTheme } from "../ui/theme";
+import { PAGES } from "./pages";
+
+const GROUPS = ["Analyse", "Look", "Operate"] as const;
+
+/** The menu beside every page; on a phone above it. */
+export function Shell({ children }: { children: ReactNode }) {
+  const [path] = useLocation();
+  // Open for one page: choosing another closes it.
+  const [openOn, setOpenOn] = useState<string | null>(null);
+  const open = openOn === path;
+  return (
+    <div className="shell">
+      <a className="skip" href="#content">
+        Skip to the content
+      </a>
+      <header className="topbar">
+        <Brand />
+        <button
+          type="button"
+          className="icon-button"
+          aria-expanded={open}
+          aria-controls="menu"
+          aria-label={open ? "Close the menu" : "Open the menu"}
+          onClick={() => setOpenOn(open ? null : path)}
+        >
+          {open ? <X size={20} aria-hidden /> : <Menu size={20} aria-hidden />}
+        </button>
+      </header>
+      <div className={open ? "sidebar open" : "sidebar"} id="menu">
+        <Brand />
+        <Navigation path={path} />
+        <SidebarFoot />
+      </div>
+      <main id="content" tabIndex={-1}>
+        {children}
+      </main>
+    </div>
+  );
+}
+
+function Brand() {
+  return (
+    <Link href="/" className="brand" aria-label="Runnel, to the overview">
+      <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden>
+        <rect width="32" height="32" rx="8" fill="var(--brand)" />
+        <path
+          d="M6 12c3.3-3.2 6.7-3.2 10 0s6.7 3.2 10 0M6 20c3.3-3.2 6.7-3.2 10 0s6.7 3.2 10 0"
+          fill="none"
+          stroke="#fff"
+          strokeWidth="3"
+          strokeLinecap="round"
+        />
+      </svg>
+      <span>Runnel</span>
+    </Link>
+  );
+}
+
+function Navigation({ path }: { path: string }) {
+  const search = useSearch();
+  return (
+    <nav aria-label="Pages">
+      {GROUPS.map((group) => (
+        <div className="nav-group" key={group}>
+          <p className="nav-title">{group}</p>
+          {PAGES.filter((page) => page.group === group).map(({ path: to, title, icon: Icon }) => (
+            <Link
+              key={to}
+              href={pageHref(to, search)}
+              className="nav-link"
+              aria-current={path === to ? "page" : undefined}
+            >
+              <Icon size={17} aria-hidden />
+              {title}
+            </Link>
+          ))}
+        </div>
+      ))}
+    </nav>
+  );
+}
+
+function SidebarFoot() {
+  const theme = useTheme();
+  const { key } = useKey();
+  return (
+    <div className="sidebar-foot">
+      {key !== null && (
+        <button type="button" className="nav-link" onClick={forgetKey}>
+          <KeyRound size={17} aria-hidden /> Forget the key
+        </button>
+      )}
+      <a className="nav-link" href="/docs">
+        <BookOpen size={17} aria-hidden /> HTTP API
+      </a>
+      <Segmented<Theme>
+        label="Colours"
+        value={theme}
+        onChange={setTheme}
+        options={[
+          { value: "system", label: "Like the system", icon: <Monitor size={15} aria-hidden /> },
+          { value: "light", label: "Light", icon: <Sun size={15} aria-hidden /> },
+          { value: "dark", label: "Dark", icon: <Moon size={15} aria-hidden /> },
+        ]}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,58 @@
+import { Activity, ChartLine, LayoutDashboard, List, Radio, Users, type LucideIcon } from "lucide-react";
+import Overview from "../pages/overview/Overview";
+import { type ComponentType, lazy, type LazyExoticComponent } from "react";
+
+/** The dashboard's pages, in the order of the menu. The first is loaded at once, the others when they are opened. */
+
+export interface Page {
+  path: string;
+  title: string;
+  icon: LucideIcon;
+  group: "Analyse" | "Look" | "Operate";
+  Content: ComponentType | LazyExoticComponent<ComponentType>;
+}
+
+export const PAGES: readonly Page[] = [
+  {
+    path: "/",
+    title: "Overview",
+    icon: LayoutDashboard,
+    group: "Analyse",
+    Content: Overview,
+  },
+  {
+    path: "/ui/explore",
+    title: "Explore",
+    icon: ChartLine,
+    group: "Analyse",
+    Content: lazy(() => import("../pages/explore/Explore")),
+  },
+  {
+    path: "/ui/events",
+    title: "Events",
+    icon: List,
+    group: "Look",
+    Content: lazy(() => import("../pages/events/Events")),
+  },
+  {
+    path: "/ui/users",
+    title: "Users",
+    icon: Users,
+    group: "Look",
+    Content: lazy(() => import("../pages/users/Users")),
+  },
+  {
+    path: "/ui/live",
+    title: "Live",
+    icon: Radio,
+    group: "Look",
+    Content: lazy(() => import("../pages/live/Live")),
+  },
+  {
+    path: "/ui/pipeline",
+    title: "Pipeline",
+    icon: Activity,
+    group: "Operate",
+    Content: lazy(() => import("../pages/pipeline/Pipeline")),
+  },
+];

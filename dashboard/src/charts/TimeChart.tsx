@@ -1,0 +1,392 @@
+import { curveMonotoneX } from "@visx/curve";
+import { scaleLinear } from "@visx/scale";
+import { Area, LinePath } from "@visx/shape";
+import { type KeyboardEvent, type PointerEvent, useId, useState } from "react";
+import type { Interval } from "../api/types";
+import { exact, short } from "../format/number";
+import { bucketLabel, tick } from "../format/time";
+import { stacked, tickIndexes } from "./stack";
+import { useWidth } from "./useWidth";
+
+export interface Series {
+  id: string;
+  label: string;
+  colour: string;
+  values: (number | null)[];
+  /** The period before: a dashed line, never stacked. */
+  dashed?: boolean;
+  /** Each value's own bucket, where it is not that of the axis. */
+  buckets?: string[];
+}
+
+export type ChartKind = "line" | "bar" | "area";
+
+interface Props {
+  label: string;
+  kind: ChartKind;
+  /** Whether the series of bars and areas add up to something. */
+  additive: boolean;
+  buckets: string[];
+  series: Series[];
+  interval: Interval;
+  zone: string;
+  /** The last bucket is not over yet. */
+  partial?: boolean;
+  height?: number;
+}
+
+const MARGIN = { top: 12, right: 12, bottom: 28, left: 48 };
+
+/** Numbers over time. The pointer or the arrow keys show the numbers of a bucket. */
+export function TimeChart(props: Props) {
+  const { buckets, series, height = 280 } = props;
+  const [frame, width] = useWidth<HTMLDivElement>();
+  const [at, setAt] = useState<number | null>(null);
+  const inner = {
+    width: Math.max(0, width - MARGIN.left - MARGIN.right),
+    height: height - MARGIN.top - MARGIN.bottom,
+  };
+  const shown = at !== null && at < buckets.length ? at : null;
+  const bands = props.kind === "bar";
+  const band = inner.width / Math.max(1, buckets.length);
+  const x = (index: number) =>
+    bands || buckets.length === 1 ? (index + 0.5) * band : (index / (buckets.length - 1)) * inner.width;
+
+  const onPointerMove = (event: PointerEvent<SVGSVGElement>) => {
+    const place = event.clientX - event.currentTarget.getBoundingClientRect().left - MARGIN.left;
+    const index = bands
+      ? Math.floor(place / band)
+      : Math.round((place / Math.max(1, inner.width)) * (buckets.length - 1));
+    setAt(Math.min(Math.max(index, 0), buckets.length - 1));
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const last = buckets.length - 1;
+    const to = { ArrowLeft: (shown ?? last + 1) - 1, ArrowRight: (shown ?? -1) + 1, Home: 0, End: last }[
+      event.key
+    ];
+    if (event.key === "Escape") setAt(null);
+    if (to === undefined) return;
+    event.preventDefault();
+    setAt(Math.min(Math.max(to, 0), last));
+  };
+
+  return (
+    <div
+      className="chart"
+      ref={frame}
+      style={{ height }}
+      tabIndex={0}
+      role="group"
+      aria-roledescription="chart"
+      aria-label={`${props.label}. Arrow keys read single values.`}
+      onKeyDown={onKeyDown}
+      onBlur={() => setAt(null)}
+    >
+      {width > 0 && buckets.length > 0 && (
+        <svg
+          width={width}
+          height={height}
+          aria-hidden
+          onPointerMove={onPointerMove}
+          onPointerDown={onPointerMove}
+          onPointerLeave={() => setAt(null)}
+        >
+          <rect width={width} height={height} fill="transparent" />
+          <g transform={`translate(${MARGIN.left} ${MARGIN.top})`}>
+            <Plot {...props} x={x} band={band} inner={inner} shown={shown} />
+          </g>
+        </svg>
+      )}
+      {shown !== null && width > 0 && (
+        <Tip {...props} at={shown} left={MARGIN.left + x(shown)} width={width} series={series} />
+      )}
+    </div>
+  );
+}
+
+interface PlotProps extends Props {
+  x: (index: number) => number;
+  band: number;
+  inner: { width: number; height: number };
+  shown: number | null;
+}
+
+function Plot({
+  kind,
+  additive,
+  buckets,
+  series,
+  interval,
+  zone,
+  partial,
+  x,
+  band,
+  inner,
+  shown,
+}: PlotProps) {
+  const current = series.filter((one) => !one.dashed);
+  const stack = additive && kind !== "line" ? stacked(current.map((one) => one.values)) : null;
+  const values = [
+    ...series.flatMap((one) => one.values),
+    ...(stack ?? []).flatMap((one) => one.map(([, top]) => top)),
+  ];
+  const numbers = values.filter((value) => value !== null);
+  const y = scaleLinear<number>({
+    domain: [Math.min(0, ...numbers), Math.max(1e-9, ...numbers)],
+    range: [inner.height, 0],
+    nice: 4,
+  });
+  const base = y(0);
+  const dots = buckets.length === 1;
+  // The bucket under way would look like a fall: it is drawn apart.
+  const whole = partial && buckets.length > 2 ? buckets.length - 1 : buckets.length;
+  return (
+    <>
+      {y.ticks(4).map((value) => (
+        <g key={value} transform={`translate(0 ${y(value)})`}>
+          <line x2={inner.width} className={value === 0 ? "chart-base" : "chart-grid"} />
+          <text x={-10} dy="0.32em" textAnchor="end" className="chart-tick">
+            {short(value)}
+          </text>
+        </g>
+      ))}
+      {tickIndexes(buckets.length, inner.width, 76).map((index) => (
+        <text
+          key={index}
+          x={x(index)}
+          y={inner.height + 20}
+          textAnchor={kind !== "bar" && buckets.length > 1 && index === 0 ? "start" : "middle"}
+          className="chart-tick"
+        >
+          {tick(buckets[index] ?? "", interval, zone)}
+        </text>
+      ))}
+      {shown !== null && kind !== "bar" && (
+        <line x1={x(shown)} x2={x(shown)} y2={inner.height} className="chart-cursor" />
+      )}
+      {shown !== null && kind === "bar" && (
+        <rect x={x(shown) - band / 2} width={band} height={inner.height} className="chart-band" />
+      )}
+      {kind === "bar"
+        ? current.map((one, place) => (
+            <Bars
+              key={one.id}
+              one={one}
+              ends={stack?.[place]}
+              {...{ x, y, band, base, whole }}
+              place={place}
+              of={current.length}
+            />
+          ))
+        : current.map((one, place) => (
+            <Filled
+              key={one.id}
+              one={one}
+              ends={stack?.[place]}
+              strong={kind === "area"}
+              alone={current.length === 1}
+              {...{ x, y, base, whole }}
+            />
+          ))}
+      {series
+        .filter((one) => kind !== "bar" || one.dashed)
+        .map((one) => {
+          const place = current.indexOf(one);
+          const top = stack && place >= 0 ? (stack[place] ?? []).map(([, upper]) => upper) : one.values;
+          return (
+            <g key={one.id}>
+              <LinePath
+                data={top.slice(0, whole).map((value, index) => ({ value, index }))}
+                x={(point) => x(point.index)}
+                y={(point) => y(point.value ?? 0)}
+                defined={(point) => point.value !== null}
+                curve={curveMonotoneX}
+                stroke={one.colour}
+                className={one.dashed ? "chart-line dashed" : "chart-line"}
+              />
+              {whole < buckets.length && !one.dashed && top[whole] != null && top[whole - 1] != null && (
+                <line
+                  x1={x(whole - 1)}
+                  x2={x(whole)}
+                  y1={y(top[whole - 1] ?? 0)}
+                  y2={y(top[whole] ?? 0)}
+                  stroke={one.colour}
+                  className="chart-line running"
+                />
+              )}
+              {(dots || shown !== null) &&
+                top.map((value, index) =>
+                  value !== null && (dots || index === shown) ? (
+                    <circle
+                      key={index}
+                      cx={x(index)}
+                      cy={y(value)}
+                      r={one.dashed ? 3 : 4}
+                      fill={one.colour}
+                      className="chart-dot"
+                    />
+                  ) : null,
+                )}
+            </g>
+          );
+        })}
+    </>
+  );
+}
+
+interface ShapeProps {
+  one: Series;
+  ends: [number, number][] | undefined;
+  x: (index: number) => number;
+  y: (value: number) => number;
+  base: number;
+}
+
+function Bars({
+  one,
+  ends,
+  x,
+  y,
+  band,
+  base,
+  place,
+  of,
+  whole,
+}: ShapeProps & { band: number; place: number; of: number; whole: number }) {
+  const room = Math.min(band * 0.72, 56);
+  const width = ends ? room : room / of;
+  return (
+    <g fill={one.colour}>
+      {one.values.map((value, index) => {
+        const [from, to] = ends?.[index] ?? [0, value ?? 0];
+        if (from === to) return null;
+        const left = x(index) - room / 2 + (ends ? 0 : place * width);
+        const top = Math.min(y(to), y(from));
+        const height = Math.max(1, Math.abs((ends ? y(from) : base) - y(to)));
+        return (
+          <rect
+            key={index}
+            x={left}
+            y={top}
+            width={Math.max(1, width - (ends ? 0 : 1))}
+            height={height}
+            rx={ends ? 0 : 2}
+            opacity={index < whole ? 1 : 0.5}
+          />
+        );
+      })}
+    </g>
+  );
+}
+
+function Filled({
+  one,
+  ends,
+  strong,
+  alone,
+  whole,
+  x,
+  y,
+  base,
+}: ShapeProps & { strong: boolean; alone: boolean; whole: number }) {
+  const id = useId();
+  if (!strong && !alone) return null;
+  const points = one.values.slice(0, whole).map((value, index) => ({ value, index, ends: ends?.[index] }));
+  return (
+    <>
+      {!ends && (
+        <defs>
+          <linearGradient id={id} x1="0" x2="0" y1="0" y2="1">
+            <stop offset="0" stopColor={one.colour} stopOpacity={strong ? 0.35 : 0.16} />
+            <stop offset="1" stopColor={one.colour} stopOpacity={strong ? 0.08 : 0.01} />
+          </linearGradient>
+        </defs>
+      )}
+      <Area
+        data={points}
+        x={(point) => x(point.index)}
+        y0={(point) => (point.ends ? y(point.ends[0]) : base)}
+        y1={(point) => (point.ends ? y(point.ends[1]) : y(point.value ?? 0))}
+        defined={(point) => point.value !== null || point.ends !== undefined}
+        curve={curveMonotoneX}
+        fill={ends ? one.colour : `url(#${id})`}
+        fillOpacity={ends ? 0.55 : 1}
+      />
+    </>
+  );
+}
+
+function Tip({
+  series,
+  buckets,
+  interval,
+  zone,
+  partial,
+  at,
+  left,
+  width,
+}: Props & { at: number; left: number; width: number }) {
+  const bucket = buckets[at] ?? "";
+  const right = left > width / 2;
+  const rows =
+    series.length > 2 ? [...series].sort((a, b) => (b.values[at] ?? 0) - (a.values[at] ?? 0)) : series;
+  return (
+    <div className={right ? "chart-tip left" : "chart-tip"} style={{ left }} aria-live="polite">
+      <p className="chart-tip-title">
+        {bucketLabel(bucket, interval, zone)}
+        {partial && at === buckets.length - 1 && <span className="muted"> so far</span>}
+      </p>
+      {rows.map((one) => (
+        <p key={one.id} className="chart-tip-row">
+          <span
+            className="chart-key"
+            style={{ background: one.dashed ? undefined : one.colour, borderColor: one.colour }}
+          />
+          <span className="chart-tip-label">
+            {one.buckets?.[at] ? bucketLabel(one.buckets[at], interval, zone) : one.label}
+          </span>
+          <span className="number">{one.values[at] == null ? "–" : exact(one.values[at])}</span>
+        </p>
+      ))}
+    </div>
+  );
+}
+
+/** Names of the series, above the chart; a click hides or shows one. */
+export function Legend({
+  series,
+  hidden,
+  onToggle,
+}: {
+  series: Series[];
+  hidden?: ReadonlySet<string>;
+  onToggle?: (id: string) => void;
+}) {
+  return (
+    <ul className="legend" aria-label="Legend">
+      {series.map((one) => {
+        const key = (
+          <span
+            className={one.dashed ? "legend-key dashed" : "legend-key"}
+            style={one.dashed ? { borderColor: one.colour } : { background: one.colour }}
+          />
+        );
+        return (
+          <li key={one.id}>
+            {onToggle ? (
+              <button type="button" aria-pressed={!hidden?.has(one.id)} onClick={() => onToggle(one.id)}>
+                {key}
+                <span className="legend-text">{one.label}</span>
+              </button>
+            ) : (
+              <span className="legend-item">
+                {key}
+                <span className="legend-text">{one.label}</span>
+              </span>
+            )}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,167 @@
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { useLocation, useSearch } from "wouter";
+import type { Interval, Scope } from "../api/types";
+import { useFirstEvent, useSites } from "../api/hooks";
+import { type Filter, fromText, toApi, toText } from "./filters";
+import {
+  DEFAULT_RANGE,
+  defaultInterval,
+  HOUR,
+  intervalsFor,
+  nextHour,
+  PRESETS,
+  type Range,
+  resolve,
+  type Span,
+} from "./range";
+import { dayAt, instantOf, isZone, localZone, parseDay } from "./zone";
+
+/** What the address says about which events are looked at; the whole of a page's state is in the address. */
+
+export type Params = Record<string, string | string[] | null>;
+
+/** Parameters that stay when another page is opened. */
+const KEPT = ["site", "range", "from", "to", "tz", "compare", "interval", "filter"];
+
+export interface View {
+  /** undefined: the one site that the read key is for; null: every site. */
+  site: string | null | undefined;
+  range: Range;
+  zone: string;
+  span: Span | null;
+  /** The period before, unless it is not compared with. */
+  previous: Span | null;
+  compare: boolean;
+  interval: Interval;
+  intervals: Interval[];
+  filters: Filter[];
+  /** For questions about the range, and about the one before. */
+  scope: Scope;
+  previousScope: Scope | null;
+  /** The same without the range. */
+  everScope: Scope;
+  /** The last instant of the current hour. */
+  now: number;
+  /** Whether the answer changes while time passes. */
+  current: boolean;
+  /** False until the sites, and for all time the first event, are known. */
+  ready: boolean;
+}
+
+export function readRange(params: URLSearchParams): Range {
+  const from = params.get("from");
+  const to = params.get("to");
+  if (from !== null && to !== null && parseDay(from) && parseDay(to)) {
+    return from <= to ? { from, to } : { from: to, to: from };
+  }
+  const preset = PRESETS.find(({ id }) => id === params.get("range"));
+  return preset ? { preset: preset.id } : DEFAULT_RANGE;
+}
+
+export function rangeParams(range: Range): Params {
+  return "preset" in range
+    ? { range: range.preset, from: null, to: null }
+    : { range: null, from: range.from, to: range.to };
+}
+
+/** The address of a page, with what the dashboard keeps between pages. */
+export function pageHref(path: string, search: string, more: Params = {}): string {
+  const old = new URLSearchParams(search);
+  const kept = new URLSearchParams();
+  for (const name of KEPT) for (const value of old.getAll(name)) kept.append(name, value);
+  return address(path, kept, more);
+}
+
+function address(path: string, params: URLSearchParams, change: Params): string {
+  for (const [name, value] of Object.entries(change)) {
+    params.delete(name);
+    for (const each of Array.isArray(value) ? value : value === null ? [] : [value])
+      params.append(name, each);
+  }
+  const text = params.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+/** The page's parameters, and a function that changes some of them; each change is a step of the browser's history. */
+export function useParams(): [URLSearchParams, (change: Params) => void] {
+  const search = useSearch();
+  const [path, navigate] = useLocation();
+  const params = useMemo(() => new URLSearchParams(search), [search]);
+  const update = useCallback(
+    (change: Params) => navigate(address(path, new URLSearchParams(search), change)),
+    [navigate, path, search],
+  );
+  return [params, update];
+}
+
+/** The end of the current hour; the page is drawn anew when it passes. */
+function useHourEnd(zone: string): number {
+  const [end, setEnd] = useState(() => nextHour(Date.now(), zone));
+  useEffect(() => {
+    const timer = setInterval(() => setEnd(nextHour(Date.now(), zone)), 10_000);
+    return () => clearInterval(timer);
+  }, [zone]);
+  return end;
+}
+
+export function useView(): View {
+  const [params] = useParams();
+  const named = params.get("tz") ?? "";
+  const zone = named && isZone(named) ? named : localZone();
+  const hourEnd = useHourEnd(zone);
+  const sites = useSites();
+  const known = sites.restricted || sites.names.length > 0;
+  const asked = params.get("site");
+  const site = sites.restricted ? undefined : asked === "*" ? null : (asked ?? sites.names[0] ?? "default");
+  const range = useMemo(() => readRange(params), [params]);
+  const all = "preset" in range && range.preset === "all";
+  const first = useFirstEvent(site, all && !sites.loading);
+  const firstAt = first.timestamp;
+  const wanted = params.get("interval");
+  const compared = params.get("compare") !== "0";
+  return useMemo(() => {
+    const { span: resolved, previous } = resolve(range, zone, hourEnd - 1);
+    // All time has a beginning too, so that its series need not be longer than they have to.
+    const span =
+      all && firstAt !== null
+        ? { since: instantOf(dayAt(Date.parse(firstAt), zone), 0, zone), until: hourEnd }
+        : resolved;
+    const intervals = intervalsFor(span);
+    const interval = intervals.find((name) => name === wanted) ?? defaultInterval(span);
+    const filters = params
+      .getAll("filter")
+      .map(fromText)
+      .filter((filter) => filter !== null);
+    const filter = toApi(filters);
+    const everScope: Scope = {
+      ...(site === undefined ? {} : { site_id: site }),
+      ...(filter ? { filter } : {}),
+    };
+    return {
+      site,
+      range,
+      zone,
+      span,
+      interval,
+      intervals,
+      filters,
+      everScope,
+      previous: compared ? previous : null,
+      compare: compared,
+      now: hourEnd - 1,
+      scope: { ...everScope, ...instants(span) },
+      previousScope: compared && previous ? { ...everScope, ...instants(previous) } : null,
+      current: span === null || span.until > hourEnd - HOUR,
+      ready: known && !(all && first.loading),
+    };
+  }, [site, range, zone, hourEnd, all, firstAt, wanted, compared, params, known, first.loading]);
+}
+
+function instants(span: Span | null): Pick<Scope, "since" | "until"> {
+  if (!span) return {};
+  return { since: new Date(span.since).toISOString(), until: new Date(span.until).toISOString() };
+}
+
+export function filterParams(filters: readonly Filter[]): Params {
+  return { filter: filters.map(toText) };
+}

@@ -1,0 +1,36 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+const OUT = "../src/runnel/dashboard";
+
+/** Beside each text file its compressed form, so that the server need not compress anything. */
+function compressed() {
+  return {
+    name: "compressed",
+    apply: "build" as const,
+    closeBundle() {
+      const folder = join(import.meta.dirname, OUT, "assets");
+      for (const name of readdirSync(folder)) {
+        const file = join(folder, name);
+        writeFileSync(`${file}.gz`, gzipSync(readFileSync(file), { level: 9 }));
+      }
+    },
+  };
+}
+
+// Files are served below /ui/, so that no page or asset takes a path of the API or of a dialect.
+export default defineConfig({
+  base: "/ui/",
+  plugins: [react(), compressed()],
+  build: {
+    outDir: OUT,
+    emptyOutDir: true,
+    assetsInlineLimit: 0, // the Content-Security-Policy allows no data: URLs
+    target: "es2022",
+  },
+  server: { proxy: { "/v1": process.env["RUNNEL_URL"] ?? "http://127.0.0.1:8000" } },
+  test: { include: ["src/**/*.test.ts"], environment: "node" },
+});

@@ -1,0 +1,63 @@
+WITH walked AS (
+  SELECT n AS place, node AS source, beside AS target FROM (
+  SELECT session_id, node, row_number() OVER walk AS n, lead(node) OVER walk AS beside
+  FROM (
+  SELECT * FROM (
+  SELECT session_id, timestamp, event_id, node, lag(node) OVER walk AS before FROM (
+    SELECT session_id, timestamp, event_id, CASE WHEN CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END = 1 THEN path END AS node
+    FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND session_id IS NOT NULL
+  ) AS visited
+  WHERE node IS NOT NULL
+  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, event_id)
+  ) AS repeated
+  WHERE before IS NULL OR before <> node
+  ) AS steps
+  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, event_id)
+  ) AS numbered
+  UNION ALL
+  SELECT n AS place, node AS source, beside AS target FROM (
+  SELECT user_id, visit, node, row_number() OVER walk AS n, lead(node) OVER walk AS beside
+  FROM (
+  SELECT * FROM (
+  SELECT user_id, visit, timestamp, event_id, node, lag(node) OVER walk AS before FROM (
+    SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
+    FROM (
+      SELECT user_id, timestamp, event_id, CASE WHEN CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END = 1 THEN path END AS node, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
+      FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND session_id IS NULL AND user_id IS NOT NULL
+    ) AS paused
+  ) AS visited
+  WHERE node IS NOT NULL
+  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, event_id)
+  ) AS repeated
+  WHERE before IS NULL OR before <> node
+  ) AS steps
+  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, event_id)
+  ) AS numbered
+),
+edges AS (
+  SELECT place, source, target, count(*) AS sessions
+  FROM walked
+  WHERE place BETWEEN 1 AND 4
+  GROUP BY place, source, target
+),
+ranked AS (
+  SELECT *, row_number() OVER (PARTITION BY place
+    ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST) AS rank
+  FROM edges
+),
+cut AS (
+  SELECT place, CASE WHEN rank <= 20 THEN source END AS source, CASE WHEN rank <= 20 THEN target END AS target,
+    sessions, NOT rank <= 20 AS other
+  FROM ranked
+)
+SELECT place, source, target, CAST(sum(sessions) AS BIGINT) AS total, other
+FROM cut
+GROUP BY place, source, target, other
+ORDER BY place, other, total DESC, source NULLS LAST, target NULLS LAST
+
+-- $1: 'page_view'
+-- $2: '$pageview'
+-- $3: 'pageview'
+-- $4: 'default'
+-- $5: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $6: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)
