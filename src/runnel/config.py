@@ -30,9 +30,10 @@ class Settings(BaseSettings):
     data: Path = Field(Path("runnel-data"), description="Folder of the embedded queue and store.")
     queue_url: str = Field(
         "", repr=False,
-        description="The queue: `sqlite:///path/queue.sqlite`, `redis://[user:password@]host[:port]/db` (`rediss://` for "
-        "TLS, `?stream=name` for another name of its keys), `amqp://user:password@host[:port]/virtualhost` (`amqps://` "
-        "for TLS, with `cafile` and others; `?queue=name` for another queue) or `memory://`. Empty: SQLite in the data folder.",
+        description="The queue: `sqlite:///path/queue.sqlite`, `redis://[user:password@]host[:port]/db` (`rediss://` "
+        "for TLS, `?stream=name` for another name of its keys), `amqp://user:password@host[:port]/virtualhost` "
+        "(`amqps://` for TLS, with `cafile` and others; `?queue=name` for another queue) or `memory://`. Empty: SQLite "
+        "in the data folder.",
     )
     store_url: str = Field(
         "",
@@ -236,8 +237,8 @@ class Settings(BaseSettings):
     query_timeout: float = Field(30.0, gt=0, description="Deadline of a query in seconds; later: 504.")
     query_memory: int = Field(
         64 * MIB, ge=MIB,
-        description="Bytes that each sort and each hash table of a query may take of PostgreSQL's memory; what does not "
-        "fit goes through its temporary files.",
+        description="Bytes that each sort and each hash table of a query may take of PostgreSQL's memory; what does "
+        "not fit goes through its temporary files.",
     )
     query_concurrency: int = Field(
         2, ge=1,
