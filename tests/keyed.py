@@ -26,7 +26,9 @@ DECIDED: dict[tuple[str, str], Access] = {
     ("POST", "/v1/query"): Access.SITE, ("GET", "/v1/query"): Access.SITE, ("GET", "/v1/events"): Access.SITE,
     ("GET", "/v1/users/{user_id}/events"): Access.SITE, ("GET", "/v1/properties"): Access.SITE,
     ("GET", "/v1/values"): Access.SITE, ("GET", "/v1/export"): Access.SITE, ("GET", "/v1/live"): Access.SITE,
-    **{("POST", f"/v1/query/{kind}"): Access.SITE for kind in ("sessions", "paths", "people")},
+    **{("POST", f"/v1/query/{kind}"): Access.SITE for kind in (
+        "sessions", "paths", "people", "funnel", "funnel_users", "retention", "lifecycle", "stickiness", "active_users",
+    )},
     ("GET", "/v1/receipts/{receipt}"): Access.SITE,
     ("GET", "/v1/dead"): Access.EVERY, ("GET", "/v1/dead/{letter_id}"): Access.EVERY,
     ("POST", "/v1/dead/replay"): Access.EVERY, ("POST", "/v1/dead/drop"): Access.EVERY,
@@ -53,6 +55,9 @@ QUERIES = {
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/query": {"kind": "events"}, "/v1/query/sessions": {"breakdown": ["name"]},
     "/v1/query/paths": {"by": "event"}, "/v1/query/people": {},
+    "/v1/query/funnel": {"steps": [{}, {"name": "a"}], "breakdown": "name"},
+    "/v1/query/funnel_users": {"steps": [{}, {"name": "a"}], "step": 1},
+    **{f"/v1/query/{kind}": {} for kind in ("retention", "lifecycle", "stickiness", "active_users")},
     "/v1/dead/replay": {"ids": [1]}, "/v1/dead/drop": {"ids": [1]},
 }
 VALUES = {"user_id": "u", "receipt": "0" * 16 + "-0", "letter_id": "1", "name": "swagger-ui.css"}

@@ -310,11 +310,15 @@ def _event_row(event: Event) -> Row:
 
 
 def _counted(found: Iterable[tuple[str, Any]]) -> list[tuple[Any, int]]:
-    """How often each, the most frequent first, equal ones in order of their texts."""
+    """How often each, the most frequent first, equal ones in order of their texts.
+
+    An object is shown as its JSON text, but is not the string with that text.
+    """
     counts: dict[tuple[str, str], tuple[Any, int]] = {}
     for text, value in found:
-        key = (text, json.dumps(value, ensure_ascii=False))
-        counts[key] = (value, counts.get(key, (value, 0))[1] + 1)
+        nested = isinstance(value, list | dict)
+        key = (text, text if nested else json.dumps(value, ensure_ascii=False))
+        counts[key] = (text if nested else value, counts.get(key, (value, 0))[1] + 1)
     return [counts[key] for key in sorted(counts, key=lambda key: (-counts[key][1], key))]
 
 
@@ -339,5 +343,5 @@ def _values(query: ValuesQuery, events: Sequence[Event]) -> list[Row]:
         value = value_of(event, query.field)
         text = text_of(value)
         if text is not None and (not query.search or query.search.lower() in text.lower()):
-            found.append((text, text if isinstance(value, list | dict) else value))
+            found.append((text, value))
     return [{"value": value, "events": events} for value, events in _counted(found)][: query.limit]

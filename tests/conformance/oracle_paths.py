@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from runnel.model.event import Event
 from runnel.model.paths import PathsQuery
@@ -33,15 +34,16 @@ def answer_paths(query: PathsQuery, events: Iterable[Event]) -> list[Row]:
 
 
 def _steps(query: PathsQuery, session: Session) -> list[str]:
-    steps: list[str] = []
+    found: list[tuple[datetime, str]] = []
     for event in session:
         if query.filter is not None and not passes(query.filter, event):
             continue
         is_page = event.name in query.page_names
         step = event.name if query.by == "event" else event.path if is_page else None
-        if step is not None and not (query.merge and steps and steps[-1] == step):
-            steps.append(step)
-    return steps
+        if step is not None:
+            found.append((event.timestamp, step))
+    steps = [step for _, step in sorted(found)]
+    return [step for place, step in enumerate(steps) if not (query.merge and place and steps[place - 1] == step)]
 
 
 def _edges(query: PathsQuery, steps: list[str]) -> list[Edge]:

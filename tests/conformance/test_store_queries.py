@@ -42,6 +42,7 @@ from tests.conformance.query_steps import (
     numbers,
     put,
 )
+from tests.samples import sample_event
 
 texts = st.sampled_from(TEXTS)
 nested = st.sampled_from([[1, "a"], {"a": {"b": None}}, {}])
@@ -191,6 +192,13 @@ async def test_keys_and_values_for_pickers(
             await check(store, KeysQuery(**common), events)
             for field in ["name", "event_id", "user_id", "properties.amount", 'properties.quo"te']:
                 await check(store, ValuesQuery(**common, field=field, search=search, limit=5), events)
+
+
+async def test_a_string_that_looks_like_an_object_is_none(store: Store) -> None:
+    """Both are shown alike, and are two values all the same."""
+    events = [sample_event(n, properties=text) for n, text in enumerate((b'{"p":{}}', b'{"p":"{}"}'))]
+    await put(store, events)
+    await check(store, ValuesQuery(site_id=events[0].site_id, field="properties.p"), events)
 
 
 async def test_each_metric_by_each_field_over_each_interval(store: Store) -> None:

@@ -30,6 +30,7 @@ NOW = datetime(2025, 7, 1, tzinfo=UTC)
 MAY: dict[str, Any] = {"since": "2025-05-01T00:00:00Z", "until": "2025-06-01T00:00:00Z"}
 FEBRUARY: dict[str, Any] = {"since": "2025-02-01T00:00:00Z", "until": "2025-03-01T00:00:00Z"}
 YEAR: dict[str, Any] = {"since": "2025-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
+PRO: dict[str, Any] = {"field": "properties.plan", "op": "=", "value": "pro"}
 EVENT_ID = "0198f1c2-0000-7000-8000-000000000001"
 
 QUESTIONS: dict[str, dict[str, Any]] = {
@@ -107,6 +108,22 @@ QUESTIONS: dict[str, dict[str, Any]] = {
         "filter": {"field": "source", "op": "=", "value": "web"},
     },
     "people": {"kind": "people", "search": "An", "order": "events", "filter": {"field": "path", "op": "set"}, **MAY},
+    "funnel": {"kind": "funnel", "steps": [{"name": "view"}, {"name": "add"}, {"name": "buy"}], **MAY},
+    "funnel_of_overlapping_steps_by_path": {
+        "kind": "funnel", "steps": [{}, {"name": "add", "filter": PRO}, {"name": "add"}], "breakdown": "path", "top": 3,
+    },
+    "funnel_strict": {"kind": "funnel", "steps": [{"name": "view"}, {"name": "buy"}], "order": "strict", "window": 60},
+    "funnel_any": {"kind": "funnel", "steps": [{"name": "view"}, {"name": "buy"}], "order": "any"},
+    "funnel_any_of_equal_steps": {"kind": "funnel", "steps": [{"name": "view"}] * 2, "order": "any", "site_id": None},
+    "funnel_users": {
+        "kind": "funnel_users", "steps": [{"name": "view"}, {"name": "buy"}], "step": 2, "outcome": "dropped",
+        "limit": 5,
+    },
+    "retention_from_people": {"kind": "retention", "interval": "day", "mode": "recurring", **MAY},
+    "retention_of_events": {"kind": "retention", "start": {"name": "sign_up"}, "returning": {"filter": PRO}, **MAY},
+    "lifecycle": {"kind": "lifecycle", "interval": "month", "timezone": "Europe/Berlin", **MAY},
+    "stickiness": {"kind": "stickiness", "filter": {"field": "name", "op": "=", "value": "buy"}, **MAY},
+    "active_users": {"kind": "active_users", **MAY},
     "values_of_a_column": {"kind": "values", "field": "path", "filter": {"field": "name", "op": "=", "value": "buy"}},
 }
 

@@ -13,10 +13,10 @@ from runnel.model.sessions import SessionScope
 class PathsQuery(SessionScope):
     """The ways that sessions take, as edges between one step and the next.
 
-    A session's steps are its events in the range that pass `filter`, in order of time (of the same instant, of
-    `event_id`). Each session gives at most one edge to each step number. Without an anchor paths begin with the first
-    step; with `start` at the session's first occurrence of it, other sessions left out; with `end` they are followed
-    backwards from its first occurrence.
+    A session's steps are its events in the range that pass `filter`, in order of time (of the same instant, of the page
+    or name). A session that crosses an edge of the range is cut there. Each session gives at most one edge to each step
+    number. Without an anchor paths begin with the first step; with `start` at the session's first occurrence of it,
+    other sessions left out; with `end` they are followed backwards from its first occurrence.
     """
 
     kind: Literal["paths"] = "paths"

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from runnel.model.funnel import FunnelQuery, FunnelUsersQuery
 from runnel.model.paths import PathsQuery
 from runnel.model.people import PeopleQuery
-from runnel.model.funnel import FunnelQuery, FunnelUsersQuery
+from runnel.model.retention import ActiveUsersQuery, LifecycleQuery, RetentionQuery, StickinessQuery
 from runnel.model.scope import (
     BREAKDOWN_COLUMNS,
     COLUMNS,
@@ -165,7 +166,8 @@ class ValuesQuery(Scope):
 
 
 Query: TypeAlias = Annotated[
-    FunnelQuery | FunnelUsersQuery | MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery,
+    MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery
+    | FunnelQuery | FunnelUsersQuery | RetentionQuery | LifecycleQuery | StickinessQuery | ActiveUsersQuery,
     Field(discriminator="kind"),
 ]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from runnel.model.funnel import FunnelQuery, FunnelUsersQuery
 from runnel.model.paths import PathsQuery
 from runnel.model.people import PeopleQuery
 from runnel.model.query import Result
+from runnel.model.retention import ActiveUsersQuery, LifecycleQuery, RetentionQuery, StickinessQuery
 from runnel.model.sessions import SessionsQuery
 from runnel.query.access import Access, Guarded, access
 from runnel.query.parts import GivenParts, GivenQuestions
@@ -34,4 +36,46 @@ async def paths(parts: GivenParts, store: GivenQuestions, question: PathsQuery) 
 @access(Access.SITE)
 async def people(parts: GivenParts, store: GivenQuestions, question: PeopleQuery) -> Response:
     """Users with when they were seen and how much they did, page by page."""
+    return await answer(parts, store, question)
+
+
+@router.post("/v1/query/funnel", response_model=Result)
+@access(Access.SITE)
+async def funnel(parts: GivenParts, store: GivenQuestions, question: FunnelQuery) -> Response:
+    """How many persons get how far through a series of steps, and how long it takes them."""
+    return await answer(parts, store, question)
+
+
+@router.post("/v1/query/funnel_users", response_model=Result)
+@access(Access.SITE)
+async def funnel_users(parts: GivenParts, store: GivenQuestions, question: FunnelUsersQuery) -> Response:
+    """Who did a step of a funnel, or dropped there, page by page."""
+    return await answer(parts, store, question)
+
+
+@router.post("/v1/query/retention", response_model=Result)
+@access(Access.SITE)
+async def retention(parts: GivenParts, store: GivenQuestions, question: RetentionQuery) -> Response:
+    """Which share of those who began in a day, week or month came back in the following ones."""
+    return await answer(parts, store, question)
+
+
+@router.post("/v1/query/lifecycle", response_model=Result)
+@access(Access.SITE)
+async def lifecycle(parts: GivenParts, store: GivenQuestions, question: LifecycleQuery) -> Response:
+    """New, returning, resurrecting and dormant persons by day, week or month."""
+    return await answer(parts, store, question)
+
+
+@router.post("/v1/query/stickiness", response_model=Result)
+@access(Access.SITE)
+async def stickiness(parts: GivenParts, store: GivenQuestions, question: StickinessQuery) -> Response:
+    """How many persons were active on how many days, weeks or months."""
+    return await answer(parts, store, question)
+
+
+@router.post("/v1/query/active_users", response_model=Result)
+@access(Access.SITE)
+async def active_users(parts: GivenParts, store: GivenQuestions, question: ActiveUsersQuery) -> Response:
+    """DAU, WAU and MAU of each day, and their ratios."""
     return await answer(parts, store, question)

@@ -28,7 +28,9 @@ from runnel.model.query import (
     SessionsQuery,
     ValuesQuery,
 )
+from runnel.model.retention import PersonsScope
 from runnel.store.answer_funnel import funnel_answer, funnel_users_answer
+from runnel.store.answer_retention import persons_answer
 from runnel.store.answer_sessions import sessions_answer
 from runnel.store.buckets import Buckets, instant_of
 from runnel.store.compile_metrics import is_filled
@@ -65,6 +67,8 @@ def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:
         return [_edge(row) for row in rows], None
     if isinstance(query, PeopleQuery):
         return _people(query, rows)
+    if isinstance(query, PersonsScope):
+        return persons_answer(query, statement, rows), None
     return [{"value": _value(query, value), "events": events} for value, events in rows], None
 
 

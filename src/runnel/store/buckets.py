@@ -208,6 +208,21 @@ class Buckets:
             )
         return keys
 
+    def following(self, key: int, count: int) -> list[int]:
+        """`count` keys from one on."""
+        keys = [key]
+        while len(keys) < count:
+            keys.append(next(self.keys(self._next(keys[-1]), keys[-1] + 2 * SECONDS["month"] * SECOND)))
+        return keys
+
+    def before(self, key: int) -> int:
+        """The key right before that of a day, week or month."""
+        size = 1 if self.interval == "month" else SECONDS[self.interval] // SECONDS["day"]
+        day = instant_of(key) - timedelta(days=size)
+        if self.interval == "month":
+            day = day.replace(day=1)
+        return micros(day) if list(self.keys(micros(day), micros(day))) else self.before(micros(day))
+
     def _next(self, key: int) -> int:
         if self._clock:
             index = max(0, bisect_right(self._starts, key // SECOND) - 1)

@@ -22,12 +22,14 @@ from runnel.model.query import (
     SessionsQuery,
     ValuesQuery,
 )
+from runnel.model.retention import PersonsScope
 from runnel.store.buckets import EPOCH, MICROSECOND, QUARTER_HOUR, instant_of
 from runnel.store.compile_filter import Fields, Params, filter_sql, scope_conditions, where
 from runnel.store.compile_funnel import compile_funnel, compile_funnel_users
 from runnel.store.compile_metrics import compile_metrics
 from runnel.store.compile_paths import compile_paths
 from runnel.store.compile_people import compile_people
+from runnel.store.compile_retention import compile_persons
 from runnel.store.compile_sessions import compile_sessions
 from runnel.store.cursor import Key, decode_cursor
 from runnel.store.engine import Engine
@@ -71,6 +73,8 @@ def compile_query(
         return compile_paths(query, Params(engine, slots))
     if isinstance(query, PeopleQuery):
         return compile_people(query, Params(engine, slots))
+    if isinstance(query, PersonsScope):
+        return compile_persons(query, Params(engine, slots), now, rollups)
     return _values(query, params)
 
 

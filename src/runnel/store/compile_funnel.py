@@ -80,11 +80,14 @@ def _dimension(steps: Steps, grouped: str) -> list[str]:
     query = steps.query
     assert isinstance(query, FunnelQuery)
     began = steps.match(*steps.numbers) if query.order == "any" else steps.match(1)
-    times = ", ".join(f"t{number}" for number in steps.numbers)
     found = f"SELECT user_id, timestamp, {grouped} AS d {steps.events(began)}"
+    times = ", ".join(f"t{number}" for number in steps.numbers)
     return [
-        f"valued AS (\n  SELECT u, {times}, min(d) AS d\n  FROM persons JOIN ({found}) AS began"
-        f" ON user_id = u AND timestamp = t1\n  GROUP BY u, {times}\n)",
+        # As groups they are few in the planner's eyes, too, so that it does not keep the events in memory instead.
+        "begun AS (\n  SELECT u, min(t1) AS since\n  FROM persons\n  GROUP BY u\n)",
+        "dims AS (\n  SELECT begun.u, min(d) AS d\n"
+        f"  FROM begun JOIN ({found}) AS began ON user_id = begun.u AND timestamp = since\n  GROUP BY begun.u\n)",
+        f"valued AS (\n  SELECT {times}, d\n  FROM persons JOIN dims ON dims.u = persons.u\n)",
         "ranked AS (\n  SELECT d, row_number() OVER (ORDER BY count(*) DESC, d NULLS LAST) AS place\n"
         f"  FROM valued\n  GROUP BY d\n  ORDER BY place\n  LIMIT {query.top}\n)",
     ]

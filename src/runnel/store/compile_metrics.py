@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from runnel.errors import InvalidRequest
-from runnel.model.query import PROPERTY_PREFIX, SERIES_LIMIT, Metric, MetricsQuery, SessionsQuery
+from runnel.model.query import PROPERTY_PREFIX, SERIES_LIMIT, Interval, Metric, MetricsQuery, Scope, SessionsQuery
 from runnel.store.buckets import QUARTER_HOUR, SECOND, SECONDS, Buckets, micros, segments
 from runnel.store.compile_filter import Fields, Params, filter_fields, scope_conditions, where
 from runnel.store.cursor import decode_cursor
@@ -63,17 +63,22 @@ def make_buckets(query: MetricsQuery | SessionsQuery, now: datetime) -> Buckets 
     """The buckets of a question with an interval. Raises InvalidRequest: there are too many."""
     if query.interval is None:
         return None
+    check_range(query, query.interval)
+    return Buckets(query.interval, query.timezone, segments(query.timezone, query.since, query.until, now))
+
+
+def check_range(query: Scope, interval: Interval) -> None:
+    """Raises InvalidRequest: the range has too many buckets, or lies where nothing can be cut into them."""
     for edge in (query.since, query.until):
         if edge and not 1900 <= edge.year <= 9000:
             raise InvalidRequest("with an interval, since and until lie in the years 1900 to 9000")
     if query.since and query.until:
-        count = (query.until - query.since) // timedelta(seconds=SECONDS[query.interval])
+        count = (query.until - query.since) // timedelta(seconds=SECONDS[interval])
         if count > SERIES_LIMIT:
             raise InvalidRequest(
-                f"the range has {count} {query.interval} buckets, {SERIES_LIMIT} at most: "
+                f"the range has {count} {interval} buckets, {SERIES_LIMIT} at most: "
                 "shorten it, or take a longer interval"
             )
-    return Buckets(query.interval, query.timezone, segments(query.timezone, query.since, query.until, now))
 
 
 def _tables(query: MetricsQuery, buckets: Buckets | None, engine: Engine) -> tuple[Table, ...]:

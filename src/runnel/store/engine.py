@@ -40,6 +40,7 @@ class Engine:
         instant: a literal instant of the form `2025-03-30 01:00:00`.
         contains: whether a text contains another, exactly.
         folded: a text for comparing whatever the case.
+        later: a bucket key moved by `{seconds}`.
         same: equality to which NULL is a value like any other.
         estimate: an estimated count of distinct values, where a query allows one; empty: there is none.
         percentile: the interpolated percentile `{fraction}` of the non-NULL values.
@@ -73,6 +74,7 @@ class Engine:
     key: Callable[[int], str]
     encode: dict[Kind, Callable[..., object]] = field(default_factory=dict)
     key_us: str = "{0}"
+    later: str = "{0} + {seconds}000000"
     uuid_text: str = "CAST({0} AS VARCHAR)"
     epoch_us: str = "epoch_us({0})"
     instant: str = "TIMESTAMP '{0}'"

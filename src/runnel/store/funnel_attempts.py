@@ -38,6 +38,11 @@ def _last(steps: Steps) -> str:
     return f"coalesce({', '.join(reversed(_times(steps)))})"
 
 
+def _reach(steps: Steps) -> str:
+    """How many of the steps were done."""
+    return " + ".join(f"CASE WHEN {time} IS NULL THEN 0 ELSE 1 END" for time in _times(steps))
+
+
 def _first_attempts(steps: Steps) -> str:
     """Each person's first event that matches the first step."""
     tied = "" if steps.apart else ", FALSE AS tied"
@@ -46,15 +51,24 @@ def _first_attempts(steps: Steps) -> str:
 
 
 def _numbered(source: str) -> str:
-    return _table("unsettled", "SELECT *, row_number() OVER () AS id", source)
+    return _table("unsettled", "SELECT *, CAST(row_number() OVER () AS INTEGER) AS id", source)
 
 
-def _marked(steps: Steps, *, place: bool, only_matching: bool = True) -> str:
-    """The events of the unsettled, and which steps each matches."""
-    columns = ["id", "timestamp AS t", *([f"{steps.place} AS place"] if place else [])]
-    columns += [f"CASE WHEN {steps.test(number)} THEN 1 ELSE 0 END AS s{number}" for number in steps.numbers]
+def _marked(steps: Steps, *, only_matching: bool = True) -> str:
+    """The events of the unsettled with their place among those of the same instant, and which steps each matches.
+
+    Where that is one at most, the place tells which; see `_did`.
+    """
+    columns = ["id", "timestamp AS t", f"{steps.place} AS place"]
+    if not steps.apart:
+        columns += [f"CASE WHEN {steps.test(number)} THEN 1 ELSE 0 END AS s{number}" for number in steps.numbers]
     events = f"(SELECT * {steps.events(*([steps.match(*steps.numbers)] if only_matching else []))}) AS events"
     return _table("marked", f"SELECT {', '.join(columns)}", f"FROM {events}", "JOIN unsettled ON u = user_id")
+
+
+def _did(steps: Steps, number: int) -> str:
+    """Whether a marked event matches a step."""
+    return f"place = {number}" if steps.apart else f"s{number} = 1"
 
 
 def _chosen(steps: Steps, *told: str) -> Tables:
@@ -62,12 +76,13 @@ def _chosen(steps: Steps, *told: str) -> Tables:
 
     Of several attempts that get equally far the earliest did each of the steps first.
     """
-    done = " + ".join(f"CASE WHEN t{number} IS NULL THEN 0 ELSE 1 END" for number in steps.numbers)
     first = ", ".join(f"min({time}) AS {time}" for time in _times(steps))
     times = ", ".join(_times(steps))
     return [
-        _table("by_reach", f"SELECT id, {done} AS done, {first}", "FROM attempts", "GROUP BY id, done"),
-        _table("ranked_reach", "SELECT *, row_number() OVER (PARTITION BY id ORDER BY done DESC) AS place", "FROM by_reach"),
+        _table("by_reach", f"SELECT id, {_reach(steps)} AS done, {first}", "FROM attempts", "GROUP BY id, done"),
+        _table(
+            "ranked_reach", "SELECT *, row_number() OVER (PARTITION BY id ORDER BY done DESC) AS place", "FROM by_reach"
+        ),
         _table("best", f"SELECT id, {times}", "FROM ranked_reach WHERE place = 1"),
         _table(
             "persons",
@@ -89,7 +104,7 @@ def _ordered(steps: Steps) -> Tables:
     reached = f"reached_{len(steps.tests)}"
     settled = f"{_last(steps)} <= t1 + {steps.window}" + ("" if steps.apart else " AND NOT tied")
     told = [f"SELECT u, {', '.join(_times(steps))}\nFROM {reached} WHERE {settled}"]
-    tables += [_numbered(f"FROM {reached} WHERE NOT ({settled})"), _marked(steps, place=True)]
+    tables += [_numbered(f"FROM {reached} WHERE NOT ({settled})"), _marked(steps)]
     source = "marked"
     if steps.apart:
         tables += _again(steps)
@@ -139,22 +154,26 @@ def _again(steps: Steps) -> Tables:
     does it no earlier. So the next attempt that may get as far is the first that begins later than that.
     """
     tables = [
-        _table("late", f"SELECT id, {_last(steps)} - {steps.window} AS since, {_reach(steps)} AS furthest", "FROM unsettled"),
+        _table(
+            "late",
+            f"SELECT id, {_last(steps)} - {steps.window} AS since, {_reach(steps)} AS furthest",
+            "FROM unsettled",
+        ),
         _table(
             "again_1",
             "SELECT late.id, furthest, min(t) AS t1",
-            "FROM marked JOIN late ON late.id = marked.id AND t >= since WHERE s1 = 1",
+            f"FROM marked JOIN late ON late.id = marked.id AND t >= since WHERE {_did(steps, 1)}",
             "GROUP BY late.id, furthest",
         ),
     ]
     for number in steps.numbers[1:]:
-        before = f"again_{number - 1}"
+        before, did = f"again_{number - 1}", _did(steps, number)
         known = ", ".join(["furthest", *_times(steps)[: number - 1]])
         tables.append(
             _table(
                 f"again_{number}",
                 f"SELECT {before}.id, {known}, min(t) AS t{number}",
-                f"FROM {before} LEFT JOIN marked ON marked.id = {before}.id AND t >= t{number - 1} AND s{number} = 1",
+                f"FROM {before} LEFT JOIN marked ON marked.id = {before}.id AND t >= t{number - 1} AND {did}",
                 f"GROUP BY {before}.id, {known}",
             )
         )
@@ -162,12 +181,9 @@ def _again(steps: Steps) -> Tables:
     return [
         *tables,
         _table("again", f"SELECT id, {', '.join(_times(steps))}", f"FROM again_{len(steps.tests)} WHERE {as_far}"),
-        _table("open", "SELECT *", "FROM marked WHERE NOT EXISTS (SELECT 1 FROM again WHERE again.id = marked.id)"),
+        _table("still_open", "SELECT id FROM late", "EXCEPT", "SELECT id FROM again"),
+        _table("open", "SELECT marked.*", "FROM marked JOIN still_open ON still_open.id = marked.id"),
     ]
-
-
-def _reach(steps: Steps) -> str:
-    return " + ".join(f"CASE WHEN {time} IS NULL THEN 0 ELSE 1 END" for time in _times(steps))
 
 
 def _followed(steps: Steps, source: str) -> Tables:
@@ -175,9 +191,9 @@ def _followed(steps: Steps, source: str) -> Tables:
 
     The last step is looked for first: what follows an event from a step on is what follows the first event behind it
     that matches this step. That is the minimum of what follows all of them, since a later event is never followed by
-    anything earlier. So one walk from a person's last event to the first is enough for each step.
+    anything earlier. So for each step one walk is enough, from the last event to the first, through those that match it
+    and those that match the step before.
     """
-    count = len(steps.tests)
     tables = []
     place, order = "place", "t DESC, place DESC"
     if not steps.apart:  # the same event must stand at the same place in each walk
@@ -185,42 +201,52 @@ def _followed(steps: Steps, source: str) -> Tables:
         tables.append(_table("numbered", numbered, f"FROM {source}"))
         place, order, source = "step", "step", "numbered"
     frame = f"(PARTITION BY id ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
-    for number in range(count, 1, -1):
-        walked = [("t", number), *((f"n{later}", later) for later in range(number + 1, count + 1))]
-        minima = [f"min(CASE WHEN s{number} = 1 THEN {value} END) OVER walk AS n{later}" for value, later in walked]
-        kept = ["id", "t", place, *(f"s{n}" for n in range(1, number))]
-        walking = f"FROM {source} WINDOW walk AS {frame}"
+    kept = ["id", "t", place, *(f"s{number}" for number in steps.numbers if not steps.apart)]
+    for number in reversed(steps.numbers[1:]):
+        did, before = _did(steps, number), _did(steps, number - 1)
+        later = [f"n{n}" for n in steps.numbers[number:]]
+        lines = [f"SELECT {', '.join(kept)} FROM {source} WHERE {did} OR {before}"]
+        if later:
+            unknown = [f"{steps.params.engine.no_time} AS {name}" for name in later]
+            lines = [f"SELECT {', '.join([*kept, *later])} FROM from_{number + 1} WHERE {did}", "UNION ALL"]
+            lines.append(f"SELECT {', '.join([*kept, *unknown])} FROM {source} WHERE {before} AND NOT {did}")
+        tables.append(_table(f"at_{number}", *lines))
+        minima = [
+            f"min(CASE WHEN {did} THEN {value} END) OVER walk AS {name}"
+            for value, name in [("t", f"n{number}"), *((name, name) for name in later)]
+        ]
+        walking = f"FROM at_{number} WINDOW walk AS {frame}"
         tables.append(_table(f"from_{number}", f"SELECT {', '.join([*kept, *minima])}", walking))
-        source = f"from_{number}"
-    return [*tables, _attempts(steps, [f"n{n} <= t + {steps.window}" for n in steps.numbers[1:]], source)]
+    return [*tables, _attempts(steps, [f"n{n} <= t + {steps.window}" for n in steps.numbers[1:]], "from_2")]
 
 
 def _attempts(steps: Steps, in_time: Sequence[str], source: str) -> str:
     times = [f"CASE WHEN {test} THEN n{n} END AS t{n}" for n, test in zip(steps.numbers[1:], in_time, strict=True)]
-    return _table("attempts", f"SELECT id, t AS t1, {', '.join(times)}", f"FROM {source} WHERE s1 = 1")
+    return _table("attempts", f"SELECT id, t AS t1, {', '.join(times)}", f"FROM {source} WHERE {_did(steps, 1)}")
 
 
 # --- strict ----------------------------------------------------------------------------------------------------------
 
 
 def _strict(steps: Steps) -> Tables:
-    """Whoever never matched the second step is told at once; of the others each event is compared with its followers."""
+    """Who never matched the second step is told at once; of the others each event is compared with its followers."""
     second = f"SELECT user_id {steps.events(steps.match(2))}"
     following: list[str] = []
-    in_time, before = [], "s1 = 1"
+    in_time, before = [], []
     for number in steps.numbers[1:]:
-        following += [f"lead(s{number}, {number - 1}) OVER walk AS f{number}"]
+        column = "place" if steps.apart else f"s{number}"
+        following += [f"lead({column}, {number - 1}) OVER walk AS f{number}"]
         following += [f"lead(t, {number - 1}) OVER walk AS n{number}"]
-        before = f"{before} AND f{number} = 1"
-        in_time.append(f"{before} AND n{number} <= t + {steps.window}")
+        before.append(f"f{number} = {number if steps.apart else 1}")
+        in_time.append(f"{' AND '.join(before)} AND n{number} <= t + {steps.window}")
     nothing = ", ".join(f"{steps.params.engine.no_time} AS t{number}" for number in steps.numbers[1:])
     return [
         _first_attempts(steps),
         _numbered(f"FROM reached_1 WHERE u IN ({second})"),
-        _marked(steps, place=True, only_matching=False),
+        _marked(steps, only_matching=False),
         _table(
             "followed",
-            f"SELECT id, t, s1, {', '.join(following)}",
+            f"SELECT id, t, {'place' if steps.apart else 's1'}, {', '.join(following)}",
             "FROM marked WINDOW walk AS (PARTITION BY id ORDER BY t, place)",
         ),
         _attempts(steps, in_time, "followed"),
@@ -245,14 +271,15 @@ def _any(steps: Steps) -> Tables:
     for number, step in zip(steps.numbers, steps.query.steps, strict=True):
         turns[same := step.model_dump_json()] += 1
         ahead = turns[same] - 1
-        later = f"lead(t, {ahead}) OVER (PARTITION BY id, s{number} ORDER BY t)" if ahead else "t"
-        nth.append(f"CASE WHEN s{number} = 1 THEN {later} END AS n{number}")
+        apart = ahead == 0 or steps.apart  # equal ones that are apart match nothing
+        later = "t" if apart else f"lead(t, {ahead}) OVER (PARTITION BY id, s{number} ORDER BY t)"
+        nth.append(f"CASE WHEN {_did(steps, number)} THEN {later} END AS n{number}")
         soonest.append(f"min(n{number}) OVER walk AS n{number}")
     tables, told = _first_of_each(steps) if max(turns.values()) == 1 else (_everybody(steps), [])
     in_time = ", ".join(f"CASE WHEN n{number} <= t + {steps.window} THEN n{number} END" for number in steps.numbers)
     return [
         *tables,
-        _marked(steps, place=False),
+        _marked(steps),
         _table("counted", f"SELECT id, t, {', '.join(nth)}", "FROM marked"),
         _table(
             "followed",

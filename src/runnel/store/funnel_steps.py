@@ -88,6 +88,7 @@ class Steps:
         first = " ".join(f"WHEN {self.test(number)} THEN {number}" for number in self.numbers)
         rank = f"CASE {first} ELSE {len(self.tests) + 1} END"
         if self.apart:
-            return rank
-        others = " + ".join(f"CASE WHEN {self.test(number)} THEN {2 ** (number - 1)} ELSE 0 END" for number in self.numbers)
+            return f"CAST({rank} AS SMALLINT)"
+        bits = (f"CASE WHEN {self.test(number)} THEN {2 ** (number - 1)} ELSE 0 END" for number in self.numbers)
+        others = " + ".join(bits)
         return f"{rank} * {2 ** len(self.tests)} + {others}"

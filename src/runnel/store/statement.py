@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from runnel.store.buckets import Buckets
 
@@ -15,6 +16,7 @@ class Statement:
         exact: no number is an estimate.
         from_rollup: it reads the rollup or `people` instead of the events.
         buckets: of a time series.
+        now: when it was asked, where the answer depends on it.
     """
 
     sql: str
@@ -22,3 +24,4 @@ class Statement:
     exact: bool = True
     from_rollup: bool = False
     buckets: Buckets | None = None
+    now: datetime | None = None

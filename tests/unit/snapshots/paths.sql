@@ -1,37 +1,47 @@
-WITH walked AS (
-  SELECT n AS place, node AS source, beside AS target FROM (
-  SELECT session_id, node, row_number() OVER walk AS n, lead(node) OVER walk AS beside
+WITH codes AS MATERIALIZED (
+  SELECT node, row_number() OVER (ORDER BY node) AS code
+  FROM (
+    SELECT DISTINCT node FROM (
+    SELECT CASE WHEN CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END = 1 THEN path END AS node FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6
+    ) AS seen WHERE node IS NOT NULL
+  ) AS nodes
+),
+walked AS (
+  SELECT n AS place, code AS source, beside AS target FROM (
+  SELECT session_id, code, row_number() OVER walk AS n, lead(code) OVER walk AS beside
   FROM (
   SELECT * FROM (
-  SELECT session_id, timestamp, event_id, node, lag(node) OVER walk AS before FROM (
-    SELECT session_id, timestamp, event_id, CASE WHEN CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END = 1 THEN path END AS node
+  SELECT *, lag(code) OVER walk AS before FROM (
+  SELECT session_id, timestamp, code FROM (
+    SELECT session_id, timestamp, CASE WHEN CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END = 1 THEN path END AS node
     FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND session_id IS NOT NULL
-  ) AS visited
-  WHERE node IS NOT NULL
-  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, event_id)
-  ) AS repeated
-  WHERE before IS NULL OR before <> node
+  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL
   ) AS steps
-  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, event_id)
+  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, code)
+  ) AS repeated
+  WHERE before IS NULL OR before <> code
+  ) AS steps
+  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, code)
   ) AS numbered
   UNION ALL
-  SELECT n AS place, node AS source, beside AS target FROM (
-  SELECT user_id, visit, node, row_number() OVER walk AS n, lead(node) OVER walk AS beside
+  SELECT n AS place, code AS source, beside AS target FROM (
+  SELECT user_id, visit, code, row_number() OVER walk AS n, lead(code) OVER walk AS beside
   FROM (
   SELECT * FROM (
-  SELECT user_id, visit, timestamp, event_id, node, lag(node) OVER walk AS before FROM (
+  SELECT *, lag(code) OVER walk AS before FROM (
+  SELECT user_id, visit, timestamp, code FROM (
     SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
     FROM (
-      SELECT user_id, timestamp, event_id, CASE WHEN CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END = 1 THEN path END AS node, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
+      SELECT user_id, timestamp, CASE WHEN CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END = 1 THEN path END AS node, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
       FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND session_id IS NULL AND user_id IS NOT NULL
     ) AS paused
-  ) AS visited
-  WHERE node IS NOT NULL
-  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, event_id)
-  ) AS repeated
-  WHERE before IS NULL OR before <> node
+  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL
   ) AS steps
-  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, event_id)
+  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, code)
+  ) AS repeated
+  WHERE before IS NULL OR before <> code
+  ) AS steps
+  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, code)
   ) AS numbered
 ),
 edges AS (
@@ -47,13 +57,15 @@ ranked AS (
 ),
 cut AS (
   SELECT place, CASE WHEN rank <= 20 THEN source END AS source, CASE WHEN rank <= 20 THEN target END AS target,
-    sessions, NOT rank <= 20 AS other
+    CAST(sum(sessions) AS BIGINT) AS sessions, NOT rank <= 20 AS other
   FROM ranked
+  GROUP BY 1, 2, 3, 5
 )
-SELECT place, source, target, CAST(sum(sessions) AS BIGINT) AS total, other
+SELECT place, sources.node, targets.node, sessions, other
 FROM cut
-GROUP BY place, source, target, other
-ORDER BY place, other, total DESC, source NULLS LAST, target NULLS LAST
+LEFT JOIN codes AS sources ON sources.code = source
+LEFT JOIN codes AS targets ON targets.code = target
+ORDER BY place, other, sessions DESC, source NULLS LAST, target NULLS LAST
 
 -- $1: 'page_view'
 -- $2: '$pageview'

@@ -1,32 +1,38 @@
-WITH walked AS (
-  SELECT anchor - n + 1 AS place, beside AS source, node AS target FROM (
-  SELECT *, min(CASE WHEN node = $2 THEN n END) OVER (PARTITION BY site_id, session_id) AS anchor FROM (
-  SELECT site_id, session_id, node, row_number() OVER walk AS n, lag(node) OVER walk AS beside
+WITH codes AS MATERIALIZED (
+  SELECT node, row_number() OVER (ORDER BY node) AS code
   FROM (
-  SELECT site_id, session_id, timestamp, event_id, node FROM (
-    SELECT site_id, session_id, timestamp, event_id, name AS node, source = $1 AS picked
+    SELECT DISTINCT node FROM (
+    SELECT name AS node, source = $1 AS picked FROM events
+    ) AS seen WHERE node IS NOT NULL AND picked
+  ) AS nodes
+),
+walked AS (
+  SELECT anchor - n + 1 AS place, beside AS source, code AS target FROM (
+  SELECT *, min(CASE WHEN code = (SELECT code FROM codes WHERE node = $2) THEN n END) OVER (PARTITION BY site_id, session_id) AS anchor FROM (
+  SELECT site_id, session_id, code, row_number() OVER walk AS n, lag(code) OVER walk AS beside
+  FROM (
+  SELECT site_id, session_id, timestamp, code FROM (
+    SELECT site_id, session_id, timestamp, name AS node, source = $1 AS picked
     FROM events WHERE session_id IS NOT NULL
-  ) AS visited
-  WHERE node IS NOT NULL AND picked
+  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL AND picked
   ) AS steps
-  WINDOW walk AS (PARTITION BY site_id, session_id ORDER BY timestamp, event_id)
+  WINDOW walk AS (PARTITION BY site_id, session_id ORDER BY timestamp, code)
   ) AS numbered
   ) AS anchored
   UNION ALL
-  SELECT anchor - n + 1 AS place, beside AS source, node AS target FROM (
-  SELECT *, min(CASE WHEN node = $2 THEN n END) OVER (PARTITION BY site_id, user_id, visit) AS anchor FROM (
-  SELECT site_id, user_id, visit, node, row_number() OVER walk AS n, lag(node) OVER walk AS beside
+  SELECT anchor - n + 1 AS place, beside AS source, code AS target FROM (
+  SELECT *, min(CASE WHEN code = (SELECT code FROM codes WHERE node = $2) THEN n END) OVER (PARTITION BY site_id, user_id, visit) AS anchor FROM (
+  SELECT site_id, user_id, visit, code, row_number() OVER walk AS n, lag(code) OVER walk AS beside
   FROM (
-  SELECT site_id, user_id, visit, timestamp, event_id, node FROM (
+  SELECT site_id, user_id, visit, timestamp, code FROM (
     SELECT *, sum(fresh) OVER (PARTITION BY site_id, user_id ORDER BY timestamp) AS visit
     FROM (
-      SELECT site_id, user_id, timestamp, event_id, name AS node, source = $1 AS picked, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY site_id, user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
+      SELECT site_id, user_id, timestamp, name AS node, source = $1 AS picked, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY site_id, user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
       FROM events WHERE session_id IS NULL AND user_id IS NOT NULL
     ) AS paused
-  ) AS visited
-  WHERE node IS NOT NULL AND picked
+  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL AND picked
   ) AS steps
-  WINDOW walk AS (PARTITION BY site_id, user_id, visit ORDER BY timestamp, event_id)
+  WINDOW walk AS (PARTITION BY site_id, user_id, visit ORDER BY timestamp, code)
   ) AS numbered
   ) AS anchored
 ),
@@ -43,13 +49,15 @@ ranked AS (
 ),
 cut AS (
   SELECT place, CASE WHEN rank <= 20 THEN source END AS source, CASE WHEN rank <= 20 THEN target END AS target,
-    sessions, NOT rank <= 20 AS other
+    CAST(sum(sessions) AS BIGINT) AS sessions, NOT rank <= 20 AS other
   FROM ranked
+  GROUP BY 1, 2, 3, 5
 )
-SELECT place, source, target, CAST(sum(sessions) AS BIGINT) AS total, other
+SELECT place, sources.node, targets.node, sessions, other
 FROM cut
-GROUP BY place, source, target, other
-ORDER BY place, other, total DESC, source NULLS LAST, target NULLS LAST
+LEFT JOIN codes AS sources ON sources.code = source
+LEFT JOIN codes AS targets ON targets.code = target
+ORDER BY place, other, sessions DESC, source NULLS LAST, target NULLS LAST
 
 -- $1: 'web'
 -- $2: 'buy'

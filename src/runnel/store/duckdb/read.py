@@ -18,8 +18,9 @@ from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
 from runnel.model.event import encode_lines
 from runnel.model.funnel import FunnelScope
-from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result
 from runnel.model.people import PeopleQuery
+from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result
+from runnel.model.retention import PersonsScope
 from runnel.model.sessions import SessionScope
 from runnel.store.answer import event_of, shape
 from runnel.store.buckets import instant_of
@@ -182,9 +183,9 @@ def _answer(cursor: Connection, query: Query) -> Result:
 
 
 def _may_use_slots(query: Query) -> bool:
-    return names_properties(query) if isinstance(query, MetricsQuery) else isinstance(
-        query, SessionScope | PeopleQuery | FunnelScope
-    )
+    if isinstance(query, MetricsQuery):
+        return names_properties(query)
+    return isinstance(query, SessionScope | PeopleQuery | FunnelScope | PersonsScope)
 
 
 def _lines(cursor: Connection) -> bytes:

@@ -96,6 +96,7 @@ POSTGRES = Engine(
     first="(array_agg(ARRAY[{0}] ORDER BY page DESC, timestamp, event_id))[1:1]",
     last="(array_agg(ARRAY[{0}] ORDER BY page DESC, timestamp DESC, event_id DESC))[1:1]",
     member="{0}[1][{1}]",
+    later="{0} + INTERVAL '{seconds} seconds'",
     ascending="ARRAY(SELECT at FROM unnest(ARRAY[{0}]) AS at WHERE at IS NOT NULL ORDER BY at)",
     no_time="CAST(NULL AS timestamptz)",
     folds=True,

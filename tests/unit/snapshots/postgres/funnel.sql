@@ -1,0 +1,124 @@
+WITH reached_1 AS (
+  SELECT user_id AS u, min(timestamp) AS t1
+  FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($1 AS text))
+  GROUP BY user_id
+),
+next_2 AS (
+  SELECT u, min(timestamp) AS t2
+  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($2 AS text))) AS events
+  JOIN reached_1 ON u = user_id AND timestamp >= t1
+  GROUP BY u
+),
+reached_2 AS (
+  SELECT reached_1.u, t1, t2
+  FROM reached_1 LEFT JOIN next_2 ON next_2.u = reached_1.u
+),
+next_3 AS (
+  SELECT u, min(timestamp) AS t3
+  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($3 AS text))) AS events
+  JOIN reached_2 ON u = user_id AND timestamp >= t2
+  GROUP BY u
+),
+reached_3 AS (
+  SELECT reached_2.u, t1, t2, t3
+  FROM reached_2 LEFT JOIN next_3 ON next_3.u = reached_2.u
+),
+unsettled AS (
+  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
+  FROM reached_3 WHERE NOT (coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds')
+),
+marked AS (
+  SELECT id, timestamp AS t, CAST(CASE WHEN name = CAST($1 AS text) THEN 1 WHEN name = CAST($2 AS text) THEN 2 WHEN name = CAST($3 AS text) THEN 3 ELSE 4 END AS SMALLINT) AS place
+  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($1 AS text) OR name = CAST($2 AS text) OR name = CAST($3 AS text))) AS events
+  JOIN unsettled ON u = user_id
+),
+late AS (
+  SELECT id, coalesce(t3, t2, t1) - INTERVAL '604800 seconds' AS since, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END + CASE WHEN t3 IS NULL THEN 0 ELSE 1 END AS furthest
+  FROM unsettled
+),
+again_1 AS (
+  SELECT late.id, furthest, min(t) AS t1
+  FROM marked JOIN late ON late.id = marked.id AND t >= since WHERE place = 1
+  GROUP BY late.id, furthest
+),
+again_2 AS (
+  SELECT again_1.id, furthest, t1, min(t) AS t2
+  FROM again_1 LEFT JOIN marked ON marked.id = again_1.id AND t >= t1 AND place = 2
+  GROUP BY again_1.id, furthest, t1
+),
+again_3 AS (
+  SELECT again_2.id, furthest, t1, t2, min(t) AS t3
+  FROM again_2 LEFT JOIN marked ON marked.id = again_2.id AND t >= t2 AND place = 3
+  GROUP BY again_2.id, furthest, t1, t2
+),
+again AS (
+  SELECT id, t1, t2, t3
+  FROM again_3 WHERE CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END + CASE WHEN t3 IS NULL THEN 0 ELSE 1 END = furthest AND coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds'
+),
+still_open AS (
+  SELECT id FROM late
+  EXCEPT
+  SELECT id FROM again
+),
+open AS (
+  SELECT marked.*
+  FROM marked JOIN still_open ON still_open.id = marked.id
+),
+at_3 AS (
+  SELECT id, t, place FROM open WHERE place = 3 OR place = 2
+),
+from_3 AS (
+  SELECT id, t, place, min(CASE WHEN place = 3 THEN t END) OVER walk AS n3
+  FROM at_3 WINDOW walk AS (PARTITION BY id ORDER BY t DESC, place DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+),
+at_2 AS (
+  SELECT id, t, place, n3 FROM from_3 WHERE place = 2
+  UNION ALL
+  SELECT id, t, place, CAST(NULL AS timestamptz) AS n3 FROM open WHERE place = 1 AND NOT place = 2
+),
+from_2 AS (
+  SELECT id, t, place, min(CASE WHEN place = 2 THEN t END) OVER walk AS n2, min(CASE WHEN place = 2 THEN n3 END) OVER walk AS n3
+  FROM at_2 WINDOW walk AS (PARTITION BY id ORDER BY t DESC, place DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+),
+attempts AS (
+  SELECT id, t AS t1, CASE WHEN n2 <= t + INTERVAL '604800 seconds' THEN n2 END AS t2, CASE WHEN n3 <= t + INTERVAL '604800 seconds' THEN n3 END AS t3
+  FROM from_2 WHERE place = 1
+),
+by_reach AS (
+  SELECT id, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END + CASE WHEN t3 IS NULL THEN 0 ELSE 1 END AS done, min(t1) AS t1, min(t2) AS t2, min(t3) AS t3
+  FROM attempts
+  GROUP BY id, done
+),
+ranked_reach AS (
+  SELECT *, row_number() OVER (PARTITION BY id ORDER BY done DESC) AS place
+  FROM by_reach
+),
+best AS (
+  SELECT id, t1, t2, t3
+  FROM ranked_reach WHERE place = 1
+),
+persons AS (
+  SELECT u, t1, t2, t3
+  FROM reached_3 WHERE coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds'
+  UNION ALL
+  SELECT unsettled.u, again.t1, again.t2, again.t3
+  FROM again JOIN unsettled ON unsettled.id = again.id
+  UNION ALL
+  SELECT unsettled.u, best.t1, best.t2, best.t3
+  FROM best JOIN unsettled ON unsettled.id = best.id
+)
+SELECT count(t1) AS c1,
+  count(t2) AS c2,
+  count(t3) AS c3,
+  percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t2) * 1000000 AS bigint) - CAST(extract(epoch FROM t1) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000),
+  percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t2) * 1000000 AS bigint) - CAST(extract(epoch FROM t1) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000),
+  percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t3) * 1000000 AS bigint) - CAST(extract(epoch FROM t2) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000),
+  percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t3) * 1000000 AS bigint) - CAST(extract(epoch FROM t2) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000)
+FROM persons
+
+-- $1: 'view'
+-- $2: 'add'
+-- $3: 'buy'
+-- $4: 'default'
+-- $5: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $6: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)
