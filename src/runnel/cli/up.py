@@ -37,7 +37,7 @@ def banner(settings: Settings, url: str) -> str:
 
   send an event   curl {url}/v1/events{write} -d '{{"name":"page_view","user_id":"u1","path":"/"}}'
   ask             curl{read} '{url}/v1/events?limit=5'
-  look            {url}/docs
+  look            {url} in a browser; the API is described on {url}/docs
   try             runnel demo --url {url}
 
   Ctrl-C stops it; events that were accepted stay."""
