@@ -1,10 +1,13 @@
 # Runnel with the drivers of every queue and store, from the locked requirements. `docker build -t runnel .`
-FROM node:22.17.0-bookworm-slim AS snippet
+FROM node:22.17.0-bookworm-slim AS web
 
 WORKDIR /build
-COPY scripts/snippet scripts/snippet
+ENV CI=true
+COPY scripts/snippet scripts/dashboard scripts/
 COPY snippet snippet
 RUN mkdir -p src/runnel/ingest && scripts/snippet
+COPY dashboard dashboard
+RUN scripts/dashboard
 
 FROM python:3.11.13-slim-bookworm AS build
 
@@ -15,7 +18,8 @@ COPY requirements.lock ./
 RUN /opt/runnel/bin/pip install --require-hashes --only-binary :all: --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
-COPY --from=snippet /build/src/runnel/ingest/built ./src/runnel/ingest/built
+COPY --from=web /build/src/runnel/ingest/built ./src/runnel/ingest/built
+COPY --from=web /build/src/runnel/dashboard ./src/runnel/dashboard
 RUN /opt/runnel/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
     && /opt/runnel/bin/pip install --no-deps --no-index wheels/*.whl \
     && /opt/runnel/bin/pip uninstall --yes setuptools pip

@@ -232,6 +232,16 @@ def test_nothing_but_the_product_gets_into_the_image() -> None:
     assert not [rest for _, rest in instructions() if re.search(r"(?i)passw|secret|_key", rest)]
 
 
+def test_what_node_builds_gets_into_the_image() -> None:
+    """The snippet and the dashboard are in no repository: the image has them when a stage of its own builds them."""
+    found = instructions()
+    stage = next(rest.split()[-1] for word, rest in found if word == "FROM" and rest.startswith("node:"))
+    built = [rest.split()[1] for word, rest in found if word == "COPY" and rest.startswith(f"--from={stage} ")]
+    assert built == ["/build/src/runnel/ingest/built", "/build/src/runnel/dashboard"]
+    runs = " ".join(rest for word, rest in found if word == "RUN")
+    assert {"scripts/snippet", "scripts/dashboard"} <= set(runs.split())
+
+
 def test_settings_in_the_image_exist() -> None:
     for variable in re.findall(r"\bRUNNEL_(\w+)=", (ROOT / "Dockerfile").read_text("utf-8")):
         assert variable.lower() in Settings.model_fields
