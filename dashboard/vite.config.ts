@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
@@ -8,11 +8,14 @@ const OUT = "../src/runnel/dashboard";
 
 /** Beside each text file its compressed form, so that the server need not compress anything. */
 function compressed() {
+  let folder = "";
   return {
     name: "compressed",
     apply: "build" as const,
+    configResolved(config: { root: string; build: { outDir: string } }) {
+      folder = join(resolve(config.root, config.build.outDir), "assets");
+    },
     closeBundle() {
-      const folder = join(import.meta.dirname, OUT, "assets");
       for (const name of readdirSync(folder)) {
         const file = join(folder, name);
         writeFileSync(`${file}.gz`, gzipSync(readFileSync(file), { level: 9 }));

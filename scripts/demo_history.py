@@ -1,13 +1,18 @@
-"""The imaginary shop's past, for screenshots and browser tests: the demo's visitors, in the rhythm of day and week."""
+"""The imaginary shop's past, for screenshots and browser tests: the demo's visitors, in the rhythm of day and week.
+
+Events come as if enrichment had read them (docs/enrichment.md): with referring domains, campaign tags, devices.
+"""
 
 from __future__ import annotations
 
 import bisect
 import itertools
 import math
+import zlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,6 +25,17 @@ GROWTH = 0.9
 """How much busier the last day is than the first, as a part of the first."""
 WEEKEND = 0.72
 PER_REQUEST = 5_000
+SYSTEMS = {
+    "web": (("Windows", "Desktop"), ("Mac OS X", "Desktop"), ("Windows", "Desktop"), ("Linux", "Desktop")),
+    "ios": (("iOS", "Mobile"), ("iOS", "Mobile"), ("iOS", "Tablet")),
+    "android": (("Android", "Mobile"),),
+}
+CAMPAIGNS = {
+    "newsletter.example": {"utm_source": "newsletter", "utm_medium": "email", "utm_campaign": "spring"},
+    "t.co": {"utm_source": "x", "utm_medium": "social", "utm_campaign": "launch", "utm_content": "video"},
+    "www.bing.com": {"utm_source": "bing", "utm_medium": "cpc", "utm_campaign": "mugs", "utm_term": "coffee mug"},
+}
+"""What the URL of an entry page says when that domain referred."""
 
 
 def history(seed: int, end: datetime, days: int, events: int) -> Iterator[dict[str, Any]]:
@@ -30,7 +46,19 @@ def history(seed: int, end: datetime, days: int, events: int) -> Iterator[dict[s
     for sent in itertools.takewhile(lambda one: one.at < seconds, World(seed, start, events / seconds)):
         evenly = (datetime.fromisoformat(sent.event["timestamp"]) - start).total_seconds() / seconds
         if evenly >= 0:
-            yield {**sent.event, "timestamp": clock.at(evenly).isoformat()}
+            yield {**_enriched(sent.event), "timestamp": clock.at(evenly).isoformat()}
+
+
+def _enriched(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with what a request would have told of it; a user keeps the device."""
+    systems = SYSTEMS[event["source"]]
+    whose = event.get("user_id") or event["session_id"]
+    system, device = systems[zlib.crc32(whose.encode()) % len(systems)]
+    told = {"$os": system, "$device_type": device}
+    if referrer := event["properties"].get("referrer"):
+        domain = urlsplit(referrer).netloc
+        told |= {"$referring_domain": domain, **CAMPAIGNS.get(domain, {})}
+    return {**event, "properties": {**event["properties"], **told}}
 
 
 class _Clock:

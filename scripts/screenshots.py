@@ -27,8 +27,19 @@ ZONE = "Europe/Berlin"
 PAGES = {
     "overview": "/?site=shop&range=30d",
     "explore": "/ui/explore?site=shop&range=30d&by=properties.country",
+    "formula": "/ui/explore?site=shop&range=30d&metric=users&metric=users&of=&of=purchase&formula=B/A*100&chart=bar",
+    "funnels": "/ui/funnels?site=shop&range=30d&step=page_view&step=page_view%3Bpath:contains:/products/"
+    "&step=add_to_cart&step=purchase",
+    "funnel-groups": "/ui/funnels?site=shop&range=30d&step=page_view&step=add_to_cart&step=purchase&window=2h"
+    "&by=source",
+    "retention": "/ui/retention?site=shop&range=90d",
+    "lifecycle": "/ui/retention?site=shop&range=90d&tab=lifecycle",
+    "stickiness": "/ui/retention?site=shop&range=30d&tab=stickiness",
+    "active": "/ui/retention?site=shop&range=30d&tab=active",
+    "paths": "/ui/paths?site=shop&range=30d",
     "events": "/ui/events?site=shop",
-    "users": "/ui/users?site=shop&user=user-1",
+    "users": "/ui/users?site=shop",
+    "user": "/ui/users?site=shop&user=user-1",
     "live": "/ui/live?site=shop",
     "pipeline": "/ui/pipeline",
 }

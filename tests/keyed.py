@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from runnel.app import Runnel, open_runnel
 from runnel.config import MIB, Settings
 from runnel.query.access import Access
+from runnel.query.dashboard import PAGES
 
 SHOP, BLOG, EVERY, WRITE = (f"{word}-0123456789abcdef" for word in ("shop", "blog", "every", "write"))
 WRONG = "wrong-0123456789abcdef"
@@ -24,12 +25,21 @@ JSON = {"Content-Type": "application/json"}
 
 DECIDED: dict[tuple[str, str], Access] = {
     ("POST", "/v1/query"): Access.SITE, ("GET", "/v1/query"): Access.SITE, ("GET", "/v1/events"): Access.SITE,
+    ("GET", "/v1/users/{user_id}"): Access.SITE,
     ("GET", "/v1/users/{user_id}/events"): Access.SITE, ("GET", "/v1/properties"): Access.SITE,
     ("GET", "/v1/values"): Access.SITE, ("GET", "/v1/export"): Access.SITE, ("GET", "/v1/live"): Access.SITE,
     **{("POST", f"/v1/query/{kind}"): Access.SITE for kind in (
         "sessions", "paths", "people", "funnel", "funnel_users", "retention", "lifecycle", "stickiness", "active_users",
     )},
     ("GET", "/v1/receipts/{receipt}"): Access.SITE,
+    ("POST", "/v1/sql"): Access.SITE, ("GET", "/v1/sql/schema"): Access.SITE,
+    **{(method, path): Access.SITE for path, methods in {
+        "/v1/reports": ("GET", "POST"), "/v1/reports/{report_id}": ("GET", "PUT", "DELETE"),
+        "/v1/reports/{report_id}/run": ("POST",), "/v1/boards": ("GET", "POST"),
+        "/v1/boards/{board_id}": ("GET", "PUT", "DELETE"), "/v1/boards/{board_id}/shares": ("GET", "POST"),
+        "/v1/shares/{share_id}": ("DELETE",),
+    }.items() for method in methods},
+    ("GET", "/v1/shared"): Access.SHARE, ("POST", "/v1/shared/reports/{report_id}/run"): Access.SHARE,
     ("GET", "/v1/dead"): Access.EVERY, ("GET", "/v1/dead/{letter_id}"): Access.EVERY,
     ("POST", "/v1/dead/replay"): Access.EVERY, ("POST", "/v1/dead/drop"): Access.EVERY,
     ("GET", "/v1/pipeline"): Access.EVERY, ("GET", "/v1/verify"): Access.EVERY,
@@ -42,7 +52,7 @@ DECIDED: dict[tuple[str, str], Access] = {
     ("GET", "/v1/analytics/event-types"): Access.SITE, ("GET", "/v1/analytics/events/raw"): Access.SITE,
     ("GET", "/healthz/detailed"): Access.EVERY,
     ("GET", "/api/stats"): Access.SITE, ("GET", "/stats"): Access.SITE,
-    **{("GET", f"/ui/{page}"): Access.OPEN for page in ("explore", "events", "users", "live", "pipeline")},
+    **{("GET", f"/ui/{page}"): Access.OPEN for page in PAGES},
     ("GET", "/ui/assets/{name}"): Access.OPEN, ("GET", "/ui/{name}"): Access.OPEN,
 }
 """What was decided about each route; a new one is in no key's reach before it stands here."""
@@ -54,18 +64,31 @@ QUERIES = {
 }
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/query": {"kind": "events"}, "/v1/query/sessions": {"breakdown": ["name"]},
-    "/v1/query/paths": {"by": "event"}, "/v1/query/people": {},
+    "/v1/sql": {"sql": "SELECT name FROM events"}, "/v1/query/paths": {"by": "event"}, "/v1/query/people": {},
     "/v1/query/funnel": {"steps": [{}, {"name": "a"}], "breakdown": "name"},
     "/v1/query/funnel_users": {"steps": [{}, {"name": "a"}], "step": 1},
     **{f"/v1/query/{kind}": {} for kind in ("retention", "lifecycle", "stickiness", "active_users")},
     "/v1/dead/replay": {"ids": [1]}, "/v1/dead/drop": {"ids": [1]},
+    "/v1/reports": {"name": "r", "question": {"kind": "events"}}, "/v1/reports/{report_id}/run": {},
+    "/v1/boards": {"name": "b"}, "/v1/boards/{board_id}/shares": {"name": "s"},
+    "/v1/shared/reports/{report_id}/run": {},
 }
-VALUES = {"user_id": "u", "receipt": "0" * 16 + "-0", "letter_id": "1", "name": "swagger-ui.css"}
+CHANGES: dict[str, dict[str, Any]] = {
+    "/v1/reports/{report_id}": {**BODIES["/v1/reports"], "updated_at": WHEN},
+    "/v1/boards/{board_id}": {**BODIES["/v1/boards"], "updated_at": WHEN},
+}
+"""Bodies of PUT."""
+VALUES = {
+    "user_id": "u", "receipt": "0" * 16 + "-0", "letter_id": "1", "name": "swagger-ui.css",
+    "report_id": "0" * 12, "board_id": "0" * 12, "share_id": "0" * 12,
+}
+LIBRARY = [route for route in DECIDED if route[1].startswith(("/v1/reports", "/v1/boards", "/v1/shares"))]
+"""Routes of what people saved: which site's each is, is asked in test_reports_keys.py."""
 BY_ACCESS = {wanted: [route for route, decided in DECIDED.items() if decided is wanted] for wanted in Access}
 GUARDED = BY_ACCESS[Access.SITE] + BY_ACCESS[Access.EVERY]
 SITE_PARAMETER = [path for method, path in BY_ACCESS[Access.SITE]
-                  if method == "GET" and path.startswith("/v1/")
-                  and not any(word in path for word in ("analytics", "receipts", "live"))]
+                  if method == "GET" and path.startswith("/v1/") and (method, path) not in LIBRARY
+                  and not any(word in path for word in ("analytics", "receipts", "live", "sql"))]
 """Runnel's own routes that give stored events: they take a `site_id`."""
 
 
@@ -84,7 +107,8 @@ class Side:
         if key:
             named["Authorization"] = f"Bearer {key}"
         asked = f"{path.format(**VALUES)}?{QUERIES.get(path, '') if query is None else query}"
-        content = json.dumps(BODIES[path]) if method == "POST" else None
+        body = {"POST": BODIES, "PUT": CHANGES}.get(method, {}).get(path)
+        content = None if body is None else json.dumps(body)
         return await self.client.request(method, asked, content=content, headers={**(JSON if content else {}), **named})
 
     async def get(self, path: str, key: str = "", **headers: str) -> httpx.Response:
@@ -103,6 +127,7 @@ class Side:
 
 @asynccontextmanager
 async def opened(folder: Path, **settings: Any) -> AsyncIterator[Side]:
+    settings = {"sql": True, **settings}
     made = Settings(data=folder, disk_reserve_bytes=0, batch_max_age=0.0, store_memory=128 * MIB, **settings)
     async with open_runnel(made) as runnel:
         side = Side(runnel)

@@ -244,6 +244,16 @@ class Settings(BaseSettings):
         2, ge=1,
         description="Queries that run at the same time; others wait within their deadline.",
     )
+    sql: bool = Field(
+        False,
+        description="Answer `POST /v1/sql`: statements that whoever may read writes; see [sql.md](sql.md).",
+    )
+    sql_rows: int = Field(10_000, ge=1, le=1_000_000, description="Most rows of the answer to a statement.")
+    sql_bytes: int = Field(
+        16 * MIB, ge=KIB,
+        description="About how many bytes the rows of such an answer may have; what is beyond is left out, and the "
+        "answer says so.",
+    )
 
     live_listeners: int = Field(
         50, ge=0,

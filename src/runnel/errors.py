@@ -84,6 +84,27 @@ class NotFound(RunnelError):
     code = "not_found"
 
 
+class Changed(RunnelError):
+    """Somebody else changed it meanwhile: load it again."""
+
+    status = 409
+    code = "changed"
+
+
+class InUse(RunnelError):
+    """Something else needs it."""
+
+    status = 409
+    code = "in_use"
+
+
+class LimitReached(RunnelError):
+    """There may be no more of these."""
+
+    status = 409
+    code = "limit_reached"
+
+
 class QueryTooExpensive(RunnelError):
     """The query needs more memory than a query may use: narrow its time range, filters or breakdown."""
 

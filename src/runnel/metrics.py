@@ -94,7 +94,7 @@ class Metrics:
         )
         self.access_refused = Counter(
             "runnel_access_refused_total",
-            "Requests refused for their key or their Host header, by side (write, read) and error code.",
+            "Requests refused for their key or their Host header, by side (write, read, share) and error code.",
             ["side", "code"], registry=registry,
         )
         self.query_seconds = Histogram(

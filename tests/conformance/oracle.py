@@ -26,8 +26,10 @@ from runnel.model.query import (
     MetricsQuery,
     Query,
     Scope,
+    SessionsQuery,
     ValuesQuery,
 )
+from tests.conformance.oracle_formula import formula_value
 
 Row = dict[str, Any]
 MINUTE = timedelta(minutes=1)
@@ -39,7 +41,7 @@ def answer(query: Query, events: Iterable[Event]) -> list[Row]:
         return _picker(query, events)
     scoped = [event for event in events if in_scope(query, event)]
     if isinstance(query, MetricsQuery):
-        return _metrics(query, scoped)
+        return _metrics(query, [event for event in scoped if any(_counts(metric, event) for metric in query.metrics)])
     assert isinstance(query, EventsQuery)  # the analyses have oracles of their own
     mine = [event for event in scoped if query.user_id is None or event.user_id == query.user_id]
     return [_event_row(event) for event in sorted(mine, key=_age, reverse=not query.ascending)]
@@ -148,11 +150,11 @@ def bucket_start(minute: datetime, interval: str, timezone: str) -> datetime:
         day -= timedelta(days=day.weekday())
     if interval == "month":
         day = day.replace(day=1)
-    return _first_instant(day, timezone)
+    return first_instant(day, timezone)
 
 
 @lru_cache(maxsize=10_000)
-def _first_instant(day: date, timezone: str) -> datetime:
+def first_instant(day: date, timezone: str) -> datetime:
     """When a local day begins: walk the clock until the calendar shows it."""
     zone = ZoneInfo(timezone)
     moment = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=15)
@@ -161,13 +163,13 @@ def _first_instant(day: date, timezone: str) -> datetime:
     return moment.astimezone(zone)
 
 
-def _bucket(moment: datetime, query: MetricsQuery) -> datetime | None:
+def bucket_of(moment: datetime, query: MetricsQuery | SessionsQuery) -> datetime | None:
     if query.interval is None:
         return None
     return bucket_start(moment.replace(second=0, microsecond=0), query.interval, query.timezone).astimezone(UTC)
 
 
-def _all_buckets(query: MetricsQuery, found: Sequence[datetime]) -> list[datetime]:
+def all_buckets(query: MetricsQuery | SessionsQuery, found: Sequence[datetime]) -> list[datetime]:
     """Every bucket from `since` or the first event to `until` or the newest: visit all time in between in steps."""
     first = query.since or min(found, default=None)
     last = query.until - timedelta(microseconds=1) if query.until else max(found, default=None)
@@ -178,11 +180,11 @@ def _all_buckets(query: MetricsQuery, found: Sequence[datetime]) -> list[datetim
     buckets = set(found)
     moment = first
     while moment <= last:
-        bucket = _bucket(moment, query)
+        bucket = bucket_of(moment, query)
         assert bucket is not None
         buckets.add(bucket)
         moment += step
-    end = _bucket(last, query)
+    end = bucket_of(last, query)
     return sorted(buckets | ({end} if first <= last and end else set()))
 
 
@@ -214,7 +216,13 @@ NUMERIC: dict[str, Callable[[list[float]], float]] = {
 }
 
 
+def _counts(metric: Metric, event: Event) -> bool:
+    """Whether a metric's own filter lets an event pass."""
+    return metric.filter is None or passes(metric.filter, event)
+
+
 def metric_value(metric: Metric, events: Sequence[Event]) -> Any:
+    events = [event for event in events if _counts(metric, event)]
     users = {event.user_id for event in events} - {None}
     if metric.kind == "events":
         return len(events)
@@ -242,13 +250,13 @@ def _metrics(query: MetricsQuery, events: Sequence[Event]) -> list[Row]:
     groups: dict[tuple[datetime | None, Group], list[Event]] = {}
     for event in events:
         group = tuple(text_of(value_of(event, field)) for field in query.breakdown)
-        groups.setdefault((_bucket(event.timestamp, query), group), []).append(event)
+        groups.setdefault((bucket_of(event.timestamp, query), group), []).append(event)
     if query.top is not None:
         return _top(query, groups)
     if query.interval is None and not query.breakdown:
         return [_row(query, None, (), events)]
     if query.interval is not None and query.fill and not query.breakdown:
-        for bucket in _all_buckets(query, [key[0] for key in groups if key[0]]):
+        for bucket in all_buckets(query, [key[0] for key in groups if key[0]]):
             groups.setdefault((bucket, ()), [])
     order = sorted(groups, key=lambda key: (key[0] or datetime.min, _value_order(key[1])))
     return [_row(query, *key, groups[key]) for key in order]
@@ -284,7 +292,13 @@ def _row(query: MetricsQuery, bucket: datetime | None, group: Group, events: Seq
     if bucket is not None:
         row["bucket"] = bucket.astimezone(ZoneInfo(query.timezone)).isoformat(timespec="seconds")
     row |= dict(zip(query.breakdown, group, strict=True))
-    return row | {metric.label: metric_value(metric, events) for metric in query.metrics}
+    return row | figures(query, events)
+
+
+def figures(query: MetricsQuery, events: Sequence[Event]) -> Row:
+    """Metrics and formulas of some events."""
+    values = {metric.label: metric_value(metric, events) for metric in query.metrics}
+    return values | {f.label: formula_value(f.expression, list(values.values())) for f in query.formulas}
 
 
 # --- single events, keys, values -------------------------------------------------------------------------------------

@@ -56,13 +56,13 @@ def answer_sessions(query: SessionsQuery, events: Iterable[Event]) -> list[Row]:
     sessions = counted_sessions(query, events)
     groups: dict[tuple[str | None, ...], int] = {}
     for session in sessions:
-        group = _group(query, session)
+        group = group_of(query, session)
         groups[group] = groups.get(group, 0) + 1
     ranked = sorted(groups, key=lambda group: (-groups[group], [(value is None, value or "") for value in group]))
     top = ranked[: query.top] if query.breakdown else ranked
     cells: dict[tuple[datetime | None, int], list[Session]] = {}
     for session in sessions:
-        group = _group(query, session)
+        group = group_of(query, session)
         if group in top or query.other:
             place = top.index(group) if group in top else len(top)
             cells.setdefault((_bucket(query, session), place), []).append(session)
@@ -79,7 +79,7 @@ def answer_sessions(query: SessionsQuery, events: Iterable[Event]) -> list[Row]:
             row["bucket"] = bucket.astimezone(ZoneInfo(query.timezone)).isoformat(timespec="seconds")
         rest = place == len(top) and bool(query.breakdown)
         row |= dict(zip(query.breakdown, (None,) * len(query.breakdown) if rest else _key(top, place), strict=True))
-        row |= {kind: _metric(query, kind, cells[bucket, place]) for kind in query.metrics}
+        row |= {kind: metric_of(query, kind, cells[bucket, place]) for kind in query.metrics}
         rows.append(row | ({"other": True} if rest else {}))
     return rows
 
@@ -114,7 +114,7 @@ def _is_page(query: SessionScope, event: Event) -> bool:
     return event.name in query.page_names
 
 
-def _group(query: SessionsQuery, session: Session) -> tuple[str | None, ...]:
+def group_of(query: SessionsQuery, session: Session) -> tuple[str | None, ...]:
     pages = [event for event in session if _is_page(query, event)] or session
     entry, exit_event = pages[0], pages[-1]
     known: dict[str, Callable[[], str | None]] = {
@@ -158,7 +158,7 @@ def _below(domain: str | None, entries: Iterable[str]) -> bool:
     return False
 
 
-def _metric(query: SessionsQuery, kind: str, sessions: Sequence[Session]) -> float | int | None:
+def metric_of(query: SessionsQuery, kind: str, sessions: Sequence[Session]) -> float | int | None:
     pages = [sum(_is_page(query, event) for event in session) for session in sessions]
     lengths = [len(session) for session in sessions]
     counts = {"sessions": len(sessions), "pages": sum(pages), "events": sum(lengths)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -14,7 +15,11 @@ import httpx
 import pytest
 
 from runnel.cli.bench_server import RUNNEL
+from runnel.config import Settings
+from runnel.store import make_store
+from runnel.store.library import Document
 from tests.faults.rolling import Part
+from tests.samples import NOON
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, needed, wait_until
 from tests.servers.redis import PASSWORD, RedisServer
@@ -42,6 +47,22 @@ def exported(settings: Mapping[str, str]) -> list[Any]:
     return sorted(json.loads(line)["event_id"] for line in run(settings, "export").splitlines())
 
 
+def reports(settings: Mapping[str, str]) -> list[Any]:
+    """The saved reports, as the API shows them."""
+    found: list[Any] = json.loads(run(settings, "report", "list", "--json"))["reports"]
+    return found
+
+
+async def save_report(settings: Mapping[str, str]) -> None:
+    """Put a report into the store that these settings name."""
+    store = make_store(Settings(store_url=settings["RUNNEL_STORE_URL"]))
+    await store.open()
+    body = {"name": "kept", "description": "", "range": "7d", "timezone": "UTC", "view": {}}
+    body["question"] = {"kind": "keys"}
+    await store.library.add(Document("report", "0" * 12, "shop", body, NOON, NOON))
+    await store.close()
+
+
 def file_of_events(path: Path, count: int, name: str) -> Path:
     path.write_text("".join(f'{{"name":"{name}","user_id":"u{n % 50}"}}\n' for n in range(count)))
     return path
@@ -58,17 +79,21 @@ def test_a_folder_of_a_stopped_server(tmp_path: Path) -> None:
         headers = {"content-type": "application/x-ndjson"}
         url = f"http://127.0.0.1:{port}/v1/events"
         assert httpx.post(url, content=lines, headers=headers, trust_env=False).status_code == 202
+        saved = {"name": "kept", "question": {"kind": "keys"}}
+        assert httpx.post(f"http://127.0.0.1:{port}/v1/reports", json=saved, trust_env=False).status_code == 201
         up.stop()
     finally:
         up.kill()
     subprocess.run(["tar", "-C", tmp_path, "-czf", tmp_path / "backup.tar.gz", "data"], check=True)
-    before, ids = books(data), exported(data)
+    before, ids, kept = books(data), exported(data), reports(data)
     (tmp_path / "restored").mkdir()
     subprocess.run(["tar", "-C", tmp_path / "restored", "-xzf", tmp_path / "backup.tar.gz"], check=True)
     restored = {"RUNNEL_DATA": str(tmp_path / "restored" / "data")}
     assert before["accepted"] == STORED
     assert books(restored) == before
     assert exported(restored) == ids
+    assert [report["name"] for report in kept] == ["kept"]
+    assert reports(restored) == kept
 
 
 class Servers:
@@ -129,6 +154,7 @@ def restore_redis(folder: Path, backup: Path) -> RedisServer:
 def test_redis_and_postgresql_while_they_run(servers: Servers, tmp_path: Path) -> None:
     """The queue first, then the store; what is stored in between is in both and is skipped (G3)."""
     servers.load()
+    asyncio.run(save_report(servers.settings))
     before = books(servers.settings)
     assert (before["stored"], before["queued"]) == (STORED, QUEUED)
 
@@ -147,6 +173,8 @@ def test_redis_and_postgresql_while_they_run(servers: Servers, tmp_path: Path) -
             restored = {"RUNNEL_QUEUE_URL": redis.url, "RUNNEL_STORE_URL": empty}
             assert books(restored) == before
             assert exported(restored) == exported(servers.settings)
+            assert [report["name"] for report in reports(restored)] == ["kept"]
+            assert reports(restored) == reports(servers.settings)
             work = Part(["work", "--port", str(free_port())], restored, tmp_path / "restored.log")
             try:
                 wait_until(lambda: books(restored)["stored"] == STORED + QUEUED, "what was queued")

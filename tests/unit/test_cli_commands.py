@@ -100,8 +100,8 @@ def wait_until(true: Callable[[], bool], seconds: float = 15.0) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["up", "migrate", "verify", "dead list", "dead show", "dead replay", "dead drop", "import", "export", "demo",
-     "bench"],
+    ["up", "migrate", "verify", "dead list", "dead show", "dead replay", "dead drop", "import", "export", "query",
+     "demo", "bench"],
 )
 def test_help_has_an_example(runnel: Command, command: str) -> None:
     ran = runnel(*command.split(), "--help")
@@ -177,7 +177,7 @@ def test_import_verify_export_on_a_folder(runnel: Command, tmp_path: Path) -> No
     assert len(runnel("export", "--data", data, "--user", "u3").out.splitlines()) == 1_200
     assert runnel("export", "--data", data, "--site", "other").out == ""
 
-    assert runnel("migrate", "--data", data).out.endswith("schema version 1\n")
+    assert runnel("migrate", "--data", data).out.endswith("schema version 4\n")
 
 
 def test_import_rejects_rows_and_says_why(runnel: Command, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from runnel.model.query import FILTER_CONDITIONS_MAX, Condition, EventsQuery, Me
 from runnel.store.compile import compile_export, compile_query
 from runnel.store.cursor import Key, decode_cursor, encode_cursor
 from runnel.store.duckdb.engine import DUCKDB
+from runnel.store.duckdb.fold_sql import tables_sql
 from runnel.store.engine import Engine
+from runnel.store.folded import FoldedSessions
 from runnel.store.postgres.engine import POSTGRES
 from runnel.store.slots import Slot
 from runnel.store.statement import Statement
@@ -31,6 +34,8 @@ MAY: dict[str, Any] = {"since": "2025-05-01T00:00:00Z", "until": "2025-06-01T00:
 FEBRUARY: dict[str, Any] = {"since": "2025-02-01T00:00:00Z", "until": "2025-03-01T00:00:00Z"}
 YEAR: dict[str, Any] = {"since": "2025-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
 PRO: dict[str, Any] = {"field": "properties.plan", "op": "=", "value": "pro"}
+SIGNUPS: dict[str, Any] = {"name": "signups", "filter": {"field": "name", "op": "=", "value": "signup"}}
+VIEWS: dict[str, Any] = {"name": "views", "filter": {"field": "name", "op": "=", "value": "page_view"}}
 EVENT_ID = "0198f1c2-0000-7000-8000-000000000001"
 
 QUESTIONS: dict[str, dict[str, Any]] = {
@@ -124,6 +129,23 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "lifecycle": {"kind": "lifecycle", "interval": "month", "timezone": "Europe/Berlin", **MAY},
     "stickiness": {"kind": "stickiness", "filter": {"field": "name", "op": "=", "value": "buy"}, **MAY},
     "active_users": {"kind": "active_users", **MAY},
+    "filtered_metrics_from_rollup": {
+        "kind": "metrics", "metrics": [SIGNUPS, {**SIGNUPS, "kind": "last_received", "name": "newest"}, VIEWS],
+        "interval": "day", **MAY,
+    },
+    "filtered_metrics_beside_people": {
+        "kind": "metrics", "metrics": [SIGNUPS, {"kind": "users"}], "interval": "month", **MAY,
+    },
+    "metrics_of_one_filter": {"kind": "metrics", "metrics": [SIGNUPS, {**SIGNUPS, "kind": "users", "name": "u"}]},
+    "filtered_metrics_of_users": {
+        "kind": "metrics", "breakdown": ["path"], "top": 3, "interval": "day", **MAY,
+        "metrics": [{"kind": kind, "name": kind, "filter": PRO} for kind in ("users", "events_per_user")] + [VIEWS],
+    },
+    "filtered_numbers": {
+        "kind": "metrics", "metrics": [
+            {"kind": kind, "property": "amount", "filter": PRO} for kind in ("sum", "avg", "max", "p90")
+        ] + [{"kind": "sessions"}],
+    },
     "values_of_a_column": {"kind": "values", "field": "path", "filter": {"field": "name", "op": "=", "value": "buy"}},
 }
 
@@ -163,15 +185,33 @@ def test_generated_sql_of_pages_and_export(engine: Engine) -> None:
     check_snapshot("export", engine, compile_export(events, engine))
 
 
+def test_generated_sql_of_given_groups(engine: Engine) -> None:
+    """The other period of a comparison is asked about the groups of the first."""
+    metrics = {"kind": "metrics", "breakdown": ["path", "source"], "top": 2, "other": True, "interval": "day", **MAY}
+    groups = [("/a", "web"), (None, "")]
+    check_snapshot("metrics_of_groups", engine, compiled(metrics, engine, groups=groups))
+    sessions = {"kind": "sessions", "breakdown": ["entry_page"], **MAY}
+    check_snapshot("sessions_of_groups", engine, compiled(sessions, engine, groups=[("/a",), (None,)]))
+
+
 def test_generated_sql_of_slots() -> None:
     slots = {"plan": Slot(0, 1), "amount": Slot(1, 2)}
     statement = compiled(QUESTIONS["numbers_by_property"], DUCKDB, slots=slots)
     check_snapshot("numbers_by_property_in_slots", DUCKDB, statement)
 
 
+@pytest.mark.parametrize(("name", "behind"), [("sessions_daily_folded", 0), ("sessions_by_channel_folded", 7)])
+def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
+    """With events behind the mark, and without."""
+    question = QUESTIONS["sessions_by_channel_and_other" if behind else "sessions_daily"] | {"filter": None}
+    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
+    check_snapshot(name, DUCKDB, compiled(question, DUCKDB, folded=folded))
+
+
 def test_every_snapshot_has_a_test(engine: Engine) -> None:
-    more = {"events_next_page", "metrics_next_page", "export"}
-    of_slots = {"numbers_by_property_in_slots"} if engine is DUCKDB else set()
+    more = {"events_next_page", "metrics_next_page", "export", "metrics_of_groups", "sessions_of_groups"}
+    folded_ones = {"sessions_daily_folded", "sessions_by_channel_folded"}
+    of_slots = {"numbers_by_property_in_slots", *folded_ones} if engine is DUCKDB else set()
     assert {file.stem for file in FOLDERS[engine.name].glob("*.sql")} == set(QUESTIONS) | more | of_slots
 
 
@@ -195,6 +235,8 @@ ON_RAW = [
     {"metrics": [{"kind": "sessions"}]},
     {"metrics": [{"kind": "events"}, {"kind": "events_per_user"}]},
     {"metrics": [{"kind": "sum", "property": "amount"}]},
+    {"metrics": [{"filter": PRO}]},
+    {"metrics": [{}, {"kind": "users", "filter": SIGNUPS["filter"]}]},
 ]
 ON_ROLLUP: list[dict[str, Any]] = [
     {},
@@ -204,6 +246,9 @@ ON_ROLLUP: list[dict[str, Any]] = [
     {"interval": "day", "timezone": "Australia/Lord_Howe", **YEAR},
     {"breakdown": ["name", "source", "site_id"], "filter": {"field": "name", "op": "contains", "value": "a"}},
     {"metrics": [{"kind": "last_received"}, {"kind": "events"}]},
+    {"metrics": [SIGNUPS, VIEWS, {}], "interval": "day", "breakdown": ["source"]},
+    {"metrics": [SIGNUPS, {"kind": "users"}], "interval": "day"},
+    {"metrics": [{}, {"kind": "users", "filter": {"field": "site_id", "op": "=", "value": "a"}}], "site_id": None},
     {"metrics": [{"kind": "users"}, {"kind": "events"}], "filter": {"field": "site_id", "op": "in", "value": ["a"]}},
 ]
 
@@ -257,7 +302,7 @@ def test_no_text_of_a_request_is_in_the_sql(hostile: str, engine: Engine) -> Non
     ]
     tests.append({"field": field + "only in the request", "op": "in", "value": [marker, 1]})
     scope = {"site_id": marker, "filter": {"any": tests}}
-    metric = {"kind": "sum", "property": marker}
+    metric = {"kind": "sum", "property": marker, "name": marker, "filter": tests[0]}
     questions: list[dict[str, Any]] = [
         {"kind": "metrics", "metrics": [metric], "breakdown": [field + "only in the request"], "top": 2, **scope},
         {"kind": "events", "user_id": marker, **scope},

@@ -87,7 +87,7 @@ async def test_guarded_routes_let_in_who_has_a_key(
     for how in ({"key": WRITE}, {"x_api_key": WRITE}):
         assert (await keyed.ask(method, path, **how)).status_code == 403
     for how in ({"key": EVERY}, {"x_api_key": EVERY}):
-        assert (await keyed.ask(method, path, **how)).status_code in (200, 404)
+        assert (await keyed.ask(method, path, **how)).status_code in (200, 201, 404)
     if method == "GET":
         assert (await keyed.ask("HEAD", path)).status_code == 401
     assert not any(key in log_lines.getvalue() for key in (EVERY, WRITE, WRONG))
@@ -176,7 +176,7 @@ async def test_without_keys_no_name_of_a_web_page_is_answered(keyless: Side, met
         assert refused.status_code == 421
         assert "RUNNEL_READ_KEYS" in refused.text
     for host in ("localhost", "127.0.0.1:8000", "[::1]:8000"):
-        assert (await keyless.ask(method, path, WRONG, host=host)).status_code in (200, 404)
+        assert (await keyless.ask(method, path, WRONG, host=host)).status_code in (200, 201, 404)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -260,10 +260,13 @@ async def test_smolhogs_answers_are_for_pages_that_know_a_key(keyed: Side, keyle
 @pytest.mark.parametrize("settings", [{}, KEYS])
 def test_the_document_says_which_key_a_route_takes(tmp_path: Path, settings: dict[str, Any]) -> None:
     document = build_app(Settings(data=tmp_path, **settings)).openapi()
-    assert document["components"]["securitySchemes"].keys() == {"ReadKey", "WriteKey"}
+    assert document["components"]["securitySchemes"].keys() == {"ReadKey", "WriteKey", "ShareToken"}
     for path, item in document["paths"].items():
         for method, operation in item.items():
             decided = DECIDED.get((method.upper(), path))
+            if decided is Access.SHARE:
+                assert operation["security"] == [{"ShareToken": []}], path
+                continue
             scheme = "ReadKey" if decided else "WriteKey"
             needed: list[dict[str, list[str]]] = [{scheme: []}] if settings else [{scheme: []}, {}]
             assert operation.get("security") == (None if decided is Access.OPEN else needed), path

@@ -1,4 +1,6 @@
 import { currentKey, keyRefused } from "./key";
+import { type Message, reader } from "./sse";
+import { AT_A_TIME, costOf, Turns } from "./turns";
 import type {
   Answer,
   DeadLetter,
@@ -11,8 +13,14 @@ import type {
   MetricsQuestion,
   MetricsRow,
   NotDone,
+  PeopleQuestion,
+  Person,
+  PersonQuestion,
+  PersonRow,
   Pipeline,
   Question,
+  SessionsQuestion,
+  SessionsRow,
   ValueRow,
   ValuesQuestion,
   Verification,
@@ -41,9 +49,18 @@ interface Sent {
   signal?: AbortSignal | undefined;
 }
 
-async function request<T>(path: string, { method = "GET", body, signal }: Sent = {}): Promise<T> {
+async function request<T>(path: string, sent: Sent = {}): Promise<T> {
+  return (await (await respond(path, sent, "application/json")).json()) as T;
+}
+
+/** The response, when it is a good one. */
+async function respond(
+  path: string,
+  { method = "GET", body, signal }: Sent,
+  accept: string,
+): Promise<Response> {
   const key = currentKey();
-  const headers: Record<string, string> = { Accept: "application/json" };
+  const headers: Record<string, string> = { Accept: accept };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key !== null) headers["Authorization"] = `Bearer ${key}`;
   let response: Response;
@@ -59,7 +76,7 @@ async function request<T>(path: string, { method = "GET", body, signal }: Sent =
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", "The server cannot be reached.");
   }
-  if (response.ok) return (await response.json()) as T;
+  if (response.ok) return response;
   if (response.status === 401) keyRefused(key);
   throw await refusal(response);
 }
@@ -75,14 +92,23 @@ async function refusal(response: Response): Promise<ApiError> {
 
 interface Ask {
   (question: MetricsQuestion, signal?: AbortSignal): Promise<Answer<MetricsRow>>;
+  (question: SessionsQuestion, signal?: AbortSignal): Promise<Answer<SessionsRow>>;
+  (question: PeopleQuestion, signal?: AbortSignal): Promise<Answer<PersonRow>>;
+  (question: PersonQuestion, signal?: AbortSignal): Promise<Answer<Person>>;
   (question: EventsQuestion, signal?: AbortSignal): Promise<Answer<EventRow>>;
   (question: KeysQuestion, signal?: AbortSignal): Promise<Answer<KeyRow>>;
   (question: ValuesQuestion, signal?: AbortSignal): Promise<Answer<ValueRow>>;
 }
 
-/** POST /v1/query. */
+const turns = new Turns(AT_A_TIME);
+
+/** POST /v1/query, when it is the question's turn. */
 export const ask = ((question: Question, signal?: AbortSignal) =>
-  request("/v1/query", { method: "POST", body: question, signal })) as Ask;
+  turns.take(
+    costOf(question),
+    () => request("/v1/query", { method: "POST", body: question, signal }),
+    signal,
+  )) as Ask;
 
 export const pipeline = (signal?: AbortSignal) => request<Pipeline>("/v1/pipeline", { signal });
 
@@ -107,3 +133,30 @@ export const replayDead = (ids: number[], original?: string) =>
 
 export const dropDead = (ids: number[]) =>
   request<{ dropped: number[]; not_dropped: NotDone[] }>("/v1/dead/drop", { method: "POST", body: { ids } });
+
+/**
+ * GET /v1/live until the stream ends or nothing came for `silence` milliseconds; the server says something every 15
+ * seconds. Rejects when there is no stream, or it tears.
+ */
+export async function listen(
+  site: string | null | undefined,
+  tell: (message: Message) => void,
+  signal: AbortSignal,
+  silence = 40_000,
+): Promise<void> {
+  const named = site === undefined ? "" : `?${new URLSearchParams({ site_id: site ?? "*" }).toString()}`;
+  const response = await respond(`/v1/live${named}`, { signal }, "text/event-stream");
+  if (!response.body) return;
+  const pieces = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const read = reader();
+  for (;;) {
+    const timer = setTimeout(() => void pieces.cancel(), silence);
+    try {
+      const { done, value } = await pieces.read();
+      if (done) return;
+      read(value).forEach(tell);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

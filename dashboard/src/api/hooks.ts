@@ -9,7 +9,13 @@ import type {
   KeysQuestion,
   MetricsQuestion,
   MetricsRow,
+  PeopleQuestion,
+  Person,
+  PersonQuestion,
+  PersonRow,
   Question,
+  SessionsQuestion,
+  SessionsRow,
   ValueRow,
   ValuesQuestion,
 } from "./types";
@@ -48,6 +54,9 @@ interface Options {
 
 interface UseAnswer {
   (question: MetricsQuestion | null, options?: Options): Asked<MetricsRow>;
+  (question: SessionsQuestion | null, options?: Options): Asked<SessionsRow>;
+  (question: PeopleQuestion | null, options?: Options): Asked<PersonRow>;
+  (question: PersonQuestion | null, options?: Options): Asked<Person>;
   (question: EventsQuestion | null, options?: Options): Asked<EventRow>;
   (question: KeysQuestion | null, options?: Options): Asked<KeyRow>;
   (question: ValuesQuestion | null, options?: Options): Asked<ValueRow>;
@@ -56,11 +65,12 @@ interface UseAnswer {
 /** What an answer's rows look like, whichever events they are about. */
 function shapeOf(question: unknown): string {
   const asked = (question ?? {}) as {
-    [name in "kind" | "metrics" | "interval" | "breakdown" | "field" | "user_id"]?: unknown;
+    [name in "kind" | "metrics" | "formulas" | "interval" | "breakdown" | "field" | "user_id"]?: unknown;
   };
   return JSON.stringify([
     asked.kind,
     asked.metrics,
+    asked.formulas,
     asked.interval,
     asked.breakdown,
     asked.field,
@@ -148,11 +158,18 @@ export function useFirstEvent(site: string | null | undefined, enabled: boolean)
   return { timestamp: answer?.rows[0]?.timestamp ?? null, loading: enabled && loading };
 }
 
-export function metricLabel(metric: { kind: string; property?: string }): string {
+export function metricLabel(metric: { kind: string; property?: string; name?: string }): string {
+  if (metric.name !== undefined) return metric.name;
   return metric.property === undefined ? metric.kind : `${metric.kind}(${metric.property})`;
 }
 
 export function numberIn(row: MetricsRow | undefined, label: string): number | null {
   const value = row?.[label];
   return typeof value === "number" ? value : null;
+}
+
+/** The numbers of the period before that stand beside a row's own, where the question compares. */
+export function beforeOf(row: MetricsRow | undefined): MetricsRow | undefined {
+  const before: unknown = row?.["previous"];
+  return typeof before === "object" && before !== null ? (before as MetricsRow) : undefined;
 }

@@ -15,11 +15,6 @@ export type MetricKind =
   | "p90"
   | "p95";
 
-export interface Metric {
-  kind: MetricKind;
-  property?: string;
-}
-
 export type Scalar = string | number | boolean;
 
 export interface Condition {
@@ -30,6 +25,15 @@ export interface Condition {
 
 export type ApiFilter = Condition | { all: ApiFilter[] } | { any: ApiFilter[] };
 
+export interface Metric {
+  kind: MetricKind;
+  property?: string;
+  /** Its column in the answer; absent: `events`, `sum(amount)`. */
+  name?: string;
+  /** Only these events. */
+  filter?: ApiFilter;
+}
+
 /** Which events a question is about; `site_id` absent is what the read key may see, null every site. */
 export interface Scope {
   site_id?: string | null;
@@ -38,9 +42,23 @@ export interface Scope {
   filter?: ApiFilter;
 }
 
+/** A period to compare with: each row gets `previous`, with its numbers. */
+export interface Period {
+  since: string;
+  until: string;
+}
+
+export interface Formula {
+  name?: string;
+  /** `A / B`: A is the first metric. */
+  expression: string;
+}
+
 export interface MetricsQuestion extends Scope {
   kind: "metrics";
   metrics: Metric[];
+  formulas?: Formula[];
+  compare?: Period;
   interval?: Interval;
   timezone?: string;
   breakdown?: string[];
@@ -69,7 +87,39 @@ export interface ValuesQuestion extends Scope {
   limit?: number;
 }
 
-export type Question = MetricsQuestion | EventsQuestion | KeysQuestion | ValuesQuestion;
+export type SessionMetric =
+  "sessions" | "bounce_rate" | "avg_duration" | "median_duration" | "pages_per_session" | "pages" | "events";
+
+export interface SessionsQuestion extends Scope {
+  kind: "sessions";
+  metrics?: SessionMetric[];
+  compare?: Period;
+  interval?: Interval;
+  timezone?: string;
+  breakdown?: string[];
+  top?: number;
+  other?: boolean;
+}
+
+export type PeopleOrder = "last_seen" | "first_seen" | "events" | "user_id";
+
+export interface PeopleQuestion extends Scope {
+  kind: "people";
+  search?: string;
+  order?: PeopleOrder;
+  ascending?: boolean;
+  limit?: number;
+  cursor?: string;
+}
+
+export type Question =
+  | MetricsQuestion
+  | SessionsQuestion
+  | EventsQuestion
+  | KeysQuestion
+  | ValuesQuestion
+  | PeopleQuestion
+  | PersonQuestion;
 
 export interface Answer<Row> {
   rows: Row[];
@@ -94,6 +144,45 @@ export interface EventRow {
   source: string;
   path: string | null;
   properties: Record<string, unknown>;
+}
+
+/** Seconds, shares from 0 to 1, and counts, as the question's metrics; otherwise as a `MetricsRow`. */
+export type SessionsRow = MetricsRow;
+
+export interface PersonRow {
+  user_id: string;
+  first_seen: string;
+  last_seen: string;
+  events: number;
+  sessions: number;
+}
+
+export interface PersonQuestion extends Scope {
+  kind: "person";
+  /** Any id of the person. */
+  user_id: string;
+  limit?: number;
+}
+
+/** One id of a person; `linked_to` null: it was joined to no other. */
+export interface JoinedId {
+  user_id: string;
+  site_id: string;
+  linked_to: string | null;
+  linked_at: string | null;
+  events: number;
+}
+
+export interface Person {
+  /** null: sites disagree about it. */
+  person_id: string | null;
+  /** null: there is no event. */
+  first_seen: string | null;
+  last_seen: string | null;
+  events: number;
+  ids: JoinedId[];
+  /** Beyond the question's limit too. */
+  ids_total: number;
 }
 
 export interface KeyRow {

@@ -1,4 +1,15 @@
-import { Activity, ChartLine, LayoutDashboard, List, Radio, Users, type LucideIcon } from "lucide-react";
+import {
+  Activity,
+  ChartLine,
+  Filter,
+  LayoutDashboard,
+  List,
+  type LucideIcon,
+  Radio,
+  Repeat,
+  Route,
+  Users,
+} from "lucide-react";
 import Overview from "../pages/overview/Overview";
 import { type ComponentType, lazy, type LazyExoticComponent } from "react";
 
@@ -26,6 +37,27 @@ export const PAGES: readonly Page[] = [
     icon: ChartLine,
     group: "Analyse",
     Content: lazy(() => import("../pages/explore/Explore")),
+  },
+  {
+    path: "/ui/funnels",
+    title: "Funnels",
+    icon: Filter,
+    group: "Analyse",
+    Content: lazy(() => import("../pages/funnels/Funnels")),
+  },
+  {
+    path: "/ui/retention",
+    title: "Retention",
+    icon: Repeat,
+    group: "Analyse",
+    Content: lazy(() => import("../pages/retention/Retention")),
+  },
+  {
+    path: "/ui/paths",
+    title: "Paths",
+    icon: Route,
+    group: "Analyse",
+    Content: lazy(() => import("../pages/paths/Paths")),
   },
   {
     path: "/ui/events",

@@ -1,11 +1,12 @@
 import { curveMonotoneX } from "@visx/curve";
-import { scaleLinear } from "@visx/scale";
 import { Area, LinePath } from "@visx/shape";
 import { type KeyboardEvent, type PointerEvent, useId, useState } from "react";
 import type { Interval } from "../api/types";
-import { exact, short } from "../format/number";
-import { bucketLabel, tick } from "../format/time";
+import { shortIn, type Unit } from "../format/number";
+import { tick } from "../format/time";
 import { stacked, tickIndexes } from "./stack";
+import { axisOf } from "./ticks";
+import { Tip } from "./Tip";
 import { useWidth } from "./useWidth";
 
 export interface Series {
@@ -21,7 +22,7 @@ export interface Series {
 
 export type ChartKind = "line" | "bar" | "area";
 
-interface Props {
+export interface Props {
   label: string;
   kind: ChartKind;
   /** Whether the series of bars and areas add up to something. */
@@ -33,13 +34,14 @@ interface Props {
   /** The last bucket is not over yet. */
   partial?: boolean;
   height?: number;
+  unit?: Unit;
 }
 
 const MARGIN = { top: 12, right: 12, bottom: 28, left: 48 };
 
 /** Numbers over time. The pointer or the arrow keys show the numbers of a bucket. */
 export function TimeChart(props: Props) {
-  const { buckets, series, height = 280 } = props;
+  const { buckets, height = 280 } = props;
   const [frame, width] = useWidth<HTMLDivElement>();
   const [at, setAt] = useState<number | null>(null);
   const inner = {
@@ -98,7 +100,7 @@ export function TimeChart(props: Props) {
         </svg>
       )}
       {shown !== null && width > 0 && (
-        <Tip {...props} at={shown} left={MARGIN.left + x(shown)} width={width} series={series} />
+        <Tip {...props} at={shown} left={MARGIN.left + x(shown)} width={width} />
       )}
     </div>
   );
@@ -119,6 +121,7 @@ function Plot({
   interval,
   zone,
   partial,
+  unit = "number",
   x,
   band,
   inner,
@@ -131,22 +134,18 @@ function Plot({
     ...(stack ?? []).flatMap((one) => one.map(([, top]) => top)),
   ];
   const numbers = values.filter((value) => value !== null);
-  const y = scaleLinear<number>({
-    domain: [Math.min(0, ...numbers), Math.max(1e-9, ...numbers)],
-    range: [inner.height, 0],
-    nice: 4,
-  });
+  const { y, ticks } = axisOf(unit, numbers, inner.height);
   const base = y(0);
   const dots = buckets.length === 1;
   // The bucket under way would look like a fall: it is drawn apart.
   const whole = partial && buckets.length > 2 ? buckets.length - 1 : buckets.length;
   return (
     <>
-      {y.ticks(4).map((value) => (
+      {ticks.map((value) => (
         <g key={value} transform={`translate(0 ${y(value)})`}>
           <line x2={inner.width} className={value === 0 ? "chart-base" : "chart-grid"} />
           <text x={-10} dy="0.32em" textAnchor="end" className="chart-tick">
-            {short(value)}
+            {shortIn(unit, value)}
           </text>
         </g>
       ))}
@@ -313,42 +312,6 @@ function Filled({
         fillOpacity={ends ? 0.55 : 1}
       />
     </>
-  );
-}
-
-function Tip({
-  series,
-  buckets,
-  interval,
-  zone,
-  partial,
-  at,
-  left,
-  width,
-}: Props & { at: number; left: number; width: number }) {
-  const bucket = buckets[at] ?? "";
-  const right = left > width / 2;
-  const rows =
-    series.length > 2 ? [...series].sort((a, b) => (b.values[at] ?? 0) - (a.values[at] ?? 0)) : series;
-  return (
-    <div className={right ? "chart-tip left" : "chart-tip"} style={{ left }} aria-live="polite">
-      <p className="chart-tip-title">
-        {bucketLabel(bucket, interval, zone)}
-        {partial && at === buckets.length - 1 && <span className="muted"> so far</span>}
-      </p>
-      {rows.map((one) => (
-        <p key={one.id} className="chart-tip-row">
-          <span
-            className="chart-key"
-            style={{ background: one.dashed ? undefined : one.colour, borderColor: one.colour }}
-          />
-          <span className="chart-tip-label">
-            {one.buckets?.[at] ? bucketLabel(one.buckets[at], interval, zone) : one.label}
-          </span>
-          <span className="number">{one.values[at] == null ? "–" : exact(one.values[at])}</span>
-        </p>
-      ))}
-    </div>
   );
 }
 

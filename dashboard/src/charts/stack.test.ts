@@ -19,6 +19,10 @@ it("puts series on top of each other", () => {
   ]);
 });
 
+it("puts negative numbers below zero, whatever stands above it", () => {
+  expect(stacked([[5], [-2], [3], [-1]])).toEqual([[[0, 5]], [[0, -2]], [[5, 8]], [[-2, -3]]]);
+});
+
 it("leaves room between labels", () => {
   expect(tickIndexes(7, 700, 76)).toEqual([0, 1, 2, 3, 4, 5, 6]);
   expect(tickIndexes(30, 300, 76)).toEqual([0, 10, 20]);

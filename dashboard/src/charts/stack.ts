@@ -1,8 +1,13 @@
-/** Series on top of each other: for each bucket the lower and upper end of every series; null counts as nothing. */
+/**
+ * Series on top of each other, negative ones below zero: for each bucket the two ends of every series, the one nearer
+ * to zero first; null counts as nothing.
+ */
 export function stacked(series: readonly (number | null)[][]): [number, number][][] {
-  const heights = new Array<number>(series[0]?.length ?? 0).fill(0);
+  const above = new Array<number>(series[0]?.length ?? 0).fill(0);
+  const below = [...above];
   return series.map((values) =>
     values.map((value, index) => {
+      const heights = (value ?? 0) < 0 ? below : above;
       const from = heights[index] ?? 0;
       const to = from + (value ?? 0);
       heights[index] = to;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, bytes, change, duration, percent, short } from "./number";
+import { ago, bytes, change, duration, exactIn, minutes, percent, share, short, shortIn } from "./number";
 
 it.each([
   [0, "0"],
@@ -49,4 +49,26 @@ it("names parts, sizes and times", () => {
     "2 d",
   ]);
   expect([ago(0.4), ago(3.9), ago(75)]).toEqual(["just now", "3 s ago", "75 s ago"]);
+});
+
+describe("units", () => {
+  it.each([
+    [0, "0s"],
+    [59.4, "59s"],
+    [59.6, "1m 00s"],
+    [125, "2m 05s"],
+    [3725, "1h 02m"],
+  ])("a visit of %d seconds is %s", (seconds, text) => expect(minutes(seconds)).toBe(text));
+
+  it.each([
+    [0.456, "45.6%"],
+    [1, "100%"],
+    [0, "0%"],
+  ])("a share of %d is %s", (part, text) => expect(share(part)).toBe(text));
+
+  it("tells the exact number in its unit", () => {
+    expect(exactIn("share", 0.45678)).toBe("45.68%");
+    expect(exactIn("seconds", 125.25)).toBe("125.25 seconds");
+    expect(shortIn("number", 12_345)).toBe("12.3k");
+  });
 });

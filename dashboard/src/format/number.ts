@@ -72,6 +72,32 @@ export function duration(seconds: number): string {
   return `${(seconds / 86400).toFixed(0)} d`;
 }
 
+/** A share from 0 to 1: 45.6%. */
+export function share(part: number): string {
+  return `${String(Number((part * 100).toFixed(1)))}%`;
+}
+
+/** How long a visit took: 9s, 2m 05s, 1h 02m. */
+export function minutes(seconds: number): string {
+  const whole = Math.round(seconds);
+  const two = (value: number) => String(value).padStart(2, "0");
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m ${two(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h ${two(Math.floor(whole / 60) % 60)}m`;
+}
+
+/** What a metric's numbers are, and with that how they are written. */
+export type Unit = "number" | "share" | "seconds";
+
+export function shortIn(unit: Unit, value: number): string {
+  return unit === "share" ? share(value) : unit === "seconds" ? minutes(value) : short(value);
+}
+
+export function exactIn(unit: Unit, value: number): string {
+  if (unit === "share") return `${exact(value * 100)}%`;
+  return unit === "seconds" ? `${exact(value)} seconds` : exact(value);
+}
+
 /** Seconds ago, in words. */
 export function ago(seconds: number): string {
   return seconds < 1 ? "just now" : `${duration(Math.floor(seconds)).replace(".0 s", " s")} ago`;

@@ -60,7 +60,7 @@ export function FilterBar({ view }: { view: View }) {
   );
 }
 
-function Chip({ filter, onRemove }: { filter: Filter; onRemove: () => void }) {
+export function Chip({ filter, onRemove }: { filter: Filter; onRemove: () => void }) {
   const value = takesValue(filter.op) ? ` ${filter.value}` : "";
   return (
     <span className="chip">
@@ -79,7 +79,7 @@ function Chip({ filter, onRemove }: { filter: Filter; onRemove: () => void }) {
   );
 }
 
-function NewFilter({ view, onAdd }: { view: View; onAdd: (filter: Filter) => void }) {
+export function NewFilter({ view, onAdd }: { view: View; onAdd: (filter: Filter) => void }) {
   const [field, setField] = useState("");
   const [op, setOp] = useState<Op>("=");
   const fields = useFields(view);

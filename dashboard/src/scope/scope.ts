@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import type { Interval, Scope } from "../api/types";
+import type { Interval, Period, Scope } from "../api/types";
 import { useFirstEvent, useSites } from "../api/hooks";
 import { type Filter, fromText, toApi, toText } from "./filters";
 import {
@@ -35,9 +35,10 @@ export interface View {
   interval: Interval;
   intervals: Interval[];
   filters: Filter[];
-  /** For questions about the range, and about the one before. */
+  /** For questions about the range. */
   scope: Scope;
-  previousScope: Scope | null;
+  /** What such a question says to be compared with the period before, where the reader wants that. */
+  comparison: { compare?: Period };
   /** The same without the range. */
   everScope: Scope;
   /** The last instant of the current hour. */
@@ -149,17 +150,16 @@ export function useView(): View {
       previous: compared ? previous : null,
       compare: compared,
       now: hourEnd - 1,
-      scope: { ...everScope, ...instants(span) },
-      previousScope: compared && previous ? { ...everScope, ...instants(previous) } : null,
+      scope: { ...everScope, ...(span && periodOf(span)) },
+      comparison: compared && previous ? { compare: periodOf(previous) } : {},
       current: span === null || span.until > hourEnd - HOUR,
       ready: known && !(all && first.loading),
     };
   }, [site, range, zone, hourEnd, all, firstAt, wanted, compared, params, known, first.loading]);
 }
 
-function instants(span: Span | null): Pick<Scope, "since" | "until"> {
-  if (!span) return {};
-  return { since: new Date(span.since).toISOString(), until: new Date(span.until).toISOString() };
+function periodOf({ since, until }: Span): Period {
+  return { since: new Date(since).toISOString(), until: new Date(until).toISOString() };
 }
 
 export function filterParams(filters: readonly Filter[]): Params {

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from runnel.cli import bench, console, dead, demo, export, import_, key, processes, up, verify
+from runnel.cli import bench, console, dead, demo, export, import_, key, processes, query, report, statement, up, verify
 from runnel.errors import RunnelError
 
 __all__ = ["app", "main"]
@@ -34,8 +34,12 @@ app.command("key", epilog=key.EPILOG)(key.key)
 app.command("migrate", epilog=up.MIGRATE_EPILOG)(up.migrate)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.add_typer(dead.app, name="dead")
+app.add_typer(report.app, name="report")
+app.add_typer(report.shares, name="share")
 app.command("import", epilog=import_.EPILOG)(import_.import_)
 app.command("export", epilog=export.EPILOG)(export.export)
+app.command("query", epilog=query.EPILOG)(query.query)
+app.command("sql", epilog=statement.EPILOG)(statement.sql)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.add_typer(bench.app, name="bench")
 

@@ -95,18 +95,22 @@ def query(
         Path | None, typer.Option(metavar="FOLDER", help="Keep the history here, and use it again next time.")
     ] = None,
     store: StoreOption = "",
+    load: Annotated[
+        int,
+        typer.Option(min=0, help="Events a second that come in while the analyses are asked again; 0: they are not."),
+    ] = 5_000,
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
 ) -> None:
-    """Fill a store with 30 days of a busy site (200,000 users, 20,000 of them a day) and time questions about them."""
+    """Fill a store with 30 days of a busy site (200,000 users, 20,000 of them a day); time questions and analyses."""
     from runnel.cli.bench_load import scratch_folder
     from runnel.cli.bench_query import measure_queries
 
     if data is not None:
-        _done(measure_queries(console.err, data, events, store), json)
+        _done(measure_queries(console.err, data, events, store, load), json)
         return
     with scratch_folder(scratch) as folder:
-        _done(measure_queries(console.err, folder, events, store), json)
+        _done(measure_queries(console.err, folder, events, store, load), json)
 
 
 @app.command(epilog=EPILOG)
@@ -162,7 +166,8 @@ def everything(
     report = measure_load(console.err, scratch, Subject(), SIZES, None, None)
     with scratch_folder(scratch) as folder:
         queries = measure_queries(console.err, folder, events)
-    report.query, report.query_events = queries.query, queries.query_events
+    for name in ("query", "query_events", "query_loaded", "query_load", "query_peak_bytes"):
+        setattr(report, name, getattr(queries, name))
     with scratch_folder(scratch) as folder:
         report.dedupe = measure_dedupe(console.err, folder, levels).dedupe
     _done(report, json)

@@ -18,6 +18,7 @@ from runnel.model.block import Block, make_block
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 USERS = 200_000
 DAILY_USERS = 20_000
@@ -30,6 +31,14 @@ NAMES = ("page_view", "click", "search", "add_to_cart", "sign_up", "purchase")
 NAME_WEIGHTS = (0.62, 0.2, 0.08, 0.05, 0.02, 0.03)
 SOURCES = ("web", "ios", "android")
 PLANS = ("free", "pro", "team", "enterprise")
+ARRIVALS = (
+    "", ',"$referring_domain":"www.google.com"', ',"$referring_domain":"duckduckgo.com"', ',"$referring_domain":"t.co"',
+    ',"$referring_domain":"www.linkedin.com"',
+    ',"utm_source":"newsletter","utm_medium":"email","utm_campaign":"weekly"',
+    ',"utm_source":"google","utm_medium":"cpc","utm_campaign":"brand"',
+    *(f',"$referring_domain":"site-{n:02}.example"' for n in range(50)),
+)  # fmt: skip
+"""What the first event of a visit tells of where it came from; the most frequent first."""
 BROWSERS = ("Chrome 131", "Safari 18", "Firefox 133", "Edge 131", "Chrome 130", "Samsung 27", "Opera 115", "Vivaldi 7")
 
 
@@ -73,11 +82,13 @@ class Site:
         self.plans = Table([f'"plan":"{plan}"' for plan in PLANS])
         self.browsers = Table([f',"browser":"{browser}"' for browser in BROWSERS])
         self.referrers = Table([""] + [f',"referrer":"https://site-{n:02}.example/"' for n in range(50)])
+        self.arrivals = Table(ARRIVALS)
         self.amounts = Table([""] + [f',"amount":{n / 100:.2f}' for n in range(99, 29_900, 50)])
         self.name_tail = np.cumsum(NAME_WEIGHTS)
         self.path_tail = long_tail(100, 1.1)
         self.user_tail = long_tail(USERS, 0.9, 50.0)
         self.referrer_tail = long_tail(50, 1.2)
+        self.arrival_tail = long_tail(len(ARRIVALS), 1.3, 1.0)
         self.browser_tail = long_tail(len(BROWSERS), 1.0, 1.0)
 
     def uuids(self, count: int) -> Bytes:
@@ -103,16 +114,19 @@ class Site:
             self.thousandths[micros // 1_000], self.thousandths[micros % 1_000], literal("Z", count),
         ]  # fmt: skip
 
-    def properties(self, rng: np.random.Generator, users: Ints, names: Ints) -> list[Bytes]:
-        """Columns of a JSON object: a user keeps plan and browser, 40 % have a referrer, purchases have an amount."""
+    def properties(self, rng: np.random.Generator, users: Ints, names: Ints, first: Flags | None) -> list[Bytes]:
+        """Columns of a JSON object: a user keeps plan and browser, 40 % have a referrer, purchases have an amount, the
+        first events of visits tell where these came from.
+        """
         count = len(users)
+        arrivals = [] if first is None else [self.arrivals[np.where(first, pick(rng, self.arrival_tail, count), 0)]]
         referrers = np.where(rng.random(count) < 0.4, pick(rng, self.referrer_tail, count) + 1, 0)
         amounts = np.where(names == NAMES.index("purchase"), rng.integers(1, len(self.amounts), count), 0)
         browsers = np.searchsorted(self.browser_tail, (users * 2654435761 % 1_000_003) / 1_000_003)
         plans = np.searchsorted((0.8, 0.95, 0.99, 1.0), (users * 40503 % 65_537) / 65_537)
         return [
             literal("{", count), self.plans[plans], self.browsers[browsers], self.referrers[referrers],
-            self.amounts[amounts], literal("}", count),
+            self.amounts[amounts], *arrivals, literal("}", count),
         ]  # fmt: skip
 
 
@@ -128,11 +142,22 @@ def site() -> Site:
 
 
 def event_rows(
-    rng: np.random.Generator, at: Ints, users: Ints, sessions: Ints, received: Ints | None, end: str
+    rng: np.random.Generator,
+    at: Ints,
+    users: Ints,
+    sessions: Ints,
+    received: Ints | None,
+    end: str,
+    first: Flags | None = None,
 ) -> Bytes:
-    """A matrix with one JSON event a row, each closed by `end`; with `received` they are canonical lines."""
+    """A matrix with one JSON event a row, each closed by `end`; with `received` they are canonical lines.
+
+    With `first` those are the page views with which visits begin.
+    """
     here, count = site(), len(at)
     names = pick(rng, here.name_tail, count)
+    if first is not None:
+        names[first] = NAMES.index("page_view")
 
     def comma(key: str) -> Bytes:
         return literal(f'","{key}":"', count)
@@ -146,7 +171,7 @@ def event_rows(
         comma("session_id"), *digits(here, sessions),
         comma("source"), here.sources[users % 10 // 7 * (1 + users % 2)],
         comma("path"), here.paths[pick(rng, here.path_tail, count)],
-        literal('","properties":', count), *here.properties(rng, users, names),
+        literal('","properties":', count), *here.properties(rng, users, names, first),
         literal("}" + end, count),
     ]  # fmt: skip
     return np.hstack(columns)
@@ -208,11 +233,14 @@ def day_blocks(ingester: str, seq: int, day_us: int, events: int, daily_users: i
     at = starts[session] + (rng.exponential(180.0, events) * 1_000_000).astype(np.int64)
     order = np.argsort(at)
     session, at = session[order], day_us + np.minimum(at[order], DAY_US - 1)
+    first = np.zeros(events, np.bool_)
+    first[np.unique(session, return_index=True)[1]] = True
     number = session + day_us // DAY_US % 1_000 * 1_000_000
     blocks: list[Block] = []
-    for first in range(0, events, BLOCK_EVENTS):
-        part = slice(first, first + BLOCK_EVENTS)
-        rows = event_rows(rng, at[part], visitors[session[part]], number[part], at[part] + 1_000_000, "\n")
+    for start in range(0, events, BLOCK_EVENTS):
+        part = slice(start, start + BLOCK_EVENTS)
+        users, arrived = visitors[session[part]], at[part] + 1_000_000
+        rows = event_rows(rng, at[part], users, number[part], arrived, "\n", first[part])
         blocks += _blocks(ingester, seq + len(blocks), rows)
     return blocks
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -20,21 +19,27 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from runnel.cli.bench_data import BLOCK_EVENTS, DAILY_USERS, DAY_US, day_blocks
+from runnel.cli.bench_questions import DAYS, Question, instant, questions
 from runnel.cli.bench_report import QueryFigures, Report, machine
 from runnel.cli.bench_server import Api, ServerFailed, ServerProcess
+from runnel.cli.bench_steady import SteadyLoad
 from runnel.config import Settings
 from runnel.model.block import Block
 from runnel.model.query import MetricsQuery
-from runnel.store import make_store
+from runnel.store import is_embedded, make_store
 
-DAYS = 30
 MARKER = "bench-history.json"
 """File beside a made history that says how many events it has and where it starts, so that it can be used again."""
+FORMAT = 2
+"""Of the history: 2 has visits that begin with a page view and know where they came from."""
 
 RUNS = 7
-SERIES_MS = 300.0
-ROLLUP_MS = 10.0
-"""Targets in milliseconds of round trip: questions that look at events, questions that the rollup answers."""
+ENOUGH_SECONDS = 20.0
+"""A question is not asked again, once its answers have taken as long as this and three are counted."""
+DEADLINE = 600
+"""Seconds; the server's own would end a slow question without a figure."""
+LOAD = 5_000
+"""Events a second that come in while the analyses are asked once more."""
 
 
 class History(msgspec.Struct, frozen=True):
@@ -42,30 +47,37 @@ class History(msgspec.Struct, frozen=True):
 
     events: int
     first_day: int
+    format: int = 1
 
 
-class Question(NamedTuple):
-    """A question with a name and, where one is set, the milliseconds it has to stay below."""
-
-    name: str
-    ask: dict[str, Any]
-    target_ms: float | None
-
-
-def measure_queries(console: Console, data: Path, events: int, store_url: str = "") -> Report:
-    """Fill the store (empty URL: DuckDB in `data`) with `events`, start a server on it and ask. Raises ServerFailed.
+def measure_queries(console: Console, data: Path, events: int, store_url: str = "", load: int = LOAD) -> Report:
+    """Fill the store (empty URL: DuckDB in `data`) with `events`, start a server on it and ask.
 
     A marker in `data` says that this has been done, for the next time.
+
+    Args:
+        load: events a second that come in while the analyses are asked once more; 0: they are not. They stay in the
+            store, behind the days that are asked about.
+
+    Raises:
+        ServerFailed: the server does not start or answer, or the store has something else in it.
     """
     data.mkdir(parents=True, exist_ok=True)
     history = _filled(console, data, events, store_url)
     report = Report(machine(data), query_events=history.events, store=urlsplit(store_url).scheme or "duckdb")
-    with ServerProcess(data, {"RUNNEL_STORE_URL": store_url}) as process:
-        with closing(process.api()) as api:
-            if (found := api.count()) != history.events:
+    settings = {"RUNNEL_STORE_URL": store_url, "RUNNEL_QUERY_TIMEOUT": str(DEADLINE)}
+    with ServerProcess(data, settings) as process:
+        with closing(Api(process.url, timeout=DEADLINE)) as api:
+            if (found := _count(api, history)) != history.events:
                 raise ServerFailed(f"the history has {history.events} events, a query finds {found}")
-            for question in _questions(history, _a_user(api, history)):
-                report.query.append(_measured(api, question))
+            asked = questions(history.first_day, _a_user(api, history))
+            report.query = _ask_all(console, api, asked)
+            analyses = [question for question in asked if question.section == "analyses"]
+            if load:
+                with SteadyLoad(process.url, load) as steady:
+                    report.query_loaded = _ask_all(console, api, analyses, 2)
+                report.query_load = steady.per_second
+        report.query_peak_bytes = process.resident_peak()
         process.stop()
     return report
 
@@ -79,10 +91,13 @@ def fill(console: Console, data: Path, events: int, store_url: str) -> datetime:
 def _filled(console: Console, data: Path, events: int, store_url: str) -> History:
     marker = data / MARKER
     if marker.exists():
-        return msgspec.json.decode(marker.read_bytes(), type=History)
+        kept = msgspec.json.decode(marker.read_bytes(), type=History)
+        if kept.format != FORMAT:
+            raise ServerFailed(f"{data} has a history of an older version of this command; remove it, or name another")
+        return kept
     if any(data.iterdir()):
         raise ServerFailed(f"{data} has something else in it; give an empty folder, or one that this command filled")
-    history = History(events, (time.time_ns() // 1_000 // DAY_US - DAYS) * DAY_US)
+    history = History(events, (time.time_ns() // 1_000 // DAY_US - DAYS) * DAY_US, FORMAT)
     asyncio.run(_fill(console, Settings(data=data, queue_url="", store_url=store_url), history))
     marker.write_bytes(msgspec.json.encode(history))
     return history
@@ -98,10 +113,20 @@ async def _fill(console: Console, settings: Settings, history: History) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("Storing events", total=history.events)
-            for day in _days(history):
-                for batch in _batches(await asyncio.wrap_future(day), Settings().batch_max_events):
-                    await store.write(batch)
+            writers = asyncio.Semaphore(1 if is_embedded(settings) else settings.store_write_connections)
+            async with asyncio.TaskGroup() as writing:
+
+                async def write(batch: list[Block]) -> None:
+                    try:
+                        await store.write(batch)
+                    finally:
+                        writers.release()
                     progress.advance(task, sum(block.count for block in batch))
+
+                for day in _days(history):
+                    for batch in _batches(await asyncio.wrap_future(day), settings.batch_max_events):
+                        await writers.acquire()
+                        writing.create_task(write(batch))
         console.print("Housekeeping: rollups, property columns …")
         while await store.maintain():
             pass
@@ -138,55 +163,42 @@ def _batches(blocks: list[Block], events: int) -> Iterator[list[Block]]:
 
 def _a_user(api: Api, history: History) -> str:
     """The user with the most events of the last day: a timeline that has something in it."""
-    end = _instant(history.first_day + DAYS * DAY_US)
-    since = _instant(history.first_day + (DAYS - 1) * DAY_US)
+    end = instant(history.first_day + DAYS * DAY_US)
+    since = instant(history.first_day + (DAYS - 1) * DAY_US)
     answer = api.query(kind="metrics", breakdown=["user_id"], top=1, since=since, until=end)
     return str(answer["rows"][0]["user_id"])
 
 
-def _instant(us: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).isoformat()
+def _count(api: Api, history: History) -> int:
+    """Events of the history's days that a query finds."""
+    end = instant(history.first_day + DAYS * DAY_US)
+    return int(api.query(kind="metrics", since=instant(history.first_day), until=end)["rows"][0]["events"])
 
 
-def _questions(history: History, user: str) -> list[Question]:
-    end = history.first_day + DAYS * DAY_US
-    month = {"kind": "metrics", "since": _instant(history.first_day), "until": _instant(end)}
-    week = {**month, "since": _instant(end - 7 * DAY_US)}
-    daily = {"metrics": [{"kind": "events"}, {"kind": "users"}], "interval": "day"}
-    bought = {"metrics": [{"kind": "sum", "property": "amount"}], "interval": "day"}
-    only = {"filter": {"field": "name", "op": "=", "value": "purchase"}}
-    browsers = {"breakdown": ["properties.browser"]}
-    new_york = {"interval": "day", "timezone": "America/New_York"}
-    return [
-        Question("events and unique users per day, 30 days", {**month, **daily}, SERIES_MS),
-        Question("events and unique users per day, 7 days", {**week, **daily}, SERIES_MS),
-        Question("unique users of 30 days", {**month, "metrics": [{"kind": "users"}]}, SERIES_MS),
-        Question("top 10 paths, 30 days", {**month, "breakdown": ["path"], "top": 10}, SERIES_MS),
-        Question("top 10 paths and the others", {**month, "breakdown": ["path"], "top": 10, "other": True}, SERIES_MS),
-        Question("by property browser, 30 days", {**month, **browsers}, SERIES_MS),
-        Question("by property browser, 7 days", {**week, **browsers}, SERIES_MS),
-        Question("top 10 of property referrer", {**month, "breakdown": ["properties.referrer"], "top": 10}, SERIES_MS),
-        Question("revenue per day, 30 days", {**month, **bought, **only}, None),
-        Question("events per day, 30 days", {**month, "interval": "day"}, ROLLUP_MS),
-        Question("events per day in New York", {**month, **new_york}, ROLLUP_MS),
-        Question("events by name, 30 days", {**month, "breakdown": ["name"]}, ROLLUP_MS),
-        Question("events by name and day", {**month, "interval": "day", "breakdown": ["name"]}, ROLLUP_MS),
-        Question("newest 100 events", {"kind": "events", "limit": 100}, None),
-        Question("one user's timeline", {"kind": "events", "user_id": user, "ascending": True, "limit": 100}, None),
-        Question("property keys", {"kind": "keys"}, None),
-    ]
+def _ask_all(console: Console, api: Api, asked: Sequence[Question], slack: float = 1) -> list[QueryFigures]:
+    """The figures of questions; each may take `slack` times its target."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    figures = []
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("Asking", total=len(asked))
+        for question in asked:
+            progress.update(task, description=f"Asking: {question.name}")
+            figures.append(_measured(api, question, slack))
+            progress.advance(task)
+    return figures
 
 
-def _measured(api: Api, question: Question) -> QueryFigures:
+def _measured(api: Api, question: Question, slack: float) -> QueryFigures:
     answer = api.query(**question.ask)  # not counted: the measured ones find the file's pages in memory
-    times = []
-    for _ in range(RUNS):
+    times: list[float] = []
+    while len(times) < RUNS and (len(times) < 3 or sum(times) < ENOUGH_SECONDS * 1_000):
         began = time.perf_counter()
         answer = api.query(**question.ask)
         times.append((time.perf_counter() - began) * 1_000)
     if not answer["rows"]:
         raise ServerFailed(f"{question.name}: the answer is empty")
     return QueryFigures(
-        question=question.name, runs=RUNS, rows=len(answer["rows"]), from_rollup=answer["from_rollup"],
-        median_ms=statistics.median(times), min_ms=min(times), max_ms=max(times), target_ms=question.target_ms,
+        question=question.name, runs=len(times), rows=len(answer["rows"]), from_rollup=answer["from_rollup"],
+        median_ms=statistics.median(times), min_ms=min(times), max_ms=max(times),
+        target_ms=None if question.target_ms is None else question.target_ms * slack, section=question.section,
     )  # fmt: skip

@@ -99,6 +99,7 @@ class QueryFigures(msgspec.Struct, frozen=True):
     min_ms: float
     max_ms: float
     target_ms: float | None
+    section: str = "questions"
 
 
 class DedupeFigures(msgspec.Struct, frozen=True):
@@ -124,7 +125,12 @@ class ExperimentFigures(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct):
-    """Everything that one run of `runnel bench` measured. `queue` and `store` are the schemes of their URLs."""
+    """Everything that one run of `runnel bench` measured. `queue` and `store` are the schemes of their URLs.
+
+    Attributes:
+        query_loaded: the questions of the section `analyses` again, while `query_load` events a second came in.
+        query_peak_bytes: the most resident memory of the server that was asked, without a store that is a server.
+    """
 
     machine: Machine
     floor: list[FloorFigures] = []
@@ -133,6 +139,9 @@ class Report(msgspec.Struct):
     lag: list[LagFigures] = []
     query: list[QueryFigures] = []
     query_events: int = 0
+    query_loaded: list[QueryFigures] = []
+    query_load: float = 0.0
+    query_peak_bytes: int | None = None
     dedupe: list[DedupeFigures] = []
     experiments: list[ExperimentFigures] = []
     queue: str = "sqlite"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from runnel.cli.bench_report import LoadFigures, Machine, Report
+from runnel.cli.bench_report import LoadFigures, Machine, QueryFigures, Report
 
 MIB = 1024 * 1024
 WORDS = {"question", "kind", "from", "floor", "unit", "way", "what"}
@@ -79,8 +79,7 @@ def sheets(report: Report) -> list[Sheet]:
         names = ["load, events/s", "probes", "p50 ms", "p95 ms", "max ms"]
         rows = [[f"{g.events_per_second:,.0f}", f"{g.probes}", *_ms(g.p50_ms, g.p95_ms, g.max_ms)] for g in report.lag]
         made.append(Sheet("From 202 to queryable", names, rows))
-    if report.query:
-        made.append(_query(report))
+    made += _queries(report)
     for experiment, title in EXPERIMENTS.items():
         if found := [figures for figures in report.experiments if figures.experiment == experiment]:
             rows = [[f.way, f.what, _value(f.value), f.unit] for f in found]
@@ -125,16 +124,27 @@ def _cost(figures: Sequence[LoadFigures]) -> Sheet:
     return Sheet("What the load cost the server", names, rows)
 
 
-def _query(report: Report) -> Sheet:
-    rows = [
-        [
-            q.question, f"{q.rows:,}", "rollup" if q.from_rollup else "events", *_ms(q.median_ms, q.min_ms, q.max_ms),
-            "" if q.target_ms is None else f"< {q.target_ms:,.0f} {'✓' if q.median_ms < q.target_ms else '✗'}",
-        ]
-        for q in report.query
-    ]  # fmt: skip
+def _queries(report: Report) -> list[Sheet]:
+    """The questions by section, and those that were asked once more under a load."""
+    peak = report.query_peak_bytes
+    memory = "" if peak is None else f"; the server's peak memory {peak / MIB:,.0f} MiB"
+    about = f"of {report.query_events:,} events of 30 days"
+    parts = {
+        f"Questions on {report.query_events:,} events": [q for q in report.query if q.section == "questions"],
+        f"Analyses {about}{memory}": [q for q in report.query if q.section == "analyses"],
+        f"Analyses {about} while {report.query_load:,.0f} events a second come in": report.query_loaded,
+    }
     names = ["question", "rows", "from", "median ms", "min ms", "max ms", "target ms"]
-    return Sheet(f"Questions on {report.query_events:,} events", names, rows)
+    return [Sheet(title, names, [_asked(q) for q in asked]) for title, asked in parts.items() if asked]
+
+
+def _asked(q: QueryFigures) -> list[str]:
+    source = "rollup" if q.from_rollup else "events"
+    return [q.question, f"{q.rows:,}", source, *_ms(q.median_ms, q.min_ms, q.max_ms), _target(q)]
+
+
+def _target(q: QueryFigures) -> str:
+    return "" if q.target_ms is None else f"< {q.target_ms:,.0f} {'✓' if q.median_ms < q.target_ms else '✗'}"
 
 
 def _ms(*values: float) -> list[str]:

@@ -16,9 +16,10 @@ from uuid import UUID, uuid5
 import msgspec
 
 NAMESPACE = UUID("0b7b3b5e-4c0f-4d0c-9f59-1f8f5d3c1a52")
-USERS = 20_000
-REGULARS = 0.35
-"""Part of the sessions that belong to people who come back; who does follows a long tail."""
+KNOWN = 200
+"""People who were there before the first session."""
+REGULARS, AGAIN, NEW = 0.15, 0.48, 0.22
+"""Parts of the sessions: of regulars, of people who come back for a while, of new ones; the rest is nobody's."""
 LATE = 0.03
 """Part of the sessions that a phone kept to itself for a while."""
 LATEST = timedelta(hours=36)
@@ -28,7 +29,7 @@ THINKING = 20.0
 """Seconds between two events of a session, on average."""
 HURRIED_RATE = 200.0
 """Events per second from which on visitors think less, so that not too many sessions are open at a time."""
-SESSION_EVENTS = 3.3
+SESSION_EVENTS = 3.4
 """Events of a session, about: how many sessions a rate of events needs."""
 
 SOURCES = (("web", 62), ("ios", 21), ("android", 17))
@@ -60,6 +61,28 @@ BROWSERS = {
     "android": (("Chrome", 83), ("Samsung Internet", 11), ("Firefox", 6)),
 }
 ENTRIES = (("/", 46), ("/pricing", 11), ("/docs", 12), ("/blog/launch", 9), ("/products", 22))
+PRODUCT = "product"
+"""Stands for one of the products' pages."""
+WAYS: dict[str, tuple[tuple[str | None, int], ...]] = {
+    "/": (("/products", 38), ("/pricing", 14), ("/search", 9), ("/docs", 8), ("/blog/launch", 4), (None, 20)),
+    "/pricing": (("/signup", 34), ("/", 11), ("/docs", 9), ("/products", 8), (None, 38)),
+    "/docs": (("/docs/quickstart", 42), ("/pricing", 12), ("/", 6), (None, 40)),
+    "/docs/quickstart": (("/docs/api", 30), ("/signup", 16), ("/pricing", 8), (None, 46)),
+    "/docs/api": (("/docs/quickstart", 12), ("/signup", 8), (None, 80)),
+    "/blog/launch": (("/", 26), ("/pricing", 12), ("/docs", 10), (None, 52)),
+    "/search": ((PRODUCT, 66), ("/products", 12), (None, 22)),
+    "/products": ((PRODUCT, 74), ("/", 7), (None, 19)),
+    PRODUCT: ((PRODUCT, 26), ("/cart", 26), ("/products", 20), (None, 28)),
+    "/cart": (("/checkout", 54), ("/products", 18), (None, 28)),
+    "/checkout": (("/checkout/thanks", 62), ("/cart", 10), (None, 28)),
+    "/checkout/thanks": (("/", 14), (None, 86)),
+    "/signup": (("/", 18), ("/docs", 9), (None, 73)),
+}
+"""Where visitors go from a page; None: they leave."""
+HURRY = {"web": 0.0, "ios": 0.1, "android": 0.18}
+"""How much likelier than elsewhere it is that somebody leaves before a further page: small screens sell less."""
+LONGEST = 30
+"""Pages of a visit, at most."""
 PRODUCTS = tuple(
     (f"{kind}-{number:02}", round(price * (0.7 + number / 20), 2))
     for kind, price in (("mug", 12.0), ("shirt", 25.0), ("poster", 18.0), ("bag", 49.0))
@@ -85,6 +108,7 @@ class World:
         self._start = start
         self._sessions_per_second = rate / SESSION_EVENTS
         self._thinking = THINKING * min(1.0, HURRIED_RATE / rate)
+        self._known = KNOWN
         self._numbers = itertools.count()
         self._order = itertools.count()
 
@@ -125,44 +149,52 @@ class World:
             at += self._random.expovariate(1.0 / self._thinking)
 
     def _user(self) -> str | None:
-        """Who comes: a regular by a long tail, somebody new, or nobody known."""
+        """Who comes: a regular by a long tail, somebody seen lately, somebody new, or nobody known."""
         kind = self._random.random()
         if kind < REGULARS:
-            return f"user-{min(int(self._random.paretovariate(0.9)), USERS)}"
-        return f"user-{self._random.randint(1, USERS)}" if kind < 0.85 else None
+            return f"user-{min(int(8 * self._random.paretovariate(0.9)) - 7, self._known)}"
+        if kind < REGULARS + AGAIN:  # the longer ago the first visit, the rarer the next
+            first = self._known - int(12 * self._random.paretovariate(0.32))
+            return f"user-{first if first > 0 else self._random.randint(1, self._known)}"
+        if kind < REGULARS + AGAIN + NEW:
+            self._known += 1
+            return f"user-{self._known}"
+        return None
 
     def _visit(self, user: str | None) -> _Visit:
-        source = self._one_of(SOURCES)
-        properties: dict[str, Any] = {"country": self._one_of(COUNTRIES), "browser": self._one_of(BROWSERS[source])}
+        # Who is known keeps country and device.
+        traits = self._random if user is None else random.Random(f"{self._namespace} {user}")
+        source, country = _one_of(traits, SOURCES), _one_of(traits, COUNTRIES)
+        properties: dict[str, Any] = {"country": country, "browser": _one_of(traits, BROWSERS[source])}
         referrer = self._one_of(REFERRERS)
         session = f"s-{uuid5(self._namespace, f'session {next(self._numbers)}').hex[:16]}"
-        return _Visit(session, source, properties, list(self._steps(user, referrer)))
+        return _Visit(session, source, properties, list(self._steps(user, source, referrer)))
 
-    def _steps(self, user: str | None, referrer: str | None) -> Iterator[_Step]:
-        entry = self._one_of(ENTRIES)
-        yield "page_view", entry, {"referrer": referrer} if referrer else {}
-        if self._random.random() < 0.38:
-            return  # most visits that leave do so at once
-        if self._random.random() < 0.2:
-            yield "search", "/search", {"query": self._one_of(PRODUCTS)[:-3], "results": self._random.randint(0, 40)}
+    def _steps(self, user: str | None, source: str, referrer: str | None) -> Iterator[_Step]:
+        page: str | None = self._one_of(ENTRIES)
         cart: list[tuple[str, float]] = []
-        for _ in range(min(1 + int(self._random.expovariate(0.5)), 12)):
-            product = PRODUCTS[min(int(self._random.expovariate(0.12)), len(PRODUCTS) - 1)]
-            page = f"/products/{product[0]}"
-            yield "page_view", page, {}
-            if self._random.random() < 0.16:
+        for number in range(LONGEST):
+            if page is None or (number and self._random.random() < HURRY[source]):
+                return
+            product = PRODUCTS[min(int(self._random.expovariate(0.25)), len(PRODUCTS) - 1)]
+            path = f"/products/{product[0]}" if page == PRODUCT else page
+            yield "page_view", path, {"referrer": referrer} if referrer and not number else {}
+            goes_on = self._one_of(WAYS[page])
+            if page == "/search":
+                yield "search", path, {"query": product[0][:-3], "results": self._random.randint(0, 40)}
+            elif page == PRODUCT and goes_on == "/cart":
                 cart.append(product)
-                yield "add_to_cart", page, {"product": product[0], "price": product[1]}
-        if entry in ("/", "/pricing") and self._random.random() < 0.25:
-            yield from self._sign_up()
-        if cart and user is not None and self._random.random() < 0.45:
-            yield "page_view", "/checkout", {}
-            amount = round(sum(price for _, price in cart), 2)
-            yield "purchase", "/checkout", {"amount": amount, "currency": "EUR", "items": len(cart)}
+                yield "add_to_cart", path, {"product": product[0], "price": product[1]}
+            elif page == "/signup":
+                yield from self._sign_up()
+            elif goes_on == "/checkout/thanks":
+                if user is None:
+                    return  # who wants to pay has to say who they are
+                yield "purchase", path, _bill(cart)
+            page = goes_on
 
     def _sign_up(self) -> Iterator[_Step]:
         """The funnel: each step loses some."""
-        yield "page_view", "/signup", {}
         plan = self._one_of(PLANS)
         for name, goes_on in (("signup_started", 0.62), ("signup_email_confirmed", 0.8), ("signup_completed", 0.0)):
             yield name, "/signup", {"plan": plan}
@@ -170,7 +202,15 @@ class World:
                 return
 
     def _one_of(self, choices: Any) -> Any:
-        return self._random.choices([value for value, _ in choices], [weight for _, weight in choices])[0]
+        return _one_of(self._random, choices)
+
+
+def _one_of(by: random.Random, choices: Any) -> Any:
+    return by.choices([value for value, _ in choices], [weight for _, weight in choices])[0]
+
+
+def _bill(cart: list[tuple[str, float]]) -> dict[str, Any]:
+    return {"amount": round(sum(price for _, price in cart), 2), "currency": "EUR", "items": len(cart)}
 
 
 _Step = tuple[str, str, dict[str, Any]]

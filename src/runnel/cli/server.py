@@ -66,6 +66,14 @@ class Server:
         """The JSON answer of a POST with a JSON body."""
         return (await self._send(self._client.build_request("POST", path, json=body))).json()
 
+    async def post_json(self, path: str, body: object, **parameters: str) -> bytes:
+        """The answer of a POST with a JSON body, as it came."""
+        return (await self._send(self._client.build_request("POST", path, json=body, params=parameters))).content
+
+    async def delete(self, path: str) -> None:
+        """A DELETE that succeeds."""
+        await self._send(self._client.build_request("DELETE", path))
+
     async def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
         """The JSON answer of a POST of these bytes."""
         return (await self._send(self._client.build_request("POST", path, content=body, headers=headers))).json()

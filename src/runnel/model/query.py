@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from runnel.model.funnel import FunnelQuery, FunnelUsersQuery
+from runnel.model.compare import Compare, Period
+from runnel.model.formula import Formula, check_formulas, check_labels
+from runnel.model.funnel import EventTest, FunnelQuery, FunnelUsersQuery, check_tests
 from runnel.model.paths import PathsQuery
-from runnel.model.people import PeopleQuery
+from runnel.model.people import PeopleQuery, Person, PersonQuery
 from runnel.model.retention import ActiveUsersQuery, LifecycleQuery, RetentionQuery, StickinessQuery
 from runnel.model.scope import (
     BREAKDOWN_COLUMNS,
@@ -41,7 +43,7 @@ __all__ = [
     "BREAKDOWN_COLUMNS", "COLUMNS", "FILTER_CONDITIONS_MAX", "FILTER_DEPTH_MAX", "PROPERTY_PREFIX", "SERIES_LIMIT",
     "AllOf", "AnyOf", "Condition", "EventsQuery", "Filter", "Freshness",
     "FunnelQuery", "FunnelUsersQuery", "Interval", "KeysQuery", "Metric",
-    "MetricsQuery", "PathsQuery", "PeopleQuery", "Query", "Result", "Scalar", "Scope",
+    "MetricsQuery", "PathsQuery", "PeopleQuery", "Person", "PersonQuery", "Query", "Result", "Scalar", "Scope",
     "SessionsQuery", "Shape", "ValuesQuery", "check_field", "filter_size",
 ]  # fmt: skip
 
@@ -62,6 +64,10 @@ class Metric(Shape):
     property: str | None = Field(
         None, max_length=200, description="Key in `properties`; required by sum, avg, min, max, median, p90, p95."
     )
+    filter: Filter | None = Field(None, description="Only these events, beside the question's own filter.")
+    name: str | None = Field(
+        None, min_length=1, max_length=60, description="Its column in the answer; absent: `events`, `sum(amount)`."
+    )
 
     @model_validator(mode="after")
     def _property_given_when_needed(self) -> Metric:
@@ -74,7 +80,9 @@ class Metric(Shape):
 
     @builtins.property  # the plain name is the field above
     def label(self) -> str:
-        """The metric's column in the answer: `events`, `sum(amount)`."""
+        """The metric's column in the answer: `events`, `sum(amount)`, or its own name."""
+        if self.name is not None:
+            return self.name
         return f"{self.kind}({self.property})" if self.property else self.kind
 
 
@@ -83,6 +91,10 @@ class MetricsQuery(Scope):
 
     kind: Literal["metrics"] = "metrics"
     metrics: list[Metric] = Field(default_factory=lambda: [Metric()], min_length=1, max_length=10)
+    formulas: list[Formula] = Field(
+        default_factory=list, max_length=5, description="Numbers made of each row's metrics, such as `A / B * 100`."
+    )
+    compare: Compare = None
     interval: Interval | None = Field(None, description="Absent: the whole range as one. Weeks start on Monday.")
     timezone: str = Field("UTC", description="IANA name; buckets start at this zone's midnights and full hours.")
     breakdown: list[str] = Field(default_factory=list, max_length=3, description="Fields to group by.")
@@ -114,9 +126,12 @@ class MetricsQuery(Scope):
             raise ValueError("an answer with top comes whole and has no cursor")
         if self.other and self.top is None:
             raise ValueError("other needs top")
-        labels = [metric.label for metric in self.metrics]
-        if len(set(labels)) != len(labels):
-            raise ValueError("metrics names one twice")
+        if self.compare is not None and self.cursor is not None:
+            raise ValueError("an answer with compare comes whole and has no cursor")
+        labels = [metric.label for metric in self.metrics] + [formula.label for formula in self.formulas]
+        check_labels(labels, self.breakdown)
+        check_formulas(self.formulas, [metric.kind for metric in self.metrics])
+        check_tests([EventTest(filter=metric.filter) for metric in self.metrics])
         return self
 
     @field_validator("timezone")
@@ -166,7 +181,7 @@ class ValuesQuery(Scope):
 
 
 Query: TypeAlias = Annotated[
-    MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery
+    MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery | PersonQuery
     | FunnelQuery | FunnelUsersQuery | RetentionQuery | LifecycleQuery | StickinessQuery | ActiveUsersQuery,
     Field(discriminator="kind"),
 ]
@@ -183,12 +198,14 @@ class Result(Shape):
     """The answer to any question: rows as objects.
 
     A metrics row has `bucket` (ISO 8601 with offset, when an interval was asked for), a value (or null) per breakdown
-    field, a value per metric's label, and `other: true` on rows of the `other` group. An events row has the event's
-    fields. A keys row has `key`, `events`; a values row `value`, `events`.
+    field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and when it is compared
+    `previous`: an object of the same values, and of `bucket`. An events row has the event's fields. A keys row has
+    `key`, `events`; a values row `value`, `events`.
     """
 
     rows: list[dict[str, Any]]
     next_cursor: str | None = None
+    previous: Period | None = Field(None, description="With `compare`: the period that rows' `previous` is about.")
     exact: bool = True
     from_rollup: bool = Field(False, description="Served from the quarter-hour rollup, which equals the raw events.")
     elapsed_ms: float = 0.0

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from runnel.model.compare import Compare
 from runnel.model.scope import BREAKDOWN_COLUMNS, Interval, Scope, check_field, check_timezone
 
 SESSION_REACH = timedelta(hours=24)
@@ -60,6 +61,7 @@ class SessionsQuery(SessionScope):
     bounce: Literal["one_page", "one_event"] = Field(
         "one_page", description="What a bounce is: exactly one page view, whatever else happened; or just one event."
     )
+    compare: Compare = None
     interval: Interval | None = Field(None, description="Absent: the whole range as one. Weeks start on Monday.")
     timezone: str = Field("UTC", description="IANA name; buckets start at this zone's midnights and full hours.")
     breakdown: list[str] = Field(

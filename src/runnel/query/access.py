@@ -18,6 +18,7 @@ from runnel.logs import Seldom
 from runnel.metrics import Metrics
 from runnel.model import query as model
 from runnel.model.query import EventsQuery, Query, Result
+from runnel.model.select import SqlQuery, Table
 from runnel.store.base import Store
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -31,6 +32,7 @@ class Access(Enum):
     METRICS = "no key on loopback or with RUNNEL_METRICS_PUBLIC, else a read key for every site"
     SITE = "a read key; that of one site sees that site alone"
     EVERY = "a read key for every site"
+    SHARE = "the token of a share link, whatever keys there are"
 
 
 def access(wanted: Access) -> Callable[[Endpoint], Endpoint]:
@@ -133,8 +135,11 @@ class Guarded(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in (self.methods or ()):
-            gate: Gate = scope["app"].state.gate
-            scope["state"]["site"] = gate.admit(access_of(self.endpoint), scope)
+            wanted, gates = access_of(self.endpoint), scope["app"].state
+            if wanted is Access.SHARE:
+                scope["state"]["share"] = await gates.share_gate.admit(scope)
+            else:
+                scope["state"]["site"] = gates.gate.admit(wanted, scope)
         await super().handle(scope, receive, send)
 
 
@@ -149,9 +154,13 @@ def of_site(query: Asked, site: str | None) -> Asked:
     """
     if site is None:
         return query
+    _refuse_others(query, site)
+    return query.model_copy(update={"site_id": site})
+
+
+def _refuse_others(query: model.Scope | SqlQuery, site: str) -> None:
     if "site_id" in query.model_fields_set and query.site_id != site:
         raise Forbidden("the key reads one site, and this asks for another, or for all of them")
-    return query.model_copy(update={"site_id": site})
 
 
 class Questions:
@@ -168,6 +177,13 @@ class Questions:
     def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
         """As `Store.export`; raises Forbidden as `of_site` does, too."""
         return self._store.export(of_site(query, self._site))
+
+    async def select(self, query: SqlQuery) -> Table:
+        """As `Store.select`, sealed for somebody who may see one site; raises Forbidden as `of_site` does, too."""
+        if self._site is None:
+            return await self._store.select(query)
+        _refuse_others(query, self._site)
+        return await self._store.select(query.model_copy(update={"site_id": self._site}), sealed=True)
 
     async def reachable(self) -> None:
         """Raises StoreUnavailable when the store gives no answers."""

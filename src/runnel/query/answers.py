@@ -22,9 +22,9 @@ METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 _KINDS = {
     "metrics", "events", "keys", "values", "sessions", "paths", "people", "funnel", "funnel_users", "retention",
-    "lifecycle", "stickiness", "active_users",
+    "lifecycle", "stickiness", "active_users", "person",
 }  # fmt: skip
-_BRANCHES = {"condition", "str", "float", "int", "bool"}
+_BRANCHES = {"condition", "str", "float", "int", "bool", "previous", "period"}
 """What pydantic writes into an error's location beside the fields: which branch of a union it was in."""
 _SHAPE_ERRORS = {"missing", "extra_forbidden", "model_type", "model_attributes_type"}
 
@@ -78,6 +78,8 @@ def _field(location: Sequence[Any]) -> str:
             words.pop(0)
         if not words:
             return f"the {source}"
+    if words[:1] == ["question"] and len(words) > 1 and words[1] in _KINDS:
+        words.pop(1)
     fields = [word for word in words if word not in _BRANCHES and not word.startswith("list[")]
     pairs = zip(fields, ["", *fields], strict=False)
     return ".".join(word for word, before in pairs if word not in {"all", "any"} or word != before)

@@ -11,13 +11,27 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from runnel.query import dashboard, docs_ui, export, health, routes_admin, routes_analyses, routes_live, routes_query
+from runnel.query import (
+    dashboard,
+    docs_ui,
+    export,
+    health,
+    routes_admin,
+    routes_analyses,
+    routes_boards,
+    routes_live,
+    routes_query,
+    routes_reports,
+    routes_shared,
+    routes_sql,
+)
 from runnel.query.access import Gate
 from runnel.query.answers import install_errors
 from runnel.query.live import Live
 from runnel.query.openapi import extra_openapi, install_openapi
 from runnel.query.parts import Parts
 from runnel.query.request_scope import RequestScope
+from runnel.query.share_access import ShareGate
 
 __all__ = ["Parts", "extra_openapi", "make_query_app"]
 
@@ -33,9 +47,13 @@ def make_query_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.state.live = Live(parts.store, parts.settings, parts.ready)
     app.state.gate = Gate(parts.settings, parts.metrics)
+    app.state.share_gate = ShareGate(parts.store, parts.metrics)
     install_errors(app)
     install_openapi(app)
-    for routes in (routes_query, routes_analyses, routes_live, export, routes_admin, health, docs_ui, dashboard):
+    for routes in (
+        routes_query, routes_analyses, routes_reports, routes_boards, routes_shared, routes_sql, routes_live, export,
+        routes_admin, health, docs_ui, dashboard,
+    ):
         app.include_router(routes.router)
     app.add_middleware(RequestScope, metrics=parts.metrics, settings=parts.settings)
     return app

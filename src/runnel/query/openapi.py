@@ -22,6 +22,7 @@ _HOW = "Also as the header X-API-Key. Needed once the server has such keys; see 
 SECURITY_SCHEMES = {
     "WriteKey": {"type": "http", "scheme": "bearer", "description": f"A key for sending events. {_HOW}"},
     "ReadKey": {"type": "http", "scheme": "bearer", "description": f"A key for questions. {_HOW}"},
+    "ShareToken": {"type": "http", "scheme": "bearer", "description": "A share link's token; only as this header."},
 }
 _NOT_IN_30 = {"propertyNames", "prefixItems", "contentMediaType", "contentEncoding", "$schema"}
 
@@ -80,6 +81,9 @@ def _name_keys(paths: dict[str, Any], app: FastAPI) -> None:
         for method, operation in item.items():
             access = wanted.get((method.upper(), path))
             if access is Access.OPEN:
+                continue
+            if access is Access.SHARE:
+                operation["security"] = [{"ShareToken": []}]
                 continue
             scheme, guarded = ("ReadKey", gate.guarded) if access else ("WriteKey", gate.writes_guarded)
             operation["security"] = [{scheme: []}] if guarded else [{scheme: []}, {}]

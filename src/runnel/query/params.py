@@ -21,9 +21,11 @@ from runnel.model.query import (
     Interval,
     KeysQuery,
     MetricsQuery,
+    PersonQuery,
     ValuesQuery,
 )
 from runnel.query.answers import understood
+from runnel.query.file_format import FileFormat
 
 _AGO = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -47,6 +49,7 @@ FilterText: TypeAlias = Annotated[str, _documented(_FIELDS + ":((=|!=|in|contain
 MetricText: TypeAlias = Annotated[
     str, _documented("events|users|sessions|events_per_user|last_received|(sum|avg|min|max|median|p90|p95):.+")
 ]
+FormulaText: TypeAlias = Annotated[str, _documented(r"([^:]{1,60}: *)?[A-J0-9.+*/() -]{1,200}")]
 
 
 class ScopeParams(BaseModel):
@@ -90,6 +93,12 @@ class MetricsParams(ScopeParams):
         description="`events`, `users`, `sessions`, `events_per_user`, `last_received`, or `sum:<property>`, likewise "
         "avg, min, max, median, p90, p95.",
     )
+    formula: list[FormulaText] = Field(
+        default_factory=list, max_length=5,
+        description="Made of the metrics of each row, A being the first: `A / B * 100`, or with a name in front of it "
+        "`share: A / B`. A + has to be written as %2B.",
+    )
+    compare: Literal["previous"] | None = Field(None, description="Beside each row the figures of the period before.")
     interval: Interval | None = None
     breakdown: list[FieldText] = Field(default_factory=list, max_length=3)
     top: int | None = Field(None, ge=1, le=1000)
@@ -98,14 +107,17 @@ class MetricsParams(ScopeParams):
     approximate: bool = False
     limit: int = Field(10_000, ge=1, le=100_000)
     cursor: str | None = None
+    format: FileFormat | None = Field(None, description="The answer as a file; without `limit` all of its rows.")
 
     def question(self, now: datetime) -> MetricsQuery:
         """The question. Raises InvalidRequest."""
         metrics = [{"kind": kind, "property": key or None} for kind, _, key in (m.partition(":") for m in self.metric)]
         given = self.model_dump(include={
-            "interval", "timezone", "breakdown", "top", "other", "fill", "approximate", "limit", "cursor"
+            "interval", "timezone", "breakdown", "top", "other", "fill", "approximate", "limit", "cursor", "compare"
+        }, exclude_unset=True)
+        query: MetricsQuery = understood(MetricsQuery, {
+            **self.scope(now), **given, "metrics": metrics, "formulas": [formula_fields(text) for text in self.formula]
         })
-        query: MetricsQuery = understood(MetricsQuery, {**self.scope(now), **given, "metrics": metrics})
         return query
 
 
@@ -128,6 +140,17 @@ class EventsParams(TimelineParams):
 
     order: Literal["newest", "oldest"] = Field("newest", description="Which come first.")
     user_id: str | None = Field(None, max_length=256)
+
+
+class PersonParams(ScopeParams):
+    """One person."""
+
+    limit: int = Field(100, ge=1, le=1_000, description="Ids in the answer: the person's own, then the first joined.")
+
+    def question(self, now: datetime, user_id: str) -> PersonQuery:
+        """The question. Raises InvalidRequest."""
+        query: PersonQuery = understood(PersonQuery, {**self.scope(now), "user_id": user_id, "limit": self.limit})
+        return query
 
 
 class KeysParams(ScopeParams):
@@ -169,6 +192,12 @@ class ExportParams(ScopeParams):
         """The question. Raises InvalidRequest."""
         query: EventsQuery = understood(EventsQuery, {**self.scope(now), "user_id": self.user_id, "ascending": True})
         return query
+
+
+def formula_fields(text: str) -> dict[str, Any]:
+    """The fields of a formula that is written as `A / B` or `share: A / B`."""
+    name, _, expression = text.rpartition(":")
+    return {"name": name.strip() or None, "expression": expression.strip()}
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Protocol, TypeAlias
 
 from fastapi import Depends, Request
 
@@ -20,6 +20,12 @@ Republish: TypeAlias = Callable[[bytes, int, str], Awaitable[str]]
 """`(canonical lines, count, request id)` → receipt, durable; raises QueueFull, QueueUnavailable, Unavailable."""
 
 
+class WriteParquet(Protocol):
+    """`runnel.store.duckdb.parquet.write_parquet`. Blocks."""
+
+    def __call__(self, lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """The opened parts of a running Runnel.
@@ -29,7 +35,7 @@ class Parts:
         started_at: when this process started; UTC.
         ready: None while requests are welcome, else one sentence why not (shutting down, …).
         vital: what has to work for requests to be welcome; None: the queue tells its depth.
-        write_parquet: `(file of canonical lines, new file)`, blocking: `runnel.store.duckdb.parquet.write_parquet`.
+        write_parquet: a file of canonical lines, or of rows, as a new Parquet file.
     """
 
     settings: Settings
@@ -39,7 +45,7 @@ class Parts:
     metrics: Metrics
     started_at: datetime
     ready: Callable[[], str | None]
-    write_parquet: Callable[[Path, Path], None]
+    write_parquet: WriteParquet
     vital: Callable[[], Awaitable[object]] | None = None
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -12,10 +15,13 @@ from starlette.responses import Response
 
 from runnel.errors import InvalidRequest, RunnelError
 from runnel.model import query as model
+from runnel.query import result_file
 from runnel.query.access import Access, Guarded, Questions, access
 from runnel.query.answers import json_answer
-from runnel.query.params import EventsParams, KeysParams, MetricsParams, TimelineParams, ValuesParams
+from runnel.query.file_format import FileFormat
+from runnel.query.params import EventsParams, KeysParams, MetricsParams, PersonParams, TimelineParams, ValuesParams
 from runnel.query.parts import GivenParts, GivenQuestions, Parts
+from runnel.query.result_file import FILES, GivenFormat
 
 router = APIRouter(tags=["questions"], route_class=Guarded)
 
@@ -27,25 +33,49 @@ def require_json(request: Request) -> None:
         raise HTTPException(415, "send the body as JSON, with the header Content-Type: application/json")
 
 
-async def answer(parts: Parts, store: Questions, query: model.Query) -> Response:
-    """Ask the store; the answer with its freshness."""
+async def answer(
+    parts: Parts,
+    store: Questions,
+    query: model.Query,
+    form: FileFormat | None = None,
+    name: str = "",
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> Response:
+    """Ask the store; the answer with its freshness, or as a file.
+
+    Args:
+        form: of the file; None: no file.
+        name: what a file is called; empty: as the kind of question.
+        more: fields of the answer beside a result's.
+    """
     _check_instants(query)
+    if form is not None and form != "json":
+        return await result_file.as_file(parts, partial(_ask, parts, store), query, form, name or query.kind)
+    result = await _ask(parts, store, query)
+    headers = None if form is None else result_file.disposition(name or query.kind, form)
+    return json_answer({**await _fields(parts, result), **more}, headers=headers)
+
+
+async def _ask(parts: Parts, store: Questions, query: model.Query) -> model.Result:
     try:
         with parts.metrics.query_seconds.labels(query.kind).time():
             result = await store.run(query)
     except RunnelError as error:
         parts.metrics.query_failures.labels(query.kind, error.code).inc()
         raise
-    return json_answer(
-        {
-            "rows": result.rows,
-            "next_cursor": result.next_cursor,
-            "exact": result.exact,
-            "from_rollup": result.from_rollup,
-            "elapsed_ms": result.elapsed_ms,
-            "freshness": await _freshness(parts, result),
-        }
-    )
+    return result
+
+
+async def _fields(parts: Parts, result: model.Result) -> dict[str, Any]:
+    return {
+        "rows": result.rows,
+        "next_cursor": result.next_cursor,
+        **({"previous": result.previous.model_dump()} if result.previous is not None else {}),
+        "exact": result.exact,
+        "from_rollup": result.from_rollup,
+        "elapsed_ms": result.elapsed_ms,
+        "freshness": await _freshness(parts, result),
+    }
 
 
 async def _freshness(parts: Parts, result: model.Result) -> dict[str, Any]:
@@ -65,20 +95,22 @@ def _check_instants(query: model.Scope) -> None:
             raise InvalidRequest(f"{name}: {moment} lies outside of the years 1 to 9999 in UTC") from error
 
 
-@router.post("/v1/query", response_model=model.Result, dependencies=[Depends(require_json)])
+@router.post("/v1/query", response_model=model.Result, responses=FILES, dependencies=[Depends(require_json)])
 @access(Access.SITE)
-async def query(parts: GivenParts, store: GivenQuestions, question: model.Query) -> Response:
+async def query(
+    parts: GivenParts, store: GivenQuestions, question: model.Query, form: GivenFormat = None
+) -> Response:
     """Ask anything: metrics over time and broken down, single events, property keys, values."""
-    return await answer(parts, store, question)
+    return await answer(parts, store, question, form)
 
 
-@router.get("/v1/query", response_model=model.Result)
+@router.get("/v1/query", response_model=model.Result, responses=FILES)
 @access(Access.SITE)
 async def simple_query(
     parts: GivenParts, store: GivenQuestions, params: Annotated[MetricsParams, Query()]
 ) -> Response:
     """Metrics, for a browser's address line or curl: `?metric=events&interval=day&since=7d`."""
-    return await answer(parts, store, params.question(datetime.now(UTC)))
+    return await answer(parts, store, params.question(datetime.now(UTC)), params.format)
 
 
 @router.get("/v1/events", response_model=model.Result)
@@ -100,6 +132,20 @@ async def timeline(
 ) -> Response:
     """One user's events, oldest first."""
     return await answer(parts, store, params.question(datetime.now(UTC), user_id))
+
+
+@router.get("/v1/users/{user_id:path}", response_model=model.Person)
+@access(Access.SITE)
+async def person(
+    parts: GivenParts,
+    store: GivenQuestions,
+    user_id: Annotated[str, Path(min_length=1, max_length=256)],
+    params: Annotated[PersonParams, Query()],
+) -> Response:
+    """Who an id belongs to: all ids of the person, and the event that joined each."""
+    asked = params.question(datetime.now(UTC), user_id)
+    _check_instants(asked)
+    return json_answer((await _ask(parts, store, asked)).rows[0])
 
 
 @router.get("/v1/properties", response_model=model.Result)

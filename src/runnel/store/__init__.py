@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,11 +19,11 @@ EMBEDDED = ("duckdb",)
 """Schemes of the stores that live inside one process."""
 
 
-def write_parquet(lines: Path, target: Path) -> None:
-    """A file of canonical lines as a new Parquet file; see `runnel.store.duckdb.parquet`."""
+def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None:
+    """A file of canonical lines, or of rows, as a new Parquet file; see `runnel.store.duckdb.parquet`."""
     from runnel.store.duckdb.parquet import write_parquet as write
 
-    write(lines, target)
+    write(lines, target, columns)
 
 
 def is_embedded(settings: Settings) -> bool:

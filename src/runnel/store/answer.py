@@ -15,6 +15,7 @@ import msgspec
 
 from runnel.errors import InvalidRequest
 from runnel.model.event import Event
+from runnel.model.formula import computed
 from runnel.model.query import (
     PROPERTY_PREFIX,
     EventsQuery,
@@ -24,6 +25,7 @@ from runnel.model.query import (
     MetricsQuery,
     PathsQuery,
     PeopleQuery,
+    PersonQuery,
     Query,
     SessionsQuery,
     ValuesQuery,
@@ -67,6 +69,8 @@ def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:
         return [_edge(row) for row in rows], None
     if isinstance(query, PeopleQuery):
         return _people(query, rows)
+    if isinstance(query, PersonQuery):
+        return [_one_person(query, rows)], None
     if isinstance(query, PersonsScope):
         return persons_answer(query, statement, rows), None
     return [{"value": _value(query, value), "events": events} for value, events in rows], None
@@ -118,11 +122,11 @@ def _event_row(row: Row) -> dict[str, Any]:
         "session_id": session_id,
         "source": source,
         "path": path,
-        "properties": _decode(properties),
+        "properties": decode_json(properties),
     }
 
 
-def _decode(text: str) -> Any:
+def decode_json(text: str) -> Any:
     """JSON as values. Of two equal keys the first counts, as in every question; a number that is too large for JSON's
     readers (no double can hold it, or it has more digits than Python's int reads) stays as its text.
     """
@@ -152,7 +156,7 @@ def _value(query: ValuesQuery, value: str) -> Any:
     """A property's value as a filter takes it: text, number or boolean; arrays and objects as their JSON text."""
     if not query.field.startswith(PROPERTY_PREFIX) or value[0] in "[{":
         return value
-    return _decode(value)
+    return decode_json(value)
 
 
 # --- users and paths -------------------------------------------------------------------------------------------------
@@ -172,6 +176,38 @@ def _person(row: Row) -> dict[str, Any]:
     user_id, first_seen, last_seen, events, sessions = row
     seen = {"first_seen": show_instant(instant_of(first_seen)), "last_seen": show_instant(instant_of(last_seen))}
     return {"user_id": user_id, **seen, "events": events, "sessions": sessions}
+
+
+def _one_person(query: PersonQuery, rows: Sequence[Row]) -> dict[str, Any]:
+    """Where sites disagree about who `user_id` is, there is no one id of the person."""
+    persons = {row[1] for row in rows} or {query.user_id}
+    *_, first_seen, last_seen, _events_of_id, events, ids = rows[0] if rows else (None, None, 0, 0, 0)
+    return {
+        "person_id": persons.pop() if len(persons) == 1 else None,
+        "first_seen": _shown(first_seen),
+        "last_seen": _shown(last_seen),
+        "events": events,
+        "ids": [_joined_id(row) for row in rows],
+        "ids_total": ids,
+    }
+
+
+def _joined_id(row: Row) -> dict[str, Any]:
+    site_id, _, user_id, linked_to, linked_at, event_id, first_seen, last_seen, *_, events, _, _ = row
+    return {
+        "user_id": user_id,
+        "site_id": site_id,
+        "linked_to": linked_to,
+        "linked_at": _shown(linked_at),
+        "event_id": event_id,
+        "first_seen": _shown(first_seen),
+        "last_seen": _shown(last_seen),
+        "events": events,
+    }
+
+
+def _shown(micros: int | None) -> str | None:
+    return None if micros is None else show_instant(instant_of(micros))
 
 
 def _edge(row: Row) -> dict[str, Any]:
@@ -206,10 +242,15 @@ def _filled(query: MetricsQuery, buckets: Buckets, rows: Sequence[Row]) -> Answe
     after = decode_cursor(query)
     if after is not None:
         keys = [key for key in keys if isinstance(after[0], int) and key > after[0]]
-    empty = [0 if metric.kind in COUNTS else None for metric in query.metrics]
+    empty = nothing(query)
     page = keys[: query.limit]
     answer = [_metrics_row(query, buckets, found.get(key, (key, *empty))) for key in page]
     return answer, encode_cursor(query, [page[-1]]) if len(keys) > len(page) else None
+
+
+def nothing(query: MetricsQuery) -> list[int | None]:
+    """The metrics of no events."""
+    return [0 if metric.kind in COUNTS else None for metric in query.metrics]
 
 
 def _metrics_row(query: MetricsQuery, buckets: Buckets | None, row: Row) -> dict[str, Any]:
@@ -219,11 +260,17 @@ def _metrics_row(query: MetricsQuery, buckets: Buckets | None, row: Row) -> dict
         answer["bucket"] = buckets.label(next(values))
     for field in query.breakdown:
         answer[field] = next(values)
-    for metric in query.metrics:
-        answer[metric.label] = _number(metric.kind, next(values))
+    numbers = [_number(metric.kind, next(values)) for metric in query.metrics]
+    answer |= figures(query, numbers)
     if query.other and next(values):
         answer["other"] = True
     return answer
+
+
+def figures(query: MetricsQuery, numbers: Sequence[Any]) -> dict[str, Any]:
+    """Metrics and formulas by their labels."""
+    named = {metric.label: number for metric, number in zip(query.metrics, numbers, strict=True)}
+    return named | computed(query.formulas, numbers)
 
 
 def _number(kind: str, value: Any) -> Any:

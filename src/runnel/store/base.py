@@ -14,6 +14,8 @@ import msgspec
 from runnel.model.block import Block
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.query import EventsQuery, Query, Result
+from runnel.model.select import SqlQuery, Table
+from runnel.store.library import Library
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -61,6 +63,10 @@ class PurgeReport(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """A store of events with its ledger, rollups and dead letters in the same transactions."""
 
+    @property
+    def library(self) -> Library:
+        """Saved reports, boards and share links."""
+
     async def open(self) -> None: ...
     async def close(self) -> None: ...
     async def migrate(self) -> int:
@@ -78,6 +84,12 @@ class Store(Protocol):
 
     async def run(self, query: Query) -> Result:
         """Answer a question. Raises QueryTimeout, QueryTooExpensive, InvalidRequest (a cursor that is none)."""
+
+    async def select(self, query: SqlQuery, *, sealed: bool = False) -> Table:
+        """Answer a statement of the caller's own. `sealed`: the caller may see no other site than `site_id`.
+
+        Raises what `run` does; InvalidRequest: the statement is refused, and the sentence says why.
+        """
 
     def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
         """Every event of the scope as canonical lines, in chunks; `limit` and `cursor` are not looked at."""

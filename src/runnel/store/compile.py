@@ -18,6 +18,7 @@ from runnel.model.query import (
     MetricsQuery,
     PathsQuery,
     PeopleQuery,
+    PersonQuery,
     Query,
     SessionsQuery,
     ValuesQuery,
@@ -29,10 +30,13 @@ from runnel.store.compile_funnel import compile_funnel, compile_funnel_users
 from runnel.store.compile_metrics import compile_metrics
 from runnel.store.compile_paths import compile_paths
 from runnel.store.compile_people import compile_people
+from runnel.store.compile_person import compile_person, of_person
 from runnel.store.compile_retention import compile_persons
 from runnel.store.compile_sessions import compile_sessions
 from runnel.store.cursor import Key, decode_cursor
 from runnel.store.engine import Engine
+from runnel.store.folded import FoldedSessions
+from runnel.store.metric_tables import Groups
 from runnel.store.slots import Slot
 from runnel.store.statement import Statement
 
@@ -44,7 +48,15 @@ OLDEST_FIRST = "timestamp, event_id, site_id"
 
 
 def compile_query(
-    query: Query, engine: Engine, now: datetime, *, rollups: bool = True, slots: Mapping[str, Slot] | None = None
+    query: Query,
+    engine: Engine,
+    now: datetime,
+    *,
+    rollups: bool = True,
+    slots: Mapping[str, Slot] | None = None,
+    groups: Groups | None = None,
+    joined: bool = False,
+    folded: FoldedSessions | None = None,
 ) -> Statement:
     """The statement that answers a question.
 
@@ -52,35 +64,49 @@ def compile_query(
         now: bounds the clock changes that are looked up when the question has no `until`.
         rollups: False reads the raw events whatever the question is.
         slots: the property keys that have columns of their own.
+        joined: the site has ids that were joined to persons, and `asks_for_persons`.
+        groups: of a question with `top` about metrics or sessions, the groups to answer about instead of the largest.
+        folded: sessions that the store has put together; None reads the raw events.
 
     Raises:
         InvalidRequest: a broken cursor, too many buckets, or a text that is no Unicode.
     """
     params = Params(engine)
     if isinstance(query, MetricsQuery):
-        return compile_metrics(query, Params(engine, slots), now, rollups)
+        return compile_metrics(query, Params(engine, slots, joined, query.site_id), now, rollups, groups)
     if isinstance(query, EventsQuery):
-        return _events(query, params, limit=query.limit + 1)
+        return _events(query, Params(engine, joined=joined), limit=query.limit + 1)
     if isinstance(query, FunnelQuery):
-        return compile_funnel(query, Params(engine, slots))
+        return compile_funnel(query, Params(engine, slots, joined, query.site_id))
     if isinstance(query, FunnelUsersQuery):
-        return compile_funnel_users(query, Params(engine, slots))
+        return compile_funnel_users(query, Params(engine, slots, joined, query.site_id))
     if isinstance(query, KeysQuery):
         return _keys(query, params)
     if isinstance(query, SessionsQuery):
-        return compile_sessions(query, Params(engine, slots), now)
+        return compile_sessions(query, Params(engine, slots, joined, query.site_id), now, groups, folded)
     if isinstance(query, PathsQuery):
-        return compile_paths(query, Params(engine, slots))
+        return compile_paths(query, Params(engine, slots, joined, query.site_id))
+    if isinstance(query, PersonQuery):
+        return compile_person(query, params)
     if isinstance(query, PeopleQuery):
-        return compile_people(query, Params(engine, slots))
+        return compile_people(query, Params(engine, slots, joined, query.site_id))
     if isinstance(query, PersonsScope):
-        return compile_persons(query, Params(engine, slots), now, rollups)
+        return compile_persons(query, Params(engine, slots, joined, query.site_id), now, rollups)
     return _values(query, params)
 
 
-def compile_export(query: EventsQuery, engine: Engine) -> Statement:
+def compile_export(query: EventsQuery, engine: Engine, joined: bool = False) -> Statement:
     """Every event of a scope, in no order, in the columns of `EVENT_COLUMNS`."""
-    return _events(query, Params(engine), limit=None)
+    return _events(query, Params(engine, joined=joined), limit=None)
+
+
+def asks_for_persons(query: Query) -> bool:
+    """Whether it matters to a question which ids were joined."""
+    if isinstance(query, MetricsQuery):
+        return "user_id" in query.breakdown or any(m.kind in {"users", "events_per_user"} for m in query.metrics)
+    if isinstance(query, EventsQuery):
+        return query.user_id is not None
+    return not isinstance(query, KeysQuery | ValuesQuery | PersonQuery)
 
 
 # --- events, keys, values --------------------------------------------------------------------------------------------
@@ -90,7 +116,8 @@ def _events(query: EventsQuery, params: Params, limit: int | None) -> Statement:
     engine = params.engine
     conditions = scope_conditions(query, "timestamp", params)
     if query.user_id is not None:
-        conditions.append(f"user_id = {params.add(query.user_id, 'text')}")
+        own = of_person(query, params) if params.joined else f"user_id = {params.add(query.user_id, 'text')}"
+        conditions.append(own)
     columns = EVENT_COLUMNS.format(
         event_id=engine.uuid_text.format("event_id"),
         timestamp=engine.epoch_us.format("timestamp"),

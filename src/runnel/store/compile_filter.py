@@ -21,6 +21,10 @@ from runnel.model.query import PROPERTY_PREFIX, AllOf, Condition, Filter, Scalar
 from runnel.store.engine import Engine, Kind
 from runnel.store.slots import BOOLEAN, STRING, Slot
 
+SENT = "sent_id"
+"""The id that an event was sent with, where `user_id` is the person."""
+_OTHERS = "site_id, event_id, name, timestamp, received_at, session_id, source, path, properties"
+
 NEVER = "1 = 0"
 ALWAYS = "1 = 1"
 
@@ -28,8 +32,21 @@ ALWAYS = "1 = 1"
 class Params:
     """The parameters of a statement, each value once, and the slots that it reads."""
 
-    def __init__(self, engine: Engine, slots: Mapping[str, Slot] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        slots: Mapping[str, Slot] | None = None,
+        joined: bool = False,
+        site_id: str | None = None,
+    ) -> None:
+        """
+        Args:
+            joined: ids were joined to persons: `user_id` of what `relation` and `people` give is the person.
+            site_id: the only site that is looked at; None: several.
+        """
         self.engine = engine
+        self.joined = joined
+        self._site = site_id
         self._slots = slots or {}
         self._used: dict[str, Slot] = {}
         self._numbers: dict[tuple[Kind, object], int] = {}
@@ -51,8 +68,39 @@ class Params:
             self._used[key] = slot
         return slot
 
-    def relation(self) -> str:
-        """The events with the columns of the slots that were asked for: filled ones, or made from the JSON text."""
+    def relation(self, persons: bool = True) -> str:
+        """The events, with the columns of the slots that were asked for.
+
+        Args:
+            persons: `user_id` is looked at, so where ids are joined it has to be the person's.
+        """
+        if not self.joined:
+            return self._slotted()
+        slots = "".join(f", {slot.text}, {slot.kind}" for slot in self._used.values())
+        if not persons:
+            return f"(SELECT {_OTHERS}{slots}, user_id, user_id AS {SENT} FROM {self._slotted()}) AS events"
+        return f"({self._of_persons(f'{_OTHERS}{slots}', self._slotted(), f', user_id AS {SENT}')}) AS events"
+
+    def people(self, table: str) -> str:
+        """One of the tables of people: `people` or `people_days`."""
+        time = "day" if table == "people_days" else "bucket"
+        return f"({self._of_persons(f'site_id, {time}', table)}) AS {table}" if self.joined else table
+
+    def _of_persons(self, columns: str, source: str, more: str = "") -> str:
+        """The rows of a table with the person in the place of `user_id`. Of one site, ids alone tell them apart."""
+        if self._site is None:
+            ids = "SELECT site_id AS of_site, user_id AS of_id, person_id FROM identities"
+            same = "of_id = user_id AND of_site = site_id"
+        else:
+            ids = f"SELECT user_id AS of_id, person_id FROM identities WHERE site_id = {self.add(self._site, 'text')}"
+            same = "of_id = user_id"
+        return (
+            f"SELECT {columns}, coalesce(person_id, user_id) AS user_id{more}\n"
+            f"    FROM {source} LEFT JOIN ({ids}) AS ids ON {same}"
+        )
+
+    def _slotted(self) -> str:
+        """The columns of slots are filled ones, or made from the JSON text."""
         if not self._used:
             return "events"
         generation = max(slot.generation for slot in self._used.values())
@@ -166,6 +214,8 @@ def filter_fields(root: Filter | None) -> set[str]:
 
 def _condition(condition: Condition, fields: Fields) -> str:
     name, value = condition.field, condition.value
+    if name == "user_id" and fields.params.joined:
+        name = SENT  # a filter is about the id that was sent
     if condition.op == "set":
         return f"{fields.text(name)} IS NOT NULL"
     if condition.op == "not_set":

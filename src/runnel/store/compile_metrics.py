@@ -1,6 +1,7 @@
 """Metrics questions → SQL: which table serves them, the groups, top and other, the page.
 
-In the statements b is the bucket, d0… are the breakdown's values, n0… a metric's numbers, m0… the metrics.
+In the statements b is the bucket, d0… are the breakdown's values, n0… a metric's numbers, m0… the metrics, f0… whether
+a row passes a metric's own filter.
 
 Some engines count distinct values slowly. For them rows are folded: put together by bucket, breakdown and user (or
 session) first, so that afterwards each row of a group is another user.
@@ -9,21 +10,16 @@ session) first, so that afterwards each row of a group is another user.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal
 
 from runnel.errors import InvalidRequest
 from runnel.model.query import PROPERTY_PREFIX, SERIES_LIMIT, Interval, Metric, MetricsQuery, Scope, SessionsQuery
-from runnel.store.buckets import QUARTER_HOUR, SECOND, SECONDS, Buckets, micros, segments
-from runnel.store.compile_filter import Fields, Params, filter_fields, scope_conditions, where
+from runnel.store.buckets import SECONDS, Buckets, segments
+from runnel.store.compile_filter import Fields, Params, filter_sql, scope_conditions, where
 from runnel.store.cursor import decode_cursor
 from runnel.store.engine import Engine
+from runnel.store.metric_tables import ROLLUP_KINDS, Groups, Table, given_groups, narrowed, tables_for, users_of
 from runnel.store.statement import Statement
 
-Table = Literal["events", "rollup", "people", "people_days"]
-
-ROLLUP_FIELDS = {"name", "source", "site_id"}
-PEOPLE_FIELDS = {"site_id"}
-ROLLUP_KINDS = {"events", "last_received"}
 DISTINCT_KINDS = {"users", "sessions", "events_per_user"}
 FOLDABLE = {
     "user_id": {"events", "last_received", "users", "events_per_user"},
@@ -33,25 +29,21 @@ FOLDABLE = {
 FRACTIONS = {"median": "0.5", "p90": "0.9", "p95": "0.95"}
 
 
-def compile_metrics(query: MetricsQuery, params: Params, now: datetime, rollups: bool) -> Statement:
+def compile_metrics(
+    query: MetricsQuery, params: Params, now: datetime, rollups: bool, groups: Groups | None = None
+) -> Statement:
     """The statement of a metrics question; see `compile.compile_query`.
 
     Its columns: `bucket` when there is an interval, the breakdown's values, the metrics, and with an `other` group a
     boolean that says whether the row is it.
     """
     buckets = make_buckets(query, now)
-    tables = _tables(query, buckets, params.engine) if rollups else ("events",)
-    parts = [_Grouping(query, params, buckets, table) for table in tables]
+    tables = tables_for(query, buckets, params.engine) if rollups else ("events",)
+    parts = [_Grouping(query, params, buckets, table, groups) for table in tables]
     sql = parts[0].sql() if len(parts) == 1 else _side_by_side(query, params, *parts)
     raw = tables == ("events",)
     estimated = raw and _estimates(query, params.engine) and any(m.kind in DISTINCT_KINDS for m in query.metrics)
     return Statement(sql, params.values, not estimated, not raw, buckets)
-
-
-def names_properties(query: MetricsQuery) -> bool:
-    """Whether a question looks at any property."""
-    fields = {*query.breakdown, *filter_fields(query.filter)}
-    return any(metric.property for metric in query.metrics) or any(name.startswith(PROPERTY_PREFIX) for name in fields)
 
 
 def is_filled(query: MetricsQuery | SessionsQuery) -> bool:
@@ -81,25 +73,6 @@ def check_range(query: Scope, interval: Interval) -> None:
             )
 
 
-def _tables(query: MetricsQuery, buckets: Buckets | None, engine: Engine) -> tuple[Table, ...]:
-    """What can answer the question, the cheapest that does: one table, or the rollup together with one of people."""
-    edges = [micros(edge) for edge in (query.since, query.until) if edge]
-    aligned = all(edge % (QUARTER_HOUR * SECOND) == 0 for edge in edges)
-    if not aligned or (buckets and not buckets.on_quarter_hours):
-        return ("events",)
-    kinds = {metric.kind for metric in query.metrics}
-    fields = set(query.breakdown) | filter_fields(query.filter)
-    if kinds <= ROLLUP_KINDS and fields <= ROLLUP_FIELDS:
-        return ("rollup",)
-    if not kinds <= ROLLUP_KINDS | {"users"} or not fields <= PEOPLE_FIELDS or query.top is not None:
-        return ("events",)
-    whole_days = all(edge % (SECONDS["day"] * SECOND) == 0 for edge in edges) and (not buckets or buckets.on_utc_days)
-    people: Table = "people_days" if engine.day_start and whole_days else "people"
-    # Groups in which nobody is known by a user_id are in the rollup alone.
-    grouped = buckets is not None or query.breakdown
-    return ("rollup", people) if grouped or kinds != {"users"} else (people,)
-
-
 def _estimates(query: MetricsQuery, engine: Engine) -> bool:
     """Whether distinct values of events may be estimated."""
     return query.approximate and bool(engine.estimate)
@@ -108,7 +81,9 @@ def _estimates(query: MetricsQuery, engine: Engine) -> bool:
 class _Grouping:
     """One metrics question over one table."""
 
-    def __init__(self, query: MetricsQuery, params: Params, buckets: Buckets | None, table: Table) -> None:
+    def __init__(
+        self, query: MetricsQuery, params: Params, buckets: Buckets | None, table: Table, groups: Groups | None = None
+    ) -> None:
         self.query = query
         self.params = params
         self.engine = params.engine
@@ -116,8 +91,16 @@ class _Grouping:
         self.table = table
         self.dims = [f"d{index}" for index in range(len(query.breakdown))]
         self.keys = (["b"] if buckets else []) + self.dims
-        self.twice = query.top is not None and (buckets is not None or query.other)
+        self.groups = groups
+        self.twice = query.top is not None and (buckets is not None or query.other or groups is not None)
         self.fold = self._fold()
+        # What no metric counts makes no group. Beside the rollup, which has the groups, people may leave out more.
+        self.scope, alike = narrowed(query, users_of(query.metrics) if self.of_people else query.metrics)
+        self.tests = {
+            place: metric.filter
+            for place, metric in enumerate(query.metrics)
+            if metric.filter is not None and not alike and self._has(metric)
+        }
 
     def _fold(self) -> list[str] | None:
         """What events are put together by first, None when they are not: the keys, and the column that is counted."""
@@ -154,10 +137,11 @@ class _Grouping:
         columns += [f"{fields.text(field)} AS {dim}" for field, dim in values]
         columns += self._columns(fields)
         if self.table == "people_days":
-            conditions = scope_conditions(self.query, "day", self.params, "day")
+            conditions = scope_conditions(self.scope, "day", self.params, "day")
         else:
-            conditions = scope_conditions(self.query, self._time(), self.params)
-        table = self.params.relation() if self.table == "events" else self.table
+            conditions = scope_conditions(self.scope, self._time(), self.params)
+        table = self.params.people(self.table) if self.of_people else self.table
+        table = self.params.relation() if self.table == "events" else table
         groups = f"\n  GROUP BY {', '.join(self.fold)}" if self.fold else ""
         select = "SELECT DISTINCT" if self._repeats() else "SELECT"
         return f"{select} {', '.join(columns) or '1'}\n  FROM {table}{where(conditions)}{groups}"
@@ -176,32 +160,51 @@ class _Grouping:
 
     def _columns(self, fields: Fields) -> list[str]:
         """What the metrics are made of."""
-        if self.table == "rollup":
-            return ["events", "last_received"]
-        if self.table != "events":
-            return ["user_id"]
-        kinds = {metric.kind for metric in self.query.metrics}
         if self.fold:
-            newest = ["max(received_at) AS last_received"] if "last_received" in kinds else []
-            return [*self.fold[len(self.keys) :], "count(*) AS events", *newest]
+            return self._folded(fields, self.fold)
+        tests = self._tests(fields)
+        metrics = self.query.metrics
+        passed = [f"{test} AS f{place}" for place, test in tests.items() if not metrics[place].property]
+        if self.table == "rollup":
+            return ["events", "last_received", *passed]
+        if self.table != "events":
+            return ["user_id", *passed]
+        kinds = {metric.kind for metric in self.query.metrics}
         needed = {
             "user_id": kinds & {"users", "events_per_user"},
             "session_id": kinds & {"sessions"},
             "received_at": kinds & {"last_received"},
         }
-        numbers = [
-            f"{fields.number(PROPERTY_PREFIX + metric.property)} AS n{index}"  # once a row, used below
-            for index, metric in enumerate(self.query.metrics)
-            if metric.property
-        ]
-        return [column for column, wanted in needed.items() if wanted] + numbers
+        numbers = []
+        for index, metric in enumerate(metrics):
+            if metric.property:
+                number = fields.number(PROPERTY_PREFIX + metric.property)  # once a row, used below
+                own = f"CASE WHEN {tests[index]} THEN {number} END" if index in tests else number
+                numbers.append(f"{own} AS n{index}")
+        return [column for column, wanted in needed.items() if wanted] + numbers + passed
+
+    def _tests(self, fields: Fields) -> dict[int, str]:
+        """The metrics that have a filter of their own, by their places, and what rows pass it."""
+        return {place: filter_sql(test, fields) for place, test in self.tests.items()}
+
+    def _folded(self, fields: Fields, fold: list[str]) -> list[str]:
+        """What rows that were put together have: how many events there were, of each filter apart."""
+        newest = any(metric.kind == "last_received" for metric in self.query.metrics)
+        columns = [*fold[len(self.keys) :], "count(*) AS events"]
+        columns += ["max(received_at) AS last_received"] if newest else []
+        for place, test in self._tests(fields).items():
+            columns.append(f"count(CASE WHEN {test} THEN 1 END) AS e{place}")
+            if self.query.metrics[place].kind == "last_received":
+                columns.append(f"max(CASE WHEN {test} THEN received_at END) AS l{place}")
+        return columns
 
     def _repeats(self) -> bool:
         """Whether somebody may stand in several rows of a group, which have to be made different first."""
-        if not self.engine.folds or not self.of_people:
+        if not self.engine.folds or not self.of_people or self.tests:
             return False
         one_site = self.query.site_id is not None or "site_id" in self.query.breakdown
-        return not (self.table == "people_days" and self.query.interval == "day" and one_site)
+        once = self.table == "people_days" and self.query.interval == "day" and one_site
+        return self.params.joined or not once
 
     # --- groups ------------------------------------------------------------------------------------------------------
 
@@ -212,35 +215,51 @@ class _Grouping:
     def metrics(self) -> list[str]:
         """The metrics that this table has."""
         return [
-            f"{self._metric(metric, f'n{index}')} AS m{index}"
+            f"{self._metric(metric, index)} AS m{index}"
             for index, metric in enumerate(self.query.metrics)
-            if self.table == "events" or (metric.kind == "users") == self.of_people
+            if self._has(metric)
         ]
+
+    def _has(self, metric: Metric) -> bool:
+        """Whether a metric comes from this table."""
+        return self.table == "events" or (metric.kind == "users") == self.of_people
 
     @property
     def of_people(self) -> bool:
         """Whether the table holds users instead of counts."""
         return self.table in {"people", "people_days"}
 
-    def _metric(self, metric: Metric, number: str) -> str:
+    def _own(self, index: int, column: str) -> str:
+        """A column in the rows that a metric is about, NULL in the others."""
+        if index not in self.tests:
+            return column
+        if self.fold and column in ("events", "last_received"):
+            return f"{column[0]}{index}"
+        return f"CASE WHEN {f'e{index} > 0' if self.fold else f'f{index}'} THEN {column} END"
+
+    def _metric(self, metric: Metric, index: int) -> str:
         """A metric over the rows of a group. Without rows, counts are 0 and everything else is NULL."""
         engine, summed = self.engine, bool(self.table == "rollup" or self.fold)
+        user = self._own(index, "user_id")
         match metric.kind:
+            case "events" if summed:
+                return f"coalesce({engine.whole.format(self._own(index, 'events'))}, 0)"
             case "events":
-                return f"coalesce({engine.whole.format('events')}, 0)" if summed else "count(*)"
+                return f"count({self._own(index, '1')})" if index in self.tests else "count(*)"
             case "users":
-                return self._different("user_id")
+                return self._different(user)
             case "sessions":
-                return self._different("session_id")
+                return self._different(self._own(index, "session_id"))
             case "events_per_user":
-                events = "sum(events) FILTER (WHERE user_id IS NOT NULL)" if summed else "count(user_id)"
-                return f"CAST({events} AS DOUBLE PRECISION) / nullif({self._different('user_id')}, 0)"
+                counted = f"sum({self._own(index, 'events')}) FILTER (WHERE user_id IS NOT NULL)"
+                events = counted if summed else f"count({user})"
+                return f"CAST({events} AS DOUBLE PRECISION) / nullif({self._different(user)}, 0)"
             case "last_received":
-                return engine.epoch_us.format(f"max({'last_received' if summed else 'received_at'})")
-            case "sum":
-                return engine.total.format(number)
-            case "avg":
-                return engine.mean.format(number)
+                newest = self._own(index, "last_received" if summed else "received_at")
+                return engine.epoch_us.format(f"max({newest})")
+        number = f"n{index}"
+        if metric.kind in ("sum", "avg"):
+            return (engine.total if metric.kind == "sum" else engine.mean).format(number)
         number = engine.finite.format(number)
         if metric.kind in FRACTIONS:
             return engine.percentile.format(number, fraction=FRACTIONS[metric.kind])
@@ -248,7 +267,8 @@ class _Grouping:
 
     def _different(self, column: str) -> str:
         """How many different values a column has in a group."""
-        if self.engine.folds and (self.fold or self.of_people) and not self.twice:
+        alone = self.fold or (self.of_people and not self.tests)
+        if self.engine.folds and alone and not self.twice:
             return f"count({column})"  # each stands in one row
         estimate = self.table == "events" and _estimates(self.query, self.engine)
         return (self.engine.estimate if estimate else "count(DISTINCT {0})").format(column)
@@ -264,7 +284,9 @@ class _Grouping:
         return ", ".join(["m0 DESC NULLS LAST", *(f"{dim} NULLS LAST" for dim in self.dims)])
 
     def _ranked(self, top: int) -> str:
-        """The largest groups over the whole range, numbered from the largest."""
+        """The largest groups over the whole range, numbered from the largest; or those that were given."""
+        if self.groups is not None:
+            return given_groups(self.groups, self.params)
         dims = ", ".join(self.dims)
         return (
             f"  SELECT {dims}, row_number() OVER (ORDER BY {self._ranking()}) AS place\n"

@@ -1,76 +1,181 @@
 """Questions about paths → SQL.
 
-`codes` numbers the pages (or events' names) in their order, since sorting and comparing numbers takes a third of the
-time that texts take. `walked` has a row for each edge of a session: place is its number, from 1 at the anchor. Sorting
-by session is all that needs much memory, and goes through files where it does not fit.
+`codes` numbers the pages (or events' names) in their order, from 1, since sorting and comparing numbers takes a third
+of the time that texts take. `stepped` has the steps of all sessions, `walked` each with its number `n` in the session
+and the step `before` it (0: none), `counted` how many sessions have which step at which `place`, from the anchor on.
+
+Where the engine has a `hash`, that of 64 bits stands for a session: of two million sessions the chance that two are
+taken for one is one in ten million.
+
+Sorting by session is all that needs much memory, and goes through files where it does not fit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runnel.model.paths import PathsQuery
 from runnel.store.compile_filter import Fields, Params, filter_sql, scope_conditions, where
-from runnel.store.compile_sessions import page_sql, session_events
+from runnel.store.compile_sessions import is_page, session_events
 from runnel.store.statement import Statement
+
+Tables = list[str]
+"""Common tables, `name AS (…)` each."""
 
 
 def compile_paths(query: PathsQuery, params: Params) -> Statement:
     """The statement of a question about paths: step, source, target, sessions, and whether the row is the rest."""
-    node = "name" if query.by == "event" else f"CASE WHEN {page_sql(query, params)} = 1 THEN path END"
-    columns = [f"{node} AS node"]
-    if query.filter is not None:
-        columns.append(f"{filter_sql(query.filter, Fields(params))} AS picked")
-    walked = "\n  UNION ALL\n".join(
-        _walked(query, params, events, keys) for events, keys in session_events(query, params, columns)
-    )
+    tables = [*_stepped(query, params), *_walked(query, params), _counted(query, params), _edges(query, params)]
     kept = f"rank <= {query.top}"
-    sql = (
-        f"WITH codes AS MATERIALIZED (\n{_codes(query, params, columns)}\n),\nwalked AS (\n{walked}\n),\n"
-        "edges AS (\n  SELECT place, source, target, count(*) AS sessions\n"
-        f"  FROM walked\n  WHERE place BETWEEN 1 AND {query.steps - 1}\n  GROUP BY place, source, target\n),\n"
+    tables += [
         "ranked AS (\n  SELECT *, row_number() OVER (PARTITION BY place\n"
-        "    ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST) AS rank\n  FROM edges\n),\n"
+        "    ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST) AS rank\n  FROM edges\n)",
         f"cut AS (\n  SELECT place, CASE WHEN {kept} THEN source END AS source, CASE WHEN {kept} THEN target END AS "
         f"target,\n    {params.engine.whole.format('sessions')} AS sessions, NOT {kept} AS other\n  FROM ranked\n"
-        "  GROUP BY 1, 2, 3, 5\n)\n"
-        "SELECT place, sources.node, targets.node, sessions, other\nFROM cut\n"
+        "  GROUP BY 1, 2, 3, 5\n)",
+    ]
+    sql = (
+        f"WITH {_joined(tables)}\nSELECT place, sources.node, targets.node, sessions, other\nFROM cut\n"
         "LEFT JOIN codes AS sources ON sources.code = source\nLEFT JOIN codes AS targets ON targets.code = target\n"
         "ORDER BY place, other, sessions DESC, source NULLS LAST, target NULLS LAST"
     )
     return Statement(sql, params.values)
 
 
+def _joined(tables: Tables) -> str:
+    return ",\n".join(tables)
+
+
+# --- the steps of sessions -------------------------------------------------------------------------------------------
+
+
+def _stepped(query: PathsQuery, params: Params) -> Tables:
+    """`codes` and `stepped`. With an anchor sessions are left out that surely do not have it."""
+    pages = [] if query.by == "event" else [is_page(query, params), "path IS NOT NULL"]
+    node = "path" if pages else "name"
+    filters = [] if query.filter is None else [f"{filter_sql(query.filter, Fields(params))} AS picked"]
+    columns = [f"{node} AS node", *filters]
+    by_id, named = session_events(query, params, columns, only=pages)[0]
+    # Which events make a visit shows only with all of them, so that what is no page view is left out afterwards.
+    of_all = [f"CASE WHEN {' AND '.join(pages)} THEN path END AS node", *filters] if pages else columns
+    by_pause, paused = session_events(query, params, of_all)[1]
+    picked = _picked(query)
+    anchor = _anchor(query)
+    having = ""
+    if anchor is not None:
+        keys = ", ".join(named)
+        hit = f"SELECT {keys} FROM (\n    {by_id}\n    ) AS visited {picked} AND node = {params.add(anchor, 'text')}"
+        having = f" AND ({keys}) IN (\n    {hit}\n  )"
+    parts = [
+        f"  SELECT {key}, timestamp, code\n  FROM (\n    {events}\n  ) AS visited JOIN codes USING (node)\n  {only}"
+        for events, key, only in (
+            (by_id, _named_key(named, params), picked + having),
+            (by_pause, _paused_key(paused, params), picked),
+        )
+    ]
+    return [
+        f"codes AS MATERIALIZED (\n{_codes(query, params, columns, pages)}\n)",
+        "stepped AS (\n" + "\n  UNION ALL\n".join(parts) + "\n)",
+    ]
+
+
+def _anchor(query: PathsQuery) -> str | None:
+    return query.start if query.end is None else query.end
+
+
+def _named_key(keys: Sequence[str], params: Params) -> str:
+    """What tells sessions with a `session_id` apart; visits of a user are numbered from 1, 0 is none of them."""
+    if params.engine.hash:
+        return f"{params.engine.hash.format(', '.join([*keys, '0']))} AS visit"
+    return ", ".join([*keys[:-1], f"{keys[-1]} AS visitor", "CAST(0 AS BIGINT) AS visit"])
+
+
+def _paused_key(keys: Sequence[str], params: Params) -> str:
+    """What tells the visits of users apart."""
+    if params.engine.hash:
+        return f"{params.engine.hash.format(', '.join(keys))} AS visit"
+    return ", ".join([*keys[:-2], f"{keys[-2]} AS visitor", "visit"])
+
+
+def _key(query: PathsQuery, params: Params) -> list[str]:
+    """The columns that tell the sessions of `stepped` apart."""
+    return ["visit"] if params.engine.hash else [*(["site_id"] if query.site_id is None else []), "visitor", "visit"]
+
+
 def _picked(query: PathsQuery) -> str:
     return "WHERE node IS NOT NULL" + (" AND picked" if query.filter is not None else "")
 
 
-def _codes(query: PathsQuery, params: Params, columns: list[str]) -> str:
-    conditions = scope_conditions(query.model_copy(update={"filter": None}), "timestamp", params)
-    events = f"SELECT {', '.join(columns)} FROM {params.relation()}{where(conditions)}"
+def _codes(query: PathsQuery, params: Params, columns: list[str], pages: list[str]) -> str:
+    conditions = [*scope_conditions(query.model_copy(update={"filter": None}), "timestamp", params), *pages]
+    events = f"SELECT {', '.join(columns)} FROM {params.relation(persons=False)}{where(conditions)}"
     return (
-        "  SELECT node, row_number() OVER (ORDER BY node) AS code\n"
+        "  SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code\n"
         f"  FROM (\n    SELECT DISTINCT node FROM (\n    {events}\n    ) AS seen {_picked(query)}\n  ) AS nodes"
     )
 
 
-def _walked(query: PathsQuery, params: Params, events: str, keys: list[str]) -> str:
-    key = ", ".join(keys)
-    window = f"WINDOW walk AS (PARTITION BY {key} ORDER BY timestamp, code)"
-    coded = f"(\n    {events}\n  ) AS visited JOIN codes USING (node)"
-    steps = f"SELECT {key}, timestamp, code FROM {coded} {_picked(query)}"
-    if query.merge:
-        before = f"SELECT *, lag(code) OVER walk AS before FROM (\n  {steps}\n  ) AS steps\n  {window}"
-        steps = f"SELECT * FROM (\n  {before}\n  ) AS repeated\n  WHERE before IS NULL OR before <> code"
-    beside = "lag(code) OVER walk" if query.end is not None else "lead(code) OVER walk"
-    numbered = (
-        f"SELECT {key}, code, row_number() OVER walk AS n, {beside} AS beside\n  FROM (\n  {steps}\n  ) AS steps\n"
-        f"  {window}"
-    )
-    anchor = query.start if query.end is None else query.end
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def _walked(query: PathsQuery, params: Params) -> Tables:
+    """`walked`, without the repetitions that `merge` leaves out: `before` is the step before those, too."""
+    key = ", ".join(_key(query, params))
+    walk = f"WINDOW walk AS (PARTITION BY {key} ORDER BY timestamp, code)"
+    number = "CAST(row_number() OVER walk AS INTEGER) AS n"
+    steps = f"  SELECT {key}, timestamp, code, lag(code, 1, 0) OVER walk AS before, {number}\n  FROM stepped\n  {walk}"
+    if not query.merge:
+        return [f"walked AS (\n{steps}\n)"]
+    if not params.engine.hash:
+        # The order is that of `numbered`, so that it is sorted once.
+        merged = f"  SELECT {key}, code, before, {number}\n  FROM numbered WHERE before <> code\n  {walk}"
+        return [f"numbered AS (\n{steps}\n)", f"walked AS (\n{merged}\n)"]
+    steps = steps.replace(" timestamp,", "", 1)
+    again = "SELECT visit FROM repeating"
+    nth = "sum(CASE WHEN before = code THEN 0 ELSE 1 END) OVER walk"
+    walk = "WINDOW walk AS (PARTITION BY visit ORDER BY n ROWS UNBOUNDED PRECEDING)"
+    return [
+        f"numbered AS MATERIALIZED (\n{steps}\n)",
+        # Sorting once more is needed for sessions that repeat a step, which are few.
+        "repeating AS MATERIALIZED (\n  SELECT DISTINCT visit FROM numbered WHERE before = code\n)",
+        f"walked AS (\n  SELECT visit, code, before, n FROM numbered WHERE visit NOT IN ({again})\n"
+        "  UNION ALL\n  SELECT visit, code, before, nth\n  FROM (\n"
+        f"    SELECT visit, code, before, CAST({nth} AS INTEGER) AS nth\n"
+        f"    FROM numbered WHERE visit IN ({again})\n    {walk}\n  ) AS renumbered\n  WHERE before <> code\n)",
+    ]
+
+
+def _counted(query: PathsQuery, params: Params) -> str:
+    """Sessions by place and step; from a `start` the places go up, from an `end` down to the session's beginning."""
+    anchor = _anchor(query)
     if anchor is None:
-        return f"  SELECT n AS place, code AS source, beside AS target FROM (\n  {numbered}\n  ) AS numbered"
-    wanted = f"(SELECT code FROM codes WHERE node = {params.add(anchor, 'text')})"
-    first = f"min(CASE WHEN code = {wanted} THEN n END) OVER (PARTITION BY {key}) AS anchor"
-    anchored = f"FROM (\n  SELECT *, {first} FROM (\n  {numbered}\n  ) AS numbered\n  ) AS anchored"
-    if query.end is None:
-        return f"  SELECT n - anchor + 1 AS place, code AS source, beside AS target {anchored}"
-    return f"  SELECT anchor - n + 1 AS place, beside AS source, code AS target {anchored}"
+        placed, place = "walked", "n"
+    else:
+        key = ", ".join(_key(query, params))
+        wanted = f"(SELECT code FROM codes WHERE node = {params.add(anchor, 'text')})"
+        first = f"min(CASE WHEN code = {wanted} THEN n END) OVER (PARTITION BY {key}) AS anchor"
+        placed = f"(\n    SELECT n, code, before, {first}\n    FROM walked\n  ) AS anchored"
+        place = "n - anchor + 1" if query.end is None else "anchor - n + 1"
+    last = query.steps if query.end is None else query.steps - 1
+    return (
+        f"counted AS MATERIALIZED (\n  SELECT {place} AS place, before, code, count(*) AS sessions\n  FROM {placed}\n"
+        f"  WHERE {place} BETWEEN 1 AND {last}\n  GROUP BY 1, 2, 3\n)"
+    )
+
+
+def _edges(query: PathsQuery, params: Params) -> str:
+    """Each step but the first is an edge from the one before; sessions that have no next step end at theirs."""
+    if query.end is not None:
+        edges = "  SELECT place, nullif(before, 0) AS source, code AS target, sessions FROM counted"
+        return f"edges AS (\n{edges}\n)"
+    whole = params.engine.whole.format("sessions")
+    # No condition on places here: DuckDB would move it to where it is tested for each step of each session.
+    return (
+        "edges AS (\n  SELECT place - 1 AS place, before AS source, code AS target, sessions\n"
+        "  FROM counted WHERE place > 1\n  UNION ALL\n"
+        f"  SELECT place, code, NULL, {whole}\n  FROM (\n"
+        f"    SELECT place, code, CASE WHEN place < {query.steps} THEN sessions ELSE 0 END AS sessions FROM counted\n"
+        "    UNION ALL\n"
+        "    SELECT place - 1, before, CASE WHEN place > 1 THEN -sessions ELSE 0 END FROM counted\n  ) AS ends\n"
+        "  GROUP BY place, code HAVING sum(sessions) > 0\n)"
+    )

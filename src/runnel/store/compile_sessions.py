@@ -14,14 +14,23 @@ from runnel.model.sessions import SESSION_REACH, SessionScope
 from runnel.store.buckets import Buckets
 from runnel.store.channels import CHANNEL_PROPERTIES, channel_sql, referrer_sql
 from runnel.store.compile_filter import Fields, Params, filter_sql, scope_conditions, where
+from runnel.store.compile_folded import folded_select, folded_tables, has_long, is_long
 from runnel.store.compile_metrics import make_buckets
+from runnel.store.folded import FoldedSessions, can_fold
+from runnel.store.metric_tables import Groups, given_groups
 from runnel.store.statement import Statement
 
 ROWS_LIMIT = 100_000
 """Most rows of an answer."""
 
 
-def compile_sessions(query: SessionsQuery, params: Params, now: datetime) -> Statement:
+def compile_sessions(
+    query: SessionsQuery,
+    params: Params,
+    now: datetime,
+    groups: Groups | None = None,
+    folded: FoldedSessions | None = None,
+) -> Statement:
     """The statement of a question about sessions; see `compile.compile_query`.
 
     Its columns: `bucket` when there is an interval, the breakdown's values, the metrics, and with an `other` group a
@@ -29,16 +38,21 @@ def compile_sessions(query: SessionsQuery, params: Params, now: datetime) -> Sta
     """
     buckets = make_buckets(query, now)
     # Ranking reads it twice; making it twice would take twice as long.
-    once = " MATERIALIZED" if query.breakdown and (buckets or query.other) else ""
-    sessions = f"WITH sessions AS{once} (\n{_sessions(query, params, buckets)}\n)"
-    sql = f"{sessions}{_ranked(query, params, buckets)}" if query.breakdown else f"{sessions}{_whole(query, params)}"
-    return Statement(sql, params.values, buckets=buckets)
+    once = " MATERIALIZED" if query.breakdown and groups is None and (buckets or query.other) else ""
+    usable = folded if folded is not None and can_fold(query) else None
+    tables = f"{folded_tables(query, _reaching(query), params, usable)},\n" if usable else ""
+    sessions = f"WITH {tables}sessions AS{once} (\n{_sessions(query, params, buckets, usable is not None)}\n)"
+    sql = _ranked(query, params, buckets, groups) if query.breakdown else _whole(query, params)
+    sql = f"{sessions}{sql}"
+    return Statement(sql, params.values, from_rollup=usable is not None, buckets=buckets)
 
 
 # --- events of sessions ----------------------------------------------------------------------------------------------
 
 
-def session_events(query: SessionScope, params: Params, columns: Sequence[str]) -> list[tuple[str, list[str]]]:
+def session_events(
+    query: SessionScope, params: Params, columns: Sequence[str], long_only: bool = False, only: Sequence[str] = ()
+) -> list[tuple[str, list[str]]]:
     """Two selects of events, each with the columns by which its sessions are told apart.
 
     The first has the sessions with a `session_id`, the second those that a pause of the user ends. The edges of the
@@ -46,13 +60,17 @@ def session_events(query: SessionScope, params: Params, columns: Sequence[str]) 
 
     Args:
         columns: SQL for an event, with names.
+        long_only: of sessions with a `session_id` only those of `compile_folded.LONG`.
+        only: conditions of their events, to read fewer of them.
     """
     conditions = scope_conditions(query.model_copy(update={"filter": None}), "timestamp", params)
     site = ["site_id"] if query.site_id is None else []
     table = params.relation()
+    with_ids = table if isinstance(query, SessionsQuery) and "user_id" in query.breakdown else params.relation(False)
     named = [*site, "session_id"]
+    with_id = ["session_id IS NOT NULL", *([is_long(query)] if long_only else []), *only]
     chosen = ", ".join([*named, "timestamp", *columns])
-    by_id = f"SELECT {chosen}\n    FROM {table}{where([*conditions, 'session_id IS NOT NULL'])}"
+    by_id = f"SELECT {chosen}\n    FROM {with_ids}{where([*conditions, *with_id])}"
     person = [*site, "user_id"]
     order = f"(PARTITION BY {', '.join(person)} ORDER BY timestamp)"
     pause = f"INTERVAL '{query.inactivity} minutes'"
@@ -65,8 +83,13 @@ def session_events(query: SessionScope, params: Params, columns: Sequence[str]) 
 
 def page_sql(query: SessionScope, params: Params) -> str:
     """1 for a page view, else 0."""
+    return f"CASE WHEN {is_page(query, params)} THEN 1 ELSE 0 END"
+
+
+def is_page(query: SessionScope, params: Params) -> str:
+    """Whether an event is a page view."""
     names = ", ".join(params.add(name, "text") for name in dict.fromkeys(query.page_names))
-    return f"CASE WHEN name IN ({names}) THEN 1 ELSE 0 END"
+    return f"name IN ({names})"
 
 
 def _reaching(query: SessionsQuery) -> SessionsQuery:
@@ -120,7 +143,7 @@ class _Edges:
         return [f"{template.format(', '.join(names))} AS {event}" for template, names, event in parts if names]
 
 
-def _sessions(query: SessionsQuery, params: Params, buckets: Buckets | None) -> str:
+def _sessions(query: SessionsQuery, params: Params, buckets: Buckets | None, folded: bool) -> str:
     engine = params.engine
     edges = _Edges(query, params)
     columns = [f"{page_sql(query, params)} AS page", *(["event_id"] if edges.columns else []), *edges.columns]
@@ -134,15 +157,17 @@ def _sessions(query: SessionsQuery, params: Params, buckets: Buckets | None) -> 
         f"{started} AS started", f"{ended} - {began} AS lasted", "count(*) AS events",
         "count(*) FILTER (WHERE page = 1) AS pages", *edges.aggregates(),
     ]  # fmt: skip
-    parts = []
-    for events, keys in session_events(_reaching(query), params, columns):
+    parts, reach = [], _reaching(query)
+    selects = session_events(reach, params, columns, long_only=folded)
+    for events, keys in selects[1:] if folded and not has_long(query) else selects:
         only = f"\n  HAVING {' AND '.join(having)}" if having else ""
         part = f"  SELECT {', '.join(counted)}\n  FROM (\n    {events}\n  ) AS visited"
         parts.append(f"{part}\n  GROUP BY {', '.join(keys)}{only}")
     bucket = [f"{buckets.sql(engine, 'started')} AS b"] if buckets else []
     outputs = ", ".join([*bucket, "lasted", "events", "pages", *edges.dims])
     union = "\n  UNION ALL\n".join(parts)
-    return f"  SELECT {outputs}\n  FROM (\n{union}\n  ) AS made"
+    made = f"  SELECT {outputs}\n  FROM (\n{union}\n  ) AS made"
+    return f"{folded_select(query, reach, params, buckets)}\n  UNION ALL\n{made}" if folded else made
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -174,18 +199,19 @@ def _whole(query: SessionsQuery, params: Params) -> str:
     return f"\nSELECT {bucket} AS bucket, {metrics}\nFROM sessions\nGROUP BY b\nORDER BY b\nLIMIT {SERIES_LIMIT + 1}"
 
 
-def _ranked(query: SessionsQuery, params: Params, buckets: Buckets | None) -> str:
+def _ranked(query: SessionsQuery, params: Params, buckets: Buckets | None, groups: Groups | None) -> str:
     """The groups with most sessions over the whole range, in this order, and with `other` the rest as one."""
     dims = [f"d{place}" for place in range(len(query.breakdown))]
     ranking = ", ".join(["count(*) DESC", *(f"{dim} NULLS LAST" for dim in dims)])
-    if buckets is None and not query.other:
+    if buckets is None and not query.other and groups is None:
         outputs = ", ".join([*dims, *_metrics(query, params)])
-        groups = f"GROUP BY {', '.join(dims)}\nORDER BY {ranking}\nLIMIT {query.top}"
-        return f"\nSELECT {outputs}\nFROM sessions\n{groups}"
-    ranked = (
-        f",\nranked AS (\n  SELECT {', '.join(dims)}, row_number() OVER (ORDER BY {ranking}) AS place\n"
-        f"  FROM sessions\n  GROUP BY {', '.join(dims)}\n  ORDER BY place\n  LIMIT {query.top}\n)"
+        page = f"GROUP BY {', '.join(dims)}\nORDER BY {ranking}\nLIMIT {query.top}"
+        return f"\nSELECT {outputs}\nFROM sessions\n{page}"
+    largest = (
+        f"  SELECT {', '.join(dims)}, row_number() OVER (ORDER BY {ranking}) AS place\n"
+        f"  FROM sessions\n  GROUP BY {', '.join(dims)}\n  ORDER BY place\n  LIMIT {query.top}"
     )
+    ranked = f",\nranked AS (\n{largest if groups is None else given_groups(groups, params)}\n)"
     same = " AND ".join(params.engine.same.format(f"sessions.{dim}", f"ranked.{dim}") for dim in dims)
     named = [f"ranked.{dim}" for dim in dims]
     columns = [f"{params.engine.key_us.format('b')} AS bucket"] if buckets else []

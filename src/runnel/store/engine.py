@@ -42,6 +42,7 @@ class Engine:
         folded: a text for comparing whatever the case.
         later: a bucket key moved by `{seconds}`.
         same: equality to which NULL is a value like any other.
+        hash: a number of 64 bits in the place of some values, which sorts far faster than texts; empty: no faster.
         estimate: an estimated count of distinct values, where a query allows one; empty: there is none.
         percentile: the interpolated percentile `{fraction}` of the non-NULL values.
         finite: a double, NULL when it is infinite.
@@ -81,6 +82,7 @@ class Engine:
     contains: str = "contains({0}, {1})"
     folded: str = "lower({0})"
     same: str = "{0} IS NOT DISTINCT FROM {1}"
+    hash: str = ""
     estimate: str = ""
     percentile: str = "quantile_cont({0}, {fraction})"
     finite: str = "CASE WHEN isfinite({0}) THEN {0} END"

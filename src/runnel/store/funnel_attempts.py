@@ -33,14 +33,14 @@ def _times(steps: Steps) -> list[str]:
     return [f"t{number}" for number in steps.numbers]
 
 
-def _last(steps: Steps) -> str:
-    """When the last of the steps that were done was done."""
-    return f"coalesce({', '.join(reversed(_times(steps)))})"
+def _last(steps: Steps, of: str = "") -> str:
+    """When the last of the steps that were done was done; `of` is a table's name and a dot."""
+    return f"coalesce({', '.join(of + time for time in reversed(_times(steps)))})"
 
 
-def _reach(steps: Steps) -> str:
+def _reach(steps: Steps, of: str = "") -> str:
     """How many of the steps were done."""
-    return " + ".join(f"CASE WHEN {time} IS NULL THEN 0 ELSE 1 END" for time in _times(steps))
+    return " + ".join(f"CASE WHEN {of}{time} IS NULL THEN 0 ELSE 1 END" for time in _times(steps))
 
 
 def _first_attempts(steps: Steps) -> str:
@@ -50,16 +50,17 @@ def _first_attempts(steps: Steps) -> str:
     return _table("reached_1", f"SELECT user_id AS u, min(timestamp) AS t1{tied}", begun, "GROUP BY user_id")
 
 
-def _numbered(source: str) -> str:
-    return _table("unsettled", "SELECT *, CAST(row_number() OVER () AS INTEGER) AS id", source)
+def _numbered(source: str, *columns: str) -> str:
+    chosen = ", ".join(["*", "CAST(row_number() OVER () AS INTEGER) AS id", *columns])
+    return _table("unsettled", f"SELECT {chosen}", source)
 
 
-def _marked(steps: Steps, *, only_matching: bool = True) -> str:
+def _marked(steps: Steps, *kept: str, only_matching: bool = True) -> str:
     """The events of the unsettled with their place among those of the same instant, and which steps each matches.
 
-    Where that is one at most, the place tells which; see `_did`.
+    Where that is one at most, the place tells which; see `_did`. `kept` are columns of the unsettled.
     """
-    columns = ["id", "timestamp AS t", f"{steps.place} AS place"]
+    columns = ["id", *kept, "timestamp AS t", f"{steps.place} AS place"]
     if not steps.apart:
         columns += [f"CASE WHEN {steps.test(number)} THEN 1 ELSE 0 END AS s{number}" for number in steps.numbers]
     events = f"(SELECT * {steps.events(*([steps.match(*steps.numbers)] if only_matching else []))}) AS events"
@@ -104,10 +105,16 @@ def _ordered(steps: Steps) -> Tables:
     reached = f"reached_{len(steps.tests)}"
     settled = f"{_last(steps)} <= t1 + {steps.window}" + ("" if steps.apart else " AND NOT tied")
     told = [f"SELECT u, {', '.join(_times(steps))}\nFROM {reached} WHERE {settled}"]
-    tables += [_numbered(f"FROM {reached} WHERE NOT ({settled})"), _marked(steps)]
+    late = f"FROM {reached} WHERE NOT ({settled})"
     source = "marked"
-    if steps.apart:
-        tables += _again(steps)
+    if not steps.apart:
+        tables += [_numbered(late), _marked(steps)]
+    else:
+        tables += [
+            _numbered(late, f"{_last(steps)} - {steps.window} AS since"),
+            _marked(steps, "since"),
+            *_again(steps),
+        ]
         told.append(
             f"SELECT unsettled.u, {', '.join(f'again.{time}' for time in _times(steps))}\n"
             "FROM again JOIN unsettled ON unsettled.id = again.id"
@@ -153,22 +160,11 @@ def _again(steps: Steps) -> Tables:
     The furthest step was done too late for every attempt that began more than a window before it, and a later attempt
     does it no earlier. So the next attempt that may get as far is the first that begins later than that.
     """
-    tables = [
-        _table(
-            "late",
-            f"SELECT id, {_last(steps)} - {steps.window} AS since, {_reach(steps)} AS furthest",
-            "FROM unsettled",
-        ),
-        _table(
-            "again_1",
-            "SELECT late.id, furthest, min(t) AS t1",
-            f"FROM marked JOIN late ON late.id = marked.id AND t >= since WHERE {_did(steps, 1)}",
-            "GROUP BY late.id, furthest",
-        ),
-    ]
+    begun = f"FROM marked WHERE t >= since AND {_did(steps, 1)}"
+    tables = [_table("again_1", "SELECT id, min(t) AS t1", begun, "GROUP BY id")]
     for number in steps.numbers[1:]:
         before, did = f"again_{number - 1}", _did(steps, number)
-        known = ", ".join(["furthest", *_times(steps)[: number - 1]])
+        known = ", ".join(_times(steps)[: number - 1])
         tables.append(
             _table(
                 f"again_{number}",
@@ -177,11 +173,17 @@ def _again(steps: Steps) -> Tables:
                 f"GROUP BY {before}.id, {known}",
             )
         )
-    as_far = f"{_reach(steps)} = furthest AND {_last(steps)} <= t1 + {steps.window}"
+    tried = f"again_{len(steps.tests)}"
+    as_far = f"{_reach(steps, f'{tried}.')} = {_reach(steps, 'unsettled.')}"
+    in_time = f"{_last(steps, f'{tried}.')} <= {tried}.t1 + {steps.window}"
     return [
         *tables,
-        _table("again", f"SELECT id, {', '.join(_times(steps))}", f"FROM again_{len(steps.tests)} WHERE {as_far}"),
-        _table("still_open", "SELECT id FROM late", "EXCEPT", "SELECT id FROM again"),
+        _table(
+            "again",
+            f"SELECT {tried}.id, {', '.join(f'{tried}.{time}' for time in _times(steps))}",
+            f"FROM {tried} JOIN unsettled ON unsettled.id = {tried}.id WHERE {as_far} AND {in_time}",
+        ),
+        _table("still_open", "SELECT id FROM unsettled", "EXCEPT", "SELECT id FROM again"),
         _table("open", "SELECT marked.*", "FROM marked JOIN still_open ON still_open.id = marked.id"),
     ]
 

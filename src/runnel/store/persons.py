@@ -63,11 +63,12 @@ class Persons:
         conditions = scope_conditions(scope, time, self.params, "day" if day else "timestamp")
         conditions += tests
         if table != "events":
-            return f"FROM {table}{where(conditions)}"
+            return f"FROM {self.params.people(table)}{where(conditions)}"
         return f"FROM {self.params.relation()}{where([*conditions, 'user_id IS NOT NULL'])}"
 
     def active(self, table: str, tests: list[str], since: datetime | None, until: datetime | None) -> str:
         """A row for each person `u` and period `b` in which the person did one of the events."""
         unique = table == "people_days" and self.buckets.interval == "day" and self.scope.site_id is not None
+        unique = unique and not self.params.joined
         select = "SELECT" if unique else "SELECT DISTINCT"
         return f"{select} user_id AS u, {self.bucket(table)} AS b\n  {self.source(table, tests, since, until)}"

@@ -14,7 +14,7 @@ class Statement:
 
     Attributes:
         exact: no number is an estimate.
-        from_rollup: it reads the rollup or `people` instead of the events.
+        from_rollup: it reads the rollup, `people` or folded sessions instead of the events.
         buckets: of a time series.
         now: when it was asked, where the answer depends on it.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,39 @@ def test_nothing_serious(opened: Opener, name: str, dark: bool) -> None:
     assert findings(page) == []
 
 
-def test_nothing_serious_in_what_opens(opened: Opener) -> None:
-    page = opened("/?site=shop&filter=name:%3D:page_view")
+POPOVERS: dict[str, tuple[str | re.Pattern[str], ...]] = {
+    "/?site=shop&events=properties&filter=name:%3D:page_view": (
+        "Last 7 days", "Filter", "Time zone: Europe/Berlin", re.compile("^Property "),
+    ),
+    "/ui/explore?site=shop&metric=sum:price&metric=events": (
+        "Broken down by nothing", "Measure A of price", "Events of B: Any event", "Filter events of b",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("path", POPOVERS)
+def test_nothing_serious_in_popovers(opened: Opener, path: str, dark: bool) -> None:
+    """Nor in the tooltip of the chart. Escape closes them and gives the focus back."""
+    page = opened(path, dark=dark)
     settled(page)
-    for button in ("Last 7 days", "Filter", "Time zone: Europe/Berlin"):
-        page.get_by_role("button", name=button, exact=True).click()
+    page.locator(".chart").first.focus()
+    page.keyboard.press("Home")
+    assert findings(page) == []
+    for name in POPOVERS[path]:
+        button = page.get_by_role("button", name=name, exact=True)
+        button.click()
         page.wait_for_timeout(300)  # it appears, its colours mixed with what is below
-        assert findings(page) == [], button
+        assert findings(page) == [], name
         page.keyboard.press("Escape")
+        expect(button).to_be_focused()
+        expect(button).to_have_attribute("aria-expanded", "false")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_nothing_serious_in_an_event(opened: Opener, dark: bool) -> None:
+    page = opened("/?site=shop&filter=name:%3D:page_view", dark=dark)
+    settled(page)
     page.goto(page.url.replace("/?", "/ui/events?"))
     settled(page)
     page.locator("table.events .row-button").first.click()
@@ -87,3 +113,44 @@ def test_a_filter_with_the_keyboard_alone(opened: Opener) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".chip")).to_have_text("Event is purchase")
     expect(page.get_by_role("button", name="Filter", exact=True)).to_be_focused()
+
+
+def test_the_range_with_the_keyboard_alone(opened: Opener) -> None:
+    """The list opens at what is chosen, Tab walks through it, and leaving it closes it."""
+    page = opened("/?site=shop&range=30d")
+    settled(page)
+    button = page.get_by_role("button", name="Last 30 days")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Time range").get_by_role("button", name="Last 30 days")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Last 90 days")).to_be_focused()
+    assert "range=90d" in page.url
+    page.keyboard.press("Enter")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+    expect(page.get_by_role("dialog", name="Time range")).to_have_count(0)
+
+
+def test_a_series_with_the_keyboard_alone(opened: Opener) -> None:
+    """Added, and its events chosen: the arrow keys walk through the list, which goes round."""
+    page = opened("/ui/explore?site=shop&range=30d")
+    settled(page)
+    page.get_by_role("button", name="Add a series").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Events of B: Any event").focus()
+    page.keyboard.press("Enter")
+    search = page.get_by_role("combobox", name="Search events")
+    expect(search).to_be_focused()
+    expect(page.get_by_role("option", name="page_view")).to_be_visible()
+    page.keyboard.press("ArrowUp")
+    options = page.locator(".picker-option")
+    last = options.last
+    expect(search).to_have_attribute("aria-activedescendant", last.get_attribute("id") or "")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    name = options.nth(1).locator(".picker-text").inner_text()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name=f"Events of B: {name}")).to_be_focused()
+    assert f"of=&of={name}" in page.url

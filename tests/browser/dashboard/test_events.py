@@ -1,15 +1,14 @@
-"""Single events in Chromium: the newest, the older ones, one of them as JSON; a user's timeline; live."""
+"""Single events in Chromium: the newest, the older ones, one of them as JSON; a user's timeline."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
-from uuid import uuid4
 
 from playwright.sync_api import expect
 
 from runnel.cli.bench_server import Api
-from scripts.screenshots import settled, wait_until_stored
+from scripts.screenshots import settled
 from tests.browser.dashboard.conftest import Opener
 from tests.browser.dashboard.ranges import days_ago, span
 
@@ -60,24 +59,3 @@ def test_from_an_event_to_its_user(api: Api, opened: Opener) -> None:
     settled(page)
     rows = api.query(kind="events", user_id=user, ascending=True, limit=50, site_id="shop")["rows"]
     expect(page.locator(".timeline-row .name")).to_have_text([row["name"] for row in rows])
-
-
-def test_search_for_a_user(opened: Opener) -> None:
-    page = opened("/ui/users?site=shop")
-    page.get_by_placeholder("User id").fill("user-1")
-    page.get_by_role("button", name="Show").click()
-    expect(page.get_by_role("heading", name="user-1", exact=True)).to_be_visible()
-    assert "user=user-1" in page.url
-
-
-def test_live(api: Api, opened: Opener) -> None:
-    """A new event appears without a reload, and its user is counted."""
-    page = opened("/ui/live?site=live")
-    settled(page)
-    accepted = api.ledger()["accepted"]
-    for number in range(3):
-        event = {"name": f"live {number}", "user_id": f"u{number % 2}", "site_id": "live", "event_id": str(uuid4())}
-        api.post("/v1/events", event)
-    wait_until_stored(api, accepted + 3)
-    expect(page.locator("table.events .row-button")).to_have_text(["live 2", "live 1", "live 0"], timeout=15_000)
-    expect(page.locator("[data-live-users]")).to_have_text("2", timeout=15_000)

@@ -1,17 +1,19 @@
-"""A server that asks for a read key, one without events, and one that goes away."""
+"""A server that asks for a read key, one without events, and one whose dashboard was not built."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from runnel.cli.bench_server import ServerProcess
-from scripts.screenshots import settled
 from tests.browser.dashboard.conftest import started
+from tests.browser.dashboard.test_accessible import findings
 
 EVERY, ONE = "k" * 24, "s" * 24
 KEYS = f"*={EVERY},shop={ONE}"
@@ -83,13 +85,49 @@ def test_first_event(tmp_path: Path, page: Page) -> None:
         expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible(timeout=20_000)
 
 
-def test_server_goes_away(tmp_path: Path, page: Page) -> None:
-    """The numbers stay and say how old they are; asking again works once the server is back."""
-    with started(tmp_path) as process:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_for_axe(
+    locked: ServerProcess, tmp_path: Path, page: Page, scheme: Literal["light", "dark"]
+) -> None:
+    """In the dialog that asks for a key, also when it was refused, and on the page of an empty server."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{locked.url}/")
+    dialog = page.get_by_role("dialog", name="This server asks for a read key")
+    expect(dialog).to_be_visible()
+    assert findings(page) == []
+    give(page, "w" * 24)
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    assert findings(page) == []
+    (tmp_path / "empty").mkdir()
+    with started(tmp_path / "empty") as process:
+        page.goto(f"{process.url}/")
+        expect(page.get_by_text("No events yet")).to_be_visible()
+        assert findings(page) == []
+
+
+def test_the_key_dialog_with_the_keyboard(locked: ServerProcess, page: Page) -> None:
+    """It has the focus, keeps it, and does not close without a key."""
+    page.goto(f"{locked.url}/")
+    expect(page.get_by_label("Read key", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.type(EVERY)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible()
+
+
+def test_a_dashboard_that_was_not_built(tmp_path: Path, page: Page) -> None:
+    """Every page says how to build it; the API works, and so do the pages about it."""
+    elsewhere = f"import pathlib, runnel.query.dashboard as it; it.BUILT = pathlib.Path({str(tmp_path)!r})"
+    command = (sys.executable, "-c", f"{elsewhere}; from runnel.cli import main; main()")
+    with ServerProcess(tmp_path / "data", command=command) as process:
+        for path in ("/", "/ui/explore"):
+            page.goto(process.url + path)
+            expect(page.get_by_role("heading", name="Runnel is running")).to_be_visible()
+            expect(page.locator("code")).to_have_text("scripts/dashboard")
+            assert findings(page) == []
         with closing(process.api()) as api:
             api.post("/v1/events", EVENT)
-        page.goto(f"{process.url}/ui/live?site=shop")
-        settled(page)
-        process.kill()
-        expect(page.get_by_text("asking again failed: The server cannot be reached.")).to_be_visible(timeout=20_000)
-        expect(page.locator("table.events tbody tr")).to_have_count(1)
+            assert api.ledger()["accepted"] == 1
+        page.get_by_role("link", name="/docs").click()
+        expect(page).to_have_url(f"{process.url}/docs")

@@ -18,12 +18,15 @@ FIRST, LAST = days_ago(12), days_ago(3)
 RANGE = f"site=shop&from={FIRST}&to={LAST}"
 SCOPE: dict[str, Any] = {"site_id": "shop", **span(FIRST, LAST)}
 BEFORE: dict[str, Any] = {"site_id": "shop", **span(FIRST - timedelta(days=10), FIRST - timedelta(days=1))}
-METRICS = ["events", "users", "sessions", "events_per_user"]
+OF_EVENTS = ["users", "events"]
+OF_SESSIONS = ["sessions", "bounce_rate", "avg_duration", "pages_per_session"]
 
 
 def numbers(api: Api, **scope: Any) -> dict[str, float]:
-    row: dict[str, float] = api.query(kind="metrics", metrics=[{"kind": kind} for kind in METRICS], **scope)["rows"][0]
-    return row
+    metrics = [{"kind": kind} for kind in OF_EVENTS]
+    of_events: dict[str, float] = api.query(kind="metrics", metrics=metrics, **scope)["rows"][0]
+    of_sessions: dict[str, float] = api.query(kind="sessions", metrics=OF_SESSIONS, **scope)["rows"][0]
+    return of_events | of_sessions
 
 
 def shown(page: Page) -> dict[str, float]:
@@ -46,15 +49,46 @@ def parameters(page: Page) -> dict[str, list[str]]:
 
 
 def test_cards_are_the_apis_numbers(api: Api, opened: Opener) -> None:
+    """With the change against the period before, whose arrow and sign say what its colour says."""
     page = opened(f"/?{RANGE}")
     now, before = numbers(api, **SCOPE), numbers(api, **BEFORE)
     assert shown(page) == now
     assert now["events"] > 500
-    for metric in METRICS:
+    for metric in now:
         percent = (now[metric] - before[metric]) / before[metric] * 100
         digits = 0 if abs(percent) >= 9.95 else 1
         sign = "+" if percent > 0 else "−"
-        expect(page.locator(f"[data-metric={metric}] .stat-change")).to_have_text(f"{sign}{abs(percent):.{digits}f}%")
+        changed = page.locator(f"[data-metric={metric}] .stat-change")
+        expect(changed).to_have_text(f"{sign}{abs(percent):.{digits}f}%")
+        better = (percent > 0) != (metric == "bounce_rate")
+        expect(changed.locator("span")).to_have_class("better" if better else "worse")
+
+
+def test_cards_write_their_units(api: Api, opened: Opener) -> None:
+    page = opened(f"/?{RANGE}")
+    now = numbers(api, **SCOPE)
+    settled(page)
+    seconds = round(now["avg_duration"])
+    minutes = f"{seconds // 60}m {seconds % 60:02}s" if seconds >= 60 else f"{seconds}s"
+    expect(page.locator("[data-metric=avg_duration] .stat-value")).to_have_text(minutes)
+    bounced = round(now["bounce_rate"] * 1000) / 10
+    expect(page.locator("[data-metric=bounce_rate] .stat-value")).to_have_text(f"{bounced:g}%")
+
+
+def test_a_card_chooses_the_chart(api: Api, opened: Opener) -> None:
+    page = opened(f"/?{RANGE}")
+    settled(page)
+    page.locator("[data-metric=bounce_rate]").click()
+    settled(page)
+    assert parameters(page)["metric"] == ["bounce_rate"]
+    day = {"interval": "day", "timezone": "Europe/Berlin"}
+    rows = [api.query(kind="sessions", metrics=["bounce_rate"], **day, **scope)["rows"] for scope in (BEFORE, SCOPE)]
+    chart = page.get_by_role("group", name=re.compile("^Bounce rate"))
+    chart.focus()
+    page.keyboard.press("Home")
+    expect(chart.locator(".chart-tip .number")).to_have_text(
+        [f"{round(one[0]['bounce_rate'] * 100, 2):g}%" for one in rows]
+    )
 
 
 def test_without_comparison(opened: Opener) -> None:
@@ -64,7 +98,7 @@ def test_without_comparison(opened: Opener) -> None:
     page.keyboard.press("Escape")
     settled(page)
     assert parameters(page)["compare"] == ["0"]
-    expect(page.locator("[data-metric=events] .stat-change")).to_have_text("")
+    expect(page.locator("[data-metric=events] .stat-change")).to_have_text("\N{NO-BREAK SPACE}")
     expect(page.get_by_text("Period before")).to_have_count(0)
 
 
@@ -92,22 +126,22 @@ def test_click_filters_everything(api: Api, opened: Opener) -> None:
 
 
 def test_property_panel(api: Api, opened: Opener) -> None:
-    page = opened(f"/?{RANGE}")
-    page.get_by_role("button", name="Property browser").click()
-    page.get_by_role("combobox", name="Search properties").fill("coun")
+    page = opened(f"/?{RANGE}&metric=events&events=properties")
+    page.get_by_role("button", name=re.compile("^Property .*, choose another")).click()
+    page.get_by_role("combobox", name="Search properties").fill("curr")
     page.keyboard.press("Enter")
-    rows = api.query(kind="metrics", breakdown=["properties.country"], top=8, **SCOPE)["rows"]
-    expect(page.locator("[data-field='properties.country']")).to_be_visible()
-    assert bars(page, "properties.country") == [row["properties.country"] for row in rows]
-    assert parameters(page)["property"] == ["country"]
+    rows = api.query(kind="metrics", breakdown=["properties.currency"], top=8, **SCOPE)["rows"]
+    expect(page.locator("[data-field='properties.currency']")).to_be_visible()
+    assert bars(page, "properties.currency") == [row["properties.currency"] or "(none)" for row in rows]
+    assert parameters(page)["property"] == ["currency"]
 
 
 def test_number_filter_of_a_property(api: Api, opened: Opener) -> None:
     """A breakdown gives texts; the filter finds the numbers that they stand for."""
-    page = opened(f"/?{RANGE}&property=items")
+    page = opened(f"/?{RANGE}&events=properties&property=items")
     settled(page)
-    page.locator("[data-field='properties.items']").get_by_text("2", exact=True).first.click()
-    wanted = {"filter": {"field": "properties.items", "op": "=", "value": 2}}
+    page.locator("[data-field='properties.items'] [data-value='1']").click()
+    wanted = {"filter": {"field": "properties.items", "op": "=", "value": 1}}
     expect(page.locator(".chip")).to_have_count(1)
     assert shown(page) == numbers(api, **SCOPE, **wanted)
 

@@ -19,6 +19,7 @@ from runnel.model.event import encode_lines
 from runnel.queue import make_queue
 from scripts.screenshots import settled
 from tests.browser.dashboard.conftest import Opener, started
+from tests.browser.dashboard.test_accessible import findings
 from tests.samples import block_of_lines, sample_event
 
 BROKEN = [encode_lines([sample_event(number)]).replace(b"2026-03-01T", b"2026-13-41T") for number in range(1, 5)]
@@ -118,3 +119,25 @@ def test_choose_and_drop(api: Api, opened: Opener) -> None:
     assert numbers(api, "dropped") == chosen
     page.get_by_role("button", name="Dropped").click()
     expect(letter(page, chosen[1])).to_be_visible()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_nothing_serious_in_a_dead_letter(api: Api, opened: Opener, dark: bool) -> None:
+    """axe looks at the list with chosen letters, and at one that is open, also after a refusal."""
+    page = opened("/ui/pipeline?state=all", dark=dark)
+    settled(page)
+    page.get_by_role("checkbox", disabled=False).first.check()
+    assert findings(page) == []
+    first = numbers(api)[0]
+    letter(page, first).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name=f"Dead letter {first}")).to_be_visible()
+    page.wait_for_timeout(300)  # it slides in
+    assert findings(page) == []
+    page.get_by_label("Original").fill("{no event")
+    page.get_by_role("button", name="Replay corrected").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert findings(page) == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(letter(page, first)).to_be_focused()

@@ -34,7 +34,10 @@ def nasty_event(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/ui/explore?by=path", "/ui/events", "/ui/live", f"/ui/users?user={quote(USER)}", "/ui/users"],
+    [
+        "/", "/ui/explore?by=path", "/ui/events", "/ui/live", f"/ui/users?user={quote(USER)}", "/ui/users",
+        "/ui/funnels", "/ui/retention", "/ui/paths?of=event",
+    ],
 )
 def test_shown_as_text(opened: Opener, path: str) -> None:
     page = opened(f"{path}{'&' if '?' in path else '?'}site={SITE}&filter=path:%3D:{quote(PATH)}")
@@ -56,6 +59,23 @@ def test_clicking_it_filters_by_it(opened: Opener) -> None:
     expect(page.locator("[data-field=path]").get_by_role("button", name=PATH)).to_be_visible()
 
 
+def test_names_in_funnels_and_paths(opened: Opener) -> None:
+    page = opened(f"/ui/funnels?site={SITE}&step={quote(NAME)}&step={quote(f'{NAME};path:=:{PATH}')}&people=reached:1")
+    expect(page.get_by_role("dialog").get_by_text(USER)).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text(f"Reached step 1: {NAME}")
+    href = page.get_by_role("dialog").get_by_role("link").get_attribute("href") or ""
+    assert href.startswith("/ui/users?")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator(".funnel-name-text").last).to_have_text(f"{NAME}, Page is {PATH}")
+    page.goto(page.url.partition("/ui/")[0] + f"/ui/paths?site={SITE}&of=event")
+    settled(page)
+    expect(page.locator(".path-node").first).to_have_attribute("data-node", NAME)
+    page.locator(".path-node").first.click()
+    expect(page.get_by_role("button", name=f"Start: {NAME}")).to_be_visible()
+    assert page.locator("main img, main script, main iframe").count() == 0
+    assert page.title() == "Paths · Runnel"
+
+
 # --- headers and paths -----------------------------------------------------------------------------------------------
 
 
@@ -67,7 +87,7 @@ def answer(server: ServerProcess, path: str, **headers: str) -> tuple[int, dict[
         return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
 
 
-@pytest.mark.parametrize("path", ["/", "/ui/events", "/ui/pipeline"])
+@pytest.mark.parametrize("path", ["/", "/ui/funnels", "/ui/events", "/ui/pipeline"])
 def test_pages_are_locked_down(server: ServerProcess, path: str) -> None:
     status, headers, body = answer(server, path, Accept="text/html,*/*;q=0.8")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")

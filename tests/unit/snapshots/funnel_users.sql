@@ -14,34 +14,30 @@ reached_2 AS (
   FROM reached_1 LEFT JOIN next_2 ON next_2.u = reached_1.u
 ),
 unsettled AS (
-  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
+  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id, coalesce(t2, t1) - INTERVAL '604800 seconds' AS since
   FROM reached_2 WHERE NOT (coalesce(t2, t1) <= t1 + INTERVAL '604800 seconds')
 ),
 marked AS (
-  SELECT id, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
+  SELECT id, since, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
   FROM (SELECT * FROM events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $1 OR name = $2)) AS events
   JOIN unsettled ON u = user_id
 ),
-late AS (
-  SELECT id, coalesce(t2, t1) - INTERVAL '604800 seconds' AS since, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END AS furthest
-  FROM unsettled
-),
 again_1 AS (
-  SELECT late.id, furthest, min(t) AS t1
-  FROM marked JOIN late ON late.id = marked.id AND t >= since WHERE place = 1
-  GROUP BY late.id, furthest
+  SELECT id, min(t) AS t1
+  FROM marked WHERE t >= since AND place = 1
+  GROUP BY id
 ),
 again_2 AS (
-  SELECT again_1.id, furthest, t1, min(t) AS t2
+  SELECT again_1.id, t1, min(t) AS t2
   FROM again_1 LEFT JOIN marked ON marked.id = again_1.id AND t >= t1 AND place = 2
-  GROUP BY again_1.id, furthest, t1
+  GROUP BY again_1.id, t1
 ),
 again AS (
-  SELECT id, t1, t2
-  FROM again_2 WHERE CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END = furthest AND coalesce(t2, t1) <= t1 + INTERVAL '604800 seconds'
+  SELECT again_2.id, again_2.t1, again_2.t2
+  FROM again_2 JOIN unsettled ON unsettled.id = again_2.id WHERE CASE WHEN again_2.t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN again_2.t2 IS NULL THEN 0 ELSE 1 END = CASE WHEN unsettled.t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN unsettled.t2 IS NULL THEN 0 ELSE 1 END AND coalesce(again_2.t2, again_2.t1) <= again_2.t1 + INTERVAL '604800 seconds'
 ),
 still_open AS (
-  SELECT id FROM late
+  SELECT id FROM unsettled
   EXCEPT
   SELECT id FROM again
 ),

@@ -1,54 +1,65 @@
 WITH codes AS MATERIALIZED (
-  SELECT node, row_number() OVER (ORDER BY node) AS code
+  SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code
   FROM (
     SELECT DISTINCT node FROM (
-    SELECT CASE WHEN CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END = 1 THEN path END AS node FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6
+    SELECT path AS node FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND name IN ($1, $2, $3) AND path IS NOT NULL
     ) AS seen WHERE node IS NOT NULL
   ) AS nodes
 ),
-walked AS (
-  SELECT n AS place, code AS source, beside AS target FROM (
-  SELECT session_id, code, row_number() OVER walk AS n, lead(code) OVER walk AS beside
+stepped AS (
+  SELECT hash(session_id, 0) AS visit, timestamp, code
   FROM (
-  SELECT * FROM (
-  SELECT *, lag(code) OVER walk AS before FROM (
-  SELECT session_id, timestamp, code FROM (
-    SELECT session_id, timestamp, CASE WHEN CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END = 1 THEN path END AS node
-    FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND session_id IS NOT NULL
-  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL
-  ) AS steps
-  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, code)
-  ) AS repeated
-  WHERE before IS NULL OR before <> code
-  ) AS steps
-  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, code)
-  ) AS numbered
+    SELECT session_id, timestamp, path AS node
+    FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND session_id IS NOT NULL AND name IN ($1, $2, $3) AND path IS NOT NULL
+  ) AS visited JOIN codes USING (node)
+  WHERE node IS NOT NULL
   UNION ALL
-  SELECT n AS place, code AS source, beside AS target FROM (
-  SELECT user_id, visit, code, row_number() OVER walk AS n, lead(code) OVER walk AS beside
+  SELECT hash(user_id, visit) AS visit, timestamp, code
   FROM (
-  SELECT * FROM (
-  SELECT *, lag(code) OVER walk AS before FROM (
-  SELECT user_id, visit, timestamp, code FROM (
     SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
     FROM (
-      SELECT user_id, timestamp, CASE WHEN CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END = 1 THEN path END AS node, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
+      SELECT user_id, timestamp, CASE WHEN name IN ($1, $2, $3) AND path IS NOT NULL THEN path END AS node, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
       FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND session_id IS NULL AND user_id IS NOT NULL
     ) AS paused
-  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL
-  ) AS steps
-  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, code)
-  ) AS repeated
-  WHERE before IS NULL OR before <> code
-  ) AS steps
-  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, code)
-  ) AS numbered
+  ) AS visited JOIN codes USING (node)
+  WHERE node IS NOT NULL
+),
+numbered AS MATERIALIZED (
+  SELECT visit, code, lag(code, 1, 0) OVER walk AS before, CAST(row_number() OVER walk AS INTEGER) AS n
+  FROM stepped
+  WINDOW walk AS (PARTITION BY visit ORDER BY timestamp, code)
+),
+repeating AS MATERIALIZED (
+  SELECT DISTINCT visit FROM numbered WHERE before = code
+),
+walked AS (
+  SELECT visit, code, before, n FROM numbered WHERE visit NOT IN (SELECT visit FROM repeating)
+  UNION ALL
+  SELECT visit, code, before, nth
+  FROM (
+    SELECT visit, code, before, CAST(sum(CASE WHEN before = code THEN 0 ELSE 1 END) OVER walk AS INTEGER) AS nth
+    FROM numbered WHERE visit IN (SELECT visit FROM repeating)
+    WINDOW walk AS (PARTITION BY visit ORDER BY n ROWS UNBOUNDED PRECEDING)
+  ) AS renumbered
+  WHERE before <> code
+),
+counted AS MATERIALIZED (
+  SELECT n AS place, before, code, count(*) AS sessions
+  FROM walked
+  WHERE n BETWEEN 1 AND 5
+  GROUP BY 1, 2, 3
 ),
 edges AS (
-  SELECT place, source, target, count(*) AS sessions
-  FROM walked
-  WHERE place BETWEEN 1 AND 4
-  GROUP BY place, source, target
+  SELECT place - 1 AS place, before AS source, code AS target, sessions
+  FROM counted WHERE place > 1
+  UNION ALL
+  SELECT place, code, NULL, CAST(sum(sessions) AS BIGINT)
+  FROM (
+    SELECT place, code, CASE WHEN place < 5 THEN sessions ELSE 0 END AS sessions FROM counted
+    UNION ALL
+    SELECT place - 1, before, CASE WHEN place > 1 THEN -sessions ELSE 0 END FROM counted
+  ) AS ends
+  GROUP BY place, code HAVING sum(sessions) > 0
 ),
 ranked AS (
   SELECT *, row_number() OVER (PARTITION BY place

@@ -1,7 +1,7 @@
 import { Site } from "../../parts/Site";
 import { RotateCw } from "lucide-react";
 import { EventTable } from "../../parts/EventTable";
-import { useEventPages } from "../../parts/events";
+import { usePages } from "../../parts/events";
 import { FilterBar } from "../../parts/FilterBar";
 import { PageHead } from "../../parts/PageHead";
 import { RangePicker, ZonePicker } from "../../parts/RangePicker";
@@ -13,7 +13,7 @@ const PAGE = 50;
 
 export default function Events() {
   const view = useView();
-  const pages = useEventPages(view.ready ? { kind: "events", limit: PAGE, ...view.scope } : null);
+  const pages = usePages(view.ready ? { kind: "events", limit: PAGE, ...view.scope } : null);
   return (
     <>
       <PageHead title="Events" view={view}>
@@ -39,12 +39,12 @@ export default function Events() {
             <ErrorNote error={pages.error} retry={pages.refetch} />
           ) : pages.loading ? (
             <Skeleton lines={12} height={32} />
-          ) : pages.events.length === 0 ? (
+          ) : pages.rows.length === 0 ? (
             <Nothing title="No events">
               <p>Nothing in this range matches. Choose a longer one, or fewer filters.</p>
             </Nothing>
           ) : (
-            <EventTable events={pages.events} zone={view.zone} />
+            <EventTable events={pages.rows} zone={view.zone} />
           )}
           {pages.hasMore && (
             <div className="more">

@@ -1,95 +1,142 @@
-import { ChevronDown } from "lucide-react";
-import type { Metric } from "../../api/types";
-import { COUNTS, OF_PROPERTY } from "../../parts/metrics";
-import { useFields, useKeys } from "../../parts/fields";
-import { short } from "../../format/number";
+import { ChevronDown, Plus } from "lucide-react";
+import { type SubmitEvent, useState } from "react";
+import { useFields } from "../../parts/fields";
 import { fieldLabel } from "../../scope/filters";
 import type { View } from "../../scope/scope";
-import { Select } from "../../ui/basics";
+import { Button, Segmented, Select } from "../../ui/basics";
 import { Picker } from "../../ui/Picker";
 import { Popover } from "../../ui/Popover";
-import { type Exploration, TOPS } from "./state";
+import { MeasureRow } from "./MeasureRow";
+import { type Exploration, LETTERS, NEW_MEASURE, TOPS, without } from "./state";
 
-const METRICS = [...COUNTS, ...OF_PROPERTY].map(({ kind, label }) => ({ value: kind, label }));
-
-/** What is measured, and what it is broken down by. */
-export function Controls({
-  view,
-  exploration,
-  onChange,
-}: {
+interface Props {
   view: View;
   exploration: Exploration;
   onChange: (change: Partial<Exploration>) => void;
-}) {
-  const { metric, by, top } = exploration;
-  const keys = useKeys(view).answer?.rows ?? [];
-  const fields = useFields(view);
-  const chooseKind = (kind: Metric["kind"]) => {
-    const numeric = OF_PROPERTY.some((one) => one.kind === kind);
-    const property = metric.property ?? keys[0]?.key ?? "value";
-    onChange({ metric: numeric ? { kind, property } : { kind } });
-  };
+}
+
+/** What is measured, what is made of it, and what it is broken down by. */
+export function Controls({ view, exploration, onChange }: Props) {
+  const { measures, formula, shown, by, top } = exploration;
+  const several = measures.length > 1;
   return (
-    <div className="explore-bar explore-controls">
-      <Select label="Measure" showLabel value={metric.kind} options={METRICS} onChange={chooseKind} />
-      {metric.property !== undefined && (
-        <Popover
-          title="Property to measure"
-          label={`Measure of ${metric.property}`}
-          button={
-            <>
-              <span className="muted">of</span> <span className="button-text">{metric.property}</span>
-              <ChevronDown size={14} aria-hidden className="chevron" />
-            </>
-          }
-        >
-          {(close) => (
-            <Picker
-              label="Search properties"
-              free="Use"
-              {...(metric.property === undefined ? {} : { value: metric.property })}
-              choices={keys.map(({ key, events }) => ({ value: key, label: key, note: short(events) }))}
-              onChoose={(property) => {
-                onChange({ metric: { kind: metric.kind, property } });
-                close();
-              }}
-            />
-          )}
-        </Popover>
-      )}
-      <Popover
-        title="Break down by"
-        label={`Broken down by ${by === "" ? "nothing" : fieldLabel(by)}`}
-        button={
-          <>
-            <span className="muted">by</span>{" "}
-            <span className="button-text">{by === "" ? "nothing" : fieldLabel(by)}</span>
-            <ChevronDown size={14} aria-hidden className="chevron" />
-          </>
-        }
-      >
-        {(close) => (
-          <Picker
-            label="Search fields"
-            value={by}
-            loading={fields.loading}
-            choices={[{ value: "", label: "Nothing" }, ...fields.choices]}
-            onChoose={(field) => {
-              onChange({ by: field });
-              close();
-            }}
+    <div className="explore-controls">
+      <ul className="measures" aria-label="Series">
+        {measures.map((measure, index) => (
+          <MeasureRow
+            // Its place is what it is: A is the first one, whatever it measures.
+            key={index}
+            view={view}
+            letter={LETTERS[index] ?? ""}
+            several={several}
+            measure={measure}
+            onChange={(next) =>
+              onChange({ measures: measures.map((one, place) => (place === index ? next : one)) })
+            }
+            onRemove={() => onChange(without(exploration, index))}
+          />
+        ))}
+      </ul>
+      <div className="explore-bar">
+        {measures.length < LETTERS.length && (
+          <Button
+            className="button-dashed"
+            onClick={() => onChange({ measures: [...measures, NEW_MEASURE] })}
+          >
+            <Plus size={14} aria-hidden /> Add a series
+          </Button>
+        )}
+        {(several || formula !== "") && (
+          <FormulaInput
+            key={formula}
+            formula={formula}
+            onChange={(text) => onChange({ formula: text, shown: 0 })}
           />
         )}
-      </Popover>
-      {by !== "" && (
-        <Select
-          label="Groups"
-          value={top}
-          options={TOPS.map((value) => ({ value, label: `Top ${value}` }))}
-          onChange={(value) => onChange({ top: value })}
+        <BreakdownPicker view={view} by={by} onChange={(field) => onChange({ by: field })} />
+        {by !== "" && (
+          <Select
+            label="Groups"
+            value={top}
+            options={TOPS.map((value) => ({ value, label: `Top ${value}` }))}
+            onChange={(value) => onChange({ top: value })}
+          />
+        )}
+        {by !== "" && several && formula === "" && (
+          <Segmented
+            label="Broken down series"
+            value={String(shown)}
+            options={measures.map((_, index) => ({ value: String(index), label: LETTERS[index] ?? "" }))}
+            onChange={(value) => onChange({ shown: Number(value) })}
+          />
+        )}
+      </div>
+    </div>
+  );
+}
+
+function FormulaInput({ formula, onChange }: { formula: string; onChange: (formula: string) => void }) {
+  const [typed, setTyped] = useState(formula);
+  const apply = () => {
+    if (typed.trim() !== formula) onChange(typed.trim());
+  };
+  const onSubmit = (event: SubmitEvent) => {
+    event.preventDefault();
+    apply();
+  };
+  return (
+    <form className="formula" onSubmit={onSubmit}>
+      <label>
+        <span className="select-label">Formula</span>
+        <input
+          className="text-input"
+          placeholder="A / B"
+          spellCheck={false}
+          autoComplete="off"
+          maxLength={200}
+          value={typed}
+          onChange={(event) => setTyped(event.target.value)}
+          onBlur={apply}
+        />
+      </label>
+    </form>
+  );
+}
+
+function BreakdownPicker({
+  view,
+  by,
+  onChange,
+}: {
+  view: View;
+  by: string;
+  onChange: (field: string) => void;
+}) {
+  const fields = useFields(view);
+  const name = by === "" ? "nothing" : fieldLabel(by);
+  return (
+    <Popover
+      title="Break down by"
+      label={`Broken down by ${name}`}
+      button={
+        <>
+          <span className="muted">by</span> <span className="button-text">{name}</span>
+          <ChevronDown size={14} aria-hidden className="chevron" />
+        </>
+      }
+    >
+      {(close) => (
+        <Picker
+          label="Search fields"
+          value={by}
+          loading={fields.loading}
+          choices={[{ value: "", label: "Nothing" }, ...fields.choices]}
+          onChoose={(field) => {
+            onChange(field);
+            close();
+          }}
         />
       )}
-    </div>
+    </Popover>
   );
 }

@@ -1,74 +1,57 @@
-import { Site } from "../../parts/Site";
-import { ChartArea, ChartColumn, ChartLine, Download, Table } from "lucide-react";
-import { useState } from "react";
+import { ChartArea, ChartColumn, ChartLine, Download, Hash, Table } from "lucide-react";
+import { type ReactNode, useState } from "react";
 import { Legend, TimeChart } from "../../charts/TimeChart";
-import { REST_COLOUR, seriesColour } from "../../charts/palette";
 import { csv, download } from "../../format/csv";
 import { exact, short } from "../../format/number";
 import { FilterBar } from "../../parts/FilterBar";
-import { isAdditive, metricName } from "../../parts/metrics";
 import { Fresh, PageHead } from "../../parts/PageHead";
 import { IntervalPicker, RangePicker, ZonePicker } from "../../parts/RangePicker";
+import { Site } from "../../parts/Site";
 import { fieldLabel } from "../../scope/filters";
 import { rangeLabel } from "../../scope/range";
-import { useView } from "../../scope/scope";
+import { useView, type View } from "../../scope/scope";
 import { Button, ErrorNote, Nothing, Segmented, Skeleton } from "../../ui/basics";
+import { chartSeries } from "./chartSeries";
 import { Controls } from "./Controls";
+import { Change, Numbers } from "./Numbers";
 import { NumbersTable } from "./NumbersTable";
-import { type Shape, useExploration } from "./state";
-import { useTrend } from "./useTrend";
+import { type Exploration, type Shape, useExploration } from "./state";
+import { type Trend, useTrend } from "./useTrend";
 
-const SHAPE_OPTIONS: { value: Shape; label: string; icon: React.ReactNode }[] = [
+const SHAPE_OPTIONS: { value: Shape; label: string; icon: ReactNode }[] = [
   { value: "line", label: "Lines", icon: <ChartLine size={16} aria-hidden /> },
   { value: "bar", label: "Bars", icon: <ChartColumn size={16} aria-hidden /> },
   { value: "area", label: "Areas", icon: <ChartArea size={16} aria-hidden /> },
   { value: "table", label: "Table", icon: <Table size={16} aria-hidden /> },
+  { value: "number", label: "Numbers", icon: <Hash size={16} aria-hidden /> },
 ];
 
 export default function Explore() {
   const view = useView();
   const [exploration, change] = useExploration();
-  const { metric, by, shape } = exploration;
   const trend = useTrend(view, exploration);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
-  const series = trend.groups.map((group, index) => ({
-    id: group.id,
-    label: group.label,
-    colour: group.rest ? REST_COLOUR : seriesColour(index),
-    values: group.values,
-  }));
+  const { by, shape } = exploration;
+  const { shown, legend } = chartSeries(trend, hidden);
   const toggle = (id: string) => {
     const next = new Set(hidden);
     if (!next.delete(id)) next.add(id);
     setHidden(next);
   };
-  const save = () => {
-    const header = ["bucket", ...trend.groups.map((group) => group.label)];
-    const rows = trend.buckets.map((bucket, index) => [
-      bucket,
-      ...trend.groups.map((group) => group.values[index] ?? null),
-    ]);
-    download(`runnel-${metric.kind}${by ? "-by-" + fieldLabel(by) : ""}.csv`, csv(header, rows));
-  };
+  const drawn = shape !== "table" && shape !== "number" && trend.groups.length > 0;
+  const compared = shown.some((one) => one.dashed);
   return (
     <>
       <PageHead title="Explore" view={view} note={<Fresh asked={trend.whole} zone={view.zone} />}>
         <ZonePicker view={view} />
-        <RangePicker view={view} comparison={false} />
+        <RangePicker view={view} />
       </PageHead>
       <Site>
         <FilterBar view={view} />
         <section className="card" aria-label="Trend">
           <Controls view={view} exploration={exploration} onChange={change} />
           <div className="chart-head explore-head">
-            <p className="explore-total">
-              {trend.total !== null && (
-                <strong className="number" title={exact(trend.total)} data-exact={trend.total}>
-                  {short(trend.total)}
-                </strong>
-              )}
-              <span className="muted">{metricName(metric)}</span>
-            </p>
+            {trend.totals.length === 1 && shape !== "number" ? <Total trend={trend} /> : <span />}
             <div className="explore-bar">
               <IntervalPicker view={view} />
               <Segmented<Shape>
@@ -77,41 +60,44 @@ export default function Explore() {
                 options={SHAPE_OPTIONS}
                 onChange={(to) => change({ shape: to })}
               />
-              <Button onClick={save} disabled={trend.groups.length === 0}>
+              <Button onClick={() => save(trend, exploration)} disabled={trend.groups.length === 0}>
                 <Download size={15} aria-hidden /> CSV
               </Button>
             </div>
           </div>
-          {by !== "" && shape !== "table" && trend.groups.length > 0 && (
-            <Legend series={series} hidden={hidden} onToggle={toggle} />
+          {drawn && (legend.length > 1 || by !== "" || compared) && (
+            <div className="explore-legend">
+              <Legend series={legend} hidden={hidden} onToggle={toggle} />
+              {compared && (
+                <span className="legend-item muted">
+                  <span className="legend-key dashed" />
+                  Period before
+                </span>
+              )}
+            </div>
           )}
           <div className="trend" aria-busy={trend.previous}>
-            {trend.error ? (
-              <ErrorNote error={trend.error} retry={trend.retry} />
-            ) : trend.loading ? (
-              <Skeleton height={360} />
-            ) : trend.groups.length === 0 || trend.buckets.length === 0 ? (
-              <Nothing title="Nothing happened in this range">
-                <p>Choose a longer one, or fewer filters.</p>
-              </Nothing>
-            ) : shape === "table" ? (
-              <NumbersTable view={view} trend={trend} />
-            ) : (
-              <TimeChart
-                label={`${metricName(metric)}${by ? ` by ${fieldLabel(by)}` : ""}, ${rangeLabel(view.range)}`}
-                kind={shape}
-                additive={isAdditive(metric)}
-                buckets={trend.buckets}
-                series={series.filter((one) => !hidden.has(one.id))}
-                interval={view.interval}
-                zone={view.zone}
-                partial={view.current}
-                height={380}
-              />
-            )}
+            <Content
+              view={view}
+              trend={trend}
+              exploration={exploration}
+              chart={(kind) => (
+                <TimeChart
+                  label={chartLabel(trend, view, by)}
+                  kind={kind}
+                  additive={by !== "" && (trend.columns[0]?.additive ?? false)}
+                  buckets={trend.buckets}
+                  series={shown}
+                  interval={view.interval}
+                  zone={view.zone}
+                  partial={view.current}
+                  height={380}
+                />
+              )}
+            />
           </div>
         </section>
-        {by !== "" && shape !== "table" && !trend.loading && trend.groups.length > 0 && (
+        {trend.groups.length > 1 && drawn && !trend.loading && (
           <section className="card" aria-label="Totals">
             <NumbersTable view={view} trend={trend} totalsOnly />
           </section>
@@ -119,4 +105,73 @@ export default function Explore() {
       </Site>
     </>
   );
+}
+
+function Content({
+  view,
+  trend,
+  exploration,
+  chart,
+}: {
+  view: View;
+  trend: Trend;
+  exploration: Exploration;
+  chart: (kind: "line" | "bar" | "area") => ReactNode;
+}) {
+  const { shape } = exploration;
+  if (trend.error) return <ErrorNote error={trend.error} retry={trend.retry} />;
+  if (trend.loading) return <Skeleton height={380} />;
+  if (trend.groups.length === 0 || trend.buckets.length === 0) {
+    return (
+      <Nothing title="Nothing happened in this range">
+        <p>Choose a longer one, or fewer filters.</p>
+      </Nothing>
+    );
+  }
+  if (shape === "number") return <Numbers groups={trend.groups} />;
+  return shape === "table" ? <NumbersTable view={view} trend={trend} /> : chart(shape);
+}
+
+function Total({ trend }: { trend: Trend }) {
+  const whole = trend.totals[0];
+  if (!whole) return null;
+  return (
+    <p className="explore-total">
+      {whole.total !== null && (
+        <strong className="number" title={exact(whole.total)} data-exact={whole.total}>
+          {short(whole.total)}
+        </strong>
+      )}
+      <span className="muted">{whole.label}</span>
+      <Change now={whole.total} before={whole.totalBefore} />
+    </p>
+  );
+}
+
+function chartLabel(trend: Trend, view: View, by: string): string {
+  const names = trend.columns.map(({ name }) => name).join(", ");
+  return `${names}${by ? ` by ${fieldLabel(by)}` : ""}, ${rangeLabel(view.range)}`;
+}
+
+function save(trend: Trend, { by }: Exploration): void {
+  const columns = trend.groups.flatMap((group) => [
+    { name: group.label, values: group.values },
+    ...(group.before ? [{ name: `${group.label}, period before`, values: group.before }] : []),
+  ]);
+  const compared = trend.before.length > 0;
+  const header = [
+    "bucket",
+    ...(compared ? ["bucket, period before"] : []),
+    ...columns.map(({ name }) => name),
+  ];
+  const rows = trend.buckets.map((bucket, index) => [
+    bucket,
+    ...(compared ? [trend.before[index] ?? null] : []),
+    ...columns.map(({ values }) => values[index] ?? null),
+  ]);
+  const name = trend.columns.map((column) => column.name).join("-");
+  const file = `${name}${by ? `-by-${fieldLabel(by)}` : ""}`
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}]+/gu, "-");
+  download(`runnel-${file}.csv`, csv(header, rows));
 }

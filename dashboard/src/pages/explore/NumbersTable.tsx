@@ -2,6 +2,7 @@ import { REST_COLOUR, seriesColour } from "../../charts/palette";
 import { exact } from "../../format/number";
 import { bucketLabel } from "../../format/time";
 import type { View } from "../../scope/scope";
+import { Change } from "./Numbers";
 import type { Trend } from "./useTrend";
 
 /** The numbers themselves: a row for each series, a column for each bucket. */
@@ -17,6 +18,7 @@ export function NumbersTable({
   const { groups } = trend;
   // The newest first: it is what is looked for, and a long range does not fit.
   const columns = totalsOnly ? [] : trend.buckets.map((bucket, index) => ({ bucket, index })).reverse();
+  const compared = groups.some((group) => group.totalBefore !== null);
   const number = (value: number | null | undefined) => (value == null ? "–" : exact(value));
   return (
     <div className="table-scroll" tabIndex={0} role="group" aria-label="Numbers">
@@ -29,6 +31,11 @@ export function NumbersTable({
             <th scope="col" className="right">
               Whole range
             </th>
+            {compared && (
+              <th scope="col" className="right">
+                Change
+              </th>
+            )}
             {columns.map(({ bucket }) => (
               <th key={bucket} scope="col" className="right">
                 {bucketLabel(bucket, view.interval, view.zone)}
@@ -50,6 +57,11 @@ export function NumbersTable({
               <td className="right" data-total={group.total}>
                 <strong>{number(group.total)}</strong>
               </td>
+              {compared && (
+                <td className="right">
+                  <Change now={group.total} before={group.totalBefore} />
+                </td>
+              )}
               {columns.map(({ bucket, index }) => (
                 <td key={bucket} className="right">
                   {number(group.values[index])}

@@ -1,5 +1,6 @@
-import { metricLabel, numberIn } from "../../api/hooks";
-import type { Metric, MetricsRow } from "../../api/types";
+import { beforeOf, numberIn } from "../../api/hooks";
+import type { MetricsRow } from "../../api/types";
+import type { Column } from "./state";
 
 /** A question's rows as series over the same buckets. Nothing here asks or draws. */
 
@@ -7,14 +8,15 @@ export interface Group {
   id: string;
   /** What it is called. */
   label: string;
-  /** undefined: everything, or all the rest. */
-  value: string | null | undefined;
   rest: boolean;
   total: number | null;
+  /** Of the period before; null where it is not compared with. */
+  totalBefore: number | null;
   values: (number | null)[];
+  /** Of the period before, bucket by bucket; absent where it is not compared with. */
+  before?: (number | null)[];
 }
 
-const WHOLE = "whole";
 const REST = "rest";
 
 function idOf(row: MetricsRow, field: string): string {
@@ -23,27 +25,32 @@ function idOf(row: MetricsRow, field: string): string {
   return value === null || value === undefined ? "none" : `=${value}`;
 }
 
-/** The one series of a question without a breakdown. */
-export function wholeSeries(rows: MetricsRow[], metric: Metric, total: number | null, name: string): Group {
-  const values = rows.map((row) => numberIn(row, metricLabel(metric)));
-  return { id: WHOLE, label: name, value: undefined, rest: false, total, values };
+/** A series for each column of a question without a breakdown. */
+export function wholeSeries(rows: MetricsRow[], total: MetricsRow | undefined, columns: Column[]): Group[] {
+  const compared = rows.some((row) => beforeOf(row) !== undefined);
+  return columns.map(({ label, name }) => ({
+    id: label,
+    label: name,
+    rest: false,
+    total: numberIn(total, label),
+    totalBefore: numberIn(beforeOf(total), label),
+    values: rows.map((row) => numberIn(row, label)),
+    ...(compared ? { before: rows.map((row) => numberIn(beforeOf(row), label)) } : {}),
+  }));
 }
 
 /**
  * A series for each group of `totals`, in that order.
  *
  * @param buckets every bucket of the range: groups have no rows where nothing happened.
- * @param zero what a group counts in such a bucket: 0, or null for a metric that has no value there.
  */
 export function groupSeries(
   buckets: string[],
   rows: MetricsRow[],
   totals: MetricsRow[],
   field: string,
-  metric: Metric,
-  zero: 0 | null,
+  { label, zero }: Column,
 ): Group[] {
-  const label = metricLabel(metric);
   const place = new Map(buckets.map((bucket, index) => [bucket, index]));
   const groups = new Map<string, Group>();
   for (const row of totals) {
@@ -53,9 +60,9 @@ export function groupSeries(
     groups.set(id, {
       id,
       label: id === REST ? "All others" : text === null ? "(none)" : text || "(empty)",
-      value: id === REST ? undefined : text,
       rest: id === REST,
       total: numberIn(row, label),
+      totalBefore: numberIn(beforeOf(row), label),
       values: new Array<number | null>(buckets.length).fill(zero),
     });
   }

@@ -1,52 +1,67 @@
-import { type Asked, metricLabel, numberIn, REFRESH, useAnswer } from "../../api/hooks";
+import { type Asked, beforeOf, REFRESH, useAnswer } from "../../api/hooks";
 import type { MetricsQuestion, MetricsRow } from "../../api/types";
-import { metricName } from "../../parts/metrics";
 import type { View } from "../../scope/scope";
 import { type Group, groupSeries, wholeSeries } from "./series";
-import type { Exploration } from "./state";
+import { asked, type Column, type Exploration } from "./state";
 
 export interface Trend {
   /** Everything over time, without the breakdown: it has every bucket. */
   whole: Asked<MetricsRow>;
   buckets: string[];
+  /** The buckets of the period before, beside those; empty where it is not compared with. */
+  before: string[];
+  columns: Column[];
   groups: Group[];
-  /** Over the whole range. */
-  total: number | null;
+  /** Over the whole range, of each column. */
+  totals: Group[];
   loading: boolean;
   previous: boolean;
   error: Error | null;
   retry: () => void;
 }
 
-export function useTrend(view: View, { metric, by, top }: Exploration): Trend {
+export function useTrend(view: View, exploration: Exploration): Trend {
+  const { by, top } = exploration;
+  const { metrics, formulas, columns } = asked(exploration);
   const refresh = view.current ? REFRESH : false;
   const time = { interval: view.interval, timezone: view.zone };
-  const base: MetricsQuestion = { kind: "metrics", metrics: [metric], ...view.scope };
+  const base: MetricsQuestion = {
+    kind: "metrics",
+    metrics,
+    ...(formulas.length > 0 ? { formulas } : {}),
+    ...view.scope,
+  };
   const parts = { breakdown: [by], top: Number(top), other: true };
-  const ready = view.ready;
+  const { ready, comparison } = view;
   const broken = ready && by !== "";
-  const whole = useAnswer(ready ? { ...base, ...time } : null, { refresh });
-  const total = useAnswer(ready ? base : null, { refresh });
+  // Of groups only the totals are compared: as many dashed lines again could not be told apart.
+  const over = broken ? {} : comparison;
+  const whole = useAnswer(ready ? { ...base, ...time, ...over } : null, { refresh });
+  const total = useAnswer(ready ? { ...base, ...comparison } : null, { refresh });
   const rows = useAnswer(broken ? { ...base, ...time, ...parts } : null, { refresh });
-  const totals = useAnswer(broken ? { ...base, ...parts } : null, { refresh });
-  const asked = broken ? [whole, total, rows, totals] : [whole, total];
+  const sums = useAnswer(broken ? { ...base, ...parts, ...comparison } : null, { refresh });
+  const all = broken ? [whole, total, rows, sums] : [whole, total];
 
-  const buckets = (whole.answer?.rows ?? []).map((row) => String(row["bucket"]));
-  const sum = numberIn(total.answer?.rows[0], metricLabel(metric));
-  const counted = ["events", "users", "sessions"].includes(metric.kind);
-  const groups = broken
-    ? groupSeries(buckets, rows.answer?.rows ?? [], totals.answer?.rows ?? [], by, metric, counted ? 0 : null)
-    : whole.answer
-      ? [wholeSeries(whole.answer.rows, metric, sum, metricName(metric))]
-      : [];
+  const answered = whole.answer?.rows ?? [];
+  const buckets = answered.map((row) => String(row["bucket"]));
+  const totals = wholeSeries(answered, total.answer?.rows[0], columns);
+  const column = columns[0];
   return {
     whole,
     buckets,
-    groups,
-    total: sum,
-    loading: asked.some((one) => one.loading),
-    previous: asked.some((one) => one.previous),
-    error: asked.find((one) => one.error && !one.answer)?.error ?? null,
-    retry: () => asked.forEach((one) => one.retry()),
+    before: broken ? [] : answered.flatMap((row) => beforeOf(row)?.["bucket"] ?? []).map(String),
+    columns,
+    groups: !broken
+      ? whole.answer
+        ? totals
+        : []
+      : column
+        ? groupSeries(buckets, rows.answer?.rows ?? [], sums.answer?.rows ?? [], by, column)
+        : [],
+    totals,
+    loading: all.some((one) => one.loading),
+    previous: all.some((one) => one.previous),
+    error: all.find((one) => one.error && !one.answer)?.error ?? null,
+    retry: () => all.forEach((one) => one.retry()),
   };
 }

@@ -1,51 +1,66 @@
-import { Site } from "../../parts/Site";
 import { Pause, Play } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
-import { numberIn, useAnswer } from "../../api/hooks";
-import type { EventRow, Scope } from "../../api/types";
-import { TimeChart } from "../../charts/TimeChart";
+import { useEffect, useState, useSyncExternalStore } from "react";
+import { type Asked, numberIn, useAnswer } from "../../api/hooks";
+import type { EventRow, MetricsRow, Scope } from "../../api/types";
 import { seriesColour } from "../../charts/palette";
+import { TimeChart } from "../../charts/TimeChart";
 import { exact, short } from "../../format/number";
 import { EventTable } from "../../parts/EventTable";
 import { eventId } from "../../parts/events";
 import { Fresh, PageHead } from "../../parts/PageHead";
 import { ZonePicker } from "../../parts/RangePicker";
+import { Site } from "../../parts/Site";
 import { useView } from "../../scope/scope";
 import { Button, Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
+import { merged, MOST } from "./newest";
+import { type Heard, useLive } from "./useLive";
 
-const EVERY = 2_000;
+/** Milliseconds between two questions: for the numbers, and for the events while no stream tells them. */
+const NUMBERS = 4_000;
+const EVENTS = 2_000;
 const WINDOW = 30;
 const MINUTE = 60_000;
 
 export default function Live() {
   const view = useView();
   const [paused, setPaused] = useState(false);
+  const visible = useVisible();
   const minute = useMinute();
-  const refresh = paused ? false : EVERY;
+  const heard = useLive(view.site, view.ready && visible && !paused);
   const scope: Scope = view.site === undefined ? {} : { site_id: view.site };
   const recent: Scope = {
     ...scope,
     since: new Date(minute - WINDOW * MINUTE).toISOString(),
     until: new Date(minute).toISOString(),
   };
-  const newest = useAnswer(view.ready ? { kind: "events", limit: 25, ...scope } : null, { refresh });
+  const streaming = heard.state === "open";
+  const newest = useAnswer(view.ready ? { kind: "events", limit: MOST, ...scope } : null, {
+    refresh: paused || streaming ? false : EVENTS,
+  });
+  const numbers = { refresh: paused ? (false as const) : NUMBERS };
   const users = useAnswer(
     view.ready ? { kind: "metrics", metrics: [{ kind: "users" }, { kind: "events" }], ...recent } : null,
-    { refresh },
+    numbers,
   );
   const minutes = useAnswer(
     view.ready
       ? { kind: "metrics", metrics: [{ kind: "events" }], interval: "minute", timezone: view.zone, ...recent }
       : null,
-    { refresh },
+    numbers,
   );
-  const events = newest.answer?.rows;
-  const fresh = useNew(events);
-  const online = numberIn(users.answer?.rows[0], "users");
-  const rows = minutes.answer?.rows ?? [];
+  const { retry } = newest;
+  useEffect(() => {
+    if (heard.opened > 0) retry(); // what was stored between the last answer and the stream's beginning
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [heard.opened]);
+  const events = newest.answer && merged(newest.answer.rows, heard.events.toReversed());
   return (
     <>
-      <PageHead title="Live" view={view} note={<Fresh asked={newest} zone={view.zone} />}>
+      <PageHead
+        title="Live"
+        view={view}
+        note={<State heard={heard} paused={paused} newest={newest} zone={view.zone} />}
+      >
         <ZonePicker view={view} />
         <Button onClick={() => setPaused(!paused)} aria-pressed={paused}>
           {paused ? <Play size={14} aria-hidden /> : <Pause size={14} aria-hidden />}
@@ -54,63 +69,124 @@ export default function Live() {
       </PageHead>
       <Site>
         <div className="live-top">
-          <Card
-            title="Users in the last 30 minutes"
-            actions={<span className={paused ? "live-pulse paused" : "live-pulse"} />}
-          >
-            {online === null ? (
-              <Skeleton height={56} />
-            ) : (
-              <p className="live-number number" title={exact(online)} data-live-users={online}>
-                {short(online)}
-              </p>
-            )}
-            <p className="muted number">
-              {exact(numberIn(users.answer?.rows[0], "events") ?? 0)} events from everybody
-            </p>
-          </Card>
-          <Card title="Events per minute">
-            {minutes.loading ? (
-              <Skeleton height={140} />
-            ) : rows.length === 0 ? (
-              <Nothing title="Quiet for 30 minutes" />
-            ) : (
-              <TimeChart
-                label="Events per minute, last 30 minutes"
-                kind="bar"
-                additive
-                height={140}
-                buckets={rows.map((row) => String(row["bucket"]))}
-                series={[
-                  {
-                    id: "events",
-                    label: "Events",
-                    colour: seriesColour(0),
-                    values: rows.map((row) => numberIn(row, "events")),
-                  },
-                ]}
-                interval="minute"
-                zone={view.zone}
-              />
-            )}
-          </Card>
+          <UsersNow users={users} />
+          <PerMinute minutes={minutes} zone={view.zone} />
         </div>
-        <Card title="Newest events">
-          {newest.error && !events ? (
-            <ErrorNote error={newest.error} retry={newest.retry} />
-          ) : !events ? (
-            <Skeleton lines={12} height={32} />
-          ) : events.length === 0 ? (
-            <Nothing title="No events yet">
-              <p>They appear here while they come in.</p>
-            </Nothing>
-          ) : (
-            <EventTable events={events} zone={view.zone} timeOnly fresh={fresh} />
-          )}
+        <Card
+          title="Newest events"
+          actions={
+            heard.leftOut > 0 && (
+              <span className="card-unit number" data-left-out={heard.leftOut}>
+                {exact(heard.leftOut)} more were stored than are shown
+              </span>
+            )
+          }
+        >
+          <Newest events={events} newest={newest} heard={heard} zone={view.zone} />
         </Card>
       </Site>
     </>
   );
+}
+
+/** Whether events come by themselves, and if not, what is done instead. */
+function State({
+  heard,
+  paused,
+  newest,
+  zone,
+}: {
+  heard: Heard;
+  paused: boolean;
+  newest: Asked<EventRow>;
+  zone: string;
+}) {
+  if (paused) return <Note kind="fresh-paused" text="Paused" />;
+  if (heard.state === "open") return <Note kind="fresh-live" text="Live: events appear as they are stored" />;
+  if (newest.error) return <Fresh asked={newest} zone={zone} />;
+  if (heard.state === "connecting") return <Note kind="fresh-paused" text="Connecting …" />;
+  return <Note kind="fresh-late" text="The stream ended: asking every 2 seconds" />;
+}
+
+function Note({ kind, text }: { kind: string; text: string }) {
+  return (
+    <p className={`fresh ${kind}`} role="status">
+      <span className="fresh-dot" aria-hidden />
+      {text}
+    </p>
+  );
+}
+
+function UsersNow({ users }: { users: Asked<MetricsRow> }) {
+  const row = users.answer?.rows[0];
+  const online = numberIn(row, "users");
+  return (
+    <Card title="Users in the last 30 minutes">
+      {users.error && !users.answer ? (
+        <ErrorNote error={users.error} retry={users.retry} />
+      ) : online === null ? (
+        <Skeleton height={56} />
+      ) : (
+        <p className="live-number number" title={exact(online)} data-live-users={online}>
+          {short(online)}
+        </p>
+      )}
+      <p className="muted number">{exact(numberIn(row, "events") ?? 0)} events from everybody</p>
+    </Card>
+  );
+}
+
+function PerMinute({ minutes, zone }: { minutes: Asked<MetricsRow>; zone: string }) {
+  const rows = minutes.answer?.rows ?? [];
+  const values = rows.map((row) => numberIn(row, "events"));
+  return (
+    <Card title="Events per minute">
+      {minutes.loading ? (
+        <Skeleton height={140} />
+      ) : rows.length === 0 ? (
+        <Nothing title="Quiet for 30 minutes" />
+      ) : (
+        <TimeChart
+          label="Events per minute, last 30 minutes"
+          kind="bar"
+          additive
+          height={140}
+          buckets={rows.map((row) => String(row["bucket"]))}
+          series={[{ id: "events", label: "Events", colour: seriesColour(0), values }]}
+          interval="minute"
+          zone={zone}
+        />
+      )}
+    </Card>
+  );
+}
+
+function Newest({
+  events,
+  newest,
+  heard,
+  zone,
+}: {
+  events: EventRow[] | undefined;
+  newest: Asked<EventRow>;
+  heard: Heard;
+  zone: string;
+}) {
+  if (!events) {
+    return newest.error ? (
+      <ErrorNote error={newest.error} retry={newest.retry} />
+    ) : (
+      <Skeleton lines={12} height={32} />
+    );
+  }
+  if (events.length === 0) {
+    return (
+      <Nothing title="No events yet">
+        <p>They appear here while they come in.</p>
+      </Nothing>
+    );
+  }
+  return <EventTable events={events} zone={zone} timeOnly fresh={new Set(heard.events.map(eventId))} />;
 }
 
 /** The end of the current minute. */
@@ -124,16 +200,13 @@ function useMinute(): number {
   return minute;
 }
 
-/** Which of the events were not there when they were asked for the last time. */
-function useNew(events: EventRow[] | undefined): ReadonlySet<string> {
-  const seen = useRef<ReadonlySet<string> | null>(null);
-  const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
-  useEffect(() => {
-    if (!events) return;
-    const now = new Set(events.map(eventId));
-    const before = seen.current;
-    seen.current = now;
-    if (before) setFresh(new Set([...now].filter((id) => !before.has(id))));
-  }, [events]);
-  return fresh;
+/** A tab that nobody looks at listens to nothing. */
+function useVisible(): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      document.addEventListener("visibilitychange", listener);
+      return () => document.removeEventListener("visibilitychange", listener);
+    },
+    () => document.visibilityState === "visible",
+  );
 }

@@ -1,123 +1,107 @@
-import { ChevronDown } from "lucide-react";
 import type { ReactNode } from "react";
-import { metricLabel, numberIn, REFRESH, useAnswer } from "../../api/hooks";
-import type { Metric, MetricsRow } from "../../api/types";
+import { numberIn, REFRESH, useAnswer } from "../../api/hooks";
+import type { MetricsQuestion, MetricsRow, SessionsQuestion } from "../../api/types";
 import { BarList, type BarRow } from "../../parts/BarList";
-import { useKeys } from "../../parts/fields";
-import { isAdditive, metricName } from "../../parts/metrics";
-import { short } from "../../format/number";
-import { fieldLabel, filterFor, PROPERTY, sameFilter } from "../../scope/filters";
+import { sameFilter } from "../../scope/filters";
 import { filterParams, useParams, type View } from "../../scope/scope";
-import { Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
-import { Picker } from "../../ui/Picker";
-import { Popover } from "../../ui/Popover";
+import { ErrorNote, Nothing, Skeleton } from "../../ui/basics";
+import { filterOf, type Tab } from "./panels";
 
-const ROWS = 8;
+export const ROWS = 8;
 
-/** A field's largest values; a click on one filters the page by it, another click takes that back. */
+export type Counted = "events" | "users" | "sessions";
+
+const UNITS: Record<Counted, string> = { events: "Events", users: "Users", sessions: "Sessions" };
+
+/**
+ * A field's largest values; a click on one filters the page by it, another click takes that back.
+ *
+ * @param whole how many there are of what is counted, of all values together; null while that is not known.
+ * @param head what stands on the left above the values.
+ */
 export function Breakdown({
   view,
-  title,
+  tab,
   field,
-  metric: wanted,
-  actions,
+  counted,
+  whole,
+  head,
 }: {
   view: View;
-  title: ReactNode;
+  tab: Tab;
   field: string;
-  metric: Metric;
-  actions?: ReactNode;
+  counted: Counted;
+  whole: number | null;
+  head: ReactNode;
 }) {
   const [, update] = useParams();
-  // What each user does on average says nothing about a value; how often it occurs does.
-  const metric: Metric = wanted.kind === "events_per_user" ? { kind: "events" } : wanted;
-  const asked = useAnswer(
-    view.ready && field !== ""
-      ? { kind: "metrics", metrics: [metric], breakdown: [field], top: ROWS, other: true, ...view.scope }
-      : null,
-    { refresh: view.current ? REFRESH : false },
-  );
-  const label = metricLabel(metric);
-  const rows: BarRow[] = (asked.answer?.rows ?? []).map((row) => ({
-    value: row["other"] === true ? undefined : toText(row[field]),
-    number: numberIn(row, label) ?? 0,
-  }));
-  const whole = isAdditive(metric) ? rows.reduce((sum, row) => sum + row.number, 0) : null;
+  const asked = useAnswer((view.ready ? question(view, field, counted) : null) as MetricsQuestion | null, {
+    refresh: view.current ? REFRESH : false,
+  });
+  const rows = rowsOf(asked.answer?.rows ?? [], tab, field, counted, whole);
+  const pressed = (value: string | null) => {
+    const filter = filterOf(tab, field, value);
+    return filter !== null && view.filters.some((one) => sameFilter(one, filter));
+  };
   const choose = (value: string | null) => {
-    const filter = filterFor(field, value);
+    const filter = filterOf(tab, field, value);
+    if (!filter) return;
     const without = view.filters.filter((one) => !sameFilter(one, filter));
     update(filterParams(without.length < view.filters.length ? without : [...view.filters, filter]));
   };
   return (
-    <Card title={title} actions={actions ?? <span className="card-unit">{metricName(metric)}</span>}>
-      <div className="breakdown" data-field={field} aria-busy={asked.previous}>
-        {asked.loading && field !== "" ? (
-          <Skeleton lines={6} height={28} />
-        ) : asked.error && !asked.answer ? (
-          <ErrorNote error={asked.error} retry={asked.retry} />
-        ) : rows.length === 0 ? (
-          <Nothing title="Nothing here" />
-        ) : (
-          <BarList
-            rows={rows}
-            unit={metricName(metric).toLowerCase()}
-            whole={whole}
-            chosen={(value) => view.filters.some((one) => sameFilter(one, filterFor(field, value)))}
-            onChoose={choose}
-          />
-        )}
+    <div className="breakdown" data-field={field} aria-busy={asked.previous}>
+      <div className="breakdown-head">
+        <span className="breakdown-by">{head}</span>
+        <span className="breakdown-unit">{UNITS[counted]}</span>
       </div>
-    </Card>
+      {asked.loading ? (
+        <Skeleton lines={ROWS} height={32} />
+      ) : asked.error && !asked.answer ? (
+        <ErrorNote error={asked.error} retry={asked.retry} />
+      ) : rows.length === 0 ? (
+        <Nothing title="Nothing here">
+          {counted === "sessions" && <p>Sessions are made of events with a session_id or a user_id.</p>}
+        </Nothing>
+      ) : (
+        <BarList
+          rows={rows}
+          unit={UNITS[counted].toLowerCase()}
+          whole={whole}
+          chosen={pressed}
+          choosable={(value) => filterOf(tab, field, value) !== null}
+          onChoose={choose}
+        />
+      )}
+      {tab.fixed !== undefined && rows.length > 0 && <p className="breakdown-note">{tab.fixed}</p>}
+    </div>
   );
 }
 
-function toText(value: MetricsRow[string] | undefined): string | null {
-  return value === null || value === undefined ? null : String(value);
+/** The largest alone: what all others are follows from the whole, and to count them would be ten times the work. */
+function question(view: View, field: string, counted: Counted): MetricsQuestion | SessionsQuestion {
+  const largest = { breakdown: [field], top: ROWS, ...view.scope };
+  return counted === "sessions"
+    ? { kind: "sessions", metrics: ["sessions"], ...largest }
+    : { kind: "metrics", metrics: [{ kind: counted }], ...largest };
 }
 
-/** The same for a property of the reader's choice; the most frequent one to begin with. */
-export function PropertyBreakdown({ view, metric }: { view: View; metric: Metric }) {
-  const [params, update] = useParams();
-  const { answer, loading } = useKeys(view);
-  const keys = answer?.rows ?? [];
-  const key = params.get("property") ?? keys[0]?.key;
-  if (key === undefined) {
-    return (
-      <Card title="Properties">
-        {loading ? <Skeleton lines={6} height={28} /> : <Nothing title="No properties" />}
-      </Card>
-    );
-  }
-  return (
-    <Breakdown
-      view={view}
-      title={
-        <Popover
-          title="Choose a property"
-          buttonClass="title-button"
-          label={`Property ${fieldLabel(PROPERTY + key)}, choose another`}
-          button={
-            <>
-              <span className="muted">Property</span> <span className="button-text">{key}</span>{" "}
-              <ChevronDown size={15} aria-hidden className="chevron" />
-            </>
-          }
-        >
-          {(close) => (
-            <Picker
-              label="Search properties"
-              value={key}
-              choices={keys.map((row) => ({ value: row.key, label: row.key, note: short(row.events) }))}
-              onChoose={(property) => {
-                update({ property });
-                close();
-              }}
-            />
-          )}
-        </Popover>
-      }
-      field={PROPERTY + key}
-      metric={metric}
-    />
-  );
+function rowsOf(
+  answered: MetricsRow[],
+  tab: Tab,
+  field: string,
+  counted: Counted,
+  whole: number | null,
+): BarRow[] {
+  const rows = answered.map((row): BarRow => {
+    const found = row[field];
+    const value = found === null || found === undefined ? null : String(found);
+    const label = value === null ? tab.none : tab.name?.(value);
+    return { value, number: numberIn(row, counted) ?? 0, ...(label === undefined ? {} : { label }) };
+  });
+  const rest = (whole ?? 0) - rows.reduce((sum, row) => sum + row.number, 0);
+  // A user may be in several groups: what is left of them says nothing.
+  return rows.length === ROWS && counted !== "users" && rest > 0
+    ? [...rows, { value: undefined, number: rest }]
+    : rows;
 }

@@ -1,61 +1,108 @@
 import { ArrowDown, ArrowRight, ArrowUp } from "lucide-react";
-import { numberIn } from "../../api/hooks";
-import type { Metric } from "../../api/types";
-import { change, exact, short } from "../../format/number";
-import { COUNTS } from "../../parts/metrics";
+import { beforeOf, numberIn } from "../../api/hooks";
+import { change, type Change, exactIn, shortIn } from "../../format/number";
 import { useParams } from "../../scope/scope";
+import { DEFAULT_FIGURE, type Figure, FIGURES } from "./figures";
 import type { Totals } from "./totals";
 
 const ARROWS = { up: ArrowUp, down: ArrowDown, same: ArrowRight };
 
-/** The four numbers; a click shows one of them over time. */
-export function Cards({ totals, metric, compare }: { totals: Totals; metric: Metric; compare: boolean }) {
+/** The numbers of the range; a click shows one of them over time. */
+export function Cards({ totals, chosen, compare }: { totals: Totals; chosen: Figure; compare: boolean }) {
   const [, update] = useParams();
   return (
     <div className="cards" role="group" aria-label="Metric">
-      {COUNTS.map(({ kind, label }) => {
-        const { now, before } = totals.of(kind);
-        const value = numberIn(now.answer?.rows[0], kind);
-        const earlier = compare && !before.previous ? numberIn(before.answer?.rows[0], kind) : null;
-        const changed = change(value, earlier);
-        const Arrow = changed && ARROWS[changed.direction];
-        return (
-          <button
-            key={kind}
-            type="button"
-            className="stat"
-            aria-pressed={kind === metric.kind}
-            aria-busy={now.loading || now.previous}
-            data-metric={kind}
-            onClick={() => update({ metric: kind === "events" ? null : kind })}
-          >
-            <span className="stat-label">{label}</span>
-            {now.loading ? (
-              <span className="stat-value skeleton-line" />
-            ) : (
-              <span
-                className="stat-value number"
-                title={value === null ? undefined : exact(value)}
-                data-exact={value}
-              >
-                {value === null ? "–" : short(value)}
-              </span>
-            )}
-            <span className={`stat-change number ${changed?.direction ?? ""}`}>
-              {changed && Arrow ? (
-                <span title={`${exact(earlier ?? 0)} in the period before`}>
-                  <Arrow size={13} aria-hidden />
-                  {changed.text}
-                </span>
-              ) : compare && !now.loading && !before.loading && !before.previous ? (
-                <span title="The period before has no events">no comparison</span>
-              ) : (
-                "\u00a0"
-              )}
-            </span>
-          </button>
-        );
-      })}
+      {FIGURES.map((figure) => (
+        <Card
+          key={figure.id}
+          figure={figure}
+          totals={totals}
+          compare={compare}
+          pressed={figure.id === chosen.id}
+          onChoose={() => update({ metric: figure.id === DEFAULT_FIGURE ? null : figure.id })}
+        />
+      ))}
     </div>
+  );
+}
+
+function Card({
+  figure,
+  totals,
+  compare,
+  pressed,
+  onChoose,
+}: {
+  figure: Figure;
+  totals: Totals;
+  compare: boolean;
+  pressed: boolean;
+  onChoose: () => void;
+}) {
+  const asked = totals.of(figure);
+  const { unit, metric } = figure;
+  const row = asked.answer?.rows[0];
+  const value = numberIn(row, metric);
+  const earlier = compare ? numberIn(beforeOf(row), metric) : null;
+  return (
+    <button
+      type="button"
+      className="stat"
+      aria-pressed={pressed}
+      aria-busy={asked.loading || asked.previous}
+      data-metric={figure.id}
+      onClick={onChoose}
+    >
+      <span className="stat-label">{figure.label}</span>
+      {asked.loading ? (
+        <span className="stat-value skeleton-line" />
+      ) : (
+        <span
+          className="stat-value number"
+          title={value === null ? asked.error?.message : exactIn(unit, value)}
+          data-exact={value}
+        >
+          {value === null ? "–" : shortIn(unit, value)}
+        </span>
+      )}
+      <span className="stat-change number">
+        <Difference
+          figure={figure}
+          changed={change(value, earlier)}
+          earlier={earlier}
+          known={compare && row !== undefined && !asked.previous}
+        />
+      </span>
+    </button>
+  );
+}
+
+/** How far it is from the period before: the arrow tells the direction, the colour whether that is good news. */
+function Difference({
+  figure,
+  changed,
+  earlier,
+  known,
+}: {
+  figure: Figure;
+  changed: Change | null;
+  earlier: number | null;
+  known: boolean;
+}) {
+  if (changed === null || earlier === null) {
+    return known ? (
+      <span title="The period before has nothing to compare with">no comparison</span>
+    ) : (
+      "\u00a0"
+    );
+  }
+  const Arrow = ARROWS[changed.direction];
+  const good = changed.direction === (figure.better === "more" ? "up" : "down");
+  const verdict = changed.direction === "same" ? "same" : good ? "better" : "worse";
+  return (
+    <span className={verdict} title={`${exactIn(figure.unit, earlier)} in the period before`}>
+      <Arrow size={13} aria-hidden />
+      {changed.text}
+    </span>
   );
 }

@@ -1,56 +1,61 @@
 import type { ReactNode } from "react";
-import { metricLabel, numberIn, REFRESH, useAnswer } from "../../api/hooks";
-import type { Metric, MetricsQuestion, Scope } from "../../api/types";
-import { Legend, type Series, TimeChart } from "../../charts/TimeChart";
+import { beforeOf, numberIn, REFRESH, useAnswer } from "../../api/hooks";
+import type { MetricsQuestion, SessionsQuestion } from "../../api/types";
 import { seriesColour } from "../../charts/palette";
-import { metricName } from "../../parts/metrics";
+import { Legend, type Series, TimeChart } from "../../charts/TimeChart";
 import { rangeLabel } from "../../scope/range";
 import type { View } from "../../scope/scope";
 import { ErrorNote, Nothing, Skeleton } from "../../ui/basics";
+import type { Figure } from "./figures";
 
-export function MainChart({ view, metric, actions }: { view: View; metric: Metric; actions: ReactNode }) {
-  const question = (scope: Scope | null): MetricsQuestion | null =>
-    scope && view.ready
-      ? { kind: "metrics", metrics: [metric], interval: view.interval, timezone: view.zone, ...scope }
-      : null;
-  const now = useAnswer(question(view.scope), { refresh: view.current ? REFRESH : false });
-  const before = useAnswer(question(view.previousScope));
-  const label = metricLabel(metric);
-  const buckets = (now.answer?.rows ?? []).map((row) => String(row["bucket"]));
+function questionOf(figure: Figure, view: View): MetricsQuestion | SessionsQuestion {
+  const rest = { interval: view.interval, timezone: view.zone, ...view.scope, ...view.comparison };
+  return figure.of === "events"
+    ? { kind: "metrics", metrics: [{ kind: figure.metric }], ...rest }
+    : { kind: "sessions", metrics: [figure.metric], ...rest };
+}
+
+/** One figure over time, and as a dashed line that of the period before. */
+export function MainChart({ view, figure, actions }: { view: View; figure: Figure; actions: ReactNode }) {
+  const asked = useAnswer((view.ready ? questionOf(figure, view) : null) as MetricsQuestion | null, {
+    refresh: view.current ? REFRESH : false,
+  });
+  const rows = asked.answer?.rows ?? [];
+  const buckets = rows.map((row) => String(row["bucket"]));
   const series: Series[] = [
     {
       id: "now",
       label: rangeLabel(view.range),
       colour: seriesColour(0),
-      values: (now.answer?.rows ?? []).map((row) => numberIn(row, label)),
+      values: rows.map((row) => numberIn(row, figure.metric)),
     },
   ];
-  const rowsBefore = view.previous ? before.answer?.rows : undefined;
-  if (rowsBefore) {
+  const before = rows.map(beforeOf);
+  if (view.previous && before.some((row) => row !== undefined)) {
     series.unshift({
       id: "before",
       label: "Period before",
       colour: "var(--series-before)",
       dashed: true,
-      values: buckets.map((_, index) => numberIn(rowsBefore[index], label)),
-      buckets: rowsBefore.map((row) => String(row["bucket"])),
+      values: before.map((row) => numberIn(row, figure.metric)),
+      buckets: before.map((row) => String(row?.["bucket"] ?? "")),
     });
   }
   return (
-    <div className="main-chart" aria-busy={now.previous}>
+    <div className="main-chart" aria-busy={asked.previous}>
       <div className="chart-head">
         <Legend series={[...series].reverse()} />
         {actions}
       </div>
-      {now.loading ? (
+      {asked.loading ? (
         <Skeleton height={280} />
-      ) : now.error && !now.answer ? (
-        <ErrorNote error={now.error} retry={now.retry} />
+      ) : asked.error && !asked.answer ? (
+        <ErrorNote error={asked.error} retry={asked.retry} />
       ) : buckets.length === 0 ? (
         <Nothing title="Nothing happened in this range" />
       ) : (
         <TimeChart
-          label={`${metricName(metric)}, ${rangeLabel(view.range)}`}
+          label={`${figure.label}, ${rangeLabel(view.range)}`}
           kind="line"
           additive={false}
           buckets={buckets}
@@ -58,6 +63,7 @@ export function MainChart({ view, metric, actions }: { view: View; metric: Metri
           interval={view.interval}
           zone={view.zone}
           partial={view.current}
+          unit={figure.unit}
         />
       )}
     </div>

@@ -1,37 +1,47 @@
+import { numberIn } from "../../api/hooks";
 import { FilterBar } from "../../parts/FilterBar";
 import { Fresh, PageHead } from "../../parts/PageHead";
 import { IntervalPicker, RangePicker, ZonePicker } from "../../parts/RangePicker";
 import { Site } from "../../parts/Site";
 import { useParams, useView } from "../../scope/scope";
-import { Breakdown, PropertyBreakdown } from "./Breakdown";
 import { Cards } from "./Cards";
-import { parseMetric } from "../../parts/metrics";
+import { readFigure } from "./figures";
 import { MainChart } from "./MainChart";
+import { EventsPanel, Panel } from "./Panel";
+import { PANELS } from "./panels";
 import { useTotals } from "./totals";
 
 export default function Overview() {
   const view = useView();
   const [params] = useParams();
   const totals = useTotals(view);
-  const asked = parseMetric(params.get("metric"));
-  const metric = asked.property === undefined ? asked : { kind: "events" as const };
+  const figure = readFigure(params.get("metric"));
+  const counted = figure.id === "users" ? ("users" as const) : ("events" as const);
+  const { events, sessions } = totals;
+  const whole = (of: typeof events, metric: string) =>
+    of.previous ? null : numberIn(of.answer?.rows[0], metric);
+  const wholes = {
+    events: whole(events, "events"),
+    users: whole(events, "users"),
+    sessions: whole(sessions, "sessions"),
+  };
   return (
     <>
-      <PageHead title="Overview" view={view} note={<Fresh asked={totals.counts} zone={view.zone} />}>
+      <PageHead title="Overview" view={view} note={<Fresh asked={events} zone={view.zone} />}>
         <ZonePicker view={view} />
         <RangePicker view={view} />
       </PageHead>
       <Site>
         <FilterBar view={view} />
         <section className="card main-card" aria-label="Numbers over time">
-          <Cards totals={totals} metric={metric} compare={view.previous !== null} />
-          <MainChart view={view} metric={metric} actions={<IntervalPicker view={view} />} />
+          <Cards totals={totals} chosen={figure} compare={view.previous !== null} />
+          <MainChart view={view} figure={figure} actions={<IntervalPicker view={view} />} />
         </section>
         <div className="panels">
-          <Breakdown view={view} title="Events" field="name" metric={metric} />
-          <Breakdown view={view} title="Pages" field="path" metric={metric} />
-          <Breakdown view={view} title="Sources" field="source" metric={metric} />
-          <PropertyBreakdown view={view} metric={metric} />
+          {PANELS.map((panel) => (
+            <Panel key={panel.id} panel={panel} view={view} counted={counted} wholes={wholes} />
+          ))}
+          <EventsPanel view={view} counted={counted} wholes={wholes} />
         </div>
       </Site>
     </>

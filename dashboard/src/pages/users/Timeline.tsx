@@ -2,7 +2,7 @@ import { useState } from "react";
 import type { EventRow, Scope } from "../../api/types";
 import { clock, longDay } from "../../format/time";
 import { EventDrawer } from "../../parts/EventTable";
-import { eventId, shortValue, useEventPages } from "../../parts/events";
+import { eventId, shortValue, usePages } from "../../parts/events";
 import type { View } from "../../scope/scope";
 import { Button, Card, ErrorNote, Nothing, Segmented, Skeleton } from "../../ui/basics";
 
@@ -13,7 +13,7 @@ export function Timeline({ view, user }: { view: View; user: string }) {
   const [order, setOrder] = useState<Order>("newest");
   const [open, setOpen] = useState<EventRow | null>(null);
   const scope: Scope = view.site === undefined ? {} : { site_id: view.site };
-  const pages = useEventPages({
+  const pages = usePages({
     kind: "events",
     user_id: user,
     ascending: order === "oldest",
@@ -21,7 +21,7 @@ export function Timeline({ view, user }: { view: View; user: string }) {
     ...scope,
   });
   const days = new Map<string, EventRow[]>();
-  for (const event of pages.events) {
+  for (const event of pages.rows) {
     const day = longDay(event.timestamp, view.zone);
     days.set(day, [...(days.get(day) ?? []), event]);
   }
@@ -44,7 +44,7 @@ export function Timeline({ view, user }: { view: View; user: string }) {
         <ErrorNote error={pages.error} retry={pages.refetch} />
       ) : pages.loading ? (
         <Skeleton lines={8} height={32} />
-      ) : pages.events.length === 0 ? (
+      ) : pages.rows.length === 0 ? (
         <Nothing title="No events of this user" />
       ) : (
         [...days].map(([day, events]) => (

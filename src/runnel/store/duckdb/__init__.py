@@ -21,6 +21,7 @@ from runnel.errors import SchemaTooNew, StoreUnavailable
 from runnel.model.block import Block
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.query import EventsQuery, Query, Result
+from runnel.model.select import SqlQuery, Table
 from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
 from runnel.store.duckdb import admin
 from runnel.store.duckdb.connection import (
@@ -33,6 +34,8 @@ from runnel.store.duckdb.connection import (
     open_database,
     transaction,
 )
+from runnel.store.duckdb.fold import Folder
+from runnel.store.duckdb.library import DuckDBLibrary
 from runnel.store.duckdb.load import Loader
 from runnel.store.duckdb.read import Reader
 from runnel.store.duckdb.shred import Shredder
@@ -51,6 +54,8 @@ class DuckDBStore:
         self._settings = settings
         self._spool = self.path.with_name(self.path.name + ".spool").absolute()
         self._shredder = Shredder()
+        self._folder = Folder()
+        self.library = DuckDBLibrary(self._look_up, self._change)
 
     # --- opening ---------------------------------------------------------------------------------------------------
 
@@ -58,6 +63,7 @@ class DuckDBStore:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="store-admin")
+        self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="store-library")
         self._disk = DiskGuard(self.path.parent, self._settings)
         self._reader = Reader(self._cursor, self._settings)
         try:
@@ -84,9 +90,11 @@ class DuckDBStore:
     async def close(self) -> None:
         await self._reader.close()
         await self._in(self._asking, lambda: None)
+        await self._in(self._looking_up, lambda: None)
         await self._in(self._writing, self._disconnect)
         self._writing.shutdown()
         self._asking.shutdown()
+        self._looking_up.shutdown()
 
     def _disconnect(self) -> None:
         if not self._is_open():
@@ -147,7 +155,7 @@ class DuckDBStore:
             return False
 
     def _housekeep(self) -> bool:
-        if admin.compact(self._writer) or self._shredder.step(self._writer):
+        if self._folder.step(self._writer) or admin.compact(self._writer) or self._shredder.step(self._writer):
             return True
         admin.fold(self._writer, datetime.now(UTC) - timedelta(hours=self._settings.ledger_keep_hours))
         return False
@@ -176,6 +184,9 @@ class DuckDBStore:
 
     async def run(self, query: Query) -> Result:
         return await self._reader.run(query)
+
+    async def select(self, query: SqlQuery, *, sealed: bool = False) -> Table:
+        return await self._reader.select(query, sealed)
 
     def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
         return self._reader.export(query)
@@ -208,6 +219,24 @@ class DuckDBStore:
                 raise StoreUnavailable(f"the store failed: {error}") from error
 
         return await self._in(self._asking, ask)
+
+    async def _look_up(self, call: Callable[[Connection], R]) -> R:
+        """For the library: on a thread of its own, which a long `verify` does not hold up."""
+
+        def look_up() -> R:
+            try:
+                with errors(), contextlib.closing(self._cursor()) as connection:
+                    return call(connection)
+            except (FatalException, OutOfMemoryException) as error:
+                raise StoreUnavailable(f"the store failed: {error}") from error
+
+        return await self._in(self._looking_up, look_up)
+
+    async def _change(self, call: Callable[[Connection], R]) -> R:
+        """For the library: on the writing thread."""
+        if self._disk.low():
+            raise StoreUnavailable("the disk is down to its reserve; nothing was changed")
+        return await self._in(self._writing, self._guarded, lambda: call(self._writer))
 
     async def _in(self, pool: ThreadPoolExecutor, call: Callable[..., R], *args: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *args)

@@ -13,6 +13,8 @@ from typing import Any
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.sql import load_statements
 from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter
+from runnel.store.duckdb import fold as sessions
+from runnel.store.duckdb import identity
 from runnel.store.duckdb.connection import Connection, OutOfMemoryException, transaction
 
 SQL = load_statements("runnel.store", "sql/duckdb/admin.sql")
@@ -94,6 +96,8 @@ def verify(db: Connection) -> list[Difference]:
         check("rollup", buckets > 0, f"{buckets} rollup buckets differ from the raw events")
         visits = over_days("verify_people")
         check("people", visits > 0, f"{visits} rows of the people rollup differ from the raw events")
+        found += identity.differences(db, days)
+        found += sessions.differences(db)
     return found
 
 
@@ -136,8 +140,11 @@ def purge(db: Connection, before: datetime) -> PurgeReport:
         if events:
             record = {"now": time.time_ns() // 1_000, "before": border, "events": events}
             db.execute(SQL["purge_record"], record)
+            mark = sessions.read_mark(db)
             for statement in ("purge_events", "purge_rollup", "purge_people"):
                 db.execute(SQL[statement], {"before": border})
+            sessions.purged(db, mark, border)
+            identity.purge(db, border)
     return PurgeReport(events)
 
 

@@ -24,6 +24,16 @@ DATA_ERRORS = (
     duckdb.TypeMismatchException,
 )
 """What DuckDB raises when the data, not the machine, is at fault."""
+STATEMENT_ERRORS = (
+    *DATA_ERRORS,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.NotImplementedException,
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+)
+"""What DuckDB raises when a statement that somebody wrote is at fault."""
+SELECT = duckdb.StatementType.SELECT
 
 ROW_GROUP_SIZE = 30_720
 """Rows of a row group. A transaction that fills row groups writes them straight into the file, compressed once,

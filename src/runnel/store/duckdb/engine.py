@@ -53,6 +53,7 @@ DUCKDB = Engine(
     cut=_cut,
     month=_month,
     key=str,
+    hash="hash({0})",
     estimate="approx_count_distinct({0})",
     # A string without a backslash is the text between its quotes, which is found without parsing.
     slot_text=(

@@ -24,6 +24,7 @@ from runnel.model.books import LedgerEntry
 from runnel.model.event import AHEAD_MAX
 from runnel.model.sql import load_statements
 from runnel.store.base import DeadLetter, WriteReport
+from runnel.store.duckdb import identity
 from runnel.store.duckdb.connection import Connection, transaction
 from runnel.store.duckdb.recent import Hashes, RecentIds
 
@@ -71,6 +72,8 @@ class Loader:
         self._window = int(settings.dedupe_window_hours * HOUR)
         self._line_max = max(2 * settings.max_event_bytes, 1024 * 1024)
         self._recent: RecentIds | None = None
+        self._links = 0
+        """Events in `incoming` that may join ids."""
 
     def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> WriteReport:
         """As `Store.write`; driver errors pass as they are.
@@ -92,6 +95,8 @@ class Loader:
             if kept.any():
                 outcome, new = self._drop_duplicates(recent, kept, now)
                 self._insert()
+                if self._links:
+                    identity.join(self._db)
             entries = self._enter(batch, outcome, now)
         recent.add(new, now)
         return WriteReport(len(blocks) - len(batch.blocks), entries)
@@ -141,7 +146,7 @@ class Loader:
             for file in spools:
                 file.flush()
             self._db.execute(SQL["read"], {"spools": [file.name for file in spools], "line_max": self._line_max})
-        count, broken = self._db.execute(SQL["check"]).fetchall()[0]
+        count, broken, self._links = self._db.execute(SQL["check"]).fetchall()[0]
         if broken or count != events:
             raise DataRejected(f"{broken} events lack a field, {events - count} lines are no events")
 

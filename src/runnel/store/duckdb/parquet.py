@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from runnel.errors import StoreUnavailable
@@ -23,18 +24,40 @@ COPY (
 """
 
 
-def write_parquet(lines: Path, target: Path) -> None:
+_COPY_ROWS = """
+COPY (
+    SELECT {names} FROM read_json(?, format = 'newline_delimited', auto_detect = false, columns = {{{types}}})
+) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows})
+"""
+
+
+def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None:
     """Write the events of a file of canonical lines to a new Parquet file, in their order.
 
     One column per field; instants are UTC with microseconds, `properties` is JSON text. Blocks: call it in a thread.
+
+    Args:
+        columns: the lines are no events but rows with members `c0`, `c1`, …: the columns' names and DuckDB's types. A
+            name that stands twice but for its case gets a number behind it.
 
     Raises:
         StoreUnavailable: the disk is full, or the file cannot be written for another reason.
     """
     connection = connect_memory(memory_limit=MEMORY, threads=1)
     try:
-        connection.execute(_COPY.format(target=quoted(str(target)), rows=ROW_GROUP), [str(lines)])
+        copy = _copy_rows(target, columns) if columns else _COPY.format(target=quoted(str(target)), rows=ROW_GROUP)
+        connection.execute(copy, [str(lines)])
     except DriverError as error:
         raise StoreUnavailable(f"the Parquet file cannot be written: {error}") from error
     finally:
         connection.close()
+
+
+def _copy_rows(target: Path, columns: Sequence[tuple[str, str]]) -> str:
+    names = ", ".join(f"c{place} AS {_identifier(name)}" for place, (name, _) in enumerate(columns))
+    types = ", ".join(f"c{place}: '{type_}'" for place, (_, type_) in enumerate(columns))
+    return _COPY_ROWS.format(names=names, types=types, target=quoted(str(target)), rows=ROW_GROUP)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""').replace("\0", " ") + '"'

@@ -9,26 +9,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
 from runnel.model.event import encode_lines
 from runnel.model.funnel import FunnelScope
 from runnel.model.people import PeopleQuery
-from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result
+from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, SessionsQuery
 from runnel.model.retention import PersonsScope
+from runnel.model.select import SqlQuery, Table
 from runnel.model.sessions import SessionScope
 from runnel.store.answer import event_of, shape
 from runnel.store.buckets import instant_of
-from runnel.store.compile import compile_export, compile_query
-from runnel.store.compile_metrics import names_properties
+from runnel.store.compare import Compared, Found, compared, groups_of, result_of
+from runnel.store.compile import asks_for_persons, compile_export, compile_query
+from runnel.store.duckdb import identity
 from runnel.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from runnel.store.duckdb.engine import DUCKDB
+from runnel.store.duckdb.fold import read_folded
 from runnel.store.duckdb.shred import read_slots
+from runnel.store.folded import can_fold
+from runnel.store.metric_tables import Groups, names_properties
+
+if TYPE_CHECKING:
+    from runnel.store.duckdb.select import Growth
 
 R = TypeVar("R")
 
@@ -48,6 +58,7 @@ class Reader:
 
     def __init__(self, connect: Callable[[], Connection], settings: Settings) -> None:
         self._connect = connect
+        self._settings = settings
         self._timeout = settings.query_timeout
         self._slots = asyncio.Semaphore(settings.query_concurrency)
         self._threads = ThreadPoolExecutor(settings.query_concurrency, thread_name_prefix="store-query")
@@ -72,11 +83,22 @@ class Reader:
 
         Each chunk has a deadline of its own, and other questions get their turn in between. Raises what `run` does.
         """
-        statement = compile_export(query, DUCKDB)
         async with self._cursor() as cursor:
-            await self._in_thread(cursor, lambda: cursor.execute(statement.sql, list(statement.params)))
+            await self._in_thread(cursor, lambda: _begin_export(cursor, query))
             while chunk := await self._in_thread(cursor, lambda: _lines(cursor)):
                 yield chunk
+
+    async def select(self, query: SqlQuery, sealed: bool) -> Table:
+        """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
+        from runnel.store.duckdb.select import Growth, select  # what reads SQL takes a while to load
+
+        started = time.perf_counter()
+        rows = min(query.limit or self._settings.sql_rows, self._settings.sql_rows)
+        size = self._settings.sql_bytes
+        growth = Growth(self._settings.store_memory)
+        async with self._cursor() as cursor:
+            table = await self._in_thread(cursor, lambda: select(cursor, query, sealed, rows, size), growth)
+        return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
 
     def shed(self) -> None:
         """Stop every question that runs now, with QueryTooExpensive: its memory is needed. For any thread to call."""
@@ -100,7 +122,7 @@ class Reader:
         finally:
             cursor.close()
 
-    async def _in_thread(self, cursor: Connection, call: Callable[[], R]) -> R:
+    async def _in_thread(self, cursor: Connection, call: Callable[[], R], growth: Growth | None = None) -> R:
         """Call it in a thread within the deadline. However this ends, the call has ended too: it is interrupted."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
@@ -113,12 +135,14 @@ class Reader:
         self._running.add(work)
         future = loop.run_in_executor(self._threads, call)
         try:
-            await asyncio.wait({future}, timeout=max(0.0, deadline - loop.time()))
+            greedy = await _finished(future, deadline, growth)
             late = not future.done()
         finally:
             await _end(cursor, future)
             self._running.discard(work)
             self._slots.release()
+        if greedy:
+            raise QueryTooExpensive("the statement was stopped: it takes more memory than a question may")
         return _outcome(future, late, work.shed)
 
 
@@ -128,6 +152,19 @@ class _Work:
     def __init__(self, cursor: Connection) -> None:
         self.cursor = cursor
         self.shed = False
+
+
+async def _finished(future: asyncio.Future[R], deadline: float, growth: Growth | None) -> bool:
+    """Wait until it is done or late. True: the process has grown too much meanwhile."""
+    loop = asyncio.get_running_loop()
+    if growth is None:
+        await asyncio.wait({future}, timeout=max(0.0, deadline - loop.time()))
+        return False
+    while not future.done() and loop.time() < deadline:
+        await asyncio.wait({future}, timeout=min(growth.every, max(0.0, deadline - loop.time())))
+        if not future.done() and growth.too_much():
+            return True
+    return False
 
 
 async def _end(cursor: Connection, future: asyncio.Future[R]) -> None:
@@ -168,18 +205,61 @@ def _outcome(future: asyncio.Future[R], late: bool, shed: bool) -> R:
 
 def _answer(cursor: Connection, query: Query) -> Result:
     """In the thread: compile, ask, shape. The freshness is read first, so that it never promises too much."""
-    slots = read_slots(cursor) if _may_use_slots(query) else None
-    statement = compile_query(query, DUCKDB, datetime.now(UTC), slots=slots)
-    loaded_at = cursor.execute(LOADED_AT).fetchall()[0][0]
-    found = cursor.execute(statement.sql, list(statement.params)).fetchall()
+    now = datetime.now(UTC)
+    both = compared(query, now)
+    if both is not None:
+        return _compared_answer(cursor, both, now)
+    with _snapshot(cursor):
+        loaded_at = _loaded_at(cursor)
+        statement, found = _found(cursor, query, now)
     rows, next_cursor = shape(query, statement, found)
     return Result(
         rows=rows,
         next_cursor=next_cursor,
         exact=statement.exact,
         from_rollup=statement.from_rollup,
-        freshness=Freshness(loaded_at=None if loaded_at is None else instant_of(loaded_at), queue_lag_seconds=None),
+        freshness=Freshness(loaded_at=loaded_at, queue_lag_seconds=None),
     )
+
+
+def _compared_answer(cursor: Connection, both: Compared, now: datetime) -> Result:
+    """Both periods as of one moment."""
+    with _snapshot(cursor):
+        loaded_at = _loaded_at(cursor)
+        asked = _found(cursor, both.asked, now)
+        groups = groups_of(both.asked, asked)
+        before = None if groups == [] else _found(cursor, both.before, now, groups)
+    return result_of(both, asked, before, loaded_at)
+
+
+@contextlib.contextmanager
+def _snapshot(cursor: Connection) -> Iterator[None]:
+    """One transaction: its statements see the same."""
+    cursor.begin()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(DriverError):  # it was interrupted
+            cursor.rollback()
+
+
+def _loaded_at(cursor: Connection) -> datetime | None:
+    found = cursor.execute(LOADED_AT).fetchall()[0][0]
+    return None if found is None else instant_of(found)
+
+
+def _found(cursor: Connection, query: Query, now: datetime, groups: Groups | None = None) -> Found:
+    slots = read_slots(cursor) if _may_use_slots(query) else None
+    joined = asks_for_persons(query) and identity.knows(cursor, query.site_id)
+    folded = read_folded(cursor) if isinstance(query, SessionsQuery) and can_fold(query) else None
+    statement = compile_query(query, DUCKDB, now, slots=slots, groups=groups, joined=joined, folded=folded)
+    return statement, cursor.execute(statement.sql, list(statement.params)).fetchall()
+
+
+def _begin_export(cursor: Connection, query: EventsQuery) -> None:
+    joined = asks_for_persons(query) and identity.knows(cursor, query.site_id)
+    statement = compile_export(query, DUCKDB, joined)
+    cursor.execute(statement.sql, list(statement.params))
 
 
 def _may_use_slots(query: Query) -> bool:

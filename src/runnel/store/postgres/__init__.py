@@ -16,6 +16,7 @@ from runnel.errors import ConfigError, SchemaTooNew
 from runnel.model.block import Block
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.query import EventsQuery, Query, Result
+from runnel.model.select import SqlQuery, Table
 from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
 from runnel.store.migrations import migrations
 from runnel.store.postgres import admin, locks
@@ -29,6 +30,7 @@ from runnel.store.postgres.connection import (
     errors,
 )
 from runnel.store.postgres.housekeeping import Housekeeper
+from runnel.store.postgres.library import PostgresLibrary
 from runnel.store.postgres.load import SQL, Loader
 from runnel.store.postgres.partitions import Partitions
 
@@ -55,6 +57,7 @@ class PostgresStore:
         self._loader = Loader(self._writers.acquire, partitions, settings)
         self._housekeeper = Housekeeper(partitions, settings)
         self._reader: Reader | None = None
+        self.library = PostgresLibrary(self._read, self._write)
 
     # --- opening ---------------------------------------------------------------------------------------------------
 
@@ -139,6 +142,9 @@ class PostgresStore:
 
     async def run(self, query: Query) -> Result:
         return await self._questions().run(query)
+
+    async def select(self, query: SqlQuery, *, sealed: bool = False) -> Table:
+        return await self._questions().select(query, sealed)
 
     def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
         return self._questions().export(query)

@@ -9,6 +9,7 @@ from typing import Any
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.sql import load_statements
 from runnel.store.base import DeadLetter, StoredDeadLetter
+from runnel.store.postgres import identity
 from runnel.store.postgres.connection import UNHURRIED, Connection
 from runnel.store.postgres.partitions import existing, start_of
 
@@ -71,6 +72,7 @@ async def verify(connection: Connection) -> list[Difference]:
         check("people", visits > 0, f"{visits} rows of the people rollup differ from the raw events")
         daily = await _over_days(connection, "verify_people_days", days)
         check("people", daily > 0, f"{daily} rows of the daily people rollup differ from the raw events")
+        found += await identity.differences(connection, days)
     return found
 
 

@@ -26,6 +26,7 @@ class Connection(Protocol):
     async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Any]: ...  # noqa: ASYNC109
     async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Any: ...  # noqa: ASYNC109
     async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any: ...  # noqa: ASYNC109
+    async def prepare(self, query: str, *, timeout: float | None = None) -> Any: ...  # noqa: ASYNC109
     def cursor(self, query: str, *args: object, prefetch: int | None = None) -> Any: ...
     def transaction(
         self, *, isolation: str | None = None, readonly: bool = False

@@ -7,7 +7,7 @@ and again (sites, names, sources, paths) are encoded once. The rest is a handful
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Annotated
@@ -120,6 +120,11 @@ class Encoder:
     def sites(self) -> list[str]:
         """The sites of the lines encoded so far, as many as are remembered."""
         return [site for site in self._texts[0] if site is not None]
+
+    def may_have(self, names: Iterable[str]) -> bool:
+        """Whether one of the lines encoded so far may have one of these names; certain unless there are very many."""
+        known = self._texts[1]
+        return len(known) >= _CACHE_MAX or any(name in known for name in names)
 
     def encode(self, lines: bytes) -> Rows:
         """The rows of whole lines.

@@ -8,7 +8,7 @@ from runnel.config import Settings
 from runnel.errors import StoreUnavailable
 from runnel.model.sql import load_statements
 from runnel.store.base import PurgeReport
-from runnel.store.postgres import locks
+from runnel.store.postgres import identity, locks
 from runnel.store.postgres.connection import UNHURRIED, Connection, LockNotAvailable
 from runnel.store.postgres.partitions import Partitions, day_of, drop, existing, start_of
 from runnel.store.postgres.recent import Sweeper
@@ -58,6 +58,8 @@ class Housekeeper:
         events = 0
         for day in days:
             events += await _purge_patiently(connection, day, border)
+        if events:
+            await _purge_persons(connection, border)
         self._partitions.forget()
         self._ahead = -1
         return PurgeReport(events)
@@ -90,6 +92,14 @@ async def _purge_patiently(connection: Connection, day: int, border: datetime) -
         except LockNotAvailable:
             continue
     raise StoreUnavailable("events are being read (an export, a long question): the purge found no moment for itself")
+
+
+async def _purge_persons(connection: Connection, border: datetime) -> None:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        for lock in (locks.HOUSEKEEPING, locks.WRITING):
+            await connection.execute(locks.LOCK, locks.SPACE, lock, timeout=UNHURRIED)
+        await identity.purge(connection, border)
 
 
 async def _purge_day(connection: Connection, day: int, border: datetime) -> int:

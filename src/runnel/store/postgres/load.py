@@ -21,9 +21,10 @@ from runnel.errors import DataRejected, StoreUnavailable
 from runnel.model.block import Block, split_lines
 from runnel.model.books import LedgerEntry
 from runnel.model.event import AHEAD_MAX
+from runnel.model.identity import LINK_NAMES
 from runnel.model.sql import load_statements
 from runnel.store.base import DeadLetter, WriteReport
-from runnel.store.postgres import locks, recent
+from runnel.store.postgres import identity, locks, recent
 from runnel.store.postgres.connection import Acquire, Conflict, Connection, Duplicate, NoPartition
 from runnel.store.postgres.encode import COLUMNS, HEADER, TRAILER, Encoder, pieces
 from runnel.store.postgres.partitions import Partitions
@@ -37,6 +38,8 @@ NEAR = timedelta(minutes=30)
 """A batch of events of a longer time looks for each of its users singly."""
 NEAR_SITES = 1_000
 """So does one of more sites."""
+FEW = 100_000
+"""Rows of people that a batch of any length is compared with at once: most of a backfill comes in order of time."""
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -72,11 +75,18 @@ class _Copied:
     oldest: datetime = _LAST
     newest: datetime = _FIRST
     sites: Sequence[str] = ()
+    links: bool = False
+    """Whether events among them may join ids."""
 
     @property
     def near(self) -> bool:
         """Whether the events lie so near to each other that who was seen in that time can be looked at as a whole."""
-        return self.newest - self.oldest <= NEAR and len(self.sites) <= NEAR_SITES
+        return self.newest - self.oldest <= NEAR and self.of_few_sites
+
+    @property
+    def of_few_sites(self) -> bool:
+        """Whether `sites` are all of them, and not too many to be named in a statement."""
+        return len(self.sites) <= NEAR_SITES
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +164,8 @@ class Loader:
                 await connection.execute(SQL["insert_events"])
                 await connection.execute(SQL["insert_rollup"])
                 await _insert_people(connection, copied)
+                if copied.links:
+                    await identity.join(connection)
             return await _enter(connection, batch, outcome, now)
 
 
@@ -217,6 +229,7 @@ async def _copy(connection: Connection, parts: Iterable[bytes]) -> _Copied:
     await connection.execute("TRUNCATE incoming")
     await connection.copy_to_table("incoming", source=rows(), columns=COLUMNS, format="binary")
     copied.sites = encoder.sites()
+    copied.links = encoder.may_have(LINK_NAMES)
     return copied
 
 
@@ -228,7 +241,7 @@ async def _drop_duplicates(
 ) -> _Outcome:
     """Remember the batch's identities and delete from `incoming` what is stored already: what became of each block."""
     remembered = int((await connection.execute(SQL["remember"], window_start)).rpartition(" ")[2])
-    if remembered == copied.events and copied.oldest >= old_before:
+    if remembered == copied.events and not await _some_may_be_stored(connection, copied, old_before):
         return _Outcome(kept, np.zeros_like(kept), np.zeros_like(kept))
     await connection.execute(SQL["suspects"], old_before)
     between = await connection.fetchrow(SQL["suspects_range"])
@@ -243,9 +256,23 @@ async def _drop_duplicates(
     return _Outcome(kept - duplicates, duplicates, conflicts)
 
 
+async def _some_may_be_stored(connection: Connection, copied: _Copied, old_before: datetime) -> bool:
+    """Whether some of a batch's identities, none of which the window knows, may be stored under their very times.
+
+    Only old ones may, and not where their sites have nothing yet between the oldest and the newest of them: so it is
+    with most batches of an import in order of time. Looking each up in its day would take longer than storing it.
+    """
+    if copied.oldest >= old_before:
+        return False
+    if old_before == _LAST or not copied.of_few_sites:
+        return True
+    newest = min(copied.newest, old_before)
+    return bool(await connection.fetchval(SQL["stored_between"], copied.sites, copied.oldest, newest))
+
+
 async def _insert_people(connection: Connection, copied: _Copied) -> None:
     """Who was seen, in quarter hours and on days."""
-    if not copied.near:
+    if not copied.near and not await _few_were_seen(connection, copied):
         await connection.execute(SQL["insert_people"].format(people=SQL["people_far"]))
         return
     # The planner knows nothing of a batch's users and would look for each of them singly.
@@ -253,6 +280,14 @@ async def _insert_people(connection: Connection, copied: _Copied) -> None:
     near = SQL["insert_people"].format(people=SQL["people_near"])
     await connection.execute(near, copied.sites, copied.oldest, copied.newest)
     await connection.execute("SET LOCAL enable_nestloop = on")
+
+
+async def _few_were_seen(connection: Connection, copied: _Copied) -> bool:
+    """Whether the batch's sites have few rows of people in its time."""
+    if not copied.of_few_sites:
+        return False
+    found = await connection.fetchval(SQL["people_between"], copied.sites, copied.oldest, copied.newest, FEW)
+    return int(found) < FEW
 
 
 # --- the ledger ------------------------------------------------------------------------------------------------------

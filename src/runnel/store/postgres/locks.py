@@ -14,6 +14,10 @@ PARTITIONS = 4
 """Held while partitions are made or dropped."""
 REBUILD = 5
 """Held while recent_ids is built anew."""
+IDENTITIES = 7
+"""Held by a batch from when it changes who is one person until it is committed; it is taken under WRITING."""
+LIBRARY = 6
+"""Held while a report, a board or a share link is changed; nothing else is taken under it."""
 
 LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1, $2)"

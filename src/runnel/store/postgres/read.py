@@ -12,13 +12,18 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, RunnelError, StoreUnavailable
 from runnel.model.event import encode_lines
 from runnel.model.query import EventsQuery, Freshness, Query, Result
+from runnel.model.select import SqlQuery, Table
 from runnel.store.answer import event_of, shape
 from runnel.store.buckets import instant_of
-from runnel.store.compile import compile_export, compile_query
+from runnel.store.compare import Compared, compared, groups_of, result_of
+from runnel.store.compile import asks_for_persons, compile_export, compile_query
+from runnel.store.postgres import identity
 from runnel.store.postgres.connection import Acquire, Connection, DriverErrors, PostgresError, Row
 from runnel.store.postgres.engine import POSTGRES
 from runnel.store.statement import Statement
@@ -30,6 +35,7 @@ SET LOCAL work_mem = '{kibibytes}kB';
 SET LOCAL hash_mem_multiplier = 1;
 SET LOCAL idle_in_transaction_session_timeout = '{idle}s'
 """
+TIMEOUT = "SET LOCAL statement_timeout = '{milliseconds}ms'"
 LOADED_AT = """
 SELECT CAST(extract(epoch FROM max(newest)) * 1000000 AS bigint) FROM (
     SELECT max(loaded_at) AS newest FROM blocks UNION ALL SELECT max(loaded_at) FROM ledger_folded
@@ -52,6 +58,7 @@ class Reader:
 
     def __init__(self, acquire: Acquire, settings: Settings) -> None:
         self._acquire = acquire
+        self._settings = settings
         self._timeout = settings.query_timeout
         self._memory = settings.query_memory
         self._turns = asyncio.Semaphore(settings.query_concurrency)
@@ -67,13 +74,38 @@ class Reader:
             StoreUnavailable: no connection became free in time, or PostgreSQL failed.
         """
         started = time.perf_counter()
-        statement = compile_query(query, POSTGRES, datetime.now(UTC))
+        now = datetime.now(UTC)
+        both = compared(query, now)
+        if both is not None:
+            result = await self._run_both(both, now)
+        else:
+            statement = compile_query(query, POSTGRES, now)
+            deadline = self._deadline()
+            async with self._turn(deadline), self._transaction(deadline) as connection:
+                loaded_at = await connection.fetchval(LOADED_AT)
+                if await _joined(connection, query):
+                    statement = compile_query(query, POSTGRES, now, joined=True)
+                rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
+            result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
+        return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
+
+    async def _run_both(self, both: Compared, now: datetime) -> Result:
+        """Two periods in one snapshot and within one deadline."""
+        statement = compile_query(both.asked, POSTGRES, now)
         deadline = self._deadline()
         async with self._turn(deadline), self._transaction(deadline) as connection:
             loaded_at = await connection.fetchval(LOADED_AT)
+            if joined := await _joined(connection, both.asked):
+                statement = compile_query(both.asked, POSTGRES, now, joined=True)
             rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
-        result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
-        return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
+            asked, before = (statement, rows), None
+            groups = groups_of(both.asked, asked)
+            if groups != []:
+                statement = compile_query(both.before, POSTGRES, now, groups=groups, joined=joined)
+                await connection.execute(TIMEOUT.format(milliseconds=self._milliseconds(deadline)))
+                rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
+                before = (statement, rows)
+        return await asyncio.to_thread(result_of, both, asked, before, _instant(loaded_at))
 
     async def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
         """Every event of a scope as canonical lines, as of the export's beginning, in no order.
@@ -82,6 +114,8 @@ class Reader:
         """
         statement = compile_export(query, POSTGRES)
         async with self._transaction(self._deadline()) as connection:
+            if await _joined(connection, query):
+                statement = compile_export(query, POSTGRES, joined=True)
             cursor = await connection.cursor(statement.sql, *statement.params)
             while True:
                 deadline = self._deadline()
@@ -90,6 +124,21 @@ class Reader:
                 if not rows:
                     return
                 yield await asyncio.to_thread(_lines, rows)
+
+    async def select(self, query: SqlQuery, sealed: bool) -> Table:
+        """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
+        from runnel.store.postgres.select import select, table_of  # what reads SQL takes a while to load
+        from runnel.store.sql_check import check_sql
+
+        started = time.perf_counter()
+        rows = min(query.limit or self._settings.sql_rows, self._settings.sql_rows)
+        size = self._settings.sql_bytes
+        checked = await asyncio.to_thread(check_sql, query.sql, "postgres")
+        deadline = self._deadline()
+        async with self._turn(deadline), self._transaction(deadline) as connection:
+            columns, found = await select(connection, query, checked, sealed, rows, size, self._left(deadline))
+        table = await asyncio.to_thread(table_of, columns, found, rows, size)
+        return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
 
     async def close(self) -> None:
         """Stop what runs: it ends with StoreUnavailable."""
@@ -104,6 +153,11 @@ class Reader:
     def _left(self, deadline: float) -> float:
         """Seconds until the driver gives up waiting for the server to end a statement."""
         return max(0.0, deadline - asyncio.get_running_loop().time()) + GRACE_SECONDS
+
+    @staticmethod
+    def _milliseconds(deadline: float) -> int:
+        """How long the server may take for a statement; 0 would be for ever."""
+        return max(1, int((deadline - asyncio.get_running_loop().time()) * 1000))
 
     @contextlib.asynccontextmanager
     async def _turn(self, deadline: float) -> AsyncIterator[None]:
@@ -127,10 +181,8 @@ class Reader:
             connection = await self._connect(deadline, stack)
             self._used.add(connection)
             stack.callback(self._used.discard, connection)
-            left = deadline - asyncio.get_running_loop().time()
-            begin = BEGIN.format(
-                milliseconds=max(1, int(left * 1000)), kibibytes=self._memory // 1024, idle=EXPORT_IDLE_SECONDS
-            )
+            milliseconds, kibibytes = self._milliseconds(deadline), self._memory // 1024
+            begin = BEGIN.format(milliseconds=milliseconds, kibibytes=kibibytes, idle=EXPORT_IDLE_SECONDS)
             with _errors():
                 async with _rolled_back(connection):
                     await connection.execute(begin)
@@ -142,6 +194,11 @@ class Reader:
                 return await stack.enter_async_context(self._acquire())
         except TimeoutError as error:
             raise StoreUnavailable("no connection to PostgreSQL became free before the query's deadline") from error
+
+
+async def _joined(connection: Connection, query: Query) -> bool:
+    """Whether the answer depends on ids that were joined."""
+    return asks_for_persons(query) and await identity.knows(connection, query.site_id)
 
 
 @contextlib.asynccontextmanager
@@ -202,8 +259,12 @@ def _result(query: Query, statement: Statement, found: Sequence[Row], loaded_at:
         next_cursor=next_cursor,
         exact=statement.exact,
         from_rollup=statement.from_rollup,
-        freshness=Freshness(loaded_at=None if loaded_at is None else instant_of(loaded_at), queue_lag_seconds=None),
+        freshness=Freshness(loaded_at=_instant(loaded_at), queue_lag_seconds=None),
     )
+
+
+def _instant(loaded_at: int | None) -> datetime | None:
+    return None if loaded_at is None else instant_of(loaded_at)
 
 
 def _lines(rows: Sequence[Row]) -> bytes:

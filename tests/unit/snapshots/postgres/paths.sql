@@ -1,54 +1,56 @@
 WITH codes AS MATERIALIZED (
-  SELECT node, row_number() OVER (ORDER BY node) AS code
+  SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code
   FROM (
     SELECT DISTINCT node FROM (
-    SELECT CASE WHEN CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END = 1 THEN path END AS node FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz)
+    SELECT path AS node FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) AND path IS NOT NULL
     ) AS seen WHERE node IS NOT NULL
   ) AS nodes
 ),
-walked AS (
-  SELECT n AS place, code AS source, beside AS target FROM (
-  SELECT session_id, code, row_number() OVER walk AS n, lead(code) OVER walk AS beside
+stepped AS (
+  SELECT session_id AS visitor, CAST(0 AS BIGINT) AS visit, timestamp, code
   FROM (
-  SELECT * FROM (
-  SELECT *, lag(code) OVER walk AS before FROM (
-  SELECT session_id, timestamp, code FROM (
-    SELECT session_id, timestamp, CASE WHEN CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END = 1 THEN path END AS node
-    FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND session_id IS NOT NULL
-  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL
-  ) AS steps
-  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, code)
-  ) AS repeated
-  WHERE before IS NULL OR before <> code
-  ) AS steps
-  WINDOW walk AS (PARTITION BY session_id ORDER BY timestamp, code)
-  ) AS numbered
+    SELECT session_id, timestamp, path AS node
+    FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND session_id IS NOT NULL AND name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) AND path IS NOT NULL
+  ) AS visited JOIN codes USING (node)
+  WHERE node IS NOT NULL
   UNION ALL
-  SELECT n AS place, code AS source, beside AS target FROM (
-  SELECT user_id, visit, code, row_number() OVER walk AS n, lead(code) OVER walk AS beside
+  SELECT user_id AS visitor, visit, timestamp, code
   FROM (
-  SELECT * FROM (
-  SELECT *, lag(code) OVER walk AS before FROM (
-  SELECT user_id, visit, timestamp, code FROM (
     SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
     FROM (
-      SELECT user_id, timestamp, CASE WHEN CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END = 1 THEN path END AS node, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
+      SELECT user_id, timestamp, CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) AND path IS NOT NULL THEN path END AS node, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
       FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND session_id IS NULL AND user_id IS NOT NULL
     ) AS paused
-  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL
-  ) AS steps
-  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, code)
-  ) AS repeated
-  WHERE before IS NULL OR before <> code
-  ) AS steps
-  WINDOW walk AS (PARTITION BY user_id, visit ORDER BY timestamp, code)
-  ) AS numbered
+  ) AS visited JOIN codes USING (node)
+  WHERE node IS NOT NULL
+),
+numbered AS (
+  SELECT visitor, visit, timestamp, code, lag(code, 1, 0) OVER walk AS before, CAST(row_number() OVER walk AS INTEGER) AS n
+  FROM stepped
+  WINDOW walk AS (PARTITION BY visitor, visit ORDER BY timestamp, code)
+),
+walked AS (
+  SELECT visitor, visit, code, before, CAST(row_number() OVER walk AS INTEGER) AS n
+  FROM numbered WHERE before <> code
+  WINDOW walk AS (PARTITION BY visitor, visit ORDER BY timestamp, code)
+),
+counted AS MATERIALIZED (
+  SELECT n AS place, before, code, count(*) AS sessions
+  FROM walked
+  WHERE n BETWEEN 1 AND 5
+  GROUP BY 1, 2, 3
 ),
 edges AS (
-  SELECT place, source, target, count(*) AS sessions
-  FROM walked
-  WHERE place BETWEEN 1 AND 4
-  GROUP BY place, source, target
+  SELECT place - 1 AS place, before AS source, code AS target, sessions
+  FROM counted WHERE place > 1
+  UNION ALL
+  SELECT place, code, NULL, CAST(sum(sessions) AS BIGINT)
+  FROM (
+    SELECT place, code, CASE WHEN place < 5 THEN sessions ELSE 0 END AS sessions FROM counted
+    UNION ALL
+    SELECT place - 1, before, CASE WHEN place > 1 THEN -sessions ELSE 0 END FROM counted
+  ) AS ends
+  GROUP BY place, code HAVING sum(sessions) > 0
 ),
 ranked AS (
   SELECT *, row_number() OVER (PARTITION BY place

@@ -1,46 +1,50 @@
 WITH codes AS MATERIALIZED (
-  SELECT node, row_number() OVER (ORDER BY node) AS code
+  SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code
   FROM (
     SELECT DISTINCT node FROM (
     SELECT name AS node, source = CAST($1 AS text) AS picked FROM events
     ) AS seen WHERE node IS NOT NULL AND picked
   ) AS nodes
 ),
-walked AS (
-  SELECT anchor - n + 1 AS place, beside AS source, code AS target FROM (
-  SELECT *, min(CASE WHEN code = (SELECT code FROM codes WHERE node = CAST($2 AS text)) THEN n END) OVER (PARTITION BY site_id, session_id) AS anchor FROM (
-  SELECT site_id, session_id, code, row_number() OVER walk AS n, lag(code) OVER walk AS beside
+stepped AS (
+  SELECT site_id, session_id AS visitor, CAST(0 AS BIGINT) AS visit, timestamp, code
   FROM (
-  SELECT site_id, session_id, timestamp, code FROM (
     SELECT site_id, session_id, timestamp, name AS node, source = CAST($1 AS text) AS picked
     FROM events WHERE session_id IS NOT NULL
-  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL AND picked
-  ) AS steps
-  WINDOW walk AS (PARTITION BY site_id, session_id ORDER BY timestamp, code)
-  ) AS numbered
-  ) AS anchored
+  ) AS visited JOIN codes USING (node)
+  WHERE node IS NOT NULL AND picked AND (site_id, session_id) IN (
+    SELECT site_id, session_id FROM (
+    SELECT site_id, session_id, timestamp, name AS node, source = CAST($1 AS text) AS picked
+    FROM events WHERE session_id IS NOT NULL
+    ) AS visited WHERE node IS NOT NULL AND picked AND node = CAST($2 AS text)
+  )
   UNION ALL
-  SELECT anchor - n + 1 AS place, beside AS source, code AS target FROM (
-  SELECT *, min(CASE WHEN code = (SELECT code FROM codes WHERE node = CAST($2 AS text)) THEN n END) OVER (PARTITION BY site_id, user_id, visit) AS anchor FROM (
-  SELECT site_id, user_id, visit, code, row_number() OVER walk AS n, lag(code) OVER walk AS beside
+  SELECT site_id, user_id AS visitor, visit, timestamp, code
   FROM (
-  SELECT site_id, user_id, visit, timestamp, code FROM (
     SELECT *, sum(fresh) OVER (PARTITION BY site_id, user_id ORDER BY timestamp) AS visit
     FROM (
       SELECT site_id, user_id, timestamp, name AS node, source = CAST($1 AS text) AS picked, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY site_id, user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
       FROM events WHERE session_id IS NULL AND user_id IS NOT NULL
     ) AS paused
-  ) AS visited JOIN codes USING (node) WHERE node IS NOT NULL AND picked
-  ) AS steps
-  WINDOW walk AS (PARTITION BY site_id, user_id, visit ORDER BY timestamp, code)
-  ) AS numbered
+  ) AS visited JOIN codes USING (node)
+  WHERE node IS NOT NULL AND picked
+),
+walked AS (
+  SELECT site_id, visitor, visit, timestamp, code, lag(code, 1, 0) OVER walk AS before, CAST(row_number() OVER walk AS INTEGER) AS n
+  FROM stepped
+  WINDOW walk AS (PARTITION BY site_id, visitor, visit ORDER BY timestamp, code)
+),
+counted AS MATERIALIZED (
+  SELECT anchor - n + 1 AS place, before, code, count(*) AS sessions
+  FROM (
+    SELECT n, code, before, min(CASE WHEN code = (SELECT code FROM codes WHERE node = CAST($2 AS text)) THEN n END) OVER (PARTITION BY site_id, visitor, visit) AS anchor
+    FROM walked
   ) AS anchored
+  WHERE anchor - n + 1 BETWEEN 1 AND 4
+  GROUP BY 1, 2, 3
 ),
 edges AS (
-  SELECT place, source, target, count(*) AS sessions
-  FROM walked
-  WHERE place BETWEEN 1 AND 4
-  GROUP BY place, source, target
+  SELECT place, nullif(before, 0) AS source, code AS target, sessions FROM counted
 ),
 ranked AS (
   SELECT *, row_number() OVER (PARTITION BY place

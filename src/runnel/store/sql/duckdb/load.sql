@@ -19,9 +19,10 @@ FROM read_json($spools::VARCHAR[], format = 'newline_delimited', auto_detect = f
     properties: 'VARCHAR'});
 
 -- name: check
--- What a NOT NULL constraint would say, but before the inserts, and how many lines arrived.
+-- What a NOT NULL constraint would say, but before the inserts, how many lines arrived, and how many may join ids.
 SELECT count(*), count(*) FILTER (event_id IS NULL OR name IS NULL OR timestamp IS NULL OR received_at IS NULL
-                                  OR NOT starts_with(properties, '{'))
+                                  OR NOT starts_with(properties, '{')),
+       count(*) FILTER (name IN ('identify', '$identify', 'alias', '$create_alias'))
 FROM incoming;
 
 -- name: hashes

@@ -59,6 +59,10 @@ ORDER BY event_id, site_id, line
 ON CONFLICT (event_id, site_id) DO UPDATE SET timestamp = excluded.timestamp, received_at = excluded.received_at
 WHERE r.received_at < $1;
 
+-- name: stored_between
+-- Whether these sites have events between two instants.
+SELECT EXISTS (SELECT FROM events WHERE site_id = ANY($1::text[]) AND timestamp BETWEEN $2 AND $3);
+
 -- name: suspects
 -- Lines that may have been stored before: those whose identity `remember` did not write (xmin is the transaction that
 -- wrote a row), that stand twice in the batch, or whose time is so old that the window may not know them.
@@ -146,6 +150,12 @@ people p ON p.site_id = s.site_id AND p.bucket = s.bucket AND p.user_id = s.user
 -- For a batch of a long time, of which there may be very many: LIMIT makes it one look into the index for each.
 LATERAL (SELECT p.user_id FROM people p
     WHERE p.site_id = s.site_id AND p.bucket = s.bucket AND p.user_id = s.user_id LIMIT 1) p ON true
+
+-- name: people_between
+-- How many rows of people_near there would be to compare with, counted up to a limit.
+SELECT count(*) FROM (
+    SELECT FROM people WHERE site_id = ANY($1::text[])
+      AND bucket BETWEEN date_bin('15 minutes', $2, '2000-01-01Z') AND $3 LIMIT $4) few;
 
 -- name: insert_dead_letter
 INSERT INTO dead_letters (ingester, seq, index, original, code, reason, events, attempts, dead_at, state)

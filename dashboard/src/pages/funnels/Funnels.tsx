@@ -1,0 +1,164 @@
+import { type FunnelQuestion, type FunnelRow, useAnalysis } from "../../api/analyses";
+import { type Asked, metricLabel, numberIn, REFRESH, useAnswer } from "../../api/hooks";
+import type { MetricsRow } from "../../api/types";
+import { FunnelTable } from "../../charts/FunnelTable";
+import { FunnelView, type Outcome, stepName } from "../../charts/FunnelView";
+import { funnelGroups, shareText, wholeFunnel } from "../../charts/funnel";
+import { exact } from "../../format/number";
+import { FilterBar } from "../../parts/FilterBar";
+import { Fresh, PageHead } from "../../parts/PageHead";
+import { RangePicker, ZonePicker } from "../../parts/RangePicker";
+import { Site } from "../../parts/Site";
+import { ANY, type Test, testLabel } from "../../parts/tests";
+import { fieldLabel } from "../../scope/filters";
+import { useParams, useView, type View } from "../../scope/scope";
+import { Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
+import { PeopleDrawer } from "./PeopleDrawer";
+import { Settings } from "./Settings";
+import { type Funnel, funnelParams, funnelScope, readFunnel } from "./state";
+import { Steps } from "./Steps";
+
+const USERS = { kind: "users" } as const;
+
+/** What to begin with: the events that most users did, three at most. */
+function useUsualSteps(view: View, wanted: boolean): { steps: Test[] | null; asked: Asked<MetricsRow> } {
+  const asked = useAnswer(
+    wanted && view.ready
+      ? { kind: "metrics", metrics: [USERS], breakdown: ["name"], top: 3, ...view.scope }
+      : null,
+    { keep: false },
+  );
+  const names = (asked.answer?.rows ?? [])
+    .filter((row) => (numberIn(row, metricLabel(USERS)) ?? 0) > 0)
+    .map((row) => ({ name: String(row["name"]), filters: [] }));
+  // Two steps are the least: who did any event twice, where there is but one name.
+  const steps = names.length > 0 && names.length < 2 ? [...names, ANY] : names;
+  return { steps: asked.answer ? steps : null, asked };
+}
+
+export default function Funnels() {
+  const view = useView();
+  const [params, update] = useParams();
+  const funnel = readFunnel(params);
+  const usual = useUsualSteps(view, funnel.steps === null);
+  const chosen = funnel.steps ?? usual.steps;
+  const steps = chosen?.length === 1 ? [...chosen, ANY] : chosen;
+  const change = (to: Partial<Funnel>) => update(funnelParams(to));
+  const question: FunnelQuestion | null =
+    view.ready && steps !== null && steps.length > 1
+      ? {
+          kind: "funnel",
+          ...funnelScope(view.scope, steps, funnel),
+          ...(funnel.by === "" ? {} : { breakdown: funnel.by, top: Number(funnel.top) }),
+        }
+      : null;
+  const asked = useAnalysis(question, view.current ? REFRESH : false);
+  return (
+    <>
+      <PageHead title="Funnels" view={view} note={<Fresh asked={asked} zone={view.zone} />}>
+        <ZonePicker view={view} />
+        <RangePicker view={view} comparison={false} />
+      </PageHead>
+      <Site>
+        <FilterBar view={view} />
+        {steps === null ? (
+          usual.asked.error ? (
+            <ErrorNote error={usual.asked.error} retry={usual.asked.retry} />
+          ) : (
+            <Skeleton lines={2} height={200} />
+          )
+        ) : steps.length === 0 ? (
+          <Card>
+            <Nothing title="No events of known users in this range">
+              <p>
+                A funnel counts users: events that have a user_id. Choose a longer range, or fewer filters.
+              </p>
+            </Nothing>
+          </Card>
+        ) : (
+          <>
+            <section className="card funnel-builder" aria-label="What the funnel is">
+              <Steps view={view} steps={steps} onChange={(to) => change({ steps: to, people: null })} />
+              <Settings view={view} funnel={{ ...funnel, steps }} onChange={change} />
+            </section>
+            <Result
+              {...{ funnel, steps, asked }}
+              onPeople={(step, outcome) => change({ steps, people: { step, outcome } })}
+            />
+          </>
+        )}
+        {funnel.people && steps && (
+          <PeopleDrawer
+            scope={funnelScope(view.scope, steps, funnel)}
+            people={funnel.people}
+            name={stepName(funnel.order, steps.map(testLabel), funnel.people.step - 1)}
+            grouped={funnel.by !== ""}
+            zone={view.zone}
+            onClose={() => change({ people: null })}
+          />
+        )}
+      </Site>
+    </>
+  );
+}
+
+/** The chart and the numbers. */
+function Result({
+  funnel,
+  steps,
+  asked,
+  onPeople,
+}: {
+  funnel: Funnel;
+  steps: Test[];
+  asked: Asked<FunnelRow>;
+  onPeople: (step: number, outcome: Outcome) => void;
+}) {
+  const { answer, error, previous, retry } = asked;
+  if (error && !answer) {
+    return (
+      <Card>
+        <ErrorNote error={error} retry={retry} />
+      </Card>
+    );
+  }
+  if (!answer) {
+    return (
+      <Card>
+        <Skeleton height={360} />
+      </Card>
+    );
+  }
+  const field = funnel.by === "" ? undefined : funnel.by;
+  const whole = wholeFunnel(funnelGroups(answer.rows, field));
+  const [first, last] = [whole[0], whole.at(-1)];
+  const shown = { rows: answer.rows, steps: steps.map(testLabel), order: funnel.order };
+  if (!first?.users || !last) {
+    return (
+      <Card>
+        <Nothing title={`Nobody did ${funnel.order === "any" ? "any of the steps" : "the first step"}`}>
+          <p>Choose a longer range, fewer filters or another event. Events without a user_id do not count.</p>
+        </Nothing>
+      </Card>
+    );
+  }
+  return (
+    <>
+      <section className="card" aria-label="Funnel" aria-busy={previous}>
+        <p className="funnel-whole">
+          <strong className="number">{shareText(last.fromFirst)}</strong>
+          <span className="muted">
+            {exact(last.users)} of {exact(first.users)} users did all {steps.length} steps
+          </span>
+        </p>
+        <FunnelView {...shown} breakdown={field} onPeople={onPeople} />
+      </section>
+      <section className="card" aria-label="Numbers" aria-busy={previous}>
+        <FunnelTable
+          {...shown}
+          breakdown={field === undefined ? undefined : { field, label: fieldLabel(field) }}
+        />
+      </section>
+    </>
+  );
+}

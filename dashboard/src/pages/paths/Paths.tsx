@@ -1,0 +1,175 @@
+import { type PathRow, useAnalysis } from "../../api/analyses";
+import { type Asked, REFRESH } from "../../api/hooks";
+import { PathsTable } from "../../charts/PathsTable";
+import { PathsView } from "../../charts/PathsView";
+import { FilterBar } from "../../parts/FilterBar";
+import { Fresh, PageHead } from "../../parts/PageHead";
+import { RangePicker, ZonePicker } from "../../parts/RangePicker";
+import { Site } from "../../parts/Site";
+import { ValuePicker } from "../../parts/TestPicker";
+import { useParams, useView, type View } from "../../scope/scope";
+import { Card, ErrorNote, Nothing, Segmented, Select, Skeleton } from "../../ui/basics";
+import {
+  type Anchor,
+  LENGTHS,
+  MOST,
+  type Paths as State,
+  pathsParams,
+  pathsQuestion,
+  readPaths,
+} from "./state";
+
+export default function Paths() {
+  const view = useView();
+  const [params, update] = useParams();
+  const paths = readPaths(params);
+  const change = (to: Partial<State>) => update(pathsParams({ ...paths, ...to }));
+  const asked = useAnalysis(
+    view.ready ? pathsQuestion(view.scope, paths) : null,
+    view.current ? REFRESH : false,
+  );
+  return (
+    <>
+      <PageHead title="Paths" view={view} note={<Fresh asked={asked} zone={view.zone} />}>
+        <ZonePicker view={view} />
+        <RangePicker view={view} comparison={false} />
+      </PageHead>
+      <Site>
+        <FilterBar view={view} />
+        <section className="card" aria-label="Paths">
+          <Controls {...{ view, paths }} onChange={change} />
+          <Result
+            {...{ paths, asked }}
+            onChoose={(at) => change({ at, anchor: paths.anchor === "end" ? "end" : "start" })}
+          />
+        </section>
+        {asked.answer && asked.answer.rows.length > 0 && (
+          <Card title="The ways in numbers">
+            <div aria-busy={asked.previous}>
+              <PathsTable rows={asked.answer.rows} by={paths.by} backwards={paths.anchor === "end"} />
+            </div>
+          </Card>
+        )}
+      </Site>
+    </>
+  );
+}
+
+const ANCHORS: { value: Anchor; label: string }[] = [
+  { value: "none", label: "of whole visits" },
+  { value: "start", label: "beginning with" },
+  { value: "end", label: "leading to" },
+];
+
+function Controls({
+  view,
+  paths,
+  onChange,
+}: {
+  view: View;
+  paths: State;
+  onChange: (change: Partial<State>) => void;
+}) {
+  return (
+    <div className="paths-controls">
+      <Segmented<State["by"]>
+        label="Steps are"
+        value={paths.by}
+        options={[
+          { value: "page", label: "Pages" },
+          { value: "event", label: "Events" },
+        ]}
+        // A page is no event: what the paths begin with has to be chosen anew.
+        onChange={(by) => onChange({ by, anchor: "none", at: "" })}
+      />
+      <Select
+        label="Which paths"
+        value={paths.anchor}
+        options={ANCHORS}
+        onChange={(anchor) => onChange({ anchor, at: anchor === "none" ? "" : paths.at })}
+      />
+      {paths.anchor !== "none" && (
+        <ValuePicker
+          view={view}
+          field={paths.by === "page" ? "path" : "name"}
+          label={paths.anchor === "start" ? "Start" : "End"}
+          text={paths.at || (paths.by === "page" ? "Choose a page" : "Choose an event")}
+          value={paths.at}
+          onChoose={(at) => onChange({ at })}
+        />
+      )}
+      <Select
+        label="Length"
+        value={String(paths.steps)}
+        options={LENGTHS.map((count) => ({ value: String(count), label: `${count} steps` }))}
+        onChange={(count) => onChange({ steps: Number(count) })}
+      />
+      <Select
+        label="Shown of each step"
+        value={String(paths.most)}
+        options={MOST.map((count) => ({ value: String(count), label: `Top ${count} of a step` }))}
+        onChange={(count) => onChange({ most: Number(count) })}
+      />
+      <label className="check">
+        <input
+          type="checkbox"
+          checked={paths.merge}
+          onChange={(event) => onChange({ merge: event.target.checked })}
+        />
+        Repeats are one step
+      </label>
+    </div>
+  );
+}
+
+function Result({
+  paths,
+  asked,
+  onChoose,
+}: {
+  paths: State;
+  asked: Asked<PathRow>;
+  onChoose: (at: string) => void;
+}) {
+  const { answer, error, previous, retry } = asked;
+  if (paths.anchor !== "none" && paths.at === "") {
+    return (
+      <Nothing
+        title={`Choose the ${paths.by} that paths ${paths.anchor === "start" ? "begin with" : "lead to"}`}
+      />
+    );
+  }
+  if (error && !answer) return <ErrorNote error={error} retry={retry} />;
+  if (!answer) return <Skeleton height={400} />;
+  if (answer.rows.length === 0) {
+    return (
+      <Nothing
+        title={paths.at === "" ? "No visits in this range" : `No visits with ${paths.at} in this range`}
+      >
+        <p>
+          Choose a longer range, or fewer filters.
+          {paths.by === "page" && " Pages are the paths of page views."}
+        </p>
+      </Nothing>
+    );
+  }
+  return (
+    <div className="paths-result" aria-busy={previous}>
+      <PathsView
+        rows={answer.rows}
+        by={paths.by}
+        end={paths.anchor === "end" ? paths.at : undefined}
+        most={paths.most}
+        onChoose={onChoose}
+      />
+      <p className="paths-key">
+        <span className={paths.anchor === "end" ? "path-key begun" : "path-key"} aria-hidden />
+        {paths.anchor === "end" ? "visits that began there" : "visits that ended there"}
+        <span className="path-key others" aria-hidden /> others of the step
+        <span className="paths-key-note">
+          What {paths.anchor === "end" ? "came before the first" : "follows the last"} step is not looked at.
+        </span>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,96 @@
+import { ArrowLeft } from "lucide-react";
+import type { ReactNode } from "react";
+import { Link, useSearch } from "wouter";
+import { numberIn, useAnswer } from "../../api/hooks";
+import type { Person, Scope } from "../../api/types";
+import { exact, short } from "../../format/number";
+import { moment } from "../../format/time";
+import { pageHref, type View } from "../../scope/scope";
+import { Card, ErrorNote } from "../../ui/basics";
+
+/** Ids of a person that are shown and counted. */
+const IDS = 100;
+
+/** What is known of one person, and which ids were joined. */
+export function Facts({ view, user }: { view: View; user: string }) {
+  const search = useSearch();
+  const scope: Scope = view.site === undefined ? {} : { site_id: view.site };
+  const asked = useAnswer({ kind: "person", user_id: user, limit: IDS, ...scope }, { keep: false });
+  const person = asked.answer?.rows[0];
+  const ids = person?.ids.map(({ user_id }) => user_id) ?? [];
+  const counted = useAnswer(
+    person && ids.length > 0
+      ? {
+          kind: "metrics",
+          metrics: [{ kind: "sessions" }],
+          filter: { field: "user_id", op: "in", value: ids },
+          ...scope,
+        }
+      : null,
+    { keep: false },
+  );
+  const sessions = ids.length === 0 ? 0 : numberIn(counted.answer?.rows[0], "sessions");
+  const when = (instant: string | null | undefined) =>
+    instant === undefined ? "…" : instant === null ? "never" : moment(instant, view.zone);
+  const number = (value: number | null | undefined) =>
+    value == null ? <dd>…</dd> : <dd title={exact(value)}>{short(value)}</dd>;
+  return (
+    <>
+      <p>
+        <Link href={pageHref("/ui/users", search)} className="back">
+          <ArrowLeft size={15} aria-hidden /> All users
+        </Link>
+      </p>
+      <Card title={<span className="user-name">{person?.person_id ?? user}</span>}>
+        {asked.error ? (
+          <ErrorNote error={asked.error} retry={asked.retry} />
+        ) : (
+          <>
+            <dl className="facts number" aria-busy={asked.loading}>
+              <Fact name="Events">{number(person?.events)}</Fact>
+              <Fact name="Sessions">{number(person === undefined ? null : sessions)}</Fact>
+              <Fact name="First seen">
+                <dd>{when(person?.first_seen)}</dd>
+              </Fact>
+              <Fact name="Last seen">
+                <dd>{when(person?.last_seen)}</dd>
+              </Fact>
+            </dl>
+            {person && person.ids_total > 1 && <Ids person={person} zone={view.zone} />}
+          </>
+        )}
+      </Card>
+    </>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div className="fact">
+      <dt>{name}</dt>
+      {children}
+    </div>
+  );
+}
+
+/** The ids that identify and alias events joined to one person. */
+function Ids({ person, zone }: { person: Person; zone: string }) {
+  const more = person.ids_total - person.ids.length;
+  return (
+    <section className="person-ids" aria-label="Ids of this person">
+      <h3>{person.ids_total} ids of one person</h3>
+      <ul>
+        {person.ids.map((id) => (
+          <li key={`${id.site_id} ${id.user_id}`}>
+            <strong>{id.user_id}</strong>
+            <span className="muted number">
+              {exact(id.events)} {id.events === 1 ? "event" : "events"}
+              {id.linked_to !== null && id.linked_at !== null && `, joined ${moment(id.linked_at, zone)}`}
+            </span>
+          </li>
+        ))}
+      </ul>
+      {more > 0 && <p className="muted">And {exact(more)} more.</p>}
+    </section>
+  );
+}

@@ -1,0 +1,102 @@
+"""Time ranges with names, such as "the last 7 days": what they are at an instant, in a time zone. Pure.
+
+The dashboard has the same rules for the ranges of its picker (dashboard/src/scope/range.ts).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, NamedTuple, TypeAlias, get_args
+from zoneinfo import ZoneInfo
+
+Preset: TypeAlias = Literal[
+    "today", "yesterday", "24h", "7d", "30d", "90d", "12mo", "month", "last_month", "year", "all"
+]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+_DAY = r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+DAYS = re.compile(rf"({_DAY})/({_DAY})")
+_HOUR = timedelta(hours=1)
+_LAST_DAYS = {"today": 1, "7d": 7, "30d": 30, "90d": 90}
+MONTHS = 12
+
+
+class Span(NamedTuple):
+    """`since` is included, `until` is not, both UTC; None: without an end on that side."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+def check_range(text: str) -> str:
+    """`text` when it is a preset or two days; raises ValueError otherwise."""
+    if text not in PRESETS:
+        _days(text)
+    return text
+
+
+def resolve(text: str, zone: ZoneInfo, now: datetime) -> Span:
+    """What a range means at `now`.
+
+    Ranges that reach to now end with the hour that the zone's clock is in, so that their last bucket is whole or the
+    current one. Two days beyond it end there too. Months and years are the calendar's; `7d` is today and the six days
+    before, `12mo` this month and the eleven before, `24h` that hour and the 23 before it.
+
+    Raises:
+        ValueError: neither a preset nor two days `YYYY-MM-DD/YYYY-MM-DD`, the first not after the second.
+    """
+    end = _end_of_hour(now, zone)
+    today = now.astimezone(zone).date()
+
+    def start(day: date) -> datetime:
+        return start_of(day, zone)
+
+    first = today.replace(day=1)
+    rules: dict[str, Callable[[], Span]] = {
+        "24h": lambda: Span(end - timedelta(hours=24), end),
+        "yesterday": lambda: Span(start(today - timedelta(days=1)), start(today)),
+        "month": lambda: Span(start(first), end),
+        "last_month": lambda: Span(start(_months_before(first, 1)), start(first)),
+        "year": lambda: Span(start(today.replace(month=1, day=1)), end),
+        "12mo": lambda: Span(start(_months_before(first, MONTHS - 1)), end),
+        "all": lambda: Span(None, None),
+    }
+    if rule := rules.get(text):
+        return rule()
+    if text in _LAST_DAYS:
+        return Span(start(today - timedelta(days=_LAST_DAYS[text] - 1)), end)
+    begin, last = _days(text)
+    since = start(begin)
+    return Span(since, max(min(start(last + timedelta(days=1)), end), since))
+
+
+def start_of(day: date, zone: ZoneInfo) -> datetime:
+    """When a day begins: its first midnight, or where the clock skips midnight, the instant of the change."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _end_of_hour(now: datetime, zone: ZoneInfo) -> datetime:
+    """The next full hour of the zone's clock, as it goes now."""
+    local = now.astimezone(zone)
+    into = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    return now.astimezone(UTC) - into + _HOUR
+
+
+def _months_before(first: date, months: int) -> date:
+    """The first of a month so many before."""
+    year, month = divmod(first.year * MONTHS + first.month - 1 - months, MONTHS)
+    return date(year, month + 1, 1)
+
+
+def _days(text: str) -> tuple[date, date]:
+    found = DAYS.fullmatch(text)
+    if not found:
+        raise ValueError(f"a range is one of {', '.join(PRESETS)}, or two days such as 2026-01-01/2026-01-31")
+    try:
+        begin, last = date.fromisoformat(found[1]), date.fromisoformat(found[2])
+    except ValueError as error:
+        raise ValueError(f"the range {text} has a day that is in no calendar") from error
+    if begin > last:
+        raise ValueError(f"the range {text} ends before it begins")
+    return begin, last

@@ -1,0 +1,176 @@
+"""Folding: events with a `session_id` put together as sessions while nothing waits, a piece of the table at a time.
+
+`session_parts` has one row for each session of the events before `session_mark`, whatever their times; a question adds
+the events behind the mark. Loading does nothing for it: events are only ever appended, so the mark is a row number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from runnel.model.books import Difference
+from runnel.model.sql import load_statements
+from runnel.store.duckdb.connection import Connection, transaction
+from runnel.store.duckdb.fold_sql import COLUMNS, ENTRY, KEYS, LAST, TEXT_COLUMNS, joined_sql, parts_sql, tables_sql
+from runnel.store.folded import FoldedSessions
+
+SQL = load_statements("runnel.store", "sql/duckdb/fold.sql")
+PIECE = 61_440
+"""Row numbers folded in one step: about a tenth of a second, in which nothing can be stored."""
+REST = 100.0
+"""How many times as long as the last step took a piece that is not whole waits: each step has to look for its sessions
+among all others, however small it is.
+"""
+WORTH = 0.5
+"""Part of all events that may stand behind the mark; with more of them the raw events answer as fast."""
+SLICE = 100_000
+"""Sessions compared at a time by `differences`."""
+RULES = hashlib.sha256(parts_sql("TRUE").encode()).hexdigest()[:16]
+"""Tells by which rules sessions were folded; under others all are folded anew."""
+
+
+@dataclass(frozen=True)
+class _Behind:
+    """The events behind the mark: the first one's row number, how many there are, and the share of all."""
+
+    first: int
+    events: int
+    share: float
+
+
+class Folder:
+    """Folds sessions; used by the writing thread."""
+
+    def __init__(self) -> None:
+        self._rests_until = float("-inf")
+
+    def step(self, db: Connection) -> bool:
+        """Fold the events of up to PIECE row numbers; False when there is nothing to do now."""
+        mark = read_mark(db)
+        behind = _behind(db, mark or 0)
+        if not behind.events or (behind.events < PIECE and time.monotonic() < self._rests_until):
+            return False
+        began = time.monotonic()
+        with transaction(db):
+            if mark is None:
+                forget(db)
+            _fold(db, behind.first, behind.first + PIECE)
+        if behind.events <= PIECE:
+            ended = time.monotonic()
+            self._rests_until = ended + REST * (ended - began)
+        return True
+
+
+def _fold(db: Connection, first: int, end: int) -> None:
+    """Fold the rows from `first` on, which is there, up to before `end`."""
+    chosen = ", ".join(COLUMNS)
+    db.execute(f"CREATE OR REPLACE TEMP TABLE piece AS {parts_sql(f'rowid >= {first} AND rowid < {end}')}")
+    db.execute(SQL["touched"])
+    db.execute(SQL["drop_touched"])
+    db.execute(f"INSERT INTO session_parts ({chosen}) {joined_sql('piece')} ORDER BY started")
+    _set_mark(db, end)
+    db.execute("DROP TABLE piece")
+    db.execute("DROP TABLE touched")
+
+
+# --- the mark --------------------------------------------------------------------------------------------------------
+
+
+def read_mark(db: Connection) -> int | None:
+    """All events with a rowid below this are folded; None: none is, or they were folded by other rules.
+
+    The row numbers of events change when a checkpoint removes what was purged before them, so the last folded event is
+    looked up by its identity when it is not where it was.
+    """
+    rows = db.execute(SQL["mark"]).fetchall()
+    if not rows or rows[0][4] != RULES:
+        return None
+    mark, site_id, event_id, timestamp, _ = rows[0]
+    identity: dict[str, Any] = {"site_id": site_id, "event_id": event_id, "timestamp": timestamp}
+    if db.execute(SQL["mark_stands"], {"last": mark - 1, **identity}).fetchall()[0][0]:
+        return int(mark)
+    found = db.execute(SQL["mark_found"], identity).fetchall()[0][0]
+    return None if found is None else int(found) + 1
+
+
+def _set_mark(db: Connection, below: int) -> None:
+    db.execute(SQL["forget_mark"])
+    db.execute(SQL["set_mark"], {"below": below, "rules": RULES})
+
+
+def forget(db: Connection) -> None:
+    """Fold everything anew, from now on. Within a transaction."""
+    db.execute(SQL["forget_all"])
+    db.execute(SQL["forget_mark"])
+
+
+def _behind(db: Connection, mark: int) -> _Behind:
+    first, events, all_events = db.execute(SQL["behind"], {"mark": mark}).fetchall()[0]
+    return _Behind(first or 0, events, events / all_events if all_events else 0.0)
+
+
+# --- questions, retention, verify ------------------------------------------------------------------------------------
+
+
+def read_folded(db: Connection) -> FoldedSessions | None:
+    """The folded sessions, for the statements of this transaction; None when the raw events answer as fast."""
+    mark = read_mark(db)
+    if mark is None:
+        return None
+    behind = _behind(db, mark)
+    return FoldedSessions(partial(tables_sql, mark, behind.events)) if behind.share <= WORTH else None
+
+
+def purged(db: Connection, mark: int | None, before: int) -> None:
+    """Follow a purge, in its transaction, after the events before `before` (microseconds) were deleted.
+
+    Sessions that began before it and did not end are folded anew from what is left of them.
+
+    Args:
+        mark: what `read_mark` said before it.
+    """
+    if mark is None:
+        forget(db)
+        return
+    db.execute(SQL["cut"], {"before": before})
+    chosen = ", ".join(COLUMNS)
+    left = f"rowid < {mark} AND (site_id, session_id) IN (SELECT site_id, session_id FROM cut)"
+    db.execute(SQL["drop_cut"], {"before": before})
+    db.execute(f"INSERT INTO session_parts ({chosen}) {parts_sql(left)}")
+    _set_mark(db, mark)
+    db.execute("DROP TABLE cut")
+
+
+def differences(db: Connection) -> list[Difference]:
+    """The sessions that are not what the events before the mark say, as of one transaction."""
+    mark, (sessions,) = read_mark(db), db.execute(SQL["count"]).fetchall()[0]
+    if mark is None:
+        return []  # nobody reads them, and the next step begins anew
+    slices, counted = sessions // SLICE + 1, [*KEYS, *ENTRY, *LAST]
+    wrong = 0
+    for number in range(slices):
+        mine = f"hash(site_id, session_id) % {slices} = {number}"
+        wrong += _compared(db, parts_sql(f"rowid < {mark} AND {mine}", counted), mine, counted)
+    # Of the texts only those of the entry events are read.
+    kept = [*KEYS[:2], *TEXT_COLUMNS]
+    for (day,) in db.execute(SQL["entry_days"]).fetchall():
+        bounds = f"make_timestamp({day}) AND make_timestamp({day} + 86399999999)"
+        mine = f"entry_at BETWEEN {bounds}"
+        entries = f"SELECT site_id, entry_id, entry_at FROM session_parts WHERE {mine}"
+        events = f"timestamp BETWEEN {bounds} AND (site_id, event_id, timestamp) IN ({entries})"
+        wrong += _compared(db, parts_sql(events, kept), mine, kept)
+    return [Difference("sessions", f"{wrong} folded sessions differ from the raw events")] if wrong else []
+
+
+def _compared(db: Connection, made: str, mine: str, columns: Sequence[str]) -> int:
+    """How many sessions of a SELECT are not the ones that are kept under a condition, or not the same."""
+    differs = " OR ".join(f"made.{column} IS DISTINCT FROM kept.{column}" for column in columns)
+    kept = f"SELECT {', '.join(columns)} FROM session_parts WHERE {mine}"
+    joined = f"({made}) AS made FULL JOIN ({kept}) AS kept USING (site_id, session_id)"
+    rows = db.execute(f"SELECT count(*) FROM {joined} WHERE {differs}").fetchall()
+    return int(rows[0][0])

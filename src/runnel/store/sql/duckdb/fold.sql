@@ -1,0 +1,51 @@
+-- Folding sessions: the mark up to which events are folded, and what housekeeping and retention do to the table.
+
+-- name: mark
+SELECT mark, site_id, event_id, timestamp, rules FROM session_mark;
+
+-- name: mark_stands
+-- Whether the last folded event still has its row number.
+SELECT count(*) FROM events
+WHERE rowid = $last AND site_id = $site_id AND event_id = $event_id AND timestamp = $timestamp;
+
+-- name: mark_found
+-- Its row number now.
+SELECT min(rowid) FROM events WHERE site_id = $site_id AND event_id = $event_id AND timestamp = $timestamp;
+
+-- name: behind
+-- The first row behind the mark, and how many there are; how many there are in all.
+SELECT min(rowid), count(*), (SELECT count(*) FROM events) FROM events WHERE rowid >= $mark;
+
+-- name: touched
+-- The folded sessions that a piece has more events of.
+CREATE OR REPLACE TEMP TABLE touched AS
+SELECT rowid AS part, * FROM session_parts SEMI JOIN piece USING (site_id, session_id);
+
+-- name: drop_touched
+DELETE FROM session_parts WHERE rowid IN (SELECT part FROM touched);
+
+-- name: forget_mark
+DELETE FROM session_mark;
+
+-- name: set_mark
+-- Behind the last event below a row number; none is set when there is none.
+INSERT INTO session_mark
+SELECT rowid + 1, site_id, event_id, timestamp, $rules FROM events
+WHERE rowid = (SELECT max(rowid) FROM events WHERE rowid < $below);
+
+-- name: forget_all
+DELETE FROM session_parts;
+
+-- name: cut
+-- The sessions of which retention removed a part, or all.
+CREATE OR REPLACE TEMP TABLE cut AS
+SELECT site_id, session_id FROM session_parts WHERE started < make_timestamp($before) AND ended >= make_timestamp($before);
+
+-- name: drop_cut
+DELETE FROM session_parts WHERE started < make_timestamp($before);
+
+-- name: count
+SELECT count(*) FROM session_parts;
+
+-- name: entry_days
+SELECT DISTINCT epoch_us(date_trunc('day', entry_at)) FROM session_parts ORDER BY 1;

@@ -1,0 +1,158 @@
+"""The live page in Chromium: what is stored appears by itself, from a stream that may end and come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+
+from runnel.cli.bench_server import Api, ServerProcess
+from scripts.screenshots import settled, wait_until_stored
+from tests.browser.dashboard.conftest import Opener, started
+from tests.browser.dashboard.test_keys_and_empty import give
+
+LIVE = "Live: events appear as they are stored"
+ENDED = "The stream ended: asking every 2 seconds"
+SLOW = 15_000
+
+Listen = Callable[[ServerProcess], Page]
+
+
+def tell(api: Api, *names: str, site: str = "live") -> None:
+    """Events of now, one after the other, from two users."""
+    accepted = api.ledger()["accepted"]
+    for number, name in enumerate(names):
+        event = {"name": name, "user_id": f"u{number % 2}", "site_id": site, "event_id": str(uuid4())}
+        api.post("/v1/events", event)
+    wait_until_stored(api, accepted + len(names))
+
+
+def names(page: Page) -> list[str]:
+    return page.locator("table.events .row-button").all_inner_texts()
+
+
+@pytest.fixture
+def listening(browser: Browser) -> Iterator[Listen]:
+    """Opens the live page of a server that may end: what Chromium logs about that is no failure."""
+    contexts: list[BrowserContext] = []
+
+    def listen(process: ServerProcess) -> Page:
+        context = browser.new_context()
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(f"{process.url}/ui/live?site=live")
+        return page
+
+    yield listen
+    for context in contexts:
+        context.close()
+
+
+def test_events_come_by_themselves(api: Api, opened: Opener) -> None:
+    """Without a reload, and without being asked for: the newest on top, and their users counted."""
+    page = opened("/ui/live?site=live")
+    expect(page.get_by_text(LIVE)).to_be_visible()
+    settled(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.post_data or ""))
+    tell(api, "live 0", "live 1", "live 2")
+    expect(page.locator("table.events .row-button")).to_have_text(["live 2", "live 1", "live 0"], timeout=SLOW)
+    assert not any('"kind":"events"' in question for question in asked)
+    now = datetime.now(UTC)
+    users = api.query(kind="metrics", metrics=[{"kind": "users"}], site_id="live",
+                      since=(now - timedelta(minutes=30)).isoformat())["rows"][0]["users"]  # fmt: skip
+    expect(page.locator("[data-live-users]")).to_have_text(str(users), timeout=SLOW)
+
+
+def test_other_sites_do_not_appear(api: Api, opened: Opener) -> None:
+    page = opened("/ui/live?site=quiet")
+    expect(page.get_by_text(LIVE)).to_be_visible()
+    tell(api, "elsewhere", site="loud")
+    tell(api, "here", site="quiet")
+    expect(page.locator("table.events .row-button")).to_have_text(["here"], timeout=SLOW)
+    page.get_by_label("Site").select_option("All sites")
+    expect(page.locator("table.events .row-button").get_by_text("elsewhere")).to_be_visible(timeout=SLOW)
+
+
+def test_pause(api: Api, opened: Opener) -> None:
+    """Nothing moves while it is paused; what came meanwhile is there when it goes on."""
+    tell(api, "before", site="paused")
+    page = opened("/ui/live?site=paused")
+    expect(page.get_by_text(LIVE)).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Paused", exact=True)).to_be_visible()
+    tell(api, "meanwhile", site="paused")
+    page.wait_for_timeout(3_000)  # longer than the stream or a question takes
+    assert names(page) == ["before"]
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("table.events .row-button")).to_have_text(["meanwhile", "before"], timeout=SLOW)
+
+
+def test_the_list_is_bounded(api: Api, opened: Opener) -> None:
+    """The newest fifty are shown; how many more were stored is said, as the stream says it."""
+    page = opened("/ui/live?site=many")
+    expect(page.get_by_text(LIVE)).to_be_visible()
+    accepted = api.ledger()["accepted"]
+    api.post("/v1/events", [{"name": f"many {number}", "site_id": "many"} for number in range(200)])
+    wait_until_stored(api, accepted + 200)
+    left_out = page.locator("[data-left-out]")
+    expect(left_out).to_be_visible(timeout=SLOW)
+    shown = page.locator("table.events tbody tr").count()
+    assert 0 < shown <= 50
+    assert int(left_out.get_attribute("data-left-out") or 0) + shown >= 200
+
+
+def test_no_stream(tmp_path: Path, listening: Listen) -> None:
+    """A server that has no room for listeners: the page asks, and says so."""
+    with started(tmp_path, RUNNEL_LIVE_LISTENERS="0") as process, closing(process.api()) as api:
+        tell(api, "first")
+        page = listening(process)
+        expect(page.get_by_text(ENDED)).to_be_visible(timeout=SLOW)
+        tell(api, "second")
+        expect(page.locator("table.events .row-button")).to_have_text(["second", "first"], timeout=SLOW)
+
+
+def test_server_goes_away_and_comes_back(tmp_path: Path, browser: Browser) -> None:
+    """The events stay, the page says how old they are, and it listens again when the server is back."""
+    port_of = started(tmp_path)
+    with port_of as process:
+        with closing(process.api()) as api:
+            tell(api, "before")
+        context = browser.new_context()
+        page = context.new_page()
+        # The server that comes back has another port: what the page asks goes to whichever runs.
+        first = process.url
+        page.route("**/v1/**", lambda route: route.continue_(url=route.request.url.replace(first, process.url)))
+        page.goto(f"{first}/ui/live?site=live")
+        expect(page.get_by_text(LIVE)).to_be_visible(timeout=SLOW)
+        process.kill()
+        expect(page.get_by_text("asking again failed: The server cannot be reached.")).to_be_visible(timeout=30_000)
+        assert names(page) == ["before"]
+        process.start()
+        with closing(process.api()) as api:
+            expect(page.get_by_text(LIVE)).to_be_visible(timeout=40_000)
+            tell(api, "after")
+        expect(page.locator("table.events .row-button")).to_have_text(["after", "before"], timeout=SLOW)
+        context.close()
+
+
+def test_with_a_key(tmp_path: Path, listening: Listen) -> None:
+    """The stream's key goes into the header, as every question's does, and never into an address."""
+    key = "k" * 24
+    with started(tmp_path, RUNNEL_READ_KEYS=f"live={key}") as process, closing(process.api()) as api:
+        api.post("/v1/events", {"name": "first", "site_id": "live"})
+        page = listening(process)
+        streams: list[Request] = []
+        page.on("request", lambda request: streams.append(request) if "/v1/live" in request.url else None)
+        give(page, key)
+        expect(page.get_by_text(LIVE)).to_be_visible(timeout=SLOW)
+        api.post("/v1/events", [{"name": "second", "site_id": "live"}, {"name": "hidden", "site_id": "other"}])
+        expect(page.locator("table.events .row-button")).to_have_text(["second", "first"], timeout=SLOW)
+        assert streams
+        assert all(stream.all_headers()["authorization"] == f"Bearer {key}" for stream in streams)
+        assert not any(key in stream.url for stream in streams)

@@ -1,0 +1,189 @@
+"""The overview's panels in Chromium: tabs show what the API answers, and a click filters where a filter can."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from runnel.cli.bench_server import Api
+from scripts.screenshots import settled, wait_until_stored
+from tests.browser.dashboard.conftest import Opener, started
+from tests.browser.dashboard.ranges import days_ago, span
+
+FIRST, LAST = days_ago(12), days_ago(3)
+RANGE = f"site=shop&from={FIRST}&to={LAST}"
+SCOPE: dict[str, Any] = {"site_id": "shop", **span(FIRST, LAST)}
+ROWS = 8
+SESSION_TABS = {
+    "pages=entry": "entry_page",
+    "pages=exit": "exit_page",
+    "sources=channel": "channel",
+    "sources=referrer": "referrer",
+    "sources=utm_source": "properties.utm_source",
+    "sources=utm_medium": "properties.utm_medium",
+    "sources=utm_campaign": "properties.utm_campaign",
+    "sources=utm_term": "properties.utm_term",
+    "sources=utm_content": "properties.utm_content",
+}
+EVENT_TABS = {
+    "pages=top": "path",
+    "locations=country": "properties.country",
+    "devices=browser": "properties.browser",
+    "devices=os": "properties.$os",
+    "devices=device": "properties.$device_type",
+    "devices=sender": "source",
+    "events=names": "name",
+}
+
+
+def shown(page: Page, field: str) -> list[tuple[str, float]]:
+    """The values of a breakdown with their exact numbers; without all others."""
+    settled(page)
+    rows = page.locator(f"[data-field='{field}'] [data-value]")
+    return [
+        (row.get_attribute("data-value") or "", float(row.locator("[data-exact]").get_attribute("data-exact") or 0))
+        for row in rows.all()
+    ]
+
+
+def answered(rows: list[dict[str, Any]], field: str, metric: str) -> list[tuple[str, float]]:
+    return [(row[field] or "", row[metric]) for row in rows]
+
+
+@pytest.mark.parametrize(("tab", "field"), SESSION_TABS.items(), ids=SESSION_TABS)
+def test_sessions_by(api: Api, opened: Opener, tab: str, field: str) -> None:
+    page = opened(f"/?{RANGE}&{tab}")
+    rows = api.query(kind="sessions", metrics=["sessions"], breakdown=[field], top=ROWS, **SCOPE)["rows"]
+    assert shown(page, field) == answered(rows, field, "sessions")
+    assert len(rows) > 1
+
+
+@pytest.mark.parametrize("metric", ["users", "events"])
+@pytest.mark.parametrize(("tab", "field"), EVENT_TABS.items(), ids=EVENT_TABS)
+def test_events_by(api: Api, opened: Opener, tab: str, field: str, metric: str) -> None:
+    page = opened(f"/?{RANGE}&{tab}&metric={metric}")
+    rows = api.query(kind="metrics", metrics=[{"kind": metric}], breakdown=[field], top=ROWS, **SCOPE)["rows"]
+    assert shown(page, field) == answered(rows, field, metric)
+    assert len(rows) > 1
+
+
+def test_all_others(api: Api, opened: Opener) -> None:
+    """What the largest leave is the rest; of users, who may be in several groups, there is none."""
+    page = opened(f"/?{RANGE}&metric=events")
+    rows = api.query(kind="metrics", breakdown=["path"], top=ROWS, other=True, **SCOPE)["rows"]
+    settled(page)
+    rest = page.locator("[data-field=path] .rest [data-exact]")
+    assert float(rest.get_attribute("data-exact") or 0) == rows[-1]["events"] > 0
+    page.locator("[data-metric=users]").click()
+    expect(page.locator("[data-field=path] .rest")).to_have_count(0)
+
+
+def test_shares_are_of_the_whole(api: Api, opened: Opener) -> None:
+    page = opened(f"/?{RANGE}&metric=events")
+    settled(page)
+    whole = api.query(kind="metrics", **SCOPE)["rows"][0]["events"]
+    top = api.query(kind="metrics", breakdown=["name"], top=1, **SCOPE)["rows"][0]["events"]
+    share = top / whole * 100
+    expect(page.locator("[data-field=name] .bar-part").first).to_have_text(f"{share:.{0 if share >= 9.95 else 1}f}%")
+
+
+def test_country_has_its_name(opened: Opener) -> None:
+    """And a click filters by the code."""
+    page = opened(f"/?{RANGE}")
+    settled(page)
+    page.locator("[data-panel=locations]").get_by_role("button", name=re.compile("^Germany")).click()
+    expect(page.locator(".chip")).to_have_text("country is DE")
+
+
+def test_referrer_filters_by_its_domain(api: Api, opened: Opener) -> None:
+    page = opened(f"/?{RANGE}&sources=referrer")
+    settled(page)
+    page.locator("[data-value='www.google.com']").click()
+    expect(page.locator(".chip")).to_have_text("$referring_domain is www.google.com")
+    settled(page)
+    google = {"filter": {"field": "properties.$referring_domain", "op": "=", "value": "www.google.com"}}
+    wanted = api.query(kind="sessions", metrics=["sessions"], **google, **SCOPE)["rows"][0]["sessions"]
+    exact = page.locator("[data-metric=sessions] [data-exact]").get_attribute("data-exact")
+    assert float(exact or 0) == wanted > 0
+    expect(page.locator("[data-value='www.google.com']")).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize("tab", ["pages=entry", "pages=exit", "sources=channel"])
+def test_what_cannot_filter_says_why(opened: Opener, tab: str) -> None:
+    page = opened(f"/?{RANGE}&{tab}")
+    settled(page)
+    panel = page.locator(f"[data-panel={tab.partition('=')[0]}]")
+    expect(panel.locator(".bar-row").first).to_be_visible()
+    expect(panel.locator("button.bar-row")).to_have_count(0)
+    expect(panel.get_by_text("these rows cannot be clicked")).to_be_visible()
+
+
+def test_tabs_with_the_keyboard(opened: Opener) -> None:
+    """The arrow keys choose the next one, which the address keeps."""
+    page = opened(f"/?{RANGE}")
+    settled(page)
+    tabs = page.get_by_role("tablist", name="Sources")
+    tabs.get_by_role("tab", name="Channels").focus()
+    page.keyboard.press("ArrowRight")
+    expect(tabs.get_by_role("tab", name="Referrers")).to_be_focused()
+    expect(tabs.get_by_role("tab", name="Referrers")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("End")
+    expect(tabs.get_by_role("tab", name="Campaigns")).to_be_focused()
+    assert "sources=utm_source" in page.url
+    page.get_by_label("Campaign tag").select_option("UTM campaign")
+    expect(page.locator("[data-field='properties.utm_campaign']")).to_be_visible()
+    page.reload()
+    expect(page.locator("[data-field='properties.utm_campaign']")).to_be_visible()
+    expect(tabs.get_by_role("tab", name="Campaigns")).to_have_attribute("aria-selected", "true")
+
+
+def test_only_open_tabs_ask(opened: Opener) -> None:
+    """Of all the fields that panels know, five are asked for; the rest when their tabs are opened."""
+    page = opened("/ui/pipeline")
+    settled(page)
+    asked: list[Any] = []
+    page.on("request", lambda request: asked.append(request.post_data_json) if request.post_data else None)
+    page.goto(page.url.replace("/ui/pipeline", f"/?{RANGE}"))
+    settled(page)
+    by = [tuple(one["breakdown"]) for one in asked if "breakdown" in one and one["site_id"] == "shop"]
+    assert sorted(by) == [("channel",), ("name",), ("path",), ("properties.browser",), ("properties.country",)]
+    assert len(asked) == 10, "and all sites, the property keys, two times the cards, the chart"
+
+
+# --- a site whose events say little -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain(tmp_path: Path, browser: Browser) -> Iterator[Page]:
+    """The overview of a server with one bare event."""
+    with started(tmp_path) as process:
+        with closing(process.api()) as api:
+            api.post("/v1/events", {"name": "page_view", "path": "/"})
+            wait_until_stored(api, 1)
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"{process.url}/")
+        settled(page)
+        yield page
+        context.close()
+
+
+def test_what_is_absent_says_how_to_get_it(plain: Page) -> None:
+    def panel(name: str) -> Locator:
+        return plain.locator(f"[data-panel={name}]")
+
+    expect(panel("sources")).to_contain_text("RUNNEL_ENRICH_PAGE=true")
+    expect(panel("locations")).to_contain_text("RUNNEL_ENRICH_COUNTRY_FILE")
+    for tab in ("Browser", "OS", "Device"):
+        panel("devices").get_by_role("tab", name=tab, exact=True).click()
+        expect(panel("devices")).to_contain_text("RUNNEL_ENRICH_AGENT=true")
+    panel("sources").get_by_role("tab", name="Campaigns").click()
+    expect(panel("sources")).to_contain_text("No event has a utm_source")
+    panel("pages").get_by_role("tab", name="Entry").click()
+    expect(panel("pages")).to_contain_text("Sessions are made of events with a session_id or a user_id.")

@@ -1,0 +1,93 @@
+WITH reached_1 AS (
+  SELECT user_id AS u, min(timestamp) AS t1
+  FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $1)
+  GROUP BY user_id
+),
+next_2 AS (
+  SELECT u, min(timestamp) AS t2
+  FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $2)) AS events
+  JOIN reached_1 ON u = user_id AND timestamp >= t1
+  GROUP BY u
+),
+reached_2 AS (
+  SELECT reached_1.u, t1, t2
+  FROM reached_1 LEFT JOIN next_2 ON next_2.u = reached_1.u
+),
+unsettled AS (
+  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id, coalesce(t2, t1) - INTERVAL '604800 seconds' AS since
+  FROM reached_2 WHERE NOT (coalesce(t2, t1) <= t1 + INTERVAL '604800 seconds')
+),
+marked AS (
+  SELECT id, since, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
+  FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $1 OR name = $2)) AS events
+  JOIN unsettled ON u = user_id
+),
+again_1 AS (
+  SELECT id, min(t) AS t1
+  FROM marked WHERE t >= since AND place = 1
+  GROUP BY id
+),
+again_2 AS (
+  SELECT again_1.id, t1, min(t) AS t2
+  FROM again_1 LEFT JOIN marked ON marked.id = again_1.id AND t >= t1 AND place = 2
+  GROUP BY again_1.id, t1
+),
+again AS (
+  SELECT again_2.id, again_2.t1, again_2.t2
+  FROM again_2 JOIN unsettled ON unsettled.id = again_2.id WHERE CASE WHEN again_2.t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN again_2.t2 IS NULL THEN 0 ELSE 1 END = CASE WHEN unsettled.t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN unsettled.t2 IS NULL THEN 0 ELSE 1 END AND coalesce(again_2.t2, again_2.t1) <= again_2.t1 + INTERVAL '604800 seconds'
+),
+still_open AS (
+  SELECT id FROM unsettled
+  EXCEPT
+  SELECT id FROM again
+),
+open AS (
+  SELECT marked.*
+  FROM marked JOIN still_open ON still_open.id = marked.id
+),
+at_2 AS (
+  SELECT id, t, place FROM open WHERE place = 2 OR place = 1
+),
+from_2 AS (
+  SELECT id, t, place, min(CASE WHEN place = 2 THEN t END) OVER walk AS n2
+  FROM at_2 WINDOW walk AS (PARTITION BY id ORDER BY t DESC, place DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+),
+attempts AS (
+  SELECT id, t AS t1, CASE WHEN n2 <= t + INTERVAL '604800 seconds' THEN n2 END AS t2
+  FROM from_2 WHERE place = 1
+),
+by_reach AS (
+  SELECT id, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END AS done, min(t1) AS t1, min(t2) AS t2
+  FROM attempts
+  GROUP BY id, done
+),
+ranked_reach AS (
+  SELECT *, row_number() OVER (PARTITION BY id ORDER BY done DESC) AS place
+  FROM by_reach
+),
+best AS (
+  SELECT id, t1, t2
+  FROM ranked_reach WHERE place = 1
+),
+persons AS (
+  SELECT u, t1, t2
+  FROM reached_2 WHERE coalesce(t2, t1) <= t1 + INTERVAL '604800 seconds'
+  UNION ALL
+  SELECT unsettled.u, again.t1, again.t2
+  FROM again JOIN unsettled ON unsettled.id = again.id
+  UNION ALL
+  SELECT unsettled.u, best.t1, best.t2
+  FROM best JOIN unsettled ON unsettled.id = best.id
+)
+SELECT count(t1) AS c1,
+  count(t2) AS c2,
+  quantile_cont(CAST(epoch_us(t2) - epoch_us(t1) AS DOUBLE PRECISION) / 1000000, 0.5),
+  quantile_cont(CAST(epoch_us(t2) - epoch_us(t1) AS DOUBLE PRECISION) / 1000000, 0.9)
+FROM persons
+
+-- $1: 'view'
+-- $2: 'buy'
+-- $3: 'default'

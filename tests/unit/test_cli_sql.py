@@ -1,0 +1,134 @@
+"""`runnel sql` as a person runs it, on a real server process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from runnel.cli import main
+from tests.servers.process import wait_until
+
+RUNNEL = [sys.executable, "-c", "from runnel.cli import main; main()"]
+READ, SHOP, WRITE = "read-0123456789abcdef", "shop-0123456789abcdef", "write-0123456789abcdef"
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server with keys and some events of two sites."""
+    data = tmp_path_factory.mktemp("sql")
+    given = {
+        "RUNNEL_READ_KEYS": f"*={READ} shop={SHOP}", "RUNNEL_WRITE_KEYS": f"*={WRITE}", "RUNNEL_SQL": "true",
+    }  # fmt: skip
+    process = subprocess.Popen(
+        [*RUNNEL, "up", "--port", "0", "--data", str(data)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **given},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        assert found
+        fill(found[0])
+        yield found[0]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def fill(url: str) -> None:
+    events = [
+        {"name": "view" if n % 3 else "\x1b[31m[bold]", "site_id": "shop" if n % 2 else "blog", "user_id": f"u{n % 4}"}
+        for n in range(1_200)
+    ]
+    httpx.post(f"{url}/v1/events", json=events, headers={"X-API-Key": WRITE}).raise_for_status()
+    headers = {"X-API-Key": READ}
+
+    def stored() -> bool:
+        count = httpx.post(f"{url}/v1/sql", json={"sql": "SELECT count(*) FROM events"}, headers=headers)
+        return bool(count.json()["rows"] == [[1_200]])
+
+    wait_until(stored, "the events")
+
+
+@pytest.fixture
+def runnel(server: str, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """`runnel sql` with these arguments, asked of the server, with a key."""
+
+    def run(*arguments: str, key: str = READ, stdin: str = "") -> Ran:
+        monkeypatch.setenv("RUNNEL_KEY", key)
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsysbinary.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main(["sql", *arguments, "--url", server])
+        out, err = capsysbinary.readouterr()
+        return Ran(int(exit_.value.code or 0), out.decode(), err.decode())
+
+    return run
+
+
+def test_a_table(runnel: Command) -> None:
+    """Nothing of an event steers the terminal."""
+    figures = "count(*) AS events, avg(1.5) AS a, NULL AS n, [1] AS l"
+    ran = runnel(f"SELECT name, {figures} FROM events GROUP BY 1 ORDER BY 2")
+    assert (ran.code, ran.err) == (0, "")
+    assert [line.split() for line in ran.out.splitlines()] == [
+        ["name", "events", "a", "n", "l"], ["\\x1b[31m[bold]", "400", "1.5", "[1]"], ["view", "800", "1.5", "[1]"],
+    ]  # fmt: skip
+
+
+def test_a_site_a_limit_and_large_numbers(runnel: Command) -> None:
+    numbers = "12345678901234567890.5 AS x, 1234567 AS y"
+    ran = runnel(f"SELECT site_id, {numbers} FROM events", "--site", "blog", "--limit", "1")
+    assert ran.out.splitlines()[1].split() == ["blog", "12,345,678,901,234,567,890.5", "1,234,567"]
+    assert "there are more than these 1 rows" in ran.out
+    assert runnel("SELECT DISTINCT site_id FROM events", key=SHOP).out.split() == ["site_id", "shop"]
+    assert runnel("SELECT 1 FROM events WHERE false").out == "no rows\n"
+
+
+def test_files_in_and_out(runnel: Command, tmp_path: Path) -> None:
+    statement = tmp_path / "one.sql"
+    statement.write_text("SELECT '=x' AS a, 2 AS b", "utf-8")
+    assert runnel("--file", str(statement), "--format", "csv").out == "a,b\r\n'=x,2\r\n"
+    answer = json.loads(runnel("--file", "-", "--format", "json", stdin="SELECT 1 AS a").out)
+    assert answer["rows"] == [[1]]
+    both = runnel("SELECT 1", "--file", str(statement))
+    assert (both.code, both.out) == (2, "")
+    assert runnel("--file", str(tmp_path / "none.sql")).code == 2
+
+
+def test_without_a_statement_it_shows_what_there_is(runnel: Command) -> None:
+    ran = runnel()
+    assert ran.code == 0
+    assert re.search(r"^events +A row for each stored event", ran.out, re.MULTILINE)
+    assert re.search(r"^ +duration_seconds +number ", ran.out, re.MULTILINE)
+
+
+def test_what_the_server_refuses(runnel: Command) -> None:
+    ran = runnel("DROP TABLE events")
+    assert (ran.code, ran.out) == (2, "")
+    assert "only one SELECT" in ran.err
+    assert runnel("SELECT 1", key="wrong-0123456789abcdef").code == 2
+    assert runnel("SELECT 1", "--site", "blog", key=SHOP).code == 2
