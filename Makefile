@@ -21,10 +21,11 @@ test: ## Run the tests
 check: ## Lint, types, import directions, module sizes, freshness of generated docs
 	@scripts/check
 
-faults: ## Run the long tests that kill processes under load
+faults: ## Run the long tests: processes killed under load, all examples of the property tests
 	@scripts/install dev
 	@scripts/servers
 	@.venv/bin/python -m pytest -m faults tests/faults $(ARGS)
+	@THOROUGH=1 .venv/bin/python -m pytest -n 2 -m hypothesis tests/conformance $(ARGS)
 
 bench: install ## Measure this machine: accepted and stored events per second, latencies, memory, bytes on disk
 	@.venv/bin/runnel bench $(ARGS)

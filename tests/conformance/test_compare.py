@@ -37,6 +37,7 @@ from tests.conformance.query_steps import (
 )
 from tests.conformance.test_formulas import metrics
 from tests.conformance.test_store_queries import event_lists, scopes
+from tests.thorough import examples
 
 HOURS = {"minute": 6, "hour": 60, "day": 24 * 40, "week": 24 * 90, "month": 24 * 200}
 """How long a series may be for the oracle, which walks through it."""
@@ -89,7 +90,7 @@ async def check(store: Store, query: Comparable, events: list[Event]) -> None:
     assert same(result.rows, wanted), f"{query!r}\nstore:  {result.rows}\noracle: {wanted}\nfrom {result.previous}"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     events=event_lists(),
     questions=st.lists(st.tuples(ranges(), metrics(), groups(FIELDS)), min_size=3, max_size=6),
@@ -104,7 +105,7 @@ async def test_metrics_beside_those_of_another_period(
         await check(store, MetricsQuery(**{**question, **scope}), events)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     events=visits(),
     questions=st.lists(

@@ -14,6 +14,7 @@ from runnel.model.query import AllOf, AnyOf, Condition, Filter, Metric, MetricsQ
 from runnel.store import Store
 from tests.conformance.query_steps import NUMERIC, TEXTS, check, fixed_events, put
 from tests.conformance.test_store_queries import event_lists, filters, metrics_queries, scopes
+from tests.thorough import examples
 
 EXACT = ["events", "users", "sessions", "events_per_user", "min", "max"]
 """Kinds whose last digit does not depend on the order in which a store adds numbers up."""
@@ -56,7 +57,7 @@ def metrics(draw: st.DrawFn) -> dict[str, Any]:
     return {"metrics": made, "formulas": [Formula(name=f"f{n}", expression=text) for n, text in enumerate(texts)]}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     events=event_lists(),
     questions=st.lists(st.tuples(metrics_queries(), metrics()), min_size=3, max_size=5),

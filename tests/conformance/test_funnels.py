@@ -16,6 +16,7 @@ from runnel.model.funnel import FunnelQuery, FunnelUsersQuery
 from runnel.store import Store
 from tests.conformance.oracle_funnel import funnel_answer, funnel_users_answer
 from tests.conformance.query_steps import NOON, make_event, numbers, put, same
+from tests.thorough import examples
 
 SECOND = timedelta(seconds=1)
 ORDERS = ["ordered", "strict", "any"]
@@ -65,7 +66,7 @@ def funnels(draw: st.DrawFn) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=doings(), asked=st.lists(funnels(), min_size=3, max_size=6), tidy=st.booleans(),
        breakdown=st.sampled_from([None, "path", "properties.plan", "name"]), top=st.integers(1, 3),
        other=st.booleans(), limit=st.integers(1, 3))  # fmt: skip

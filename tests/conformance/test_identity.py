@@ -33,6 +33,7 @@ from tests.conformance.test_persons import QUESTION, placed, seasons
 from tests.conformance.test_persons import questions as persons_questions
 from tests.conformance.test_sessions import questions as sessions_questions
 from tests.conformance.test_store_queries import event_lists, metrics_queries
+from tests.thorough import examples
 
 OF_PEOPLE = [Metric(kind="users"), Metric(kind="events_per_user"), Metric(kind="events")]
 MINUTE = timedelta(minutes=1)
@@ -57,7 +58,7 @@ def agree(query: Any, got: Any, wanted: Any) -> None:
 # --- who is who ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, **ANY)
+@settings(max_examples=examples(25), **ANY)
 @given(events=joining(visits(8), most=14), size=sizes, since=st.none() | st.just(NOON), limit=st.sampled_from([1, 100]))
 async def test_the_links_lead_to_the_same_person_in_any_order(
     store: Store, events: list[Event], size: int, since: datetime | None, limit: int
@@ -95,7 +96,7 @@ FOCUS: list[dict[str, Any]] = [
 """What makes most of the questions ones about persons: from the rollup of people, its days, and the events."""
 
 
-@settings(max_examples=15, **ANY)
+@settings(max_examples=examples(15), **ANY)
 @given(events=joining(event_lists()), asked=st.lists(metrics_queries(), min_size=len(FOCUS), max_size=len(FOCUS)),
        size=sizes, everywhere=st.booleans())  # fmt: skip
 async def test_metrics_count_persons(
@@ -113,7 +114,7 @@ async def test_metrics_count_persons(
             agree(query, await ask(store, query), wanted)
 
 
-@settings(max_examples=12, **ANY)
+@settings(max_examples=examples(12), **ANY)
 @given(season=seasons(), data=st.data(), asked=st.lists(persons_questions(), min_size=3, max_size=6), size=sizes)
 async def test_retention_lifecycle_stickiness_and_active_users(
     store: Store, season: tuple[datetime, list[Event]], data: st.DataObject, asked: list[dict[str, Any]], size: int
@@ -129,7 +130,7 @@ async def test_retention_lifecycle_stickiness_and_active_users(
             agree(query, (await store.run(query)).rows, persons_answer(query, persons, datetime.now(UTC)))
 
 
-@settings(max_examples=12, **ANY)
+@settings(max_examples=examples(12), **ANY)
 @given(events=joining(doings()), asked=st.lists(funnels(), min_size=2, max_size=4), size=sizes,
        breakdown=st.sampled_from([None, "path", "user_id"]))  # fmt: skip
 async def test_funnels(
@@ -146,7 +147,7 @@ async def test_funnels(
             agree(users, (await store.run(users)).rows, funnel_users_answer(users, persons))
 
 
-@settings(max_examples=12, **ANY)
+@settings(max_examples=examples(12), **ANY)
 @given(events=joining(visits(40)), asked=st.lists(sessions_questions(), min_size=2, max_size=4), size=sizes)
 async def test_sessions_that_pauses_end(
     store: Store, events: list[Event], asked: list[dict[str, Any]], size: int
@@ -159,7 +160,7 @@ async def test_sessions_that_pauses_end(
             agree(query, (await store.run(query)).rows, answer_sessions(query, persons))
 
 
-@settings(max_examples=12, **ANY)
+@settings(max_examples=examples(12), **ANY)
 @given(events=joining(visits(60)), asked=st.lists(path_questions(), min_size=2, max_size=4), size=sizes)
 async def test_paths(store: Store, events: list[Event], asked: list[dict[str, Any]], size: int) -> None:
     await put_in_pieces(store, events, size)
@@ -170,7 +171,7 @@ async def test_paths(store: Store, events: list[Event], asked: list[dict[str, An
             agree(query, (await store.run(query)).rows, answer_paths(query, persons))
 
 
-@settings(max_examples=25, **ANY)
+@settings(max_examples=examples(25), **ANY)
 @given(
     events=joining(visits()), order=st.sampled_from(["last_seen", "first_seen", "events", "user_id"]), test=filters,
     ascending=st.booleans(), limit=st.integers(1, 4), search=st.sampled_from([None, "", "N", "x"]), size=sizes,
@@ -201,7 +202,7 @@ async def test_the_list_has_one_row_a_person(
         agree(query, [*got, *result.rows], wanted)
 
 
-@settings(max_examples=25, **ANY)
+@settings(max_examples=examples(25), **ANY)
 @given(events=joining(event_lists()), size=sizes, user=st.sampled_from(IDS), ascending=st.booleans())
 async def test_a_timeline_has_all_events_of_the_person_as_they_were_sent(
     store: Store, events: list[Event], size: int, user: str, ascending: bool

@@ -18,6 +18,7 @@ from runnel.store import Store
 from tests.conformance.analysis_steps import PAGES, filters, moments, scopes, visits
 from tests.conformance.oracle_paths import answer_paths, answer_people
 from tests.conformance.query_steps import put, same, some_events
+from tests.thorough import examples
 
 ORDERS = ["last_seen", "first_seen", "events", "user_id"]
 
@@ -34,7 +35,7 @@ def path_questions(draw: st.DrawFn) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=visits(most=60), asked=st.lists(path_questions(), min_size=2, max_size=5))
 async def test_any_question_about_paths_is_answered_exactly(
     store: Store, events: list[Event], asked: list[dict[str, Any]]
@@ -47,7 +48,7 @@ async def test_any_question_about_paths_is_answered_exactly(
             assert same(got, wanted), f"{query!r}\nstore:  {got}\noracle: {wanted}"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     events=visits(), order=st.sampled_from(ORDERS), ascending=st.booleans(), limit=st.integers(1, 4), test=filters,
     search=st.sampled_from([None, "", "N", "o"]), since=st.none() | moments,

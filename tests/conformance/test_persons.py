@@ -17,6 +17,7 @@ from runnel.model.retention import ActiveUsersQuery, LifecycleQuery, PersonsQuer
 from runnel.store import Store
 from tests.conformance.oracle_retention import persons_answer
 from tests.conformance.query_steps import MOMENTS, NOON, ZONES, make_event, numbers, put, same
+from tests.thorough import examples
 
 DAY = timedelta(days=1)
 QUESTION: TypeAdapter[PersonsQuery] = TypeAdapter(PersonsQuery)
@@ -79,7 +80,7 @@ def placed(question: dict[str, Any], base: datetime) -> dict[str, Any]:
     return question
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(season=seasons(), asked=st.lists(questions(), min_size=4, max_size=8), tidy=st.booleans())
 async def test_any_question_about_persons_is_answered_exactly(
     store: Store, season: tuple[datetime, list[Event]], asked: list[dict[str, Any]], tidy: bool

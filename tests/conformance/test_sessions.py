@@ -17,6 +17,7 @@ from runnel.store import Store
 from tests.conformance.analysis_steps import filters, moments, scopes, visits
 from tests.conformance.oracle_sessions import answer_sessions
 from tests.conformance.query_steps import NOON, ZONES, make_event, put, same, some_events
+from tests.thorough import examples
 
 METRICS = [*DEFAULT_METRICS, "avg_duration", "pages", "events"]
 BREAKDOWNS = [
@@ -54,7 +55,7 @@ async def check(store: Store, query: SessionsQuery, events: list[Event]) -> None
     assert same(got, wanted), f"{query!r}\nstore:  {got}\noracle: {wanted}"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=visits(), asked=st.lists(questions(), min_size=2, max_size=5))
 async def test_any_question_about_sessions_is_answered_exactly(
     store: Store, events: list[Event], asked: list[dict[str, Any]]
@@ -65,7 +66,7 @@ async def test_any_question_about_sessions_is_answered_exactly(
             await check(store, SessionsQuery(**{**question, **scope}), events)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=visits(), question=questions())
 async def test_sessions_of_all_sites_stay_apart(store: Store, events: list[Event], question: dict[str, Any]) -> None:
     """Two sites may use the same ids. The store has other examples' events too, which the filter leaves out."""

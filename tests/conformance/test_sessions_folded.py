@@ -24,6 +24,7 @@ from tests.conformance.analysis_steps import scopes, visits
 from tests.conformance.oracle_sessions import answer_sessions
 from tests.conformance.query_steps import NOON, same
 from tests.conformance.test_sessions import questions
+from tests.thorough import examples
 
 blocks = itertools.count()
 STATES = ["raw", "behind", "folded"]
@@ -70,7 +71,7 @@ foldable = questions().map(
 
 
 @pytest.mark.parametrize("state", STATES)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=visits(), asked=st.lists(foldable, min_size=2, max_size=5), other=questions())
 async def test_any_question_has_the_same_answer(
     store: DuckDBStore, state: str, events: list[Event], asked: list[dict[str, Any]], other: dict[str, Any]
@@ -83,7 +84,7 @@ async def test_any_question_has_the_same_answer(
 
 
 @pytest.mark.parametrize("state", STATES)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(lists=st.lists(visits(most=16), min_size=1, max_size=3), asked=st.lists(foldable, min_size=2, max_size=4))
 async def test_all_sites_and_purged_events(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, state: str, lists: list[list[Event]],

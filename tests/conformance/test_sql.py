@@ -14,6 +14,7 @@ from runnel.store.sql_views import EXAMPLES, VIEWS
 from tests.conformance.analysis_steps import visits
 from tests.conformance.query_steps import NOON, make_event, put, same
 from tests.conformance.sql_steps import SITE, STATEMENTS, answered, events, events_view, sessions_view, users_view
+from tests.thorough import examples
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ async def test_views_are_as_they_are_described(store: Store, stored: list[Event]
     assert [(column.name, column.type) for column in table.columns] == described
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=visits())
 async def test_any_events_are_in_the_views(store: Store, events: list[Event]) -> None:
     """The same site by site, sealed or not, and of all sites together."""

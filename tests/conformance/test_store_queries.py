@@ -43,6 +43,7 @@ from tests.conformance.query_steps import (
     put,
 )
 from tests.samples import sample_event
+from tests.thorough import examples
 
 texts = st.sampled_from(TEXTS)
 nested = st.sampled_from([[1, "a"], {"a": {"b": None}}, {}])
@@ -139,7 +140,7 @@ def scopes(events: Sequence[Event]) -> Iterator[dict[str, Any]]:
         yield {"site_id": None, "filter": Condition(field="site_id", op="in", value=sites)}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     events=event_lists(),
     questions=st.lists(metrics_queries(), min_size=3, max_size=5),
@@ -159,7 +160,7 @@ async def test_any_metrics_question_is_answered_exactly(
         await check(store, query, events)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=event_lists(), test=st.none() | filters, limit=st.integers(1, 7), ascending=st.booleans())
 async def test_single_events_come_page_by_page_once_each(
     store: Store, events: list[Event], test: Filter | None, limit: int, ascending: bool
@@ -172,7 +173,7 @@ async def test_single_events_come_page_by_page_once_each(
         await check(store, EventsQuery(**common, user_id="a"), events)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     events=event_lists(),
     sample=st.integers(1, 30),
