@@ -130,6 +130,8 @@ def test_server_goes_away_and_comes_back(tmp_path: Path, browser: Browser) -> No
         page.route("**/v1/**", lambda route: route.continue_(url=route.request.url.replace(first, process.url)))
         page.goto(f"{first}/ui/live?site=live")
         expect(page.get_by_text(LIVE)).to_be_visible(timeout=SLOW)
+        expect(page.locator("table.events .row-button")).to_have_text(["before"], timeout=SLOW)
+        settled(page)
         process.kill()
         expect(page.get_by_text("asking again failed: The server cannot be reached.")).to_be_visible(timeout=30_000)
         assert names(page) == ["before"]
