@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck
@@ -10,6 +11,15 @@ from hypothesis import settings as hypothesis_settings
 
 hypothesis_settings.register_profile("runnel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("runnel")
+
+TOGETHER = [Path(__file__).parent / name for name in ("browser", "dialects")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A module that starts one server for its tests runs in one process: each of xdist's would start its own."""
+    for item in items:
+        if any(folder in item.path.parents for folder in TOGETHER):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(autouse=True)
