@@ -44,6 +44,9 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._bin = needed("postgres", "postgresql-15", *_folders()).parent
         self._make(tls)
+        # Less than half the time where nothing waits for the disk. Versions before 15 know no other way.
+        known = int(self._run("postgres", "--version").split()[2].split(".")[0]) >= 15
+        self._copied = " STRATEGY FILE_COPY" if known and not durable else ""
 
     def _make(self, tls: bool) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +116,7 @@ class PostgresServer:
     def new_database(self) -> str:
         """Make an empty database; its URL."""
         name = f"runnel_{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name}", "postgres")
+        self.sql(f"CREATE DATABASE {name}{self._copied}", "postgres")
         return self._url(name)
 
     def drop_database(self, url: str) -> None:
