@@ -54,7 +54,7 @@ def variable(name: str) -> str:
 
 def is_size(name: str) -> bool:
     """Whether a setting is a number of bytes."""
-    return name.endswith(("_bytes", "_memory"))
+    return name.endswith(("_bytes", "_memory", "_spill"))
 
 
 def in_human_form(name: str, value: object) -> str:

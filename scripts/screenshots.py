@@ -13,6 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from runnel.cli.bench_server import Api, ServerProcess
+from scripts.demo_boards import make_board, share
 from scripts.demo_history import history, send
 
 CHROMIUM = "/usr/bin/chromium"
@@ -37,18 +38,24 @@ PAGES = {
     "stickiness": "/ui/retention?site=shop&range=30d&tab=stickiness",
     "active": "/ui/retention?site=shop&range=30d&tab=active",
     "paths": "/ui/paths?site=shop&range=30d",
+    "boards": "/ui/boards?site=shop",
+    "sql": "/ui/sql?site=shop&sql=SELECT+source%2C+count%28*%29+AS+purchases%2C%0A++sum%28CAST%28properties-%3E%3E"
+    "%27amount%27+AS+DECIMAL%2818%2C+2%29%29%29+AS+revenue%2C%0A++max%28timestamp%29+AS+newest%0AFROM+events%0AWHERE+"
+    "name+%3D+%27purchase%27%0AGROUP+BY+source%0AORDER+BY+revenue+DESC",
     "events": "/ui/events?site=shop",
     "users": "/ui/users?site=shop",
     "user": "/ui/users?site=shop&user=user-1",
     "live": "/ui/live?site=shop",
     "pipeline": "/ui/pipeline",
 }
+SAVED = ("board", "board-edit", "share", "shared", "report")
+"""Pages of what is saved first; `share` is a dialog on a board."""
 
 
 def main() -> None:
     """Write the pictures; --url takes a server that runs already, and its events."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pages", nargs="*", default=list(PAGES), metavar="PAGE", help="Which pages; default: all.")
+    parser.add_argument("pages", nargs="*", default=[*PAGES, *SAVED], metavar="PAGE", help="Which pages; default: all.")
     parser.add_argument("--out", type=Path, default=Path("build/screenshots"))
     parser.add_argument("--url", help="A running server; default: one of its own with demo events.")
     parser.add_argument("--only", help="Part of the picture's name, such as desktop-light.")
@@ -58,18 +65,31 @@ def main() -> None:
         url = given.url or stack.enter_context(demo_server())
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or CHROMIUM, args=FLAGS)
+        addresses = {**PAGES, **saved_pages(url)}
         for name in given.pages:
             for size in SIZES:
                 for theme in THEMES:
                     picture = f"{name}-{size}-{theme}"
                     if not given.only or given.only in picture:
-                        take(browser, url + PAGES[name], size, theme, given.out / f"{picture}.png")
+                        take(browser, url + addresses[name], size, theme, given.out / f"{picture}.png")
+
+
+def saved_pages(url: str) -> dict[str, str]:
+    """The addresses of a board and what belongs to it, which are made."""
+    with contextlib.closing(Api(url)) as api:
+        board, report = make_board(api, "shop")
+        link = share(api, board)
+    at = f"/ui/boards?site=shop&board={board}"
+    shown = "/ui/explore?site=shop&range=30d&tz=Europe/Berlin&by=properties.country&chart=bar&interval=day"
+    one = f"{shown}&report={report}"
+    return {"board": at, "board-edit": f"{at}&edit=1", "share": at, "shared": link, "report": one}
 
 
 @contextlib.contextmanager
 def demo_server() -> Iterator[str]:
     """A server with two months of a shop's events."""
-    with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder) / "data") as server:
+    allowed = {"RUNNEL_SQL": "true"}
+    with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder) / "data", allowed) as server:
         now = datetime.now(UTC)
         with contextlib.closing(server.api()) as api:
             sent = send(api, history(7, now, 60, 150_000), "shop") + send(api, history(8, now, 30, 12_000), "docs")
@@ -93,6 +113,12 @@ def take(browser: Browser, url: str, size: str, theme: str, to: Path) -> None:
     page.on("console", lambda message: print(f"{to.stem}: {message.text}") if message.type == "error" else None)
     page.goto(url)
     settled(page)
+    if to.stem.startswith("share-"):
+        page.get_by_role("button", name="Share").click()
+        page.get_by_label("For whom is the new link?").fill("The marketing team")
+        page.get_by_role("button", name="Make the link").click()
+        page.get_by_text("it will not be shown again").wait_for()
+        settled(page)
     page.screenshot(path=to, full_page=True)
     context.close()
 

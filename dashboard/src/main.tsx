@@ -16,6 +16,8 @@ import "./styles/paths.css";
 import "./styles/users.css";
 import "./styles/live.css";
 import "./styles/pipeline.css";
+import "./styles/board.css";
+import "./styles/sql.css";
 import { applyTheme } from "./ui/theme";
 
 applyTheme();

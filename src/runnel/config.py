@@ -213,6 +213,10 @@ class Settings(BaseSettings):
         256 * MIB, ge=64 * MIB,
         description="DuckDB's memory limit in bytes, for loading and queries together.",
     )
+    store_spill: int = Field(
+        8 * GIB, ge=MIB,
+        description="Most bytes of the disk that DuckDB may use for what does not fit into that memory while it sorts.",
+    )
     store_threads: int = Field(2, ge=1, description="DuckDB's threads.")
     store_write_connections: int = Field(
         2, ge=1,

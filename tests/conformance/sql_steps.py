@@ -114,6 +114,11 @@ STATEMENTS: dict[str, tuple[str, Expected]] = {
         "FROM events ORDER BY timestamp LIMIT 2",
         lambda es: [["0", "x", None], ["1", "x", None]],
     ),
+    "a function of a part": (
+        "SELECT sum(json_array_length(properties->'deep'->'list')), max(length(properties->'deep'->>'list'))\n"
+        "FROM events WHERE coalesce(properties->>'plan', 'none') = 'pro'",
+        lambda es: [[2 * sum("plan" in _properties(e) for e in es), len('[0,"x"]')]],
+    ),
     "filter, having, order": (
         "SELECT name, count(*) FILTER (WHERE user_id = 'bob') AS bobs FROM events GROUP BY name\n"
         "HAVING count(*) > 2 ORDER BY bobs DESC, name LIMIT 2 OFFSET 1",

@@ -1,4 +1,4 @@
-"""What a user's own statement cannot do: reach out, write, run on, take the memory, see behind its site."""
+"""G12: what a user's own statement cannot do: reach out, write, run on, take the memory, see behind its site."""
 
 from __future__ import annotations
 
@@ -182,8 +182,21 @@ async def test_duckdb_a_statement_that_makes_the_process_grow_is_stopped(
     await store.close()
 
 
-def test_duckdb_growth_is_seen() -> None:
-    growth = duckdb_select.Growth(-duckdb_select.GROWTH + 32 * MIB)
+async def test_duckdb_a_statement_does_not_take_the_disk_s_reserve(settings: Settings) -> None:
+    """It would sort in a file for as long as it may; here the whole disk is the reserve."""
+    full = settings.model_copy(update={"disk_reserve_bytes": 10**18, "disk_reserve_fraction": 1.0})
+    store = make_store(full)
+    await store.open()
+    with pytest.raises(QueryTooExpensive, match="reserve"):
+        await store.select(
+            SqlQuery(sql="SELECT md5(CAST(i AS TEXT)) FROM generate_series(1, 1000000000000) AS s(i) ORDER BY 1")
+        )
+    assert (await store.select(SqlQuery(sql="SELECT 1"))).rows == [[1]]
+    await store.close()
+
+
+def test_duckdb_growth_is_seen(settings: Settings) -> None:
+    growth = duckdb_select.Growth(settings.model_copy(update={"store_memory": 32 * MIB - duckdb_select.GROWTH}))
     assert not growth.too_much()
     taken = bytearray(b"x") * (64 * MIB)
     assert growth.too_much()

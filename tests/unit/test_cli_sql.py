@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
 import httpx
 import pytest
 
@@ -114,9 +115,25 @@ def test_files_in_and_out(runnel: Command, tmp_path: Path) -> None:
     assert runnel("--file", str(statement), "--format", "csv").out == "a,b\r\n'=x,2\r\n"
     answer = json.loads(runnel("--file", "-", "--format", "json", stdin="SELECT 1 AS a").out)
     assert answer["rows"] == [[1]]
+    assert runnel("-", "--format", "csv", stdin="SELECT 7 AS a").out == "a\r\n7\r\n"
     both = runnel("SELECT 1", "--file", str(statement))
     assert (both.code, both.out) == (2, "")
     assert runnel("--file", str(tmp_path / "none.sql")).code == 2
+
+
+def test_the_answer_in_a_file(runnel: Command, tmp_path: Path) -> None:
+    target = tmp_path / "answer.parquet"
+    assert runnel("SELECT 7 AS a", "--format", "parquet", "--output", str(target)) == Ran(0, "", "")
+    with duckdb.connect() as connection:
+        assert connection.execute(f"SELECT * FROM read_parquet('{target}')").fetchall() == [(7,)]
+    assert runnel("SELECT 7 AS a", "--format", "csv", "--output", str(target)).code == 0
+    assert target.read_bytes() == b"a\r\n7\r\n"
+    table = runnel("SELECT 7 AS a", "--output", str(target))
+    assert (table.code, table.out) == (2, "")
+    assert "--format csv" in table.err
+    nowhere = runnel("SELECT 7 AS a", "--format", "json", "--output", str(tmp_path / "none" / "x.json"))
+    assert (nowhere.code, nowhere.out) == (2, "")
+    assert target.read_bytes() == b"a\r\n7\r\n"
 
 
 def test_without_a_statement_it_shows_what_there_is(runnel: Command) -> None:

@@ -17,7 +17,7 @@ from runnel.store.duckdb import read
 from runnel.store.duckdb.read import Reader
 from runnel.store.migrations import migrations
 
-EVENTS = 400_000
+EVENTS = 1_200_000
 SLOW = MetricsQuery(
     metrics=[Metric(kind="users"), Metric(kind="sessions"), Metric(kind="median", property="amount")],
     breakdown=["user_id", "path", "properties.page"],

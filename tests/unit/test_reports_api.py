@@ -216,6 +216,15 @@ async def test_a_reader_may_ask_for_another_range_zone_and_less(side: ReadSide) 
         await refused(side, wrong, path)
 
 
+async def test_all_time_is_compared_with_nothing(side: ReadSide) -> None:
+    """A reader may ask so for a report that compares with the period before."""
+    await with_events(side)
+    made = await save(side, question={"kind": "metrics", "compare": "previous"})
+    path = f"/v1/reports/{made['id']}/run"
+    assert (await side.post(path, {}))["rows"] == [{"events": 40, "previous": {"events": 0}}]
+    assert (await side.post(path, {"range": "all"}))["rows"] == [{"events": 40}]
+
+
 async def test_a_report_of_every_site_asks_every_site(side: ReadSide) -> None:
     await with_events(side)
     rows = {}

@@ -1,4 +1,4 @@
-"""What a user's own statement may not be, with the reason that is given; and what is executed of one that may be."""
+"""G12: what a user's own statement may not be, and the reason that is given; what is executed of one that may be."""
 
 from __future__ import annotations
 
@@ -180,6 +180,12 @@ def refused() -> Iterator[tuple[str, str, str]]:
             yield store, sql, reason
 
 
+def test_a_place_is_where_the_word_begins() -> None:
+    for store in STORES:
+        with pytest.raises(InvalidRequest, match=r"^sql: line 2, column 3: Expecting \), near 'FROM'$"):
+            check_sql("SELECT count(*\n  FROM events", store)
+
+
 @pytest.mark.parametrize(("store", "sql", "reason"), list(refused()), ids=lambda value: ascii(value)[:60])
 def test_is_refused(store: str, sql: str, reason: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^sql: ") as error:
@@ -226,7 +232,7 @@ def test_what_is_executed() -> None:
     assert check_sql(sql, "duckdb").sql == (
         'WITH "runnel_sql_own" AS (SELECT "Name", CAST(now() AS TIMESTAMP) AS "n" '
         'FROM "runnel_sql_events" AS "Events") '
-        "SELECT \"own\".\"NAME\", json_extract_string(json_extract(\"properties\", '/a~1b~0'), '/$c') "
+        'SELECT "own"."NAME", json_extract_string(json_extract("properties", \'/a~1b~0\'), \'/$c\') '
         'FROM "runnel_sql_own" AS "own", "runnel_sql_users" AS "U"'
     )
     assert check_sql(sql, "postgres").sql == (

@@ -44,22 +44,31 @@ export class ApiError extends Error {
 }
 
 interface Sent {
-  method?: "GET" | "POST";
+  method?: "GET" | "POST" | "PUT" | "DELETE";
   body?: unknown;
   signal?: AbortSignal | undefined;
+  /** Of a share link, instead of the read key. */
+  token?: string;
 }
 
-async function request<T>(path: string, sent: Sent = {}): Promise<T> {
-  return (await (await respond(path, sent, "application/json")).json()) as T;
+/** What the API answers; undefined where it answers nothing. */
+export async function request<T>(path: string, sent: Sent = {}): Promise<T> {
+  const response = await respond(path, sent, "application/json");
+  return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+/** What the API answers, as it came: numbers with all their digits, files. */
+export async function requestBlob(path: string, sent: Sent = {}): Promise<Blob> {
+  return (await respond(path, sent, "*/*")).blob();
 }
 
 /** The response, when it is a good one. */
 async function respond(
   path: string,
-  { method = "GET", body, signal }: Sent,
+  { method = "GET", body, signal, token }: Sent,
   accept: string,
 ): Promise<Response> {
-  const key = currentKey();
+  const key = token ?? currentKey();
   const headers: Record<string, string> = { Accept: accept };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key !== null) headers["Authorization"] = `Bearer ${key}`;
@@ -77,7 +86,7 @@ async function respond(
     throw new ApiError(0, "unreachable", "The server cannot be reached.");
   }
   if (response.ok) return response;
-  if (response.status === 401) keyRefused(key);
+  if (response.status === 401 && token === undefined) keyRefused(key);
   throw await refusal(response);
 }
 
@@ -101,6 +110,15 @@ interface Ask {
 }
 
 const turns = new Turns(AT_A_TIME);
+
+/** Another request that costs the server as much as this question. */
+export function inTurn<T>(
+  question: { kind: string },
+  work: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  return turns.take(costOf(question), work, signal);
+}
 
 /** POST /v1/query, when it is the question's turn. */
 export const ask = ((question: Question, signal?: AbortSignal) =>

@@ -3,11 +3,13 @@ import {
   ChartLine,
   Filter,
   LayoutDashboard,
+  LayoutGrid,
   List,
   type LucideIcon,
   Radio,
   Repeat,
   Route,
+  SquareTerminal,
   Users,
 } from "lucide-react";
 import Overview from "../pages/overview/Overview";
@@ -60,6 +62,20 @@ export const PAGES: readonly Page[] = [
     Content: lazy(() => import("../pages/paths/Paths")),
   },
   {
+    path: "/ui/sql",
+    title: "SQL",
+    icon: SquareTerminal,
+    group: "Analyse",
+    Content: lazy(() => import("../pages/sql/Sql")),
+  },
+  {
+    path: "/ui/boards",
+    title: "Boards",
+    icon: LayoutGrid,
+    group: "Analyse",
+    Content: lazy(() => import("../pages/boards/Boards")),
+  },
+  {
     path: "/ui/events",
     title: "Events",
     icon: List,
@@ -88,3 +104,6 @@ export const PAGES: readonly Page[] = [
     Content: lazy(() => import("../pages/pipeline/Pipeline")),
   },
 ];
+
+/** The page of a share link: without the menu, and without the question for a key. */
+export const SHARED = { path: "/ui/shared", Content: lazy(() => import("../pages/shared/Shared")) };

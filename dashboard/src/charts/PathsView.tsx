@@ -37,7 +37,12 @@ export function PathsView({ rows, by, end, most = 6, onChoose }: Props) {
   const fade = useId();
   return (
     <div className="paths-frame" onPointerLeave={() => setAt(null)}>
-      <div className="paths-scroll" ref={frame}>
+      <div
+        className="paths-scroll"
+        ref={frame}
+        // Nodes that can be chosen take the focus themselves.
+        {...(onChoose ? {} : { tabIndex: 0, role: "group", "aria-label": "Ways" })}
+      >
         {picture && (
           <div className="paths-picture" style={{ width, height }}>
             <svg width={width} height={height} aria-label="Paths" role="group">

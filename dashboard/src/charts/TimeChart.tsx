@@ -37,6 +37,9 @@ export interface Props {
   unit?: Unit;
 }
 
+/** Pixels that the number of a tick takes. */
+const TICK = 16;
+
 const MARGIN = { top: 12, right: 12, bottom: 28, left: 48 };
 
 /** Numbers over time. The pointer or the arrow keys show the numbers of a bucket. */
@@ -134,7 +137,10 @@ function Plot({
     ...(stack ?? []).flatMap((one) => one.map(([, top]) => top)),
   ];
   const numbers = values.filter((value) => value !== null);
-  const { y, ticks } = axisOf(unit, numbers, inner.height);
+  const { y, ticks: all } = axisOf(unit, numbers, inner.height);
+  // Where they would touch each other, the ends alone.
+  const ticks =
+    inner.height < TICK * all.length ? all.filter((_, at) => at === 0 || at === all.length - 1) : all;
   const base = y(0);
   const dots = buckets.length === 1;
   // The bucket under way would look like a fall: it is drawn apart.

@@ -13,12 +13,15 @@ export function EventTable({
   zone,
   timeOnly = false,
   fresh,
+  linked = true,
 }: {
   events: EventRow[];
   zone: string;
   timeOnly?: boolean;
   /** Events that have just come. */
   fresh?: ReadonlySet<string>;
+  /** An event's user leads to their timeline. */
+  linked?: boolean;
 }) {
   const [open, setOpen] = useState<EventRow | null>(null);
   return (
@@ -72,7 +75,7 @@ export function EventTable({
           ))}
         </tbody>
       </table>
-      {open && <EventDrawer event={open} zone={zone} onClose={() => setOpen(null)} />}
+      {open && <EventDrawer event={open} zone={zone} linked={linked} onClose={() => setOpen(null)} />}
     </div>
   );
 }
@@ -80,10 +83,12 @@ export function EventTable({
 export function EventDrawer({
   event,
   zone,
+  linked = true,
   onClose,
 }: {
   event: EventRow;
   zone: string;
+  linked?: boolean;
   onClose: () => void;
 }) {
   const search = useSearch();
@@ -96,6 +101,8 @@ export function EventDrawer({
         <dd>
           {event.user_id === null ? (
             <span className="muted">anonymous</span>
+          ) : !linked ? (
+            event.user_id
           ) : (
             <Link href={pageHref("/ui/users", search, { user: event.user_id })} onClick={onClose}>
               {event.user_id}

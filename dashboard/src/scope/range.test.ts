@@ -36,6 +36,17 @@ describe("resolve", () => {
     expect(previous).toEqual(["2026-02-01T00:00:00.000Z", "2026-02-28T13:00:00.000Z"]);
   });
 
+  it("takes the whole of last month, and this year so far", () => {
+    expect(shown({ preset: "last_month" }, "Europe/Berlin", "2026-04-10T09:42:00Z")).toEqual({
+      span: ["2026-02-28T23:00:00.000Z", "2026-03-31T22:00:00.000Z"],
+      previous: ["2026-01-31T23:00:00.000Z", "2026-02-28T23:00:00.000Z"],
+    });
+    expect(shown({ preset: "year" }, "UTC", "2026-03-31T12:30:00Z")).toEqual({
+      span: ["2026-01-01T00:00:00.000Z", "2026-03-31T13:00:00.000Z"],
+      previous: ["2025-01-01T00:00:00.000Z", "2025-03-31T13:00:00.000Z"],
+    });
+  });
+
   it("has nothing to compare all time with", () => {
     expect(resolve({ preset: "all" }, "UTC", 0)).toEqual({ span: null, previous: null });
   });

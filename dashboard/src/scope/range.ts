@@ -11,6 +11,8 @@ export const PRESETS = [
   { id: "30d", label: "Last 30 days" },
   { id: "90d", label: "Last 90 days" },
   { id: "month", label: "This month" },
+  { id: "last_month", label: "Last month" },
+  { id: "year", label: "This year" },
   { id: "12m", label: "Last 12 months" },
   { id: "all", label: "All time" },
 ] as const;
@@ -77,6 +79,17 @@ export function resolve(range: Range, zone: string, now: number): Resolved {
       return shifted(
         { since: start({ ...today, day: 1 }), until: hourEnd },
         (day) => plusMonths(day, -1),
+        zone,
+      );
+    case "last_month": {
+      const first = { ...today, day: 1 };
+      const span = { since: start(plusMonths(first, -1)), until: start(first) };
+      return { span, previous: { since: start(plusMonths(first, -2)), until: span.since } };
+    }
+    case "year":
+      return shifted(
+        { since: start({ ...today, month: 1, day: 1 }), until: hourEnd },
+        (day) => plusMonths(day, -12),
         zone,
       );
     case "12m":

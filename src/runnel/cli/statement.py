@@ -31,12 +31,16 @@ EPILOG = console.paragraphs("""
 
   runnel sql --file report.sql --site shop --format csv > report.csv
 
+  cat report.sql | runnel sql - --format parquet --output report.parquet
+
 Without a statement it shows what can be read. The server has to run with RUNNEL_SQL=true.
 """)
 
 
 def sql(
-    statement: Annotated[str | None, typer.Argument(metavar="[SELECT]", help="One SELECT.")] = None,
+    statement: Annotated[
+        str | None, typer.Argument(metavar="[SELECT]", help="One SELECT; - reads it from standard input.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="The statement from a file; - is standard input.")
     ] = None,
@@ -45,10 +49,17 @@ def sql(
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Most rows. Without: RUNNEL_SQL_ROWS.")] = None,
     format_: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = "table",
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where csv, json and parquet go. Without: printed.")
+    ] = None,
     url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
     key_file: console.KeyFileOption = None,
 ) -> None:
     """Ask a running server in SQL: one SELECT over the views events, sessions and users."""
+    if output is not None and format_ == "table":
+        raise ConfigError("--output takes a file's format: --format csv, json or parquet")
+    if format_ == "parquet" and output is None and sys.stdout.isatty():
+        raise ConfigError("Parquet is no text: name a file with --output")
     settings = console.load_settings(key_file=key_file)
     server = Server(url, key=settings.client_key())
     if statement is None and file is None:
@@ -60,7 +71,11 @@ def sql(
     if format_ == "table":
         _show(json.loads(answer, parse_float=Decimal))
         return
-    sys.stdout.buffer.write(answer if format_ == "parquet" or answer.endswith(b"\n") else answer + b"\n")
+    whole = answer if format_ == "parquet" or answer.endswith(b"\n") else answer + b"\n"
+    if output is not None:
+        _write(output, whole)
+        return
+    sys.stdout.buffer.write(whole)
     sys.stdout.buffer.flush()
 
 
@@ -74,13 +89,20 @@ async def _ask(server: Server, body: dict[str, Any] | None, form: str | None) ->
             raise Unavailable(f"{error.message} `runnel up` starts one; --url names another") from error
 
 
+def _write(output: Path, answer: bytes) -> None:
+    try:
+        output.write_bytes(answer)
+    except OSError as error:
+        raise ConfigError(f"--output {output}: it cannot be written: {error}") from error
+
+
 def _text(statement: str | None, file: Path | None) -> str:
     if statement is not None and file is not None:
         raise ConfigError("--file holds the statement: leave the other one out")
     try:
-        if file is None:
+        if file is None and statement != "-":
             return statement or ""
-        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        return sys.stdin.read() if file is None or str(file) == "-" else file.read_text("utf-8")
     except (OSError, ValueError) as error:
         raise ConfigError(f"--file {file}: it cannot be read: {error}") from error
 

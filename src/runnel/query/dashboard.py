@@ -20,7 +20,7 @@ from runnel.query.access import Access, Guarded, access
 BUILT = Path(__file__).parents[1] / "dashboard"
 """Where the build goes; not in the repository, but in the wheel."""
 
-PAGES = ("explore", "funnels", "retention", "paths", "events", "users", "live", "pipeline")
+PAGES = ("explore", "funnels", "retention", "paths", "sql", "boards", "events", "users", "live", "pipeline", "shared")
 """Pages below /ui/, as dashboard/src/app/pages.tsx has them."""
 
 SAFE = {

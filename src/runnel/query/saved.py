@@ -62,6 +62,8 @@ def question_of(
     shape = _SHAPES.get(str(fields.get("kind")))
     if shape is not None and "timezone" in shape.model_fields:
         fields["timezone"] = zone
+    if span.since is None and fields.get("compare") == "previous":
+        del fields["compare"]  # nothing is before all time
     try:
         return _QUESTION.validate_python(fields)
     except ValidationError as error:

@@ -16,7 +16,8 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError, UnsupportedError
 
 from runnel.errors import InvalidRequest
-from runnel.store.sql_dialect import read, write
+from runnel.store.sql_dialect import TooInvolved, read, write
+from runnel.store.sql_expansion import check_expansion
 from runnel.store.sql_functions import COLLECTING, SCALAR, TABLE
 from runnel.store.sql_growth import check_growth
 from runnel.store.sql_nodes import ALLOWED, PARTS, REASONS, TYPES, WORDS
@@ -28,7 +29,6 @@ DEPTH_MAX = 100
 """How deep a statement's syntax tree may be. sqlglot and the stores have limits of their own, with poorer words."""
 
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_COUNTED = re.compile(r"\(|\[|\{|\bcase\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ def check_sql(text: str, store: str) -> CheckedSql:
     try:
         tree = _tree(text, store)
         views = _check(tree, store)
+        check_expansion(tree, store)
         check_growth(tree, store)
         return CheckedSql(write(_executed(tree, store), store), views)
-    except RecursionError as error:
+    except (RecursionError, TooInvolved) as error:
         raise InvalidRequest("sql: the statement is nested too deep") from error
     except UnsupportedError as error:
         raise InvalidRequest(f"sql: {error}") from error
@@ -80,8 +81,10 @@ def _plain(error: ParseError | TokenError) -> str:
     if not found:
         return "the statement cannot be read: " + str(error).splitlines()[0]
     first = found[0]
-    near = str(first.get("highlight") or "")[:60]
-    return f"line {first.get('line')}, column {first.get('col')}: {first.get('description', '').rstrip('.')}" + (
+    near = str(first.get("highlight") or "")
+    column = max(1, int(first.get("col") or 1) - len(near) + 1)  # sqlglot names the end of a word
+    near = near[:60]
+    return f"line {first.get('line')}, column {column}: {first.get('description', '').rstrip('.')}" + (
         f", near {near!r}" if near else ""
     )
 
@@ -116,6 +119,8 @@ def _check(tree: exp.Expr, store: str) -> frozenset[str]:
                 raise InvalidRequest(f"sql: {node.name[:40]!r} is no number")
         elif isinstance(node, exp.JSONExtract | exp.JSONExtractScalar):
             _key(node)
+        elif isinstance(node, exp.Column | exp.Dot):
+            _check_qualified(node, store)
     return frozenset(views)
 
 
@@ -172,6 +177,13 @@ def _lower(name: str) -> str:
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
+def _check_qualified(node: exp.Column | exp.Dot, store: str) -> None:
+    """PostgreSQL calls a function of a row that is written as a column of it: `e.json_agg`."""
+    name = node.name if isinstance(node, exp.Dot) or node.table else ""
+    if store == "postgres" and name.lower() in COLLECTING[store]:
+        raise InvalidRequest(f"sql: {name} stands in front of its arguments")
+
+
 def _check_function(call: exp.Anonymous, store: str) -> None:
     name = _lower(call.name)
     in_from = isinstance(call.parent, exp.Table | exp.Lateral)
@@ -213,7 +225,9 @@ def _executed(tree: exp.Expr, store: str) -> exp.Expr:
         call.set("this", _lower(call.name))
     if store == "duckdb":
         for node in reversed(list(tree.walk())):  # the inner ones first: the outer ones take them along
-            node.replace(_as_in_duckdb(node))
+            wanted = _as_in_duckdb(node)
+            if wanted is not node:  # replacing looks through all of a node's neighbours
+                node.replace(wanted)
     return tree
 
 

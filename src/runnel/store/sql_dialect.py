@@ -16,6 +16,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ErrorLevel
 from sqlglot.generators.duckdb import DuckDBGenerator
+from sqlglot.parser import Parser
 from sqlglot.parsers.duckdb import DuckDBParser
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenType
@@ -23,6 +24,8 @@ from sqlglot.tokenizer_core import TokenType
 _SPECIAL = ("CAST", "TRY_CAST", "EXTRACT", "SUBSTRING", "TRIM", "POSITION")
 """Functions whose arguments are not just separated by commas."""
 _WORDS = ("CASE", "ANY")
+STEPS_MAX = 50_000
+"""Steps from word to word, back ones included, in which a statement has to be read."""
 
 
 def _only(parsers: dict[str, Callable[..., Any]], names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
@@ -35,10 +38,30 @@ _ARROWS: dict[TokenType, Callable[..., exp.Expr]] = {
 }
 
 
+class TooInvolved(Exception):
+    """Reading a statement takes too many steps."""
+
+
+class _Counted(Parser):
+    """sqlglot tries one reading after the other where a type may stand, and within each again: `ARRAY[ARRAY[` doubles.
+
+    There are no lambdas, so that `->` in a function's argument is what it is elsewhere.
+    """
+
+    LAMBDAS: ClassVar[dict[TokenType, Callable[..., Any]]] = {}
+    steps = 0
+
+    def _advance(self, times: int = 1) -> None:
+        self.steps += 1
+        if self.steps > STEPS_MAX:
+            raise TooInvolved
+        super()._advance(times)
+
+
 class RunnelDuckDB(DuckDB):
     """DuckDB's SQL as it is written."""
 
-    class Parser(DuckDBParser):
+    class Parser(_Counted, DuckDBParser):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS = _only(DuckDBParser.FUNCTION_PARSERS, _SPECIAL)
         NO_PAREN_FUNCTION_PARSERS = _only(DuckDBParser.NO_PAREN_FUNCTION_PARSERS, _WORDS)
@@ -52,7 +75,7 @@ class RunnelDuckDB(DuckDB):
 class RunnelPostgres(Postgres):
     """PostgreSQL's SQL as it is written."""
 
-    class Parser(PostgresParser):
+    class Parser(_Counted, PostgresParser):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS = _only(PostgresParser.FUNCTION_PARSERS, _SPECIAL)
         NO_PAREN_FUNCTION_PARSERS = _only(PostgresParser.NO_PAREN_FUNCTION_PARSERS, _WORDS)
@@ -63,7 +86,7 @@ _DIALECTS: dict[str, Dialect] = {"duckdb": RunnelDuckDB(), "postgres": RunnelPos
 
 
 def read(text: str, store: str) -> list[exp.Expr | None]:
-    """The statements of a text. Raises sqlglot's ParseError or TokenError, RecursionError."""
+    """The statements of a text. Raises sqlglot's ParseError or TokenError, TooInvolved, RecursionError."""
     return list(_DIALECTS[store].parse(text))
 
 

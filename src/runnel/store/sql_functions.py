@@ -3,6 +3,7 @@
 Each was looked at for three things: it reads nothing but its arguments (no file, no address, no setting, no catalogue),
 it changes nothing, and its result is not much larger than its arguments. The last is why `repeat`, `lpad`, `format` and
 the lists that `range` makes are missing: one call could ask for gigabytes, which no memory limit of the store sees.
+Distances between texts (`levenshtein`) are missing because one call may take hours, and cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value las
 _DUCKDB_SCALAR = """
 log2 even gamma isnan isfinite isinf ifnull trim contains prefix suffix ends_with instr len strlen left_grapheme
 string_split str_split string_to_array split str_split_regex string_split_regex regexp_matches regexp_extract
-regexp_full_match regexp_extract_all levenshtein damerau_levenshtein jaccard jaro_similarity jaro_winkler_similarity
+regexp_full_match regexp_extract_all jaccard
 unicode ord sha256 hash url_decode url_encode
 datetrunc datepart date_diff datediff date_sub datesub date_add dayname monthname day month year hour minute second
 millisecond microsecond week weekday isodow dayofweek dayofmonth dayofyear quarter weekofyear yearweek isoyear decade
@@ -93,10 +94,37 @@ TABLE: Mapping[str, frozenset[str]] = {
 """Functions that may stand in FROM."""
 
 JOINING = words(
-    "concat concat_ws array_to_string json_object json_array json_build_object json_build_array jsonb_build_object "
-    "jsonb_build_array overlay"
+    "concat concat_ws json_object json_array json_build_object json_build_array jsonb_build_object jsonb_build_array "
+    "overlay"
 )
 """Functions whose result is about as large as all their arguments together."""
 
 SUBSTITUTING = frozenset({"replace", "regexp_replace"})
 """Functions that put their third argument wherever the second is found."""
+
+SEPARATORS: Mapping[str, int] = {"array_to_string": 1, "concat_ws": 0}
+"""Functions that put an argument between the parts of a list, and which."""
+
+SEPARATING = words("string_agg group_concat listagg")
+"""Aggregates that do so with their second argument, once for each row; what they give is one text."""
+
+ESCAPING = words(
+    "to_json to_jsonb row_to_json json_object json_array json_build_object json_build_array jsonb_build_object "
+    "jsonb_build_array"
+)
+"""Functions that write a text as JSON does, with two signs for some."""
+
+LISTING = words(
+    "string_split str_split string_to_array split str_split_regex string_split_regex regexp_extract_all json_keys "
+    "regexp_match regexp_matches regexp_split_to_array"
+)
+"""Functions that make a list of a text; as a text the list is written with two signs for some of its parts'."""
+
+GROUPS: Mapping[str, frozenset[str]] = {
+    "duckdb": words("regexp_extract"),
+    "postgres": words("regexp_match regexp_matches"),
+}
+"""Functions whose result holds what each group of a pattern matches."""
+
+PATHS = words("json_extract json_extract_string json_extract_path json_extract_path_text json_value")
+"""DuckDB's functions that take a path, or a list of them."""

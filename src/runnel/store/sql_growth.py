@@ -10,48 +10,136 @@ from __future__ import annotations
 from sqlglot import exp
 
 from runnel.errors import InvalidRequest
-from runnel.store.sql_functions import COLLECTING, JOINING, SUBSTITUTING
+from runnel.store.sql_expansion import whole_rows, written_out
+from runnel.store.sql_functions import (
+    COLLECTING,
+    ESCAPING,
+    GROUPS,
+    JOINING,
+    LISTING,
+    PATHS,
+    SEPARATING,
+    SEPARATORS,
+    SUBSTITUTING,
+)
 
 FACTOR_MAX = 2_000
 """How many times as long as its parts a text may become."""
 COLLECTED_FACTOR_MAX = 40
 """The same in a statement that collects rows in a text or list, which may already be large."""
+MADE_MAX = 500_000
+"""Most characters that may become of the longest text in the statement: DuckDB makes 2,048 rows before it can stop."""
 REPLACEMENT_MAX = 100
-"""Most characters of a replacement."""
+"""Most characters of a replacement or separator."""
+CHARACTERS_MAX = 255
+"""Most characters to which a text is filled up."""
 
 _JOINS = exp.DPipe | exp.Concat
 _LISTS = exp.Array | exp.Tuple | exp.Struct
+_FILLED = frozenset({exp.DType.CHAR, exp.DType.BPCHAR, exp.DType.NCHAR})
 
 
 def check_growth(tree: exp.Expr, store: str) -> None:
     """Raises InvalidRequest when the statement could make texts that are too large."""
-    factors: dict[int, int] = {}
-    collects = False
-    for node in tree.walk():
-        scope = id(node.find_ancestor(exp.Select))
-        if isinstance(node, _JOINS | _LISTS) and not isinstance(node.parent, exp.Values):
-            factors[scope] = factors.get(scope, 1) + max(2, len(node.expressions)) - 1
-        elif isinstance(node, exp.Anonymous):
-            name = node.name.lower()
-            collects = collects or name in COLLECTING[store]
-            if name in JOINING:
-                factors[scope] = factors.get(scope, 1) + max(0, len(node.expressions) - 1)
-            elif name in SUBSTITUTING:
-                factors[scope] = factors.get(scope, 1) * _replacement(node, name)
     product = 1
-    for factor in factors.values():
-        product *= factor
-    if product > (COLLECTED_FACTOR_MAX if collects else FACTOR_MAX):
+    for select in tree.find_all(exp.Select):
+        product *= _factor(select, store)
+    collects = any(call.name.lower() in COLLECTING[store] for call in tree.find_all(exp.Anonymous))
+    longest = max((len(text.name) for text in tree.find_all(exp.Literal) if text.is_string), default=0)
+    if product > (COLLECTED_FACTOR_MAX if collects else FACTOR_MAX) or product * longest > MADE_MAX:
         raise InvalidRequest(
-            "sql: this could make texts that are too large: join fewer (||, concat, replace, lists) in fewer steps"
+            "sql: this could make texts that are too large: join fewer (||, concat, replace, lists, JSON) in fewer "
+            "steps"
         )
 
 
-def _replacement(call: exp.Anonymous, name: str) -> int:
-    """How many times as long a text becomes. Raises InvalidRequest when the statement does not say it."""
+def _factor(select: exp.Select, store: str) -> int:
+    """How many times as long as its parts a text of this SELECT, without those inside, may become."""
+    added, times, deepest = 1 + whole_rows(select), 1, 0
+    waiting: list[tuple[exp.Expr, int]] = [(child, 0) for child in select.iter_expressions()]
+    while waiting:
+        node, depth = waiting.pop()
+        if isinstance(node, exp.Select):
+            continue
+        more, by, escapes = _grows(node, store)
+        added, times, depth = added + more, times * by, depth + escapes
+        deepest = max(deepest, depth)
+        waiting += [(child, depth) for child in node.iter_expressions()]
+    if store == "duckdb":
+        times *= written_out(select)
+    return int(added * times * 2 ** max(0, deepest - 1))
+
+
+def _grows(node: exp.Expr, store: str) -> tuple[int, int, bool]:
+    """How many more texts there are in its result, how many times as long it is, whether it may be written escaped.
+
+    A list, row or JSON in a text has its quotes and backslashes doubled, each time once more.
+    """
+    if isinstance(node, _JOINS):
+        return max(2, len(node.expressions)) - 1, 1, False
+    if isinstance(node, _LISTS) and not isinstance(node.parent, exp.Values | exp.In):
+        return max(2, len(node.expressions)) - 1, 1, True
+    if isinstance(node, exp.DataType):
+        _check_filled(node)
+    if not isinstance(node, exp.Anonymous):
+        return 0, 1, False
+    name = node.name.lower()
+    more = max(0, len(node.expressions) - 1) if name in JOINING else 0
+    escapes = name in ESCAPING or name in LISTING or (name in COLLECTING[store] and name not in SEPARATING)
+    return max(more, int(escapes)), _times(node, name, store), escapes
+
+
+def _times(call: exp.Anonymous, name: str, store: str) -> int:
+    """How many times as long a text becomes by a call. Raises InvalidRequest when the statement does not say it."""
+    if name in SUBSTITUTING:
+        return max(1, len(_text(call, 2, f"the third argument of {name}")))
+    if name in SEPARATORS:
+        return 1 + len(_text(call, SEPARATORS[name], f"the separator of {name}"))
+    if name in SEPARATING:
+        _check_separator(call, name)
+    if name in GROUPS[store] and (store == "postgres" or _has_names(call)):
+        return max(1, _text(call, 1, f"the pattern of {name}").count("("))
+    if store == "duckdb" and name in PATHS:
+        _check_path(call, name)
+    return 1
+
+
+def _text(call: exp.Anonymous, place: int, what: str) -> str:
+    """An argument that has to be a short text in quotes."""
+    given = call.expressions[place] if len(call.expressions) > place else None
+    if not isinstance(given, exp.Literal) or not given.is_string or len(given.name) > REPLACEMENT_MAX:
+        raise InvalidRequest(f"sql: {what} has to be a text in quotes of at most {REPLACEMENT_MAX} characters")
+    return str(given.name)
+
+
+def _check_separator(call: exp.Anonymous, name: str) -> None:
+    """Of an aggregate that joins texts; its arguments may be within DISTINCT and ORDER BY."""
+    arguments: list[exp.Expr] = []
+    for argument in call.expressions:
+        plain = argument.this if isinstance(argument, exp.Order) else argument
+        arguments += plain.expressions if isinstance(plain, exp.Distinct) else [plain]
+    if len(arguments) > 1:
+        _text(exp.Anonymous(this=name, expressions=arguments), 1, f"the separator of {name}")
+
+
+def _has_names(call: exp.Anonymous) -> bool:
+    """Whether DuckDB's regexp_extract is asked for several groups; a number asks for one."""
     third = call.expressions[2] if len(call.expressions) > 2 else None
-    if not isinstance(third, exp.Literal) or not third.is_string or len(third.name) > REPLACEMENT_MAX:
-        raise InvalidRequest(
-            f"sql: the third argument of {name} has to be a text in quotes of at most {REPLACEMENT_MAX} characters"
-        )
-    return max(1, len(third.name))
+    return third is not None and not (isinstance(third, exp.Literal) and not third.is_string)
+
+
+def _check_path(call: exp.Anonymous, name: str) -> None:
+    """One path, that finds nothing twice: a list of them, or one that goes into every depth, would multiply a JSON."""
+    given = call.expressions[1] if len(call.expressions) > 1 else None
+    plain = given.this if isinstance(given, exp.Neg) else given
+    if not isinstance(plain, exp.Literal) or ".." in plain.name:
+        raise InvalidRequest(f"sql: the second argument of {name} has to be one path in quotes, without '..'")
+
+
+def _check_filled(kind: exp.DataType) -> None:
+    if kind.args.get("values"):
+        raise InvalidRequest("sql: the type of a list has no size")
+    if kind.this in _FILLED:
+        for size in kind.expressions:
+            if not size.name.isdecimal() or int(size.name[:9]) > CHARACTERS_MAX:
+                raise InvalidRequest(f"sql: a text is filled up to at most {CHARACTERS_MAX} characters")

@@ -7,6 +7,8 @@ import { FilterBar } from "../../parts/FilterBar";
 import { Fresh, PageHead } from "../../parts/PageHead";
 import { IntervalPicker, RangePicker, ZonePicker } from "../../parts/RangePicker";
 import { Site } from "../../parts/Site";
+import { exploreDraft } from "../../reports/draft";
+import { OpenReport, SaveButton } from "../../reports/SavedReport";
 import { fieldLabel } from "../../scope/filters";
 import { rangeLabel } from "../../scope/range";
 import { useView, type View } from "../../scope/scope";
@@ -40,12 +42,15 @@ export default function Explore() {
   };
   const drawn = shape !== "table" && shape !== "number" && trend.groups.length > 0;
   const compared = shown.some((one) => one.dashed);
+  const draft = exploreDraft(view, exploration);
   return (
     <>
       <PageHead title="Explore" view={view} note={<Fresh asked={trend.whole} zone={view.zone} />}>
         <ZonePicker view={view} />
         <RangePicker view={view} />
+        <SaveButton {...{ view, draft }} />
       </PageHead>
+      <OpenReport {...{ view, draft }} />
       <Site>
         <FilterBar view={view} />
         <section className="card" aria-label="Trend">

@@ -4,7 +4,7 @@ import type { Trend } from "./useTrend";
 
 /** The groups as the chart takes them: each in a colour of its own, with its period before as a dashed line. */
 export function chartSeries(
-  trend: Trend,
+  trend: Pick<Trend, "groups" | "before">,
   hidden: ReadonlySet<string>,
 ): { shown: Series[]; legend: Series[] } {
   const legend = trend.groups.map((group, index) => ({

@@ -10,6 +10,8 @@ import { Fresh, PageHead } from "../../parts/PageHead";
 import { RangePicker, ZonePicker } from "../../parts/RangePicker";
 import { Site } from "../../parts/Site";
 import { ANY, type Test, testLabel } from "../../parts/tests";
+import { funnelDraft } from "../../reports/draft";
+import { OpenReport, SaveButton } from "../../reports/SavedReport";
 import { fieldLabel } from "../../scope/filters";
 import { useParams, useView, type View } from "../../scope/scope";
 import { Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
@@ -53,12 +55,15 @@ export default function Funnels() {
         }
       : null;
   const asked = useAnalysis(question, view.current ? REFRESH : false);
+  const draft = funnelDraft(view, funnel, steps);
   return (
     <>
       <PageHead title="Funnels" view={view} note={<Fresh asked={asked} zone={view.zone} />}>
         <ZonePicker view={view} />
         <RangePicker view={view} comparison={false} />
+        <SaveButton {...{ view, draft }} />
       </PageHead>
+      <OpenReport {...{ view, draft }} />
       <Site>
         <FilterBar view={view} />
         {steps === null ? (

@@ -7,6 +7,8 @@ import { Fresh, PageHead } from "../../parts/PageHead";
 import { RangePicker, ZonePicker } from "../../parts/RangePicker";
 import { Site } from "../../parts/Site";
 import { ValuePicker } from "../../parts/TestPicker";
+import { pathsDraft } from "../../reports/draft";
+import { OpenReport, SaveButton } from "../../reports/SavedReport";
 import { useParams, useView, type View } from "../../scope/scope";
 import { Card, ErrorNote, Nothing, Segmented, Select, Skeleton } from "../../ui/basics";
 import {
@@ -28,12 +30,15 @@ export default function Paths() {
     view.ready ? pathsQuestion(view.scope, paths) : null,
     view.current ? REFRESH : false,
   );
+  const draft = pathsDraft(view, paths);
   return (
     <>
       <PageHead title="Paths" view={view} note={<Fresh asked={asked} zone={view.zone} />}>
         <ZonePicker view={view} />
         <RangePicker view={view} comparison={false} />
+        <SaveButton {...{ view, draft }} />
       </PageHead>
+      <OpenReport {...{ view, draft }} />
       <Site>
         <FilterBar view={view} />
         <section className="card" aria-label="Paths">

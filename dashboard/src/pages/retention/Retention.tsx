@@ -2,6 +2,8 @@ import { FilterBar } from "../../parts/FilterBar";
 import { PageHead } from "../../parts/PageHead";
 import { RangePicker, ZonePicker } from "../../parts/RangePicker";
 import { Site } from "../../parts/Site";
+import { retentionDraft } from "../../reports/draft";
+import { OpenReport, SaveButton } from "../../reports/SavedReport";
 import { useParams, useView, type View } from "../../scope/scope";
 import { Segmented, Select } from "../../ui/basics";
 import { Cohorts } from "./Cohorts";
@@ -29,12 +31,15 @@ export default function Retention() {
   const coming = readComing(params, view.span);
   const onChange = (change: Partial<Coming>) => update(comingParams(change));
   const shown = { view, coming, onChange };
+  const draft = retentionDraft(view, coming);
   return (
     <>
       <PageHead title="Retention" view={view}>
         <ZonePicker view={view} />
         <RangePicker view={view} comparison={false} />
+        <SaveButton {...{ view, draft }} />
       </PageHead>
+      <OpenReport {...{ view, draft }} />
       <Site>
         <div className="tab-bar">
           <Segmented<Tab>

@@ -56,6 +56,7 @@ def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
             "threads": settings.store_threads,
             "memory_limit": f"{settings.store_memory}B",
             "temp_directory": str(spool / "spill"),
+            "max_temp_directory_size": f"{settings.store_spill}B",
             "checkpoint_threshold": f"{CHECKPOINT_BYTES}B",
             "TimeZone": "UTC",
             "enable_progress_bar": False,  # it would be drawn into the standard output, of an export too

@@ -95,7 +95,7 @@ class Reader:
         started = time.perf_counter()
         rows = min(query.limit or self._settings.sql_rows, self._settings.sql_rows)
         size = self._settings.sql_bytes
-        growth = Growth(self._settings.store_memory)
+        growth = Growth(self._settings)
         async with self._cursor() as cursor:
             table = await self._in_thread(cursor, lambda: select(cursor, query, sealed, rows, size), growth)
         return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
@@ -142,7 +142,7 @@ class Reader:
             self._running.discard(work)
             self._slots.release()
         if greedy:
-            raise QueryTooExpensive("the statement was stopped: it takes more memory than a question may")
+            raise QueryTooExpensive(f"the statement was stopped: {greedy}")
         return _outcome(future, late, work.shed)
 
 
@@ -154,17 +154,17 @@ class _Work:
         self.shed = False
 
 
-async def _finished(future: asyncio.Future[R], deadline: float, growth: Growth | None) -> bool:
-    """Wait until it is done or late. True: the process has grown too much meanwhile."""
+async def _finished(future: asyncio.Future[R], deadline: float, growth: Growth | None) -> str:
+    """Wait until it is done or late. Why it has to end before that, if it has to."""
     loop = asyncio.get_running_loop()
     if growth is None:
         await asyncio.wait({future}, timeout=max(0.0, deadline - loop.time()))
-        return False
+        return ""
     while not future.done() and loop.time() < deadline:
         await asyncio.wait({future}, timeout=min(growth.every, max(0.0, deadline - loop.time())))
-        if not future.done() and growth.too_much():
-            return True
-    return False
+        if not future.done() and (reason := growth.too_much()):
+            return reason
+    return ""
 
 
 async def _end(cursor: Connection, future: asyncio.Future[R]) -> None:

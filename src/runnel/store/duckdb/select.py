@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from runnel.config import Settings, url_path
+from runnel.disk import DiskGuard
 from runnel.errors import InvalidRequest
 from runnel.model.select import Column, SqlQuery, Table
 from runnel.store.answer import decode_json
@@ -112,17 +114,23 @@ def _plain(error: Exception) -> str:
 
 
 class Growth:
-    """How much the process has grown since this was made; look `every` so many seconds."""
+    """How much the process has grown since this was made, and what is left of the disk; look `every` so many seconds.
+
+    What does not fit into memory DuckDB writes beside the store's file. The disk's reserve is for events.
+    """
 
     every = 0.05
 
-    def __init__(self, memory_limit: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._start = _resident()
-        self._room = memory_limit + GROWTH
+        self._room = settings.store_memory + GROWTH
+        self._disk = DiskGuard(url_path(settings.resolved_store_url).parent, settings)
 
-    def too_much(self) -> bool:
-        """Whether it is more than a statement may take."""
-        return _resident() - self._start > self._room
+    def too_much(self) -> str:
+        """What a statement takes more of than it may; empty when it does not."""
+        if _resident() - self._start > self._room:
+            return "it takes more memory than a question may"
+        return "the disk is down to its reserve" if self._disk.low() else ""
 
 
 def _resident() -> int:

@@ -1,0 +1,68 @@
+"""How fast the dashboard's first page is: `python -m benchmarks.page FOLDER`, as `runnel bench query` filled it."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+from rich.console import Console
+
+from runnel.cli.bench_query import fill
+from runnel.cli.bench_questions import DAYS
+from runnel.cli.bench_server import ServerProcess
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+WAITING = ".skeleton, .skeleton-line, [aria-busy=true]"
+"""What stands where a number is not there yet."""
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
+RUNS = 7
+
+
+def main() -> None:
+    """Print the medians of several openings, each in a browser profile of its own."""
+    console = Console()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, metavar="FOLDER", help="Filled with --events when it is empty.")
+    parser.add_argument("--events", type=int, default=10_000_000)
+    given = parser.parse_args()
+    first = fill(console, given.data, given.events, "").date()
+    last = first + timedelta(days=DAYS - 1)
+    with ServerProcess(given.data) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or CHROMIUM, args=FLAGS)
+        for days in (DAYS, 7):
+            address = f"{server.url}/?from={last - timedelta(days=days - 1)}&to={last}&tz=UTC"
+            opened = [open_page(browser, address) for _ in range(RUNS)]
+            paint, numbers = (statistics.median(times) for times in zip(*opened, strict=True))
+            console.print(f"{days} days: first paint {paint:.0f} ms, all numbers {numbers:.0f} ms (median of {RUNS})")
+        browser.close()
+
+
+def open_page(browser: Browser, address: str) -> tuple[float, float]:
+    """Milliseconds from the address to the first paint, and to the last number."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    started = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.locator(".card").first.wait_for()
+    wait_for_numbers(page)
+    numbers = (time.perf_counter() - started) * 1_000
+    paint = float(page.evaluate(PAINT))
+    context.close()
+    return paint, numbers
+
+
+def wait_for_numbers(page: Page) -> None:
+    """Returns when the page has asked for nothing more and shows all of it."""
+    quiet = 0
+    while quiet < 3:
+        quiet = 0 if page.locator(WAITING).count() else quiet + 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+import { useParams } from "../../scope/scope";
+import { BoardPage } from "./BoardPage";
+import { Lists } from "./Lists";
+
+/** All boards, or the one that the address names. */
+export default function Boards() {
+  const [params] = useParams();
+  const id = params.get("board");
+  return id === null ? <Lists /> : <BoardPage id={id} key={id} />;
+}

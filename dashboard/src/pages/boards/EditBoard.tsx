@@ -1,0 +1,211 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type CSSProperties, type KeyboardEvent, useEffect, useRef, useState } from "react";
+import {
+  type Board,
+  type BoardFields,
+  BY_KEY,
+  changeBoard,
+  readBoard,
+  type Report,
+  type Tile,
+} from "../../api/library";
+import { isChanged } from "../../reports/boards";
+import { type Named, NameFields } from "../../reports/NameFields";
+import { usualSize } from "../../reports/size";
+import { TileCard } from "../../reports/TileCard";
+import { Button, ErrorNote, Nothing } from "../../ui/basics";
+import { moved } from "../funnels/state";
+import { AddReport, TileControls } from "./TileControls";
+
+const MOST = 50;
+
+/** A tile while the board is edited; its key stays when it is moved. */
+interface Placed {
+  key: number;
+  tile: Tile;
+}
+
+/** Alt with these moves a tile. */
+const STEPS: Record<string, -1 | 1 | undefined> = {
+  ArrowLeft: -1,
+  ArrowUp: -1,
+  ArrowRight: 1,
+  ArrowDown: 1,
+};
+
+interface Ends {
+  onSaved: (board: Board) => void;
+  onDone: () => void;
+  onTheirs: (board: Board) => void;
+}
+
+interface Props extends Omit<Ends, "onTheirs"> {
+  board: Board;
+  reports: Report[];
+  range: string | null;
+}
+
+/** The board with everything that changes it; nothing is saved before the reader says so. */
+export function EditBoard(props: Props) {
+  // What is edited stays as it is while the page asks for the board again.
+  const [start, setStart] = useState(props.board);
+  return <Editing {...props} board={start} key={start.updated_at} onTheirs={setStart} />;
+}
+
+/** The tiles while they are edited; one that was moved takes the focus along. */
+function useTiles(board: Board) {
+  const [placed, setPlaced] = useState<Placed[]>(() => board.tiles.map((tile, key) => ({ key, tile })));
+  const next = useRef(board.tiles.length);
+  const grid = useRef<HTMLDivElement>(null);
+  const follow = useRef<{ key: number; action: string } | null>(null);
+  useEffect(() => {
+    const wanted = follow.current;
+    follow.current = null;
+    if (!wanted) return;
+    const item = grid.current?.querySelector(`[data-place="${wanted.key}"]`);
+    const button =
+      item?.querySelector<HTMLButtonElement>(`[data-action="${wanted.action}"]:not(:disabled)`) ??
+      item?.querySelector<HTMLButtonElement>("[data-action]:not(:disabled)");
+    button?.focus();
+  });
+  /** The place that it is at now, from 1; null: it cannot go there. */
+  const move = (from: number, by: -1 | 1): number | null => {
+    const to = from + by;
+    const one = placed[from];
+    if (!one || to < 0 || to >= placed.length) return null;
+    follow.current = { key: one.key, action: by < 0 ? "earlier" : "later" };
+    setPlaced(moved(placed, from, to));
+    return to + 1;
+  };
+  const remove = (index: number) => {
+    const neighbour = placed[index + 1] ?? placed[index - 1];
+    if (neighbour) follow.current = { key: neighbour.key, action: "remove" };
+    setPlaced(placed.filter((_, at) => at !== index));
+  };
+  const change = (index: number, part: Partial<Tile>) =>
+    setPlaced(placed.map((one, at) => (at === index ? { ...one, tile: { ...one.tile, ...part } } : one)));
+  const add = (report: Report) => {
+    const key = next.current++;
+    follow.current = { key, action: "remove" };
+    setPlaced([...placed, { key, tile: { report_id: report.id, ...usualSize(report) } }]);
+  };
+  return { placed, grid, move, remove, change, add };
+}
+
+/** Saves the board; or where somebody else was faster, loads theirs. */
+function useSaving(board: Board, { onSaved, onDone, onTheirs }: Ends) {
+  const client = useQueryClient();
+  const saving = useMutation({
+    mutationFn: (fields: BoardFields) => changeBoard(board.id, { ...fields, updated_at: board.updated_at }),
+    onSuccess: (now) => {
+      onSaved(now);
+      onDone();
+    },
+  });
+  const theirs = async () => {
+    const now = await client.query({
+      queryKey: ["board", board.id],
+      queryFn: ({ signal }) => readBoard(board.id, signal),
+      staleTime: 0,
+    });
+    saving.reset();
+    onTheirs(now);
+  };
+  return { saving, theirs };
+}
+
+function Editing({ board, reports, range, ...ends }: Props & Ends) {
+  const [named, setNamed] = useState<Named>({ name: board.name, description: board.description });
+  const { placed, grid, move, remove, change, add } = useTiles(board);
+  const { saving, theirs } = useSaving(board, ends);
+  const [said, setSaid] = useState("");
+  const of = (tile: Tile) => reports.find(({ id }) => id === tile.report_id);
+  const moveAndSay = (index: number, by: -1 | 1) => {
+    const name = placed[index] && of(placed[index].tile)?.name;
+    const to = move(index, by);
+    if (to !== null) setSaid(`${name ?? "The report"} is now at place ${to} of ${placed.length}`);
+  };
+  const onKeyDown = (event: KeyboardEvent, index: number) => {
+    const by = STEPS[event.key];
+    if (!event.altKey || by === undefined || event.target instanceof HTMLSelectElement) return;
+    event.preventDefault();
+    moveAndSay(index, by);
+  };
+  const fitting = reports.filter(({ site_id }) => board.site_id === null || site_id === board.site_id);
+  return (
+    <>
+      <header className="page-head">
+        <div className="page-title">
+          <h1>Edit the board</h1>
+        </div>
+        <div className="page-controls">
+          <AddReport reports={fitting} full={placed.length >= MOST ? MOST : null} onAdd={add} />
+          <Button onClick={ends.onDone}>Cancel</Button>
+          <Button
+            kind="primary"
+            disabled={named.name.trim() === "" || saving.isPending}
+            onClick={() => saving.mutate({ ...named, tiles: placed.map(({ tile }) => tile) })}
+          >
+            Save the board
+          </Button>
+        </div>
+      </header>
+      {saving.error &&
+        (isChanged(saving.error) ? (
+          <div className="note note-error" role="alert">
+            <p>Somebody else changed this board meanwhile. Yours was not saved.</p>
+            <Button onClick={() => void theirs()}>Load theirs</Button>
+          </div>
+        ) : (
+          <ErrorNote error={saving.error} />
+        ))}
+      <section className="card board-names" aria-label="Name and description">
+        <NameFields value={named} onChange={setNamed} />
+      </section>
+      <p className="hidden-text" role="status">
+        {said}
+      </p>
+      {placed.length === 0 ? (
+        <section className="card">
+          <Nothing title="Nothing on this board yet">
+            <p>
+              {fitting.length > 0
+                ? "Choose “Add a report”."
+                : "There is no saved report that it could show: save one on Explore, Funnels, Retention or Paths."}
+            </p>
+          </Nothing>
+        </section>
+      ) : (
+        <div className="board editing" ref={grid}>
+          {placed.map(({ key, tile }, index) => (
+            <div
+              key={key}
+              className="tile-place"
+              data-place={key}
+              style={{ "--w": tile.width, "--h": tile.height } as CSSProperties}
+              onKeyDown={(event) => onKeyDown(event, index)}
+            >
+              <TileCard
+                tile={tile}
+                report={of(tile)}
+                asker={BY_KEY}
+                range={range}
+                controls={
+                  <TileControls
+                    tile={tile}
+                    name={of(tile)?.name ?? "the report"}
+                    first={index === 0}
+                    last={index === placed.length - 1}
+                    onMove={(by) => moveAndSay(index, by)}
+                    onRemove={() => remove(index)}
+                    onChange={(part) => change(index, part)}
+                  />
+                }
+              />
+            </div>
+          ))}
+        </div>
+      )}
+    </>
+  );
+}

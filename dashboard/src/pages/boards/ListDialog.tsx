@@ -1,0 +1,86 @@
+import {
+  type Board,
+  changeBoard,
+  changeReport,
+  deleteBoard,
+  deleteReport,
+  type Report,
+  saveBoard,
+} from "../../api/library";
+import { NameDialog } from "../../reports/NameDialog";
+import type { Named } from "../../reports/NameFields";
+import { Confirm } from "../../ui/Confirm";
+
+/** What is to be done, once the reader has said how it is called or that they mean it. */
+export type Asking =
+  | { kind: "new" }
+  | { kind: "rename board" | "delete board"; board: Board }
+  | { kind: "rename report" | "delete report"; report: Report };
+
+export function ListDialog({
+  asking,
+  site,
+  onMade,
+  onDone,
+  onClose,
+}: {
+  asking: Asking;
+  site: string | null | undefined;
+  onMade: (board: Board) => void;
+  onDone: () => void;
+  onClose: () => void;
+}) {
+  const done = () => {
+    onDone();
+    onClose();
+  };
+  const gone = { action: "Delete", onDone: done, onClose };
+  switch (asking.kind) {
+    case "new": {
+      const make = async (named: Named) => {
+        const at = site === undefined ? {} : { site_id: site };
+        const board = await saveBoard({ ...named, tiles: [], ...at });
+        onDone();
+        onMade(board);
+      };
+      return <NameDialog title="New board" action="Make the board" onSave={make} onClose={onClose} />;
+    }
+    case "rename board": {
+      const { board } = asking;
+      const { tiles, updated_at } = board;
+      const save = (named: Named) => changeBoard(board.id, { ...named, tiles, updated_at }).then(onDone);
+      return (
+        <NameDialog title="Rename the board" action="Save" begin={board} onSave={save} onClose={onClose} />
+      );
+    }
+    case "rename report": {
+      const { id, question, range, timezone, view, updated_at } = asking.report;
+      const save = (named: Named) =>
+        changeReport(id, { ...named, question, range, timezone, view, updated_at }).then(onDone);
+      const begin = asking.report;
+      return (
+        <NameDialog title="Rename the report" action="Save" begin={begin} onSave={save} onClose={onClose} />
+      );
+    }
+    case "delete board": {
+      const { id, name } = asking.board;
+      return (
+        <Confirm title="Delete the board?" onConfirm={() => deleteBoard(id)} {...gone}>
+          <p>
+            <strong>{name}</strong> and its share links are gone then. Its reports stay.
+          </p>
+        </Confirm>
+      );
+    }
+    case "delete report": {
+      const { id, name } = asking.report;
+      return (
+        <Confirm title="Delete the report?" onConfirm={() => deleteReport(id)} {...gone}>
+          <p>
+            <strong>{name}</strong> is gone then. What it is about stays.
+          </p>
+        </Confirm>
+      );
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { Plus } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { Link, useLocation, useSearch } from "wouter";
+import { useBoards, useReports } from "../../api/library";
+import { PageHead } from "../../parts/PageHead";
+import { Site } from "../../parts/Site";
+import { pageHref, useView } from "../../scope/scope";
+import { Button, Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
+import { type Asking, ListDialog } from "./ListDialog";
+import { BoardTable, ReportTable } from "./Tables";
+
+/** Every board and every saved report of the site, to be opened, renamed and deleted. */
+export function Lists() {
+  const view = useView();
+  const client = useQueryClient();
+  const search = useSearch();
+  const [, navigate] = useLocation();
+  const boards = useBoards();
+  const reports = useReports();
+  const [asking, setAsking] = useState<Asking | null>(null);
+  const ofSite = ({ site_id }: { site_id: string | null }) =>
+    view.site == null || site_id === null || site_id === view.site;
+  const shown = { boards: boards.data?.filter(ofSite), reports: reports.data?.filter(ofSite) };
+  const shared = { zone: view.zone, sites: view.site === null, onAsk: setAsking };
+  const again = () => {
+    void client.invalidateQueries({ queryKey: ["boards"] });
+    void client.invalidateQueries({ queryKey: ["reports"] });
+  };
+  return (
+    <>
+      <PageHead title="Boards" view={view}>
+        <Button kind="primary" disabled={!view.ready} onClick={() => setAsking({ kind: "new" })}>
+          <Plus size={15} aria-hidden /> New board
+        </Button>
+      </PageHead>
+      <Site>
+        <Listed
+          title="Boards"
+          asked={boards}
+          rows={shown.boards}
+          none={
+            <Nothing title="No boards yet">
+              <p>A board shows saved reports side by side, and can be shared with people who have no key.</p>
+              <Button disabled={!view.ready} onClick={() => setAsking({ kind: "new" })}>
+                <Plus size={15} aria-hidden /> Make the first one
+              </Button>
+            </Nothing>
+          }
+        >
+          <BoardTable boards={shown.boards ?? []} {...shared} />
+        </Listed>
+        <Listed
+          title="Saved reports"
+          asked={reports}
+          rows={shown.reports}
+          none={
+            <Nothing title="No saved reports yet">
+              <p>
+                Ask something on <Link href={pageHref("/ui/explore", search)}>Explore</Link>, Funnels,
+                Retention or Paths, then choose “Save as report”.
+              </p>
+            </Nothing>
+          }
+        >
+          <ReportTable reports={shown.reports ?? []} boards={boards.data ?? []} {...shared} />
+        </Listed>
+      </Site>
+      {asking && (
+        <ListDialog
+          asking={asking}
+          site={view.site}
+          onMade={(board) => navigate(pageHref("/ui/boards", search, { board: board.id, edit: "1" }))}
+          onDone={again}
+          onClose={() => setAsking(null)}
+        />
+      )}
+    </>
+  );
+}
+
+interface Listing {
+  error: Error | null;
+  refetch: () => unknown;
+}
+
+/** A card with a list, or with what is there instead of one. */
+function Listed({
+  title,
+  asked,
+  rows,
+  none,
+  children,
+}: {
+  title: string;
+  asked: Listing;
+  rows: readonly unknown[] | undefined;
+  none: ReactNode;
+  children: ReactNode;
+}) {
+  return (
+    <Card title={title}>
+      {rows === undefined ? (
+        asked.error ? (
+          <ErrorNote error={asked.error} retry={() => void asked.refetch()} />
+        ) : (
+          <Skeleton lines={3} height={40} />
+        )
+      ) : rows.length === 0 ? (
+        none
+      ) : (
+        children
+      )}
+    </Card>
+  );
+}

@@ -1,0 +1,152 @@
+import { Pencil, Trash2 } from "lucide-react";
+import type { ReactNode } from "react";
+import { Link, useSearch } from "wouter";
+import type { Board, Report } from "../../api/library";
+import { moment } from "../../format/time";
+import { kindName, reportHref } from "../../reports/draft";
+import { rangeName } from "../../reports/TileCard";
+import { pageHref } from "../../scope/scope";
+import type { Asking } from "./ListDialog";
+
+interface Shared {
+  zone: string;
+  /** Say of which site each is. */
+  sites: boolean;
+  onAsk: (asking: Asking) => void;
+}
+
+export function BoardTable({ boards, zone, sites, onAsk }: Shared & { boards: Board[] }) {
+  const search = useSearch();
+  return (
+    <div className="table-scroll">
+      <table className="table library">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            {sites && <th scope="col">Site</th>}
+            <th scope="col" className="right">
+              Reports
+            </th>
+            <th scope="col" className="library-when">
+              Changed
+            </th>
+            <th scope="col">
+              <span className="hidden-text">What to do with it</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {boards.map((board) => (
+            <tr key={board.id} data-board={board.id}>
+              <Name
+                name={board.name}
+                description={board.description}
+                href={pageHref("/ui/boards", search, { board: board.id })}
+              />
+              {sites && <td>{siteName(board.site_id)}</td>}
+              <td className="right">{board.tiles.length}</td>
+              <td className="library-when">{moment(board.updated_at, zone)}</td>
+              <Actions
+                name={board.name}
+                onRename={() => onAsk({ kind: "rename board", board })}
+                onDelete={() => onAsk({ kind: "delete board", board })}
+              />
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+export function ReportTable({
+  reports,
+  boards,
+  zone,
+  sites,
+  onAsk,
+}: Shared & { reports: Report[]; boards: Board[] }) {
+  return (
+    <div className="table-scroll">
+      <table className="table library">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            {sites && <th scope="col">Site</th>}
+            <th scope="col" className="library-kind">
+              Shows
+            </th>
+            <th scope="col" className="library-kind">
+              Range
+            </th>
+            <th scope="col" className="library-kind">
+              On boards
+            </th>
+            <th scope="col" className="library-when">
+              Changed
+            </th>
+            <th scope="col">
+              <span className="hidden-text">What to do with it</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {reports.map((report) => {
+            const on = boards.filter((board) => board.tiles.some((tile) => tile.report_id === report.id));
+            return (
+              <tr key={report.id} data-report={report.id}>
+                <Name name={report.name} description={report.description} href={reportHref(report)} />
+                {sites && <td>{siteName(report.site_id)}</td>}
+                <td className="library-kind">{kindName(report)}</td>
+                <td className="library-kind">{rangeName(report.range)}</td>
+                <td className="library-kind" title={on.map(({ name }) => name).join(", ")}>
+                  {on.map(({ name }) => name).join(", ") || <span className="muted">–</span>}
+                </td>
+                <td className="library-when">{moment(report.updated_at, zone)}</td>
+                <Actions
+                  name={report.name}
+                  onRename={() => onAsk({ kind: "rename report", report })}
+                  onDelete={() => onAsk({ kind: "delete report", report })}
+                />
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function siteName(site: string | null): string {
+  return site === null ? "All sites" : site || "(no name)";
+}
+
+function Name({ name, description, href }: { name: string; description: string; href: string | null }) {
+  return (
+    <th scope="row">
+      {href === null ? name : <Link href={href}>{name}</Link>}
+      {description !== "" && <span className="library-note">{description}</span>}
+    </th>
+  );
+}
+
+function Actions({ name, onRename, onDelete }: { name: string; onRename: () => void; onDelete: () => void }) {
+  return (
+    <td className="library-actions">
+      <Action label={`Rename ${name}`} onClick={onRename}>
+        <Pencil size={15} aria-hidden />
+      </Action>
+      <Action label={`Delete ${name}`} onClick={onDelete}>
+        <Trash2 size={15} aria-hidden />
+      </Action>
+    </td>
+  );
+}
+
+function Action({ label, onClick, children }: { label: string; onClick: () => void; children: ReactNode }) {
+  return (
+    <button type="button" className="icon-button" aria-label={label} title={label} onClick={onClick}>
+      {children}
+    </button>
+  );
+}

@@ -1,0 +1,156 @@
+import { ChartLine, Download, Table2 } from "lucide-react";
+import { useMemo, useState } from "react";
+import { type FileFormat, type SqlAnswer, sqlFile, type Statement } from "../../api/sql";
+import { seriesColour } from "../../charts/palette";
+import { TimeChart } from "../../charts/TimeChart";
+import { exact } from "../../format/number";
+import { BarList } from "../../parts/BarList";
+import { Button, Card, ErrorNote, Nothing, Segmented } from "../../ui/basics";
+import { type Drawing, drawing } from "./cells";
+import { ResultTable } from "./ResultTable";
+
+const FORMATS: { format: FileFormat; label: string }[] = [
+  { format: "csv", label: "CSV" },
+  { format: "json", label: "JSON" },
+  { format: "parquet", label: "Parquet" },
+];
+
+type Shape = "table" | "chart";
+
+/** What a statement gave: a table, where it can be a chart, and files. */
+export function Result({
+  answer,
+  statement,
+  waiting,
+}: {
+  answer: SqlAnswer;
+  statement: Statement;
+  waiting: boolean;
+}) {
+  const [wanted, setWanted] = useState<Shape>("table");
+  const picture = useMemo(() => drawing(answer), [answer]);
+  const shape = picture ? wanted : "table";
+  const count = answer.rows.length;
+  return (
+    <Card title="Result" className="sql-result" actions={<Files {...{ statement, waiting }} />}>
+      <div className="sql-summary">
+        <p role="status">
+          {waiting ? "Running…" : `${exact(count)} ${count === 1 ? "row" : "rows"} in ${elapsed(answer)}`}
+        </p>
+        {picture && (
+          <Segmented<Shape>
+            label="Shown as"
+            value={shape}
+            options={[
+              { value: "table", label: "Table", icon: <Table2 size={16} aria-hidden /> },
+              { value: "chart", label: "Chart", icon: <ChartLine size={16} aria-hidden /> },
+            ]}
+            onChange={setWanted}
+          />
+        )}
+      </div>
+      {answer.truncated && (
+        <p className="sql-truncated">
+          There are more rows than these: the server sends at most so many. Add conditions, group, or LIMIT
+          and OFFSET.
+        </p>
+      )}
+      <div aria-busy={waiting}>
+        {count === 0 ? (
+          <Nothing title="No rows" />
+        ) : picture && shape === "chart" ? (
+          <Picture picture={picture} />
+        ) : (
+          <ResultTable answer={answer} />
+        )}
+      </div>
+    </Card>
+  );
+}
+
+function elapsed({ elapsed_ms }: SqlAnswer): string {
+  return elapsed_ms < 1_000 ? `${elapsed_ms.toFixed(0)} ms` : `${(elapsed_ms / 1_000).toFixed(1)} s`;
+}
+
+function Picture({ picture: { kind, labels, interval, series } }: { picture: Drawing }) {
+  if (kind === "bars") {
+    const [first] = series;
+    return (
+      <BarList
+        rows={labels.map((label, place) => ({ value: `${place}`, label, number: first?.values[place] ?? 0 }))}
+        unit={first?.label ?? ""}
+        whole={null}
+        chosen={() => false}
+        choosable={() => false}
+        onChoose={() => undefined}
+      />
+    );
+  }
+  const coloured = series.map((each, place) => ({
+    id: String(place),
+    colour: seriesColour(place),
+    ...each,
+  }));
+  return (
+    <>
+      <TimeChart
+        label={`${series.map(({ label }) => label).join(", ")} over time, UTC`}
+        kind="line"
+        additive={false}
+        buckets={labels}
+        series={coloured}
+        interval={interval}
+        zone="UTC"
+      />
+      <ul className="sql-legend">
+        {coloured.map(({ id, colour, label }) => (
+          <li key={id}>
+            <span className="sql-swatch" style={{ background: colour }} aria-hidden />
+            {label}
+          </li>
+        ))}
+        <li className="muted">UTC</li>
+      </ul>
+    </>
+  );
+}
+
+function Files({ statement, waiting }: { statement: Statement; waiting: boolean }) {
+  const [asked, setAsked] = useState<FileFormat | null>(null);
+  const [error, setError] = useState<Error | null>(null);
+  const save = async (format: FileFormat) => {
+    setAsked(format);
+    setError(null);
+    try {
+      keep(`sql.${format}`, await sqlFile(statement, format));
+    } catch (failed) {
+      setError(failed instanceof Error ? failed : new Error(String(failed)));
+    }
+    setAsked(null);
+  };
+  return (
+    <div className="sql-files">
+      {FORMATS.map(({ format, label }) => (
+        <Button
+          key={format}
+          kind="quiet"
+          disabled={waiting || asked !== null}
+          aria-label={`Download as ${label}`}
+          onClick={() => void save(format)}
+        >
+          <Download size={15} aria-hidden />
+          {label}
+        </Button>
+      ))}
+      {error && <ErrorNote error={error} />}
+    </div>
+  );
+}
+
+function keep(name: string, file: Blob): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(file);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

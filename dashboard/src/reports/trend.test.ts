@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import type { Report, RunAnswer, SavedQuestion } from "../api/library";
+import { tileTrend } from "./trend";
+
+function report(question: SavedQuestion, params?: string): Report {
+  return {
+    id: "a",
+    name: "n",
+    description: "",
+    site_id: null,
+    question,
+    range: "7d",
+    timezone: "UTC",
+    view: params === undefined ? {} : { page: "explore", params },
+    created_at: "",
+    updated_at: "",
+  };
+}
+
+function answer(rows: Record<string, unknown>[]): RunAnswer {
+  return {
+    rows,
+    since: "2026-11-18T00:00:00Z",
+    until: "2026-11-21T10:00:00Z",
+    next_cursor: null,
+    exact: true,
+    from_rollup: false,
+    elapsed_ms: 1,
+    freshness: { loaded_at: null },
+  };
+}
+
+const DAY = (day: number) => `2026-11-${day}T00:00:00+00:00`;
+const A = [{ kind: "users", name: "A" }];
+
+describe("a report's answer", () => {
+  it("has a series for each group, the largest first, and zeros where nothing happened", () => {
+    const question = {
+      kind: "metrics",
+      metrics: A,
+      interval: "day",
+      breakdown: ["path"],
+      top: 2,
+      other: true,
+    };
+    const rows = [
+      { bucket: DAY(18), path: "/", A: 1 },
+      { bucket: DAY(21), path: "/", A: 2 },
+      { bucket: DAY(18), path: "/b", A: 7 },
+      { bucket: DAY(20), path: null, A: 99, other: true },
+    ];
+    const trend = tileTrend(report(question, "by=path&metric=users&chart=area"), answer(rows), "UTC");
+    expect(trend?.shape).toBe("area");
+    expect(trend?.buckets).toHaveLength(4);
+    expect(trend?.groups.map(({ label, values, total }) => [label, values, total])).toEqual([
+      ["/b", [7, 0, 0, 0], null],
+      ["/", [1, 0, 0, 2], null],
+      ["All others", [0, 0, 99, 0], null],
+    ]);
+  });
+
+  it("is called what the page calls it, or what the question says", () => {
+    const question = { kind: "metrics", metrics: A };
+    const row = [{ A: 5, previous: { A: 4 } }];
+    const saved = tileTrend(report(question, "metric=users&chart=number&of=buy"), answer(row), "UTC");
+    expect(saved).toMatchObject({
+      shape: "number",
+      groups: [{ label: "Users: buy", total: 5, totalBefore: 4 }],
+    });
+    expect(tileTrend(report(question), answer(row), "UTC")?.groups[0]?.label).toBe("A");
+    const plain = { kind: "metrics", metrics: [{ kind: "sum", property: "price" }] };
+    const found = tileTrend(report(plain), answer([{ "sum(price)": 2 }]), "UTC");
+    expect(found?.groups).toMatchObject([{ label: "Sum of price", total: 2 }]);
+  });
+
+  it("does not take the page's word where the question was changed since", () => {
+    const question = { kind: "metrics", metrics: [{ kind: "events" }], interval: "day" };
+    const rows = [{ bucket: DAY(18), events: 3 }];
+    const trend = tileTrend(report(question, "chart=number"), answer(rows), "UTC");
+    expect(trend).toMatchObject({ shape: "line", groups: [{ label: "Events", values: [3] }] });
+  });
+
+  it("counts sessions in their own units", () => {
+    const rows = [{ bounce_rate: 0.5 }];
+    const trend = tileTrend(report({ kind: "sessions", metrics: ["bounce_rate"] }), answer(rows), "UTC");
+    expect(trend).toMatchObject({ unit: "share", groups: [{ label: "Bounce rate", total: 0.5 }] });
+    expect(tileTrend(report({ kind: "sessions" }), answer([{}]), "UTC")?.columns).toHaveLength(4);
+  });
+
+  it("is a table where no chart says it all", () => {
+    const question = { kind: "metrics", metrics: [...A, { kind: "events" }], breakdown: ["path"] };
+    expect(tileTrend(report(question), answer([{ path: "/", A: 1, events: 2 }]), "UTC")).toBeNull();
+    const two = { kind: "metrics", breakdown: ["path", "name"] };
+    expect(tileTrend(report(two), answer([{ path: "/", name: "x", events: 2 }]), "UTC")).toBeNull();
+  });
+});
