@@ -121,7 +121,9 @@ def test_from_the_dialog_to_a_stranger(
     settled(stranger)
     same_as_the_api(stranger, api, board)
 
-    assert not any(token in address or token.split("_")[2] in address for address in addresses)
+    secret = token[len("sh_") + 12 + len("_") :]
+    assert len(secret) == 43
+    assert not any(secret in address for address in addresses)
     assert {address.partition("/v1/")[2].split("/")[0] for address in addresses if "/v1/" in address} == {"shared"}
     assert stranger.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
 
