@@ -19,7 +19,7 @@ from scripts.demo_history import history, send
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--process-per-site",
 )  # fmt: skip
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
@@ -127,9 +127,12 @@ def settled(page: Page) -> None:
     """Returns when everything that the page asked for is shown."""
     page.locator("h1").wait_for()
     # Not wait_for_function: the Content-Security-Policy forbids it to evaluate its text.
-    while page.locator(".skeleton, .skeleton-line, [aria-busy=true]").count():
+    quiet = 0
+    while quiet < 3:
         page.wait_for_timeout(50)
-    page.wait_for_timeout(400)  # animations
+        quiet = 0 if page.locator(".skeleton, .skeleton-line, [aria-busy=true]").count() else quiet + 1
+    if not page.evaluate("matchMedia('(prefers-reduced-motion: reduce)').matches"):
+        page.wait_for_timeout(400)  # animations
 
 
 if __name__ == "__main__":

@@ -170,6 +170,7 @@ def test_leave(server: Server, shop: Site, page: Page) -> None:
     page.wait_for_function(LOADED)
     page.evaluate("(() => { runnel('last'); location.href = 'about:blank' })()")
     server.wait_for(["page_view", "last"])
+    page.wait_for_url("about:blank")
     page.goto(f"{shop.url}/b")
     page.wait_for_function(LOADED)
     page.evaluate("addEventListener('pagehide', () => runnel('even later'), true)")

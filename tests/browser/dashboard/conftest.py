@@ -57,10 +57,38 @@ def api(server: ServerProcess) -> Iterator[Api]:
         yield made
 
 
+class Profiles:
+    """Browser profiles by their look, used by one test after the other: a new one costs a second of computing."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._kept: dict[tuple[bool, bool, str], BrowserContext] = {}
+
+    def of(self, phone: bool, dark: bool, zone: str) -> BrowserContext:
+        look = (phone, dark, zone)
+        if look not in self._kept:
+            self._kept[look] = self._browser.new_context(
+                viewport={"width": 390, "height": 844} if phone else {"width": 1440, "height": 900},
+                timezone_id=zone, locale="en-GB", color_scheme="dark" if dark else "light",
+            )  # fmt: skip
+        return self._kept[look]
+
+    def close(self) -> None:
+        for context in self._kept.values():
+            context.close()
+
+
+@pytest.fixture(scope="module")
+def profiles(browser: Browser) -> Iterator[Profiles]:
+    made = Profiles(browser)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def opened(browser: Browser, server: ServerProcess) -> Iterator[Opener]:
+def opened(profiles: Profiles, server: ServerProcess) -> Iterator[Opener]:
     """Opens a page of the dashboard. At the end none may have logged an error or asked another origin."""
-    contexts: list[BrowserContext] = []
+    pages: list[Page] = []
     complaints: list[str] = []
 
     def complain(message: ConsoleMessage) -> None:
@@ -74,12 +102,8 @@ def opened(browser: Browser, server: ServerProcess) -> Iterator[Opener]:
             complaints.append(f"a request to {request.url}")
 
     def open_page(path: str, *, phone: bool = False, dark: bool = False, zone: str = ZONE) -> Page:
-        context = browser.new_context(
-            viewport={"width": 390, "height": 844} if phone else {"width": 1440, "height": 900},
-            timezone_id=zone, locale="en-GB", color_scheme="dark" if dark else "light",
-        )  # fmt: skip
-        contexts.append(context)
-        page = context.new_page()
+        page = profiles.of(phone, dark, zone).new_page()
+        pages.append(page)
         page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", watch)
@@ -87,6 +111,8 @@ def opened(browser: Browser, server: ServerProcess) -> Iterator[Opener]:
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        if not page.is_closed():
+            page.evaluate("localStorage.clear()")
+            page.close()
     assert complaints == []

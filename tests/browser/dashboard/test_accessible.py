@@ -36,10 +36,8 @@ def axe_is_here() -> None:
         pytest.fail(f"axe-core is not installed in {BUILT}: scripts/dashboard check installs it")
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_nothing_serious(opened: Opener, name: str) -> None:
+def check_looks(page: Page) -> None:
     """Light, dark and on a phone, where nothing but tables is wider than the screen, and those scroll by themselves."""
-    page = opened(PAGES[name])
     settled(page)
     assert findings(page) == []
     page.emulate_media(color_scheme="dark")
@@ -50,6 +48,11 @@ def test_nothing_serious(opened: Opener, name: str) -> None:
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert findings(page) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_serious(opened: Opener, name: str) -> None:
+    check_looks(opened(PAGES[name]))
 
 
 POPOVERS: dict[str, tuple[str | re.Pattern[str], ...]] = {

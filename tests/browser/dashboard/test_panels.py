@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +57,29 @@ def answered(rows: list[dict[str, Any]], field: str, metric: str) -> list[tuple[
     return [(row[field] or "", row[metric]) for row in rows]
 
 
-@pytest.mark.parametrize(("tab", "field"), SESSION_TABS.items(), ids=SESSION_TABS)
-def test_sessions_by(api: Api, opened: Opener, tab: str, field: str) -> None:
-    page = opened(f"/?{RANGE}&{tab}")
-    rows = api.query(kind="sessions", metrics=["sessions"], breakdown=[field], top=ROWS, **SCOPE)["rows"]
-    assert shown(page, field) == answered(rows, field, "sessions")
-    assert len(rows) > 1
+def together() -> list[tuple[str, tuple[str, ...]]]:
+    """Metric and tabs of as few pages as show all of both: at most one tab of each panel at a time."""
+    panels: dict[str, list[str]] = {}
+    for tab in (*SESSION_TABS, *EVENT_TABS):
+        panels.setdefault(tab.partition("=")[0], []).append(tab)
+    pages = [tuple(tab for tab in tabs if tab) for tabs in zip_longest(*panels.values())]
+    again = [tabs for tabs in pages if EVENT_TABS.keys() & set(tabs)]  # the metric is nothing to those of sessions
+    return [("users", tabs) for tabs in pages] + [("events", tabs) for tabs in again]
 
 
-@pytest.mark.parametrize("metric", ["users", "events"])
-@pytest.mark.parametrize(("tab", "field"), EVENT_TABS.items(), ids=EVENT_TABS)
-def test_events_by(api: Api, opened: Opener, tab: str, field: str, metric: str) -> None:
-    page = opened(f"/?{RANGE}&{tab}&metric={metric}")
-    rows = api.query(kind="metrics", metrics=[{"kind": metric}], breakdown=[field], top=ROWS, **SCOPE)["rows"]
-    assert shown(page, field) == answered(rows, field, metric)
-    assert len(rows) > 1
+@pytest.mark.parametrize(("metric", "tabs"), together(), ids=str)
+def test_tabs_show_the_answers(api: Api, opened: Opener, metric: str, tabs: tuple[str, ...]) -> None:
+    page = opened(f"/?{RANGE}&{'&'.join(tabs)}&metric={metric}")
+    for tab in tabs:
+        if tab in SESSION_TABS:
+            field, unit = SESSION_TABS[tab], "sessions"
+            asked: dict[str, Any] = {"kind": "sessions", "metrics": [unit]}
+        else:
+            field, unit = EVENT_TABS[tab], metric
+            asked = {"kind": "metrics", "metrics": [{"kind": unit}]}
+        rows = api.query(**asked, breakdown=[field], top=ROWS, **SCOPE)["rows"]
+        assert shown(page, field) == answered(rows, field, unit), tab
+        assert len(rows) > 1
 
 
 def test_all_others(api: Api, opened: Opener) -> None:
