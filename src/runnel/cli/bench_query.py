@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from runnel.cli.bench_data import BLOCK_EVENTS, DAILY_USERS, DAY_US, day_blocks
 from runnel.cli.bench_questions import DAYS, Question, instant, questions
 from runnel.cli.bench_report import QueryFigures, Report, machine
-from runnel.cli.bench_server import Api, ServerFailed, ServerProcess
+from runnel.cli.bench_server import START_TIMEOUT, Api, ServerFailed, ServerProcess
 from runnel.cli.bench_steady import SteadyLoad
 from runnel.config import Settings
 from runnel.model.block import Block
@@ -68,6 +68,7 @@ def measure_queries(console: Console, data: Path, events: int, store_url: str = 
     settings = {"RUNNEL_STORE_URL": store_url, "RUNNEL_QUERY_TIMEOUT": str(DEADLINE)}
     with ServerProcess(data, settings) as process:
         with closing(Api(process.url, timeout=DEADLINE)) as api:
+            _wait_for_store(api)
             if (found := _count(api, history)) != history.events:
                 raise ServerFailed(f"the history has {history.events} events, a query finds {found}")
             asked = questions(history.first_day, _a_user(api, history))
@@ -167,6 +168,15 @@ def _a_user(api: Api, history: History) -> str:
     since = instant(history.first_day + (DAYS - 1) * DAY_US)
     answer = api.query(kind="metrics", breakdown=["user_id"], top=1, since=since, until=end)
     return str(answer["rows"][0]["user_id"])
+
+
+def _wait_for_store(api: Api) -> None:
+    """A process answers before it has opened a store that is a server. Raises ServerFailed: it does not open it."""
+    end = time.monotonic() + START_TIMEOUT
+    while api.ask("POST", "/v1/query", {"kind": "events", "limit": 1})[0] == 503:
+        if time.monotonic() > end:
+            raise ServerFailed(f"the store is not open after {START_TIMEOUT:.0f} s")
+        time.sleep(0.05)
 
 
 def _count(api: Api, history: History) -> int:
