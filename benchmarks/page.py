@@ -15,11 +15,8 @@ from rich.console import Console
 from runnel.cli.bench_query import fill
 from runnel.cli.bench_questions import DAYS
 from runnel.cli.bench_server import ServerProcess
+from scripts.screenshots import CHROMIUM, FLAGS, WAITING
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
-WAITING = ".skeleton, .skeleton-line, [aria-busy=true]"
-"""What stands where a number is not there yet."""
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 RUNS = 7
 

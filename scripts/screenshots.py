@@ -21,6 +21,8 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--process-per-site",
 )  # fmt: skip
+WAITING = ".skeleton, .skeleton-line, [aria-busy=true]"
+"""What stands where something is not there yet."""
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
 ZONE = "Europe/Berlin"
@@ -130,7 +132,7 @@ def settled(page: Page) -> None:
     quiet = 0
     while quiet < 3:
         page.wait_for_timeout(50)
-        quiet = 0 if page.locator(".skeleton, .skeleton-line, [aria-busy=true]").count() else quiet + 1
+        quiet = 0 if page.locator(WAITING).count() else quiet + 1
     if not page.evaluate("matchMedia('(prefers-reduced-motion: reduce)').matches"):
         page.wait_for_timeout(400)  # animations
 
