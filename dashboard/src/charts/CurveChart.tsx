@@ -1,9 +1,8 @@
 import { curveMonotoneX } from "@visx/curve";
 import { scaleLinear } from "@visx/scale";
 import { LinePath } from "@visx/shape";
-import { type KeyboardEvent, type PointerEvent, useState } from "react";
+import { ChartFrame, type Scale } from "./ChartFrame";
 import { tickIndexes } from "./stack";
-import { useWidth } from "./useWidth";
 
 export interface Curve {
   id: string;
@@ -34,75 +33,20 @@ const MARGIN = { top: 12, right: 20, bottom: 28, left: 48 };
 
 /** Numbers over numbered places, such as the n-th week. The pointer or the arrow keys show those of a place. */
 export function CurveChart(props: Props) {
-  const { places, kind, height = 240 } = props;
-  const [frame, width] = useWidth<HTMLDivElement>();
-  const [at, setAt] = useState<number | null>(null);
-  const inner = {
-    width: Math.max(0, width - MARGIN.left - MARGIN.right),
-    height: height - MARGIN.top - MARGIN.bottom,
-  };
-  const last = places.length - 1;
-  const shown = at !== null && at <= last ? at : null;
-  const band = inner.width / Math.max(1, places.length);
-  const x = (index: number) =>
-    kind === "bar" || last === 0 ? (index + 0.5) * band : (index / Math.max(1, last)) * inner.width;
-
-  const onPointerMove = (event: PointerEvent<SVGSVGElement>) => {
-    const place = event.clientX - event.currentTarget.getBoundingClientRect().left - MARGIN.left;
-    const index =
-      kind === "bar" ? Math.floor(place / band) : Math.round((place / Math.max(1, inner.width)) * last);
-    setAt(Math.min(Math.max(index, 0), last));
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Escape") setAt(null);
-    const to = { ArrowLeft: (shown ?? last + 1) - 1, ArrowRight: (shown ?? -1) + 1, Home: 0, End: last }[
-      event.key
-    ];
-    if (to === undefined) return;
-    event.preventDefault();
-    setAt(Math.min(Math.max(to, 0), last));
-  };
-
   return (
-    <div
-      className="chart"
-      ref={frame}
-      style={{ height }}
-      tabIndex={0}
-      role="group"
-      aria-roledescription="chart"
-      aria-label={`${props.label}. Arrow keys read single values.`}
-      onKeyDown={onKeyDown}
-      onBlur={() => setAt(null)}
-    >
-      {width > 0 && places.length > 0 && (
-        <svg
-          width={width}
-          height={height}
-          aria-hidden
-          onPointerMove={onPointerMove}
-          onPointerDown={onPointerMove}
-          onPointerLeave={() => setAt(null)}
-        >
-          <rect width={width} height={height} fill="transparent" />
-          <g transform={`translate(${MARGIN.left} ${MARGIN.top})`}>
-            <Plot {...props} {...{ x, band, inner, shown }} />
-          </g>
-        </svg>
-      )}
-      {shown !== null && width > 0 && (
-        <Tip {...props} at={shown} left={MARGIN.left + x(shown)} width={width} />
-      )}
-    </div>
+    <ChartFrame
+      label={props.label}
+      count={props.places.length}
+      bands={props.kind === "bar"}
+      height={props.height ?? 240}
+      margin={MARGIN}
+      plot={(scale) => <Plot {...props} {...scale} />}
+      tip={(at, left, width) => <Tip {...props} at={at} left={left} width={width} />}
+    />
   );
 }
 
-interface PlotProps extends Props {
-  x: (index: number) => number;
-  band: number;
-  inner: { width: number; height: number };
-  shown: number | null;
-}
+interface PlotProps extends Props, Scale {}
 
 function Plot({ kind, places, curves, format, whole = places.length, x, band, inner, shown }: PlotProps) {
   const numbers = curves.flatMap((curve) => curve.values).filter((value) => value !== null);

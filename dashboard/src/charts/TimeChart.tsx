@@ -1,13 +1,13 @@
 import { curveMonotoneX } from "@visx/curve";
 import { Area, LinePath } from "@visx/shape";
-import { type KeyboardEvent, type PointerEvent, useId, useState } from "react";
+import { useId } from "react";
 import type { Interval } from "../api/types";
 import { shortIn, type Unit } from "../format/number";
 import { tick } from "../format/time";
+import { ChartFrame, type Scale } from "./ChartFrame";
 import { stacked, tickIndexes } from "./stack";
 import { axisOf } from "./ticks";
 import { Tip } from "./Tip";
-import { useWidth } from "./useWidth";
 
 export interface Series {
   id: string;
@@ -44,77 +44,20 @@ const MARGIN = { top: 12, right: 12, bottom: 28, left: 48 };
 
 /** Numbers over time. The pointer or the arrow keys show the numbers of a bucket. */
 export function TimeChart(props: Props) {
-  const { buckets, height = 280 } = props;
-  const [frame, width] = useWidth<HTMLDivElement>();
-  const [at, setAt] = useState<number | null>(null);
-  const inner = {
-    width: Math.max(0, width - MARGIN.left - MARGIN.right),
-    height: height - MARGIN.top - MARGIN.bottom,
-  };
-  const shown = at !== null && at < buckets.length ? at : null;
-  const bands = props.kind === "bar";
-  const band = inner.width / Math.max(1, buckets.length);
-  const x = (index: number) =>
-    bands || buckets.length === 1 ? (index + 0.5) * band : (index / (buckets.length - 1)) * inner.width;
-
-  const onPointerMove = (event: PointerEvent<SVGSVGElement>) => {
-    const place = event.clientX - event.currentTarget.getBoundingClientRect().left - MARGIN.left;
-    const index = bands
-      ? Math.floor(place / band)
-      : Math.round((place / Math.max(1, inner.width)) * (buckets.length - 1));
-    setAt(Math.min(Math.max(index, 0), buckets.length - 1));
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    const last = buckets.length - 1;
-    const to = { ArrowLeft: (shown ?? last + 1) - 1, ArrowRight: (shown ?? -1) + 1, Home: 0, End: last }[
-      event.key
-    ];
-    if (event.key === "Escape") setAt(null);
-    if (to === undefined) return;
-    event.preventDefault();
-    setAt(Math.min(Math.max(to, 0), last));
-  };
-
   return (
-    <div
-      className="chart"
-      ref={frame}
-      style={{ height }}
-      tabIndex={0}
-      role="group"
-      aria-roledescription="chart"
-      aria-label={`${props.label}. Arrow keys read single values.`}
-      onKeyDown={onKeyDown}
-      onBlur={() => setAt(null)}
-    >
-      {width > 0 && buckets.length > 0 && (
-        <svg
-          width={width}
-          height={height}
-          aria-hidden
-          onPointerMove={onPointerMove}
-          onPointerDown={onPointerMove}
-          onPointerLeave={() => setAt(null)}
-        >
-          <rect width={width} height={height} fill="transparent" />
-          <g transform={`translate(${MARGIN.left} ${MARGIN.top})`}>
-            <Plot {...props} x={x} band={band} inner={inner} shown={shown} />
-          </g>
-        </svg>
-      )}
-      {shown !== null && width > 0 && (
-        <Tip {...props} at={shown} left={MARGIN.left + x(shown)} width={width} />
-      )}
-    </div>
+    <ChartFrame
+      label={props.label}
+      count={props.buckets.length}
+      bands={props.kind === "bar"}
+      height={props.height ?? 280}
+      margin={MARGIN}
+      plot={(scale) => <Plot {...props} {...scale} />}
+      tip={(at, left, width) => <Tip {...props} at={at} left={left} width={width} />}
+    />
   );
 }
 
-interface PlotProps extends Props {
-  x: (index: number) => number;
-  band: number;
-  inner: { width: number; height: number };
-  shown: number | null;
-}
+interface PlotProps extends Props, Scale {}
 
 function Plot({
   kind,
