@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
 import time
 from datetime import timedelta
@@ -15,7 +14,7 @@ from rich.console import Console
 from runnel.cli.bench_query import fill
 from runnel.cli.bench_questions import DAYS
 from runnel.cli.bench_server import ServerProcess
-from scripts.screenshots import CHROMIUM, FLAGS, WAITING
+from scripts.screenshots import WAITING, launch
 
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 RUNS = 7
@@ -31,7 +30,7 @@ def main() -> None:
     first = fill(console, given.data, given.events, "").date()
     last = first + timedelta(days=DAYS - 1)
     with ServerProcess(given.data) as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or CHROMIUM, args=FLAGS)
+        browser = launch(playwright)
         for days in (DAYS, 7):
             address = f"{server.url}/?from={last - timedelta(days=days - 1)}&to={last}&tz=UTC"
             opened = [open_page(browser, address) for _ in range(RUNS)]

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from runnel.cli.bench_server import Api, ServerProcess
 from scripts.demo_boards import make_board, share
 from scripts.demo_history import history, send
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = ("chromium-headless-shell", "chromium")
+"""The browser's programs; the first that is there is taken."""
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--process-per-site",
@@ -66,7 +67,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         url = given.url or stack.enter_context(demo_server())
         playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or CHROMIUM, args=FLAGS)
+        browser = launch(playwright)
         addresses = {**PAGES, **saved_pages(url)}
         for name in given.pages:
             for size in SIZES:
@@ -74,6 +75,14 @@ def main() -> None:
                     picture = f"{name}-{size}-{theme}"
                     if not given.only or given.only in picture:
                         take(browser, url + addresses[name], size, theme, given.out / f"{picture}.png")
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Chromium as the system has it, without a window. Raises FileNotFoundError where there is none."""
+    for program in CHROMIUM:
+        if found := shutil.which(program):
+            return playwright.chromium.launch(executable_path=found, args=FLAGS)
+    raise FileNotFoundError("there is no Chromium here; `scripts/servers` installs it on Debian as root")
 
 
 def saved_pages(url: str) -> dict[str, str]:

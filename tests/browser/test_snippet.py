@@ -8,28 +8,19 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from runnel.ingest.snippet import BUILT
 from tests.browser.snippet_site import SCRIPT, Server, Site, site
-from tests.servers.process import needed
 
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 LOADED = "() => window.runnel && window.runnel.site !== undefined"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="module", autouse=True)
+def snippet() -> None:
+    """The snippet's file, which the tests are about."""
     if not BUILT.is_file():
         pytest.skip("the snippet is not built: scripts/snippet builds it where Node.js is")
-    program = needed("chromium", "chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(program), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,49 +1,35 @@
-"""Chromium, a server with a shop's past, and a page that fails its test when it complains or looks elsewhere."""
+"""Pages of a server with a shop's past, which fail their test when they complain or look elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 from runnel.cli.bench_server import Api, ServerProcess
 from runnel.query.dashboard import BUILT
-from scripts.demo_history import history, send
-from scripts.screenshots import FLAGS, ZONE, wait_until_stored
+from scripts.screenshots import ZONE
 from tests.servers.process import needed
-
-DAYS = 40
-EVENTS = 8_000
 
 Opener = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="module", autouse=True)
+def dashboard() -> None:
+    """The dashboard's files, which the tests are about."""
     if not (BUILT / "index.html").is_file():
         needed("node", "nodejs")
         pytest.fail("the dashboard is not built: scripts/dashboard builds it")
-    program = needed("chromium", "chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(program), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server of the module's own, with two sites: shop, and docs with fewer events."""
-    with started(tmp_path_factory.mktemp("server")) as process:
-        now = datetime.now(UTC)
-        with closing(process.api()) as api:
-            sent = send(api, history(5, now, DAYS, EVENTS), "shop") + send(api, history(6, now, DAYS, 500), "docs")
-            wait_until_stored(api, sent)
-        yield process
+def server(shop: ServerProcess) -> ServerProcess:
+    """The server with a shop's past; modules that need other settings replace it."""
+    return shop
 
 
 def started(folder: Path, **settings: str) -> ServerProcess:
