@@ -63,7 +63,7 @@ def url_of(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A durable Redis that serves all tests."""
-    with scratch_folder("redis") as folder:
+    with scratch_folder("redis", in_memory=True) as folder:
         server = RedisServer(folder)
         server.start()
         yield server
@@ -108,7 +108,7 @@ def strict(own_redis: RedisServer, settings: Settings) -> Settings:
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitServer]:
     """A RabbitMQ node that serves all tests."""
-    with scratch_folder("rabbitmq") as folder:
+    with scratch_folder("rabbitmq", in_memory=True) as folder:
         server = RabbitServer(folder, tls=True)
         server.start()
         yield server
@@ -125,7 +125,7 @@ def rabbitmq_url(rabbitmq_server: RabbitServer, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL that serves all tests; none of them kills it."""
-    with scratch_folder("postgres") as folder:
+    with scratch_folder("postgres", in_memory=True) as folder:
         server = PostgresServer(folder, durable=False)
         server.start()
         yield server
