@@ -1,13 +1,16 @@
-"""How many examples a property test takes."""
+"""How much of what could be tested a run takes."""
 
 from __future__ import annotations
 
 import os
 
-SHARE = 3
-"""`make test` takes one example of so many, others in each run. `make faults` sets THOROUGH and takes all."""
+THOROUGH = bool(os.environ.get("THOROUGH"))
+"""Whether the run may take as long as it likes; `make faults` sets it."""
+
+SHARE = 5
+"""`make test` takes one example of so many, others in each run."""
 
 
 def examples(count: int) -> int:
     """`count`, or a share of it where a run has to be over soon."""
-    return count if os.environ.get("THOROUGH") else -(-count // SHARE)
+    return count if THOROUGH else -(-count // SHARE)

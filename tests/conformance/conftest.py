@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from runnel.config import Settings
 from runnel.queue import Queue, make_queue
@@ -24,6 +26,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer
 from tests.servers.scratch import scratch_folder
+from tests.thorough import THOROUGH
 
 QUEUES = {"memory": "memory://", "sqlite": "", "redis": "@redis_url", "rabbitmq": "@rabbitmq_url"}
 """Queue URL by test id; empty is the default, a file in the data folder."""
@@ -40,12 +43,41 @@ COUNTING_QUEUES = {name: url for name, url in QUEUES.items() if name != "rabbitm
 STORES = {"duckdb": "", "postgres": "@postgres_url"}
 """Store URL by test id; empty is the default, a file in the data folder."""
 
+PAIRS = {
+    ("memory", "duckdb"), ("sqlite", "duckdb"), ("sqlite", "postgres"), ("redis", "postgres"), ("rabbitmq", "postgres"),
+}  # fmt: skip
+"""Which of them `make test` puts together: each with one that it is run with. `make faults` takes every pair."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the other pairs, and gives the tests of one RabbitMQ to one process: a node takes long to start."""
+    left_out = [item for item in items if not (THOROUGH or _pair(item) in PAIRS or None in _pair(item))]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if _pair(item)[0] == "rabbitmq" or "rabbitmq_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("rabbitmq"))
+
+
+def _pair(item: pytest.Item) -> tuple[str | None, str | None]:
+    """The names of the queue and of the store that a test is run with."""
+    found: list[str | None] = []
+    for kinds, fixtures in (QUEUES, ("queue_settings", "durable_queue_settings")), (STORES, ("store_settings",)):
+        callspec = getattr(item, "callspec", None)
+        given = [callspec.params[fixture] for fixture in fixtures if callspec and fixture in callspec.params]
+        found.append(next((name for name, url in kinds.items() if url in given), None))
+    return found[0], found[1]
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings in a fresh data folder: batches at once, no disk reserve (the machine's disk is not under test)."""
+    return settings_in(tmp_path)
+
+
+def settings_in(folder: Path) -> Settings:
     return Settings(
-        data=tmp_path,
+        data=folder,
         allow_weak_durability=True,
         disk_reserve_bytes=0,
         batch_max_age=0.0,
@@ -176,6 +208,19 @@ def store_settings(request: pytest.FixtureRequest, settings: Settings) -> Settin
     return settings.model_copy(update={"store_url": url_of(request)})
 
 
+@pytest.fixture(scope="module", params=list(STORES))
+def kept_store_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of each store in turn, the same for all tests of a module that only ask."""
+    made = settings_in(tmp_path_factory.mktemp("kept"))
+    if not STORES[request.param]:
+        yield made
+        return
+    server: PostgresServer = request.getfixturevalue(f"{request.param}_server")
+    url = server.new_database()
+    yield made.model_copy(update={"store_url": url})
+    server.drop_database(url)
+
+
 @pytest.fixture
 async def queue(queue_settings: Settings) -> AsyncIterator[Queue]:
     """Each queue in turn, opened and empty; closed after the test."""
@@ -197,7 +242,20 @@ async def counting_queue(counting_queue_settings: Settings) -> AsyncIterator[Que
 @pytest.fixture
 async def store(store_settings: Settings) -> AsyncIterator[Store]:
     """Each store in turn, opened, migrated and empty; closed after the test."""
-    store = make_store(store_settings)
+    async with opened(store_settings) as store:
+        yield store
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept_store(kept_store_settings: Settings) -> AsyncIterator[Store]:
+    """Each store in turn, for all tests of a module; these run in the module's event loop."""
+    async with opened(kept_store_settings) as store:
+        yield store
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Store]:
+    store = make_store(settings)
     await store.open()
     await store.migrate()
     yield store

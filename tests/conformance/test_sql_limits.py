@@ -77,10 +77,11 @@ async def hurried(store_settings: Settings, store: Store) -> AsyncIterator[Store
     await store.open()
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("sql", REACHING, ids=lambda sql: sql[:40])
-async def test_nothing_reaches_a_file_or_the_network(store: Store, secret: Secret, sql: str) -> None:
+async def test_nothing_reaches_a_file_or_the_network(kept_store: Store, secret: Secret, sql: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^sql: ") as refused:
-        await store.select(SqlQuery(sql=sql.format(path=secret.path, folder=secret.path.parent)))
+        await kept_store.select(SqlQuery(sql=sql.format(path=secret.path, folder=secret.path.parent)))
     assert SECRET not in str(refused.value)
     assert secret.untouched()
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 
