@@ -43,6 +43,7 @@ class Engine:
         later: a bucket key moved by `{seconds}`.
         same: equality to which NULL is a value like any other.
         hash: a number of 64 bits in the place of some values, which sorts far faster than texts; empty: no faster.
+        often: a condition that many events fulfil, `{0}`, so that they are read first and then told apart.
         estimate: an estimated count of distinct values, where a query allows one; empty: there is none.
         percentile: the interpolated percentile `{fraction}` of the non-NULL values.
         finite: a double, NULL when it is infinite.
@@ -83,6 +84,7 @@ class Engine:
     folded: str = "lower({0})"
     same: str = "{0} IS NOT DISTINCT FROM {1}"
     hash: str = ""
+    often: str = "{0}"
     estimate: str = ""
     percentile: str = "quantile_cont({0}, {fraction})"
     finite: str = "CASE WHEN isfinite({0}) THEN {0} END"

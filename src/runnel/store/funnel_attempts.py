@@ -4,8 +4,8 @@ The last table is `persons`: `u`, and `t1`… when the person did each step, NUL
 
 Looking at every attempt of every person means sorting all their events. Most persons are told without: where the steps
 that are done soonest after the person's first attempt began all lie in the window, and nothing is left out for being
-too late, no other attempt gets further. Only the others (`unsettled`, whom `id` numbers, since numbers sort faster than
-texts) are looked at attempt by attempt.
+too late, no other attempt gets further. Only the others (`unsettled`) are looked at attempt by attempt. A number, `id`,
+stands for a person where it can, since numbers sort faster than texts.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def persons(steps: Steps) -> Tables:
     return WRITERS[steps.query.order](steps)
 
 
-def _table(name: str, *lines: str) -> str:
+def _table(name: str, *lines: str, materialized: bool = False) -> str:
     body = "\n".join(lines).replace("\n", "\n  ")
-    return f"{name} AS (\n  {body}\n)"
+    return f"{name} AS {'MATERIALIZED ' if materialized else ''}(\n  {body}\n)"
 
 
 def _times(steps: Steps) -> list[str]:
@@ -46,21 +46,21 @@ def _reach(steps: Steps, of: str = "") -> str:
 def _first_attempts(steps: Steps) -> str:
     """Each person's first event that matches the first step."""
     tied = "" if steps.apart else ", FALSE AS tied"
-    begun = steps.events(steps.match(1))
+    begun = steps.events(steps.first)
     return _table("reached_1", f"SELECT user_id AS u, min(timestamp) AS t1{tied}", begun, "GROUP BY user_id")
 
 
-def _numbered(source: str, *columns: str) -> str:
-    chosen = ", ".join(["*", "CAST(row_number() OVER () AS INTEGER) AS id", *columns])
-    return _table("unsettled", f"SELECT {chosen}", source)
+def _numbered(source: str) -> str:
+    """`unsettled` with numbers, which are the same wherever it is read."""
+    return _table("unsettled", "SELECT *, CAST(row_number() OVER () AS INTEGER) AS id", source, materialized=True)
 
 
-def _marked(steps: Steps, *kept: str, only_matching: bool = True) -> str:
+def _marked(steps: Steps, *, only_matching: bool = True) -> str:
     """The events of the unsettled with their place among those of the same instant, and which steps each matches.
 
-    Where that is one at most, the place tells which; see `_did`. `kept` are columns of the unsettled.
+    Where that is one at most, the place tells which; see `_did`.
     """
-    columns = ["id", *kept, "timestamp AS t", f"{steps.place} AS place"]
+    columns = ["id", "timestamp AS t", f"{steps.place} AS place"]
     if not steps.apart:
         columns += [f"CASE WHEN {steps.test(number)} THEN 1 ELSE 0 END AS s{number}" for number in steps.numbers]
     events = f"(SELECT * {steps.events(*([steps.match(*steps.numbers)] if only_matching else []))}) AS events"
@@ -99,56 +99,106 @@ def _chosen(steps: Steps, *told: str) -> Tables:
 
 def _ordered(steps: Steps) -> Tables:
     """`reached_<n>`: the first attempt of each person, step by step, as if the window had no end."""
+    return _ordered_apart(steps) if steps.apart else _ordered_overlapping(steps)
+
+
+def _ordered_apart(steps: Steps) -> Tables:
+    """The events of all steps but the first are read once (`later`), and those of the first again for the unsettled."""
+    last = f"reached_{len(steps.tests)}"
+    settled = f"{_last(steps)} <= t1 + {steps.window}"
+    since = f"{_last(steps)} - {steps.window} AS since"
+    times = ", ".join(_times(steps))
+    return [
+        *_later(steps),
+        *(table for number in steps.numbers[1:] for table in _next_of_numbered(steps, number)),
+        _table("unsettled", f"SELECT *, {since}", f"FROM {last} WHERE NOT ({settled})"),
+        _table(
+            "tries",
+            "SELECT id, since, timestamp AS t",
+            f"FROM (SELECT * {steps.events(steps.first)}) AS events JOIN unsettled ON u = user_id",
+        ),
+        *_again(steps),
+        *_followed(steps, "open"),
+        *_chosen(
+            steps,
+            f"SELECT u, {times}\nFROM {last} WHERE {settled}",
+            f"SELECT unsettled.u, {', '.join(f'again.{time}' for time in _times(steps))}\n"
+            "FROM again JOIN unsettled ON unsettled.id = again.id",
+        ),
+    ]
+
+
+def _later(steps: Steps) -> Tables:
+    """`reached_1`, numbered; and these persons' events since then that match a later step, `place`."""
+    first = f"SELECT user_id AS u, min(timestamp) AS t1 {steps.events(steps.first)} GROUP BY user_id"
+    others = f"SELECT * {steps.events(steps.match(*steps.numbers[1:]))}"
+    return [
+        _table(
+            "reached_1",
+            "SELECT *, CAST(row_number() OVER () AS INTEGER) AS id",
+            f"FROM ({first}) AS firsts",
+            materialized=True,
+        ),
+        _table(
+            "later",
+            f"SELECT id, timestamp AS t, {steps.place} AS place",
+            f"FROM ({others}) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1",
+        ),
+    ]
+
+
+def _next_of_numbered(steps: Steps, number: int) -> Tables:
+    """The first event behind the step before that matches this one."""
+    before = f"reached_{number - 1}"
+    known = ", ".join(f"{before}.{time}" for time in ["id", "u", *_times(steps)[: number - 1]])
+    return [
+        _table(
+            f"next_{number}",
+            f"SELECT later.id, min(t) AS t{number}",
+            f"FROM later JOIN {before} ON {before}.id = later.id AND t >= t{number - 1}",
+            f"WHERE {_did(steps, number)}",
+            "GROUP BY later.id",
+        ),
+        _table(
+            f"reached_{number}",
+            f"SELECT {known}, t{number}",
+            f"FROM {before} LEFT JOIN next_{number} ON next_{number}.id = {before}.id",
+        ),
+    ]
+
+
+def _ordered_overlapping(steps: Steps) -> Tables:
     tables = [_first_attempts(steps)]
     for number in steps.numbers[1:]:
         tables += _next_of_first(steps, number)
     reached = f"reached_{len(steps.tests)}"
-    settled = f"{_last(steps)} <= t1 + {steps.window}" + ("" if steps.apart else " AND NOT tied")
-    told = [f"SELECT u, {', '.join(_times(steps))}\nFROM {reached} WHERE {settled}"]
-    late = f"FROM {reached} WHERE NOT ({settled})"
-    source = "marked"
-    if not steps.apart:
-        tables += [_numbered(late), _marked(steps)]
-    else:
-        tables += [
-            _numbered(late, f"{_last(steps)} - {steps.window} AS since"),
-            _marked(steps, "since"),
-            *_again(steps),
-        ]
-        told.append(
-            f"SELECT unsettled.u, {', '.join(f'again.{time}' for time in _times(steps))}\n"
-            "FROM again JOIN unsettled ON unsettled.id = again.id"
-        )
-        source = "open"
-    return [*tables, *_followed(steps, source), *_chosen(steps, *told)]
+    settled = f"{_last(steps)} <= t1 + {steps.window} AND NOT tied"
+    told = f"SELECT u, {', '.join(_times(steps))}\nFROM {reached} WHERE {settled}"
+    tables += [_numbered(f"FROM {reached} WHERE NOT ({settled})"), _marked(steps)]
+    return [*tables, *_followed(steps, "marked"), *_chosen(steps, told)]
 
 
 def _next_of_first(steps: Steps, number: int) -> Tables:
     """The first event behind the step before that matches this one.
 
-    Where an event could match several steps, one at the instant of the step before may be that one itself: should
-    there be several then, which one is taken is left to the closer look.
+    An event at the instant of the step before may be that one itself: should there be several then, which one is taken
+    is left to the closer look.
     """
     name, before = f"t{number}", f"t{number - 1}"
     known = ", ".join(_times(steps)[: number - 1])
-    if steps.apart:
-        found, matching, tied = f"min(timestamp) AS {name}", steps.match(number), ""
-    else:
-        hit = f"timestamp > {before} AND {steps.test(number)}"
-        ties = f"sum(CASE WHEN timestamp = {before} THEN 1 END) AS ties"
-        found = f"min(CASE WHEN {hit} THEN timestamp END) AS {name}, {ties}"
-        matching, tied = steps.match(number - 1, number), ", tied OR coalesce(ties, 0) > 1 AS tied"
+    hit = f"timestamp > {before} AND {steps.test(number)}"
+    ties = f"sum(CASE WHEN timestamp = {before} THEN 1 END) AS ties"
     return [
         _table(
             f"next_{number}",
-            f"SELECT u, {found}",
-            f"FROM (SELECT * {steps.events(matching)}) AS events",
+            f"SELECT u, min(CASE WHEN {hit} THEN timestamp END) AS {name}, {ties}",
+            f"FROM (SELECT * {steps.events(steps.match(number - 1, number))}) AS events",
             f"JOIN reached_{number - 1} ON u = user_id AND timestamp >= {before}",
             "GROUP BY u",
         ),
         _table(
             f"reached_{number}",
-            f"SELECT reached_{number - 1}.u, {known}, {name}{tied}",
+            f"SELECT reached_{number - 1}.u, {known}, {name}, tied OR coalesce(ties, 0) > 1 AS tied",
             f"FROM reached_{number - 1} LEFT JOIN next_{number} ON next_{number}.u = reached_{number - 1}.u",
         ),
     ]
@@ -160,8 +210,7 @@ def _again(steps: Steps) -> Tables:
     The furthest step was done too late for every attempt that began more than a window before it, and a later attempt
     does it no earlier. So the next attempt that may get as far is the first that begins later than that.
     """
-    begun = f"FROM marked WHERE t >= since AND {_did(steps, 1)}"
-    tables = [_table("again_1", "SELECT id, min(t) AS t1", begun, "GROUP BY id")]
+    tables = [_table("again_1", "SELECT id, min(t) AS t1", "FROM tries WHERE t >= since", "GROUP BY id")]
     for number in steps.numbers[1:]:
         before, did = f"again_{number - 1}", _did(steps, number)
         known = ", ".join(_times(steps)[: number - 1])
@@ -169,7 +218,7 @@ def _again(steps: Steps) -> Tables:
             _table(
                 f"again_{number}",
                 f"SELECT {before}.id, {known}, min(t) AS t{number}",
-                f"FROM {before} LEFT JOIN marked ON marked.id = {before}.id AND t >= t{number - 1} AND {did}",
+                f"FROM {before} LEFT JOIN later ON later.id = {before}.id AND t >= t{number - 1} AND {did}",
                 f"GROUP BY {before}.id, {known}",
             )
         )
@@ -184,7 +233,12 @@ def _again(steps: Steps) -> Tables:
             f"FROM {tried} JOIN unsettled ON unsettled.id = {tried}.id WHERE {as_far} AND {in_time}",
         ),
         _table("still_open", "SELECT id FROM unsettled", "EXCEPT", "SELECT id FROM again"),
-        _table("open", "SELECT marked.*", "FROM marked JOIN still_open ON still_open.id = marked.id"),
+        _table(
+            "open",
+            "SELECT tries.id, t, CAST(1 AS SMALLINT) AS place FROM tries JOIN still_open ON still_open.id = tries.id",
+            "UNION ALL",
+            "SELECT later.id, t, place FROM later JOIN still_open ON still_open.id = later.id",
+        ),
     ]
 
 

@@ -78,6 +78,11 @@ class Steps:
         tests = dict.fromkeys(self.test(number) for number in numbers)
         return f"({' OR '.join(tests)})"
 
+    @property
+    def first(self) -> str:
+        """Whether an event matches the first step, as many do."""
+        return self.params.engine.often.format(self.match(1))
+
     def events(self, *conditions: str) -> str:
         """FROM and WHERE of the persons' events in the scope that fulfil some more conditions."""
         return f"FROM {self.params.relation()}{where([*self._scope, *conditions])}"

@@ -1,4 +1,4 @@
-WITH unsettled AS (
+WITH unsettled AS MATERIALIZED (
   SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
   FROM (SELECT DISTINCT user_id AS u FROM events WHERE user_id IS NOT NULL AND (name = $1)) AS everybody
 ),

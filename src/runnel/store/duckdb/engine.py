@@ -54,6 +54,9 @@ DUCKDB = Engine(
     month=_month,
     key=str,
     hash="hash({0})",
+    # No event lacks a timestamp. A condition on a text alone would go into the scan, which compares each row's and not
+    # each of the dictionary's: 80 ms of CPU instead of 40 for the name of 10 million events.
+    often="({0} OR timestamp IS NULL)",
     estimate="approx_count_distinct({0})",
     # A string without a backslash is the text between its quotes, which is found without parsing.
     slot_text=(

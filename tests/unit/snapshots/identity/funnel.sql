@@ -1,38 +1,40 @@
-WITH reached_1 AS (
-  SELECT user_id AS u, min(timestamp) AS t1
-  FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $1)
-  GROUP BY user_id
+WITH reached_1 AS MATERIALIZED (
+  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
+  FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL) GROUP BY user_id) AS firsts
+),
+later AS (
+  SELECT id, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
+  FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $2)) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1
 ),
 next_2 AS (
-  SELECT u, min(timestamp) AS t2
-  FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $2)) AS events
-  JOIN reached_1 ON u = user_id AND timestamp >= t1
-  GROUP BY u
+  SELECT later.id, min(t) AS t2
+  FROM later JOIN reached_1 ON reached_1.id = later.id AND t >= t1
+  WHERE place = 2
+  GROUP BY later.id
 ),
 reached_2 AS (
-  SELECT reached_1.u, t1, t2
-  FROM reached_1 LEFT JOIN next_2 ON next_2.u = reached_1.u
+  SELECT reached_1.id, reached_1.u, reached_1.t1, t2
+  FROM reached_1 LEFT JOIN next_2 ON next_2.id = reached_1.id
 ),
 unsettled AS (
-  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id, coalesce(t2, t1) - INTERVAL '604800 seconds' AS since
+  SELECT *, coalesce(t2, t1) - INTERVAL '604800 seconds' AS since
   FROM reached_2 WHERE NOT (coalesce(t2, t1) <= t1 + INTERVAL '604800 seconds')
 ),
-marked AS (
-  SELECT id, since, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
+tries AS (
+  SELECT id, since, timestamp AS t
   FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $1 OR name = $2)) AS events
-  JOIN unsettled ON u = user_id
+      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL)) AS events JOIN unsettled ON u = user_id
 ),
 again_1 AS (
   SELECT id, min(t) AS t1
-  FROM marked WHERE t >= since AND place = 1
+  FROM tries WHERE t >= since
   GROUP BY id
 ),
 again_2 AS (
   SELECT again_1.id, t1, min(t) AS t2
-  FROM again_1 LEFT JOIN marked ON marked.id = again_1.id AND t >= t1 AND place = 2
+  FROM again_1 LEFT JOIN later ON later.id = again_1.id AND t >= t1 AND place = 2
   GROUP BY again_1.id, t1
 ),
 again AS (
@@ -45,8 +47,9 @@ still_open AS (
   SELECT id FROM again
 ),
 open AS (
-  SELECT marked.*
-  FROM marked JOIN still_open ON still_open.id = marked.id
+  SELECT tries.id, t, CAST(1 AS SMALLINT) AS place FROM tries JOIN still_open ON still_open.id = tries.id
+  UNION ALL
+  SELECT later.id, t, place FROM later JOIN still_open ON still_open.id = later.id
 ),
 at_2 AS (
   SELECT id, t, place FROM open WHERE place = 2 OR place = 1

@@ -1,50 +1,52 @@
-WITH reached_1 AS (
-  SELECT user_id AS u, min(timestamp) AS t1
-  FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($1 AS text))
-  GROUP BY user_id
+WITH reached_1 AS MATERIALIZED (
+  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
+  FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($1 AS text)) GROUP BY user_id) AS firsts
+),
+later AS (
+  SELECT id, timestamp AS t, CAST(CASE WHEN name = CAST($1 AS text) THEN 1 WHEN name = CAST($2 AS text) THEN 2 WHEN name = CAST($3 AS text) THEN 3 ELSE 4 END AS SMALLINT) AS place
+  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($2 AS text) OR name = CAST($3 AS text))) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1
 ),
 next_2 AS (
-  SELECT u, min(timestamp) AS t2
-  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($2 AS text))) AS events
-  JOIN reached_1 ON u = user_id AND timestamp >= t1
-  GROUP BY u
+  SELECT later.id, min(t) AS t2
+  FROM later JOIN reached_1 ON reached_1.id = later.id AND t >= t1
+  WHERE place = 2
+  GROUP BY later.id
 ),
 reached_2 AS (
-  SELECT reached_1.u, t1, t2
-  FROM reached_1 LEFT JOIN next_2 ON next_2.u = reached_1.u
+  SELECT reached_1.id, reached_1.u, reached_1.t1, t2
+  FROM reached_1 LEFT JOIN next_2 ON next_2.id = reached_1.id
 ),
 next_3 AS (
-  SELECT u, min(timestamp) AS t3
-  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($3 AS text))) AS events
-  JOIN reached_2 ON u = user_id AND timestamp >= t2
-  GROUP BY u
+  SELECT later.id, min(t) AS t3
+  FROM later JOIN reached_2 ON reached_2.id = later.id AND t >= t2
+  WHERE place = 3
+  GROUP BY later.id
 ),
 reached_3 AS (
-  SELECT reached_2.u, t1, t2, t3
-  FROM reached_2 LEFT JOIN next_3 ON next_3.u = reached_2.u
+  SELECT reached_2.id, reached_2.u, reached_2.t1, reached_2.t2, t3
+  FROM reached_2 LEFT JOIN next_3 ON next_3.id = reached_2.id
 ),
 unsettled AS (
-  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id, coalesce(t3, t2, t1) - INTERVAL '604800 seconds' AS since
+  SELECT *, coalesce(t3, t2, t1) - INTERVAL '604800 seconds' AS since
   FROM reached_3 WHERE NOT (coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds')
 ),
-marked AS (
-  SELECT id, since, timestamp AS t, CAST(CASE WHEN name = CAST($1 AS text) THEN 1 WHEN name = CAST($2 AS text) THEN 2 WHEN name = CAST($3 AS text) THEN 3 ELSE 4 END AS SMALLINT) AS place
-  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($1 AS text) OR name = CAST($2 AS text) OR name = CAST($3 AS text))) AS events
-  JOIN unsettled ON u = user_id
+tries AS (
+  SELECT id, since, timestamp AS t
+  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($1 AS text))) AS events JOIN unsettled ON u = user_id
 ),
 again_1 AS (
   SELECT id, min(t) AS t1
-  FROM marked WHERE t >= since AND place = 1
+  FROM tries WHERE t >= since
   GROUP BY id
 ),
 again_2 AS (
   SELECT again_1.id, t1, min(t) AS t2
-  FROM again_1 LEFT JOIN marked ON marked.id = again_1.id AND t >= t1 AND place = 2
+  FROM again_1 LEFT JOIN later ON later.id = again_1.id AND t >= t1 AND place = 2
   GROUP BY again_1.id, t1
 ),
 again_3 AS (
   SELECT again_2.id, t1, t2, min(t) AS t3
-  FROM again_2 LEFT JOIN marked ON marked.id = again_2.id AND t >= t2 AND place = 3
+  FROM again_2 LEFT JOIN later ON later.id = again_2.id AND t >= t2 AND place = 3
   GROUP BY again_2.id, t1, t2
 ),
 again AS (
@@ -57,8 +59,9 @@ still_open AS (
   SELECT id FROM again
 ),
 open AS (
-  SELECT marked.*
-  FROM marked JOIN still_open ON still_open.id = marked.id
+  SELECT tries.id, t, CAST(1 AS SMALLINT) AS place FROM tries JOIN still_open ON still_open.id = tries.id
+  UNION ALL
+  SELECT later.id, t, place FROM later JOIN still_open ON still_open.id = later.id
 ),
 at_3 AS (
   SELECT id, t, place FROM open WHERE place = 3 OR place = 2

@@ -3,7 +3,7 @@ WITH firsts AS (
   FROM events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($1 AS text) OR name = CAST($2 AS text))
   GROUP BY user_id
 ),
-unsettled AS (
+unsettled AS MATERIALIZED (
   SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
   FROM firsts WHERE NOT (greatest(d1, d2) <= least(d1, d2) + INTERVAL '604800 seconds')
 ),

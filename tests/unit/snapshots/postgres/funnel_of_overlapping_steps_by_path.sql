@@ -23,7 +23,7 @@ reached_3 AS (
   SELECT reached_2.u, t1, t2, t3, tied OR coalesce(ties, 0) > 1 AS tied
   FROM reached_2 LEFT JOIN next_3 ON next_3.u = reached_2.u
 ),
-unsettled AS (
+unsettled AS MATERIALIZED (
   SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
   FROM reached_3 WHERE NOT (coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds' AND NOT tied)
 ),

@@ -3,7 +3,7 @@ WITH reached_1 AS (
   FROM events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($1 AS text))
   GROUP BY user_id
 ),
-unsettled AS (
+unsettled AS MATERIALIZED (
   SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
   FROM reached_1 WHERE u IN (SELECT user_id FROM events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($2 AS text)))
 ),
