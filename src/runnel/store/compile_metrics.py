@@ -105,10 +105,12 @@ class _Grouping:
     def _fold(self) -> list[str] | None:
         """What events are put together by first, None when they are not: the keys, and the column that is counted."""
         kinds = {metric.kind for metric in self.query.metrics}
-        if not self.engine.folds or self.table != "events" or _estimates(self.query, self.engine):
+        if self.table != "events" or _estimates(self.query, self.engine):
             return None
-        if kinds <= ROLLUP_KINDS:
+        if kinds <= ROLLUP_KINDS:  # what is ranked first and then told is a row for each group, and not for each event
             return self.keys if self.twice else None
+        if not self.engine.folds:
+            return None
         column = next((column for column, fitting in FOLDABLE.items() if kinds <= fitting), None)
         return None if column is None else [*self.keys, column]
 
