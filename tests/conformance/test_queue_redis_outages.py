@@ -169,7 +169,7 @@ async def test_a_server_that_loads_is_unavailable(own_redis: RedisServer, strict
         own_redis.ask("BGREWRITEAOF")
         await finished(own_redis, "aof_rewrite_in_progress")
         await asyncio.to_thread(own_redis.stop)
-        own_redis.configure(key_load_delay="300000", loading_process_events_interval_bytes="1024")
+        own_redis.configure(key_load_delay="1000000", loading_process_events_interval_bytes="1024")
         starting = asyncio.create_task(asyncio.to_thread(own_redis.start))
         said = set()
         for number in itertools.count():

@@ -226,6 +226,7 @@ def report() -> Report:
             QueryFigures("top paths", 7, 10, False, 250.4, 240, 310, 300),
             QueryFigures("by day", 7, 30, True, 12.0, 9, 13, 10),
             QueryFigures("keys", 7, 5, False, 40, 39, 41, None),
+            QueryFigures("funnel", 0, 0, False, 60_000, 60_000, 60_000, 500),
         ],
         query_events=10_000_000,
         dedupe=[DedupeFigures(1_000_000, 1_000, "fresh", 7, 4.25, 4, 5)],
@@ -235,8 +236,9 @@ def report() -> Report:
 def test_tables_say_whether_a_target_was_met() -> None:
     questions, transactions = sheets(report())
     assert questions.title == "Questions on 10,000,000 events"
-    assert [row[-1] for row in questions.rows] == ["< 300 ✓", "< 10 ✗", ""]
-    assert [row[2] for row in questions.rows] == ["events", "rollup", "events"]
+    assert [row[-1] for row in questions.rows] == ["< 300 ✓", "< 10 ✗", "", "< 500 ✗"]
+    assert [row[2] for row in questions.rows] == ["events", "rollup", "events", "–"]
+    assert questions.rows[-1][3] == "> 60,000"
     assert transactions.rows == [["1,000,000", "1,000", "fresh", "4.2", "4.0", "5.0"]]
 
 

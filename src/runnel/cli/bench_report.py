@@ -89,7 +89,10 @@ class LagFigures(msgspec.Struct, frozen=True):
 
 
 class QueryFigures(msgspec.Struct, frozen=True):
-    """One question, asked over HTTP on a warm server; milliseconds of round trip. `target_ms` None: none was set."""
+    """One question, asked over HTTP on a warm server; milliseconds of round trip. `target_ms` None: none was set.
+
+    `runs` 0: the server ended it after `median_ms`, its deadline.
+    """
 
     question: str
     runs: int

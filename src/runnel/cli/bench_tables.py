@@ -139,6 +139,8 @@ def _queries(report: Report) -> list[Sheet]:
 
 
 def _asked(q: QueryFigures) -> list[str]:
+    if not q.runs:
+        return [q.question, "–", "–", f"> {q.median_ms:,.0f}", "–", "–", _target(q)]
     source = "rollup" if q.from_rollup else "events"
     return [q.question, f"{q.rows:,}", source, *_ms(q.median_ms, q.min_ms, q.max_ms), _target(q)]
 
