@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -10,6 +12,8 @@ from typer.testing import CliRunner
 
 from runnel.cli import bench, bench_dedupe, bench_load, bench_query
 from runnel.cli.bench_report import Report
+from runnel.cli.bench_server import RUNNEL
+from tests.servers.process import wait_until
 
 
 def run(folder: Path, *arguments: str) -> Report:
@@ -40,6 +44,16 @@ def test_query_uses_a_kept_history_again(tmp_path: Path, monkeypatch: pytest.Mon
     by_day = {figures.question: figures for figures in report.query}["events per day, 30 days"]
     assert (by_day.rows, by_day.from_rollup, by_day.target_ms) == (30, True, 10.0)
     assert [figures.rows for figures in run(tmp_path, *arguments).query] == [figures.rows for figures in report.query]
+
+
+def test_a_measurement_that_is_ended_ends_its_server(tmp_path: Path) -> None:
+    data, log = tmp_path / "history", tmp_path / "history.log"
+    measured = subprocess.Popen([*RUNNEL, "bench", "query", "--data", str(data), "--events", "30000"])
+    wait_until(lambda: log.is_file() and b'"event": "ready"' in log.read_bytes(), "the server of the measurement")
+    measured.terminate()
+    assert measured.wait(30) != 0
+    (server,) = {int(pid) for pid in re.findall(r'"pid": (\d+)', log.read_text())}
+    assert not Path(f"/proc/{server}").exists()
 
 
 def test_query_leaves_a_folder_alone_that_it_did_not_fill(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,6 +80,9 @@ def bench(
     """Send events as fast as the server takes them, in bodies of 1, 100 and 1,000, each size to a fresh server; then
     single events at a fixed rate; then see how soon an event can be queried. Checks at the end that the books close.
     """
+    # Whoever ends a measurement ends its servers, too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    context.call_on_close(lambda: signal.signal(signal.SIGTERM, before))
     if context.invoked_subcommand is not None:
         return
     from runnel.cli.bench_load import SIZES, Subject, measure_load

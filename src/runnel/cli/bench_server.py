@@ -150,7 +150,7 @@ class ServerProcess:
             port = self._wait(self._port_shown, "did not show its address")
             self.url = f"http://127.0.0.1:{port}"
             self._wait(self._ready, "did not become ready")
-        except ServerFailed:
+        except BaseException:  # also when somebody interrupts the wait
             self.kill()
             raise
 
