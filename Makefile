@@ -25,8 +25,8 @@ faults: ## Run the long tests: processes killed under load, all examples of the 
 	@scripts/install dev
 	@scripts/servers
 	@.venv/bin/python -m pytest -m faults tests/faults $(ARGS)
-	@THOROUGH=1 .venv/bin/python -m pytest -n 2 --dist loadgroup -m hypothesis tests/conformance $(ARGS)
-	@THOROUGH=1 .venv/bin/python -m pytest -n 2 --dist loadgroup tests/conformance/test_pipeline*.py $(ARGS)
+	@THOROUGH=1 .venv/bin/python -m pytest -n 2 -m hypothesis tests/conformance $(ARGS)
+	@THOROUGH=1 .venv/bin/python -m pytest -n 2 tests/conformance/test_pipeline*.py $(ARGS)
 
 bench: install ## Measure this machine: accepted and stored events per second, latencies, memory, bytes on disk
 	@.venv/bin/runnel bench $(ARGS)

@@ -1,25 +1,49 @@
-"""What every test starts from: no setting from the shell's environment, and no failure because a machine is slow."""
+"""Where every test starts: no setting of the shell's, no failure because a machine is slow; and in which process."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 hypothesis_settings.register_profile("runnel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("runnel")
 
-TOGETHER = [Path(__file__).parent / name for name in ("browser", "dialects")]
+ONE_PROCESS = ("tests/browser/", "tests/dialects/", "tests/test_flights.py", "tests/test_schemathesis.py")
+"""Files whose tests share what takes long to start: one process runs a whole file of these."""
+FIRST = {
+    "tests/faults/": "faults", "tests/test_flights.py": "faults",
+    "tests/unit/test_backup.py": "processes", "tests/unit/test_processes": "processes",
+}  # fmt: skip
+"""Tests that wait more than they compute, so that others run beside them: each of these groups has a process."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A module that starts one server for its tests runs in one process: each of xdist's would start its own."""
-    for item in items:
-        if any(folder in item.path.parents for folder in TOGETHER):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """Begins with FIRST."""
+    items.sort(key=lambda item: not item.nodeid.startswith(tuple(FIRST)))
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Which tests go to the same process. (`--dist loadgroup` of xdist 3.8 groups nothing with pytest 9.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        for beginning, group in FIRST.items():
+            if file.startswith(beginning):
+                return group
+        if file.startswith(ONE_PROCESS):
+            return file
+        if "[rabbitmq" in nodeid or file == "tests/conformance/test_queue_rabbitmq.py":
+            return "rabbitmq"  # the one node of these tests takes long to start
+        return nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)

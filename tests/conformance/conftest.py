@@ -50,13 +50,10 @@ PAIRS = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the other pairs, and gives the tests of one RabbitMQ to one process: a node takes long to start."""
+    """Leaves out the other pairs."""
     left_out = [item for item in items if not (THOROUGH or _pair(item) in PAIRS or None in _pair(item))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
-    for item in items:
-        if _pair(item)[0] == "rabbitmq" or "rabbitmq_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("rabbitmq"))
 
 
 def _pair(item: pytest.Item) -> tuple[str | None, str | None]:
