@@ -62,6 +62,8 @@ def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
             "enable_progress_bar": False,  # it would be drawn into the standard output, of an export too
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            # It keeps millions of events in memory, and beyond it, to save a second scan of 40 ms.
+            "disabled_optimizers": "common_subplan",
         }.items():
             connection.execute(f"SET {name} = ?", [value])
         connection.execute(f"ATTACH {quoted(str(path))} AS runnel (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
