@@ -37,7 +37,7 @@ from tests.conformance.query_steps import (
 )
 from tests.conformance.test_formulas import metrics
 from tests.conformance.test_store_queries import event_lists, scopes
-from tests.thorough import examples
+from tests.thorough import examples, some
 
 HOURS = {"minute": 6, "hour": 60, "day": 24 * 40, "week": 24 * 90, "month": 24 * 200}
 """How long a series may be for the oracle, which walks through it."""
@@ -140,7 +140,7 @@ async def test_days_of_another_length_stand_beside_whole_days(
     events = fixed_events("clock")
     await put(store, events)
     since, until = (datetime(*day, tzinfo=ZoneInfo(name)).astimezone(UTC) for day in (first, last))
-    for interval, fields in product(("hour", "day", "month", None), ([], ["name"])):
+    for interval, fields in some(product(("hour", "day", "month", None), ([], ["name"]))):
         query = MetricsQuery(
             site_id="clock", since=since, until=until, compare="previous", timezone=name, interval=interval,
             metrics=[Metric(), Metric(kind="users")], formulas=[Formula(expression="A / B")], breakdown=fields,

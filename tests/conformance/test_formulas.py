@@ -14,7 +14,7 @@ from runnel.model.query import AllOf, AnyOf, Condition, Filter, Metric, MetricsQ
 from runnel.store import Store
 from tests.conformance.query_steps import NUMERIC, TEXTS, check, fixed_events, put
 from tests.conformance.test_store_queries import event_lists, filters, metrics_queries, scopes
-from tests.thorough import examples
+from tests.thorough import examples, some
 
 EXACT = ["events", "users", "sessions", "events_per_user", "min", "max"]
 """Kinds whose last digit does not depend on the order in which a store adds numbers up."""
@@ -86,7 +86,7 @@ async def test_each_metric_with_a_filter(store: Store) -> None:
         Condition(field="site_id", op="=", value="own"),
         AnyOf(any=[]),
     ]
-    for kind, test in product(kinds, tests):
+    for kind, test in some(product(kinds, tests)):
         key = "amount" if kind in NUMERIC else None
         own = Metric(kind=kind, property=key, filter=test, name="own")
         ways: list[list[Metric]] = [

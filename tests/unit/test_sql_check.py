@@ -17,6 +17,7 @@ from runnel.store.sql_dialect import read, write
 from runnel.store.sql_functions import SCALAR, TABLE
 from runnel.store.sql_nodes import ALLOWED
 from runnel.store.sql_views import VIEWS
+from tests.thorough import examples
 
 STORES = ["duckdb", "postgres"]
 ONLY_ONE = "only one SELECT"
@@ -270,7 +271,7 @@ def functions_of(tree: exp.Expr) -> Iterator[tuple[str, bool]]:
         yield call.name.lower(), isinstance(call.parent, exp.Table | exp.Lateral)
 
 
-@settings(max_examples=1_500, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(1_500), suppress_health_check=list(HealthCheck))
 @given(text=texts, store=st.sampled_from(STORES))
 @example(text="SELECT * FROM (SELECT 'a' AS \"x' -- \") AS y", store="duckdb")
 def test_any_text_is_refused_or_harmless(text: str, store: str) -> None:
@@ -294,7 +295,7 @@ def assert_harmless(sql: str, store: str) -> None:
         assert name in (TABLE if in_from else SCALAR)[store]
 
 
-@settings(max_examples=400, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(400), suppress_health_check=list(HealthCheck))
 @given(name=names, text=names, store=st.sampled_from(STORES))
 def test_names_and_texts_stay_what_they_are(name: str, text: str, store: str) -> None:
     """Whatever characters they have, they do not end where they should not; DuckDB itself reads them so, too."""
@@ -330,7 +331,7 @@ def selects(draw: st.DrawFn, depth: int = 2) -> str:
     return f"SELECT {columns} FROM {source}{join}{f' WHERE {where}' if where else ''}{limit}"
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
 @given(sql=selects(), store=st.sampled_from(STORES), pretty=st.booleans())
 def test_selects_are_allowed_however_they_are_written(sql: str, store: str, pretty: bool) -> None:
     """And what is executed is the same after it was written by sqlglot in another form."""
