@@ -13,7 +13,6 @@ THOROUGH = bool(os.environ.get("THOROUGH"))
 SHARE = 5
 """`make test` takes one example of so many, others in each run."""
 
-
 SHARE_OF_CASES = 3
 """The same of cases that are all listed."""
 

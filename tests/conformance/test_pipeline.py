@@ -1,4 +1,4 @@
-"""From a queue into a store, each queue × each store: stored once, whatever stops the worker, and the books close."""
+"""From each queue into a store, and into each store: stored once, whatever stops the worker, and the books close."""
 
 from __future__ import annotations
 

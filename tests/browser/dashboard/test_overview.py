@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -75,6 +76,15 @@ def test_cards_write_their_units(api: Api, opened: Opener) -> None:
     expect(page.locator("[data-metric=bounce_rate] .stat-value")).to_have_text(f"{bounced:g}%")
 
 
+def shown_percent(part: float) -> str:
+    """With two decimals, halves rounded up as the page's Intl does, and not to the even digit."""
+    return f"{float(Decimal(repr(part * 100)).quantize(Decimal('0.01'), ROUND_HALF_UP)):g}%"
+
+
+def test_shown_percent() -> None:
+    assert [shown_percent(part) for part in (9 / 32, 0.5, 1.0)] == ["28.13%", "50%", "100%"]
+
+
 def test_a_card_chooses_the_chart(api: Api, opened: Opener) -> None:
     page = opened(f"/?{RANGE}")
     settled(page)
@@ -86,9 +96,7 @@ def test_a_card_chooses_the_chart(api: Api, opened: Opener) -> None:
     chart = page.get_by_role("group", name=re.compile("^Bounce rate"))
     chart.focus()
     page.keyboard.press("Home")
-    expect(chart.locator(".chart-tip .number")).to_have_text(
-        [f"{round(one[0]['bounce_rate'] * 100, 2):g}%" for one in rows]
-    )
+    expect(chart.locator(".chart-tip .number")).to_have_text([shown_percent(one[0]["bounce_rate"]) for one in rows])
 
 
 def test_without_comparison(opened: Opener) -> None:
