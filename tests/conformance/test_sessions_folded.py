@@ -1,6 +1,7 @@
 """The embedded store folds sessions ahead of time: however far it has come, every answer is the oracle's (G10).
 
 `raw` never folds; `behind` has some events of each example folded, in small pieces, and others not; `folded` has all.
+Questions about paths read the trails of folded sessions; `short` keeps those of two pages at most.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from hypothesis import strategies as st
 from runnel.config import Settings
 from runnel.model.block import make_block
 from runnel.model.event import Event, encode_lines
+from runnel.model.paths import PathsQuery
 from runnel.model.sessions import SessionsQuery
-from runnel.store.duckdb import DuckDBStore, fold
+from runnel.store.compile_trails import can_use_trails
+from runnel.store.duckdb import DuckDBStore, fold, fold_sql
 from runnel.store.folded import can_fold
-from tests.conformance.analysis_steps import scopes, visits
+from tests.conformance.analysis_steps import moments, scopes, visits
+from tests.conformance.oracle_paths import answer_paths
 from tests.conformance.oracle_sessions import answer_sessions
 from tests.conformance.query_steps import NOON, same
+from tests.conformance.test_paths import path_questions
 from tests.conformance.test_sessions import questions
 from tests.thorough import examples
 
@@ -57,17 +62,21 @@ def fold_once(store: DuckDBStore) -> bool:
     return store._folder.step(store._writer)
 
 
-async def check(store: DuckDBStore, query: SessionsQuery, events: list[Event]) -> None:
+async def check(store: DuckDBStore, query: SessionsQuery | PathsQuery, events: list[Event]) -> None:
     result = await store.run(query)
-    wanted = answer_sessions(query, events)
+    if isinstance(query, PathsQuery):
+        wanted, foldable = answer_paths(query, events), can_use_trails(query)
+    else:
+        wanted, foldable = answer_sessions(query, events), can_fold(query)
     assert same(result.rows, wanted), f"{query!r}\nstore:  {result.rows}\noracle: {wanted}"
     there = fold.read_mark(store._writer) is not None
-    assert result.from_rollup == (there and can_fold(query)), "it tells whether folded sessions were read"
+    assert result.from_rollup == (there and foldable), "it tells whether folded sessions were read"
 
 
 foldable = questions().map(
     lambda given: {**given, "filter": None, "page_names": ["pageview", "$pageview", "page_view"]}
 )
+trailed = path_questions().filter(lambda given: given["by"] == "page").map(lambda given: {**given, "filter": None})
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -83,12 +92,37 @@ async def test_any_question_has_the_same_answer(
     assert await store.verify() == []
 
 
+@pytest.mark.parametrize("state", [*STATES[1:], "short"])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    events=visits(most=60), in_order=st.booleans(), asked=st.lists(trailed, min_size=2, max_size=5),
+    ends=st.lists(st.none() | moments, min_size=5, max_size=5), other=path_questions(),
+)  # fmt: skip
+async def test_any_question_about_paths_has_the_same_answer(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, state: str, events: list[Event], in_order: bool,
+    asked: list[dict[str, Any]], ends: list[Any], other: dict[str, Any],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(fold_sql, "TRAIL_MOST", 2 if state == "short" else 32)
+    if in_order:  # as most arrive: the pieces of a session are then put together without another look
+        events.sort(key=lambda event: event.timestamp)
+    await put(store, events, "folded" if state == "short" else state)
+    for question, end in zip([*asked, other], [*ends, None], strict=False):
+        since = question["since"]
+        until = end if end is None or since is None or end > since else None
+        for scope in scopes(events):
+            await check(store, PathsQuery(**{**question, "until": until, **scope}), events)
+    assert await store.verify() == []
+
+
 @pytest.mark.parametrize("state", STATES)
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
-@given(lists=st.lists(visits(most=16), min_size=1, max_size=3), asked=st.lists(foldable, min_size=2, max_size=4))
+@given(
+    lists=st.lists(visits(most=16), min_size=1, max_size=3), asked=st.lists(foldable, min_size=2, max_size=4),
+    way=trailed,
+)  # fmt: skip
 async def test_all_sites_and_purged_events(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, state: str, lists: list[list[Event]],
-    asked: list[dict[str, Any]],
+    asked: list[dict[str, Any]], way: dict[str, Any],
 ) -> None:  # fmt: skip
     """Of a store that has nothing else: two sites may use the same ids, and retention cuts sessions."""
     monkeypatch.setattr(fold, "PIECE", 3)
@@ -103,12 +137,14 @@ async def test_all_sites_and_purged_events(
             there += events
             for question in asked:
                 await check(store, SessionsQuery(**{**question, "site_id": None}), there)
+            await check(store, PathsQuery(**{**way, "site_id": None}), there)
             middle = sorted(event.timestamp for event in there)[len(there) // 2]
             border = middle - (middle - NOON) % timedelta(minutes=15)
             await store.purge(border)
             there = [event for event in there if event.timestamp >= border]
             for question in asked:
                 await check(store, SessionsQuery(**{**question, "site_id": None}), there)
+            await check(store, PathsQuery(**{**way, "site_id": None}), there)
             assert await store.verify() == []
     finally:
         await store.close()

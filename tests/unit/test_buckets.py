@@ -60,6 +60,14 @@ def test_a_change_a_minute_past_midnight() -> None:
     ]
 
 
+@pytest.mark.parametrize("minute", [31, 32, 59])
+def test_a_range_that_begins_behind_a_change_inside_the_hour(minute: int) -> None:
+    assert labels("hour", "America/St_Johns", datetime(2010, 11, 7, 2, minute, tzinfo=UTC), 1) == [
+        "2010-11-06T23:01:00-03:30",
+        "2010-11-07T00:00:00-03:30",
+    ]
+
+
 def test_a_day_whose_midnight_was_skipped_begins_after_the_change() -> None:
     assert labels("day", "America/Sao_Paulo", datetime(2018, 11, 3, 12, tzinfo=UTC), 48) == [
         "2018-11-03T00:00:00-03:00",

@@ -208,10 +208,18 @@ def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
     check_snapshot(name, DUCKDB, compiled(question, DUCKDB, folded=folded))
 
 
+@pytest.mark.parametrize(("name", "behind"), [("paths_of_trails", 0), ("paths_of_trails_to_a_page", 7)])
+def test_generated_sql_of_trails(name: str, behind: int) -> None:
+    to_a_page = {"end": "/buy", "merge": False, "site_id": None, "since": None} if behind else {}
+    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
+    check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, folded=folded))
+
+
 def test_every_snapshot_has_a_test(engine: Engine) -> None:
     more = {"events_next_page", "metrics_next_page", "export", "metrics_of_groups", "sessions_of_groups"}
     folded_ones = {"sessions_daily_folded", "sessions_by_channel_folded"}
-    of_slots = {"numbers_by_property_in_slots", *folded_ones} if engine is DUCKDB else set()
+    trails = {"paths_of_trails", "paths_of_trails_to_a_page"}
+    of_slots = {"numbers_by_property_in_slots", *folded_ones, *trails} if engine is DUCKDB else set()
     assert {file.stem for file in FOLDERS[engine.name].glob("*.sql")} == set(QUESTIONS) | more | of_slots
 
 

@@ -37,6 +37,7 @@ SECOND = 1_000_000
 MONDAY = 4 * 86_400
 """Seconds from 1970 to its first Monday."""
 
+_HOUR = timedelta(hours=1)
 _FUTURE = timedelta(days=3660)
 """How far ahead clock changes are looked up when a question has no `until`: a server's clock may have been ahead."""
 _LONGEST = timedelta(days=36_600)
@@ -86,9 +87,12 @@ def _changes(name: str, year: int) -> tuple[Segment, ...]:
 
 
 def segments(name: str, since: datetime | None, until: datetime | None, now: datetime) -> list[Segment]:
-    """The zone's offsets from `since` (not before 2000: no event is) to `until`; the first reaches back for ever."""
-    first = max(since or EARLIEST, EARLIEST)
-    last = max(first, min(until or now + _FUTURE, first + _LONGEST))
+    """The zone's offsets from `since` (not before 2000: no event is) to `until`; the first reaches back for ever.
+
+    From an hour earlier, since a clock change before `since` may be what its bucket begins with.
+    """
+    first = max(since or EARLIEST, EARLIEST) - _HOUR
+    last = max(first + _HOUR, min(until or now + _FUTURE, first + _LONGEST))
     start, end = int(first.timestamp()), int(last.timestamp())
     result = [Segment(start, _offset(ZoneInfo(name), start))]
     for year in range(first.year, last.year + 1):

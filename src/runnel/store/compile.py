@@ -85,7 +85,7 @@ def compile_query(
     if isinstance(query, SessionsQuery):
         return compile_sessions(query, Params(engine, slots, joined, query.site_id), now, groups, folded)
     if isinstance(query, PathsQuery):
-        return compile_paths(query, Params(engine, slots, joined, query.site_id))
+        return compile_paths(query, Params(engine, slots, joined, query.site_id), folded)
     if isinstance(query, PersonQuery):
         return compile_person(query, params)
     if isinstance(query, PeopleQuery):

@@ -30,7 +30,7 @@ def folded_tables(query: SessionsQuery, reach: SessionScope, params: Params, fol
     if query.until is not None and reach.until is not None:
         until, behind = (params.add(edge, "timestamp") for edge in (query.until, reach.until))
         edges.append(f"(started < {until} AND ended >= {behind})")
-    found = where([*_site(query, params), f"({' OR '.join(edges)})"])
+    found = where([*of_site(query, params), f"({' OR '.join(edges)})"])
     return f"{tables},\n{LONG} AS MATERIALIZED (\n  SELECT site_id, session_id FROM {KNOWN}{found}\n)"
 
 
@@ -59,7 +59,7 @@ def is_long(query: SessionScope) -> str:
     return f"({keys}) IN (SELECT {keys} FROM {LONG})"
 
 
-def _site(query: SessionScope, params: Params) -> list[str]:
+def of_site(query: SessionScope, params: Params) -> list[str]:
     return [] if query.site_id is None else [f"site_id = {params.add(query.site_id, 'text')}"]
 
 

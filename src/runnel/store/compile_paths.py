@@ -17,15 +17,26 @@ from collections.abc import Sequence
 from runnel.model.paths import PathsQuery
 from runnel.store.compile_filter import Fields, Params, filter_sql, scope_conditions, where
 from runnel.store.compile_sessions import is_page, session_events
+from runnel.store.compile_trails import can_use_trails, counted_of, seen, trail_tables
+from runnel.store.folded import FoldedSessions
 from runnel.store.statement import Statement
+
+NUMBERED = "SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code"
 
 Tables = list[str]
 """Common tables, `name AS (…)` each."""
 
 
-def compile_paths(query: PathsQuery, params: Params) -> Statement:
+def compile_paths(query: PathsQuery, params: Params, folded: FoldedSessions | None = None) -> Statement:
     """The statement of a question about paths: step, source, target, sessions, and whether the row is the rest."""
-    tables = [*_stepped(query, params), *_walked(query, params), _counted(query, params), _edges(query, params)]
+    usable = folded if can_use_trails(query) else None
+    tables = [
+        *(_stepped(query, params) if usable is None else _stepped_with_trails(query, params, usable)),
+        *_walked(query, params),
+        _counted(query, params, "counted" if usable is None else "counted_events"),
+        *([] if usable is None else [counted_of("counted_events")]),
+        _edges(query, params),
+    ]
     kept = f"rank <= {query.top}"
     tables += [
         "ranked AS (\n  SELECT *, row_number() OVER (PARTITION BY place\n"
@@ -39,7 +50,7 @@ def compile_paths(query: PathsQuery, params: Params) -> Statement:
         "LEFT JOIN codes AS sources ON sources.code = source\nLEFT JOIN codes AS targets ON targets.code = target\n"
         "ORDER BY place, other, sessions DESC, source NULLS LAST, target NULLS LAST"
     )
-    return Statement(sql, params.values)
+    return Statement(sql, params.values, from_rollup=usable is not None)
 
 
 def _joined(tables: Tables) -> str:
@@ -50,14 +61,38 @@ def _joined(tables: Tables) -> str:
 
 
 def _stepped(query: PathsQuery, params: Params) -> Tables:
-    """`codes` and `stepped`. With an anchor sessions are left out that surely do not have it."""
+    """`codes` and `stepped`."""
+    steps = _visited(query, params, "code", " JOIN codes USING (node)")
+    return [f"codes AS MATERIALIZED (\n{_codes(query, params)}\n)", f"stepped AS (\n{steps}\n)"]
+
+
+def _stepped_with_trails(query: PathsQuery, params: Params, folded: FoldedSessions) -> Tables:
+    """The same of the sessions whose trails do not say it, behind what says it of all others."""
+    nodes = "SELECT node FROM seen UNION SELECT before FROM seen WHERE before IS NOT NULL UNION SELECT node FROM visits"
+    return [
+        *trail_tables(query, params, folded),
+        seen(query, params, _anchor(query)),
+        f"visits AS MATERIALIZED (\n{_visited(query, params, 'node', long_only=True)}\n)",
+        f"codes AS MATERIALIZED (\n  {NUMBERED}\n  FROM ({nodes}) AS nodes\n)",
+        f"stepped AS (\n  SELECT {', '.join([*_key(query, params), 'timestamp', 'code'])}\n"
+        "  FROM visits JOIN codes USING (node)\n)",
+    ]
+
+
+def _of_interest(query: PathsQuery, params: Params) -> tuple[list[str], list[str]]:
+    """Conditions of the events that can be steps, and the columns to read of them."""
     pages = [] if query.by == "event" else [is_page(query, params), "path IS NOT NULL"]
     node = "path" if pages else "name"
     filters = [] if query.filter is None else [f"{filter_sql(query.filter, Fields(params))} AS picked"]
-    columns = [f"{node} AS node", *filters]
-    by_id, named = session_events(query, params, columns, only=pages)[0]
+    return pages, [f"{node} AS node", *filters]
+
+
+def _visited(query: PathsQuery, params: Params, node: str, join: str = "", long_only: bool = False) -> str:
+    """The steps' instants and what they are. With an anchor sessions are left out that surely do not have it."""
+    pages, columns = _of_interest(query, params)
+    by_id, named = session_events(query, params, columns, long_only, only=pages)[0]
     # Which events make a visit shows only with all of them, so that what is no page view is left out afterwards.
-    of_all = [f"CASE WHEN {' AND '.join(pages)} THEN path END AS node", *filters] if pages else columns
+    of_all = [f"CASE WHEN {' AND '.join(pages)} THEN path END AS node", *columns[1:]] if pages else columns
     by_pause, paused = session_events(query, params, of_all)[1]
     picked = _picked(query)
     anchor = _anchor(query)
@@ -67,16 +102,13 @@ def _stepped(query: PathsQuery, params: Params) -> Tables:
         hit = f"SELECT {keys} FROM (\n    {by_id}\n    ) AS visited {picked} AND node = {params.add(anchor, 'text')}"
         having = f" AND ({keys}) IN (\n    {hit}\n  )"
     parts = [
-        f"  SELECT {key}, timestamp, code\n  FROM (\n    {events}\n  ) AS visited JOIN codes USING (node)\n  {only}"
+        f"  SELECT {key}, timestamp, {node}\n  FROM (\n    {events}\n  ) AS visited{join}\n  {only}"
         for events, key, only in (
             (by_id, _named_key(named, params), picked + having),
             (by_pause, _paused_key(paused, params), picked),
         )
     ]
-    return [
-        f"codes AS MATERIALIZED (\n{_codes(query, params, columns, pages)}\n)",
-        "stepped AS (\n" + "\n  UNION ALL\n".join(parts) + "\n)",
-    ]
+    return "\n  UNION ALL\n".join(parts)
 
 
 def _anchor(query: PathsQuery) -> str | None:
@@ -106,13 +138,12 @@ def _picked(query: PathsQuery) -> str:
     return "WHERE node IS NOT NULL" + (" AND picked" if query.filter is not None else "")
 
 
-def _codes(query: PathsQuery, params: Params, columns: list[str], pages: list[str]) -> str:
+def _codes(query: PathsQuery, params: Params) -> str:
+    pages, columns = _of_interest(query, params)
     conditions = [*scope_conditions(query.model_copy(update={"filter": None}), "timestamp", params), *pages]
     events = f"SELECT {', '.join(columns)} FROM {params.relation(persons=False)}{where(conditions)}"
-    return (
-        "  SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code\n"
-        f"  FROM (\n    SELECT DISTINCT node FROM (\n    {events}\n    ) AS seen {_picked(query)}\n  ) AS nodes"
-    )
+    nodes = f"SELECT DISTINCT node FROM (\n    {events}\n    ) AS seen {_picked(query)}"
+    return f"  {NUMBERED}\n  FROM (\n    {nodes}\n  ) AS nodes"
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
@@ -145,7 +176,7 @@ def _walked(query: PathsQuery, params: Params) -> Tables:
     ]
 
 
-def _counted(query: PathsQuery, params: Params) -> str:
+def _counted(query: PathsQuery, params: Params, name: str) -> str:
     """Sessions by place and step; from a `start` the places go up, from an `end` down to the session's beginning."""
     anchor = _anchor(query)
     if anchor is None:
@@ -158,7 +189,7 @@ def _counted(query: PathsQuery, params: Params) -> str:
         place = "n - anchor + 1" if query.end is None else "anchor - n + 1"
     last = query.steps if query.end is None else query.steps - 1
     return (
-        f"counted AS MATERIALIZED (\n  SELECT {place} AS place, before, code, count(*) AS sessions\n  FROM {placed}\n"
+        f"{name} AS MATERIALIZED (\n  SELECT {place} AS place, before, code, count(*) AS sessions\n  FROM {placed}\n"
         f"  WHERE {place} BETWEEN 1 AND {last}\n  GROUP BY 1, 2, 3\n)"
     )
 

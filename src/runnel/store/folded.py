@@ -25,6 +25,9 @@ COLUMNS = {
 }  # fmt: skip
 """The column that a breakdown reads. `user_id` has none: which person an id is may change."""
 
+TRAIL = "trail"
+"""The column of the pages in their order, the same one several times in a row once; NULL where that is not known."""
+
 KNOWN = "known"
 """The common table of the folded sessions."""
 

@@ -17,7 +17,7 @@ from runnel.model.books import Difference
 from runnel.model.sql import load_statements
 from runnel.store.duckdb.connection import Connection, transaction
 from runnel.store.duckdb.fold_sql import COLUMNS, ENTRY, KEYS, LAST, TEXT_COLUMNS, joined_sql, parts_sql, tables_sql
-from runnel.store.folded import FoldedSessions
+from runnel.store.folded import TRAIL, FoldedSessions
 
 SQL = load_statements("runnel.store", "sql/duckdb/fold.sql")
 PIECE = 61_440
@@ -151,7 +151,7 @@ def differences(db: Connection) -> list[Difference]:
     mark, (sessions,) = read_mark(db), db.execute(SQL["count"]).fetchall()[0]
     if mark is None:
         return []  # nobody reads them, and the next step begins anew
-    slices, counted = sessions // SLICE + 1, [*KEYS, *ENTRY, *LAST]
+    slices, counted = sessions // SLICE + 1, [*KEYS, *ENTRY, *LAST, TRAIL]
     wrong = 0
     for number in range(slices):
         mine = f"hash(site_id, session_id) % {slices} = {number}"
@@ -169,8 +169,13 @@ def differences(db: Connection) -> list[Difference]:
 
 def _compared(db: Connection, made: str, mine: str, columns: Sequence[str]) -> int:
     """How many sessions of a SELECT are not the ones that are kept under a condition, or not the same."""
-    differs = " OR ".join(f"made.{column} IS DISTINCT FROM kept.{column}" for column in columns)
+    differs = " OR ".join(_differs(column) for column in columns)
     kept = f"SELECT {', '.join(columns)} FROM session_parts WHERE {mine}"
     joined = f"({made}) AS made FULL JOIN ({kept}) AS kept USING (site_id, session_id)"
     rows = db.execute(f"SELECT count(*) FROM {joined} WHERE {differs}").fetchall()
     return int(rows[0][0])
+
+
+def _differs(column: str) -> str:
+    differs = f"made.{column} IS DISTINCT FROM kept.{column}"
+    return f"(kept.{TRAIL} IS NOT NULL AND {differs})" if column == TRAIL else differs

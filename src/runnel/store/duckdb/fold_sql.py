@@ -8,7 +8,7 @@ from runnel.model.sessions import PAGE_NAMES
 from runnel.store.channels import CHANNEL_PROPERTIES, channel_sql
 from runnel.store.duckdb.connection import quoted
 from runnel.store.duckdb.engine import DUCKDB
-from runnel.store.folded import KNOWN, TEXTS
+from runnel.store.folded import KNOWN, TEXTS, TRAIL
 
 KEYS = ("site_id", "session_id", "started", "ended", "events", "pages")
 ENTRY = {
@@ -19,8 +19,10 @@ LAST = {"exit_at": "timestamp", "exit_id": "event_id", "exit_path": "path"}
 """Columns of `session_parts` with those of `events`."""
 TEXT_COLUMNS = (*TEXTS, "channel")
 ENTRY_COLUMNS = (*ENTRY, *TEXT_COLUMNS)
-COLUMNS = (*KEYS, *ENTRY_COLUMNS, *LAST)
+COLUMNS = (*KEYS, *ENTRY_COLUMNS, *LAST, TRAIL)
 """Those of `session_parts`."""
+TRAIL_MOST = 32
+"""Longest trail that is kept; of longer sessions, which are few, the events are read."""
 AD_CLICK = "ad_click"
 """Which campaign an ad belongs to is not kept, only that its click makes the channel."""
 
@@ -43,6 +45,8 @@ def parts_sql(condition: str, columns: Sequence[str] = COLUMNS) -> str:
     last = {column: field for column, field in LAST.items() if column in columns}
     picks = _pick("arg_min", entry, "ROW(-page, timestamp, event_id)", "entry")
     picks += _pick("arg_max", last, "ROW(page, timestamp, event_id)", "last")
+    if TRAIL in columns:
+        picks.append(",\n    list(path ORDER BY timestamp, path) FILTER (page = 1 AND path IS NOT NULL) AS steps")
     pages = ", ".join(quoted(name) for name in PAGE_NAMES)
     grouped = (
         "SELECT site_id, session_id, min(timestamp) AS started, max(timestamp) AS ended, count(*) AS events, "
@@ -53,7 +57,8 @@ def parts_sql(condition: str, columns: Sequence[str] = COLUMNS) -> str:
     opened = f"SELECT *{_opened(entry, last)} FROM (\n  {grouped}\n  ) AS grouped"
     if "properties" in entry:
         opened = f"SELECT *{''.join(_texts())} FROM ({opened}) AS opened"
-    chosen = ", ".join(_channel() if column == "channel" else column for column in columns)
+    made = {"channel": _channel(), TRAIL: _trail("coalesce(steps, CAST([] AS VARCHAR[]))")}
+    chosen = ", ".join(made.get(column, column) for column in columns)
     return f"SELECT {chosen}\n  FROM ({opened}) AS parts"
 
 
@@ -68,6 +73,10 @@ def joined_sql(fresh: str, columns: Sequence[str] = COLUMNS) -> str:
     last = {column: column for column in LAST if column in columns}
     picks = _pick("arg_min", entry, "ROW(pages = 0, entry_at, entry_id)", "entry")
     picks += _pick("arg_max", last, "ROW(pages > 0, exit_at, exit_id)", "last")
+    if TRAIL in columns:
+        # Of two rows; where they overlap in time the pages' order would have to be looked up.
+        apart = f"max(started) > min(ended) AND count({TRAIL}) = 2"
+        picks.append(f",\n    CASE WHEN {apart} THEN flatten(list({TRAIL} ORDER BY started)) END AS steps")
     both = f"SELECT {chosen} FROM touched UNION ALL SELECT {chosen} FROM {fresh} SEMI JOIN touched {keys}"
     grouped = (
         "SELECT site_id, session_id, min(started) AS started, max(ended) AS ended, CAST(sum(events) AS BIGINT) AS "
@@ -76,7 +85,8 @@ def joined_sql(fresh: str, columns: Sequence[str] = COLUMNS) -> str:
     )
     opened = f"SELECT *{_opened(entry, last)} FROM (\n  {grouped}\n  ) AS grouped"
     alone = f"SELECT {chosen} FROM {fresh} ANTI JOIN touched {keys}"
-    return f"{alone}\n  UNION ALL SELECT {chosen}\n  FROM ({opened}) AS joined"
+    joined = ", ".join(_trail("steps") if column == TRAIL else column for column in columns)
+    return f"{alone}\n  UNION ALL SELECT {joined}\n  FROM ({opened}) AS joined"
 
 
 def tables_sql(mark: int, behind: int, wanted: Sequence[str]) -> str:
@@ -111,6 +121,12 @@ def _texts() -> list[str]:
     pointers = ", ".join(quoted(str(DUCKDB.encode["property"](key))) for key in kept.values())
     texts = DUCKDB.property_text.format(f"[{pointers}]")
     return [f", ({texts})[{place}] AS {column}" for place, column in enumerate(kept, 1)]
+
+
+def _trail(steps: str) -> str:
+    """Of steps that may repeat each other."""
+    merged = f"list_filter({steps}, lambda step, place: place = 1 OR step <> ({steps})[place - 1])"
+    return f"CASE WHEN len({merged}) <= {TRAIL_MOST} THEN {merged} END AS {TRAIL}"
 
 
 def _channel() -> str:

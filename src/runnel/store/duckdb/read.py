@@ -20,6 +20,7 @@ from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
 from runnel.model.event import encode_lines
 from runnel.model.funnel import FunnelScope
+from runnel.model.paths import PathsQuery
 from runnel.model.people import PeopleQuery
 from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, SessionsQuery
 from runnel.model.retention import PersonsScope
@@ -29,6 +30,7 @@ from runnel.store.answer import event_of, shape
 from runnel.store.buckets import instant_of
 from runnel.store.compare import Compared, Found, compared, groups_of, result_of
 from runnel.store.compile import asks_for_persons, compile_export, compile_query
+from runnel.store.compile_trails import can_use_trails
 from runnel.store.duckdb import identity
 from runnel.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from runnel.store.duckdb.engine import DUCKDB
@@ -251,7 +253,7 @@ def _loaded_at(cursor: Connection) -> datetime | None:
 def _found(cursor: Connection, query: Query, now: datetime, groups: Groups | None = None) -> Found:
     slots = read_slots(cursor) if _may_use_slots(query) else None
     joined = asks_for_persons(query) and identity.knows(cursor, query.site_id)
-    folded = read_folded(cursor) if isinstance(query, SessionsQuery) and can_fold(query) else None
+    folded = read_folded(cursor) if _may_use_folded(query) else None
     statement = compile_query(query, DUCKDB, now, slots=slots, groups=groups, joined=joined, folded=folded)
     return statement, cursor.execute(statement.sql, list(statement.params)).fetchall()
 
@@ -266,6 +268,12 @@ def _may_use_slots(query: Query) -> bool:
     if isinstance(query, MetricsQuery):
         return names_properties(query)
     return isinstance(query, SessionScope | PeopleQuery | FunnelScope | PersonsScope)
+
+
+def _may_use_folded(query: Query) -> bool:
+    if isinstance(query, PathsQuery):
+        return can_use_trails(query)
+    return isinstance(query, SessionsQuery) and can_fold(query)
 
 
 def _lines(cursor: Connection) -> bytes:

@@ -17,6 +17,7 @@ import msgspec
 from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, RunnelError, StoreUnavailable
 from runnel.model.event import encode_lines
+from runnel.model.funnel import FunnelScope
 from runnel.model.query import EventsQuery, Freshness, Query, Result
 from runnel.model.select import SqlQuery, Table
 from runnel.store.answer import event_of, shape
@@ -34,6 +35,10 @@ SET LOCAL statement_timeout = '{milliseconds}ms';
 SET LOCAL work_mem = '{kibibytes}kB';
 SET LOCAL hash_mem_multiplier = 1;
 SET LOCAL idle_in_transaction_session_timeout = '{idle}s'
+"""
+BY_HASH = "SET LOCAL enable_nestloop = off"
+"""For funnels. PostgreSQL cannot tell how many persons a step leaves, takes them for few, and would look up the events
+of each by itself: 70 s instead of 12 for 10 million events.
 """
 TIMEOUT = "SET LOCAL statement_timeout = '{milliseconds}ms'"
 LOADED_AT = """
@@ -85,6 +90,8 @@ class Reader:
                 loaded_at = await connection.fetchval(LOADED_AT)
                 if await _joined(connection, query):
                     statement = compile_query(query, POSTGRES, now, joined=True)
+                if isinstance(query, FunnelScope):
+                    await connection.execute(BY_HASH)
                 rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
             result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})

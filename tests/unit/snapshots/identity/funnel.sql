@@ -23,14 +23,14 @@ unsettled AS (
   FROM reached_2 WHERE NOT (coalesce(t2, t1) <= t1 + INTERVAL '604800 seconds')
 ),
 tries AS (
-  SELECT id, since, timestamp AS t
+  SELECT id, timestamp AS t
   FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
       FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL)) AS events JOIN unsettled ON u = user_id
 ),
 again_1 AS (
-  SELECT id, min(t) AS t1
-  FROM tries WHERE t >= since
-  GROUP BY id
+  SELECT tries.id, min(t) AS t1
+  FROM tries JOIN unsettled ON unsettled.id = tries.id AND t >= since
+  GROUP BY tries.id
 ),
 again_2 AS (
   SELECT again_1.id, t1, min(t) AS t2
@@ -47,20 +47,19 @@ still_open AS (
   SELECT id FROM again
 ),
 open AS (
-  SELECT tries.id, t, CAST(1 AS SMALLINT) AS place FROM tries JOIN still_open ON still_open.id = tries.id
-  UNION ALL
   SELECT later.id, t, place FROM later JOIN still_open ON still_open.id = later.id
 ),
-at_2 AS (
-  SELECT id, t, place FROM open WHERE place = 2 OR place = 1
-),
-from_2 AS (
-  SELECT id, t, place, min(CASE WHEN place = 2 THEN t END) OVER walk AS n2
-  FROM at_2 WINDOW walk AS (PARTITION BY id ORDER BY t DESC, place DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+seconds AS (
+  SELECT id, t AS n2
+  FROM open WHERE place = 2
 ),
 attempts AS (
-  SELECT id, t AS t1, CASE WHEN n2 <= t + INTERVAL '604800 seconds' THEN n2 END AS t2
-  FROM from_2 WHERE place = 1
+  SELECT tried.id, tried.t AS t1, n2 AS t2
+  FROM (SELECT tries.id, t FROM tries JOIN still_open ON still_open.id = tries.id) AS tried
+  JOIN seconds ON seconds.id = tried.id AND n2 >= tried.t AND n2 - INTERVAL '604800 seconds' <= tried.t
+  UNION ALL
+  SELECT unsettled.id, t1, CAST(NULL AS TIMESTAMP) AS t2
+  FROM unsettled JOIN still_open ON still_open.id = unsettled.id
 ),
 by_reach AS (
   SELECT id, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END AS done, min(t1) AS t1, min(t2) AS t2

@@ -31,13 +31,13 @@ unsettled AS (
   FROM reached_3 WHERE NOT (coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds')
 ),
 tries AS (
-  SELECT id, since, timestamp AS t
+  SELECT id, timestamp AS t
   FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND timestamp >= CAST($5 AS timestamptz) AND timestamp < CAST($6 AS timestamptz) AND user_id IS NOT NULL AND (name = CAST($1 AS text))) AS events JOIN unsettled ON u = user_id
 ),
 again_1 AS (
-  SELECT id, min(t) AS t1
-  FROM tries WHERE t >= since
-  GROUP BY id
+  SELECT tries.id, min(t) AS t1
+  FROM tries JOIN unsettled ON unsettled.id = tries.id AND t >= since
+  GROUP BY tries.id
 ),
 again_2 AS (
   SELECT again_1.id, t1, min(t) AS t2
@@ -59,8 +59,6 @@ still_open AS (
   SELECT id FROM again
 ),
 open AS (
-  SELECT tries.id, t, CAST(1 AS SMALLINT) AS place FROM tries JOIN still_open ON still_open.id = tries.id
-  UNION ALL
   SELECT later.id, t, place FROM later JOIN still_open ON still_open.id = later.id
 ),
 at_3 AS (
@@ -70,18 +68,17 @@ from_3 AS (
   SELECT id, t, place, min(CASE WHEN place = 3 THEN t END) OVER walk AS n3
   FROM at_3 WINDOW walk AS (PARTITION BY id ORDER BY t DESC, place DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
-at_2 AS (
-  SELECT id, t, place, n3 FROM from_3 WHERE place = 2
-  UNION ALL
-  SELECT id, t, place, CAST(NULL AS timestamptz) AS n3 FROM open WHERE place = 1 AND NOT place = 2
-),
-from_2 AS (
-  SELECT id, t, place, min(CASE WHEN place = 2 THEN t END) OVER walk AS n2, min(CASE WHEN place = 2 THEN n3 END) OVER walk AS n3
-  FROM at_2 WINDOW walk AS (PARTITION BY id ORDER BY t DESC, place DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+seconds AS (
+  SELECT id, t AS n2, n3
+  FROM from_3 WHERE place = 2
 ),
 attempts AS (
-  SELECT id, t AS t1, CASE WHEN n2 <= t + INTERVAL '604800 seconds' THEN n2 END AS t2, CASE WHEN n3 <= t + INTERVAL '604800 seconds' THEN n3 END AS t3
-  FROM from_2 WHERE place = 1
+  SELECT tried.id, tried.t AS t1, n2 AS t2, CASE WHEN n3 <= tried.t + INTERVAL '604800 seconds' THEN n3 END AS t3
+  FROM (SELECT tries.id, t FROM tries JOIN still_open ON still_open.id = tries.id) AS tried
+  JOIN seconds ON seconds.id = tried.id AND n2 >= tried.t AND n2 - INTERVAL '604800 seconds' <= tried.t
+  UNION ALL
+  SELECT unsettled.id, t1, CAST(NULL AS timestamptz) AS t2, CAST(NULL AS timestamptz) AS t3
+  FROM unsettled JOIN still_open ON still_open.id = unsettled.id
 ),
 by_reach AS (
   SELECT id, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END + CASE WHEN t3 IS NULL THEN 0 ELSE 1 END AS done, min(t1) AS t1, min(t2) AS t2, min(t3) AS t3
