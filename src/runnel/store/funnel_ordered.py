@@ -31,7 +31,7 @@ def _ordered_apart(steps: Steps) -> Tables:
     times = ", ".join(step_times(steps))
     return [
         *_later(steps),
-        *(table for number in steps.numbers[1:] for table in _next_of_numbered(steps, number)),
+        *(step for number in steps.numbers[1:] for step in _next_of_numbered(steps, number)),
         table("unsettled", f"SELECT *, {since}", f"FROM {last} WHERE NOT ({settled})"),
         table(
             "tries",
@@ -165,10 +165,11 @@ def _again(steps: Steps) -> Tables:
 
 
 def _paired(steps: Steps) -> Tables:
-    """`attempts` of those who are still open, each with every event of the second step that follows it in time.
+    """`attempts` of those who are still open: each of theirs with every event of the second step that it has in time.
 
-    Of these the first gets furthest, and a later one that gets as far does no step earlier. So that the attempts, which
-    are many, need not be sorted: what follows is told of the second step's events alone.
+    Of these the first gets furthest, and a later one that gets as far does no step earlier, so that all may stand for
+    the attempt. What follows is told of the second step's events alone, and the attempts, which are many, need not be
+    sorted.
     """
     open_ones = "SELECT later.id, t, place FROM later JOIN still_open ON still_open.id = later.id"
     later = steps.numbers[2:]

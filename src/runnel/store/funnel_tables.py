@@ -11,11 +11,13 @@ Tables = list[str]
 
 
 def table(name: str, *lines: str, materialized: bool = False) -> str:
+    """One common table, its SELECT given in lines."""
     body = "\n".join(lines).replace("\n", "\n  ")
     return f"{name} AS {'MATERIALIZED ' if materialized else ''}(\n  {body}\n)"
 
 
 def step_times(steps: Steps) -> list[str]:
+    """The columns that say when each step was done: t1…"""
     return [f"t{number}" for number in steps.numbers]
 
 
@@ -44,7 +46,7 @@ def with_numbers(source: str) -> str:
 def marked_events(steps: Steps, *, only_matching: bool = True) -> str:
     """The events of the unsettled with their place among those of the same instant, and which steps each matches.
 
-    Where that is one at most, the place tells which; see `_did`.
+    Where that is one at most, the place tells which; see `matches`.
     """
     columns = ["id", "timestamp AS t", f"{steps.place} AS place"]
     if not steps.apart:
@@ -81,5 +83,10 @@ def chosen(steps: Steps, *told: str) -> Tables:
 
 
 def attempts_table(steps: Steps, in_time: Sequence[str], source: str) -> str:
+    """`attempts`: each event of the first step in a table, with the steps behind it that were done in time.
+
+    Args:
+        in_time: of each step but the first, whether its time in the table, n2…, counts.
+    """
     times = [f"CASE WHEN {test} THEN n{n} END AS t{n}" for n, test in zip(steps.numbers[1:], in_time, strict=True)]
     return table("attempts", f"SELECT id, t AS t1, {', '.join(times)}", f"FROM {source} WHERE {matches(steps, 1)}")
