@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from runnel.cli.bench_server import RUNNEL
 from runnel.config import Settings
 from runnel.store import make_store
 from runnel.store.library import Document
+from tests.commands import run_command
 from tests.faults.rolling import Part
 from tests.samples import NOON
 from tests.servers.postgres import PostgresServer
@@ -29,27 +29,19 @@ STORED, QUEUED = 2_000, 300
 PROGRAMS = "/usr/lib/postgresql/15/bin"
 
 
-def run(settings: Mapping[str, str], *arguments: str) -> str:
-    """The output of a `runnel` command that ends well."""
-    environment = {"PATH": os.environ["PATH"], "TERM": "dumb", "COLUMNS": "200", **settings}
-    done = subprocess.run([*RUNNEL, *arguments], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def books(settings: Mapping[str, str]) -> dict[str, int]:
     """What `runnel verify` counts; it fails unless everything agrees."""
-    ledger: dict[str, int] = json.loads(run(settings, "verify", "--json"))["ledger"]
+    ledger: dict[str, int] = json.loads(run_command(settings, "verify", "--json"))["ledger"]
     return ledger
 
 
 def exported(settings: Mapping[str, str]) -> list[Any]:
-    return sorted(json.loads(line)["event_id"] for line in run(settings, "export").splitlines())
+    return sorted(json.loads(line)["event_id"] for line in run_command(settings, "export").splitlines())
 
 
 def reports(settings: Mapping[str, str]) -> list[Any]:
     """The saved reports, as the API shows them."""
-    found: list[Any] = json.loads(run(settings, "report", "list", "--json"))["reports"]
+    found: list[Any] = json.loads(run_command(settings, "report", "list", "--json"))["reports"]
     return found
 
 
@@ -107,7 +99,7 @@ class Servers:
 
     def load(self) -> None:
         """STORED events in the store, QUEUED in the queue."""
-        run(self.settings, "import", str(file_of_events(self.folder / "first.ndjson", STORED, "stored")))
+        run_command(self.settings, "import", str(file_of_events(self.folder / "first.ndjson", STORED, "stored")))
         port = str(free_port())
         work = Part(["work", "--port", port], self.settings, self.folder / "work.log")
         try:
@@ -116,7 +108,7 @@ class Servers:
             work.stop()
         finally:
             work.kill()
-        run(self.settings, "import", str(file_of_events(self.folder / "second.ndjson", QUEUED, "queued")))
+        run_command(self.settings, "import", str(file_of_events(self.folder / "second.ndjson", QUEUED, "queued")))
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from runnel.cli.bench_server import RUNNEL
+from tests.commands import run_command
 from tests.faults.rolling import Part
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, wait_until
@@ -38,10 +37,7 @@ class Place:
 
     def run(self, *arguments: str) -> str:
         """The output of a command that must end well."""
-        environment = {"PATH": "/usr/bin:/bin", "TERM": "dumb", "COLUMNS": "200", **self.settings}
-        done = subprocess.run([*RUNNEL, *arguments], env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return run_command(self.settings, *arguments)
 
 
 @pytest.fixture(scope="module")

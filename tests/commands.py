@@ -1,0 +1,28 @@
+"""Commands of the CLI, run in this process: starting another one for each takes a second of a core."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from unittest.mock import patch
+
+import pytest
+
+from runnel.cli import main
+
+
+def run_command(settings: Mapping[str, str], *arguments: str) -> str:
+    """What a command that has to end well prints.
+
+    Args:
+        settings: environment variables for it, on top of this process's own.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    environment = patch.dict(os.environ, {"TERM": "dumb", "COLUMNS": "200", **settings})
+    with environment, redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    printed, said = (stream.detach().getvalue().decode() for stream in (out, err))
+    assert not ended.value.code, said
+    return str(printed)
