@@ -93,7 +93,7 @@ async def test_any_question_has_the_same_answer(
 
 
 @pytest.mark.parametrize("state", [*STATES[1:], "short"])
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     events=visits(most=60), in_order=st.booleans(), asked=st.lists(trailed, min_size=2, max_size=5),
     ends=st.lists(st.none() | moments, min_size=5, max_size=5), other=path_questions(),
