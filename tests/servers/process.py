@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import time
@@ -45,11 +47,12 @@ def needed(program: str, package: str, *places: str) -> Path:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port on 127.0.0.1 that nobody listens on, below those that Linux gives to clients, who might take it."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)  # `random` may be seeded alike in several processes
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def unprivileged(*names: str) -> pwd.struct_passwd | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -50,17 +51,10 @@ class RabbitServer:
 
     def start(self) -> None:
         """Start it and return once it speaks AMQP. Raises TimeoutError with the end of its log."""
-        log = (self._folder / "output").open("ab")
-        with log:
-            mapper = [str(self._epmd), "-port", str(self._epmd_port), "-address", "127.0.0.1"]
-            for command in (mapper, [str(self._program)]):
-                self._processes.append(
-                    subprocess.Popen(
-                        command, env=self._environment(), cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log,
-                        stderr=log, start_new_session=True, user=self._uid, group=self._gid, extra_groups=self._groups,
-                    )
-                )
         try:
+            self._launch(str(self._epmd), "-port", str(self._epmd_port), "-address", "127.0.0.1")
+            wait_until(lambda: self._connects(self._epmd_port), "epmd")  # a node that does not find it ends
+            self._launch(str(self._program))
             wait_until(self._answers, "RabbitMQ", START_SECONDS)
         except TimeoutError as error:
             self.kill()
@@ -95,9 +89,27 @@ class RabbitServer:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def _launch(self, *command: str) -> None:
+        with (self._folder / "output").open("ab") as log:
+            self._processes.append(
+                subprocess.Popen(
+                    command, env=self._environment(), cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=log, start_new_session=True, user=self._uid, group=self._gid, extra_groups=self._groups,
+                )
+            )
+
     def _signal(self, number: signal.Signals) -> None:
         for process in self._processes:
-            os.killpg(process.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(process.pid, number)
+
+    @staticmethod
+    def _connects(port: int) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+        except OSError:
+            return False
+        return True
 
     def _answers(self) -> bool:
         if self._processes and self._processes[-1].poll() is not None:
