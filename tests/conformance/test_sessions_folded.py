@@ -1,7 +1,8 @@
 """The embedded store folds sessions ahead of time: however far it has come, every answer is the oracle's (G10).
 
 `raw` never folds; `behind` has some events of each example folded, in small pieces, and others not; `folded` has all.
-Questions about paths read the trails of folded sessions; `short` keeps those of two pages at most.
+Questions about paths read the trails of folded sessions; `short` keeps those of two pages and three
+page views at most.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ async def test_any_question_about_paths_has_the_same_answer(
     asked: list[dict[str, Any]], ends: list[Any], other: dict[str, Any],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(fold_sql, "TRAIL_MOST", 2 if state == "short" else 32)
+    monkeypatch.setattr(fold_sql, "TRAIL_PAGES", 3 if state == "short" else 1_000)
     if in_order:  # as most arrive: the pieces of a session are then put together without another look
         events.sort(key=lambda event: event.timestamp)
     await put(store, events, "folded" if state == "short" else state)

@@ -18,7 +18,7 @@ from runnel.config import Settings
 from runnel.model.books import Difference
 from runnel.model.event import Event
 from runnel.model.query import Condition, SessionsQuery
-from runnel.store.duckdb import DuckDBStore, fold
+from runnel.store.duckdb import DuckDBStore, fold, fold_sql
 from runnel.store.duckdb.connection import transaction
 from tests.samples import NOON, block_of, sample_event
 
@@ -137,7 +137,8 @@ async def test_other_rules_fold_anew(store: DuckDBStore, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "damage", ["SET pages = 7", "SET exit_path = NULL", "SET channel = 'direct'", "SET entry_id = uuid()"]
+    "damage",
+    ["SET pages = 7", "SET exit_path = NULL", "SET channel = 'direct'", "SET entry_id = uuid()", "SET trail = ['/x']"],
 )
 async def test_verify_finds_sessions_that_are_wrong(store: DuckDBStore, damage: str) -> None:
     """G4: the folded sessions are compared with the raw events."""
@@ -147,6 +148,24 @@ async def test_verify_finds_sessions_that_are_wrong(store: DuckDBStore, damage: 
     found = await store.verify()
     assert {difference.check for difference in found} == {"sessions"}
     assert isinstance(found[0], Difference)
+
+
+async def test_a_session_that_may_not_fit_into_memory_has_no_trail(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some clients send one id for everybody: `verify` and a purge make no list of all their pages."""
+    monkeypatch.setattr(fold_sql, "TRAIL_PAGES", 3)
+    yesterday = NOON - timedelta(days=1)
+    await put(store, 0, [visit(number, "s", yesterday) for number in range(3)])
+    await put(store, 1, [visit(number, "s" if number < 12 else "t") for number in range(10, 15)])
+    monkeypatch.setattr(fold, "PIECE", 4)
+    await fold_all(store)
+    assert one(store, "SELECT list(session_id ORDER BY 1) FROM session_parts WHERE trail IS NOT NULL") == ["t"]
+    assert await store.verify() == []
+    await store.purge(NOON - timedelta(hours=1))
+    assert one(store, "SELECT list(session_id ORDER BY 1) FROM session_parts WHERE trail IS NOT NULL") == ["t"]
+    assert one(store, "SELECT count(*) FROM session_parts") == 2
+    assert await store.verify() == []
 
 
 async def test_a_step_that_fails_changes_nothing(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -267,7 +267,7 @@ async def test_a_token_is_told_once_and_kept_nowhere(side: Side, tmp_path: Path,
     used = (await call(side, SHOP, "GET", f"/v1/boards/{board['id']}/shares")).json()["shares"][0]["last_used_at"]
     assert datetime.now(UTC) - datetime.fromisoformat(used) < timedelta(minutes=1)
     metrics = (await side.get("/metrics", EVERY)).text
-    secret = token.rpartition("_")[2][:20]
+    secret = token[-20:]  # its random part may have an underscore anywhere
     assert '"access refused"' in log_lines.getvalue()
     assert secret not in log_lines.getvalue()
     assert secret not in metrics

@@ -1,5 +1,5 @@
 WITH tail AS MATERIALIZED (
-  SELECT site_id, session_id, started, ended, events, pages, CASE WHEN len(list_filter(coalesce(steps, CAST([] AS VARCHAR[])), lambda step, place: place = 1 OR step <> (coalesce(steps, CAST([] AS VARCHAR[])))[place - 1])) <= 32 THEN list_filter(coalesce(steps, CAST([] AS VARCHAR[])), lambda step, place: place = 1 OR step <> (coalesce(steps, CAST([] AS VARCHAR[])))[place - 1]) END AS trail
+  SELECT site_id, session_id, started, ended, events, pages, CASE WHEN pages <= 1000 AND len(list_filter(coalesce(steps, CAST([] AS VARCHAR[])), lambda step, place: place = 1 OR step <> (coalesce(steps, CAST([] AS VARCHAR[])))[place - 1])) <= 32 THEN list_filter(coalesce(steps, CAST([] AS VARCHAR[])), lambda step, place: place = 1 OR step <> (coalesce(steps, CAST([] AS VARCHAR[])))[place - 1]) END AS trail
   FROM (SELECT * FROM (
   SELECT site_id, session_id, min(timestamp) AS started, max(timestamp) AS ended, count(*) AS events, count(*) FILTER (page = 1) AS pages,
     list(path ORDER BY timestamp, path) FILTER (page = 1 AND path IS NOT NULL) AS steps
@@ -16,7 +16,7 @@ known AS NOT MATERIALIZED (
   SELECT site_id, session_id, started, ended, events, pages, trail FROM session_parts ANTI JOIN touched ON touched.part = session_parts.rowid
   UNION ALL
   SELECT site_id, session_id, started, ended, events, pages, trail FROM tail ANTI JOIN touched USING (site_id, session_id)
-  UNION ALL SELECT site_id, session_id, started, ended, events, pages, CASE WHEN len(list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1])) <= 32 THEN list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1]) END AS trail
+  UNION ALL SELECT site_id, session_id, started, ended, events, pages, CASE WHEN pages <= 1000 AND len(list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1])) <= 32 THEN list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1]) END AS trail
   FROM (SELECT * FROM (
   SELECT site_id, session_id, min(started) AS started, max(ended) AS ended, CAST(sum(events) AS BIGINT) AS events, CAST(sum(pages) AS BIGINT) AS pages,
     CASE WHEN max(started) > min(ended) AND count(trail) = 2 THEN flatten(list(trail ORDER BY started)) END AS steps

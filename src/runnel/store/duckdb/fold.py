@@ -138,10 +138,10 @@ def purged(db: Connection, mark: int | None, before: int) -> None:
         forget(db)
         return
     db.execute(SQL["cut"], {"before": before})
-    chosen = ", ".join(COLUMNS)
+    columns = [column for column in COLUMNS if column != TRAIL]  # of any number of page views, which may not fit
     left = f"rowid < {mark} AND (site_id, session_id) IN (SELECT site_id, session_id FROM cut)"
     db.execute(SQL["drop_cut"], {"before": before})
-    db.execute(f"INSERT INTO session_parts ({chosen}) {parts_sql(left)}")
+    db.execute(f"INSERT INTO session_parts ({', '.join(columns)}) {parts_sql(left, columns)}")
     _set_mark(db, mark)
     db.execute("DROP TABLE cut")
 
@@ -151,11 +151,15 @@ def differences(db: Connection) -> list[Difference]:
     mark, (sessions,) = read_mark(db), db.execute(SQL["count"]).fetchall()[0]
     if mark is None:
         return []  # nobody reads them, and the next step begins anew
-    slices, counted = sessions // SLICE + 1, [*KEYS, *ENTRY, *LAST, TRAIL]
-    wrong = 0
+    slices, counted = sessions // SLICE + 1, [*KEYS, *ENTRY, *LAST]
+    wrong, trails = 0, [*KEYS[:2], TRAIL]
     for number in range(slices):
         mine = f"hash(site_id, session_id) % {slices} = {number}"
         wrong += _compared(db, parts_sql(f"rowid < {mark} AND {mine}", counted), mine, counted)
+        with_trail = f"{mine} AND {TRAIL} IS NOT NULL"
+        sessions_of = f"SELECT site_id, session_id FROM session_parts WHERE {with_trail}"
+        made = parts_sql(f"rowid < {mark} AND (site_id, session_id) IN ({sessions_of})", trails)
+        wrong += _compared(db, made, with_trail, trails)
     # Of the texts only those of the entry events are read.
     kept = [*KEYS[:2], *TEXT_COLUMNS]
     for (day,) in db.execute(SQL["entry_days"]).fetchall():
@@ -169,13 +173,8 @@ def differences(db: Connection) -> list[Difference]:
 
 def _compared(db: Connection, made: str, mine: str, columns: Sequence[str]) -> int:
     """How many sessions of a SELECT are not the ones that are kept under a condition, or not the same."""
-    differs = " OR ".join(_differs(column) for column in columns)
+    differs = " OR ".join(f"made.{column} IS DISTINCT FROM kept.{column}" for column in columns)
     kept = f"SELECT {', '.join(columns)} FROM session_parts WHERE {mine}"
     joined = f"({made}) AS made FULL JOIN ({kept}) AS kept USING (site_id, session_id)"
     rows = db.execute(f"SELECT count(*) FROM {joined} WHERE {differs}").fetchall()
     return int(rows[0][0])
-
-
-def _differs(column: str) -> str:
-    differs = f"made.{column} IS DISTINCT FROM kept.{column}"
-    return f"(kept.{TRAIL} IS NOT NULL AND {differs})" if column == TRAIL else differs

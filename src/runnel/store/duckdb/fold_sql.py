@@ -23,6 +23,8 @@ COLUMNS = (*KEYS, *ENTRY_COLUMNS, *LAST, TRAIL)
 """Those of `session_parts`."""
 TRAIL_MOST = 32
 """Longest trail that is kept; of longer sessions, which are few, the events are read."""
+TRAIL_PAGES = 1_000
+"""Most page views of a session with a trail: made anew by `verify`, it has to fit into memory."""
 AD_CLICK = "ad_click"
 """Which campaign an ad belongs to is not kept, only that its click makes the channel."""
 
@@ -126,7 +128,7 @@ def _texts() -> list[str]:
 def _trail(steps: str) -> str:
     """Of steps that may repeat each other."""
     merged = f"list_filter({steps}, lambda step, place: place = 1 OR step <> ({steps})[place - 1])"
-    return f"CASE WHEN len({merged}) <= {TRAIL_MOST} THEN {merged} END AS {TRAIL}"
+    return f"CASE WHEN pages <= {TRAIL_PAGES} AND len({merged}) <= {TRAIL_MOST} THEN {merged} END AS {TRAIL}"
 
 
 def _channel() -> str:
