@@ -60,6 +60,7 @@ def is_long(query: SessionScope) -> str:
 
 
 def of_site(query: SessionScope, params: Params) -> list[str]:
+    """Condition of what is in the question's site, where it names one."""
     return [] if query.site_id is None else [f"site_id = {params.add(query.site_id, 'text')}"]
 
 
