@@ -1,4 +1,5 @@
-"""The embedded store folds sessions ahead of time: however far it has come, every answer is the oracle's (G10).
+"""The embedded store folds sessions and numbers users ahead of time: however far it has come, every answer is the
+oracle's (G10).
 
 `raw` never folds; `behind` has some events of each example folded, in small pieces, and others not; `folded` has all.
 Questions about paths read the trails of folded sessions; `short` keeps those of two pages and three
@@ -19,15 +20,18 @@ from hypothesis import strategies as st
 from runnel.config import Settings
 from runnel.model.block import make_block
 from runnel.model.event import Event, encode_lines
+from runnel.model.funnel import FunnelQuery
 from runnel.model.paths import PathsQuery
 from runnel.model.sessions import SessionsQuery
 from runnel.store.compile_trails import can_use_trails
 from runnel.store.duckdb import DuckDBStore, fold, fold_sql
 from runnel.store.folded import can_fold
 from tests.conformance.analysis_steps import moments, scopes, visits
+from tests.conformance.oracle_funnel import funnel_answer
 from tests.conformance.oracle_paths import answer_paths
 from tests.conformance.oracle_sessions import answer_sessions
 from tests.conformance.query_steps import NOON, same
+from tests.conformance.test_funnels import doings, funnels
 from tests.conformance.test_paths import path_questions
 from tests.conformance.test_sessions import questions
 from tests.thorough import examples
@@ -113,6 +117,27 @@ async def test_any_question_about_paths_has_the_same_answer(
         until = end if end is None or since is None or end > since else None
         for scope in scopes(events):
             await check(store, PathsQuery(**{**question, "until": until, **scope}), events)
+    assert await store.verify() == []
+
+
+@pytest.mark.parametrize("state", STATES[1:])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    events=doings(), asked=st.lists(funnels(), min_size=3, max_size=6), of_one=st.sampled_from([None, "ann", "Zoë"]),
+    breakdown=st.sampled_from([None, None, "path", "user_id"]),
+)  # fmt: skip
+async def test_any_funnel_has_the_same_answer(
+    store: DuckDBStore, state: str, events: list[Event], asked: list[dict[str, Any]], of_one: str | None,
+    breakdown: str | None,
+) -> None:  # fmt: skip
+    """Of persons who have numbers, who get theirs within the question, and who have none."""
+    await put(store, events, state)
+    own = of_one and {"filter": {"field": "user_id", "op": "=", "value": of_one}}
+    for question in asked:
+        for scope in scopes(events):
+            query = FunnelQuery(**{**question, **(own or {}), **scope, "breakdown": breakdown})
+            got, wanted = (await store.run(query)).rows, funnel_answer(query, events)
+            assert same(got, wanted), f"{query!r}\nstore:  {got}\noracle: {wanted}"
     assert await store.verify() == []
 
 

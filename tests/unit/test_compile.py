@@ -20,6 +20,7 @@ from runnel.store.compile import compile_export, compile_query
 from runnel.store.cursor import Key, decode_cursor, encode_cursor
 from runnel.store.duckdb.engine import DUCKDB
 from runnel.store.duckdb.fold_sql import tables_sql
+from runnel.store.duckdb.number import numbered_users
 from runnel.store.engine import Engine
 from runnel.store.folded import FoldedSessions
 from runnel.store.postgres.engine import POSTGRES
@@ -215,11 +216,18 @@ def test_generated_sql_of_trails(name: str, behind: int) -> None:
     check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, folded=folded))
 
 
+@pytest.mark.parametrize(("name", "behind"), [("funnel_of_numbers", 0), ("funnel_of_numbers_behind", 7)])
+def test_generated_sql_of_numbered_users(name: str, behind: int) -> None:
+    numbered = numbered_users(1_000, behind)
+    check_snapshot(name, DUCKDB, compiled(QUESTIONS["funnel"], DUCKDB, numbered=numbered))
+
+
 def test_every_snapshot_has_a_test(engine: Engine) -> None:
     more = {"events_next_page", "metrics_next_page", "export", "metrics_of_groups", "sessions_of_groups"}
     folded_ones = {"sessions_daily_folded", "sessions_by_channel_folded"}
     trails = {"paths_of_trails", "paths_of_trails_to_a_page"}
-    of_slots = {"numbers_by_property_in_slots", *folded_ones, *trails} if engine is DUCKDB else set()
+    numbered = {"funnel_of_numbers", "funnel_of_numbers_behind"}
+    of_slots = {"numbers_by_property_in_slots", *folded_ones, *trails, *numbered} if engine is DUCKDB else set()
     assert {file.stem for file in FOLDERS[engine.name].glob("*.sql")} == set(QUESTIONS) | more | of_slots
 
 

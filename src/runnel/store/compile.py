@@ -37,6 +37,7 @@ from runnel.store.cursor import Key, decode_cursor
 from runnel.store.engine import Engine
 from runnel.store.folded import FoldedSessions
 from runnel.store.metric_tables import Groups
+from runnel.store.numbered import NumberedUsers
 from runnel.store.slots import Slot
 from runnel.store.statement import Statement
 
@@ -57,6 +58,7 @@ def compile_query(
     groups: Groups | None = None,
     joined: bool = False,
     folded: FoldedSessions | None = None,
+    numbered: NumberedUsers | None = None,
 ) -> Statement:
     """The statement that answers a question.
 
@@ -67,6 +69,7 @@ def compile_query(
         joined: the site has ids that were joined to persons, and `asks_for_persons`.
         groups: of a question with `top` about metrics or sessions, the groups to answer about instead of the largest.
         folded: sessions that the store has put together; None reads the raw events.
+        numbered: the events with numbers in the place of user ids, where `can_number` and no ids were joined.
 
     Raises:
         InvalidRequest: a broken cursor, too many buckets, or a text that is no Unicode.
@@ -77,7 +80,7 @@ def compile_query(
     if isinstance(query, EventsQuery):
         return _events(query, Params(engine, joined=joined), limit=query.limit + 1)
     if isinstance(query, FunnelQuery):
-        return compile_funnel(query, Params(engine, slots, joined, query.site_id))
+        return compile_funnel(query, Params(engine, slots, joined, query.site_id, numbered))
     if isinstance(query, FunnelUsersQuery):
         return compile_funnel_users(query, Params(engine, slots, joined, query.site_id))
     if isinstance(query, KeysQuery):

@@ -19,10 +19,11 @@ from uuid import UUID
 from runnel.errors import InvalidRequest
 from runnel.model.query import PROPERTY_PREFIX, AllOf, Condition, Filter, Scalar, Scope
 from runnel.store.engine import Engine, Kind
+from runnel.store.numbered import NumberedUsers
 from runnel.store.slots import BOOLEAN, STRING, Slot
 
 SENT = "sent_id"
-"""The id that an event was sent with, where `user_id` is the person."""
+"""The id that an event was sent with, where `user_id` is the person or a number."""
 _OTHERS = "site_id, event_id, name, timestamp, received_at, session_id, source, path, properties"
 
 NEVER = "1 = 0"
@@ -38,14 +39,20 @@ class Params:
         slots: Mapping[str, Slot] | None = None,
         joined: bool = False,
         site_id: str | None = None,
+        numbered: NumberedUsers | None = None,
     ) -> None:
         """
         Args:
             joined: ids were joined to persons: `user_id` of what `relation` and `people` give is the person.
             site_id: the only site that is looked at; None: several.
+            numbered: `user_id` of what `relation` gives is the user's number; only where no ids were joined.
         """
         self.engine = engine
         self.joined = joined
+        self.renamed = joined or numbered is not None
+        self.numbered = numbered is not None
+        self.tables = numbered.tables if numbered else ()
+        self._parts = numbered.parts if numbered else ("events",)
         self._site = site_id
         self._slots = slots or {}
         self._used: dict[str, Slot] = {}
@@ -75,11 +82,17 @@ class Params:
             persons: `user_id` is looked at, so where ids are joined it has to be the person's.
         """
         if not self.joined:
-            return self._slotted()
+            parts = self.parts()
+            together = " UNION ALL ".join(f"FROM {part}" for part in parts)
+            return parts[0] if len(parts) == 1 else f"({together}) AS events"
         slots = "".join(f", {slot.text}, {slot.kind}" for slot in self._used.values())
         if not persons:
             return f"(SELECT {_OTHERS}{slots}, user_id, user_id AS {SENT} FROM {self._slotted()}) AS events"
         return f"({self._of_persons(f'{_OTHERS}{slots}', self._slotted(), f', user_id AS {SENT}')}) AS events"
+
+    def parts(self) -> list[str]:
+        """Relations that together are `relation()`."""
+        return [self.relation()] if self.joined else [self._slotted(part) for part in self._parts]
 
     def people(self, table: str) -> str:
         """One of the tables of people: `people` or `people_days`."""
@@ -99,10 +112,10 @@ class Params:
             f"    FROM {source} LEFT JOIN ({ids}) AS ids ON {same}"
         )
 
-    def _slotted(self) -> str:
+    def _slotted(self, events: str = "events") -> str:
         """The columns of slots are filled ones, or made from the JSON text."""
         if not self._used:
-            return "events"
+            return events
         generation = max(slot.generation for slot in self._used.values())
         made = []
         for key, slot in self._used.items():
@@ -110,9 +123,9 @@ class Params:
             made.append(f"{self.engine.slot_text.format(json)} AS {slot.text}")
             made.append(f"{self.engine.slot_kind.format(json)} AS {slot.kind}")
         return (
-            f"(SELECT * FROM events WHERE shredded >= {generation}\n"
+            f"(SELECT * FROM {events} WHERE shredded >= {generation}\n"
             f"    UNION ALL SELECT * REPLACE ({', '.join(made)})\n"
-            f"    FROM events WHERE shredded IS NULL OR shredded < {generation}) AS events"
+            f"    FROM {events} WHERE shredded IS NULL OR shredded < {generation}) AS events"
         )
 
     @property
@@ -214,7 +227,7 @@ def filter_fields(root: Filter | None) -> set[str]:
 
 def _condition(condition: Condition, fields: Fields) -> str:
     name, value = condition.field, condition.value
-    if name == "user_id" and fields.params.joined:
+    if name == "user_id" and fields.params.renamed:
         name = SENT  # a filter is about the id that was sent
     if condition.op == "set":
         return f"{fields.text(name)} IS NOT NULL"

@@ -20,7 +20,7 @@ def compile_funnel(query: FunnelQuery, params: Params) -> Statement:
     """
     grouped = _grouped(query, params) if query.breakdown else None
     steps = Steps(query, params)
-    tables = persons(steps)
+    tables = [*params.tables, *persons(steps)]
     columns = _figures(steps)
     if grouped is None:
         source = "FROM persons"

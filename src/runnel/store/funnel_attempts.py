@@ -49,7 +49,7 @@ def _strict(steps: Steps) -> Tables:
     nothing = ", ".join(f"{steps.params.engine.no_time} AS t{number}" for number in steps.numbers[1:])
     return [
         first_attempts(steps),
-        with_numbers(f"FROM reached_1 WHERE u IN ({second})"),
+        with_numbers(steps, f"FROM reached_1 WHERE u IN ({second})"),
         marked_events(steps, only_matching=False),
         table(
             "followed",
@@ -105,7 +105,7 @@ def _unpacked(steps: Steps) -> str:
 
 def _everybody(steps: Steps) -> Tables:
     matching = steps.events(steps.match(*steps.numbers))
-    return [with_numbers(f"FROM (SELECT DISTINCT user_id AS u {matching}) AS everybody")]
+    return [with_numbers(steps, f"FROM (SELECT DISTINCT user_id AS u {matching}) AS everybody")]
 
 
 def _first_of_each(steps: Steps) -> tuple[Tables, list[str]]:
@@ -117,7 +117,7 @@ def _first_of_each(steps: Steps) -> tuple[Tables, list[str]]:
     ascending = steps.params.engine.ascending.format(firsts)
     return [
         table("firsts", f"SELECT user_id AS u, {', '.join(found)}", matching, "GROUP BY user_id"),
-        with_numbers(f"FROM firsts WHERE NOT ({settled})"),
+        with_numbers(steps, f"FROM firsts WHERE NOT ({settled})"),
         table("in_time", f"SELECT u, {ascending} AS done FROM firsts WHERE {settled}"),
     ], [f"SELECT u, {_unpacked(steps)}\nFROM in_time"]
 

@@ -11,6 +11,7 @@ from runnel.store.funnel_tables import (
     last_time,
     marked_events,
     matches,
+    numbered,
     reached_steps,
     step_times,
     table,
@@ -50,20 +51,20 @@ def _ordered_apart(steps: Steps) -> Tables:
 
 
 def _later(steps: Steps) -> Tables:
-    """`reached_1`, numbered; and these persons' events since then that match a later step, `place`."""
-    first = f"SELECT user_id AS u, min(timestamp) AS t1 {steps.events(steps.first)} GROUP BY user_id"
-    others = f"SELECT * {steps.events(steps.match(*steps.numbers[1:]))}"
+    """`reached_1`, numbered; and the events that match a later step, `place`: these persons' at least."""
+    others = steps.events(steps.match(*steps.numbers[1:]))
+    theirs = f"FROM (SELECT * {others}) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1"
     return [
         table(
             "reached_1",
-            "SELECT *, CAST(row_number() OVER () AS INTEGER) AS id",
-            f"FROM ({first}) AS firsts",
+            f"SELECT *, {numbered(steps)}",
+            f"FROM ({steps.first_attempts()}) AS firsts",
             materialized=True,
         ),
         table(
             "later",
-            f"SELECT id, timestamp AS t, {steps.place} AS place",
-            f"FROM ({others}) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1",
+            f"SELECT {'user_id AS ' if steps.params.numbered else ''}id, timestamp AS t, {steps.place} AS place",
+            others if steps.params.numbered else theirs,
         ),
     ]
 
@@ -95,7 +96,7 @@ def _ordered_overlapping(steps: Steps) -> Tables:
     reached = f"reached_{len(steps.tests)}"
     settled = f"{last_time(steps)} <= t1 + {steps.window} AND NOT tied"
     told = f"SELECT u, {', '.join(step_times(steps))}\nFROM {reached} WHERE {settled}"
-    tables += [with_numbers(f"FROM {reached} WHERE NOT ({settled})"), marked_events(steps)]
+    tables += [with_numbers(steps, f"FROM {reached} WHERE NOT ({settled})"), marked_events(steps)]
     return [*tables, *_followed(steps, "marked"), *chosen(steps, told)]
 
 
@@ -178,7 +179,7 @@ def _paired(steps: Steps) -> Tables:
     source = "from_3" if later else "open"
     return [
         table("open", open_ones),
-        *_walks(steps, "open", later),
+        *_walks(steps, "open", later, first=2),
         table(
             "seconds",
             f"SELECT {', '.join(['id', 't AS n2', *(f'n{n}' for n in later)])}",
@@ -202,13 +203,16 @@ def _followed(steps: Steps, source: str) -> Tables:
     return [*_walks(steps, source, steps.numbers[1:]), attempts_table(steps, in_time, "from_2")]
 
 
-def _walks(steps: Steps, source: str, numbers: range) -> Tables:
+def _walks(steps: Steps, source: str, numbers: range, first: int = 1) -> Tables:
     """`from_<n>` for these steps and all behind: the events of it and of the step before, with what follows each.
 
     The last step is looked for first: what follows an event from a step on is what follows the first event behind it
     that matches this step. That is the minimum of what follows all of them, since a later event is never followed by
     anything earlier. So for each step one walk is enough, from the last event to the first, through those that match it
     and those that match the step before.
+
+    Args:
+        first: the first step whose events are in the source.
     """
     tables = []
     place, order = "place", "t DESC, place DESC"
@@ -221,7 +225,9 @@ def _walks(steps: Steps, source: str, numbers: range) -> Tables:
     for number in reversed(numbers):
         did, before = matches(steps, number), matches(steps, number - 1)
         later = [f"n{n}" for n in steps.numbers[number:]]
-        lines = [f"SELECT {', '.join(kept)} FROM {source} WHERE {did} OR {before}"]
+        lines = [f"SELECT {', '.join(kept)} FROM {source}"]
+        if number > first + 1:
+            lines[0] += f" WHERE {did} OR {before}"
         if later:
             unknown = [f"{steps.params.engine.no_time} AS {name}" for name in later]
             lines = [f"SELECT {', '.join([*kept, *later])} FROM from_{number + 1} WHERE {did}", "UNION ALL"]

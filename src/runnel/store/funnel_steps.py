@@ -87,6 +87,16 @@ class Steps:
         """FROM and WHERE of the persons' events in the scope that fulfil some more conditions."""
         return f"FROM {self.params.relation()}{where([*self._scope, *conditions])}"
 
+    def first_attempts(self) -> str:
+        """SELECT of each person `u` and `t1`, their first event that matches the first step."""
+        conditions = where([*self._scope, self.first])
+        found = [
+            f"SELECT user_id AS u, min(timestamp) AS t1 FROM {part}{conditions} GROUP BY user_id"
+            for part in self.params.parts()
+        ]
+        # Each part by itself: of several in one the database no longer knows which numbers there are.
+        return found[0] if len(found) == 1 else f"SELECT u, min(t1) AS t1 FROM ({' UNION ALL '.join(found)}) GROUP BY u"
+
     @property
     def place(self) -> str:
         """By what events of the same instant are ordered: the first step that they match, then all of them."""

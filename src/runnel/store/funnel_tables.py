@@ -34,13 +34,17 @@ def reached_steps(steps: Steps, of: str = "") -> str:
 def first_attempts(steps: Steps) -> str:
     """Each person's first event that matches the first step."""
     tied = "" if steps.apart else ", FALSE AS tied"
-    begun = steps.events(steps.first)
-    return table("reached_1", f"SELECT user_id AS u, min(timestamp) AS t1{tied}", begun, "GROUP BY user_id")
+    return table("reached_1", f"SELECT *{tied}", f"FROM ({steps.first_attempts()}) AS firsts")
 
 
-def with_numbers(source: str) -> str:
+def numbered(steps: Steps) -> str:
+    """A number, `id`, for each row of a table of persons that is materialized."""
+    return "u AS id" if steps.params.numbered else "CAST(row_number() OVER () AS INTEGER) AS id"
+
+
+def with_numbers(steps: Steps, source: str) -> str:
     """`unsettled` with numbers, which are the same wherever it is read."""
-    return table("unsettled", "SELECT *, CAST(row_number() OVER () AS INTEGER) AS id", source, materialized=True)
+    return table("unsettled", f"SELECT *, {numbered(steps)}", source, materialized=True)
 
 
 def marked_events(steps: Steps, *, only_matching: bool = True) -> str:

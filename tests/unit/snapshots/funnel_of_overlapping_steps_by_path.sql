@@ -1,7 +1,6 @@
 WITH reached_1 AS (
-  SELECT user_id AS u, min(timestamp) AS t1, FALSE AS tied
-  FROM events WHERE site_id = $4 AND user_id IS NOT NULL AND ((1 = 1) OR timestamp IS NULL)
-  GROUP BY user_id
+  SELECT *, FALSE AS tied
+  FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM events WHERE site_id = $4 AND user_id IS NOT NULL AND ((1 = 1) OR timestamp IS NULL) GROUP BY user_id) AS firsts
 ),
 next_2 AS (
   SELECT u, min(CASE WHEN timestamp > t1 AND (name = $1 AND (json_extract_string(properties, $2) = $3 AND left(CAST(json_extract(properties, $2) AS VARCHAR), 1) = '"')) THEN timestamp END) AS t2, sum(CASE WHEN timestamp = t1 THEN 1 END) AS ties

@@ -29,6 +29,7 @@ from runnel.store.duckdb.connection import (
     DriverError,
     FatalException,
     OutOfMemoryException,
+    checkpoint,
     cursor,
     errors,
     open_database,
@@ -117,10 +118,18 @@ class DuckDBStore:
             if version > len(steps):
                 raise SchemaTooNew(f"{self.path} has schema {version}; this Runnel knows {len(steps)}: upgrade Runnel")
             for number, statements in enumerate(steps[version:], version + 1):
-                with transaction(self._writer):
-                    self._writer.execute(statements)
-                    self._writer.execute("INSERT INTO schema_version VALUES (?)", [number])
+                self._step_to(number, statements)
             return len(steps)
+
+    def _step_to(self, version: int, statements: str) -> None:
+        try:
+            with transaction(self._writer):
+                self._writer.execute(statements)
+                self._writer.execute("INSERT INTO schema_version VALUES (?)", [version])
+        except OutOfMemoryException as error:
+            message = f"{self.path} needs more memory to be brought to schema {version}: raise RUNNEL_STORE_MEMORY once"
+            raise StoreUnavailable(message) from error
+        checkpoint(self._writer)  # a new column lies in memory until then, four bytes for each row
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
@@ -150,8 +159,7 @@ class DuckDBStore:
         except OutOfMemoryException as error:
             # Nobody waits for this, so no question is stopped for it; what earlier pieces hold is let go of.
             log.warning("housekeeping finds no memory and waits", error=str(error).splitlines()[0])
-            with contextlib.suppress(DriverError):
-                self._writer.execute("CHECKPOINT runnel")
+            checkpoint(self._writer)
             return False
 
     def _housekeep(self) -> bool:

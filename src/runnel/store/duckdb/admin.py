@@ -14,7 +14,7 @@ from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.sql import load_statements
 from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter
 from runnel.store.duckdb import fold as sessions
-from runnel.store.duckdb import identity
+from runnel.store.duckdb import identity, number
 from runnel.store.duckdb.connection import Connection, OutOfMemoryException, transaction
 
 SQL = load_statements("runnel.store", "sql/duckdb/admin.sql")
@@ -98,6 +98,7 @@ def verify(db: Connection) -> list[Difference]:
         check("people", visits > 0, f"{visits} rows of the people rollup differ from the raw events")
         found += identity.differences(db, days)
         found += sessions.differences(db)
+        found += number.differences(db, sessions.read_mark(db))
     return found
 
 
@@ -144,6 +145,7 @@ def purge(db: Connection, before: datetime) -> PurgeReport:
             for statement in ("purge_events", "purge_rollup", "purge_people"):
                 db.execute(SQL[statement], {"before": border})
             sessions.purged(db, mark, border)
+            number.purge(db)
             identity.purge(db, border)
     return PurgeReport(events)
 

@@ -1,5 +1,7 @@
 """Folding: events with a `session_id` put together as sessions while nothing waits, a piece of the table at a time.
 
+On the way their users get numbers, see `number`.
+
 `session_parts` has one row for each session of the events before `session_mark`, whatever their times; a question adds
 the events behind the mark. Loading does nothing for it: events are only ever appended, so the mark is a row number.
 """
@@ -15,9 +17,11 @@ from typing import Any
 
 from runnel.model.books import Difference
 from runnel.model.sql import load_statements
-from runnel.store.duckdb.connection import Connection, transaction
+from runnel.store.duckdb import number
+from runnel.store.duckdb.connection import Connection, checkpoint, transaction
 from runnel.store.duckdb.fold_sql import COLUMNS, ENTRY, KEYS, LAST, TEXT_COLUMNS, joined_sql, parts_sql, tables_sql
 from runnel.store.folded import TRAIL, FoldedSessions
+from runnel.store.numbered import NumberedUsers
 
 SQL = load_statements("runnel.store", "sql/duckdb/fold.sql")
 PIECE = 61_440
@@ -26,11 +30,13 @@ REST = 100.0
 """How many times as long as the last step took a piece that is not whole waits: each step has to look for its sessions
 among all others, however small it is.
 """
+CHECKPOINT_PIECES = 4
+"""Pieces after which what was changed goes into the file: until then DuckDB keeps updated rows in memory."""
 WORTH = 0.5
 """Part of all events that may stand behind the mark; with more of them the raw events answer as fast."""
 SLICE = 100_000
 """Sessions compared at a time by `differences`."""
-RULES = hashlib.sha256(parts_sql("TRUE").encode()).hexdigest()[:16]
+RULES = hashlib.sha256(f"numbered {parts_sql('TRUE')}".encode()).hexdigest()[:16]
 """Tells by which rules sessions were folded; under others all are folded anew."""
 
 
@@ -48,6 +54,7 @@ class Folder:
 
     def __init__(self) -> None:
         self._rests_until = float("-inf")
+        self._pieces = 0
 
     def step(self, db: Connection) -> bool:
         """Fold the events of up to PIECE row numbers; False when there is nothing to do now."""
@@ -60,6 +67,9 @@ class Folder:
             if mark is None:
                 forget(db)
             _fold(db, behind.first, behind.first + PIECE)
+        self._pieces += 1
+        if self._pieces % CHECKPOINT_PIECES == 0:
+            checkpoint(db)
         if behind.events <= PIECE:
             ended = time.monotonic()
             self._rests_until = ended + REST * (ended - began)
@@ -73,6 +83,7 @@ def _fold(db: Connection, first: int, end: int) -> None:
     db.execute(SQL["touched"])
     db.execute(SQL["drop_touched"])
     db.execute(f"INSERT INTO session_parts ({chosen}) {joined_sql('piece')} ORDER BY started")
+    number.fill(db, first, end)
     _set_mark(db, end)
     db.execute("DROP TABLE piece")
     db.execute("DROP TABLE touched")
@@ -119,11 +130,23 @@ def _behind(db: Connection, mark: int) -> _Behind:
 
 def read_folded(db: Connection) -> FoldedSessions | None:
     """The folded sessions, for the statements of this transaction; None when the raw events answer as fast."""
+    worth = _worth(db)
+    return worth and FoldedSessions(partial(tables_sql, *worth))
+
+
+def read_numbered(db: Connection) -> NumberedUsers | None:
+    """The events with numbers in the place of user ids, likewise."""
+    worth = _worth(db)
+    return worth and number.numbered_users(*worth)
+
+
+def _worth(db: Connection) -> tuple[int, int] | None:
+    """The mark and how many events stand behind it, when it is worth while to look at them apart."""
     mark = read_mark(db)
     if mark is None:
         return None
     behind = _behind(db, mark)
-    return FoldedSessions(partial(tables_sql, mark, behind.events)) if behind.share <= WORTH else None
+    return (mark, behind.events) if behind.share <= WORTH else None
 
 
 def purged(db: Connection, mark: int | None, before: int) -> None:
@@ -153,8 +176,8 @@ def differences(db: Connection) -> list[Difference]:
         return []  # nobody reads them, and the next step begins anew
     slices, counted = sessions // SLICE + 1, [*KEYS, *ENTRY, *LAST]
     wrong, trails = 0, [*KEYS[:2], TRAIL]
-    for number in range(slices):
-        mine = f"hash(site_id, session_id) % {slices} = {number}"
+    for place in range(slices):
+        mine = f"hash(site_id, session_id) % {slices} = {place}"
         wrong += _compared(db, parts_sql(f"rowid < {mark} AND {mine}", counted), mine, counted)
         with_trail = f"{mine} AND {TRAIL} IS NOT NULL"
         sessions_of = f"SELECT site_id, session_id FROM session_parts WHERE {with_trail}"

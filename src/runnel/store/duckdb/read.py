@@ -34,10 +34,11 @@ from runnel.store.compile_trails import can_use_trails
 from runnel.store.duckdb import identity
 from runnel.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from runnel.store.duckdb.engine import DUCKDB
-from runnel.store.duckdb.fold import read_folded
+from runnel.store.duckdb.fold import read_folded, read_numbered
 from runnel.store.duckdb.shred import read_slots
 from runnel.store.folded import can_fold
 from runnel.store.metric_tables import Groups, names_properties
+from runnel.store.numbered import can_number
 
 if TYPE_CHECKING:
     from runnel.store.duckdb.select import Growth
@@ -254,7 +255,10 @@ def _found(cursor: Connection, query: Query, now: datetime, groups: Groups | Non
     slots = read_slots(cursor) if _may_use_slots(query) else None
     joined = asks_for_persons(query) and identity.knows(cursor, query.site_id)
     folded = read_folded(cursor) if _may_use_folded(query) else None
-    statement = compile_query(query, DUCKDB, now, slots=slots, groups=groups, joined=joined, folded=folded)
+    numbered = read_numbered(cursor) if can_number(query) and not joined else None
+    statement = compile_query(
+        query, DUCKDB, now, slots=slots, groups=groups, joined=joined, folded=folded, numbered=numbered
+    )
     return statement, cursor.execute(statement.sql, list(statement.params)).fetchall()
 
 

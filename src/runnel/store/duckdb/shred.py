@@ -6,13 +6,12 @@ slower.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping
 
 import structlog
 
-from runnel.store.duckdb.connection import Connection, DriverError, OutOfMemoryException, quoted, transaction
+from runnel.store.duckdb.connection import Connection, OutOfMemoryException, checkpoint, quoted, transaction
 from runnel.store.duckdb.engine import DUCKDB
 from runnel.store.slots import Slot
 
@@ -65,7 +64,7 @@ class Shredder:
         self._fill(db, read_slots(db), first)
         self._pieces += 1
         if self._pieces % CHECKPOINT_PIECES == 0:
-            _checkpoint(db)
+            checkpoint(db)
         return True
 
     def _first_unfilled(self, db: Connection) -> int | None:
@@ -97,7 +96,7 @@ class Shredder:
     def _add_column(self, db: Connection, column: str) -> None:
         """A new column lies in memory, four bytes a row, until the next checkpoint: so they come one by one."""
         db.execute(f"ALTER TABLE events ADD COLUMN IF NOT EXISTS {column}")
-        _checkpoint(db)
+        checkpoint(db)
 
     def _fill(self, db: Connection, slots: Mapping[str, Slot], first: int) -> None:
         generation = max((slot.generation for slot in slots.values()), default=0)
@@ -115,8 +114,3 @@ class Shredder:
                 f"AND (shredded IS NULL OR shredded < {generation})",
                 [first, first + PIECE - 1],
             )
-
-
-def _checkpoint(db: Connection) -> None:
-    with contextlib.suppress(DriverError):  # not while another transaction runs; the next one will do
-        db.execute("CHECKPOINT runnel")

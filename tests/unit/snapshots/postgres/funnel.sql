@@ -62,7 +62,7 @@ open AS (
   SELECT later.id, t, place FROM later JOIN still_open ON still_open.id = later.id
 ),
 at_3 AS (
-  SELECT id, t, place FROM open WHERE place = 3 OR place = 2
+  SELECT id, t, place FROM open
 ),
 from_3 AS (
   SELECT id, t, place, min(CASE WHEN place = 3 THEN t END) OVER walk AS n3

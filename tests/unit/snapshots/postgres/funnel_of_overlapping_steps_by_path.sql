@@ -1,7 +1,6 @@
 WITH reached_1 AS (
-  SELECT user_id AS u, min(timestamp) AS t1, FALSE AS tied
-  FROM events WHERE site_id = CAST($4 AS text) AND user_id IS NOT NULL AND (1 = 1)
-  GROUP BY user_id
+  SELECT *, FALSE AS tied
+  FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM events WHERE site_id = CAST($4 AS text) AND user_id IS NOT NULL AND (1 = 1) GROUP BY user_id) AS firsts
 ),
 next_2 AS (
   SELECT u, min(CASE WHEN timestamp > t1 AND (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) THEN timestamp END) AS t2, sum(CASE WHEN timestamp = t1 THEN 1 END) AS ties

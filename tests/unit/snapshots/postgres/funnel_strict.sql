@@ -1,7 +1,6 @@
 WITH reached_1 AS (
-  SELECT user_id AS u, min(timestamp) AS t1
-  FROM events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($1 AS text))
-  GROUP BY user_id
+  SELECT *
+  FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($1 AS text)) GROUP BY user_id) AS firsts
 ),
 unsettled AS MATERIALIZED (
   SELECT *, CAST(row_number() OVER () AS INTEGER) AS id

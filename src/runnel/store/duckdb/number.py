@@ -1,0 +1,67 @@
+"""Numbering users: `events.user_number` is filled while events are folded, so that a question need not compare texts.
+
+Loading does nothing for it. Events before the mark of `fold` have their user's number; a question gives numbers to the
+users behind it for itself.
+"""
+
+from __future__ import annotations
+
+from runnel.model.books import Difference
+from runnel.model.sql import load_statements
+from runnel.store.compile_filter import SENT
+from runnel.store.duckdb.connection import Connection
+from runnel.store.numbered import NumberedUsers
+
+SQL = load_statements("runnel.store", "sql/duckdb/number.sql")
+SLICE = 500_000
+"""Users compared at a time by `differences`."""
+
+
+def fill(db: Connection, first: int, end: int) -> None:
+    """Give the events with these row numbers their users' numbers. Within a transaction.
+
+    Updated rows stay in memory until the next checkpoint.
+    """
+    rows = {"first": first, "end": end}
+    db.execute(SQL["new_numbers"], rows)
+    db.execute(SQL["fill"], rows)
+
+
+def numbered_users(mark: int, behind: int) -> NumberedUsers:
+    """The events with numbers in the place of user ids, for the statements of this transaction.
+
+    Args:
+        mark: the row number behind the last event that has its user's number.
+        behind: how many events have none.
+    """
+    numbered = f"SELECT * REPLACE (user_number AS user_id), user_id AS {SENT} FROM events"
+    if not behind:
+        return NumberedUsers((), (f"({numbered}) AS events",))
+    seen = f"SELECT DISTINCT user_id FROM events WHERE rowid >= {mark} AND user_id IS NOT NULL"
+    fresh = "(SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()"
+    users = (
+        "new_users AS MATERIALIZED (\n"
+        f"  SELECT seen.user_id AS of_id, CAST(coalesce(number, {fresh}) AS UINTEGER) AS of_number\n"
+        f"  FROM ({seen}) AS seen LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id\n)"
+    )
+    others = (
+        f"SELECT events.* REPLACE (of_number AS user_id), events.user_id AS {SENT}\n"
+        f"    FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= {mark}"
+    )
+    return NumberedUsers((users,), (f"({numbered} WHERE rowid < {mark}) AS events", f"({others}) AS events"))
+
+
+def purge(db: Connection) -> None:
+    """Forget users of whom a purge left no event."""
+    db.execute(SQL["purge"])
+
+
+def differences(db: Connection, mark: int | None) -> list[Difference]:
+    """Where the numbers of the events before the mark are not their users', as of one transaction."""
+    if mark is None:
+        return []  # nobody reads them
+    users, twice = db.execute(SQL["verify_users"]).fetchall()[0]
+    slices = users // SLICE + 1
+    rows = [{"mark": mark, "slices": slices, "slice": number} for number in range(slices)]
+    wrong = twice + sum(int(db.execute(SQL["verify_events"], row).fetchall()[0][0]) for row in rows)
+    return [Difference("users", f"{wrong} events or users have a wrong number")] if wrong else []
