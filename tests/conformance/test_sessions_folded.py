@@ -22,6 +22,7 @@ from runnel.model.block import make_block
 from runnel.model.event import Event, encode_lines
 from runnel.model.funnel import FunnelQuery
 from runnel.model.paths import PathsQuery
+from runnel.model.query import MetricsQuery
 from runnel.model.sessions import SessionsQuery
 from runnel.store.compile_trails import can_use_trails
 from runnel.store.duckdb import DuckDBStore, fold, fold_sql
@@ -31,13 +32,16 @@ from tests.conformance.oracle_funnel import funnel_answer
 from tests.conformance.oracle_paths import answer_paths
 from tests.conformance.oracle_sessions import answer_sessions
 from tests.conformance.query_steps import NOON, same
+from tests.conformance.query_steps import check as matches_oracle
 from tests.conformance.test_funnels import doings, funnels
 from tests.conformance.test_paths import path_questions
 from tests.conformance.test_sessions import questions
+from tests.conformance.test_store_queries import event_lists, metrics_queries
 from tests.thorough import examples
 
 blocks = itertools.count()
 STATES = ["raw", "behind", "folded"]
+OF_USERS = ["users", "events_per_user"]
 
 
 @pytest.fixture
@@ -138,6 +142,21 @@ async def test_any_funnel_has_the_same_answer(
             query = FunnelQuery(**{**question, **(own or {}), **scope, "breakdown": breakdown})
             got, wanted = (await store.run(query)).rows, funnel_answer(query, events)
             assert same(got, wanted), f"{query!r}\nstore:  {got}\noracle: {wanted}"
+    assert await store.verify() == []
+
+
+@pytest.mark.parametrize("state", STATES[1:])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@given(events=event_lists(), asked=st.lists(metrics_queries(), min_size=3, max_size=6), kind=st.sampled_from(OF_USERS))
+async def test_any_count_of_users_is_the_same(
+    store: DuckDBStore, state: str, events: list[Event], asked: list[dict[str, Any]], kind: str
+) -> None:
+    await put(store, events, state)
+    for question in asked:
+        metrics = [{"kind": kind, "name": "of_users"}, *question["metrics"]]
+        for scope in scopes(events):
+            query = MetricsQuery(**{**question, "metrics": metrics, **scope, "limit": 10_000})
+            await matches_oracle(store, query, events)
     assert await store.verify() == []
 
 

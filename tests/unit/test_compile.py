@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,7 @@ from runnel.model.query import FILTER_CONDITIONS_MAX, Condition, EventsQuery, Me
 from runnel.store.compile import compile_export, compile_query
 from runnel.store.cursor import Key, decode_cursor, encode_cursor
 from runnel.store.duckdb.engine import DUCKDB
-from runnel.store.duckdb.fold_sql import tables_sql
-from runnel.store.duckdb.number import numbered_users
 from runnel.store.engine import Engine
-from runnel.store.folded import FoldedSessions
 from runnel.store.postgres.engine import POSTGRES
 from runnel.store.slots import Slot
 from runnel.store.statement import Statement
@@ -201,32 +197,11 @@ def test_generated_sql_of_slots() -> None:
     check_snapshot("numbers_by_property_in_slots", DUCKDB, statement)
 
 
-@pytest.mark.parametrize(("name", "behind"), [("sessions_daily_folded", 0), ("sessions_by_channel_folded", 7)])
-def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
-    """With events behind the mark, and without."""
-    question = QUESTIONS["sessions_by_channel_and_other" if behind else "sessions_daily"] | {"filter": None}
-    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
-    check_snapshot(name, DUCKDB, compiled(question, DUCKDB, folded=folded))
-
-
-@pytest.mark.parametrize(("name", "behind"), [("paths_of_trails", 0), ("paths_of_trails_to_a_page", 7)])
-def test_generated_sql_of_trails(name: str, behind: int) -> None:
-    to_a_page = {"end": "/buy", "merge": False, "site_id": None, "since": None} if behind else {}
-    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
-    check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, folded=folded))
-
-
-@pytest.mark.parametrize(("name", "behind"), [("funnel_of_numbers", 0), ("funnel_of_numbers_behind", 7)])
-def test_generated_sql_of_numbered_users(name: str, behind: int) -> None:
-    numbered = numbered_users(1_000, behind)
-    check_snapshot(name, DUCKDB, compiled(QUESTIONS["funnel"], DUCKDB, numbered=numbered))
-
-
 def test_every_snapshot_has_a_test(engine: Engine) -> None:
     more = {"events_next_page", "metrics_next_page", "export", "metrics_of_groups", "sessions_of_groups"}
     folded_ones = {"sessions_daily_folded", "sessions_by_channel_folded"}
     trails = {"paths_of_trails", "paths_of_trails_to_a_page"}
-    numbered = {"funnel_of_numbers", "funnel_of_numbers_behind"}
+    numbered = {"funnel_of_numbers", "funnel_of_numbers_behind", "users_of_numbers_behind"}
     of_slots = {"numbers_by_property_in_slots", *folded_ones, *trails, *numbered} if engine is DUCKDB else set()
     assert {file.stem for file in FOLDERS[engine.name].glob("*.sql")} == set(QUESTIONS) | more | of_slots
 

@@ -36,7 +36,7 @@ from runnel.store.compile_sessions import compile_sessions
 from runnel.store.cursor import Key, decode_cursor
 from runnel.store.engine import Engine
 from runnel.store.folded import FoldedSessions
-from runnel.store.metric_tables import Groups
+from runnel.store.metric_tables import Groups, counts_users_of_events
 from runnel.store.numbered import NumberedUsers
 from runnel.store.slots import Slot
 from runnel.store.statement import Statement
@@ -76,7 +76,7 @@ def compile_query(
     """
     params = Params(engine)
     if isinstance(query, MetricsQuery):
-        return compile_metrics(query, Params(engine, slots, joined, query.site_id), now, rollups, groups)
+        return compile_metrics(query, Params(engine, slots, joined, query.site_id, numbered), now, rollups, groups)
     if isinstance(query, EventsQuery):
         return _events(query, Params(engine, joined=joined), limit=query.limit + 1)
     if isinstance(query, FunnelQuery):
@@ -110,6 +110,13 @@ def asks_for_persons(query: Query) -> bool:
     if isinstance(query, EventsQuery):
         return query.user_id is not None
     return not isinstance(query, KeysQuery | ValuesQuery | PersonQuery)
+
+
+def can_number(query: Query) -> bool:
+    """Whether an answer names no user, and telling the users of events apart is most of its work."""
+    if isinstance(query, MetricsQuery):
+        return counts_users_of_events(query) and "user_id" not in query.breakdown
+    return isinstance(query, FunnelQuery) and query.breakdown != "user_id"
 
 
 # --- events, keys, values --------------------------------------------------------------------------------------------

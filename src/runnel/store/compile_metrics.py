@@ -116,7 +116,8 @@ class _Grouping:
 
     def sql(self) -> str:
         """The whole statement."""
-        scoped = f"WITH scoped AS (\n  {self.scoped()}\n)"
+        tables = ",\n".join([*self.params.tables, f"scoped AS (\n  {self.scoped()}\n)"])
+        scoped = f"WITH {tables}"
         if self.query.top is None:
             columns = ", ".join([*self.outputs(), *self.metrics()])
             after = after_cursor(self.query, self.keys, self.params)

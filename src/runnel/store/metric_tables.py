@@ -25,6 +25,14 @@ def names_properties(query: MetricsQuery) -> bool:
     return any(metric.property for metric in query.metrics) or any(name.startswith(PROPERTY_PREFIX) for name in fields)
 
 
+def counts_users_of_events(query: MetricsQuery) -> bool:
+    """Whether users are counted who have to be looked for among the events, whatever the range's edges."""
+    kinds = {metric.kind for metric in query.metrics}
+    fields = set(query.breakdown) | filter_fields(query.filter) | fields_of(users_of(query.metrics))
+    everybody = fields <= PEOPLE_FIELDS and query.top is None and kinds <= ROLLUP_KINDS | {"users"}
+    return bool(kinds & {"users", "events_per_user"}) and not everybody
+
+
 def tables_for(query: MetricsQuery, buckets: Buckets | None, engine: Engine) -> tuple[Table, ...]:
     """What can answer the question, the cheapest that does: one table, or the rollup together with one of people."""
     edges = [micros(edge) for edge in (query.since, query.until) if edge]

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runnel.model.funnel import FunnelQuery
-from runnel.model.query import Query
-
 
 @dataclass(frozen=True)
 class NumberedUsers:
@@ -24,8 +21,3 @@ class NumberedUsers:
 
     tables: tuple[str, ...]
     parts: tuple[str, ...]
-
-
-def can_number(query: Query) -> bool:
-    """Whether an answer names no user, and looking at all events by user is most of its work."""
-    return isinstance(query, FunnelQuery) and query.breakdown != "user_id"

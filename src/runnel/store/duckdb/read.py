@@ -29,7 +29,7 @@ from runnel.model.sessions import SessionScope
 from runnel.store.answer import event_of, shape
 from runnel.store.buckets import instant_of
 from runnel.store.compare import Compared, Found, compared, groups_of, result_of
-from runnel.store.compile import asks_for_persons, compile_export, compile_query
+from runnel.store.compile import asks_for_persons, can_number, compile_export, compile_query
 from runnel.store.compile_trails import can_use_trails
 from runnel.store.duckdb import identity
 from runnel.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
@@ -38,7 +38,6 @@ from runnel.store.duckdb.fold import read_folded, read_numbered
 from runnel.store.duckdb.shred import read_slots
 from runnel.store.folded import can_fold
 from runnel.store.metric_tables import Groups, names_properties
-from runnel.store.numbered import can_number
 
 if TYPE_CHECKING:
     from runnel.store.duckdb.select import Growth

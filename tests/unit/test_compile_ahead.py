@@ -1,0 +1,42 @@
+"""The SQL of questions that read what the embedded store put together ahead of time, as snapshots; see test_compile."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from runnel.store.duckdb.engine import DUCKDB
+from runnel.store.duckdb.fold_sql import tables_sql
+from runnel.store.duckdb.number import numbered_users
+from runnel.store.folded import FoldedSessions
+from runnel.store.slots import Slot
+from tests.unit.test_compile import QUESTIONS, check_snapshot, compiled
+
+
+@pytest.mark.parametrize(("name", "behind"), [("sessions_daily_folded", 0), ("sessions_by_channel_folded", 7)])
+def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
+    """With events behind the mark, and without."""
+    question = QUESTIONS["sessions_by_channel_and_other" if behind else "sessions_daily"] | {"filter": None}
+    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
+    check_snapshot(name, DUCKDB, compiled(question, DUCKDB, folded=folded))
+
+
+@pytest.mark.parametrize(("name", "behind"), [("paths_of_trails", 0), ("paths_of_trails_to_a_page", 7)])
+def test_generated_sql_of_trails(name: str, behind: int) -> None:
+    to_a_page = {"end": "/buy", "merge": False, "site_id": None, "since": None} if behind else {}
+    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
+    check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, folded=folded))
+
+
+@pytest.mark.parametrize(("name", "behind"), [("funnel_of_numbers", 0), ("funnel_of_numbers_behind", 7)])
+def test_generated_sql_of_numbered_users(name: str, behind: int) -> None:
+    numbered = numbered_users(1_000, behind)
+    check_snapshot(name, DUCKDB, compiled(QUESTIONS["funnel"], DUCKDB, numbered=numbered))
+
+
+def test_generated_sql_of_counted_numbers() -> None:
+    slots = {"plan": Slot(0, 1)}
+    question = QUESTIONS["filtered_metrics_of_users"]
+    statement = compiled(question, DUCKDB, slots=slots, numbered=numbered_users(1_000, 7))
+    check_snapshot("users_of_numbers_behind", DUCKDB, statement)
