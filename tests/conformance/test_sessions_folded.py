@@ -22,21 +22,25 @@ from runnel.model.block import make_block
 from runnel.model.event import Event, encode_lines
 from runnel.model.funnel import FunnelQuery
 from runnel.model.paths import PathsQuery
-from runnel.model.query import MetricsQuery
+from runnel.model.query import Filter, MetricsQuery
 from runnel.model.sessions import SessionsQuery
 from runnel.store.compile_trails import can_use_trails
 from runnel.store.duckdb import DuckDBStore, fold, fold_sql
 from runnel.store.folded import can_fold
+from tests.conformance import oracle
 from tests.conformance.analysis_steps import moments, scopes, visits
+from tests.conformance.identity_steps import joining, unique
 from tests.conformance.oracle_funnel import funnel_answer
+from tests.conformance.oracle_identity import about_sent, as_persons
 from tests.conformance.oracle_paths import answer_paths
 from tests.conformance.oracle_sessions import answer_sessions
-from tests.conformance.query_steps import NOON, same
+from tests.conformance.query_steps import NOON, ask, same
 from tests.conformance.query_steps import check as matches_oracle
 from tests.conformance.test_funnels import doings, funnels
+from tests.conformance.test_identity import agree, of_all, sites_of
 from tests.conformance.test_paths import path_questions
 from tests.conformance.test_sessions import questions
-from tests.conformance.test_store_queries import event_lists, metrics_queries
+from tests.conformance.test_store_queries import event_lists, filters, metrics_queries
 from tests.thorough import examples
 
 blocks = itertools.count()
@@ -157,6 +161,31 @@ async def test_any_count_of_users_is_the_same(
         for scope in scopes(events):
             query = MetricsQuery(**{**question, "metrics": metrics, **scope, "limit": 10_000})
             await matches_oracle(store, query, events)
+    assert await store.verify() == []
+
+
+@pytest.mark.parametrize("state", STATES[1:])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    events=joining(doings()), asked=st.lists(funnels(), min_size=2, max_size=4), everywhere=st.booleans(),
+    tests=st.lists(st.none() | filters, min_size=2, max_size=2),
+)  # fmt: skip
+async def test_any_person_is_counted_once(
+    store: DuckDBStore, state: str, events: list[Event], asked: list[dict[str, Any]], everywhere: bool,
+    tests: list[Filter | None],
+) -> None:  # fmt: skip
+    """The ids of joined persons have numbers, and so has each person, also one without an event under that id."""
+    await put(store, events, state)
+    persons = as_persons(unique(events))
+    for question in asked:
+        all_sites = of_all(events, question["filter"])
+        for place in [all_sites] if everywhere else [{"site_id": site} for site in sites_of(events)]:
+            query = FunnelQuery(**{**question, **place})
+            agree(query, (await store.run(query)).rows, funnel_answer(query, persons))
+    for test, scope in itertools.product(tests, [{"site_id": site} for site in sites_of(events)]):
+        counted = MetricsQuery(metrics=[{"kind": kind} for kind in OF_USERS], breakdown=["path"], filter=test, **scope)
+        wanted = oracle.answer(counted.model_copy(update={"filter": about_sent(test)}), persons)
+        agree(counted, await ask(store, counted), wanted)
     assert await store.verify() == []
 
 

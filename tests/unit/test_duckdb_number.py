@@ -83,6 +83,21 @@ async def test_a_purge_forgets_users_of_whom_nothing_is_left(store: DuckDBStore)
     assert await store.verify() == []
 
 
+@pytest.mark.parametrize("folds", [True, False], ids=["folded", "behind"])
+async def test_persons_whose_own_ids_are_gone(store: DuckDBStore, folds: bool) -> None:
+    """Each is somebody else, and is neither of those who have numbers."""
+    links = [did(0, "P", "identify", days=-30), did(1, "Q", "identify", days=-30)]
+    links[0].properties = msgspec.Raw(b'{"anonymous_id":"x"}')
+    links[1].properties = msgspec.Raw(b'{"anonymous_id":"y"}')
+    await put(store, 0, [*links, *(did(number, None) for number in range(10, 20))])
+    seen = [did(20 + number, user) for number, user in enumerate(["x", "y", "ann"])]
+    await put(store, 1, [*seen, did(30, "x", "signup"), did(31, "bob")], folds)
+    await store.purge(NOON - timedelta(days=1))
+    assert parts(store) == (1 if folds else 2)
+    assert {"P", "Q"}.isdisjoint(numbers(store))
+    assert await users(store) == [4, 1]
+
+
 @pytest.mark.parametrize(
     "damage",
     [

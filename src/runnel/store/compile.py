@@ -69,7 +69,7 @@ def compile_query(
         joined: the site has ids that were joined to persons, and `asks_for_persons`.
         groups: of a question with `top` about metrics or sessions, the groups to answer about instead of the largest.
         folded: sessions that the store has put together; None reads the raw events.
-        numbered: the events with numbers in the place of user ids, where `can_number` and no ids were joined.
+        numbered: the events with numbers in the place of user ids, where `can_number`.
 
     Raises:
         InvalidRequest: a broken cursor, too many buckets, or a text that is no Unicode.

@@ -45,12 +45,12 @@ class Params:
         Args:
             joined: ids were joined to persons: `user_id` of what `relation` and `people` give is the person.
             site_id: the only site that is looked at; None: several.
-            numbered: `user_id` of what `relation` gives is the user's number; only where no ids were joined.
+            numbered: `user_id` of what `relation` gives is the user's number, or the person's.
         """
         self.engine = engine
         self.joined = joined
         self.renamed = joined or numbered is not None
-        self.numbered = numbered is not None
+        self.numbered = numbered
         self.tables = numbered.tables if numbered else ()
         self._parts = numbered.parts if numbered else ("events",)
         self._site = site_id
@@ -81,18 +81,20 @@ class Params:
         Args:
             persons: `user_id` is looked at, so where ids are joined it has to be the person's.
         """
+        parts = self._slotted_parts()
+        sent = " UNION ALL ".join(f"FROM {part}" for part in parts)
+        events = parts[0] if len(parts) == 1 else f"({sent}) AS events"
         if not self.joined:
-            parts = self.parts()
-            together = " UNION ALL ".join(f"FROM {part}" for part in parts)
-            return parts[0] if len(parts) == 1 else f"({together}) AS events"
+            return events
         slots = "".join(f", {slot.text}, {slot.kind}" for slot in self._used.values())
         if not persons:
-            return f"(SELECT {_OTHERS}{slots}, user_id, user_id AS {SENT} FROM {self._slotted()}) AS events"
-        return f"({self._of_persons(f'{_OTHERS}{slots}', self._slotted(), f', user_id AS {SENT}')}) AS events"
+            return f"(SELECT {_OTHERS}{slots}, user_id, user_id AS {SENT} FROM {events}) AS events"
+        own = SENT if self.numbered else f"user_id AS {SENT}"
+        return f"({self._of_persons(f'{_OTHERS}{slots}', events, f', {own}')}) AS events"
 
     def parts(self) -> list[str]:
         """Relations that together are `relation()`."""
-        return [self.relation()] if self.joined else [self._slotted(part) for part in self._parts]
+        return [self.relation()] if self.joined else self._slotted_parts()
 
     def people(self, table: str) -> str:
         """One of the tables of people: `people` or `people_days`."""
@@ -101,16 +103,33 @@ class Params:
 
     def _of_persons(self, columns: str, source: str, more: str = "") -> str:
         """The rows of a table with the person in the place of `user_id`. Of one site, ids alone tell them apart."""
+        ids = self._joined_ids() if self.numbered is None else self._joined_numbers(self.numbered)
+        same = "of_id = user_id"
         if self._site is None:
-            ids = "SELECT site_id AS of_site, user_id AS of_id, person_id FROM identities"
-            same = "of_id = user_id AND of_site = site_id"
+            same += " AND of_site = site_id"
         else:
-            ids = f"SELECT user_id AS of_id, person_id FROM identities WHERE site_id = {self.add(self._site, 'text')}"
-            same = "of_id = user_id"
+            ids += f" WHERE site_id = {self.add(self._site, 'text')}"
         return (
             f"SELECT {columns}, coalesce(person_id, user_id) AS user_id{more}\n"
             f"    FROM {source} LEFT JOIN ({ids}) AS ids ON {same}"
         )
+
+    def _joined_ids(self) -> str:
+        site = "site_id AS of_site, " if self._site is None else ""
+        return f"SELECT {site}user_id AS of_id, person_id FROM identities"
+
+    def _joined_numbers(self, numbered: NumberedUsers) -> str:
+        """Persons without events under that id have no number yet."""
+        site = "site_id AS of_site, " if self._site is None else ""
+        fresh = f"(SELECT max(number) FROM {numbered.users}) + dense_rank() OVER (ORDER BY person_id)"
+        return (
+            f"SELECT {site}own.number AS of_id, CAST(coalesce(theirs.number, {fresh}) AS UINTEGER) AS person_id\n"
+            f"      FROM identities JOIN {numbered.users} AS own ON own.user_id = identities.user_id\n"
+            f"      LEFT JOIN {numbered.users} AS theirs ON theirs.user_id = person_id"
+        )
+
+    def _slotted_parts(self) -> list[str]:
+        return [self._slotted(part) for part in self._parts]
 
     def _slotted(self, events: str = "events") -> str:
         """The columns of slots are filled ones, or made from the JSON text."""

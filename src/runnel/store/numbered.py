@@ -17,7 +17,9 @@ class NumberedUsers:
         tables: common tables that the parts read.
         parts: relations named `events` that together have every event, with the columns of that table: `user_id` is the
             user's number, `sent_id` the id. The first part is the one of which the database knows the numbers' range.
+        users: a relation of `user_id` and `number`, one row for each user who has a number there.
     """
 
     tables: tuple[str, ...]
     parts: tuple[str, ...]
+    users: str = "user_numbers"

@@ -48,7 +48,8 @@ def numbered_users(mark: int, behind: int) -> NumberedUsers:
         f"SELECT events.* REPLACE (of_number AS user_id), events.user_id AS {SENT}\n"
         f"    FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= {mark}"
     )
-    return NumberedUsers((users,), (f"({numbered} WHERE rowid < {mark}) AS events", f"({others}) AS events"))
+    known = "(SELECT user_id, number FROM user_numbers UNION SELECT of_id, of_number FROM new_users)"
+    return NumberedUsers((users,), (f"({numbered} WHERE rowid < {mark}) AS events", f"({others}) AS events"), known)
 
 
 def purge(db: Connection) -> None:

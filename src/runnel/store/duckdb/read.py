@@ -254,7 +254,7 @@ def _found(cursor: Connection, query: Query, now: datetime, groups: Groups | Non
     slots = read_slots(cursor) if _may_use_slots(query) else None
     joined = asks_for_persons(query) and identity.knows(cursor, query.site_id)
     folded = read_folded(cursor) if _may_use_folded(query) else None
-    numbered = read_numbered(cursor) if can_number(query) and not joined else None
+    numbered = read_numbered(cursor) if can_number(query) else None
     statement = compile_query(
         query, DUCKDB, now, slots=slots, groups=groups, joined=joined, folded=folded, numbered=numbered
     )
