@@ -64,11 +64,10 @@ async def test_housekeeping_folds_and_later_events_are_added(store: DuckDBStore)
     assert await store.verify() == []
 
 
-async def test_a_few_events_wait_and_a_whole_piece_does_not(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_few_events_wait_and_many_do_not(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step looks through all sessions, however few events it folds."""
     monkeypatch.setattr(fold, "PIECE", 10)
+    monkeypatch.setattr(fold, "ENOUGH", 8)
     monkeypatch.setattr(fold, "REST", 1_000_000.0)
     await put(store, 0, [visit(number, "s") for number in range(25)])
     await fold_all(store)
@@ -76,9 +75,9 @@ async def test_a_few_events_wait_and_a_whole_piece_does_not(
     await put(store, 1, [visit(number, "s") for number in range(30, 35)])
     await fold_all(store)
     assert fold.read_mark(store._writer) == 25
-    await put(store, 2, [visit(number, "s") for number in range(40, 45)])
+    await put(store, 2, [visit(number, "s") for number in range(40, 43)])
     await fold_all(store)
-    assert fold.read_mark(store._writer) == 35
+    assert fold.read_mark(store._writer) == 33
 
 
 async def test_the_raw_events_are_read_while_most_of_them_are_not_folded(store: DuckDBStore) -> None:
@@ -138,7 +137,8 @@ async def test_other_rules_fold_anew(store: DuckDBStore, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     "damage",
-    ["SET pages = 7", "SET exit_path = NULL", "SET channel = 'direct'", "SET entry_id = uuid()", "SET trail = ['/x']"],
+    ["SET pages = 7", "SET exit_path = NULL", "SET channel = 'direct'", "SET entry_id = uuid()", "SET trail = ['/x']",
+     "SET session_hash = 7"],
 )
 async def test_verify_finds_sessions_that_are_wrong(store: DuckDBStore, damage: str) -> None:
     """G4: the folded sessions are compared with the raw events."""
@@ -148,6 +148,21 @@ async def test_verify_finds_sessions_that_are_wrong(store: DuckDBStore, damage: 
     found = await store.verify()
     assert {difference.check for difference in found} == {"sessions"}
     assert isinstance(found[0], Difference)
+
+
+async def test_sessions_of_one_hash_are_told_apart(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions are looked for by a number of 32 bits, and compared by their texts."""
+    monkeypatch.setattr(fold_sql, "HASHED", "CAST(7 AS UINTEGER)")
+    await put(store, 0, [visit(number, f"s{number % 4}") for number in range(20)])
+    await fold_all(store)
+    assert one(store, "SELECT list(DISTINCT session_hash) FROM session_parts") == [7]
+    await put(store, 1, [visit(number, f"s{number % 3}") for number in range(20, 26)])
+    await check(store)
+    store._folder = fold.Folder()
+    await fold_all(store)
+    assert one(store, "SELECT count(*) FROM session_parts") == 4
+    await check(store)
+    assert await store.verify() == []
 
 
 async def test_a_session_that_may_not_fit_into_memory_has_no_trail(

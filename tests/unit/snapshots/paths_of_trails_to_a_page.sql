@@ -7,22 +7,22 @@ WITH tail AS MATERIALIZED (
     WHERE session_id IS NOT NULL AND rowid >= 1000) AS visited
   GROUP BY site_id, session_id
   ) AS grouped) AS parts
+  LIMIT 7
 ),
 touched AS MATERIALIZED (
   SELECT rowid AS part, site_id, session_id, started, ended, events, pages, trail
   FROM session_parts SEMI JOIN tail USING (site_id, session_id)
+  WHERE rowid IN (SELECT rowid FROM session_parts WHERE session_hash IN (SELECT CAST(hash(site_id, session_id) >> 32 AS UINTEGER) FROM tail))
 ),
 known AS NOT MATERIALIZED (
   SELECT site_id, session_id, started, ended, events, pages, trail FROM session_parts ANTI JOIN touched ON touched.part = session_parts.rowid
   UNION ALL
-  SELECT site_id, session_id, started, ended, events, pages, trail FROM tail ANTI JOIN touched USING (site_id, session_id)
-  UNION ALL SELECT site_id, session_id, started, ended, events, pages, CASE WHEN pages <= 1000 AND len(list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1])) <= 32 THEN list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1]) END AS trail
+  SELECT site_id, session_id, started, ended, events, pages, CASE WHEN alone THEN own ELSE CASE WHEN pages <= 1000 AND len(list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1])) <= 32 THEN list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1]) END END AS trail
   FROM (SELECT * FROM (
-  SELECT site_id, session_id, min(started) AS started, max(ended) AS ended, CAST(sum(events) AS BIGINT) AS events, CAST(sum(pages) AS BIGINT) AS pages,
-    CASE WHEN max(started) > min(ended) AND count(trail) = 2 THEN flatten(list(trail ORDER BY started)) END AS steps
-  FROM (SELECT site_id, session_id, started, ended, events, pages, trail FROM touched UNION ALL SELECT site_id, session_id, started, ended, events, pages, trail FROM tail SEMI JOIN touched USING (site_id, session_id)) AS rows
-  GROUP BY site_id, session_id
-  ) AS grouped) AS joined
+  SELECT site_id, session_id, least(new.started, old.started) AS started, greatest(new.ended, old.ended) AS ended, new.events + coalesce(old.events, 0) AS events, new.pages + coalesce(old.pages, 0) AS pages,
+    old.part IS NULL AS alone, new.trail AS own, CASE WHEN new.started > old.ended THEN old.trail || new.trail WHEN old.started > new.ended THEN new.trail || old.trail END AS steps
+  FROM tail AS new LEFT JOIN touched AS old USING (site_id, session_id)
+  ) AS paired) AS joined
 ),
 long_sessions AS MATERIALIZED (
   SELECT site_id, session_id FROM known WHERE started < $1 AND NOT (trail IS NOT NULL AND ended < $1 AND len(trail) = pages)

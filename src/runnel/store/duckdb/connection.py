@@ -34,6 +34,7 @@ STATEMENT_ERRORS = (
 )
 """What DuckDB raises when a statement that somebody wrote is at fault."""
 SELECT = duckdb.StatementType.SELECT
+VERSION = duckdb.__version__
 
 ROW_GROUP_SIZE = 30_720
 """Rows of a row group. A transaction that fills row groups writes them straight into the file, compressed once,

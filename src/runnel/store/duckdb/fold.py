@@ -18,17 +18,19 @@ from typing import Any
 from runnel.model.books import Difference
 from runnel.model.sql import load_statements
 from runnel.store.duckdb import number
-from runnel.store.duckdb.connection import Connection, checkpoint, transaction
-from runnel.store.duckdb.fold_sql import COLUMNS, ENTRY, KEYS, LAST, TEXT_COLUMNS, joined_sql, parts_sql, tables_sql
+from runnel.store.duckdb.connection import VERSION, Connection, checkpoint, transaction
+from runnel.store.duckdb.fold_sql import COLUMNS, COUNTED, KEYS, TEXT_COLUMNS, joined_sql, parts_sql, tables_sql
 from runnel.store.folded import TRAIL, FoldedSessions
 from runnel.store.numbered import NumberedUsers
 
 SQL = load_statements("runnel.store", "sql/duckdb/fold.sql")
 PIECE = 61_440
-"""Row numbers folded in one step: about a tenth of a second, in which nothing can be stored."""
+"""Row numbers folded in one step: about a third of a second, in which nothing can be stored."""
+ENOUGH = 15_360
+"""With so many events a piece is folded at once: what takes longest is no longer to look for its sessions."""
 REST = 100.0
-"""How many times as long as the last step took a piece that is not whole waits: each step has to look for its sessions
-among all others, however small it is.
+"""How many times as long as the last step took a smaller piece waits: each step has to look for its sessions among all
+others, however small it is.
 """
 CHECKPOINT_PIECES = 4
 """Pieces after which what was changed goes into the file: until then DuckDB keeps updated rows in memory."""
@@ -36,7 +38,7 @@ WORTH = 0.5
 """Part of all events that may stand behind the mark; with more of them the raw events answer as fast."""
 SLICE = 100_000
 """Sessions compared at a time by `differences`."""
-RULES = hashlib.sha256(f"numbered {parts_sql('TRUE')}".encode()).hexdigest()[:16]
+RULES = hashlib.sha256(f"{VERSION} numbered {parts_sql('TRUE')}".encode()).hexdigest()[:16]
 """Tells by which rules sessions were folded; under others all are folded anew."""
 
 
@@ -60,7 +62,7 @@ class Folder:
         """Fold the events of up to PIECE row numbers; False when there is nothing to do now."""
         mark = read_mark(db)
         behind = _behind(db, mark or 0)
-        if not behind.events or (behind.events < PIECE and time.monotonic() < self._rests_until):
+        if not behind.events or (behind.events < ENOUGH and time.monotonic() < self._rests_until):
             return False
         began = time.monotonic()
         with transaction(db):
@@ -174,11 +176,10 @@ def differences(db: Connection) -> list[Difference]:
     mark, (sessions,) = read_mark(db), db.execute(SQL["count"]).fetchall()[0]
     if mark is None:
         return []  # nobody reads them, and the next step begins anew
-    slices, counted = sessions // SLICE + 1, [*KEYS, *ENTRY, *LAST]
-    wrong, trails = 0, [*KEYS[:2], TRAIL]
+    slices, wrong, trails = sessions // SLICE + 1, 0, [*KEYS[:2], TRAIL]
     for place in range(slices):
         mine = f"hash(site_id, session_id) % {slices} = {place}"
-        wrong += _compared(db, parts_sql(f"rowid < {mark} AND {mine}", counted), mine, counted)
+        wrong += _compared(db, parts_sql(f"rowid < {mark} AND {mine}", COUNTED), mine, COUNTED)
         with_trail = f"{mine} AND {TRAIL} IS NOT NULL"
         sessions_of = f"SELECT site_id, session_id FROM session_parts WHERE {with_trail}"
         made = parts_sql(f"rowid < {mark} AND (site_id, session_id) IN ({sessions_of})", trails)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from runnel.model.sessions import PAGE_NAMES
 from runnel.store.channels import CHANNEL_PROPERTIES, channel_sql
@@ -19,8 +19,14 @@ LAST = {"exit_at": "timestamp", "exit_id": "event_id", "exit_path": "path"}
 """Columns of `session_parts` with those of `events`."""
 TEXT_COLUMNS = (*TEXTS, "channel")
 ENTRY_COLUMNS = (*ENTRY, *TEXT_COLUMNS)
-COLUMNS = (*KEYS, *ENTRY_COLUMNS, *LAST, TRAIL)
+HASH = "session_hash"
+"""Sessions are looked for by this number, with a fifth of the work of looking for their texts, and only those that are
+found are compared by them.
+"""
+COLUMNS = (*KEYS, HASH, *ENTRY_COLUMNS, *LAST, TRAIL)
 """Those of `session_parts`."""
+COUNTED = (*KEYS, HASH, *ENTRY, *LAST)
+"""Those that take no reading of properties or of all pages."""
 TRAIL_MOST = 32
 """Longest trail that is kept; of longer sessions, which are few, the events are read."""
 TRAIL_PAGES = 1_000
@@ -28,6 +34,8 @@ TRAIL_PAGES = 1_000
 AD_CLICK = "ad_click"
 """Which campaign an ad belongs to is not kept, only that its click makes the channel."""
 
+HASHED = "CAST(hash(site_id, session_id) >> 32 AS UINTEGER)"
+"""Another version of DuckDB may hash otherwise; `fold.RULES` has the version."""
 _KEPT = {key: column for column, key in TEXTS.items()}
 
 
@@ -59,36 +67,38 @@ def parts_sql(condition: str, columns: Sequence[str] = COLUMNS) -> str:
     opened = f"SELECT *{_opened(entry, last)} FROM (\n  {grouped}\n  ) AS grouped"
     if "properties" in entry:
         opened = f"SELECT *{''.join(_texts())} FROM ({opened}) AS opened"
-    made = {"channel": _channel(), TRAIL: _trail("coalesce(steps, CAST([] AS VARCHAR[]))")}
+    trail = f"{_trail('coalesce(steps, CAST([] AS VARCHAR[]))')} AS {TRAIL}"
+    made = {HASH: f"{HASHED} AS {HASH}", "channel": _channel(), TRAIL: trail}
     chosen = ", ".join(made.get(column, column) for column in columns)
     return f"SELECT {chosen}\n  FROM ({opened}) AS parts"
 
 
 def joined_sql(fresh: str, columns: Sequence[str] = COLUMNS) -> str:
-    """The sessions of the table `fresh` together with their rows in `touched`: one row each.
+    """The sessions of the table `fresh`, each together with its row in `touched` where it has one.
 
     Args:
         columns: what `columns_for` gave.
     """
-    chosen, keys = ", ".join(columns), "USING (site_id, session_id)"
-    entry = {column: column for column in ENTRY_COLUMNS if column in columns}
-    last = {column: column for column in LAST if column in columns}
-    picks = _pick("arg_min", entry, "ROW(pages = 0, entry_at, entry_id)", "entry")
-    picks += _pick("arg_max", last, "ROW(pages > 0, exit_at, exit_id)", "last")
+    entry = [column for column in ENTRY_COLUMNS if column in columns]
+    last = [column for column in LAST if column in columns]
+    picks = _choice("ROW({0}.pages = 0, {0}.entry_at, {0}.entry_id)", "<", entry, "entry")
+    picks += _choice("ROW({0}.pages > 0, {0}.exit_at, {0}.exit_id)", ">", last, "last")
+    if HASH in columns:
+        picks.append(f",\n    new.{HASH}")
     if TRAIL in columns:
-        # Of two rows; where they overlap in time the pages' order would have to be looked up.
-        apart = f"max(started) > min(ended) AND count({TRAIL}) = 2"
-        picks.append(f",\n    CASE WHEN {apart} THEN flatten(list({TRAIL} ORDER BY started)) END AS steps")
-    both = f"SELECT {chosen} FROM touched UNION ALL SELECT {chosen} FROM {fresh} SEMI JOIN touched {keys}"
-    grouped = (
-        "SELECT site_id, session_id, min(started) AS started, max(ended) AS ended, CAST(sum(events) AS BIGINT) AS "
-        f"events, CAST(sum(pages) AS BIGINT) AS pages{''.join(picks)}\n"
-        f"  FROM ({both}) AS rows\n  GROUP BY site_id, session_id"
+        # Where they overlap in time the pages' order would have to be looked up.
+        after = f"WHEN new.started > old.ended THEN old.{TRAIL} || new.{TRAIL}"
+        before = f"WHEN old.started > new.ended THEN new.{TRAIL} || old.{TRAIL}"
+        picks.append(f",\n    old.part IS NULL AS alone, new.{TRAIL} AS own, CASE {after} {before} END AS steps")
+    both = (
+        "SELECT site_id, session_id, least(new.started, old.started) AS started, "
+        "greatest(new.ended, old.ended) AS ended, new.events + coalesce(old.events, 0) AS events, "
+        f"new.pages + coalesce(old.pages, 0) AS pages{''.join(picks)}\n"
+        f"  FROM {fresh} AS new LEFT JOIN touched AS old USING (site_id, session_id)"
     )
-    opened = f"SELECT *{_opened(entry, last)} FROM (\n  {grouped}\n  ) AS grouped"
-    alone = f"SELECT {chosen} FROM {fresh} ANTI JOIN touched {keys}"
-    joined = ", ".join(_trail("steps") if column == TRAIL else column for column in columns)
-    return f"{alone}\n  UNION ALL SELECT {joined}\n  FROM ({opened}) AS joined"
+    trail = f"CASE WHEN alone THEN own ELSE {_trail('steps')} END AS {TRAIL}"
+    chosen = ", ".join(trail if column == TRAIL else column for column in columns)
+    return f"SELECT {chosen}\n  FROM (SELECT *{_opened(entry, last)} FROM (\n  {both}\n  ) AS paired) AS joined"
 
 
 def tables_sql(mark: int, behind: int, wanted: Sequence[str]) -> str:
@@ -97,23 +107,35 @@ def tables_sql(mark: int, behind: int, wanted: Sequence[str]) -> str:
         return f"{KNOWN} AS NOT MATERIALIZED (SELECT * FROM session_parts)"
     columns = columns_for(wanted)
     chosen = ", ".join(columns)
+    # No session is beyond the limit; without it DuckDB takes them for a fifth of all, and plans accordingly.
+    found = f"SELECT rowid FROM session_parts WHERE {HASH} IN (SELECT {HASHED} FROM tail)"
     return (
-        f"tail AS MATERIALIZED (\n  {parts_sql(f'rowid >= {mark}', columns)}\n),\n"
+        f"tail AS MATERIALIZED (\n  {parts_sql(f'rowid >= {mark}', columns)}\n  LIMIT {behind}\n),\n"
         f"touched AS MATERIALIZED (\n  SELECT rowid AS part, {chosen}\n"
-        "  FROM session_parts SEMI JOIN tail USING (site_id, session_id)\n),\n"
+        "  FROM session_parts SEMI JOIN tail USING (site_id, session_id)\n"
+        f"  WHERE rowid IN ({found})\n),\n"
         f"{KNOWN} AS NOT MATERIALIZED (\n"
         f"  SELECT {chosen} FROM session_parts ANTI JOIN touched ON touched.part = session_parts.rowid\n"
         f"  UNION ALL\n  {joined_sql('tail', columns)}\n)"
     )
 
 
+def _choice(order: str, comes: str, columns: Sequence[str], name: str) -> list[str]:
+    """Of two rows the one whose event comes first or last, as a struct."""
+    if not columns:
+        return []
+    new, old = ("{" + ", ".join(f"{column}: {row}.{column}" for column in columns) + "}" for row in ("new", "old"))
+    wins = f"old.part IS NULL OR {order.format('new')} {comes} {order.format('old')}"
+    return [f",\n    CASE WHEN {wins} THEN {new} ELSE {old} END AS {name}"]
+
+
 def _pick(aggregate: str, fields: dict[str, str], order: str, name: str) -> list[str]:
-    """The event, or row, that comes first or last, as a struct: its NULLs count as values."""
+    """The event that comes first or last, as a struct: its NULLs count as values."""
     members = ", ".join(f"{column}: {field}" for column, field in fields.items())
     return [f",\n    {aggregate}({{{members}}}, {order}) AS {name}"] if fields else []
 
 
-def _opened(entry: dict[str, str], last: dict[str, str]) -> str:
+def _opened(entry: Collection[str], last: Collection[str]) -> str:
     return (", entry.*" if entry else "") + (", last.*" if last else "")
 
 
@@ -128,8 +150,11 @@ def _texts() -> list[str]:
 def _trail(steps: str) -> str:
     """Of steps that may repeat each other."""
     merged = f"list_filter({steps}, lambda step, place: place = 1 OR step <> ({steps})[place - 1])"
-    return f"CASE WHEN pages <= {TRAIL_PAGES} AND len({merged}) <= {TRAIL_MOST} THEN {merged} END AS {TRAIL}"
+    return f"CASE WHEN pages <= {TRAIL_PAGES} AND len({merged}) <= {TRAIL_MOST} THEN {merged} END"
 
 
 def _channel() -> str:
-    return f"{channel_sql(DUCKDB, [_KEPT.get(key, AD_CLICK) for key in CHANNEL_PROPERTIES])} AS channel"
+    texts = [_KEPT.get(key, AD_CLICK) for key in CHANNEL_PROPERTIES]
+    # Most events have none of them; comparing NULL with all names of the rules takes as long as comparing a text.
+    none = f"coalesce({', '.join(texts)}) IS NULL"
+    return f"CASE WHEN {none} THEN 'direct' ELSE {channel_sql(DUCKDB, texts)} END AS channel"

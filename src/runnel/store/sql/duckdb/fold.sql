@@ -19,7 +19,8 @@ SELECT min(rowid), count(*), (SELECT count(*) FROM events) FROM events WHERE row
 -- name: touched
 -- The folded sessions that a piece has more events of.
 CREATE OR REPLACE TEMP TABLE touched AS
-SELECT rowid AS part, * FROM session_parts SEMI JOIN piece USING (site_id, session_id);
+SELECT rowid AS part, * FROM session_parts SEMI JOIN piece USING (site_id, session_id)
+WHERE rowid IN (SELECT rowid FROM session_parts SEMI JOIN piece USING (session_hash));
 
 -- name: drop_touched
 DELETE FROM session_parts WHERE rowid IN (SELECT part FROM touched);
