@@ -31,6 +31,13 @@ from runnel.store import DeadLetter, make_store
 from runnel.store.migrations import migrations
 
 RUNNEL = [sys.executable, "-c", "from runnel.cli import main; main()"]
+IN_SMALL_STEPS = """
+import signal
+from runnel.cli import import_, main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores Ctrl-C
+import_.MOST_EVENTS = 200
+main()
+"""
 
 
 class Ran(NamedTuple):
@@ -313,8 +320,7 @@ def test_import_that_is_interrupted_goes_on(runnel: Command, server: tuple[str, 
     """G2: Ctrl-C in the middle and the same command again: every row is stored, none twice."""
     path = lines_file(tmp_path, 30_000)
     command = ["import", str(path), "--site", "long", "--url", server[0]]
-    in_small_steps = "from runnel.cli import import_, main; import_.MOST_EVENTS = 200; main()"
-    process = subprocess.Popen([sys.executable, "-c", in_small_steps, *command], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", IN_SMALL_STEPS, *command], stderr=subprocess.PIPE, text=True)
     wait_until(lambda: any(file.suffix == ".json" for file in tmp_path.iterdir()))
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
