@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,14 @@ FLAGS = (
 )  # fmt: skip
 WAITING = ".skeleton, .skeleton-line, [aria-busy=true]"
 """What stands where something is not there yet."""
+STILL = """async () => {
+    const moving = () => document.getAnimations().filter(
+        (one) => one.playState === "running" && one.effect.getComputedTiming().endTime < Infinity);
+    do {
+        await new Promise(requestAnimationFrame);
+        await Promise.allSettled(moving().map((one) => one.finished));
+    } while (moving().length);
+}"""
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
 ZONE = "Europe/Berlin"
@@ -111,7 +120,7 @@ def demo_server() -> Iterator[str]:
 def wait_until_stored(api: Api, events: int) -> None:
     """Returns when nothing waits in the queue and all these events are accounted for."""
     while (books := api.ledger())["queued"] or books["accepted"] < events:
-        pass
+        time.sleep(0.03)
 
 
 def take(browser: Browser, url: str, size: str, theme: str, to: Path) -> None:
@@ -142,8 +151,12 @@ def settled(page: Page) -> None:
     while quiet < 3:
         page.wait_for_timeout(50)
         quiet = 0 if page.locator(WAITING).count() else quiet + 1
-    if not page.evaluate("matchMedia('(prefers-reduced-motion: reduce)').matches"):
-        page.wait_for_timeout(400)  # animations
+    still(page)
+
+
+def still(page: Page) -> None:
+    """Returns when nothing moves or changes its colour any more, but for what does so for ever."""
+    page.evaluate(STILL)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from runnel.query.dashboard import BUILT
-from scripts.screenshots import PAGES, settled
+from scripts.screenshots import PAGES, settled, still
 from tests.browser.dashboard.conftest import Opener
 
 AXE = Path(__file__).parents[3] / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
@@ -21,7 +21,11 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def findings(page: Page, rules: list[str] | None = None, within: str = "html") -> list[tuple[Any, Any, Any]]:
-    """Rule, help and places of what axe finds serious: by all rules or by these, in the page or a part of it."""
+    """Rule, help and places of what axe finds serious: by all rules or by these, in the page or a part of it.
+
+    It looks once nothing moves: what appears has its colours mixed with what is below.
+    """
+    still(page)
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
     only = {} if rules is None else {"runOnly": rules}
@@ -80,10 +84,9 @@ def test_nothing_serious_in_popovers(opened: Opener, path: str) -> None:
     for name in POPOVERS[path]:
         button = page.get_by_role("button", name=name, exact=True)
         button.click()
-        page.wait_for_timeout(300)  # it appears, its colours mixed with what is below
+        expect(page.locator(".popover-panel")).to_be_visible()
         assert findings(page, within=".popover-panel") == [], name
         page.emulate_media(color_scheme="dark")
-        page.wait_for_timeout(300)
         assert findings(page, rules=["color-contrast"], within=".popover-panel") == [], name
         page.emulate_media(color_scheme="light")
         page.keyboard.press("Escape")
@@ -98,7 +101,7 @@ def test_nothing_serious_in_an_event(opened: Opener, dark: bool) -> None:
     page.goto(page.url.replace("/?", "/ui/events?"))
     settled(page)
     page.locator("table.events .row-button").first.click()
-    page.wait_for_timeout(300)
+    expect(page.get_by_role("dialog")).to_be_visible()
     assert findings(page) == []
 
 

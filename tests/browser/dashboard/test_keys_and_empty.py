@@ -20,9 +20,10 @@ KEYS = f"*={EVERY},shop={ONE}"
 EVENT = {"name": "page_view", "site_id": "shop", "user_id": "u1", "path": "/"}
 
 
-@pytest.fixture
-def locked(tmp_path: Path) -> Iterator[ServerProcess]:
-    with started(tmp_path, RUNNEL_READ_KEYS=KEYS) as process:
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """No test writes to it."""
+    with started(tmp_path_factory.mktemp("locked"), RUNNEL_READ_KEYS=KEYS) as process:
         with closing(process.api()) as api:
             api.post("/v1/events", EVENT)
             api.post("/v1/events", EVENT | {"site_id": "other"})
@@ -31,7 +32,7 @@ def locked(tmp_path: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
+    context = browser.new_context(reduced_motion="reduce")
     yield context.new_page()
     context.close()
 

@@ -17,7 +17,7 @@ from runnel.config import Settings
 from runnel.metrics import Metrics
 from runnel.model.event import encode_lines
 from runnel.queue import make_queue
-from scripts.screenshots import settled
+from scripts.screenshots import settled, wait_until_stored
 from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.test_accessible import findings
 from tests.samples import block_of_lines, sample_event
@@ -43,8 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         thread.submit(asyncio.run, put(process.data)).result()
     with process:
         with closing(process.api()) as api:
-            while (books := api.ledger())["queued"] or not books["accepted"]:
-                pass
+            wait_until_stored(api, 1)
         yield process
 
 
@@ -132,7 +131,6 @@ def test_nothing_serious_in_a_dead_letter(api: Api, opened: Opener, dark: bool) 
     letter(page, first).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name=f"Dead letter {first}")).to_be_visible()
-    page.wait_for_timeout(300)  # it slides in
     assert findings(page) == []
     page.get_by_label("Original").fill("{no event")
     page.get_by_role("button", name="Replay corrected").click()

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from runnel.cli.bench_server import Api, ServerProcess
 from scripts.demo_boards import BOARD, make_board, share
 from scripts.demo_history import history, send
-from scripts.screenshots import settled
+from scripts.screenshots import settled, wait_until_stored
 from tests.browser.dashboard.conftest import started
 from tests.browser.dashboard.test_accessible import check_looks, findings
 
@@ -33,8 +33,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture
 def api(locked: ServerProcess) -> Iterator[Api]:
     with closing(Api(locked.url, key=EVERY)) as made:
-        while made.ledger()["queued"]:
-            pass
+        wait_until_stored(made, 0)
         yield made
 
 
