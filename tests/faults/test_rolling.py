@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import plain_http
 from tests.faults.oracle import ClientLedger, Outcome, findings
 from tests.faults.rolling import Load, Part
 from tests.servers.postgres import PostgresServer
@@ -78,14 +79,14 @@ class Deployment:
 
     def get(self, path: str) -> Any:
         """The JSON of `serve`."""
-        answer = httpx.get(f"http://127.0.0.1:{self.ports['serve']}{path}", trust_env=False, timeout=60)
+        answer = plain_http.get(f"http://127.0.0.1:{self.ports['serve']}{path}")
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def outcome(self) -> Outcome:
         """What is stored once the queue is empty."""
         wait_until(lambda: self.get("/v1/pipeline")["ledger"]["queued"] == 0, "an empty queue", DRAIN_SECONDS)
-        found = httpx.get(f"http://127.0.0.1:{self.ports['serve']}/v1/export", trust_env=False, timeout=60)
+        found = plain_http.get(f"http://127.0.0.1:{self.ports['serve']}/v1/export")
         assert found.status_code == 200, found.text
         stored = Counter(json.loads(line)["event_id"] for line in found.text.splitlines())
         differences = [difference["message"] for difference in self.get("/v1/verify")["differences"]]
@@ -94,7 +95,7 @@ class Deployment:
 
 def _status(port: int) -> int:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code
+        return plain_http.get(f"http://127.0.0.1:{port}/readyz").status_code
     except httpx.TransportError:
         return 0
 

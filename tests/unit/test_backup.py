@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from runnel.config import Settings
 from runnel.store import make_store
 from runnel.store.library import Document
+from tests import plain_http
 from tests.commands import run_command
 from tests.faults.rolling import Part
 from tests.samples import NOON
@@ -55,6 +55,12 @@ async def save_report(settings: Mapping[str, str]) -> None:
     await store.close()
 
 
+def until_all_is_stored(port: int) -> None:
+    """Returns once nothing waits in the queue of the worker whose status page this is."""
+    metrics, empty = f"http://127.0.0.1:{port}/metrics", "runnel_queue_blocks 0.0\n"
+    wait_until(lambda: empty in plain_http.get(metrics).text, "an empty queue")
+
+
 def file_of_events(path: Path, count: int, name: str) -> Path:
     path.write_text("".join(f'{{"name":"{name}","user_id":"u{n % 50}"}}\n' for n in range(count)))
     return path
@@ -70,9 +76,9 @@ def test_a_folder_of_a_stopped_server(tmp_path: Path) -> None:
         lines = file_of_events(tmp_path / "events.ndjson", STORED, "kept").read_bytes()
         headers = {"content-type": "application/x-ndjson"}
         url = f"http://127.0.0.1:{port}/v1/events"
-        assert httpx.post(url, content=lines, headers=headers, trust_env=False).status_code == 202
+        assert plain_http.post(url, content=lines, headers=headers).status_code == 202
         saved = {"name": "kept", "question": {"kind": "keys"}}
-        assert httpx.post(f"http://127.0.0.1:{port}/v1/reports", json=saved, trust_env=False).status_code == 201
+        assert plain_http.post(f"http://127.0.0.1:{port}/v1/reports", json=saved).status_code == 201
         up.stop()
     finally:
         up.kill()
@@ -100,11 +106,11 @@ class Servers:
     def load(self) -> None:
         """STORED events in the store, QUEUED in the queue."""
         run_command(self.settings, "import", str(file_of_events(self.folder / "first.ndjson", STORED, "stored")))
-        port = str(free_port())
-        work = Part(["work", "--port", port], self.settings, self.folder / "work.log")
+        work = Part(["work", "--port", str(port := free_port())], self.settings, self.folder / "work.log")
         try:
             work.until_ready()
-            wait_until(lambda: books(self.settings)["stored"] == STORED, "the events in the store")
+            until_all_is_stored(port)
+            assert books(self.settings)["stored"] == STORED
             work.stop()
         finally:
             work.kill()
@@ -167,9 +173,11 @@ def test_redis_and_postgresql_while_they_run(servers: Servers, tmp_path: Path) -
             assert exported(restored) == exported(servers.settings)
             assert [report["name"] for report in reports(restored)] == ["kept"]
             assert reports(restored) == reports(servers.settings)
-            work = Part(["work", "--port", str(free_port())], restored, tmp_path / "restored.log")
+            work = Part(["work", "--port", str(port := free_port())], restored, tmp_path / "restored.log")
             try:
-                wait_until(lambda: books(restored)["stored"] == STORED + QUEUED, "what was queued")
+                work.until_ready()
+                until_all_is_stored(port)
+                assert books(restored)["stored"] == STORED + QUEUED
             finally:
                 work.kill()
         finally:
@@ -181,9 +189,11 @@ def test_a_store_that_is_newer_than_its_queue(servers: Servers, tmp_path: Path) 
     servers.load()
     back_up_redis(servers.redis, tmp_path / "queue.rdb")
     with scratch_folder("restored") as folder:
-        work = Part(["work", "--port", str(free_port())], servers.settings, tmp_path / "work-2.log")
+        work = Part(["work", "--port", str(port := free_port())], servers.settings, tmp_path / "work-2.log")
         try:
-            wait_until(lambda: books(servers.settings)["queued"] == 0, "the events in the store")
+            work.until_ready()
+            until_all_is_stored(port)
+            assert books(servers.settings)["queued"] == 0
             work.stop()
             redis = restore_redis(folder, tmp_path / "queue.rdb")
             restored = {**servers.settings, "RUNNEL_QUEUE_URL": redis.url}
@@ -192,9 +202,7 @@ def test_a_store_that_is_newer_than_its_queue(servers: Servers, tmp_path: Path) 
                 assert (found["accepted"], found["stored"]) == (STORED + QUEUED, STORED + QUEUED)
                 work = Part(["work", "--port", str(port := free_port())], restored, tmp_path / "restored.log")
                 work.until_ready()
-                metrics = f"http://127.0.0.1:{port}/metrics"
-                empty = "runnel_queue_blocks 0.0\n"
-                wait_until(lambda: empty in httpx.get(metrics, trust_env=False).text, "the end of what came again")
+                until_all_is_stored(port)
                 assert books(restored)["stored"] == STORED + QUEUED
             finally:
                 redis.kill()

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from runnel.cli import main
@@ -29,6 +28,7 @@ from runnel.model.block import make_block
 from runnel.model.event import Event, encode_lines
 from runnel.store import DeadLetter, make_store
 from runnel.store.migrations import migrations
+from tests import plain_http
 
 RUNNEL = [sys.executable, "-c", "from runnel.cli import main; main()"]
 IN_SMALL_STEPS = """
@@ -335,7 +335,7 @@ def test_import_that_is_interrupted_goes_on(runnel: Command, server: tuple[str, 
 
     def counted() -> int:
         query = {"kind": "metrics", "site_id": "long"}
-        rows = httpx.post(f"{server[0]}/v1/query", json=query, trust_env=False).json()["rows"]
+        rows = plain_http.post(f"{server[0]}/v1/query", json=query).json()["rows"]
         return int(rows[0]["events"]) if rows else 0
 
     wait_until(lambda: counted() == 30_000)

@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 
 from runnel.cli import main
 from runnel.cli.query_question import Typed, question_of
 from runnel.cli.query_table import number, printable
+from tests import plain_http
 from tests.servers.process import wait_until
 
 RUNNEL = [sys.executable, "-c", "from runnel.cli import main; main()"]
@@ -72,7 +72,7 @@ def fill(url: str) -> None:
             events.append({"name": name, "timestamp": at.isoformat(), "user_id": f"u{n % 4}", "source": source,
                            "properties": {"plan": "pro" if n % 2 else "free", "amount": n}})  # fmt: skip
     events.append({"name": "page_view", "timestamp": DAY.isoformat(), "site_id": "shop"})
-    with httpx.Client(base_url=url) as client:
+    with plain_http.client(url) as client:
         sent = client.post("/v1/events", json=events, headers={"X-API-Key": WRITE})
         assert sent.status_code == 202
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 
 from runnel.cli import main
 from runnel.cli.bench_server import RUNNEL
+from tests import plain_http
 from tests.keyed import BLOG, EVERY, SHOP
 from tests.read_side import open_read_side
 from tests.samples import block_of, sample_event
@@ -137,7 +137,7 @@ def test_links_are_listed_and_revoked_at_a_server(
 ) -> None:
     """With the key of their site; the token is dead at once."""
     shop = {"Authorization": f"Bearer {SHOP}"}
-    with httpx.Client(base_url=server, trust_env=False) as client:
+    with plain_http.client(server) as client:
         board = client.post("/v1/boards", json={"name": "Monday"}, headers=shop).json()
         link = client.post(f"/v1/boards/{board['id']}/shares", json={"name": "Ann [x]"}, headers=shop).json()
         viewer = {"Authorization": f"Bearer {link['token']}"}

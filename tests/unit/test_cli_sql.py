@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
-import httpx
 import pytest
 
 from runnel.cli import main
+from tests import plain_http
 from tests.servers.process import wait_until
 
 RUNNEL = [sys.executable, "-c", "from runnel.cli import main; main()"]
@@ -64,11 +64,11 @@ def fill(url: str) -> None:
         {"name": "view" if n % 3 else "\x1b[31m[bold]", "site_id": "shop" if n % 2 else "blog", "user_id": f"u{n % 4}"}
         for n in range(1_200)
     ]
-    httpx.post(f"{url}/v1/events", json=events, headers={"X-API-Key": WRITE}).raise_for_status()
+    plain_http.post(f"{url}/v1/events", json=events, headers={"X-API-Key": WRITE}).raise_for_status()
     headers = {"X-API-Key": READ}
 
     def stored() -> bool:
-        count = httpx.post(f"{url}/v1/sql", json={"sql": "SELECT count(*) FROM events"}, headers=headers)
+        count = plain_http.post(f"{url}/v1/sql", json={"sql": "SELECT count(*) FROM events"}, headers=headers)
         return bool(count.json()["rows"] == [[1_200]])
 
     wait_until(stored, "the events")

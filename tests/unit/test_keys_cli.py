@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -25,6 +24,7 @@ from runnel.cli.bench_server import RUNNEL, Api
 from runnel.cli.up import banner
 from runnel.config import Settings
 from runnel.keys import parse
+from tests import plain_http
 
 WRITE, EVERY, SHOP, BOTH = (f"{word}-0123456789abcdef" for word in ("write", "every", "shop", "both"))
 
@@ -178,7 +178,7 @@ def test_a_measurement_sends_its_key(server: Served) -> None:
         [request] = wrap(server.url, [b'{"name":"measured"}'], key=BOTH)
         head, _, body = request.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
-        assert httpx.post(f"{server.url}/v1/events", content=body, headers=headers, trust_env=False).status_code == 202
+        assert plain_http.post(f"{server.url}/v1/events", content=body, headers=headers).status_code == 202
         assert api.ledger()["accepted"] == before + 1
     with closing(Api(server.url)) as api:
         assert api.ask("GET", "/v1/pipeline")[0] == 401

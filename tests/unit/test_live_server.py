@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import plain_http
 from tests.faults.rolling import Part
 from tests.servers.process import free_port
 
@@ -28,13 +28,13 @@ def server(tmp_path: Path) -> Iterator[tuple[Part, str]]:
 def test_a_stream_tells_of_an_event_and_ends_with_the_server(server: tuple[Part, str]) -> None:
     """G11: a stream that would go on for ever does not keep the server from stopping within its grace."""
     part, url = server
-    with httpx.Client(base_url=url, trust_env=False, timeout=30) as client, client.stream("GET", "/v1/live") as stream:
+    with plain_http.client(url) as client, client.stream("GET", "/v1/live") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         assert stream.headers["cache-control"] == "no-store"
         lines = stream.iter_lines()
         while next(lines) != "event: open":
             pass
-        sent = httpx.post(f"{url}/v1/events", json={"name": "signup", "user_id": "ann"}, trust_env=False)
+        sent = plain_http.post(f"{url}/v1/events", json={"name": "signup", "user_id": "ann"})
         assert sent.status_code == 202
         while next(lines) != "event: event":
             pass
@@ -48,7 +48,7 @@ def test_a_stream_tells_of_an_event_and_ends_with_the_server(server: tuple[Part,
 def test_a_question_has_a_route_of_its_own(server: tuple[Part, str]) -> None:
     """With or without its kind; an error names the field."""
     _, url = server
-    with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+    with plain_http.client(url) as client:
         for kind in ("sessions", "paths", "people"):
             apart = client.post(f"/v1/query/{kind}", json={"site_id": "shop"}).json()
             named = client.post("/v1/query", json={"kind": kind, "site_id": "shop"}).json()

@@ -20,6 +20,7 @@ from runnel.config import Settings
 from runnel.errors import ConfigError
 from runnel.process.handover import Handover, take
 from runnel.process.listen import open_door
+from tests import plain_http
 from tests.faults.rolling import Connection, Load, Part
 from tests.servers.process import free_port, wait_until
 from tests.servers.redis import RedisServer
@@ -52,7 +53,7 @@ class Bench:
         return self.start("ingest", "--port", str(self.port), *more, ready=ready, **settings)
 
     def get(self, path: str, port: int | None = None) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{port or self.port}{path}", trust_env=False)
+        return plain_http.get(f"http://127.0.0.1:{port or self.port}{path}")
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +131,10 @@ def test_ingest_only_takes_events(bench: Bench) -> None:
     bench.ingest()
     assert bench.get("/healthz").json() == {"status": "ok"}
     assert bench.get("/readyz").json() == {"status": "ready", "durability": "fsync"}
-    taken = httpx.post(f"http://127.0.0.1:{bench.port}/v1/events", json={"name": "a"}, trust_env=False)
+    taken = plain_http.post(f"http://127.0.0.1:{bench.port}/v1/events", json={"name": "a"})
     assert (taken.status_code, taken.json()["accepted"]) == (202, 1)
     batch = {"events": [{"event_id": "1", "event_name": "a", "user_id": "u", "timestamp": "2026-01-01T00:00:00Z"}]}
-    foreign = httpx.post(f"http://127.0.0.1:{bench.port}/events", json=batch, trust_env=False)
+    foreign = plain_http.post(f"http://127.0.0.1:{bench.port}/events", json=batch)
     assert foreign.status_code == 200, foreign.text
     for path in ("/v1/query", "/v1/events", "/docs", "/v1/pipeline", "/analytics/stats", "/nothing"):
         answer = bench.get(path)
@@ -218,7 +219,7 @@ def test_children_have_identities_and_ports_of_their_own(bench: Bench) -> None:
     for number in (1, 2):
         assert f'process="ingest-{number}"' in bench.get("/metrics", base + number).text
         url = f"http://127.0.0.1:{base + number}/v1/events"
-        receipts.add(httpx.post(url, json={"name": "a"}, trust_env=False).json()["receipt"].partition("-")[0])
+        receipts.add(plain_http.post(url, json={"name": "a"}).json()["receipt"].partition("-")[0])
     assert len(receipts) == 2
 
 
@@ -311,7 +312,7 @@ def test_the_end_is_announced_before_it_comes(bench: Bench) -> None:
     part = bench.ingest(RUNNEL_DRAIN_DELAY="1.5")
     part.process.terminate()
     began = time.monotonic()
-    with httpx.Client(base_url=f"http://127.0.0.1:{bench.port}", trust_env=False) as client:
+    with plain_http.client(f"http://127.0.0.1:{bench.port}") as client:
         wait_until(lambda: client.get("/readyz").status_code == 503, "the announcement", 1.0)
         taken = client.post("/v1/events", json={"name": "a"})
     assert (taken.status_code, taken.headers["connection"]) == (202, "close")

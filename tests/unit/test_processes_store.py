@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import plain_http
 from tests.commands import run_command
 from tests.faults.rolling import Part
 from tests.servers.postgres import PostgresServer
@@ -68,11 +69,11 @@ def place(tmp_path: Path, redis: RedisServer, postgres: PostgresServer) -> Itera
 
 
 def get(port: int, path: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False, timeout=30)
+    return plain_http.get(f"http://127.0.0.1:{port}{path}")
 
 
 def post(port: int, body: object) -> httpx.Response:
-    return httpx.post(f"http://127.0.0.1:{port}/v1/events", json=body, trust_env=False, timeout=30)
+    return plain_http.post(f"http://127.0.0.1:{port}/v1/events", json=body)
 
 
 def test_three_processes_are_one_pipeline(place: Place) -> None:

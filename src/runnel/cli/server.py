@@ -41,13 +41,15 @@ class Server:
             raise ConfigError(f"--url: {url!r} is no address such as http://127.0.0.1:8000")
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key and key.get_secret_value() else None
-        # A proxy of the environment is for the world outside, not for a server on this machine.
+        # A proxy of the environment is for the world outside, not for a server on this machine. Without TLS there is no
+        # certificate to look at, and the 40 ms that reading those of all authorities takes are saved.
         self._client = httpx.AsyncClient(
             base_url=self.url,
             timeout=TIMEOUT,
             transport=transport,
             headers=headers,
             trust_env=parts.hostname not in LOOPBACK,
+            verify=parts.scheme == "https",
         )
 
     async def __aenter__(self) -> Server:
