@@ -131,7 +131,10 @@ def _bytes(headers: Headers, name: str) -> bytes:
 
 
 class Guarded(APIRoute):
-    """A route behind the gate, which it passes before its body is read."""
+    """A route behind the gate, which it passes before its body is read; the document calls it as its function."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **{**named, "generate_unique_id_function": lambda route: route.name})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in (self.methods or ()):
