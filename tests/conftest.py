@@ -12,7 +12,10 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 hypothesis_settings.register_profile("runnel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("runnel")
 
-ONE_PROCESS = ("tests/browser/", "tests/dialects/", "tests/test_flights.py", "tests/test_schemathesis.py")
+ONE_PROCESS = (
+    "tests/browser/", "tests/conformance/test_sql", "tests/dialects/", "tests/unit/",
+    "tests/test_flights.py", "tests/test_schemathesis.py",
+)  # fmt: skip
 """Files whose tests share what takes long to start: one process runs a whole file of these."""
 FIRST = {
     "tests/faults/": "faults", "tests/test_flights.py": "faults",

@@ -19,9 +19,7 @@ def post(
     url: str, json: Any = None, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> httpx.Response:
     """The same for what is sent."""
-    return httpx.post(
-        url, json=json, content=content, headers=headers, trust_env=False, verify=False, timeout=TIMEOUT
-    )
+    return httpx.post(url, json=json, content=content, headers=headers, trust_env=False, verify=False, timeout=TIMEOUT)
 
 
 def client(url: str) -> httpx.Client:

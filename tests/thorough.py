@@ -10,7 +10,7 @@ from typing import TypeVar
 THOROUGH = bool(os.environ.get("THOROUGH"))
 """Whether the run may take as long as it likes; `make faults` sets it."""
 
-SHARE = 5
+SHARE = 8
 """`make test` takes one example of so many, others in each run."""
 
 SHARE_OF_CASES = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from runnel.cli import bench_experiments
+from runnel.cli import bench_experiments, bench_load
 from runnel.cli.bench_load import Subject, measure_load
 
 QUIET = Console(quiet=True)
@@ -20,8 +20,11 @@ def a_server_without_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNNEL_ALLOW_WEAK_DURABILITY", "true")
 
 
-async def test_separate_processes_on_servers_are_measured(tmp_path: Path, redis_url: str, postgres_url: str) -> None:
+async def test_separate_processes_on_servers_are_measured(
+    tmp_path: Path, redis_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`runnel bench --queue --store` starts ingest, work and serve, and all that was accepted is queryable."""
+    monkeypatch.setattr(bench_load, "IDLE_AFTER", 0.1)
     subject = Subject(queue_url=redis_url, store_url=postgres_url)
     report = await asyncio.to_thread(measure_load, QUIET, tmp_path, subject, [100], 2_000, None)
     assert (report.queue, report.store) == ("redis", "postgresql")
