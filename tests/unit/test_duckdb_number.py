@@ -14,7 +14,9 @@ import pytest
 
 from runnel.model.event import Event
 from runnel.model.funnel import FunnelQuery
+from runnel.store.compile import compile_query
 from runnel.store.duckdb import DuckDBStore, fold
+from runnel.store.duckdb.engine import DUCKDB
 from tests.samples import NOON, block_of, sample_event
 
 FUNNEL = FunnelQuery(steps=[{"name": "page_view"}, {"name": "signup"}])
@@ -126,3 +128,17 @@ async def test_a_checkpoint_keeps_the_numbers(store: DuckDBStore, monkeypatch: p
     await store.open()
     assert [await users(store), numbers(store)] == said == [[7, 7], numbers(store)]
     assert await store.verify() == []
+
+
+async def test_grouping_by_number_needs_no_hashing(store: DuckDBStore) -> None:
+    """The setting is every connection's, and DuckDB knows the numbers' range. (Up to 65,536 it makes them smaller.)"""
+    columns = "event_id, site_id, name, timestamp, received_at, user_id, source, properties"
+    moments = "TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-01'"
+    values = f"uuid(), 'default', 'page_view', {moments}, 'u' || range, '', '{{}}'"
+    store._writer.execute(f"INSERT INTO events ({columns}) SELECT {values} FROM range(70_000)")
+    while store._folder.step(store._writer):
+        pass
+    statement = compile_query(FUNNEL, DUCKDB, NOON, numbered=fold.read_numbered(store._writer))
+    with store._cursor() as cursor:
+        plan = str(cursor.execute(f"EXPLAIN {statement.sql}", list(statement.params)).fetchall())
+    assert "Perfect Hash Group By" in plan

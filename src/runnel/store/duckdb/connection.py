@@ -40,6 +40,8 @@ ROW_GROUP_SIZE = 30_720
 """Rows of a row group. A transaction that fills row groups writes them straight into the file, compressed once,
 instead of into the write-ahead log and again at the checkpoint; the default of 122,880 would need batches that large.
 """
+NUMBERED_BITS = 20
+"""Rows grouped by a number of so many bits, such as a user's, go into a table by number: 20 MB each thread at most."""
 CHECKPOINT_BYTES = 64 * 1024 * 1024
 """Write-ahead log size at which DuckDB copies it into the file."""
 
@@ -63,12 +65,11 @@ def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
             "enable_progress_bar": False,  # it would be drawn into the standard output, of an export too
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            # Groups of a number below 2^20, such as a user's, in a table by number: 20 MB each thread at most.
-            "perfect_ht_threshold": 20,
             # It keeps millions of events in memory, and beyond it, to save a second scan of 40 ms.
             "disabled_optimizers": "common_subplan",
         }.items():
             connection.execute(f"SET {name} = ?", [value])
+        connection.execute(f"SET GLOBAL perfect_ht_threshold = {NUMBERED_BITS}")  # else it is this connection's alone
         connection.execute(f"ATTACH {quoted(str(path))} AS runnel (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
         connection.execute("USE runnel")
         connection.execute("SET allowed_directories = [?]", [f"{spool}/"])
