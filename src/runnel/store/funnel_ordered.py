@@ -38,6 +38,8 @@ def _ordered_apart(steps: Steps) -> Tables:
             "tries",
             "SELECT id, timestamp AS t",
             f"FROM (SELECT * {steps.events(steps.first)}) AS events JOIN unsettled ON u = user_id",
+            # By number, reading them twice takes no longer than keeping them.
+            materialized=False if steps.params.numbered else None,
         ),
         *_again(steps),
         *_paired(steps),
@@ -54,6 +56,7 @@ def _later(steps: Steps) -> Tables:
     """`reached_1`, numbered; and the events that match a later step, `place`: these persons' at least."""
     others = steps.events(steps.match(*steps.numbers[1:]))
     theirs = f"FROM (SELECT * {others}) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1"
+    person = "user_id AS id" if steps.params.numbered else "id"
     return [
         table(
             "reached_1",
@@ -63,10 +66,17 @@ def _later(steps: Steps) -> Tables:
         ),
         table(
             "later",
-            f"SELECT {'user_id AS ' if steps.params.numbered else ''}id, timestamp AS t, {steps.place} AS place",
+            f"SELECT {person}, timestamp AS t, {_place_of_later(steps)} AS place",
             others if steps.params.numbered else theirs,
         ),
     ]
+
+
+def _place_of_later(steps: Steps) -> str:
+    """Which of the later steps an event matches that matches one."""
+    whens = " ".join(f"WHEN {steps.test(number)} THEN {number}" for number in steps.numbers[1:-1])
+    place = f"CASE {whens} ELSE {len(steps.tests)} END" if whens else f"{len(steps.tests)}"
+    return f"CAST({place} AS SMALLINT)"
 
 
 def _next_of_numbered(steps: Steps, number: int) -> Tables:

@@ -10,10 +10,15 @@ Tables = list[str]
 """Common tables, `name AS (…)` each."""
 
 
-def table(name: str, *lines: str, materialized: bool = False) -> str:
-    """One common table, its SELECT given in lines."""
+def table(name: str, *lines: str, materialized: bool | None = None) -> str:
+    """One common table, its SELECT given in lines.
+
+    Args:
+        materialized: kept, or made anew wherever it is read; None leaves it to the database.
+    """
     body = "\n".join(lines).replace("\n", "\n  ")
-    return f"{name} AS {'MATERIALIZED ' if materialized else ''}(\n  {body}\n)"
+    kept = {None: "", True: "MATERIALIZED ", False: "NOT MATERIALIZED "}[materialized]
+    return f"{name} AS {kept}(\n  {body}\n)"
 
 
 def step_times(steps: Steps) -> list[str]:

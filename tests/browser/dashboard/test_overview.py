@@ -218,7 +218,7 @@ def test_theme_switch(opened: Opener) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(background)
     page.get_by_role("button", name="Dark").click()
-    assert page.evaluate(background) != light
+    page.wait_for_function(f"{background} !== '{light}'")
     page.reload()
     settled(page)
     assert page.evaluate(background) != light

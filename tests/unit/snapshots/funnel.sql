@@ -3,7 +3,7 @@ WITH reached_1 AS MATERIALIZED (
   FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL) GROUP BY user_id) AS firsts
 ),
 later AS (
-  SELECT id, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 WHEN name = $3 THEN 3 ELSE 4 END AS SMALLINT) AS place
+  SELECT id, timestamp AS t, CAST(CASE WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
   FROM (SELECT * FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND (name = $2 OR name = $3)) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1
 ),
 next_2 AS (

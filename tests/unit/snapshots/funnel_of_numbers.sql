@@ -3,7 +3,7 @@ WITH reached_1 AS MATERIALIZED (
   FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL) GROUP BY user_id) AS firsts
 ),
 later AS (
-  SELECT user_id AS id, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 WHEN name = $3 THEN 3 ELSE 4 END AS SMALLINT) AS place
+  SELECT user_id AS id, timestamp AS t, CAST(CASE WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
   FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND (name = $2 OR name = $3)
 ),
 next_2 AS (
@@ -30,7 +30,7 @@ unsettled AS (
   SELECT *, coalesce(t3, t2, t1) - INTERVAL '604800 seconds' AS since
   FROM reached_3 WHERE NOT (coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds')
 ),
-tries AS (
+tries AS NOT MATERIALIZED (
   SELECT id, timestamp AS t
   FROM (SELECT * FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL)) AS events JOIN unsettled ON u = user_id
 ),

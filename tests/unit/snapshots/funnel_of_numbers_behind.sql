@@ -8,7 +8,7 @@ reached_1 AS MATERIALIZED (
       FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL) GROUP BY user_id) GROUP BY u) AS firsts
 ),
 later AS (
-  SELECT user_id AS id, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 WHEN name = $3 THEN 3 ELSE 4 END AS SMALLINT) AS place
+  SELECT user_id AS id, timestamp AS t, CAST(CASE WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
   FROM (FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events UNION ALL FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
       FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND (name = $2 OR name = $3)
 ),
@@ -36,7 +36,7 @@ unsettled AS (
   SELECT *, coalesce(t3, t2, t1) - INTERVAL '604800 seconds' AS since
   FROM reached_3 WHERE NOT (coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds')
 ),
-tries AS (
+tries AS NOT MATERIALIZED (
   SELECT id, timestamp AS t
   FROM (SELECT * FROM (FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events UNION ALL FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
       FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL)) AS events JOIN unsettled ON u = user_id

@@ -4,7 +4,7 @@ WITH reached_1 AS MATERIALIZED (
       FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL) GROUP BY user_id) AS firsts
 ),
 later AS (
-  SELECT id, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
+  SELECT id, timestamp AS t, CAST(2 AS SMALLINT) AS place
   FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
       FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $2)) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1
 ),

@@ -3,7 +3,7 @@ WITH reached_1 AS MATERIALIZED (
   FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($1 AS text)) GROUP BY user_id) AS firsts
 ),
 later AS (
-  SELECT id, timestamp AS t, CAST(CASE WHEN name = CAST($1 AS text) THEN 1 WHEN name = CAST($2 AS text) THEN 2 ELSE 3 END AS SMALLINT) AS place
+  SELECT id, timestamp AS t, CAST(2 AS SMALLINT) AS place
   FROM (SELECT * FROM events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($2 AS text))) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1
 ),
 next_2 AS (
