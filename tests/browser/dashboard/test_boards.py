@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from runnel.cli.bench_server import Api
 from scripts.demo_boards import make_board
@@ -140,9 +140,16 @@ def test_the_list(api: Api, opened: Opener) -> None:
     page.get_by_label("Name", exact=True).fill("First")
     page.get_by_role("button", name="Make the board").click()
     expect(page.get_by_role("heading", name="Edit the board")).to_be_visible()
+    saved: list[Route] = []
+    page.route("**/v1/boards/*", lambda route: saved.append(route))
     page.get_by_role("button", name="Save the board").click()
-    expect(page.get_by_text("Nothing on this board yet")).to_be_visible()
+    expect(page.get_by_role("button", name="Save the board")).to_be_disabled()
     page.get_by_role("link", name="Boards").last.click()
+    expect(page.get_by_role("button", name="Rename First")).to_be_visible()
+    with page.expect_response("**/v1/boards/*"):
+        saved[0].continue_()
+    page.wait_for_timeout(300)  # whoever has left the editor is not brought back to the board
+    page.unroute("**/v1/boards/*")
     page.get_by_role("button", name="Rename First").click()
     page.get_by_label("Name", exact=True).fill("Second")
     page.get_by_role("dialog").get_by_role("button", name="Save").click()

@@ -93,14 +93,11 @@ function useTiles(board: Board) {
 }
 
 /** Saves the board; or where somebody else was faster, loads theirs. */
-function useSaving(board: Board, { onSaved, onDone, onTheirs }: Ends) {
+function useSaving(board: Board, { onSaved, onTheirs }: Ends) {
   const client = useQueryClient();
   const saving = useMutation({
     mutationFn: (fields: BoardFields) => changeBoard(board.id, { ...fields, updated_at: board.updated_at }),
-    onSuccess: (now) => {
-      onSaved(now);
-      onDone();
-    },
+    onSuccess: onSaved,
   });
   const theirs = async () => {
     const now = await client.query({
@@ -144,7 +141,10 @@ function Editing({ board, reports, range, ...ends }: Props & Ends) {
           <Button
             kind="primary"
             disabled={named.name.trim() === "" || saving.isPending}
-            onClick={() => saving.mutate({ ...named, tiles: placed.map(({ tile }) => tile) })}
+            onClick={() =>
+              // Who has gone elsewhere meanwhile stays there: this is only called while the editor is shown.
+              saving.mutate({ ...named, tiles: placed.map(({ tile }) => tile) }, { onSuccess: ends.onDone })
+            }
           >
             Save the board
           </Button>
