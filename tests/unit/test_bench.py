@@ -18,6 +18,7 @@ import pytest
 from benchmarks import render
 from runnel.cli.bench_client import LoadFailed, closed_loop, paced, wrap
 from runnel.cli.bench_data import DAY_US, bodies, day_blocks, uniform_blocks
+from runnel.cli.bench_questions import questions
 from runnel.cli.bench_report import DedupeFigures, QueryFigures, Report, machine
 from runnel.cli.bench_server import ServerFailed, ServerProcess
 from runnel.cli.bench_tables import markdown, sheets
@@ -74,6 +75,11 @@ def test_made_blocks_arrive_when_they_are_said_to() -> None:
     events = [decode_line(line) for line in block.lines().splitlines()]
     assert {event.received_at for event in events} == {NOW}
     assert all(NOW - timedelta(days=1) <= event.timestamp < NOW for event in events)
+
+
+def test_what_comes_in_later_changes_no_answer_about_the_history() -> None:
+    unbounded = [question.name for question in questions(NOW_US, "u1") if not {"since", "until"} <= question.ask.keys()]
+    assert unbounded == ["newest 100 events", "property keys"]
 
 
 # --- the client ------------------------------------------------------------------------------------------------------

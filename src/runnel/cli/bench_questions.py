@@ -48,6 +48,7 @@ def _of_events(month: dict[str, str], week: dict[str, str], user: str) -> list[Q
     only = {"filter": {"field": "name", "op": "=", "value": "purchase"}}
     browsers = {"breakdown": ["properties.browser"]}
     new_york = {"interval": "day", "timezone": "America/New_York"}
+    timeline = {"kind": "events", "user_id": user, "ascending": True, "limit": 100}
     return [
         Question("events and unique users per day, 30 days", {**month, **daily}, SERIES_MS),
         Question("events and unique users per day, 7 days", {**week, **daily}, SERIES_MS),
@@ -63,7 +64,7 @@ def _of_events(month: dict[str, str], week: dict[str, str], user: str) -> list[Q
         Question("events by name, 30 days", {**month, "breakdown": ["name"]}, ROLLUP_MS),
         Question("events by name and day", {**month, "interval": "day", "breakdown": ["name"]}, ROLLUP_MS),
         Question("newest 100 events", {"kind": "events", "limit": 100}, None),
-        Question("one user's timeline", {"kind": "events", "user_id": user, "ascending": True, "limit": 100}, None),
+        Question("one user's timeline", {**month, **timeline}, None),
         Question("property keys", {"kind": "keys"}, None),
     ]
 
