@@ -201,7 +201,8 @@ def test_every_snapshot_has_a_test(engine: Engine) -> None:
     more = {"events_next_page", "metrics_next_page", "export", "metrics_of_groups", "sessions_of_groups"}
     folded_ones = {"sessions_daily_folded", "sessions_by_channel_folded"}
     trails = {"paths_of_trails", "paths_of_trails_to_a_page"}
-    numbered = {"funnel_of_numbers", "funnel_of_numbers_behind", "users_of_numbers_behind"}
+    numbered = {f"{name}{end}" for name in ("funnel_of_numbers", "funnel_of_times") for end in ("", "_behind")}
+    numbered.add("users_of_numbers_behind")
     of_slots = {"numbers_by_property_in_slots", *folded_ones, *trails, *numbered} if engine is DUCKDB else set()
     assert {file.stem for file in FOLDERS[engine.name].glob("*.sql")} == set(QUESTIONS) | more | of_slots
 

@@ -35,6 +35,29 @@ def test_generated_sql_of_numbered_users(name: str, behind: int) -> None:
     check_snapshot(name, DUCKDB, compiled(QUESTIONS["funnel"], DUCKDB, numbered=numbered))
 
 
+@pytest.mark.parametrize(("name", "behind"), [("funnel_of_times", 0), ("funnel_of_times_behind", 7)])
+def test_generated_sql_of_users_times(name: str, behind: int) -> None:
+    numbered = numbered_users(1_000, behind, 900)
+    asked = QUESTIONS["funnel"] if behind else QUESTIONS["funnel"] | {"since": None, "until": None}
+    check_snapshot(name, DUCKDB, compiled(asked, DUCKDB, numbered=numbered))
+
+
+def test_times_are_read_where_steps_are_names_alone() -> None:
+    numbered = numbered_users(1_000, 0, 900)
+    plan = {"field": "properties.plan", "op": "=", "value": "pro"}
+    steps = [{"name": "view"}, {"name": "buy"}]
+
+    def reads_times(**changes: object) -> bool:
+        return "user_times" in compiled({"kind": "funnel", "steps": steps, **changes}, DUCKDB, numbered=numbered).sql
+
+    assert reads_times()
+    assert reads_times(breakdown="path")
+    assert not reads_times(filter=plan)
+    assert not reads_times(steps=[*steps, {"name": "add", "filter": plan}])
+    assert not reads_times(steps=[*steps, steps[0]])
+    assert not reads_times(order="strict")
+
+
 def test_generated_sql_of_counted_numbers() -> None:
     slots = {"plan": Slot(0, 1)}
     question = QUESTIONS["filtered_metrics_of_users"]

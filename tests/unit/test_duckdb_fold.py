@@ -20,6 +20,7 @@ from runnel.model.event import Event
 from runnel.model.query import Condition, SessionsQuery
 from runnel.store.duckdb import DuckDBStore, fold, fold_sql
 from runnel.store.duckdb.connection import transaction
+from runnel.store.duckdb.mark import Mark
 from tests.samples import NOON, block_of, sample_event
 
 ASKED = SessionsQuery(metrics=["sessions", "pages", "events", "avg_duration"], breakdown=["entry_page", "channel"])
@@ -127,7 +128,7 @@ async def test_other_rules_fold_anew(store: DuckDBStore, monkeypatch: pytest.Mon
     await put(store, 0, [visit(number, "s") for number in range(5)])
     await fold_all(store)
     store._writer.execute("UPDATE session_parts SET channel = 'of yesterday'")
-    monkeypatch.setattr(fold, "RULES", "of today")
+    monkeypatch.setattr(fold, "MARK", Mark("session_mark", "of today"))
     await check(store, folded=False)
     assert await store.verify() == []
     store._folder = fold.Folder()
@@ -188,15 +189,15 @@ async def test_a_step_that_fails_changes_nothing(store: DuckDBStore, monkeypatch
     await put(store, 0, [visit(number, "s") for number in range(5)])
     await fold_all(store)
     await put(store, 1, [visit(9, "s")])
-    whole = fold._set_mark
+    whole = Mark.set
 
     def fails(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(fold, "_set_mark", fails)
+    monkeypatch.setattr(Mark, "set", fails)
     with pytest.raises(RuntimeError), transaction(store._writer):
         fold._fold(store._writer, 5, 6)
-    monkeypatch.setattr(fold, "_set_mark", whole)
+    monkeypatch.setattr(Mark, "set", whole)
     assert await store.verify() == []
     await check(store)
 

@@ -96,6 +96,18 @@ class Params:
         """Relations that together are `relation()`."""
         return [self.relation()] if self.joined else self._slotted_parts()
 
+    @property
+    def has_times(self) -> bool:
+        """Whether `times` can be read."""
+        return self.numbered is not None and self.numbered.times is not None
+
+    def times(self) -> str:
+        """`NumberedUsers.times`, in which `user_id` is the person's number where ids are joined."""
+        assert self.numbered
+        assert self.numbered.times
+        times = self.numbered.times
+        return self._of_persons("site_id, name, first, more", f"({times}) AS times") if self.joined else times
+
     def people(self, table: str) -> str:
         """One of the tables of people: `people` or `people_days`."""
         time = "day" if table == "people_days" else "bucket"

@@ -58,6 +58,8 @@ class Engine:
             view, or the last (the first or last row, when there is none).
         member: the text at place `{1}`, from 1, of such a list.
         ascending: a list of those of some instants that are not NULL, in order; `list[1]` is its first.
+        soonest: of the instant `first` and those in the list `more` behind it, in order, the first that is not before
+            `{0}`; NULL: none is.
         no_time: an instant that is NULL.
         folds: putting rows together by user or session before they are counted is faster than `count(DISTINCT …)`.
     """
@@ -100,5 +102,9 @@ class Engine:
     last: str = "arg_max([{0}], ROW(page, timestamp, event_id))"
     member: str = "{0}[{1}]"
     ascending: str = "list_sort(list_filter([{0}], lambda moment: moment IS NOT NULL))"
+    soonest: str = (
+        "CASE WHEN first >= {0} THEN first "
+        "WHEN more[-1] >= {0} THEN list_filter(more, lambda moment: moment >= {0})[1] END"
+    )
     no_time: str = "CAST(NULL AS TIMESTAMP)"
     folds: bool = False

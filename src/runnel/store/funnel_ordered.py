@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runnel.store import funnel_times
 from runnel.store.funnel_steps import Steps
 from runnel.store.funnel_tables import (
     Tables,
@@ -31,16 +32,11 @@ def _ordered_apart(steps: Steps) -> Tables:
     since = f"{last_time(steps)} - {steps.window} AS since"
     times = ", ".join(step_times(steps))
     return [
+        *([funnel_times.times(steps)] if funnel_times.can_tell(steps) else []),
         *_later(steps),
         *(step for number in steps.numbers[1:] for step in _next_of_numbered(steps, number)),
         table("unsettled", f"SELECT *, {since}", f"FROM {last} WHERE NOT ({settled})"),
-        table(
-            "tries",
-            "SELECT id, timestamp AS t",
-            f"FROM (SELECT * {steps.events(steps.first)}) AS events JOIN unsettled ON u = user_id",
-            # By number, reading them twice takes no longer than keeping them.
-            materialized=False if steps.params.numbered else None,
-        ),
+        *_tries(steps),
         *_again(steps),
         *_paired(steps),
         *chosen(
@@ -52,21 +48,45 @@ def _ordered_apart(steps: Steps) -> Tables:
     ]
 
 
+def _tries(steps: Steps) -> Tables:
+    """`again_1`: of the unsettled the first try that is not too early."""
+    if funnel_times.can_tell(steps):
+        return [funnel_times.again(steps)]
+    return [
+        table(
+            "tries",
+            "SELECT id, timestamp AS t",
+            f"FROM (SELECT * {steps.events(steps.first)}) AS events JOIN unsettled ON u = user_id",
+            # By number, reading them twice takes no longer than keeping them.
+            materialized=False if steps.params.numbered else None,
+        ),
+        table(
+            "again_1",
+            "SELECT tries.id, min(t) AS t1",
+            "FROM tries JOIN unsettled ON unsettled.id = tries.id AND t >= since",
+            "GROUP BY tries.id",
+        ),
+    ]
+
+
 def _later(steps: Steps) -> Tables:
     """`reached_1`, numbered; and the events that match a later step, `place`: these persons' at least."""
     others = steps.events(steps.match(*steps.numbers[1:]))
     theirs = f"FROM (SELECT * {others}) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1"
     person = "user_id AS id" if steps.params.numbered else "id"
+    by_times, place = funnel_times.can_tell(steps), _place_of_later(steps)
     return [
         table(
             "reached_1",
             f"SELECT *, {numbered(steps)}",
-            f"FROM ({steps.first_attempts()}) AS firsts",
+            f"FROM ({funnel_times.first_attempts(steps) if by_times else steps.first_attempts()}) AS firsts",
             materialized=True,
         ),
-        table(
+        funnel_times.later(steps, place)
+        if by_times
+        else table(
             "later",
-            f"SELECT {person}, timestamp AS t, {_place_of_later(steps)} AS place",
+            f"SELECT {person}, timestamp AS t, {place} AS place",
             others if steps.params.numbered else theirs,
         ),
     ]
@@ -142,14 +162,7 @@ def _again(steps: Steps) -> Tables:
     The furthest step was done too late for every attempt that began more than a window before it, and a later attempt
     does it no earlier. So the next attempt that may get as far is the first that begins later than that.
     """
-    tables = [
-        table(
-            "again_1",
-            "SELECT tries.id, min(t) AS t1",
-            "FROM tries JOIN unsettled ON unsettled.id = tries.id AND t >= since",
-            "GROUP BY tries.id",
-        )
-    ]
+    tables = []
     for number in steps.numbers[1:]:
         before, did = f"again_{number - 1}", matches(steps, number)
         known = ", ".join(step_times(steps)[: number - 1])
@@ -187,6 +200,9 @@ def _paired(steps: Steps) -> Tables:
     rest = [f"CASE WHEN n{n} <= tried.t + {steps.window} THEN n{n} END AS t{n}" for n in later]
     nothing = [f"{steps.params.engine.no_time} AS t{number}" for number in steps.numbers[1:]]
     source = "from_3" if later else "open"
+    tried = "SELECT tries.id, t FROM tries JOIN still_open ON still_open.id = tries.id"
+    if funnel_times.can_tell(steps):
+        tried = funnel_times.tried(steps)
     return [
         table("open", open_ones),
         *_walks(steps, "open", later, first=2),
@@ -198,7 +214,7 @@ def _paired(steps: Steps) -> Tables:
         table(
             "attempts",
             f"SELECT tried.id, tried.t AS t1, {', '.join(['n2 AS t2', *rest])}",
-            "FROM (SELECT tries.id, t FROM tries JOIN still_open ON still_open.id = tries.id) AS tried",
+            f"FROM ({tried}) AS tried",
             f"JOIN seconds ON seconds.id = tried.id AND n2 >= tried.t AND n2 - {steps.window} <= tried.t",
             "UNION ALL",
             f"SELECT unsettled.id, t1, {', '.join(nothing)}",

@@ -14,7 +14,7 @@ from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.sql import load_statements
 from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter
 from runnel.store.duckdb import fold as sessions
-from runnel.store.duckdb import identity, number
+from runnel.store.duckdb import identity, number, times
 from runnel.store.duckdb.connection import Connection, OutOfMemoryException, transaction
 
 SQL = load_statements("runnel.store", "sql/duckdb/admin.sql")
@@ -99,6 +99,7 @@ def verify(db: Connection) -> list[Difference]:
         found += identity.differences(db, days)
         found += sessions.differences(db)
         found += number.differences(db, sessions.read_mark(db))
+        found += times.differences(db)
     return found
 
 
@@ -141,11 +142,12 @@ def purge(db: Connection, before: datetime) -> PurgeReport:
         if events:
             record = {"now": time.time_ns() // 1_000, "before": border, "events": events}
             db.execute(SQL["purge_record"], record)
-            mark = sessions.read_mark(db)
+            mark, times_mark = sessions.read_mark(db), times.MARK.read(db)
             for statement in ("purge_events", "purge_rollup", "purge_people"):
                 db.execute(SQL[statement], {"before": border})
             sessions.purged(db, mark, border)
             number.purge(db)
+            times.purged(db, times_mark, border)
             identity.purge(db, border)
     return PurgeReport(events)
 

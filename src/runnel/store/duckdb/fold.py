@@ -13,13 +13,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from runnel.model.books import Difference
 from runnel.model.sql import load_statements
-from runnel.store.duckdb import number
+from runnel.store.duckdb import number, times
 from runnel.store.duckdb.connection import VERSION, Connection, checkpoint, transaction
 from runnel.store.duckdb.fold_sql import COLUMNS, COUNTED, KEYS, TEXT_COLUMNS, joined_sql, parts_sql, tables_sql
+from runnel.store.duckdb.mark import Mark
 from runnel.store.folded import TRAIL, FoldedSessions
 from runnel.store.numbered import NumberedUsers
 
@@ -40,6 +40,7 @@ SLICE = 100_000
 """Sessions compared at a time by `differences`."""
 RULES = hashlib.sha256(f"{VERSION} numbered {parts_sql('TRUE')}".encode()).hexdigest()[:16]
 """Tells by which rules sessions were folded; under others all are folded anew."""
+MARK = Mark("session_mark", RULES)
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ class Folder:
         self._pieces = 0
 
     def step(self, db: Connection) -> bool:
-        """Fold the events of up to PIECE row numbers; False when there is nothing to do now."""
+        """Fold the events of up to PIECE row numbers, or else see `times`; False when there is nothing to do now."""
         mark = read_mark(db)
         behind = _behind(db, mark or 0)
         if not behind.events or (behind.events < ENOUGH and time.monotonic() < self._rests_until):
-            return False
+            return times.step(db, mark)
         began = time.monotonic()
         with transaction(db):
             if mark is None:
@@ -86,7 +87,7 @@ def _fold(db: Connection, first: int, end: int) -> None:
     db.execute(SQL["drop_touched"])
     db.execute(f"INSERT INTO session_parts ({chosen}) {joined_sql('piece')} ORDER BY started")
     number.fill(db, first, end)
-    _set_mark(db, end)
+    MARK.set(db, end)
     db.execute("DROP TABLE piece")
     db.execute("DROP TABLE touched")
 
@@ -95,31 +96,14 @@ def _fold(db: Connection, first: int, end: int) -> None:
 
 
 def read_mark(db: Connection) -> int | None:
-    """All events with a rowid below this are folded; None: none is, or they were folded by other rules.
-
-    The row numbers of events change when a checkpoint removes what was purged before them, so the last folded event is
-    looked up by its identity when it is not where it was.
-    """
-    rows = db.execute(SQL["mark"]).fetchall()
-    if not rows or rows[0][4] != RULES:
-        return None
-    mark, site_id, event_id, timestamp, _ = rows[0]
-    identity: dict[str, Any] = {"site_id": site_id, "event_id": event_id, "timestamp": timestamp}
-    if db.execute(SQL["mark_stands"], {"last": mark - 1, **identity}).fetchall()[0][0]:
-        return int(mark)
-    found = db.execute(SQL["mark_found"], identity).fetchall()[0][0]
-    return None if found is None else int(found) + 1
-
-
-def _set_mark(db: Connection, below: int) -> None:
-    db.execute(SQL["forget_mark"])
-    db.execute(SQL["set_mark"], {"below": below, "rules": RULES})
+    """All events with a rowid below this are folded; None: none is, or they were folded by other rules."""
+    return MARK.read(db)
 
 
 def forget(db: Connection) -> None:
     """Fold everything anew, from now on. Within a transaction."""
     db.execute(SQL["forget_all"])
-    db.execute(SQL["forget_mark"])
+    MARK.forget(db)
 
 
 def _behind(db: Connection, mark: int) -> _Behind:
@@ -139,7 +123,7 @@ def read_folded(db: Connection) -> FoldedSessions | None:
 def read_numbered(db: Connection) -> NumberedUsers | None:
     """The events with numbers in the place of user ids, likewise."""
     worth = _worth(db)
-    return worth and number.numbered_users(*worth)
+    return worth and number.numbered_users(*worth, times.read(db, worth[0]))
 
 
 def _worth(db: Connection) -> tuple[int, int] | None:
@@ -167,7 +151,7 @@ def purged(db: Connection, mark: int | None, before: int) -> None:
     left = f"rowid < {mark} AND (site_id, session_id) IN (SELECT site_id, session_id FROM cut)"
     db.execute(SQL["drop_cut"], {"before": before})
     db.execute(f"INSERT INTO session_parts ({', '.join(columns)}) {parts_sql(left, columns)}")
-    _set_mark(db, mark)
+    MARK.set(db, mark)
     db.execute("DROP TABLE cut")
 
 

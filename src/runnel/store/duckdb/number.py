@@ -9,6 +9,7 @@ from __future__ import annotations
 from runnel.model.books import Difference
 from runnel.model.sql import load_statements
 from runnel.store.compile_filter import SENT
+from runnel.store.duckdb import times
 from runnel.store.duckdb.connection import Connection
 from runnel.store.numbered import NumberedUsers
 
@@ -27,16 +28,20 @@ def fill(db: Connection, first: int, end: int) -> None:
     db.execute(SQL["fill"], rows)
 
 
-def numbered_users(mark: int, behind: int) -> NumberedUsers:
+def numbered_users(mark: int, behind: int, times_mark: int | None = None) -> NumberedUsers:
     """The events with numbers in the place of user ids, for the statements of this transaction.
 
     Args:
         mark: the row number behind the last event that has its user's number.
         behind: how many events have none.
+        times_mark: the row number behind the last event in `user_times`; None: that is not to be read.
     """
+    moments = "SELECT site_id, name, {0}, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events {1}"
+    later = moments.format("user_number", f"WHERE rowid >= {times_mark} AND rowid < {mark} AND user_number IS NOT NULL")
     numbered = f"SELECT * REPLACE (user_number AS user_id), user_id AS {SENT} FROM events"
     if not behind:
-        return NumberedUsers((), (f"({numbered}) AS events",))
+        whole = (f"({numbered}) AS events",)
+        return NumberedUsers((), whole, None if times_mark is None else times.relation(later))
     seen = f"SELECT DISTINCT user_id FROM events WHERE rowid >= {mark} AND user_id IS NOT NULL"
     fresh = "(SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()"
     users = (
@@ -49,7 +54,9 @@ def numbered_users(mark: int, behind: int) -> NumberedUsers:
         f"    FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= {mark}"
     )
     known = "(SELECT user_id, number FROM user_numbers UNION SELECT of_id, of_number FROM new_users)"
-    return NumberedUsers((users,), (f"({numbered} WHERE rowid < {mark}) AS events", f"({others}) AS events"), known)
+    parts = (f"({numbered} WHERE rowid < {mark}) AS events", f"({others}) AS events")
+    last = moments.format("of_number", f"JOIN new_users ON of_id = events.user_id WHERE events.rowid >= {mark}")
+    return NumberedUsers((users,), parts, None if times_mark is None else times.relation(later, last), known)
 
 
 def purge(db: Connection) -> None:

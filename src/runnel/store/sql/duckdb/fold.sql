@@ -1,16 +1,4 @@
--- Folding sessions: the mark up to which events are folded, and what housekeeping and retention do to the table.
-
--- name: mark
-SELECT mark, site_id, event_id, timestamp, rules FROM session_mark;
-
--- name: mark_stands
--- Whether the last folded event still has its row number.
-SELECT count(*) FROM events
-WHERE rowid = $last AND site_id = $site_id AND event_id = $event_id AND timestamp = $timestamp;
-
--- name: mark_found
--- Its row number now.
-SELECT min(rowid) FROM events WHERE site_id = $site_id AND event_id = $event_id AND timestamp = $timestamp;
+-- Folding sessions: where the events behind the mark begin, and what housekeeping and retention do to the table.
 
 -- name: behind
 -- The first row behind the mark, and how many there are; how many there are in all.
@@ -24,15 +12,6 @@ WHERE rowid IN (SELECT rowid FROM session_parts SEMI JOIN piece USING (session_h
 
 -- name: drop_touched
 DELETE FROM session_parts WHERE rowid IN (SELECT part FROM touched);
-
--- name: forget_mark
-DELETE FROM session_mark;
-
--- name: set_mark
--- Behind the last event below a row number; none is set when there is none.
-INSERT INTO session_mark
-SELECT rowid + 1, site_id, event_id, timestamp, $rules FROM events
-WHERE rowid = (SELECT max(rowid) FROM events WHERE rowid < $below);
 
 -- name: forget_all
 DELETE FROM session_parts;
