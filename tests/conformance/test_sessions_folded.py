@@ -70,8 +70,8 @@ async def put(store: DuckDBStore, events: list[Event], state: str) -> None:
         for _ in range({"raw": 0, "behind": pieces, "folded": 1_000_000}[state]):
             if not fold_once(store):
                 break
-        while state == "behind" and times.step(store._writer, fold.read_mark(store._writer)):
-            pass  # so that some events are in both, some in one, and some in neither
+        while state != "raw" and times.step(store._writer, fold.read_mark(store._writer)):
+            pass  # `behind`: some events have their users' times put together, some only numbers, and some neither
 
 
 def fold_once(store: DuckDBStore) -> bool:

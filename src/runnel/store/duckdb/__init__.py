@@ -23,7 +23,7 @@ from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.query import EventsQuery, Query, Result
 from runnel.model.select import SqlQuery, Table
 from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
-from runnel.store.duckdb import admin
+from runnel.store.duckdb import admin, times
 from runnel.store.duckdb.connection import (
     Connection,
     DriverError,
@@ -35,7 +35,7 @@ from runnel.store.duckdb.connection import (
     open_database,
     transaction,
 )
-from runnel.store.duckdb.fold import Folder
+from runnel.store.duckdb.fold import Folder, read_mark
 from runnel.store.duckdb.library import DuckDBLibrary
 from runnel.store.duckdb.load import Loader
 from runnel.store.duckdb.read import Reader
@@ -164,6 +164,8 @@ class DuckDBStore:
 
     def _housekeep(self) -> bool:
         if self._folder.step(self._writer) or admin.compact(self._writer) or self._shredder.step(self._writer):
+            return True
+        if times.step(self._writer, read_mark(self._writer)):
             return True
         admin.fold(self._writer, datetime.now(UTC) - timedelta(hours=self._settings.ledger_keep_hours))
         return False

@@ -60,11 +60,11 @@ class Folder:
         self._pieces = 0
 
     def step(self, db: Connection) -> bool:
-        """Fold the events of up to PIECE row numbers, or else see `times`; False when there is nothing to do now."""
+        """Fold the events of up to PIECE row numbers; False when there is nothing to do now."""
         mark = read_mark(db)
         behind = _behind(db, mark or 0)
         if not behind.events or (behind.events < ENOUGH and time.monotonic() < self._rests_until):
-            return times.step(db, mark)
+            return False
         began = time.monotonic()
         with transaction(db):
             if mark is None:
