@@ -36,8 +36,8 @@ def first_attempts(steps: Steps) -> str:
 
 def later(steps: Steps, place: str) -> str:
     """`later`: when whom did which step behind the first."""
-    times = _laid_out(steps, f", {place} AS place", "", steps.match(*steps.numbers[1:]))
-    return table("later", "SELECT user_id AS id, t, place", f"FROM ({times}) AS moments{where(_in_range(steps))}")
+    moments = _laid_out(steps, f", {place} AS place", "", steps.match(*steps.numbers[1:]))
+    return table("later", "SELECT user_id AS id, t, place", f"FROM ({moments}) AS moments{where(_in_range(steps))}")
 
 
 def again(steps: Steps) -> str:
@@ -53,8 +53,8 @@ def again(steps: Steps) -> str:
 
 def tried(steps: Steps) -> str:
     """SELECT of `id` and `t`: whenever those who are still open did the first step."""
-    times = _laid_out(steps, "", " JOIN still_open ON id = user_id", steps.match(1))
-    return f"SELECT user_id AS id, t FROM ({times}) AS moments{where(_in_range(steps))}"
+    moments = _laid_out(steps, "", " JOIN still_open ON id = user_id", steps.match(1))
+    return f"SELECT user_id AS id, t FROM ({moments}) AS moments{where(_in_range(steps))}"
 
 
 def _laid_out(steps: Steps, more: str, join: str, condition: str) -> str:

@@ -1,8 +1,8 @@
 """When each user did what: the times of a user's events of one name as a list, for funnels whose steps are names.
 
 A user's events lie far apart in the table. Once many are numbered (see `number`), their times are put together, a piece
-of the table at a time: seven page views of a piece are one row, so that to find everybody's first, or first after some
-moment, a fraction of the rows is read. Events behind the mark are rows of their own in what a question reads.
+of the table at a time. Seven of the benchmark's page views are one row then, so that to find everybody's first, or
+first after some moment, a fraction of the rows is read. Events behind the mark are rows of their own in a question.
 """
 
 from __future__ import annotations
