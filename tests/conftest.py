@@ -13,7 +13,7 @@ hypothesis_settings.register_profile("runnel", deadline=None, suppress_health_ch
 hypothesis_settings.load_profile("runnel")
 
 ONE_PROCESS = (
-    "tests/browser/", "tests/conformance/test_sql", "tests/dialects/", "tests/unit/",
+    "tests/attack/", "tests/browser/", "tests/conformance/test_sql", "tests/dialects/", "tests/unit/",
     "tests/test_flights.py", "tests/test_schemathesis.py",
 )  # fmt: skip
 """Files whose tests share what takes long to start: one process runs a whole file of these."""
