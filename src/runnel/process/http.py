@@ -361,8 +361,8 @@ class HttpProtocol(HttpToolsProtocol):
             if self.pipeline and self.pipeline[0][0] is unread:
                 self.pipeline.popleft()
         if self._answering() and self._current is not unread:
-            self.flow.pause_reading()
-            self.flow.held = True
+            self.flow.held = False
+            self.flow.resume_reading()  # and ignore it, so that the client's end is noticed
         elif unread is not None and unread.response_started:
             self.drop(refusal.reason)  # half an answer is out
         else:
