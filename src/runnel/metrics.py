@@ -95,7 +95,7 @@ class Metrics:
         self.http_connections = Gauge("runnel_http_connections", "Open connections of this process.", registry=registry)
         self.http_connections_ended = Counter(
             "runnel_http_connections_ended_total",
-            "Connections that this process ended on its own, by reason; docs/operations.md lists them.", ["reason"],
+            "Connections that this process ended on its own, by reason: see Connections.", ["reason"],
             registry=registry,
         )
         self.access_refused = Counter(
