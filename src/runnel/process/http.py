@@ -398,11 +398,6 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
             self.transport.write_eof()
 
-    def shutdown(self) -> None:
-        if self._current is not None:
-            self._current.keep_alive = False
-        super().shutdown()
-
 
 def protocol_of(connections: Connections) -> type[HttpProtocol]:
     """The protocol class of a process that has these connections."""
