@@ -268,6 +268,28 @@ class Settings(BaseSettings):
         description="Most events a second that a stream of `GET /v1/live` shows; it tells how many more there were.",
     )
 
+    # connections
+    connections: int = Field(
+        0, ge=0,
+        description="Most connections of a process. With all of them open, one that asks for nothing is closed for a "
+        "new one, the oldest first; without such: 503. 0: three quarters of the descriptors that the system lets the "
+        "process have (all but 256 where there are more than 1,024), at most 10,000.",
+    )
+    connections_per_address: int = Field(
+        0, ge=0,
+        description="Most connections from one address (IPv6: one /64 network); more: 429. Loopback and "
+        "`RUNNEL_TRUSTED_PROXIES` may have all. 0: half of the connections.",
+    )
+    header_timeout: float = Field(
+        20.0, gt=0,
+        description="Seconds until the first byte on a new connection, and from a request's first byte to the end of "
+        "its headers; longer: the connection is closed, in the second case with 408.",
+    )
+    send_timeout: float = Field(
+        60.0, gt=0,
+        description="Seconds after which the connection of a client that reads nothing of its answer is closed.",
+    )
+
     # process
     start_timeout: float = Field(
         60.0, ge=0,

@@ -92,6 +92,12 @@ class Metrics:
             "runnel_http_request_seconds", "From taking a request up to its answer's last byte, by route template.",
             ["route"], buckets=FAST, registry=registry,
         )
+        self.http_connections = Gauge("runnel_http_connections", "Open connections of this process.", registry=registry)
+        self.http_connections_ended = Counter(
+            "runnel_http_connections_ended_total",
+            "Connections that this process ended on its own, by reason: see Connections.", ["reason"],
+            registry=registry,
+        )
         self.access_refused = Counter(
             "runnel_access_refused_total",
             "Requests refused for their key or their Host header, by side (write, read, share) and error code.",

@@ -24,6 +24,10 @@ _MEMBERS_MAX = 1000
 """Most gzip members or zstd frames in a body: millions of empty ones would cost time and give nothing."""
 
 
+_MOST_DIGITS = 20
+"""The HTTP parser refuses a Content-Length of 2^64 and more."""
+
+
 class ClientGone(Exception):
     """The client closed the connection before its body was complete; nobody waits for an answer."""
 
@@ -43,9 +47,8 @@ async def read_body(scope: Scope, receive: Receive, settings: Settings, most: in
     """
     encoding = header(scope, b"content-encoding").strip().lower()
     limit = settings.max_body_bytes if most is None else min(most, settings.max_body_bytes)
-    declared = header(scope, b"content-length")
-    if declared.isdigit() and int(declared) > limit:
-        raise TooLarge(f"the body has {int(declared)} bytes; at most {limit} are taken")
+    if (declared := declared_bytes(scope)) > limit:
+        raise TooLarge(f"the body has {declared} bytes; at most {limit} are taken")
     try:
         async with asyncio.timeout(settings.body_timeout):
             body = await _read_all(receive, limit)
@@ -77,6 +80,12 @@ def header(scope: Scope, name: bytes) -> bytes:
     if headers is None:
         headers = scope["runnel.headers"] = dict(scope["headers"])
     return headers.get(name, b"")
+
+
+def declared_bytes(scope: Scope) -> int:
+    """What Content-Length says; 0 where it says nothing. Zeros before a number may be more than Python reads."""
+    digits = header(scope, b"content-length").lstrip(b"0")
+    return int(digits) if digits.isdigit() and len(digits) < _MOST_DIGITS else 0
 
 
 def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:

@@ -18,6 +18,7 @@ from runnel import logs
 from runnel.app import LAST_REQUESTS, Role, check_role
 from runnel.config import Settings
 from runnel.errors import ConfigError, RunnelError
+from runnel.process.connections import raise_descriptor_limit
 from runnel.process.handover import Handover
 from runnel.process.listen import Door, open_door, status_socket
 from runnel.process.server import OFFER_EVERY, serve_at
@@ -69,6 +70,7 @@ class Family:
         """
         logs.configure(self.settings)
         check_role(self.settings, self.role)
+        raise_descriptor_limit()
         self._door = open_door(self.settings, self.role)
         self._door.listen()
         self._life, self._hold = os.pipe()  # no child has the second end: it is closed when the parent is gone

@@ -17,13 +17,13 @@ from runnel import logs
 from runnel.app import LAST_REQUESTS, Role, Runnel, check_role, open_runnel
 from runnel.config import Settings
 from runnel.errors import RunnelError
+from runnel.process.connections import Connections, raise_descriptor_limit
 from runnel.process.handover import Handover
+from runnel.process.http import protocol_of
 from runnel.process.listen import BACKLOG, Door, open_door
 
 log = structlog.get_logger(__name__)
 
-KEEP_ALIVE = 75
-"""Seconds for which an idle connection stays open: longer than a proxy's usual 60, so that the proxy closes first."""
 GC_THRESHOLD = 50_000
 """Objects made before the garbage collector looks at the young ones: a request of 5,000 events makes no cycles."""
 OFFER_EVERY = 0.5
@@ -68,6 +68,7 @@ def serve(settings: Settings, role: Role, announce: Announce) -> None:
     """
     logs.configure(settings)
     check_role(settings, role)
+    raise_descriptor_limit()
     door = open_door(settings, role)
     serve_at(settings, role, door, announce)
 
@@ -137,9 +138,10 @@ class _Running:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._handover: Handover | None = None
+        self._connections = Connections(settings, runnel.metrics)
         config = uvicorn.Config(
-            runnel.asgi, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
-            server_header=False, date_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE, backlog=BACKLOG,
+            runnel.asgi, http=protocol_of(self._connections), ws="none", lifespan="off", log_config=None,
+            access_log=False, server_header=False, date_header=False, proxy_headers=False, backlog=BACKLOG,
             timeout_graceful_shutdown=int(settings.shutdown_timeout),
         )
         self._server = _Server(config, 0.0 if runnel.role is Role.WORK else LAST_REQUESTS)
@@ -150,6 +152,7 @@ class _Running:
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)
         await asyncio.to_thread(self._door.listen)
+        self._connections.watch()
         serving = asyncio.create_task(self._server.serve(self._door.sockets))
         while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has only the flag
             await asyncio.sleep(0.005)
@@ -162,6 +165,7 @@ class _Running:
         runnel.stop()
         self._end()
         await serving
+        self._connections.stop()
         for watch in watches:
             watch.cancel()
 

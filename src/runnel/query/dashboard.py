@@ -29,6 +29,8 @@ SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+NAME_MAX = 100
+"""Characters of a file's name, far more than any has: systems raise an error on names over their limit."""
 FOR_EVER = "public, max-age=31536000, immutable"
 """For files whose names change with their content."""
 
@@ -81,7 +83,7 @@ def _file(request: Request, folder: Path, name: str, caching: str) -> Response:
     """A file, compressed where the browser takes that. Raises NotFound."""
     found = folder / name
     kind = TYPES.get(found.suffix)
-    if kind is None or found.parent != folder or not found.is_file():
+    if kind is None or len(name) > NAME_MAX or found.parent != folder or not found.is_file():
         raise NotFound(f"the dashboard has no file {name!r}")
     headers = {**SAFE, "Cache-Control": caching}
     packed = found.with_name(found.name + ".gz")

@@ -22,6 +22,9 @@ from runnel.query.answers import error_answer
 NO_ROUTE = "none"
 """The route label of requests that no route takes: unknown paths must not become labels."""
 
+PATH_SHOWN = 500
+"""Characters of a path that go into the log."""
+
 _SANE_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 log = logs.logger(__name__)
@@ -51,7 +54,7 @@ class RequestScope:
             try:
                 await self._app(exchange.scope, exchange.receive, exchange.send)
             except Exception:
-                log.exception("request failed", method=scope["method"], path=scope["path"])
+                log.exception("request failed", method=scope["method"], path=scope["path"][:PATH_SHOWN])
                 if exchange.status:  # half an answer is out: only a broken connection tells the client
                     raise
                 failed = error_answer(500, "internal", f"something went wrong; the log has it as {exchange.request_id}")

@@ -122,7 +122,7 @@ async def dead_letters(parts: GivenParts, params: Annotated[DeadParams, Query()]
     return DeadLetterList(dead=[DeadLetterSummary(**summary(letter)) for letter in found], next_after=more)
 
 
-@router.get("/v1/dead/{letter_id:int}")
+@router.get("/v1/dead/{letter_id}")
 @access(Access.EVERY)
 async def dead_letter(parts: GivenParts, letter_id: Annotated[int, Path(ge=0, le=ID_MAX)]) -> DeadLetterDetail:
     """One dead letter with its original bytes."""
