@@ -83,6 +83,20 @@ def settings_in(folder: Path) -> Settings:
     )
 
 
+def asks_in_sql(request: pytest.FixtureRequest) -> bool:
+    """Whether a module's tests ask statements of a user's own: it has `ASKS_IN_SQL = True`."""
+    return bool(getattr(request.module, "ASKS_IN_SQL", False))
+
+
+def with_store(request: pytest.FixtureRequest, settings: Settings, url: str) -> Settings:
+    """The settings, of that store; where statements are asked on PostgreSQL, with the role that they run as."""
+    update: dict[str, object] = {"store_url": url}
+    if url.startswith("postgresql") and asks_in_sql(request):
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        update |= {"sql": True, "sql_url": server.statements_url(url)}
+    return settings.model_copy(update=update)
+
+
 def url_of(request: pytest.FixtureRequest) -> str:
     """The parameter of the fixture that asks: a URL, or what the fixture that it names gives."""
     given = str(request.param)
@@ -162,9 +176,9 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+def postgres_url(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> Iterator[str]:
     """A database of its own."""
-    url = postgres_server.new_database()
+    url = postgres_server.new_database(statements=asks_in_sql(request))
     yield url
     postgres_server.drop_database(url)
 
@@ -202,7 +216,7 @@ def counting_queue_settings(request: pytest.FixtureRequest, settings: Settings) 
 @pytest.fixture(params=list(STORES.values()), ids=list(STORES))
 def store_settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
     """Settings of each store in turn."""
-    return settings.model_copy(update={"store_url": url_of(request)})
+    return with_store(request, settings, url_of(request))
 
 
 @pytest.fixture(scope="module", params=list(STORES))
@@ -213,8 +227,8 @@ def kept_store_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest
         yield made
         return
     server: PostgresServer = request.getfixturevalue(f"{request.param}_server")
-    url = server.new_database()
-    yield made.model_copy(update={"store_url": url})
+    url = server.new_database(statements=asks_in_sql(request))
+    yield with_store(request, made, url)
     server.drop_database(url)
 
 

@@ -24,6 +24,7 @@ from tests.conformance.postgres_steps import connected
 from tests.conformance.query_steps import put, some_events
 from tests.samples import sample_block
 
+ASKS_IN_SQL = True
 SECRET = "the-secret-of-this-machine"
 ENDLESS = [
     "SELECT count(*) FROM generate_series(1, 1000000000000) AS s(i)",

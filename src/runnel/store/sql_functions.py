@@ -93,6 +93,18 @@ TABLE: Mapping[str, frozenset[str]] = {
 }
 """Functions that may stand in FROM."""
 
+BENEATH = words("extract position substring overlay similar_to_escape like_escape btrim ltrim rtrim repeat rpad")
+"""PostgreSQL's functions that stand behind the syntax of a SELECT, or that Runnel's own functions call."""
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("json_each", "json_each_text", "jsonb_each", "jsonb_each_text"), ("key", "value")),
+    **dict.fromkeys(
+        ("json_array_elements", "json_array_elements_text", "jsonb_array_elements", "jsonb_array_elements_text"),
+        ("value",),
+    ),
+}
+"""How PostgreSQL calls the columns of such functions in FROM; the column of the others has the alias's name."""
+
 JOINING = words(
     "concat concat_ws json_object json_array json_build_object json_build_array jsonb_build_object jsonb_build_array "
     "overlay"
