@@ -22,6 +22,7 @@ from runnel.config import Settings
 from runnel.queue import Queue, make_queue
 from runnel.store import Store, make_store
 from tests.conformance.redis_steps import TAKEOVER, Stream
+from tests.conformance.sql_steps import asks_in_sql, with_store
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer
@@ -81,20 +82,6 @@ def settings_in(folder: Path) -> Settings:
         retry_max_delay=0.05,
         store_memory=128 * 1024 * 1024,
     )
-
-
-def asks_in_sql(request: pytest.FixtureRequest) -> bool:
-    """Whether a module's tests ask statements of a user's own: it has `ASKS_IN_SQL = True`."""
-    return bool(getattr(request.module, "ASKS_IN_SQL", False))
-
-
-def with_store(request: pytest.FixtureRequest, settings: Settings, url: str) -> Settings:
-    """The settings, of that store; where statements are asked on PostgreSQL, with the role that they run as."""
-    update: dict[str, object] = {"store_url": url}
-    if url.startswith("postgresql") and asks_in_sql(request):
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        update |= {"sql": True, "sql_url": server.statements_url(url)}
-    return settings.model_copy(update=update)
 
 
 def url_of(request: pytest.FixtureRequest) -> str:
