@@ -19,7 +19,7 @@ from runnel.errors import InvalidRequest
 from runnel.store.sql_dialect import TooInvolved, read, write
 from runnel.store.sql_expansion import check_expansion
 from runnel.store.sql_functions import COLLECTING, SCALAR, TABLE
-from runnel.store.sql_growth import check_growth
+from runnel.store.sql_growth import as_doubles, check_growth
 from runnel.store.sql_names import check_names, lower, name_of
 from runnel.store.sql_nodes import ALLOWED, PARTS, REASONS, TYPES, WORDS
 from runnel.store.sql_views import VIEWS
@@ -206,11 +206,11 @@ def _executed(tree: exp.Expr, store: str) -> exp.Expr:
         name.set("this", exp.to_identifier(PREFIX + name_of(name.this, store), quoted=True))
     for call in tree.find_all(exp.Anonymous):
         call.set("this", lower(call.name))
-    if store == "duckdb":
-        for node in reversed(list(tree.walk())):  # the inner ones first: the outer ones take them along
-            wanted = _as_in_duckdb(node)
-            if wanted is not node:  # replacing looks through all of a node's neighbours
-                node.replace(wanted)
+    as_there = _as_in_duckdb if store == "duckdb" else as_doubles
+    for node in reversed(list(tree.walk())):  # the inner ones first: the outer ones take them along
+        wanted = as_there(node)
+        if wanted is not node:  # replacing looks through all of a node's neighbours
+            node.replace(wanted)
     return tree
 
 
