@@ -75,7 +75,8 @@ BOMBS: list[tuple[str, str, str]] = [
     ("postgres", "WITH t0 AS (SELECT count(*) AS x FROM events)"
      + "".join(f", t{n + 1} AS (SELECT x * x AS x FROM t{n})" for n in range(14)) + " SELECT array_agg(x) FROM t14",
      "precision"),
-    ("postgres", "SELECT concat(x, x, x, x) FROM (SELECT round(x, CAST(count(*) AS INT)) * x * x * x * x * x AS x "
+    ("postgres", "SELECT concat(x, x, x, x, x, x) "
+     "FROM (SELECT round(x, CAST(count(*) AS INT)) * x * x * x * x * x AS x "
      "FROM (SELECT 1.5 * count(*) * count(*) AS x FROM events) AS a GROUP BY x) AS b "
      "JOIN (SELECT count(*) * count(*) * count(*) * count(*) AS y FROM events) AS c ON true", "precision"),
     # a function as a column of a row
