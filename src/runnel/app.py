@@ -114,7 +114,9 @@ class Runnel:
 
     @cached_property
     def store(self) -> store.Store:
-        return store.make_store(self.settings)
+        """For whoever does not answer, statements are off: their role need not be there."""
+        settings = self.settings if self.role.answers else self.settings.model_copy(update={"sql": False})
+        return store.make_store(settings)
 
     @cached_property
     def publisher(self) -> Publisher:

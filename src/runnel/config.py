@@ -252,6 +252,11 @@ class Settings(BaseSettings):
         False,
         description="Answer `POST /v1/sql`: statements that whoever may read writes; see [sql.md](sql.md).",
     )
+    sql_url: str = Field(
+        "", repr=False,
+        description="PostgreSQL: URL of the store's database with the role that those statements run as, which may "
+        "read what they may and nothing else. `runnel sql-role` says how it is made.",
+    )
     sql_rows: int = Field(10_000, ge=1, le=1_000_000, description="Most rows of the answer to a statement.")
     sql_bytes: int = Field(
         16 * MIB, ge=KIB,
@@ -348,9 +353,10 @@ class Settings(BaseSettings):
         return SecretStr(key)
 
     def in_process(self) -> Settings:
-        """These settings for parts that no network reaches: commands that open a folder need no key for it."""
+        """These settings for parts that no network reaches: commands that open a folder need no key for it, nor SQL."""
         none = SecretStr("")
         unlocked = {"write_keys": none, "write_keys_file": "", "read_keys": none, "read_keys_file": ""}
+        unlocked["sql"] = False
         return self.model_copy(update={"host": "127.0.0.1", **unlocked})
 
     @property

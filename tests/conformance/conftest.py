@@ -22,6 +22,7 @@ from runnel.config import Settings
 from runnel.queue import Queue, make_queue
 from runnel.store import Store, make_store
 from tests.conformance.redis_steps import TAKEOVER, Stream
+from tests.conformance.sql_steps import asks_in_sql, with_store
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer
@@ -162,9 +163,9 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+def postgres_url(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> Iterator[str]:
     """A database of its own."""
-    url = postgres_server.new_database()
+    url = postgres_server.new_database(statements=asks_in_sql(request))
     yield url
     postgres_server.drop_database(url)
 
@@ -202,7 +203,7 @@ def counting_queue_settings(request: pytest.FixtureRequest, settings: Settings) 
 @pytest.fixture(params=list(STORES.values()), ids=list(STORES))
 def store_settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
     """Settings of each store in turn."""
-    return settings.model_copy(update={"store_url": url_of(request)})
+    return with_store(request, settings, url_of(request))
 
 
 @pytest.fixture(scope="module", params=list(STORES))
@@ -213,8 +214,8 @@ def kept_store_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest
         yield made
         return
     server: PostgresServer = request.getfixturevalue(f"{request.param}_server")
-    url = server.new_database()
-    yield made.model_copy(update={"store_url": url})
+    url = server.new_database(statements=asks_in_sql(request))
+    yield with_store(request, made, url)
     server.drop_database(url)
 
 

@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 
+from runnel.config import Settings
 from runnel.model.event import Event
 from runnel.model.select import SqlQuery, Table
 from runnel.model.sessions import PAGE_NAMES, SessionScope
@@ -16,8 +18,23 @@ from runnel.store import Store
 from runnel.store.answer import show_instant
 from tests.conformance.oracle_sessions import sessions_of
 from tests.conformance.query_steps import NOON, make_event
+from tests.servers.postgres import PostgresServer
 
 SITE = "sql"
+
+
+def asks_in_sql(request: pytest.FixtureRequest) -> bool:
+    """Whether a module's tests ask statements of a user's own: it has `ASKS_IN_SQL = True`."""
+    return bool(getattr(request.module, "ASKS_IN_SQL", False))
+
+
+def with_store(request: pytest.FixtureRequest, settings: Settings, url: str) -> Settings:
+    """The settings, of that store; where statements are asked on PostgreSQL, with the role that they run as."""
+    update: dict[str, object] = {"store_url": url}
+    if url.startswith("postgresql") and asks_in_sql(request):
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        update |= {"sql": True, "sql_url": server.statements_url(url)}
+    return settings.model_copy(update=update)
 
 
 def events() -> list[Event]:

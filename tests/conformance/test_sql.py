@@ -17,6 +17,7 @@ from tests.conformance.query_steps import NOON, make_event, put, same
 from tests.conformance.sql_steps import SITE, STATEMENTS, answered, events, events_view, sessions_view, users_view
 from tests.thorough import examples
 
+ASKS_IN_SQL = True
 kept_loop = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from runnel.config import MIB, Settings
-from runnel.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, RunnelError
+from runnel.errors import ConfigError, InvalidRequest, QueryTimeout, QueryTooExpensive, RunnelError
 from runnel.model.query import MetricsQuery
 from runnel.model.select import SqlQuery
 from runnel.store import Store, make_store
 from runnel.store.duckdb import select as duckdb_select
 from runnel.store.duckdb.connection import cursor, open_database
 from runnel.store.migrations import migrations
-from runnel.store.postgres import select as postgres_select
+from runnel.store.postgres import memory
 from runnel.store.sql_check import CheckedSql, check_sql
 from runnel.store.sql_wrap import views_of
 from tests.conformance.postgres_steps import connected
 from tests.conformance.query_steps import put, some_events
+from tests.conformance.sql_steps import with_store
 from tests.samples import sample_block
+from tests.servers.postgres import PostgresServer
 
+ASKS_IN_SQL = True
 SECRET = "the-secret-of-this-machine"
 ENDLESS = [
     "SELECT count(*) FROM generate_series(1, 1000000000000) AS s(i)",
@@ -98,17 +101,15 @@ def unchecked(sql: str, _store: str) -> CheckedSql:
     "SELECT nextval('dead_letter_ids')",
 ], ids=lambda sql: sql[:70])  # fmt: skip
 async def test_what_stands_behind_the_check(
-    store: Store, secret: Secret, sql: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    store: Store, secret: Secret, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Should a statement get past the check, the store itself still writes nothing and reads no file but its own.
 
-    A PostgreSQL superuser may read the server's files, so that Runnel's own user must be none; here it is one.
+    The test's PostgreSQL user is a superuser, who may read the server's files; the role that statements run as may not.
     """
     await put(store, some_events("default", 4))
     monkeypatch.setattr(duckdb_select, "check_sql", unchecked)
     monkeypatch.setattr("runnel.store.sql_check.check_sql", unchecked)
-    if "pg_read_file" in sql and "postgres" in request.node.name:
-        pytest.skip("the test server's user is a superuser")
     with pytest.raises(RunnelError) as refused:
         await store.select(SqlQuery(sql=sql.format(path=secret.path)))
     assert SECRET not in str(refused.value)
@@ -233,10 +234,15 @@ def test_duckdb_evaluates_no_condition_before_the_site_s(settings: Settings, oth
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
 
 
-async def test_postgres_evaluates_no_condition_before_the_site_s(settings: Settings, postgres_url: str) -> None:
+@pytest.fixture
+def on_postgres(request: pytest.FixtureRequest, settings: Settings, postgres_url: str) -> Settings:
+    """Settings of a store on PostgreSQL with the role for statements."""
+    return with_store(request, settings, postgres_url)
+
+
+async def test_postgres_evaluates_no_condition_before_the_site_s(on_postgres: Settings) -> None:
     """In its plan they are conditions of a scan of the view's rows. What can tell nothing goes down to the index."""
-    here = settings.model_copy(update={"store_url": postgres_url})
-    store = make_store(here)
+    store = make_store(on_postgres)
     await store.open()
     await put(store, some_events("default", 40))
     asked = (
@@ -244,8 +250,7 @@ async def test_postgres_evaluates_no_condition_before_the_site_s(settings: Setti
         "AND properties->>'a' = 'x'"
     )
     views = views_of(check_sql(asked, "postgres"), "postgres", site=True, sealed=True)
-    async with connected(here) as connection:
-        await connection.execute("SELECT set_config('runnel.site', 'default', false)")
+    async with connected(on_postgres) as connection:
         rows = await connection.fetch(f"EXPLAIN (COSTS OFF) {views}{check_sql(asked, 'postgres').sql}")
         sooner = asked.replace("2030", "2020")
         all_days = await connection.fetch(f"EXPLAIN (COSTS OFF) {views}{check_sql(sooner, 'postgres').sql}")
@@ -256,22 +261,61 @@ async def test_postgres_evaluates_no_condition_before_the_site_s(settings: Setti
     scan = below.splitlines()
     assert "815" in scan[1]
     assert "'x'" in scan[1]
-    assert "815" not in "\n".join(scan[2:])
-    assert "runnel.site" in "\n".join(scan[2:])
-    assert "2020" in "\n".join(scan[2:])
+    inner = "\n".join(scan[2:])
+    assert "815" not in inner
+    assert "InitPlan" in inner, "the seal is looked at once, not for each row"
+    assert "site_id = $0" in inner
+    assert "2020" in inner
     await store.close()
 
 
-async def test_postgres_looks_names_up_where_the_store_is(settings: Settings, postgres_url: str) -> None:
-    """A table or function that somebody else put in the way is not found."""
-    assert "pg_temp'" in postgres_select.PIN
-    here = settings.model_copy(update={"store_url": postgres_url, "store_read_connections": 1})
-    store = make_store(here)
+async def test_postgres_looks_names_up_where_the_store_is(on_postgres: Settings) -> None:
+    """A table or function that somebody else put in the way is not found, nor are the role's rights wider then."""
+    store = make_store(on_postgres)
     await store.open()
     await put(store, some_events("default", 4))
-    readers = store._readers  # type: ignore[attr-defined]
-    async with readers.acquire() as connection:
-        await connection.execute("CREATE TEMP TABLE events (LIKE public.events)")
-        await connection.execute("CREATE SCHEMA mine CREATE TABLE events (LIKE public.events)")
+    async with connected(on_postgres) as connection:
+        await connection.execute("CREATE SCHEMA runnel_sql CREATE VIEW all_events AS SELECT 1 AS event_id")
+        await connection.execute("GRANT USAGE ON SCHEMA runnel_sql TO runnel_sql")
+        await connection.execute("GRANT SELECT ON runnel_sql.all_events TO runnel_sql")
+    assert (await store.select(SqlQuery(sql="SELECT count(*) FROM events"))).rows == [[4]]
+    await store.close()
+    with pytest.raises(ConfigError, match=r"may read or change runnel_sql\.all_events"):
+        await make_store(on_postgres).open()
+
+
+# what takes memory or disk that no part of the statement's text says
+UNBOUNDED = {
+    "rows of a series": ("SELECT count(*) FROM generate_series(1, 1000000000000) AS s(i)", "temp"),
+    "a sort": (
+        "SELECT i FROM generate_series(1, 1000000000000) AS s(i) ORDER BY md5(CAST(i AS TEXT)) LIMIT 20000", "temp",
+    ),
+    "rows in a list": (
+        "SELECT array_length(array_agg(concat(name, md5(CAST(i AS TEXT)))), 1) "
+        "FROM events, generate_series(1, 30000) AS s(i), generate_series(1, 30000) AS t(j)", "memory",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def little_to_spill(on_postgres: Settings, postgres_server: PostgresServer) -> Iterator[None]:
+    """The role may have 64 MB of temporary files."""
+    postgres_server.sql("ALTER ROLE runnel_sql SET temp_file_limit = '64MB'", "postgres")
+    yield
+    postgres_server.sql("ALTER ROLE runnel_sql SET temp_file_limit = '2GB'", "postgres")
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+async def test_postgres_a_statement_takes_no_more_than_it_may(
+    on_postgres: Settings, little_to_spill: None, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Of temporary files, which the role's setting bounds, and of memory, which is watched; less here, to be quick."""
+    sql, kind = UNBOUNDED[name]
+    monkeypatch.setattr(memory, "GROWTH", 64 * MIB)
+    store = make_store(on_postgres.model_copy(update={"query_memory": 4 * MIB, "query_timeout": 120.0}))
+    await store.open()
+    await put(store, some_events("default", 4))
+    with pytest.raises(QueryTooExpensive, match={"temp": "temp_file_limit", "memory": "more memory"}[kind]):
+        await store.select(SqlQuery(sql=sql))
     assert (await store.select(SqlQuery(sql="SELECT count(*) FROM events"))).rows == [[4]]
     await store.close()

@@ -11,10 +11,15 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runnel.config import Settings
+from runnel.store.postgres.role import ROLE, setup
 from tests.servers.process import free_port, needed, unprivileged, wait_until
 
 USER = "runnel"
 PASSWORD = "not-so-secret"
+ROLE_PASSWORD = "asks-and-nothing-else"
+TEMPLATE = "runnel_statements"
+"""A database in which the role for statements is as `runnel sql-role` makes it."""
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
@@ -113,11 +118,26 @@ class PostgresServer:
 
     # --- databases -------------------------------------------------------------------------------------------------
 
-    def new_database(self) -> str:
-        """Make an empty database; its URL."""
+    def new_database(self, *, statements: bool = False, owner: str = USER) -> str:
+        """Make an empty database; its URL.
+
+        Args:
+            statements: with the role that users' own statements run as; `statements_url` is its URL.
+            owner: another user than the server's superuser.
+        """
         name = f"runnel_{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name}{self._copied}", "postgres")
-        return self._url(name)
+        template = f" TEMPLATE {TEMPLATE}" if statements else ""
+        if statements and not self.sql(f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'", "postgres"):
+            self.sql(f"CREATE DATABASE {TEMPLATE}", "postgres")
+            self.script(setup(ROLE, ROLE_PASSWORD, "public", Settings(), "For the tests."), TEMPLATE)
+        self.sql(f"CREATE DATABASE {name} OWNER {owner}{template}{self._copied}", "postgres")
+        if statements:  # what a template does not pass on
+            self.sql(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC", "postgres")
+        return self._url(name, owner)
+
+    def statements_url(self, url: str) -> str:
+        """A database's URL as the role that statements run as."""
+        return f"postgresql://{ROLE}:{ROLE_PASSWORD}@127.0.0.1:{self.port}/{urlsplit(url).path[1:]}"
 
     def drop_database(self, url: str) -> None:
         """Remove a database, whoever is connected to it."""
@@ -131,12 +151,23 @@ class PostgresServer:
         )  # fmt: skip
         return result.strip()
 
+    def script(self, statements: str, database: str) -> None:
+        """Let psql run a file."""
+        file = self.folder / "script.sql"
+        file.write_text(statements)
+        if self._owner is not None:
+            shutil.chown(file, self._owner.pw_uid, self._owner.pw_gid)
+        self._run(
+            "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER,
+            "-d", database, "-f", str(file),
+        )  # fmt: skip
+
     def schema(self, url: str) -> str:
         """A database's schema as pg_dump writes it."""
         return self._run("pg_dump", "--schema-only", "--no-owner", "--dbname", url)
 
-    def _url(self, database: str) -> str:
-        return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+    def _url(self, database: str, user: str = USER) -> str:
+        return f"postgresql://{user}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
     @property
     def _data(self) -> Path:

@@ -57,9 +57,31 @@ BOMBS: list[tuple[str, str, str]] = [
     ("both", f"SELECT {'CAST(ARRAY[' * 20}1{'] AS TEXT)' * 20}", "too deep"),
     ("both", f"SELECT {'TIMESTAMP(' * 40}1{')' * 40}", "too deep"),
     ("postgres", f"SELECT {'INT[' * 40}1{']' * 40}", "too deep"),
+    ("postgres", "SELECT " + "encode(convert_to(" * 9 + "name" + ", 'UTF8'), 'hex')" * 9 + " FROM events", "too large"),
+    ("duckdb", f"SELECT {'url_encode(' * 9}name{')' * 9} FROM events", "too large"),
+    ("postgres", f"SELECT array_to_string(string_to_array(name, ',', ''), ',', '{'a' * 101}') FROM events", "third"),
+    ("postgres", "SELECT to_char(timestamp, to_char(timestamp, to_char(timestamp, name))) FROM events", "too large"),
+    # a number of a hundred thousand digits
+    ("postgres", "SELECT array_agg(concat(power(10::decimal, 131000), g)) FROM generate_series(1, 9) AS s(g)",
+     "digits"),
+    ("postgres", "SELECT 1e131000", "at most 400 digits"), ("postgres", "SELECT 1e-99999999", "at most 400 digits"),
+    ("postgres", f"SELECT {'9' * 401}", "at most 400 digits"),
+    ("postgres", "SELECT factorial(30000)", "is not allowed"),
+    ("postgres", "SELECT json_agg(CAST(name AS NUMERIC)) FROM events", "precision"),
+    ("postgres", "SELECT concat(n, n, n, n) FROM (SELECT CAST(name AS DECIMAL) AS n FROM events) AS a", "precision"),
+    ("postgres", "SELECT concat(n, n, n, n) FROM (SELECT CAST(name AS DECIMAL(1000, 0)) AS n FROM events) AS a"
+     + "".join(f" JOIN (SELECT count(*) * count(*) AS x FROM events) AS a{n} ON true" for n in range(9)),
+     "precision"),
+    ("postgres", "WITH t0 AS (SELECT count(*) AS x FROM events)"
+     + "".join(f", t{n + 1} AS (SELECT x * x AS x FROM t{n})" for n in range(14)) + " SELECT array_agg(x) FROM t14",
+     "precision"),
+    ("postgres", "SELECT concat(x, x, x, x, x, x) "
+     "FROM (SELECT round(x, CAST(count(*) AS INT)) * x * x * x * x * x AS x "
+     "FROM (SELECT 1.5 * count(*) * count(*) AS x FROM events) AS a GROUP BY x) AS b "
+     "JOIN (SELECT count(*) * count(*) * count(*) * count(*) AS y FROM events) AS c ON true", "precision"),
     # a function as a column of a row
-    ("postgres", "SELECT e.json_agg FROM events AS e", "in front of"),
-    ("postgres", "SELECT (e).Json_Agg FROM events AS e", "in front of"),
+    ("postgres", "SELECT e.json_agg FROM events AS e", "known to be a column"),
+    ("postgres", "SELECT (e).Json_Agg FROM events AS e", "behind"),
 ]  # fmt: skip
 """Short statements that would take all memory or time, with the store that they are for."""
 
@@ -89,6 +111,26 @@ def test_what_would_explode_is_refused(store: str, sql: str, reason: str) -> Non
 ])  # fmt: skip
 def test_what_is_harmless_is_not_refused_with_it(sql: str) -> None:
     assert check_sql(f"{sql} FROM events" if " FROM " not in sql else sql, "duckdb").sql
+
+
+@pytest.mark.parametrize("sql", [
+    "SELECT sum(CAST(properties->>'amount' AS DECIMAL)) FROM events",
+    "SELECT array_agg(CAST(properties->>'amount' AS DECIMAL(18, 2)) * 1.19) FROM events",
+    "WITH a AS (SELECT count(*) AS n FROM events), "
+    + ", ".join(f"b{n} AS (SELECT round(100.0 * n / 7, 2) AS n, 2 * n AS m FROM a)" for n in range(9))
+    + " SELECT string_agg(name, ', ') FROM events",
+    "SELECT power(2, 10), 2 ^ 10, exp(1.5), round(avg(1), 3), 1e300, to_char(timestamp, 'YYYY-MM') FROM events",
+], ids=lambda sql: sql[:50])  # fmt: skip
+def test_usual_numbers_are_not_refused_on_postgresql(sql: str) -> None:
+    assert check_sql(sql, "postgres").sql
+
+
+def test_powers_are_of_doubles_on_postgresql() -> None:
+    """With decimals they would make a hundred thousand digits."""
+    assert check_sql("SELECT power(10, 2), 2 ^ n FROM (SELECT 1 AS n) AS a", "postgres").sql == (
+        "SELECT power(CAST((10) AS DOUBLE PRECISION), CAST((2) AS DOUBLE PRECISION)), "
+        "POWER(CAST((2) AS DOUBLE PRECISION), CAST((\"n\") AS DOUBLE PRECISION)) FROM (SELECT 1 AS \"n\") AS \"a\""
+    )
 
 
 LONG = {

@@ -9,7 +9,22 @@ from typing import Annotated
 
 import typer
 
-from runnel.cli import bench, console, dead, demo, export, import_, key, processes, query, report, statement, up, verify
+from runnel.cli import (
+    bench,
+    console,
+    dead,
+    demo,
+    export,
+    import_,
+    key,
+    processes,
+    query,
+    report,
+    sql_role,
+    statement,
+    up,
+    verify,
+)
 from runnel.errors import RunnelError
 
 __all__ = ["app", "main"]
@@ -40,6 +55,7 @@ app.command("import", epilog=import_.EPILOG)(import_.import_)
 app.command("export", epilog=export.EPILOG)(export.export)
 app.command("query", epilog=query.EPILOG)(query.query)
 app.command("sql", epilog=statement.EPILOG)(statement.sql)
+app.command("sql-role", epilog=sql_role.EPILOG)(sql_role.sql_role)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.add_typer(bench.app, name="bench")
 

@@ -36,7 +36,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """
     _must_be_there(store.is_embedded(settings), settings.resolved_store_url)
     quiet_logs(settings)
-    opened = make_store(settings)
+    opened = make_store(settings.model_copy(update={"sql": False}))  # no statement comes through here
     await opened.open()
     try:
         yield opened

@@ -19,7 +19,8 @@ from runnel.errors import InvalidRequest
 from runnel.store.sql_dialect import TooInvolved, read, write
 from runnel.store.sql_expansion import check_expansion
 from runnel.store.sql_functions import COLLECTING, SCALAR, TABLE
-from runnel.store.sql_growth import check_growth
+from runnel.store.sql_growth import as_doubles, check_growth
+from runnel.store.sql_names import check_names, lower, name_of
 from runnel.store.sql_nodes import ALLOWED, PARTS, REASONS, TYPES, WORDS
 from runnel.store.sql_views import VIEWS
 
@@ -49,6 +50,8 @@ def check_sql(text: str, store: str) -> CheckedSql:
         tree = _tree(text, store)
         views = _check(tree, store)
         check_expansion(tree, store)
+        if store == "postgres":
+            check_names(tree, PREFIX)
         check_growth(tree, store)
         return CheckedSql(write(_executed(tree, store), store), views)
     except (RecursionError, TooInvolved) as error:
@@ -119,8 +122,6 @@ def _check(tree: exp.Expr, store: str) -> frozenset[str]:
                 raise InvalidRequest(f"sql: {node.name[:40]!r} is no number")
         elif isinstance(node, exp.JSONExtract | exp.JSONExtractScalar):
             _key(node)
-        elif isinstance(node, exp.Column | exp.Dot):
-            _check_qualified(node, store)
     return frozenset(views)
 
 
@@ -166,26 +167,8 @@ def _check_table(table: exp.Table, tables: set[str], store: str) -> set[str]:
     return {name}
 
 
-def name_of(identifier: exp.Expr, store: str) -> str:
-    """The name by which a store finds a table: DuckDB whatever the case, PostgreSQL in small letters unless quoted."""
-    name = identifier.name
-    return name if store == "postgres" and identifier.args.get("quoted") else _lower(name)
-
-
-def _lower(name: str) -> str:
-    """Only ASCII letters, as both stores do."""
-    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
-
-
-def _check_qualified(node: exp.Column | exp.Dot, store: str) -> None:
-    """PostgreSQL calls a function of a row that is written as a column of it: `e.json_agg`."""
-    name = node.name if isinstance(node, exp.Dot) or node.table else ""
-    if store == "postgres" and name.lower() in COLLECTING[store]:
-        raise InvalidRequest(f"sql: {name} stands in front of its arguments")
-
-
 def _check_function(call: exp.Anonymous, store: str) -> None:
-    name = _lower(call.name)
+    name = lower(call.name)
     in_from = isinstance(call.parent, exp.Table | exp.Lateral)
     known = TABLE[store] if in_from else SCALAR[store]
     if name not in known:
@@ -209,7 +192,7 @@ def _executed(tree: exp.Expr, store: str) -> exp.Expr:
     if store == "postgres":
         for identifier in tree.find_all(exp.Identifier):
             if not identifier.args.get("quoted"):
-                identifier.set("this", _lower(identifier.name))
+                identifier.set("this", lower(identifier.name))
     for table in list(tree.find_all(exp.Table)):
         if isinstance(table.this, exp.Identifier):
             shown = exp.to_identifier(table.name, quoted=True)
@@ -222,12 +205,12 @@ def _executed(tree: exp.Expr, store: str) -> exp.Expr:
         name = cte.args["alias"]
         name.set("this", exp.to_identifier(PREFIX + name_of(name.this, store), quoted=True))
     for call in tree.find_all(exp.Anonymous):
-        call.set("this", _lower(call.name))
-    if store == "duckdb":
-        for node in reversed(list(tree.walk())):  # the inner ones first: the outer ones take them along
-            wanted = _as_in_duckdb(node)
-            if wanted is not node:  # replacing looks through all of a node's neighbours
-                node.replace(wanted)
+        call.set("this", lower(call.name))
+    as_there = _as_in_duckdb if store == "duckdb" else as_doubles
+    for node in reversed(list(tree.walk())):  # the inner ones first: the outer ones take them along
+        wanted = as_there(node)
+        if wanted is not node:  # replacing looks through all of a node's neighbours
+            node.replace(wanted)
     return tree
 
 

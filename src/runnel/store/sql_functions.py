@@ -54,7 +54,7 @@ arg_min max_by min_by argmax argmin first last arbitrary product entropy kurtosi
 regr_avgx regr_avgy regr_sxx regr_sxy regr_syy
 """
 _POSTGRES_SCALAR = """
-btrim initcap overlay div factorial gcd lcm width_bucket scale min_scale trim_scale isfinite
+btrim initcap overlay div gcd lcm width_bucket scale min_scale trim_scale isfinite
 to_char to_date to_number date_bin make_interval make_time make_timestamptz justify_days justify_hours justify_interval
 timezone clock_timestamp statement_timestamp transaction_timestamp sha256 encode convert_to
 regexp_match regexp_matches regexp_like regexp_count regexp_instr regexp_substr regexp_split_to_array
@@ -93,6 +93,18 @@ TABLE: Mapping[str, frozenset[str]] = {
 }
 """Functions that may stand in FROM."""
 
+BENEATH = words("extract position substring overlay similar_to_escape like_escape btrim ltrim rtrim repeat rpad")
+"""PostgreSQL's functions that stand behind the syntax of a SELECT, or that Runnel's own functions call."""
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("json_each", "json_each_text", "jsonb_each", "jsonb_each_text"), ("key", "value")),
+    **dict.fromkeys(
+        ("json_array_elements", "json_array_elements_text", "jsonb_array_elements", "jsonb_array_elements_text"),
+        ("value",),
+    ),
+}
+"""How PostgreSQL calls the columns of such functions in FROM; the column of the others has the alias's name."""
+
 JOINING = words(
     "concat concat_ws json_object json_array json_build_object json_build_array jsonb_build_object jsonb_build_array "
     "overlay"
@@ -104,6 +116,18 @@ SUBSTITUTING = frozenset({"replace", "regexp_replace"})
 
 SEPARATORS: Mapping[str, int] = {"array_to_string": 1, "concat_ws": 0}
 """Functions that put an argument between the parts of a list, and which."""
+
+WIDENING: Mapping[str, int] = {"encode": 4, "convert_to": 2, "url_encode": 3}
+"""Functions that write each sign of a text with several, and with how many at most."""
+
+FORMATTING = words("strftime to_char")
+"""Functions whose second argument is a pattern, of which each sign may become more than one: ten of a date's `%c`."""
+
+ROUNDING = words("round trunc")
+"""PostgreSQL's functions that fill a decimal up to as many digits as their second argument says."""
+
+DOUBLING = words("power pow exp")
+"""Functions that PostgreSQL has for decimals too, where they make a hundred thousand digits; statements use doubles."""
 
 SEPARATING = words("string_agg group_concat listagg")
 """Aggregates that do so with their second argument, once for each row; what they give is one text."""

@@ -1,11 +1,18 @@
-"""How much larger than what is stored a statement could make a text. Pure.
+"""How much larger than what is stored a statement could make a text or number. Pure.
 
 DuckDB's memory limit does not see the texts that an expression makes, and PostgreSQL's settings do not bound them
 either: ten steps that each join a text with itself ten times make ten billion of one character. So each SELECT's
 largest factor is worked out, and the product over all of them is limited.
+
+A number of DuckDB's has at most 39 digits. PostgreSQL's decimals have up to 147,455, of which eight characters
+(`1e131000`) are enough: powers are therefore worked out in doubles, and a cast to a decimal without a precision counts
+as a text of that length.
 """
 
 from __future__ import annotations
+
+import math
+from collections import Counter
 
 from sqlglot import exp
 
@@ -13,14 +20,18 @@ from runnel.errors import InvalidRequest
 from runnel.store.sql_expansion import whole_rows, written_out
 from runnel.store.sql_functions import (
     COLLECTING,
+    DOUBLING,
     ESCAPING,
+    FORMATTING,
     GROUPS,
     JOINING,
     LISTING,
     PATHS,
+    ROUNDING,
     SEPARATING,
     SEPARATORS,
     SUBSTITUTING,
+    WIDENING,
 )
 
 FACTOR_MAX = 2_000
@@ -31,6 +42,18 @@ MADE_MAX = 500_000
 """Most characters that may become of the longest text in the statement: DuckDB makes 2,048 rows before it can stop."""
 REPLACEMENT_MAX = 100
 """Most characters of a replacement or separator."""
+NUMBER_MAX = 400
+"""Most digits of a number that stands in the statement, and its largest exponent: a double's is 308."""
+PLAIN_DIGITS = 20
+"""Digits of a decimal that no cast or literal made: a sum of whole numbers."""
+DECIMAL_MAX = 147_455
+"""Digits of the largest decimal of PostgreSQL's, before and behind the point."""
+ROUNDED_MAX = 2_000
+"""Digits to which PostgreSQL fills a decimal up at most."""
+COLLECTED_DIGITS_MAX = 100_000
+"""Most digits of a decimal in a statement that collects rows."""
+PATTERN_FACTOR = 15
+"""How many times as long as its pattern a formatted instant may be."""
 CHARACTERS_MAX = 255
 """Most characters to which a text is filled up."""
 
@@ -51,6 +74,57 @@ def check_growth(tree: exp.Expr, store: str) -> None:
             "sql: this could make texts that are too large: join fewer (||, concat, replace, lists, JSON) in fewer "
             "steps"
         )
+    if store == "postgres":
+        digits = min(DECIMAL_MAX, _digits(tree) * _multiplied(tree))
+        if product * digits > MADE_MAX or (collects and digits > COLLECTED_DIGITS_MAX):
+            raise InvalidRequest(
+                "sql: this could make numbers of a hundred thousand digits: give decimals a precision, such as "
+                "DECIMAL(18, 2)"
+            )
+
+
+def as_doubles(node: exp.Expr) -> exp.Expr:
+    """On PostgreSQL a power with its arguments cast to doubles; anything else as it is."""
+    if isinstance(node, exp.Pow):
+        return exp.Pow(this=_double(node.this), expression=_double(node.expression))
+    if isinstance(node, exp.Anonymous) and node.name.lower() in DOUBLING:
+        return exp.Anonymous(this=node.name, expressions=[_double(argument) for argument in node.expressions])
+    return node
+
+
+def _double(argument: exp.Expr) -> exp.Expr:
+    return exp.Cast(this=exp.Paren(this=argument), to=exp.DataType(this=exp.DType.DOUBLE))
+
+
+def _digits(tree: exp.Expr) -> int:
+    """Most digits of a decimal before anything is multiplied. Raises InvalidRequest for a long literal."""
+    most = PLAIN_DIGITS
+    for literal in tree.find_all(exp.Literal):
+        if not literal.is_string:
+            mantissa, _, exponent = literal.name.lower().partition("e")
+            if len(mantissa) > NUMBER_MAX or len(exponent) > 5 or abs(int(exponent or 0)) > NUMBER_MAX:
+                raise InvalidRequest(f"sql: a number has at most {NUMBER_MAX} digits")
+            most = max(most, len(mantissa) + abs(int(exponent or 0)))
+    for kind in tree.find_all(exp.DataType):
+        if kind.this == exp.DType.DECIMAL:
+            sizes = [part.name for part in kind.expressions]
+            known = sizes and all(size.isdecimal() for size in sizes)
+            most = max(most, sum(int(size[:6]) for size in sizes) if known else DECIMAL_MAX)
+    for call in tree.find_all(exp.Anonymous):
+        if call.name.lower() in ROUNDING and len(call.expressions) > 1:
+            places = call.expressions[1]
+            known = isinstance(places, exp.Literal) and places.name.isdecimal()
+            most = max(most, int(places.name[:6]) if known else ROUNDED_MAX)
+    return most
+
+
+def _multiplied(tree: exp.Expr) -> int:
+    """How many decimals may be multiplied with each other to make one; by how much a short literal adds is nothing."""
+    counts = Counter[int]()
+    for times in tree.find_all(exp.Mul):
+        if not any(isinstance(side, exp.Literal) and len(side.name) < PLAIN_DIGITS for side in times.args.values()):
+            counts[id(times.find_ancestor(exp.Select))] += 1
+    return math.prod(1 + count for count in counts.values())
 
 
 def _factor(select: exp.Select, store: str) -> int:
@@ -94,7 +168,13 @@ def _times(call: exp.Anonymous, name: str, store: str) -> int:
     if name in SUBSTITUTING:
         return max(1, len(_text(call, 2, f"the third argument of {name}")))
     if name in SEPARATORS:
-        return 1 + len(_text(call, SEPARATORS[name], f"the separator of {name}"))
+        between = len(_text(call, SEPARATORS[name], f"the separator of {name}"))
+        instead = name == "array_to_string" and len(call.expressions) > 2
+        return 1 + between + (len(_text(call, 2, f"the third argument of {name}")) if instead else 0)
+    if name in WIDENING:
+        return WIDENING[name]
+    if name in FORMATTING and not (len(call.expressions) > 1 and isinstance(call.expressions[1], exp.Literal)):
+        return PATTERN_FACTOR
     if name in SEPARATING:
         _check_separator(call, name)
     if name in GROUPS[store] and (store == "postgres" or _has_names(call)):

@@ -33,6 +33,7 @@ from runnel.store.postgres.housekeeping import Housekeeper
 from runnel.store.postgres.library import PostgresLibrary
 from runnel.store.postgres.load import SQL, Loader
 from runnel.store.postgres.partitions import Partitions
+from runnel.store.postgres.role import StatementRole
 
 if TYPE_CHECKING:
     from runnel.store.postgres.read import Reader
@@ -57,6 +58,7 @@ class PostgresStore:
         self._loader = Loader(self._writers.acquire, partitions, settings)
         self._housekeeper = Housekeeper(partitions, settings)
         self._reader: Reader | None = None
+        self._role = StatementRole(settings) if settings.sql else None
         self.library = PostgresLibrary(self._read, self._write)
 
     # --- opening ---------------------------------------------------------------------------------------------------
@@ -69,14 +71,16 @@ class PostgresStore:
             StoreUnavailable: nobody answers.
         """
         try:
-            with config_errors(self._settings), errors():
+            with config_errors(self._settings.resolved_store_url), errors():
                 await self._writers.open()
                 await self._readers.open()
                 await self._check_server()
                 await self.migrate()
+            if self._role is not None:
+                async with self._write() as connection:
+                    await self._role.open(connection)
         except BaseException:
-            await self._writers.close()
-            await self._readers.close()
+            await self.close()
             raise
 
     async def _check_server(self) -> None:
@@ -99,6 +103,8 @@ class PostgresStore:
         if self._reader is not None:
             await self._reader.close()
             self._reader = None
+        if self._role is not None:
+            await self._role.close()
         await self._writers.close()
         await self._readers.close()
 
@@ -154,7 +160,7 @@ class PostgresStore:
         if self._reader is None:
             from runnel.store.postgres.read import Reader
 
-            self._reader = Reader(self._readers.acquire, self._settings)
+            self._reader = Reader(self._readers.acquire, self._settings, self._role)
         return self._reader
 
     async def ledger(self) -> Mapping[str, IngesterLedger]:

@@ -32,6 +32,7 @@ class Connection(Protocol):
         self, *, isolation: str | None = None, readonly: bool = False
     ) -> AbstractAsyncContextManager[object]: ...
     def terminate(self) -> None: ...
+    def get_server_pid(self) -> int: ...
     async def copy_to_table(
         self, table_name: str, *, source: AsyncIterable[bytes], columns: Sequence[str] | None = None, format: str
     ) -> str: ...
@@ -97,6 +98,19 @@ CLOSE_SECONDS = 5.0
 """How long a pool waits for its connections to say goodbye before it drops them."""
 
 
+class Bare(asyncpg.Connection):  # type: ignore[misc]
+    """A connection of a role that may call next to no functions, not even those that the driver calls by itself.
+
+    It takes no advisory locks that it would have to release, and its session compiles nothing (`jit` is off).
+    """
+
+    _server_caps: Any
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._server_caps = self._server_caps._replace(advisory_locks=False, jit=False)
+
+
 class Pool:
     """Connections to one database, made when they are needed and made anew when they broke."""
 
@@ -107,14 +121,23 @@ class Pool:
         session: Mapping[str, str],
         prepare: Callable[[Connection], Awaitable[None]],
         statement_seconds: float,
+        *,
+        url: str = "",
+        variable: str = "RUNNEL_STORE_URL",
+        kind: type[Any] = asyncpg.Connection,
     ) -> None:
         """`prepare` is called with each new connection.
 
         Args:
             session: parameters of each connection's session.
             statement_seconds: how long a statement may run, unless it says otherwise itself.
+            url: whom to connect to and as whom, if not as the store's user; `variable` is the setting that says it.
+            kind: the driver's class of a connection.
         """
         self._settings = settings
+        self._url = url or settings.resolved_store_url
+        self._variable = variable
+        self._kind = kind
         self._size = size
         self._session = {**session, "statement_timeout": f"{statement_seconds * 1000:.0f}ms"}
         self._prepare = prepare
@@ -129,9 +152,10 @@ class Pool:
             ConfigError: the URL, the user or the database is refused.
             StoreUnavailable: nobody answers.
         """
-        with config_errors(self._settings), errors():
+        with config_errors(self._url, self._variable), errors():
             self._pool = asyncpg.create_pool(
-                self._settings.resolved_store_url,
+                self._url,
+                connection_class=self._kind,
                 min_size=1,
                 max_size=self._size,
                 timeout=self._settings.store_connect_timeout,
@@ -194,21 +218,21 @@ def errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def config_errors(settings: Settings) -> Iterator[None]:
+def config_errors(url: str, variable: str = "RUNNEL_STORE_URL") -> Iterator[None]:
     """While opening: what only the operator can put right. No message repeats the URL, which may hold a password."""
     try:
         yield
     except StoreUnavailable as error:
         cause = error.__cause__
         if isinstance(cause, SETTINGS_ERRORS):
-            raise ConfigError(f"RUNNEL_STORE_URL: PostgreSQL refuses: {cause}") from cause
+            raise ConfigError(f"{variable}: PostgreSQL refuses: {cause}") from cause
         if isinstance(cause, asyncpg.exceptions.ClientConfigurationError):
             # Other complaints may repeat parts of the URL.
             why = f": {cause}" if str(cause).startswith(("root certificate", "`sslmode`")) else ""
-            raise ConfigError(f"RUNNEL_STORE_URL: not a PostgreSQL URL that can be used{why}") from None
-        if isinstance(cause, FileNotFoundError) and "sslrootcert=" in settings.resolved_store_url:
-            raise ConfigError("RUNNEL_STORE_URL: not a PostgreSQL URL that can be used: no such certificate") from None
+            raise ConfigError(f"{variable}: not a PostgreSQL URL that can be used{why}") from None
+        if isinstance(cause, FileNotFoundError) and "sslrootcert=" in url:
+            raise ConfigError(f"{variable}: not a PostgreSQL URL that can be used: no such certificate") from None
         raise
     except ValueError:
         # Among the parser's complaints are parts of the URL: a password with an unescaped "/" is taken for a port.
-        raise ConfigError("RUNNEL_STORE_URL: not a PostgreSQL URL that can be read; is the password escaped?") from None
+        raise ConfigError(f"{variable}: not a PostgreSQL URL that can be read; is the password escaped?") from None

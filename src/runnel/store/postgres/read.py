@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from runnel.config import Settings
-from runnel.errors import QueryTimeout, QueryTooExpensive, RunnelError, StoreUnavailable
+from runnel.errors import Forbidden, QueryTimeout, QueryTooExpensive, RunnelError, StoreUnavailable
 from runnel.model.event import encode_lines
 from runnel.model.funnel import FunnelScope
 from runnel.model.query import EventsQuery, Freshness, Query, Result
@@ -27,6 +27,7 @@ from runnel.store.compile import asks_for_persons, compile_export, compile_query
 from runnel.store.postgres import identity
 from runnel.store.postgres.connection import Acquire, Connection, DriverErrors, PostgresError, Row
 from runnel.store.postgres.engine import POSTGRES
+from runnel.store.postgres.role import StatementRole
 from runnel.store.statement import Statement
 
 BEGIN = """
@@ -61,8 +62,9 @@ CANCELED = "57014"
 class Reader:
     """Runs questions on connections that `acquire` gives, one for each."""
 
-    def __init__(self, acquire: Acquire, settings: Settings) -> None:
+    def __init__(self, acquire: Acquire, settings: Settings, role: StatementRole | None = None) -> None:
         self._acquire = acquire
+        self._role = role
         self._settings = settings
         self._timeout = settings.query_timeout
         self._memory = settings.query_memory
@@ -134,16 +136,21 @@ class Reader:
 
     async def select(self, query: SqlQuery, sealed: bool) -> Table:
         """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
+        from runnel.store.postgres.memory import watched
         from runnel.store.postgres.select import select, table_of  # what reads SQL takes a while to load
         from runnel.store.sql_check import check_sql
 
+        if self._role is None:
+            raise Forbidden("SQL is off on this store: RUNNEL_SQL=true allows it")
         started = time.perf_counter()
         rows = min(query.limit or self._settings.sql_rows, self._settings.sql_rows)
         size = self._settings.sql_bytes
         checked = await asyncio.to_thread(check_sql, query.sql, "postgres")
         deadline = self._deadline()
-        async with self._turn(deadline), self._transaction(deadline) as connection:
-            columns, found = await select(connection, query, checked, sealed, rows, size, self._left(deadline))
+        async with self._turn(deadline), self._transaction(deadline, self._role.acquire) as connection:
+            await connection.execute(self._role.begin(query.site_id if sealed else None))
+            asked = select(connection, query, checked, sealed, rows, size, self._left(deadline))
+            columns, found = await watched(asked, connection, self._role.name, self._memory)
         table = await asyncio.to_thread(table_of, columns, found, rows, size)
         return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
 
@@ -182,10 +189,10 @@ class Reader:
     # --- transactions ------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def _transaction(self, deadline: float) -> AsyncIterator[Connection]:
+    async def _transaction(self, deadline: float, acquire: Acquire | None = None) -> AsyncIterator[Connection]:
         """A snapshot to read from, bounded in time and memory. The driver's errors in it become Runnel's."""
         async with contextlib.AsyncExitStack() as stack:
-            connection = await self._connect(deadline, stack)
+            connection = await self._connect(deadline, stack, acquire or self._acquire)
             self._used.add(connection)
             stack.callback(self._used.discard, connection)
             milliseconds, kibibytes = self._milliseconds(deadline), self._memory // 1024
@@ -195,10 +202,11 @@ class Reader:
                     await connection.execute(begin)
                     yield connection
 
-    async def _connect(self, deadline: float, stack: contextlib.AsyncExitStack) -> Connection:
+    @staticmethod
+    async def _connect(deadline: float, stack: contextlib.AsyncExitStack, acquire: Acquire) -> Connection:
         try:
             async with asyncio.timeout_at(deadline):
-                return await stack.enter_async_context(self._acquire())
+                return await stack.enter_async_context(acquire())
         except TimeoutError as error:
             raise StoreUnavailable("no connection to PostgreSQL became free before the query's deadline") from error
 

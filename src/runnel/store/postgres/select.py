@@ -1,4 +1,4 @@
-"""A user's own statement on PostgreSQL, in the read-only transaction of a question.
+"""A user's own statement on PostgreSQL, in a read-only transaction of the role for statements.
 
 PostgreSQL itself makes the rows' JSON and adds up its size: what is more than an answer may have never leaves it.
 """
@@ -17,12 +17,6 @@ from runnel.store.sql_check import PREFIX, CheckedSql
 from runnel.store.sql_values import fraction, integer, json_value
 from runnel.store.sql_wrap import type_of, views_of
 
-PIN = """
-SELECT set_config('search_path', 'pg_catalog, ' || quote_ident(current_schema()) || ', pg_temp', true),
-       set_config('lock_timeout', '1s', true), set_config('standard_conforming_strings', 'on', true)
-"""
-"""Names are looked up where the store's are, and no table of a session's stands in their place."""
-SITE = "SELECT set_config('runnel.site', $1, true)"
 ROWS = """{views}SELECT CASE WHEN total <= {size} THEN line END
 FROM (
   SELECT line, sum(octet_length(line)) OVER (ROWS UNBOUNDED PRECEDING) AS total
@@ -41,9 +35,6 @@ async def select(
     Raises:
         InvalidRequest: PostgreSQL refuses the statement.
     """
-    await connection.execute(PIN)
-    if sealed:
-        await connection.fetchval(SITE, query.site_id)
     site = query.site_id is not None and not sealed
     views = views_of(checked, "postgres", site=site, sealed=sealed)
     params = [query.site_id] if site and views else []

@@ -2,10 +2,10 @@
 
 -- name: events
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties
-FROM events{site};
+FROM all_events{site};
 
 -- name: events_sealed
--- The same for people who may see no other site, see 0004_sql.sql.
+-- The same for people who may see no other site, see 0005_sql_role.sql.
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties
 FROM site_events;
 

@@ -1,6 +1,6 @@
 WITH runnel_sql_events AS NOT MATERIALIZED (
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties
-FROM events
+FROM all_events
 WHERE site_id = $1
 ), runnel_sql_sessions AS NOT MATERIALIZED (
 -- As compile_sessions.py makes them.

@@ -1,5 +1,5 @@
 WITH runnel_sql_events AS NOT MATERIALIZED (
--- The same for people who may see no other site, see 0004_sql.sql.
+-- The same for people who may see no other site, see 0005_sql_role.sql.
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties
 FROM site_events
 ), runnel_sql_users AS NOT MATERIALIZED (
