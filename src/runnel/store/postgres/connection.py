@@ -107,15 +107,18 @@ class Pool:
         session: Mapping[str, str],
         prepare: Callable[[Connection], Awaitable[None]],
         statement_seconds: float,
+        least: int = 1,
     ) -> None:
         """`prepare` is called with each new connection.
 
         Args:
+            least: how many are opened at once and kept.
             session: parameters of each connection's session.
             statement_seconds: how long a statement may run, unless it says otherwise itself.
         """
         self._settings = settings
         self._size = size
+        self._least = least
         self._session = {**session, "statement_timeout": f"{statement_seconds * 1000:.0f}ms"}
         self._prepare = prepare
         # The server ends what takes too long; the driver gives up a little later, on a server that says nothing.
@@ -132,7 +135,7 @@ class Pool:
         with config_errors(self._settings), errors():
             self._pool = asyncpg.create_pool(
                 self._settings.resolved_store_url,
-                min_size=1,
+                min_size=self._least,
                 max_size=self._size,
                 timeout=self._settings.store_connect_timeout,
                 command_timeout=self._command_timeout,
