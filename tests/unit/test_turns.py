@@ -201,7 +201,7 @@ def _check(turns: Turns) -> None:
     assert heavy.total() <= max(1, turns.total - 1)
     if turns.held < turns.total:
         for caller, line in turns._waiting.items():
-            for turn in line:
+            for turn in (turn for turn in line if not turn.given.cancelled()):
                 most = held[caller] >= max(1, turns.total - 1)
                 full = turn.heavy and (
                     heavy[caller] >= max(1, turns.total - 2) or heavy.total() >= max(1, turns.total - 1)

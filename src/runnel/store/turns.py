@@ -133,6 +133,8 @@ class Turns:
             turn.given.set_result(None)
 
     def _may(self, turn: Turn) -> bool:
+        if turn.given.done():
+            return False  # its task was cancelled a moment ago, and will say so
         own = [held for held in self._held if held.caller == turn.caller]
         if len(own) >= self.each:
             return False
