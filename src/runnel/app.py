@@ -45,6 +45,10 @@ LONGEST_PAUSE = 5.0
 """Seconds between two tries to open a queue or store that cannot be reached; doubled up to the longest."""
 LAST_REQUESTS = 1.0
 """Seconds after the last connection was taken in which one that is idle may still bring a request."""
+STUCK = (
+    "no question can be answered: those that run should have ended long ago and hold the turns of all others; "
+    "restart this process"
+)
 NOBODY = "0" * 16
 """An ingester that does not exist: asking for its receipt shows whether the store answers."""
 
@@ -171,7 +175,12 @@ class Runnel:
         return self.closed_store if self.role is Role.WORK else None
 
     async def vital(self) -> object:
-        """Asks those without whom this process can do nothing. Raises as they do."""
+        """Asks those without whom this process can do nothing. Raises as they do, and when no question can be answered.
+
+        However busy the process is with questions, it is not held up by them: turns are looked at, not taken.
+        """
+        if self.role.answers and self.store.turns.stuck():
+            raise StoreUnavailable(STUCK)
         if self.role in (Role.WORK, Role.SERVE):
             await self.store.receipt(NOBODY, 0)
         return None if self.role is Role.SERVE else await self.queue.depth()

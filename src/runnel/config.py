@@ -223,8 +223,9 @@ class Settings(BaseSettings):
         description="PostgreSQL connections of a process for storing and housekeeping.",
     )
     store_read_connections: int = Field(
-        4, ge=1,
-        description="PostgreSQL connections of a process for questions, the ledger and dead letters.",
+        5, ge=1,
+        description="PostgreSQL connections of a process for questions, the ledger and dead letters. Exports have "
+        "others, as many as there may be of them.",
     )
     store_acquire_timeout: float = Field(
         5.0, gt=0,
@@ -245,8 +246,19 @@ class Settings(BaseSettings):
         "not fit goes through its temporary files.",
     )
     query_concurrency: int = Field(
-        2, ge=1,
-        description="Queries that run at the same time; others wait within their deadline.",
+        3, ge=1,
+        description="Queries that run at the same time; others wait within their deadline, each key in its turn. One "
+        "key may run all of them but one, and of its own statements (`RUNNEL_SQL`) all but two. Without keys everybody "
+        "is one key.",
+    )
+    export_concurrency: int = Field(
+        4, ge=1,
+        description="Exports and files at the same time; more: 503. One key may have half of them; more: 429.",
+    )
+    export_idle: float = Field(
+        30.0, gt=0,
+        description="Seconds for which whoever asked for an export, a file or `GET /v1/live` may take nothing of the "
+        "answer; longer: it is broken off.",
     )
     sql: bool = Field(
         False,

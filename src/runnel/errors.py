@@ -119,6 +119,14 @@ class QueryTimeout(RunnelError):
     code = "query_timeout"
 
 
+class TooMany(RunnelError):
+    """This key has as many of these as one may have at a time."""
+
+    status = 429
+    code = "too_many"
+    retry_after = 5
+
+
 # --- nobody's fault: the same request may succeed later --------------------------------------------------------------
 
 

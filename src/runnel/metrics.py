@@ -195,6 +195,12 @@ class Metrics:
             "Age of the oldest block waiting in the queue; 0 when none waits, NaN when it cannot tell (RabbitMQ).",
             registry=registry,
         )
+        self.questions = Gauge(
+            "runnel_queries", "Questions that run now, and those that wait for their turn.", ["state"],
+            registry=registry,
+        )
+        self.exports = Gauge("runnel_exports", "Exports and files that are made or sent now.", registry=registry)
+        self.live = Gauge("runnel_live_listeners", "Streams of GET /v1/live that are open now.", registry=registry)
         self.ledger = Gauge(
             "runnel_ledger_events",
             "The books, from stored rows: accepted = stored + duplicates + dead + queued; conflicts are part of "

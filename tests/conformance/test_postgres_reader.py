@@ -126,7 +126,7 @@ async def test_the_wait_for_a_turn_counts(settings: Settings) -> None:
 
 
 async def test_no_more_questions_at_a_time_than_set(settings: Settings) -> None:
-    async with asked(settings, query_concurrency=2) as store:
+    async with asked(settings, query_concurrency=3) as store:
         async with blocked(settings) as connection:
             tasks = [asyncio.create_task(store.run(RAW)) for _ in range(4)]
             await until_waiting(connection, 2)
@@ -137,13 +137,10 @@ async def test_no_more_questions_at_a_time_than_set(settings: Settings) -> None:
 
 @pytest.mark.parametrize("limits", [{"store_acquire_timeout": 0.2}, {"query_timeout": 1.0}], ids=["pool", "deadline"])
 async def test_without_a_free_connection_it_is_503(settings: Settings, limits: dict[str, float]) -> None:
-    async with asked(settings, store_read_connections=1, query_concurrency=2, **limits) as store:
-        export = store.export(EventsQuery())
-        await anext(export)  # holds the connection until it is read to its end or left
-        async with asyncio.timeout(4):
+    async with asked(settings, store_read_connections=1, **limits) as store:
+        async with store._readers.acquire(), asyncio.timeout(4):
             with pytest.raises(StoreUnavailable, match="connection"):
                 await store.run(RAW)
-        await export.aclose()  # type: ignore[attr-defined]
         assert (await store.run(RAW)).rows == ANSWER
 
 
@@ -219,7 +216,7 @@ async def test_an_export_is_one_snapshot_leaves_turns_to_others_and_can_be_left(
         assert sizes == [6, 6, 6, 2], "what was stored meanwhile is not in it"
         export = store.export(EventsQuery())
         await anext(export)
-        await export.aclose()  # type: ignore[attr-defined]
+        await export.aclose()
         states = await connection.fetch("SELECT state FROM pg_stat_activity WHERE datname = current_database()")
         assert "idle in transaction" not in {row[0] for row in states}
 

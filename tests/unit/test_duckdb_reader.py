@@ -16,6 +16,7 @@ from runnel.model.query import Condition, EventsQuery, KeysQuery, Metric, Metric
 from runnel.store.duckdb import read
 from runnel.store.duckdb.read import Reader
 from runnel.store.migrations import migrations
+from runnel.store.turns import Turns
 
 EVENTS = 1_200_000
 SLOW = MetricsQuery(
@@ -71,7 +72,8 @@ class Cursors:
 
 def make_reader(database: duckdb.DuckDBPyConnection, **changes: Any) -> tuple[Reader, Cursors]:
     cursors = Cursors(database)
-    return Reader(cursors, Settings(**changes)), cursors
+    settings = Settings(**changes)
+    return Reader(cursors, settings, Turns(settings.query_concurrency)), cursors
 
 
 async def test_the_slow_question_is_slow(database: duckdb.DuckDBPyConnection) -> None:
@@ -120,7 +122,7 @@ async def test_no_more_questions_at_a_time_than_set(
             running.discard(cursor)
 
     monkeypatch.setattr(read, "_answer", counted)
-    reader, _ = make_reader(database, query_concurrency=2)
+    reader, _ = make_reader(database, query_concurrency=3)
     await asyncio.gather(*(reader.run(FAST) for _ in range(12)))
     assert len(most) == 12
     assert max(most) == 2
@@ -194,7 +196,7 @@ async def test_an_export_leaves_turns_to_others_and_can_be_left(database: duckdb
         assert (await reader.run(FAST)).rows == [{"events": EVENTS}]
         if lines >= 3000:
             break
-    await export.aclose()  # type: ignore[attr-defined]
+    await export.aclose()
     assert cursors.all_closed()
     await reader.close()
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, cast
+from typing import IO, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -136,7 +136,7 @@ async def _from_server(params: ExportParams, url: str, settings: Settings) -> As
 async def _from_folder(params: ExportParams, settings: Settings) -> AsyncGenerator[bytes, None]:
     query = params.question(datetime.now(UTC))
     async with open_store(settings) as store:
-        async with aclosing(cast("AsyncGenerator[bytes, None]", store.export(query))) as lines:
+        async with aclosing(store.export(query)) as lines:
             if params.format == "parquet":
                 async with aclosing(_parquet(lines)) as pieces:
                     async for piece in pieces:

@@ -188,7 +188,7 @@ def read_route(
         gate: Gate = request.app.state.gate
         try:
             site = gate.admit(wanted, request.scope, own_header)
-            asks = Asks(Questions(ctx.store, site), ctx.queue, ctx.settings)
+            asks = Asks(Questions(ctx.store, site, request.receive), ctx.queue, ctx.settings)
             body = await read(asks, request.query_params)
             answer = body if isinstance(body, Answer) else Answer(200, body)
         except Refused as refused:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from enum import Enum
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
@@ -19,10 +20,13 @@ from runnel.metrics import Metrics
 from runnel.model import query as model
 from runnel.model.query import EventsQuery, Query, Result
 from runnel.model.select import SqlQuery, Table
+from runnel.query.leaving import while_connected
 from runnel.store.base import Store
+from runnel.store.turns import CALLER
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Asked = TypeVar("Asked", bound=model.Scope)
+R = TypeVar("R")
 
 
 class Access(Enum):
@@ -80,7 +84,7 @@ class Gate:
         return bool(self._keys.write)
 
     def admit(self, wanted: Access, scope: Scope, own_header: str = "") -> str | None:
-        """The site that the caller may see; None: every site.
+        """The site that the caller may see; None: every site. From here on the request is its `CALLER`'s.
 
         Args:
             own_header: name of one more header that may hold the key.
@@ -97,6 +101,7 @@ class Gate:
             raise
 
     def _admit(self, wanted: Access, headers: Headers, own_header: str) -> str | None:
+        CALLER.set("")
         if wanted is Access.OPEN:
             return None
         at_home = self._loopback and names_this_machine(headers.get("host", ""))
@@ -112,6 +117,7 @@ class Gate:
         if not key and own_header:
             key = _bytes(headers, own_header).strip()
         site = self._keys.reader(key)
+        CALLER.set(f"key {sha256(key).hexdigest()}")
         if site is not None and wanted is not Access.SITE:
             raise Forbidden(f"this spans all sites: it needs a read key for every site ({EVERY_SITE})")
         return site
@@ -169,24 +175,32 @@ def _refuse_others(query: model.Scope | SqlQuery, site: str) -> None:
 class Questions:
     """A store's answers about what somebody may see: one site, or everything when `site` is None."""
 
-    def __init__(self, store: Store, site: str | None) -> None:
+    def __init__(self, store: Store, site: str | None, receive: Receive | None = None) -> None:
+        """
+        Args:
+            receive: of the request whose answer it is; when its client goes, what is asked is stopped.
+        """
         self._store = store
         self._site = site
+        self._receive = receive
 
     async def run(self, query: Query) -> Result:
-        """As `Store.run`; raises Forbidden as `of_site` does, too."""
-        return await self._store.run(of_site(query, self._site))
+        """As `Store.run`; raises Forbidden as `of_site` does, too, and ClientLeft."""
+        return await self._asked(self._store.run(of_site(query, self._site)))
 
-    def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+    def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         """As `Store.export`; raises Forbidden as `of_site` does, too."""
         return self._store.export(of_site(query, self._site))
 
     async def select(self, query: SqlQuery) -> Table:
-        """As `Store.select`, sealed for somebody who may see one site; raises Forbidden as `of_site` does, too."""
+        """As `Store.select`, sealed for somebody who may see one site; raises as `run` does."""
         if self._site is None:
-            return await self._store.select(query)
+            return await self._asked(self._store.select(query))
         _refuse_others(query, self._site)
-        return await self._store.select(query.model_copy(update={"site_id": self._site}), sealed=True)
+        return await self._asked(self._store.select(query.model_copy(update={"site_id": self._site}), sealed=True))
+
+    async def _asked(self, asking: Coroutine[Any, Any, R]) -> R:
+        return await (asking if self._receive is None else while_connected(self._receive, asking))
 
     async def reachable(self) -> None:
         """Raises StoreUnavailable when the store gives no answers."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response
 
 from runnel.disk import DiskGuard
 from runnel.errors import Unavailable
@@ -23,6 +21,8 @@ from runnel.model.query import EventsQuery
 from runnel.query.access import Access, Guarded, Questions, access
 from runnel.query.params import ExportParams
 from runnel.query.parts import GivenParts, GivenQuestions, Parts
+from runnel.query.streams import MadeFile, Stream
+from runnel.store.waiting import in_thread
 
 CSV_COLUMNS = (
     "event_id", "site_id", "name", "timestamp", "received_at", "user_id", "session_id", "source", "path", "properties",
@@ -56,52 +56,33 @@ async def export(
     if request.state.head:
         return Response(headers=headers, media_type=MEDIA_TYPES[params.format])
     if params.format == "parquet":
-        return await _parquet(parts, store, query, headers)
-    chunks = await _started(store.export(query))
-    if params.format == "csv":
-        chunks = _converted(chunks, csv_rows, first=csv_header())
-    return StreamingResponse(chunks, headers=headers, media_type=MEDIA_TYPES[params.format])
+        return MadeFile(parts, lambda folder: _parquet(parts, store, query, folder), headers, MEDIA_TYPES["parquet"])
+    return Stream(parts, _pieces(parts, store, query, params.format == "csv"), headers, MEDIA_TYPES[params.format])
 
 
-async def _started(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same chunks, the first one read already: what goes wrong before it is an error answer, not a torn stream."""
-    first = await anext(chunks, b"")
-
-    async def all_of_them() -> AsyncIterator[bytes]:
-        yield first
-        async for chunk in chunks:
-            yield chunk
-
-    return all_of_them()
+async def _pieces(parts: Parts, store: Questions, query: EventsQuery, as_csv: bool) -> AsyncGenerator[bytes, None]:
+    """CSV is written in a thread: an export must not keep the event loop from answering others."""
+    with parts.exports.place():
+        async with aclosing(store.export(query)) as chunks:
+            first = await anext(chunks, b"")  # what goes wrong before it is an error answer
+            yield csv_header() + await asyncio.to_thread(csv_rows, first) if as_csv else first
+            async for chunk in chunks:
+                yield await asyncio.to_thread(csv_rows, chunk) if as_csv else chunk
 
 
-async def _converted(
-    chunks: AsyncIterator[bytes], convert: Callable[[bytes], bytes], first: bytes
-) -> AsyncIterator[bytes]:
-    """Converted in a thread: an export must not keep the event loop from answering others."""
-    yield first
-    async for chunk in chunks:
-        yield await asyncio.to_thread(convert, chunk)
-
-
-async def _parquet(parts: Parts, store: Questions, query: EventsQuery, headers: dict[str, str]) -> Response:
+async def _parquet(parts: Parts, store: Questions, query: EventsQuery, folder: Path) -> Path:
     """Parquet has its index at the end, so the file is made first; that takes the export's space on the data disk."""
-    disk = DiskGuard(parts.settings.data, parts.settings)
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="export-", dir=parts.settings.data))
-    try:
-        lines, target = folder / "events.ndjson", folder / "events.parquet"
-        with lines.open("wb") as file:
-            async for chunk in store.export(query):
+    disk = DiskGuard(folder, parts.settings)
+    lines, target = folder / "events.ndjson", folder / "events.parquet"
+    with lines.open("wb") as file:
+        async with aclosing(store.export(query)) as chunks:
+            async for chunk in chunks:
                 if disk.low():  # the reserve is for events that come in
                     raise Unavailable("the disk is down to its reserve: ask for NDJSON, which takes none")
-                await asyncio.to_thread(file.write, chunk)
-        await asyncio.to_thread(parts.write_parquet, lines, target)
-        lines.unlink()
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    afterwards = BackgroundTask(shutil.rmtree, folder, True)
-    return FileResponse(target, headers=headers, media_type=MEDIA_TYPES["parquet"], background=afterwards)
+                await in_thread(file.write, chunk)
+    await in_thread(parts.write_parquet, lines, target)
+    lines.unlink()
+    return target
 
 
 # --- CSV -------------------------------------------------------------------------------------------------------------

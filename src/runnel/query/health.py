@@ -7,7 +7,7 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
@@ -60,7 +60,9 @@ async def healthz() -> Health:
 @router.get("/readyz", responses={503: {"model": ErrorAnswer, "description": "Send requests elsewhere for now."}})
 @access(Access.OPEN)
 async def readyz(parts: GivenParts) -> Readiness:
-    """200 while requests are welcome, 503 with the reason while not: starting, shutting down, queue out of reach."""
+    """200 while requests are welcome, 503 with the reason while not: starting, shutting down, queue out of reach, no
+    question can be answered.
+    """
     if reason := await why_not_ready(parts):
         raise Unavailable(reason)
     return Readiness(durability=parts.queue.durability)
@@ -70,11 +72,15 @@ async def readyz(parts: GivenParts) -> Readiness:
     "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
 @access(Access.METRICS)
-async def metrics(parts: GivenParts) -> Response:
+async def metrics(parts: GivenParts, request: Request) -> Response:
     """Prometheus metrics. Queue and ledger are read for each scrape."""
     own = parts.metrics
     own.info.labels(version("runnel"), parts.queue.durability, own.process).set(1)
     own.ready.set(await why_not_ready(parts) is None)
+    own.questions.labels("running").set(parts.store.turns.held)
+    own.questions.labels("waiting").set(parts.store.turns.waiting)
+    own.exports.set(parts.exports.taken)
+    own.live.set(request.app.state.live.places.taken)
     await gather_queue(own, parts.queue)
     try:
         own.set_books((await closed_books(parts))[0])

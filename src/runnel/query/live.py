@@ -19,7 +19,9 @@ from runnel import logs
 from runnel.config import Settings
 from runnel.errors import RunnelError, Unavailable
 from runnel.model.query import EventsQuery, Metric, MetricsQuery
+from runnel.query.places import Places
 from runnel.store.base import Store
+from runnel.store.turns import CALLER
 
 log = logs.logger(__name__)
 
@@ -84,7 +86,7 @@ class Live:
             ready: as `Parts.ready`: a sentence once the server stops, and then every stream ends.
         """
         self._store = store
-        self._most = settings.live_listeners
+        self.places = Places(settings.live_listeners, "live streams", "RUNNEL_LIVE_LISTENERS")
         self._at_once = max(1, int(settings.live_events_per_second * LOOK_EVERY))
         self._ready = ready
         self._listeners: dict[str | None, list[Listener]] = {}
@@ -97,12 +99,17 @@ class Live:
 
         Raises:
             Unavailable: there are as many as the setting allows, or the server stops.
+            TooMany: the caller has as many as one key may have.
             RunnelError: what `Store.run` raises.
         """
         if reason := self._ready():
             raise Unavailable(reason)
-        if sum(map(len, self._listeners.values())) >= self._most:
-            raise Unavailable("as many listen already as RUNNEL_LIVE_LISTENERS allows")
+        with self.places.place():
+            async with self._told(site_id) as listener:
+                yield listener
+
+    @contextlib.asynccontextmanager
+    async def _told(self, site_id: str | None) -> AsyncIterator[Listener]:
         listener = Listener(site_id)
         self._listeners.setdefault(site_id, []).append(listener)
         try:
@@ -121,6 +128,7 @@ class Live:
 
     async def _look(self) -> None:
         """Look while anybody listens. However it ends, nobody goes on waiting: browsers connect again."""
+        CALLER.set("live")  # of all who listen; it is this task's alone
         try:
             while self._listeners and not self._ready():
                 await self._look_once()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Protocol, TypeAlias
 
@@ -13,6 +14,7 @@ from fastapi import Depends, Request
 from runnel.config import Settings
 from runnel.metrics import Metrics
 from runnel.query.access import Questions
+from runnel.query.places import Places
 from runnel.queue.base import Queue
 from runnel.store.base import Store
 
@@ -48,6 +50,11 @@ class Parts:
     write_parquet: WriteParquet
     vital: Callable[[], Awaitable[object]] | None = None
 
+    @cached_property
+    def exports(self) -> Places:
+        """Of exports, and of files while they are made and sent."""
+        return Places(self.settings.export_concurrency, "exports and files", "RUNNEL_EXPORT_CONCURRENCY")
+
 
 def _parts_of(request: Request) -> Parts:
     parts: Parts = request.app.state.parts
@@ -64,7 +71,7 @@ def _site_of(request: Request) -> str | None:
 
 
 def _questions_of(request: Request) -> Questions:
-    return Questions(_parts_of(request).store, _site_of(request))
+    return Questions(_parts_of(request).store, _site_of(request), request.receive)
 
 
 GivenSite: TypeAlias = Annotated[str | None, Depends(_site_of)]

@@ -18,6 +18,7 @@ from runnel.config import Settings
 from runnel.errors import RequestTimeout, TooLarge
 from runnel.metrics import Metrics
 from runnel.query.answers import error_answer
+from runnel.query.leaving import BrokenOff, ClientLeft
 
 NO_ROUTE = "none"
 """The route label of requests that no route takes: unknown paths must not become labels."""
@@ -53,6 +54,10 @@ class RequestScope:
         with logs.request_context(exchange.request_id):
             try:
                 await self._app(exchange.scope, exchange.receive, exchange.send)
+            except ClientLeft:
+                log.debug("the client went away", path=scope["path"])
+            except BrokenOff as error:  # the connection is closed before the answer's end
+                log.warning("an answer was broken off", path=scope["path"], reason=str(error))
             except Exception:
                 log.exception("request failed", method=scope["method"], path=scope["path"][:PATH_SHOWN])
                 if exchange.status:  # half an answer is out: only a broken connection tells the client

@@ -10,18 +10,14 @@ import asyncio
 import csv
 import io
 import re
-import shutil
-import tempfile
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import IO, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from fastapi import Query
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response
 
 from runnel.disk import DiskGuard
 from runnel.errors import TooLarge, Unavailable
@@ -30,6 +26,8 @@ from runnel.query.export import harmless
 from runnel.query.file_format import FileFormat
 from runnel.query.parts import Parts
 from runnel.query.result_columns import columns_of, flat, type_of
+from runnel.query.streams import MadeFile, Stream
+from runnel.store.waiting import in_thread
 
 ROWS_MAX = 1_000_000
 """Most rows of a file that is gathered from several pages."""
@@ -90,11 +88,11 @@ async def as_file(
         headers[NEXT_CURSOR] = first.next_cursor
     pages = _pages(ask, whole, first, further=whole is not query)
     if format_ == "parquet":
-        return await _parquet(parts, query, pages, headers)
+        return MadeFile(parts, lambda folder: _parquet(parts, query, pages, folder), headers, MEDIA_TYPES["parquet"])
     if first.next_cursor is None or whole is query:
         body = await asyncio.to_thread(csv_of, columns_of(query, first.rows), first.rows)
         return Response(body, headers=headers, media_type=MEDIA_TYPES["csv"])
-    return StreamingResponse(_csv_pages(query, pages), headers=headers, media_type=MEDIA_TYPES["csv"])
+    return Stream(parts, _csv_pages(parts, query, pages), headers, MEDIA_TYPES["csv"])
 
 
 def _whole(query: model.Query) -> model.Query:
@@ -121,13 +119,16 @@ async def _pages(ask: Ask, query: model.Query, first: model.Result, further: boo
 # --- CSV -------------------------------------------------------------------------------------------------------------
 
 
-async def _csv_pages(query: model.Query, pages: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
+async def _csv_pages(
+    parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]]
+) -> AsyncGenerator[bytes, None]:
     """Written in a thread: a file must not keep the event loop from answering others."""
     columns: list[str] = []
-    async for rows in pages:
-        header = not columns
-        columns = columns or columns_of(query, rows)
-        yield await asyncio.to_thread(csv_of, columns, rows, header)
+    with parts.exports.place():
+        async for rows in pages:
+            header = not columns
+            columns = columns or columns_of(query, rows)
+            yield await asyncio.to_thread(csv_of, columns, rows, header)
 
 
 def csv_of(columns: Sequence[str], rows: Sequence[Row], header: bool = True) -> bytes:
@@ -162,25 +163,26 @@ def _cell(value: Any) -> str:
 # --- Parquet ---------------------------------------------------------------------------------------------------------
 
 
-async def _parquet(
-    parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]], headers: dict[str, str]
-) -> Response:
-    """Its types are those of all rows, so these go through a file on the data disk."""
-    with scratch(parts) as keep:
-        lines, target = keep.folder / "rows.ndjson", keep.folder / "rows.parquet"
-        disk = DiskGuard(keep.folder, parts.settings)
-        types: dict[str, str] = {}
-        with lines.open("wb") as file:
-            async for rows in pages:
-                if disk.low():  # the reserve is for events that come in
-                    raise Unavailable("the disk is down to its reserve: ask for CSV, which takes none")
-                for name in columns_of(query, rows):
-                    types.setdefault(name, "")
-                await asyncio.to_thread(file.write, _lines(types, rows))
-        columns = [(name, kind or "VARCHAR") for name, kind in types.items()]
-        await asyncio.to_thread(parts.write_parquet, lines, target, columns)
-        lines.unlink()
-        return keep.file(target, headers)
+async def _parquet(parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]], folder: Path) -> Path:
+    """Its types are those of all rows, so these go through a file."""
+    lines, target = folder / "rows.ndjson", folder / "rows.parquet"
+    disk = DiskGuard(folder, parts.settings)
+    types: dict[str, str] = {}
+    with lines.open("wb") as file:
+        async for rows in pages:
+            if disk.low():  # the reserve is for events that come in
+                raise Unavailable("the disk is down to its reserve: ask for CSV, which takes none")
+            for name in columns_of(query, rows):
+                types.setdefault(name, "")
+            await in_thread(_write, file, types, rows)
+    columns = [(name, kind or "VARCHAR") for name, kind in types.items()]
+    await in_thread(parts.write_parquet, lines, target, columns)
+    lines.unlink()
+    return target
+
+
+def _write(file: IO[bytes], types: dict[str, str], rows: Sequence[Row]) -> None:
+    file.write(_lines(types, rows))
 
 
 def _lines(types: dict[str, str], rows: Sequence[Row]) -> bytes:
@@ -196,29 +198,3 @@ def _lines(types: dict[str, str], rows: Sequence[Row]) -> bytes:
                 line[members[name]] = msgspec.json.encode(value).decode("utf-8") if nested else value
         out.append(msgspec.json.encode(line))
     return b"".join(line + b"\n" for line in out)
-
-
-class _Scratch:
-    """A folder that goes once the file in it is sent, or at once when none is."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.sent = False
-
-    def file(self, target: Path, headers: dict[str, str]) -> Response:
-        """The answer that sends a file of it."""
-        self.sent = True
-        afterwards = BackgroundTask(shutil.rmtree, self.folder, True)
-        return FileResponse(target, headers=headers, media_type=MEDIA_TYPES["parquet"], background=afterwards)
-
-
-@contextmanager
-def scratch(parts: Parts) -> Iterator[_Scratch]:
-    """A folder on the data disk in which a file is made."""
-    parts.settings.data.mkdir(parents=True, exist_ok=True)  # with servers for queue and store nobody has made it
-    keep = _Scratch(Path(tempfile.mkdtemp(prefix="export-", dir=parts.settings.data)))
-    try:
-        yield keep
-    finally:
-        if not keep.sent:
-            shutil.rmtree(keep.folder, ignore_errors=True)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from runnel.keys import EVERY_SITE
 from runnel.model.query import EventsQuery
 from runnel.query.access import Access, Guarded, access, of_site
 from runnel.query.live import HEARTBEAT_EVERY, Live
-from runnel.query.parts import GivenSite
+from runnel.query.parts import GivenParts, GivenSite
+from runnel.query.streams import Stream
 
 router = APIRouter(tags=["questions"], route_class=Guarded)
 
@@ -40,7 +41,9 @@ class LiveParams(BaseModel):
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 @access(Access.SITE)
-async def live(request: Request, only: GivenSite, params: Annotated[LiveParams, Query()]) -> Response:
+async def live(
+    parts: GivenParts, request: Request, only: GivenSite, params: Annotated[LiveParams, Query()]
+) -> Response:
     """Events as they are stored, in a stream of server-sent events.
 
     `open` comes first, `event` has a stored event, `left_out` tells how many were stored beside those shown: at most
@@ -53,11 +56,10 @@ async def live(request: Request, only: GivenSite, params: Annotated[LiveParams, 
     if request.state.head:
         return Response(headers=headers, media_type="text/event-stream")
     pieces = _pieces(hub, query.site_id, math.inf if params.seconds is None else params.seconds)
-    opening = await anext(pieces)  # what goes wrong before it is an error answer, not a torn stream
-    return StreamingResponse(_all(opening, pieces), headers=headers, media_type="text/event-stream")
+    return Stream(parts, pieces, headers, "text/event-stream")
 
 
-async def _pieces(hub: Live, site_id: str | None, seconds: float) -> AsyncIterator[bytes]:
+async def _pieces(hub: Live, site_id: str | None, seconds: float) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     async with hub.listening(site_id) as listener:
@@ -68,9 +70,3 @@ async def _pieces(hub: Live, site_id: str | None, seconds: float) -> AsyncIterat
             if not piece:
                 return
             yield piece
-
-
-async def _all(opening: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield opening
-    async for piece in pieces:
-        yield piece

@@ -44,6 +44,7 @@ async def shared_board(parts: GivenParts, share: GivenShare) -> SharedBoard:
 )
 @access(Access.SHARE)
 async def run_shared_report(
+    request: Request,
     parts: GivenParts,
     share: GivenShare,
     report_id: Annotated[str, Path(max_length=64)],
@@ -55,7 +56,8 @@ async def run_shared_report(
     report = await _report_of(parts, report_id) if shown else None
     if report is None:
         raise NotFound(f"the board has no report {report_id!r}")
-    return await saved.run(parts, Questions(parts.store, report.site_id), report, range_=order.range)
+    store = Questions(parts.store, report.site_id, request.receive)
+    return await saved.run(parts, store, report, range_=order.range)
 
 
 async def _board_of(parts: Parts, share: Share) -> Board:

@@ -19,8 +19,10 @@ from runnel.model.select import Column, SqlQuery, Table
 from runnel.query.access import Access, Guarded, access
 from runnel.query.export import harmless
 from runnel.query.parts import GivenParts, GivenQuestions, Parts
-from runnel.query.result_file import FILES, MEDIA_TYPES, GivenFormat, csv_table, disposition, scratch
+from runnel.query.result_file import FILES, MEDIA_TYPES, GivenFormat, csv_table, disposition
 from runnel.query.routes_query import require_json
+from runnel.query.streams import MadeFile
+from runnel.store.waiting import in_thread
 
 router = APIRouter(tags=["sql"], route_class=Guarded)
 
@@ -113,7 +115,8 @@ async def sql(parts: GivenParts, store: GivenQuestions, question: SqlQuery, form
         body = await asyncio.to_thread(_csv, table)
         return Response(body, headers=disposition(KIND, form), media_type=MEDIA_TYPES["csv"])
     if form == "parquet":
-        return await _parquet(parts, table)
+        names = disposition(KIND, form)
+        return MadeFile(parts, lambda folder: _parquet(parts, table, folder), names, MEDIA_TYPES["parquet"])
     body = await asyncio.to_thread(_NUMBERS.encode, table)
     return Response(body, headers=None if form is None else disposition(KIND, form), media_type=MEDIA_TYPES["json"])
 
@@ -133,16 +136,15 @@ def _cell(value: Any) -> str:
     return harmless(value) if isinstance(value, str) else _NUMBERS.encode(value).decode("utf-8")
 
 
-async def _parquet(parts: Parts, table: Table) -> Response:
-    with scratch(parts) as keep:
-        lines, target = keep.folder / "rows.ndjson", keep.folder / "rows.parquet"
-        if DiskGuard(keep.folder, parts.settings).low():  # the reserve is for events that come in
-            raise Unavailable("the disk is down to its reserve: ask for CSV, which takes none")
-        types = await asyncio.to_thread(_write_lines, lines, table)
-        columns = [(column.name, kind) for column, kind in zip(table.columns, types, strict=True)]
-        await asyncio.to_thread(parts.write_parquet, lines, target, columns)
-        lines.unlink()
-        return keep.file(target, disposition(KIND, "parquet"))
+async def _parquet(parts: Parts, table: Table, folder: Path) -> Path:
+    lines, target = folder / "rows.ndjson", folder / "rows.parquet"
+    if DiskGuard(folder, parts.settings).low():  # the reserve is for events that come in
+        raise Unavailable("the disk is down to its reserve: ask for CSV, which takes none")
+    types = await in_thread(_write_lines, lines, table)
+    columns = [(column.name, kind) for column, kind in zip(table.columns, types, strict=True)]
+    await in_thread(parts.write_parquet, lines, target, columns)
+    lines.unlink()
+    return target
 
 
 def _parquet_type(column: Column, values: list[Any]) -> str:

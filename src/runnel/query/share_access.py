@@ -22,6 +22,7 @@ from runnel.logs import Seldom
 from runnel.metrics import Metrics
 from runnel.store.base import Store
 from runnel.store.library import Share
+from runnel.store.turns import CALLER
 
 TOUCH_EVERY = timedelta(minutes=1)
 """How exact `last_used_at` is: a link that is opened often costs one write in this time."""
@@ -62,6 +63,7 @@ class ShareGate:
             StoreUnavailable: nobody can tell.
         """
         share = await self._share_of(Headers(scope=scope).get("authorization", ""))
+        CALLER.set("" if share is None else f"share {share.id}")
         now = datetime.now(UTC)
         if share is None or (share.expires_at is not None and share.expires_at <= now):
             self._metrics.access_refused.labels("share", Unauthorized.code).inc()

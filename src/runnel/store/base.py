@@ -5,7 +5,7 @@ All methods may raise StoreUnavailable; nothing was changed then, and the caller
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.query import EventsQuery, Query, Result
 from runnel.model.select import SqlQuery, Table
 from runnel.store.library import Library
+from runnel.store.turns import Turns
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -67,6 +68,10 @@ class Store(Protocol):
     def library(self) -> Library:
         """Saved reports, boards and share links."""
 
+    @property
+    def turns(self) -> Turns:
+        """In which `run` and `select` are answered; whose they are says `runnel.store.turns.CALLER`."""
+
     async def open(self) -> None: ...
     async def close(self) -> None: ...
     async def migrate(self) -> int:
@@ -91,8 +96,11 @@ class Store(Protocol):
         Raises what `run` does; InvalidRequest: the statement is refused, and the sentence says why.
         """
 
-    def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
-        """Every event of the scope as canonical lines, in chunks; `limit` and `cursor` are not looked at."""
+    def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
+        """Every event of the scope as canonical lines, in pieces; `limit` and `cursor` are not looked at.
+
+        What it holds meanwhile it holds until its end or its `aclose`: whoever leaves it has to close it.
+        """
 
     async def purge(self, before: datetime) -> PurgeReport: ...
     async def maintain(self) -> bool:

@@ -98,9 +98,15 @@ def compile_query(
     return _values(query, params)
 
 
-def compile_export(query: EventsQuery, engine: Engine, joined: bool = False) -> Statement:
-    """Every event of a scope, in no order, in the columns of `EVENT_COLUMNS`."""
-    return _events(query, Params(engine, joined=joined), limit=None)
+def compile_export(
+    query: EventsQuery, engine: Engine, joined: bool = False, rows: tuple[int, int] | None = None
+) -> Statement:
+    """Every event of a scope, in no order, in the columns of `EVENT_COLUMNS`.
+
+    Args:
+        rows: only events with a row number (DuckDB's) above the first and up to the second; it is one more column.
+    """
+    return _events(query, Params(engine, joined=joined), limit=None, rows=rows)
 
 
 def asks_for_persons(query: Query) -> bool:
@@ -122,7 +128,9 @@ def can_number(query: Query) -> bool:
 # --- events, keys, values --------------------------------------------------------------------------------------------
 
 
-def _events(query: EventsQuery, params: Params, limit: int | None) -> Statement:
+def _events(
+    query: EventsQuery, params: Params, limit: int | None, rows: tuple[int, int] | None = None
+) -> Statement:
     engine = params.engine
     conditions = scope_conditions(query, "timestamp", params)
     if query.user_id is not None:
@@ -133,6 +141,9 @@ def _events(query: EventsQuery, params: Params, limit: int | None) -> Statement:
         timestamp=engine.epoch_us.format("timestamp"),
         received_at=engine.epoch_us.format("received_at"),
     )
+    if rows is not None:
+        conditions.append(f"rowid > {rows[0]:d} AND rowid <= {rows[1]:d}")
+        columns += ", rowid"
     if limit is None:
         return Statement(f"SELECT {columns}\nFROM events{where(conditions)}", params.values)
     after = decode_cursor(query)

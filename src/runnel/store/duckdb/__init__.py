@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -41,6 +41,7 @@ from runnel.store.duckdb.load import Loader
 from runnel.store.duckdb.read import Reader
 from runnel.store.duckdb.shred import Shredder
 from runnel.store.migrations import migrations
+from runnel.store.turns import Turns
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,6 +54,7 @@ class DuckDBStore:
     def __init__(self, settings: Settings) -> None:
         self.path = url_path(settings.resolved_store_url)
         self._settings = settings
+        self.turns = Turns(settings.query_concurrency)
         self._spool = self.path.with_name(self.path.name + ".spool").absolute()
         self._shredder = Shredder()
         self._folder = Folder()
@@ -66,7 +68,8 @@ class DuckDBStore:
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="store-admin")
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="store-library")
         self._disk = DiskGuard(self.path.parent, self._settings)
-        self._reader = Reader(self._cursor, self._settings)
+        self._verifying = ThreadPoolExecutor(1, thread_name_prefix="store-verify")
+        self._reader = Reader(self._cursor, self._settings, self.turns)
         try:
             await self._in(self._writing, self._connect)
             await self.migrate()
@@ -92,10 +95,12 @@ class DuckDBStore:
         await self._reader.close()
         await self._in(self._asking, lambda: None)
         await self._in(self._looking_up, lambda: None)
+        await self._in(self._verifying, lambda: None)
         await self._in(self._writing, self._disconnect)
         self._writing.shutdown()
         self._asking.shutdown()
         self._looking_up.shutdown()
+        self._verifying.shutdown()
 
     def _disconnect(self) -> None:
         if not self._is_open():
@@ -198,7 +203,7 @@ class DuckDBStore:
     async def select(self, query: SqlQuery, *, sealed: bool = False) -> Table:
         return await self._reader.select(query, sealed)
 
-    def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+    def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         return self._reader.export(query)
 
     async def ledger(self) -> Mapping[str, IngesterLedger]:
@@ -208,7 +213,7 @@ class DuckDBStore:
         return await self._ask(admin.receipt, ingester, seq)
 
     async def verify(self) -> list[Difference]:
-        return await self._ask(admin.verify)
+        return await self._look(self._verifying, admin.verify)
 
     async def dead_letters(
         self, state: str | None = "dead", limit: int = 100, after: int = 0
@@ -231,16 +236,20 @@ class DuckDBStore:
         return await self._in(self._asking, ask)
 
     async def _look_up(self, call: Callable[[Connection], R]) -> R:
-        """For the library: on a thread of its own, which a long `verify` does not hold up."""
+        """For the library."""
+        return await self._look(self._looking_up, call)
 
-        def look_up() -> R:
+    async def _look(self, thread: ThreadPoolExecutor, call: Callable[[Connection], R]) -> R:
+        """On a thread of its own, so that neither a long `verify` holds others up nor they it."""
+
+        def look() -> R:
             try:
                 with errors(), contextlib.closing(self._cursor()) as connection:
                     return call(connection)
             except (FatalException, OutOfMemoryException) as error:
                 raise StoreUnavailable(f"the store failed: {error}") from error
 
-        return await self._in(self._looking_up, look_up)
+        return await self._in(thread, look)
 
     async def _change(self, call: Callable[[Connection], R]) -> R:
         """For the library: on the writing thread."""

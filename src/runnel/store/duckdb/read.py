@@ -1,4 +1,4 @@
-"""Questions to DuckDB: each on a cursor of its own, in a thread, within a deadline, a few at a time.
+"""Questions to DuckDB: each on a cursor of its own, in a thread, within a deadline, a few at a time, by turns.
 
 DuckDB's memory limit is shared by the loader and all questions. A question that does not fit fails alone; should the
 loader be the one that finds no room, `Reader.shed` stops the questions, for ingestion goes first.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -18,7 +18,6 @@ import msgspec
 
 from runnel.config import Settings
 from runnel.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
-from runnel.model.event import encode_lines
 from runnel.model.funnel import FunnelScope
 from runnel.model.paths import PathsQuery
 from runnel.model.people import PeopleQuery
@@ -26,18 +25,20 @@ from runnel.model.query import EventsQuery, Freshness, MetricsQuery, Query, Resu
 from runnel.model.retention import PersonsScope
 from runnel.model.select import SqlQuery, Table
 from runnel.model.sessions import SessionScope
-from runnel.store.answer import event_of, shape
+from runnel.store.answer import shape
 from runnel.store.buckets import instant_of
 from runnel.store.compare import Compared, Found, compared, groups_of, result_of
-from runnel.store.compile import asks_for_persons, can_number, compile_export, compile_query
+from runnel.store.compile import asks_for_persons, can_number, compile_query
 from runnel.store.compile_trails import can_use_trails
 from runnel.store.duckdb import identity
 from runnel.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from runnel.store.duckdb.engine import DUCKDB
+from runnel.store.duckdb.export import Export
 from runnel.store.duckdb.fold import read_folded, read_numbered
 from runnel.store.duckdb.shred import read_slots
 from runnel.store.folded import can_fold
 from runnel.store.metric_tables import Groups, names_properties
+from runnel.store.turns import Turns
 
 if TYPE_CHECKING:
     from runnel.store.duckdb.select import Growth
@@ -49,8 +50,8 @@ SELECT epoch_us(max(newest)) FROM (
     SELECT max(loaded_at) AS newest FROM blocks UNION ALL SELECT max(loaded_at) FROM ledger_folded
 )
 """
-EXPORT_ROWS = 1_000
-"""Events in one chunk of an export."""
+EXPORT_PAUSE = 0.5
+"""Most seconds for which an export lets questions go first, before each of its pieces."""
 INTERRUPT_EVERY = 0.02
 """Seconds between interrupts of a question that has to end: one that comes before its statement has begun is lost."""
 
@@ -58,12 +59,15 @@ INTERRUPT_EVERY = 0.02
 class Reader:
     """Runs questions on cursors that `connect` gives, one for each."""
 
-    def __init__(self, connect: Callable[[], Connection], settings: Settings) -> None:
+    def __init__(self, connect: Callable[[], Connection], settings: Settings, turns: Turns) -> None:
         self._connect = connect
         self._settings = settings
         self._timeout = settings.query_timeout
-        self._slots = asyncio.Semaphore(settings.query_concurrency)
+        self._turns = turns
         self._threads = ThreadPoolExecutor(settings.query_concurrency, thread_name_prefix="store-query")
+        # All exports together read one piece at a time, which takes no question's turn.
+        self._export_turns = Turns(1)
+        self._export_thread = ThreadPoolExecutor(1, thread_name_prefix="store-export")
         self._running: set[_Work] = set()
 
     async def run(self, query: Query) -> Result:
@@ -76,19 +80,28 @@ class Reader:
             StoreUnavailable: DuckDB failed.
         """
         started = time.perf_counter()
-        async with self._cursor() as cursor:
-            result = await self._in_thread(cursor, lambda: _answer(cursor, query))
+        result = await self._question(lambda cursor: _answer(cursor, query))
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
 
-    async def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+    async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         """Every event of a scope as canonical lines, as of the export's beginning, in no order.
 
-        Each chunk has a deadline of its own, and other questions get their turn in between. Raises what `run` does.
+        Each piece has a deadline of its own, and nothing is held between two. While others ask, an export goes half as
+        fast. Raises what `run` does.
         """
-        async with self._cursor() as cursor:
-            await self._in_thread(cursor, lambda: _begin_export(cursor, query))
-            while chunk := await self._in_thread(cursor, lambda: _lines(cursor)):
-                yield chunk
+        loop = asyncio.get_running_loop()
+        export, took = Export(query), 0.0
+        while True:
+            await self._turns.quiet(min(took, EXPORT_PAUSE))
+            started = loop.time()
+            deadline = started + self._timeout
+            with await self._export_turns.take(deadline):
+                piece = await self._in_thread(self._export_thread, export.piece, deadline)
+            took = loop.time() - started
+            if piece is None:
+                return
+            if piece:
+                yield piece
 
     async def select(self, query: SqlQuery, sealed: bool) -> Table:
         """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
@@ -98,8 +111,7 @@ class Reader:
         rows = min(query.limit or self._settings.sql_rows, self._settings.sql_rows)
         size = self._settings.sql_bytes
         growth = Growth(self._settings)
-        async with self._cursor() as cursor:
-            table = await self._in_thread(cursor, lambda: select(cursor, query, sealed, rows, size), growth)
+        table = await self._question(lambda cursor: select(cursor, query, sealed, rows, size), growth)
         return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
 
     def shed(self) -> None:
@@ -112,9 +124,37 @@ class Reader:
         """Stop what runs, and let the threads go."""
         self.shed()
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._export_thread.shutdown)
 
-    @contextlib.asynccontextmanager
-    async def _cursor(self) -> AsyncIterator[Connection]:
+    async def _question(self, call: Callable[[Connection], R], growth: Growth | None = None) -> R:
+        """Call it in its caller's turn; with a `growth` it is a statement of the caller's own."""
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        with await self._turns.take(deadline, heavy=growth is not None):
+            return await self._in_thread(self._threads, call, deadline, growth)
+
+    async def _in_thread(
+        self, threads: ThreadPoolExecutor, call: Callable[[Connection], R], deadline: float,
+        growth: Growth | None = None,
+    ) -> R:
+        """Call it in a thread, with a cursor of its own. However this ends, the call has ended: it is interrupted."""
+        with self._cursor() as cursor:
+            work = _Work(cursor)
+            future = asyncio.get_running_loop().run_in_executor(threads, call, cursor)
+            self._running.add(work)
+            try:
+                greedy = await _finished(future, deadline, growth)
+                late = not future.done()
+            finally:
+                try:
+                    await _end(cursor, future)
+                finally:  # a cancellation comes out of there
+                    self._running.discard(work)
+        if greedy:
+            raise QueryTooExpensive(f"the statement was stopped: {greedy}")
+        return _outcome(future, late, work.shed)
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Connection]:
         try:
             cursor = self._connect()
         except DriverError as error:
@@ -123,29 +163,6 @@ class Reader:
             yield cursor
         finally:
             cursor.close()
-
-    async def _in_thread(self, cursor: Connection, call: Callable[[], R], growth: Growth | None = None) -> R:
-        """Call it in a thread within the deadline. However this ends, the call has ended too: it is interrupted."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise QueryTimeout("the query had no turn before its deadline: too many others run") from error
-        work = _Work(cursor)
-        self._running.add(work)
-        future = loop.run_in_executor(self._threads, call)
-        try:
-            greedy = await _finished(future, deadline, growth)
-            late = not future.done()
-        finally:
-            await _end(cursor, future)
-            self._running.discard(work)
-            self._slots.release()
-        if greedy:
-            raise QueryTooExpensive(f"the statement was stopped: {greedy}")
-        return _outcome(future, late, work.shed)
 
 
 class _Work:
@@ -261,12 +278,6 @@ def _found(cursor: Connection, query: Query, now: datetime, groups: Groups | Non
     return statement, cursor.execute(statement.sql, list(statement.params)).fetchall()
 
 
-def _begin_export(cursor: Connection, query: EventsQuery) -> None:
-    joined = asks_for_persons(query) and identity.knows(cursor, query.site_id)
-    statement = compile_export(query, DUCKDB, joined)
-    cursor.execute(statement.sql, list(statement.params))
-
-
 def _may_use_slots(query: Query) -> bool:
     if isinstance(query, MetricsQuery):
         return names_properties(query)
@@ -278,6 +289,3 @@ def _may_use_folded(query: Query) -> bool:
         return can_use_trails(query)
     return isinstance(query, SessionsQuery) and can_fold(query)
 
-
-def _lines(cursor: Connection) -> bytes:
-    return encode_lines([event_of(row) for row in cursor.fetchmany(EXPORT_ROWS)])

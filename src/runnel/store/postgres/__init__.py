@@ -6,8 +6,9 @@ do to each other is in `locks`, everything that PostgreSQL and its driver say is
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from runnel.store.postgres.library import PostgresLibrary
 from runnel.store.postgres.load import SQL, Loader
 from runnel.store.postgres.partitions import Partitions
 from runnel.store.postgres.role import StatementRole
+from runnel.store.turns import Turns
 
 if TYPE_CHECKING:
     from runnel.store.postgres.read import Reader
@@ -47,6 +49,8 @@ class PostgresStore:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.turns = Turns(settings.query_concurrency)
+        self._verifying = asyncio.Lock()
         partitions = Partitions()
         self._writers = Pool(
             settings, settings.store_write_connections, WRITE_SESSION, _prepare_writer, settings.store_write_timeout
@@ -54,6 +58,10 @@ class PostgresStore:
         # Questions have a deadline of their own; this one is for the ledger, receipts and dead letters.
         self._readers = Pool(
             settings, settings.store_read_connections, READ_SESSION, _prepare_reader, settings.query_timeout
+        )
+        # Exports last as long as their readers like; questions must not wait for them.
+        self._exporters = Pool(
+            settings, settings.export_concurrency, READ_SESSION, _prepare_reader, settings.query_timeout, least=0
         )
         self._loader = Loader(self._writers.acquire, partitions, settings)
         self._housekeeper = Housekeeper(partitions, settings)
@@ -74,6 +82,7 @@ class PostgresStore:
             with config_errors(self._settings.resolved_store_url), errors():
                 await self._writers.open()
                 await self._readers.open()
+                await self._exporters.open()
                 await self._check_server()
                 await self.migrate()
             if self._role is not None:
@@ -107,6 +116,7 @@ class PostgresStore:
             await self._role.close()
         await self._writers.close()
         await self._readers.close()
+        await self._exporters.close()
 
     async def migrate(self) -> int:
         async with self._write() as connection, connection.transaction():
@@ -152,7 +162,7 @@ class PostgresStore:
     async def select(self, query: SqlQuery, *, sealed: bool = False) -> Table:
         return await self._questions().select(query, sealed)
 
-    def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+    def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         return self._questions().export(query)
 
     def _questions(self) -> Reader:
@@ -160,7 +170,9 @@ class PostgresStore:
         if self._reader is None:
             from runnel.store.postgres.read import Reader
 
-            self._reader = Reader(self._readers.acquire, self._settings, self._role)
+            self._reader = Reader(
+                self._readers.acquire, self._exporters.acquire, self._settings, self.turns, self._role
+            )
         return self._reader
 
     async def ledger(self) -> Mapping[str, IngesterLedger]:
@@ -172,7 +184,7 @@ class PostgresStore:
             return await admin.receipt(connection, ingester, seq)
 
     async def verify(self) -> list[Difference]:
-        async with self._read() as connection:
+        async with self._verifying, self._read() as connection:  # one at a time: it holds its connection for long
             return await admin.verify(connection)
 
     async def dead_letters(

@@ -121,6 +121,7 @@ class Pool:
         session: Mapping[str, str],
         prepare: Callable[[Connection], Awaitable[None]],
         statement_seconds: float,
+        least: int = 1,
         *,
         url: str = "",
         variable: str = "RUNNEL_STORE_URL",
@@ -129,6 +130,7 @@ class Pool:
         """`prepare` is called with each new connection.
 
         Args:
+            least: how many are opened at once and kept.
             session: parameters of each connection's session.
             statement_seconds: how long a statement may run, unless it says otherwise itself.
             url: whom to connect to and as whom, if not as the store's user; `variable` is the setting that says it.
@@ -139,6 +141,7 @@ class Pool:
         self._variable = variable
         self._kind = kind
         self._size = size
+        self._least = least
         self._session = {**session, "statement_timeout": f"{statement_seconds * 1000:.0f}ms"}
         self._prepare = prepare
         # The server ends what takes too long; the driver gives up a little later, on a server that says nothing.
@@ -156,7 +159,7 @@ class Pool:
             self._pool = asyncpg.create_pool(
                 self._url,
                 connection_class=self._kind,
-                min_size=1,
+                min_size=self._least,
                 max_size=self._size,
                 timeout=self._settings.store_connect_timeout,
                 command_timeout=self._command_timeout,

@@ -1,4 +1,4 @@
-"""Questions to PostgreSQL: each in a read-only transaction of its own, within a deadline, a few at a time.
+"""Questions to PostgreSQL: each in a read-only transaction of its own, within a deadline, a few at a time, by turns.
 
 The server itself ends what takes too long or is asked for by nobody any more; a server that does not even do that loses
 the connection. Each question sees one snapshot, its freshness included.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -29,6 +30,7 @@ from runnel.store.postgres.connection import Acquire, Connection, DriverErrors, 
 from runnel.store.postgres.engine import POSTGRES
 from runnel.store.postgres.role import StatementRole
 from runnel.store.statement import Statement
+from runnel.store.turns import Turns
 
 BEGIN = """
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -48,9 +50,13 @@ SELECT CAST(extract(epoch FROM max(newest)) * 1000000 AS bigint) FROM (
 ) AS loads
 """
 EXPORT_ROWS = 1_000
-"""Events in one chunk of an export."""
-EXPORT_IDLE_SECONDS = 600
-"""How long an export waits for a client that takes nothing before its transaction, which holds old rows, is ended."""
+"""Most events in one piece of an export."""
+EXPORT_BYTES = 1024 * 1024
+"""About how many bytes of lines such a piece may have, unless a single event is larger."""
+EXPORT_PAUSE = 0.5
+"""Most seconds for which an export lets questions go first, before each of its pieces."""
+IDLE_SECONDS = 30.0
+"""How much longer than its reader may take nothing an export's transaction may be idle, before the server ends it."""
 GRACE_SECONDS = 2.0
 """How long after its deadline a statement may still be ended by the server; then the connection is dropped."""
 
@@ -60,15 +66,23 @@ CANCELED = "57014"
 
 
 class Reader:
-    """Runs questions on connections that `acquire` gives, one for each."""
+    """Runs questions on connections that `acquire` gives, one for each, and exports on those of `acquire_export`."""
 
-    def __init__(self, acquire: Acquire, settings: Settings, role: StatementRole | None = None) -> None:
+    def __init__(
+        self,
+        acquire: Acquire,
+        acquire_export: Acquire,
+        settings: Settings,
+        turns: Turns,
+        role: StatementRole | None = None,
+    ) -> None:
         self._acquire = acquire
+        self._acquire_export = acquire_export
         self._role = role
         self._settings = settings
         self._timeout = settings.query_timeout
         self._memory = settings.query_memory
-        self._turns = asyncio.Semaphore(settings.query_concurrency)
+        self._turns = turns
         self._used: set[Connection] = set()
 
     async def run(self, query: Query) -> Result:
@@ -116,23 +130,29 @@ class Reader:
                 before = (statement, rows)
         return await asyncio.to_thread(result_of, both, asked, before, _instant(loaded_at))
 
-    async def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+    async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         """Every event of a scope as canonical lines, as of the export's beginning, in no order.
 
-        Each chunk has a deadline of its own, and other questions get their turn in between. Raises what `run` does.
+        It has a connection of its own kind, and each piece a deadline of its own; while others ask, an export goes half
+        as fast. It has to be closed (`aclose`) to end its transaction before the end. Raises what `run` does.
         """
+        loop = asyncio.get_running_loop()
         statement = compile_export(query, POSTGRES)
-        async with self._transaction(self._deadline()) as connection:
+        async with self._transaction(self._deadline(), self._acquire_export) as connection:
             if await _joined(connection, query):
                 statement = compile_export(query, POSTGRES, joined=True)
             cursor = await connection.cursor(statement.sql, *statement.params)
+            rows, took = EXPORT_ROWS, 0.0
             while True:
-                deadline = self._deadline()
-                async with self._turn(deadline):
-                    rows = await cursor.fetch(EXPORT_ROWS, timeout=self._left(deadline))
-                if not rows:
+                await self._turns.quiet(min(took, EXPORT_PAUSE))
+                started = loop.time()
+                found = await cursor.fetch(rows, timeout=self._left(self._deadline()))
+                if not found:
                     return
-                yield await asyncio.to_thread(_lines, rows)
+                lines = await asyncio.to_thread(_lines, found)
+                rows = max(1, min(EXPORT_ROWS, EXPORT_BYTES * len(found) // len(lines)))
+                took = loop.time() - started
+                yield lines
 
     async def select(self, query: SqlQuery, sealed: bool) -> Table:
         """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
@@ -147,7 +167,7 @@ class Reader:
         size = self._settings.sql_bytes
         checked = await asyncio.to_thread(check_sql, query.sql, "postgres")
         deadline = self._deadline()
-        async with self._turn(deadline), self._transaction(deadline, self._role.acquire) as connection:
+        async with self._turn(deadline, heavy=True), self._transaction(deadline, self._role.acquire) as connection:
             await connection.execute(self._role.begin(query.site_id if sealed else None))
             asked = select(connection, query, checked, sealed, rows, size, self._left(deadline))
             columns, found = await watched(asked, connection, self._role.name, self._memory)
@@ -174,17 +194,10 @@ class Reader:
         return max(1, int((deadline - asyncio.get_running_loop().time()) * 1000))
 
     @contextlib.asynccontextmanager
-    async def _turn(self, deadline: float) -> AsyncIterator[None]:
-        """No more questions at a time than set; the wait for one's turn ends at the deadline."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._turns.acquire()
-        except TimeoutError as error:
-            raise QueryTimeout("the query had no turn before its deadline: too many others run") from error
-        try:
+    async def _turn(self, deadline: float, heavy: bool = False) -> AsyncIterator[None]:
+        """A turn of the caller's; a heavy one is for a statement of its own. The wait for it ends at the deadline."""
+        with await self._turns.take(deadline, heavy):
             yield
-        finally:
-            self._turns.release()
 
     # --- transactions ------------------------------------------------------------------------------------------------
 
@@ -196,7 +209,8 @@ class Reader:
             self._used.add(connection)
             stack.callback(self._used.discard, connection)
             milliseconds, kibibytes = self._milliseconds(deadline), self._memory // 1024
-            begin = BEGIN.format(milliseconds=milliseconds, kibibytes=kibibytes, idle=EXPORT_IDLE_SECONDS)
+            idle = math.ceil(self._settings.export_idle + IDLE_SECONDS)
+            begin = BEGIN.format(milliseconds=milliseconds, kibibytes=kibibytes, idle=idle)
             with _errors():
                 async with _rolled_back(connection):
                     await connection.execute(begin)
