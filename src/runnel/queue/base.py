@@ -61,7 +61,7 @@ class Queue(Protocol):
         """
 
     async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
-        """The oldest blocks nobody has, up to `max_events` events and `max_bytes` encoded bytes, but at least one block.
+        """The oldest blocks nobody has: at most `max_events` events and `max_bytes` encoded bytes, at least one block.
 
         Waits up to `wait` seconds for a first block; None when none came.
         """
