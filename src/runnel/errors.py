@@ -164,6 +164,12 @@ class StoreUnavailable(Unavailable):
     retry_after = 5
 
 
+class BatchTooLarge(StoreUnavailable):
+    """The store has no memory for so many events at once; fewer may fit. Seen by the worker only."""
+
+    code = "batch_too_large"
+
+
 # --- the data's fault: seen by the worker only -----------------------------------------------------------------------
 
 

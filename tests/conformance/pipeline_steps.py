@@ -70,8 +70,8 @@ class CrashingQueue:
     async def publish(self, blocks: Sequence[Block]) -> None:
         await self._queue.publish(blocks)
 
-    async def consume(self, max_events: int, wait: float) -> Batch | None:
-        batch = await self._queue.consume(max_events, wait)
+    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+        batch = await self._queue.consume(max_events, wait, max_bytes)
         return None if batch is None else _CrashingBatch(batch.blocks)
 
     async def depth(self) -> Depth:

@@ -101,6 +101,30 @@ async def test_a_batch_holds_at_most_max_events(queue: Queue) -> None:
     assert sizes == [20, 20, 10]
 
 
+async def test_a_batch_holds_at_most_max_bytes(queue: Queue) -> None:
+    """Large events must not fill a worker's memory, however few they are."""
+    blocks = [incompressible_block(seq) for seq in range(5)]
+    await queue.publish(blocks)
+    most = 2 * len(encode_block(blocks[0])) + 10_000
+
+    sizes = []
+    while (batch := await queue.consume(1_000, NO_WAIT, most)) is not None:
+        sizes.append(len(batch.blocks))
+        await batch.ack()
+
+    assert sizes == [2, 2, 1]
+
+
+async def test_a_batch_holds_at_least_one_block_of_any_size(queue: Queue) -> None:
+    await queue.publish([incompressible_block(seq) for seq in range(2)])
+
+    batch = await queue.consume(1_000, NO_WAIT, 0)
+    assert batch is not None
+    assert [block.seq for block in batch.blocks] == [0]
+    await batch.nack()
+    assert len(await take_all(queue)) == 2
+
+
 async def test_a_batch_holds_at_least_one_block(queue: Queue) -> None:
     await queue.publish([sample_block(seq, range(10)) for seq in range(2)])
 

@@ -58,8 +58,8 @@ def acks_before_write() -> None:
         made = make_queue(settings, metrics)
         consume = made.consume
 
-        async def forgetful(max_events: int, wait: float) -> Batch | None:
-            batch = await consume(max_events, wait)
+        async def forgetful(max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+            batch = await consume(max_events, wait, max_bytes)
             if batch is None:
                 return None
             await batch.ack()

@@ -72,7 +72,7 @@ async def test_storing_goes_before_asking_when_memory_is_short(
     question = asyncio.create_task(count(store))
     await asyncio.sleep(0.3)
 
-    def no_memory(*_: object) -> None:
+    def no_memory(*_: object, **__: object) -> None:
         raise duckdb.OutOfMemoryException("could not allocate block")
 
     with monkeypatch.context() as patch:

@@ -60,8 +60,8 @@ class Queue(Protocol):
         Raises QueueFull (nothing was taken) or QueueUnavailable (unknown: the caller goes on with a new ingester id).
         """
 
-    async def consume(self, max_events: int, wait: float) -> Batch | None:
-        """The oldest blocks nobody has, up to `max_events` events but at least one block.
+    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+        """The oldest blocks nobody has: at most `max_events` events and `max_bytes` encoded bytes, at least one block.
 
         Waits up to `wait` seconds for a first block; None when none came.
         """

@@ -50,8 +50,8 @@ class MemoryQueue:
             self._published[block.ingester] = Published(block.seq + 1, before.events + block.count)
         self._arrived.set()
 
-    async def consume(self, max_events: int, wait: float) -> Batch | None:
-        slots = await self._shelf.wait_and_take(self._arrived, max_events, wait)
+    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+        slots = await self._shelf.wait_and_take(self._arrived, max_events, wait, max_bytes)
         return _MemoryBatch(self, slots) if slots else None
 
     async def depth(self) -> Depth:

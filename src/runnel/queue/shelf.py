@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Iterable
 from heapq import heappop, heappush
@@ -35,15 +36,18 @@ class Shelf:
         self.events += slot.events
         self.bytes += slot.size
 
-    def take(self, max_events: int) -> list[Slot]:
-        """The oldest waiting slots, up to `max_events` events but at least one slot; empty when none waits."""
+    def take(self, max_events: int, max_bytes: int | None = None) -> list[Slot]:
+        """The oldest waiting slots, up to so many events and encoded bytes but at least one slot; empty: none waits."""
         taken: list[Slot] = []
-        events = 0
-        while (head := self._head()) is not None and (not taken or events + head.events <= max_events):
+        events, room = 0, math.inf if max_bytes is None else max_bytes
+        while (head := self._head()) is not None:
+            events += head.events
+            room -= head.size
+            if taken and (events > max_events or room < 0):
+                break
             slot = heappop(self._returned) if self._returned else self._fresh.popleft()
             self._delivered[slot.id] = slot
             taken.append(slot)
-            events += slot.events
         return taken
 
     def _head(self) -> Slot | None:
@@ -74,7 +78,9 @@ class Shelf:
         """Ids of the blocks that somebody has."""
         return self._delivered.keys()
 
-    async def wait_and_take(self, arrived: asyncio.Event, max_events: int, wait: float) -> list[Slot]:
+    async def wait_and_take(
+        self, arrived: asyncio.Event, max_events: int, wait: float, max_bytes: int | None = None
+    ) -> list[Slot]:
         """`take`, after waiting up to `wait` seconds for `arrived` when nothing is there yet."""
         if not self.waiting and wait > 0:
             arrived.clear()
@@ -83,4 +89,4 @@ class Shelf:
                     await arrived.wait()
             except TimeoutError:
                 return []
-        return self.take(max_events)
+        return self.take(max_events, max_bytes)

@@ -98,8 +98,8 @@ class SqliteQueue:
                 self._writer.execute(SQL["count_published"], (block.ingester, block.seq, block.count))
         return ids
 
-    async def consume(self, max_events: int, wait: float) -> Batch | None:
-        slots = await self._shelf.wait_and_take(self._arrived, max_events, wait)
+    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+        slots = await self._shelf.wait_and_take(self._arrived, max_events, wait, max_bytes)
         if not slots:
             return None
         try:

@@ -65,6 +65,10 @@ class Store(Protocol):
     """A store of events with its ledger, rollups and dead letters in the same transactions."""
 
     @property
+    def write_bytes(self) -> int:
+        """Bytes of lines that one `write` takes without trouble; a single block may have more."""
+
+    @property
     def library(self) -> Library:
         """Saved reports, boards and share links."""
 
@@ -81,7 +85,8 @@ class Store(Protocol):
         """Store the blocks' events in one transaction: events, rollups, ledger, dead letters (G2, G3).
 
         `dead` names lines of these blocks to set aside instead of storing. Raises DataRejected when the data is at
-        fault: nothing was stored, and the worker bisects with `probe`.
+        fault: nothing was stored, and the worker bisects with `probe`; BatchTooLarge: nothing was stored, fewer blocks
+        may fit.
         """
 
     async def probe(self, lines: bytes) -> None:

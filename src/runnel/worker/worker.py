@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from runnel.config import Settings
-from runnel.errors import BlockCorrupt, DataRejected, QueueBroken, RunnelError, Unavailable
+from runnel.errors import BatchTooLarge, BlockCorrupt, DataRejected, QueueBroken, RunnelError, Unavailable
 from runnel.metrics import Metrics
 from runnel.model.block import Block
 from runnel.queue.base import Batch, Queue
 from runnel.store.base import DeadLetter, Store, WriteReport
-from runnel.worker.batcher import Batcher, Limits
+from runnel.worker.batcher import Batcher, Limits, Portions
 from runnel.worker.poison import corrupt_blocks, poisoned_events, whole_block
 
 log = structlog.get_logger(__name__)
+Key = tuple[str, int]
+"""A block's identity in the ledger."""
 
 FIRST_DELAY = 0.1
 """Seconds before the first retry; doubled up to `retry_max_delay`."""
@@ -45,6 +48,9 @@ class Worker:
         self._settings = settings
         self._metrics = metrics or Metrics()
         self._limits = Limits(settings.batch_max_events, settings.batch_max_bytes, settings.batch_max_age)
+        self._portions = Portions(min(settings.batch_max_bytes, store.write_bytes))
+        self._stuck: dict[Key, float] = {}
+        """Blocks that did not fit into the store's memory, and when (monotonic) they are tried again."""
         self._stopping = asyncio.Event()
         self._maintained = time.monotonic()
         self._more = False
@@ -77,23 +83,51 @@ class Worker:
         self._stopping.set()
 
     async def step(self, wait: float) -> bool:
-        """Gather, write and acknowledge one batch; False when nothing came within `wait` seconds."""
+        """Gather, write and acknowledge one batch; False when nothing came within `wait` seconds.
+
+        What does not fit into the store's memory is written in portions; a block that alone does not fit goes back to
+        the queue, and the others are acknowledged.
+        """
         batches = await self._gather(wait)
         if not batches:
             return False
         try:
-            await self._store_patiently([block for batch in batches for block in batch.blocks])
+            stuck = await self._store_in_portions([block for batch in batches for block in batch.blocks])
         except BaseException:
             await _all(batch.nack() for batch in batches)
             raise
-        await _all(batch.ack() for batch in batches)
+        await _all(batch.nack() if stuck.intersection(_keys(batch)) else batch.ack() for batch in batches)
+        if len(stuck) == sum(len(batch.blocks) for batch in batches):
+            await self._pause(min(self._stuck.values()) - time.monotonic())
         return True
+
+    async def _store_in_portions(self, blocks: Sequence[Block]) -> set[Key]:
+        """Store what fits: the blocks that do not, even alone. Those are tried again after the longest pause."""
+        now = time.monotonic()
+        stuck = {block.key for block in blocks if self._stuck.get(block.key, now) > now}
+        waiting = deque(self._portions.split([block for block in blocks if block.key not in stuck], now))
+        while waiting:
+            portion = waiting.popleft()
+            try:
+                await self._store_patiently(portion)
+                for block in portion:
+                    self._stuck.pop(block.key, None)
+            except BatchTooLarge as error:
+                self._metrics.worker_retries.labels(error.code).inc()
+                smaller = self._portions.too_large(portion, time.monotonic())
+                if len(smaller) > 1:
+                    waiting.extendleft(reversed(smaller))
+                    continue
+                log.warning("a block does not fit into the store's memory", block=portion[0].key, error=error.message)
+                self._stuck[portion[0].key] = time.monotonic() + self._settings.retry_max_delay
+                stuck.add(portion[0].key)
+        return stuck
 
     async def _gather(self, wait: float) -> list[Batch]:
         batcher = Batcher(self._limits)
         batches: list[Batch] = []
         try:
-            while (batch := await self._queue.consume(batcher.room(), wait)) is not None:
+            while (batch := await self._queue.consume(batcher.room(), wait, batcher.room_bytes())) is not None:
                 batches.append(batch)
                 events = sum(block.count for block in batch.blocks)
                 batcher.add(events, sum(block.size for block in batch.blocks), time.monotonic())
@@ -107,12 +141,18 @@ class Worker:
         return batches
 
     async def _store_patiently(self, blocks: Sequence[Block]) -> None:
-        """Write, trying again while the store is unavailable (G6). Such tries do not count as attempts."""
+        """Write, trying again while the store is unavailable (G6). Such tries do not count as attempts.
+
+        Raises:
+            BatchTooLarge: fewer blocks may fit.
+        """
         delay = FIRST_DELAY
         while True:
             try:
                 await self._store_now(blocks)
                 return
+            except BatchTooLarge:
+                raise
             except RunnelError as error:
                 self._metrics.worker_retries.labels(error.code).inc()
                 log.warning("storing failed, trying again", code=error.code, error=error.message, in_seconds=delay)
@@ -192,6 +232,10 @@ class Worker:
                 await self._stopping.wait()
         except TimeoutError:
             pass
+
+
+def _keys(batch: Batch) -> list[Key]:
+    return [block.key for block in batch.blocks]
 
 
 async def _all(calls: Iterable[Awaitable[None]]) -> None:

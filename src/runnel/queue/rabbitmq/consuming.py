@@ -57,7 +57,7 @@ class Consuming:
         self._looking: Channel | None = None
         self._starting = asyncio.Lock()
 
-    async def take(self, max_events: int, wait: float) -> Batch | None:
+    async def take(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
         """As `Queue.consume`."""
         until = time.monotonic() + wait
         while True:
@@ -71,7 +71,7 @@ class Consuming:
                 await asyncio.sleep(max(0.0, until - time.monotonic()))  # the worker comes again at once
                 raise
             left = max(0.0, until - time.monotonic()) if session.room else 0.0
-            slots = await session.shelf.wait_and_take(session.arrived, max_events, left)
+            slots = await session.shelf.wait_and_take(session.arrived, max_events, left, max_bytes)
             if session.alive:
                 return _Taken(session, slots) if slots else None
             if time.monotonic() >= until:

@@ -152,8 +152,8 @@ class RabbitQueue:
 
     # --- consuming and asking ----------------------------------------------------------------------------------------
 
-    async def consume(self, max_events: int, wait: float) -> Batch | None:
-        return await self._again(lambda: self._consuming.take(max_events, wait))
+    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+        return await self._again(lambda: self._consuming.take(max_events, wait, max_bytes))
 
     async def depth(self) -> Depth:
         look = await self._again(self._consuming.look)

@@ -138,10 +138,11 @@ class RedisQueue:
 
     # --- consuming ---------------------------------------------------------------------------------------------------
 
-    async def consume(self, max_events: int, wait: float) -> Batch | None:
+    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
         deadline = time.monotonic() + wait
+        most = MOST_BYTES if max_bytes is None else min(MOST_BYTES, max(0, max_bytes))
         while True:
-            batch, seen = await self._take(max_events)
+            batch, seen = await self._take(max_events, most)
             left = deadline - time.monotonic()
             if batch is not None or left <= 0:
                 return batch
@@ -150,17 +151,17 @@ class RedisQueue:
             block = max(1, int(left * 1000))
             await self._listening.call("XREAD", "COUNT", 1, "BLOCK", block, *streams, seconds=left)
 
-    async def _take(self, max_events: int) -> tuple[_RedisBatch | None, Sequence[bytes]]:
+    async def _take(self, max_events: int, max_bytes: int) -> tuple[_RedisBatch | None, Sequence[bytes]]:
         if self._undoing:
             await asyncio.wait(self._undoing)
-        taking = self._run(self._taken(max_events), self._running)
+        taking = self._run(self._taken(max_events, max_bytes), self._running)
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
             self._run(_undo(taking), self._undoing)
             raise
 
-    async def _taken(self, max_events: int) -> tuple[_RedisBatch | None, Sequence[bytes]]:
+    async def _taken(self, max_events: int, max_bytes: int) -> tuple[_RedisBatch | None, Sequence[bytes]]:
         """The next batch, and the ids after which something new would stand."""
         async with self._taking:
             self._consumes = True
@@ -168,7 +169,7 @@ class RedisQueue:
                 await self._keep()
             while True:
                 try:
-                    arguments = (self._me, max_events, MOST_BYTES, MOST_BLOCKS)
+                    arguments = (self._me, max_events, max_bytes, MOST_BLOCKS)
                     entries, gone, *seen = await self._working.run(SCRIPTS["take"], self._keys, *arguments)
                 except BaseException:
                     self._doubt = True

@@ -15,9 +15,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from runnel.config import Settings, url_path
+from runnel.config import MIB, Settings, url_path
 from runnel.disk import DiskGuard
-from runnel.errors import SchemaTooNew, StoreUnavailable
+from runnel.errors import BatchTooLarge, SchemaTooNew, StoreUnavailable
 from runnel.model.block import Block
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.query import EventsQuery, Query, Result
@@ -32,6 +32,7 @@ from runnel.store.duckdb.connection import (
     checkpoint,
     cursor,
     errors,
+    lacks_memory,
     open_database,
     transaction,
 )
@@ -48,6 +49,12 @@ R = TypeVar("R")
 log = structlog.get_logger(__name__)
 
 
+CRAMPED = 96 * MIB
+"""With less memory than this, files of lines are not read: their readers take 32 MiB each."""
+SHARE = 5
+"""A write takes up to this many times its lines' bytes of memory."""
+
+
 class DuckDBStore:
     """Store on a DuckDB file; one process at a time, by DuckDB's own lock."""
 
@@ -56,6 +63,7 @@ class DuckDBStore:
         self._settings = settings
         self.turns = Turns(settings.query_concurrency)
         self._spool = self.path.with_name(self.path.name + ".spool").absolute()
+        self._cramped = settings.store_memory < CRAMPED
         self._shredder = Shredder()
         self._folder = Folder()
         self.library = DuckDBLibrary(self._look_up, self._change)
@@ -138,16 +146,27 @@ class DuckDBStore:
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
+    @property
+    def write_bytes(self) -> int:
+        return self._settings.store_memory // SHARE
+
     async def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter] = ()) -> WriteReport:
         if self._disk.low():
             raise StoreUnavailable("the disk is down to its reserve; events wait in the queue")
         return await self._in(self._writing, self._write, blocks, dead)
 
     def _write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> WriteReport:
-        return self._guarded(lambda: self._loader.write(blocks, dead))
+        """Sparingly where a single block finds no memory otherwise."""
+        if not self._cramped:
+            try:
+                return self._guarded(lambda: self._loader.write(blocks, dead))
+            except BatchTooLarge:
+                if len(blocks) > 1:
+                    raise
+        return self._guarded(lambda: self._loader.write(blocks, dead, sparing=True))
 
     async def probe(self, lines: bytes) -> None:
-        await self._in(self._writing, self._guarded, lambda: self._loader.probe(lines))
+        await self._in(self._writing, self._guarded, lambda: self._loader.probe(lines, self._cramped))
 
     async def purge(self, before: datetime) -> PurgeReport:
         return await self._in(self._writing, self._guarded, lambda: admin.purge(self._writer, before))
@@ -159,19 +178,17 @@ class DuckDBStore:
         return await self._in(self._writing, self._guarded, self._maintain)
 
     def _maintain(self) -> bool:
-        try:
-            return self._housekeep()
-        except OutOfMemoryException as error:
-            # Nobody waits for this, so no question is stopped for it; what earlier pieces hold is let go of.
-            log.warning("housekeeping finds no memory and waits", error=str(error).splitlines()[0])
-            checkpoint(self._writer)
-            return False
-
-    def _housekeep(self) -> bool:
-        if self._folder.step(self._writer) or admin.compact(self._writer) or self._shredder.step(self._writer):
-            return True
-        if times.step(self._writer, read_mark(self._writer)):
-            return True
+        """The first of these that has something to do; one that finds no memory does not keep the others from it."""
+        for step in (self._folder.step, admin.compact, self._shredder.step, _put_times_together):
+            try:
+                if step(self._writer):
+                    return True
+            except DriverError as error:
+                if not lacks_memory(error):
+                    raise
+                # Nobody waits for this, so no question is stopped for it; what earlier pieces hold is let go of.
+                log.warning("housekeeping finds no memory and waits", error=str(error).splitlines()[0])
+                checkpoint(self._writer)
         admin.fold(self._writer, datetime.now(UTC) - timedelta(hours=self._settings.ledger_keep_hours))
         return False
 
@@ -184,7 +201,8 @@ class DuckDBStore:
                 return call()
         except OutOfMemoryException as error:
             self._reader.shed()  # storing goes before asking
-            raise StoreUnavailable(f"the store has no memory left for this batch: {error}") from error
+            checkpoint(self._writer)  # what earlier batches hold is let go of
+            raise BatchTooLarge("the store has no memory left for this batch; RUNNEL_STORE_MEMORY sets it") from error
         except FatalException as error:
             log.error("the store failed and is opened anew", error=str(error))
             self._reader.shed()  # a question's cursor would keep the failed database open
@@ -259,3 +277,7 @@ class DuckDBStore:
 
     async def _in(self, pool: ThreadPoolExecutor, call: Callable[..., R], *args: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *args)
+
+
+def _put_times_together(db: Connection) -> bool:
+    return times.step(db, read_mark(db))

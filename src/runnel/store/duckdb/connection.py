@@ -43,7 +43,7 @@ instead of into the write-ahead log and again at the checkpoint; the default of 
 NUMBERED_BITS = 20
 """Rows grouped by a number of so many bits, such as a user's, go into a table by number: 20 MB each thread at most."""
 CHECKPOINT_BYTES = 64 * 1024 * 1024
-"""Write-ahead log size at which DuckDB copies it into the file."""
+"""Write-ahead log size at which DuckDB copies it into the file, or a quarter of its memory: it has to fit in there."""
 
 
 def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
@@ -60,7 +60,7 @@ def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
             "memory_limit": f"{settings.store_memory}B",
             "temp_directory": str(spool / "spill"),
             "max_temp_directory_size": f"{settings.store_spill}B",
-            "checkpoint_threshold": f"{CHECKPOINT_BYTES}B",
+            "checkpoint_threshold": f"{min(CHECKPOINT_BYTES, settings.store_memory // 4)}B",
             "TimeZone": "UTC",
             "enable_progress_bar": False,  # it would be drawn into the standard output, of an export too
             "autoinstall_known_extensions": False,
@@ -128,6 +128,13 @@ def checkpoint(connection: Connection) -> None:
         connection.execute("CHECKPOINT runnel")
 
 
+def lacks_memory(error: duckdb.Error) -> bool:
+    """Whether DuckDB found no memory; a commit that finds none says so in an error of another kind."""
+    return isinstance(error, duckdb.OutOfMemoryException) or (
+        isinstance(error, duckdb.TransactionException) and "failed to pin block" in str(error)
+    )
+
+
 @contextlib.contextmanager
 def errors() -> Iterator[None]:
     """The driver's errors as Runnel's: the data's fault, or the store's. Two pass, for their own cures."""
@@ -138,4 +145,6 @@ def errors() -> Iterator[None]:
     except DATA_ERRORS as error:
         raise DataRejected(str(error)) from error
     except duckdb.Error as error:
+        if lacks_memory(error):
+            raise duckdb.OutOfMemoryException(str(error)) from error
         raise StoreUnavailable(f"the store failed: {error}") from error

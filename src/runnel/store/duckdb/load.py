@@ -36,6 +36,8 @@ READERS = 2
 """Files that a large batch is read from, each by a thread of its own."""
 SHARED_MIN = 20_000
 """Events in a batch that is worth two threads."""
+PIECE_BYTES = 1024 * 1024
+"""Lines that are stored at a time where memory is short."""
 HOUR = 3_600_000_000
 """Microseconds."""
 
@@ -74,9 +76,14 @@ class Loader:
         self._recent: RecentIds | None = None
         self._links = 0
         """Events in `incoming` that may join ids."""
+        self._first = 0
+        """The row id of the first line in `incoming`; the others follow without a gap."""
 
-    def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> WriteReport:
+    def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter], sparing: bool = False) -> WriteReport:
         """As `Store.write`; driver errors pass as they are.
+
+        Args:
+            sparing: take little memory and more time: the same transaction, but some lines after the other.
 
         Raises:
             BlockCorrupt: a block's payload is broken, and `dead` does not name the block as a whole.
@@ -88,24 +95,50 @@ class Loader:
             return WriteReport(len(blocks), [])
         kept = batch.kept()
         outcome, new = _Outcome(kept, np.zeros_like(kept), np.zeros_like(kept)), np.empty(0, np.uint64)
-        if kept.any():
+        if kept.any() and not sparing:
             # Before the transaction: a table's own transaction sees other row ids than 0, 1, 2, … in it.
             self._read(_lines(batch), int(kept.sum()))
         with transaction(self._db):
             if kept.any():
-                outcome, new = self._drop_duplicates(recent, kept, now)
-                self._insert()
-                if self._links:
-                    identity.join(self._db)
+                load = self._load_sparingly if sparing else self._load
+                outcome, new = load(batch, kept, recent, now)
             entries = self._enter(batch, outcome, now)
         recent.add(new, now)
         return WriteReport(len(blocks) - len(batch.blocks), entries)
 
-    def probe(self, lines: bytes) -> None:
+    def probe(self, lines: bytes, sparing: bool = False) -> None:
         """Read lines as `write` would; driver errors and DataRejected tell that they cannot be stored."""
         count = lines.count(b"\n")
-        if count:
+        if sparing:
+            for piece in _pieces(lines):
+                self._read_sparingly(piece)
+        elif count:
             self._read([(lines, count)], count)
+
+    def _load(self, batch: _Batch, kept: Counts, recent: RecentIds, now: int) -> tuple[_Outcome, Hashes]:
+        """Store what `incoming` holds: what became of each block, and the sorted hashes of what was new."""
+        outcome, new = self._drop_duplicates((recent,), kept, now)
+        self._insert()
+        return outcome, new
+
+    def _load_sparingly(self, batch: _Batch, kept: Counts, recent: RecentIds, now: int) -> tuple[_Outcome, Hashes]:
+        """The same of the blocks' lines, of which a few are in `incoming` at a time."""
+        earlier = RecentIds(self._spool)
+        numbers = np.flatnonzero(kept)
+        sums = [np.zeros_like(kept) for _ in range(3)]
+        found: list[Hashes] = []
+        for block, (lines, _) in zip(numbers, _lines(batch), strict=True):
+            for piece in _pieces(lines):
+                self._read_sparingly(piece)
+                outcome, new = self._drop_duplicates((recent, earlier), np.array([len(piece)], np.int64), now)
+                self._insert()
+                earlier.add(new, now)
+                found.append(new)
+                for total, counts in zip(sums, (outcome.stored, outcome.duplicates, outcome.conflicts), strict=True):
+                    total[block] += counts[0]
+        if sums[0].sum() + sums[1].sum() != kept.sum():
+            raise DataRejected(f"{kept.sum()} events were to be stored, {sums[0].sum() + sums[1].sum()} lines came")
+        return _Outcome(*sums), np.sort(np.concatenate(found))
 
     # --- which blocks are new --------------------------------------------------------------------------------------
 
@@ -146,13 +179,24 @@ class Loader:
             for file in spools:
                 file.flush()
             self._db.execute(SQL["read"], {"spools": [file.name for file in spools], "line_max": self._line_max})
-        count, broken, self._links = self._db.execute(SQL["check"]).fetchall()[0]
+        self._check(events)
+
+    def _read_sparingly(self, piece: Sequence[bytes]) -> None:
+        try:
+            lines = [line.decode() for line in piece]
+        except UnicodeDecodeError as error:
+            raise DataRejected(f"a line is no UTF-8: {error.reason}") from error
+        self._db.execute(SQL["read_sparingly"], {"lines": lines})
+        self._check(len(lines))
+
+    def _check(self, events: int) -> None:
+        count, broken, self._links, self._first = self._db.execute(SQL["check"]).fetchall()[0]
         if broken or count != events:
             raise DataRejected(f"{broken} events lack a field, {events - count} lines are no events")
 
     # --- duplicates ------------------------------------------------------------------------------------------------
 
-    def _drop_duplicates(self, recent: RecentIds, kept: Counts, now: int) -> tuple[_Outcome, Hashes]:
+    def _drop_duplicates(self, known: Sequence[RecentIds], kept: Counts, now: int) -> tuple[_Outcome, Hashes]:
         """Delete from `incoming` what is stored already; what became of each block, and the sorted hashes left."""
         # An event cannot be stored earlier than AHEAD_MAX before its own time, so one that is younger than the window
         # less that is in the index if it was ever stored; for older ones the index proves nothing.
@@ -160,7 +204,7 @@ class Loader:
         columns = self._db.execute(SQL["hashes"], {"old_before": old_before}).fetchnumpy()
         order = np.argsort(columns["h"], kind="stable")
         hashes: Hashes = columns["h"][order]
-        hit = recent.suspects(hashes)
+        hit = np.logical_or.reduce([ids.suspects(hashes) for ids in known])
         places = np.flatnonzero(hit | _repeated(hashes) | columns["old"][order])
         if not len(places):
             return _Outcome(kept, np.zeros_like(kept), np.zeros_like(kept)), hashes
@@ -174,7 +218,7 @@ class Loader:
 
     def _compare(self, rows: Counts, hit: NDArray[np.bool_], now: int) -> tuple[Counts, NDArray[np.bool_]]:
         """Look suspects up exactly and delete the duplicates from `incoming`: their rows, and which are conflicts."""
-        self._db.execute(SQL["suspects"], {"rows": rows.tolist(), "hits": hit.tolist()})
+        self._db.execute(SQL["suspects"], {"rows": (rows + self._first).tolist(), "hits": hit.tolist()})
         lowest, highest, hits = self._db.execute(SQL["suspects_range"]).fetchall()[0]
         self._db.execute(SQL["twins"], {"lowest": lowest, "highest": highest})
         if hits:
@@ -183,7 +227,7 @@ class Loader:
         self._db.execute(SQL["duplicates"])
         self._db.execute(SQL["drop_duplicates"])
         columns = self._db.execute("SELECT row, conflict FROM duplicates").fetchnumpy()
-        return columns["row"].astype(np.int64), columns["conflict"].astype(np.bool_)
+        return columns["row"].astype(np.int64) - self._first, columns["conflict"].astype(np.bool_)
 
     def _recent_ids(self, now: int) -> RecentIds:
         """The index, built from the table at the first write after a start."""
@@ -206,6 +250,8 @@ class Loader:
     def _insert(self) -> None:
         for statement in ("insert_events", "insert_rollup", "insert_people"):
             self._db.execute(SQL[statement])
+        if self._links:
+            identity.join(self._db)
 
     def _enter(self, batch: _Batch, outcome: _Outcome, now: int) -> list[LedgerEntry]:
         """The ledger's rows and the dead letters."""
@@ -245,6 +291,20 @@ def _repeated(ascending: Hashes) -> NDArray[np.bool_]:
     result[1:] |= same
     result[:-1] |= same
     return result
+
+
+def _pieces(lines: bytes) -> Iterator[Sequence[bytes]]:
+    """The single lines in pieces of about PIECE_BYTES."""
+    piece: list[bytes] = []
+    size = 0
+    for line in split_lines(lines):
+        piece.append(line)
+        size += len(line)
+        if size >= PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def _lines(batch: _Batch) -> Iterator[tuple[bytes, int]]:

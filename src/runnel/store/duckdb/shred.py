@@ -11,7 +11,15 @@ from collections.abc import Mapping
 
 import structlog
 
-from runnel.store.duckdb.connection import Connection, OutOfMemoryException, checkpoint, quoted, transaction
+from runnel.store.duckdb.connection import (
+    Connection,
+    DriverError,
+    OutOfMemoryException,
+    checkpoint,
+    lacks_memory,
+    quoted,
+    transaction,
+)
 from runnel.store.duckdb.engine import DUCKDB
 from runnel.store.slots import Slot
 
@@ -29,6 +37,8 @@ ASSIGN_EVERY = 3_600.0
 """Seconds between two looks for new frequent keys: one that gets a slot has every older row filled once more."""
 PIECE = 10_240
 """Rows filled in one step: some hundredths of a second, in which nothing can be stored."""
+PIECE_MIN = 2_048
+"""Fewest rows of a step, where more find no memory: DuckDB reads so many at once whatever is asked for."""
 
 CHECKPOINT_PIECES = 6
 """Pieces after which what was filled goes into the file: until then DuckDB keeps updated rows in memory."""
@@ -52,33 +62,61 @@ class Shredder:
     def __init__(self) -> None:
         self._assigned_at = float("-inf")
         self._pieces = 0
+        self._piece = PIECE
+        self._passed_over = -1
+        """The last row of those that found no memory, so large are their properties: questions read their text."""
 
     def step(self, db: Connection) -> bool:
-        """Fill up to PIECE rows; False when all are filled."""
+        """Fill up to PIECE rows; False when all are filled that can be."""
         first = self._first_unfilled(db)
         if first is None:
             return False
         if time.monotonic() - self._assigned_at >= ASSIGN_EVERY:
             self._assigned_at = time.monotonic()
             self._assign(db)
-        self._fill(db, read_slots(db), first)
+        try:
+            self._fill(db, read_slots(db), first)
+        except DriverError as error:
+            if not lacks_memory(error):
+                raise
+            self._try_less(db, first)
+            return True
+        self._piece = min(PIECE, 2 * self._piece)
         self._pieces += 1
         if self._pieces % CHECKPOINT_PIECES == 0:
             checkpoint(db)
         return True
 
+    def _try_less(self, db: Connection, first: int) -> None:
+        """Fewer rows in the next piece; where that does not help, they are passed over until the next start."""
+        checkpoint(db)
+        if self._piece > PIECE_MIN:
+            self._piece = max(PIECE_MIN, self._piece // 4)
+        else:
+            if self._passed_over < 0:
+                log.info("events are too large for property columns, which are left empty", first_row=first)
+            self._passed_over = first + self._piece - 1
+
     def _first_unfilled(self, db: Connection) -> int | None:
         generation = max((slot.generation for slot in read_slots(db).values()), default=0)
-        unfilled = "SELECT min(rowid) FROM events WHERE shredded IS NULL OR shredded < ?"
-        rows = db.execute(unfilled, [generation]).fetchall()
+        unfilled = "SELECT min(rowid) FROM events WHERE (shredded IS NULL OR shredded < ?) AND rowid > ?"
+        rows = db.execute(unfilled, [generation, self._passed_over]).fetchall()
         return None if rows[0][0] is None else int(rows[0][0])
 
     def _assign(self, db: Connection) -> None:
         slots = read_slots(db)
         # By row number: ordering ten million rows to take the last would need more memory than there is.
         last, rows = db.execute("SELECT max(rowid), count(*) FROM events").fetchall()[0]
-        sampled = min(SAMPLE, rows)
-        found = db.execute(_FREQUENT, [last - SAMPLE]).fetchall()
+        for sample in (SAMPLE, SAMPLE // 10, SAMPLE // 100):
+            try:
+                found = db.execute(_FREQUENT, [last - sample]).fetchall()
+                break
+            except OutOfMemoryException:
+                continue
+        else:
+            log.info("events are too large to look for frequent keys", events=SAMPLE // 100)
+            return
+        sampled = min(sample, rows)
         frequent = [key for key, events in found if events >= SHARE * sampled and len(key) <= KEY_MAX]
         new = [key for key in frequent if key not in slots][: SLOTS_MAX - len(slots)]
         if not new:
@@ -112,5 +150,5 @@ class Shredder:
             db.execute(
                 f"UPDATE events SET {', '.join(columns)} WHERE rowid BETWEEN ? AND ? "
                 f"AND (shredded IS NULL OR shredded < {generation})",
-                [first, first + PIECE - 1],
+                [first, first + self._piece - 1],
             )

@@ -134,6 +134,10 @@ class PostgresStore:
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
+    @property
+    def write_bytes(self) -> int:
+        return self._settings.batch_max_bytes  # PostgreSQL keeps what does not fit into its memory in temporary files
+
     async def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter] = ()) -> WriteReport:
         with errors():
             return await self._loader.write(blocks, dead)

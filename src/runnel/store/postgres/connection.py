@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import asyncpg  # type: ignore[import-untyped]
 
 from runnel.config import Settings
-from runnel.errors import ConfigError, DataRejected, StoreUnavailable
+from runnel.errors import BatchTooLarge, ConfigError, DataRejected, StoreUnavailable
 
 Row = Sequence[Any]
 """A row; columns by place, by name too with the driver's own `row["name"]`."""
@@ -214,6 +214,8 @@ def errors() -> Iterator[None]:
         yield
     except DATA_ERRORS as error:
         raise DataRejected(str(error)) from error
+    except OutOfMemoryError as error:
+        raise BatchTooLarge("PostgreSQL has no memory left for this") from error
     except TimeoutError as error:
         raise StoreUnavailable("PostgreSQL did not answer in time") from error
     except DriverErrors as error:

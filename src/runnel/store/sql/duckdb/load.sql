@@ -18,11 +18,23 @@ FROM read_json($spools::VARCHAR[], format = 'newline_delimited', auto_detect = f
     user_id: 'VARCHAR', session_id: 'VARCHAR', source: 'VARCHAR', path: 'VARCHAR',
     properties: 'VARCHAR'});
 
+-- name: read_sparingly
+-- The same of a few lines, where there is no memory for the readers of files, which take 32 MiB each, however small the
+-- file. Row ids need not begin at 0.
+CREATE OR REPLACE TEMP TABLE incoming AS
+SELECT e.event_id, coalesce(e.site_id, 'default') AS site_id, e.name, e.timestamp, e.received_at, e.user_id,
+       e.session_id, coalesce(e.source, '') AS source, e.path, coalesce(e.properties, '{}') AS properties
+FROM (SELECT from_json(line, '{"event_id": "UUID", "site_id": "VARCHAR", "name": "VARCHAR", "timestamp": "TIMESTAMP",
+                               "received_at": "TIMESTAMP", "user_id": "VARCHAR", "session_id": "VARCHAR",
+                               "source": "VARCHAR", "path": "VARCHAR", "properties": "VARCHAR"}') AS e
+      FROM (SELECT unnest($lines::VARCHAR[]) AS line));
+
 -- name: check
--- What a NOT NULL constraint would say, but before the inserts, how many lines arrived, and how many may join ids.
+-- What a NOT NULL constraint would say, but before the inserts, how many lines arrived, how many may join ids,
+-- and the first row's id.
 SELECT count(*), count(*) FILTER (event_id IS NULL OR name IS NULL OR timestamp IS NULL OR received_at IS NULL
                                   OR NOT starts_with(properties, '{')),
-       count(*) FILTER (name IN ('identify', '$identify', 'alias', '$create_alias'))
+       count(*) FILTER (name IN ('identify', '$identify', 'alias', '$create_alias')), coalesce(min(rowid), 0)
 FROM incoming;
 
 -- name: hashes
