@@ -9,7 +9,22 @@ from typing import Annotated
 
 import typer
 
-from runnel.cli import bench, console, dead, demo, export, import_, key, processes, query, report, statement, up, verify
+from runnel.cli import (
+    bench,
+    console,
+    dead,
+    demo,
+    export,
+    import_,
+    key,
+    processes,
+    query,
+    recover,
+    report,
+    statement,
+    up,
+    verify,
+)
 from runnel.errors import RunnelError
 
 __all__ = ["app", "main"]
@@ -34,6 +49,7 @@ app.command("key", epilog=key.EPILOG)(key.key)
 app.command("migrate", epilog=up.MIGRATE_EPILOG)(up.migrate)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.add_typer(dead.app, name="dead")
+app.add_typer(recover.app, name="recover")
 app.add_typer(report.app, name="report")
 app.add_typer(report.shares, name="share")
 app.command("import", epilog=import_.EPILOG)(import_.import_)
