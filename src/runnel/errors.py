@@ -200,6 +200,12 @@ class AlreadyRunning(ConfigError):
     code = "already_running"
 
 
+class QueueDamaged(ConfigError):
+    """The queue's file is not what Runnel wrote: `runnel recover queue` keeps it and rebuilds what can be read."""
+
+    code = "queue_damaged"
+
+
 class SchemaTooNew(ConfigError):
     """The store was written by a newer Runnel: upgrade, or restore a backup made by this version."""
 

@@ -19,6 +19,7 @@ from runnel.cli import (
     key,
     processes,
     query,
+    recover,
     report,
     sql_role,
     statement,
@@ -49,6 +50,7 @@ app.command("key", epilog=key.EPILOG)(key.key)
 app.command("migrate", epilog=up.MIGRATE_EPILOG)(up.migrate)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.add_typer(dead.app, name="dead")
+app.add_typer(recover.app, name="recover")
 app.add_typer(report.app, name="report")
 app.add_typer(report.shares, name="share")
 app.command("import", epilog=import_.EPILOG)(import_.import_)

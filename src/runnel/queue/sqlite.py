@@ -1,36 +1,33 @@
 """The embedded queue: one SQLite file in WAL mode with `synchronous=FULL`.
 
 `publish` returns after a commit whose fsync succeeded. One thread writes, one reads, each with its own connection.
-`apsw` brings a SQLite with the WAL-reset fix (3.51.3), which the standard library's may lack.
+`apsw` brings a SQLite with the WAL-reset fix (3.51.3), which the standard library's may lack. What keeps a damaged file
+from going unnoticed is in `sqlite_file`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import apsw
-
 from runnel.config import Settings, url_path
 from runnel.disk import DiskGuard
-from runnel.errors import AlreadyRunning, BlockCorrupt, QueueBroken, QueueFull, QueueUnavailable
+from runnel.errors import AlreadyRunning, BlockCorrupt, QueueBroken, QueueFull
 from runnel.model.block import Block, decode_block, encode_block
 from runnel.model.books import Published, QueueBooks, QueuedBlock
-from runnel.model.sql import load_statements
 from runnel.queue.base import Batch, Depth
 from runnel.queue.shelf import Shelf, Slot
+from runnel.queue.sqlite_file import opening
+from runnel.queue.sqlite_file.opening import SQL, errors, fetch, read_published, transaction
+from runnel.queue.sqlite_file.tally import Row, Tally
 
 R = TypeVar("R")
-SQL = load_statements("runnel.queue", "sql/sqlite.sql")
-WAL_PAGES = 4_000
-"""Pages of 4 KiB in the write-ahead log before it is copied back: 16 MiB, some hundred blocks a copy."""
 
 
 class SqliteQueue:
@@ -48,21 +45,27 @@ class SqliteQueue:
 
     async def open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.path.with_name(self.path.name + ".lock"))
+        self._lock = lock(self.path)
         self._disk = DiskGuard(self.path.parent, self._settings)
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="queue-write")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="queue-read")
-        with _errors():
-            self._writer = await self._run(self._writing, _connect, self.path)
-            self._reader = await self._run(self._reading, _connect, self.path)
-            for row in await self._run(self._reading, _fetch, self._reader, "waiting"):
-                self._shelf.put(Slot(*row))
+        try:
+            opened = await self._run(self._writing, opening.open_checked, self.path, recovery(self._settings))
+            self._writer, self._tally, self._published, slots, self._mark = opened
+            with errors():
+                self._reader = await self._run(self._reading, opening.connect, self.path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        for slot in slots:
+            self._shelf.put(slot)
 
     async def close(self) -> None:
         await self._run(self._reading, self._reader.close)
         await self._run(self._writing, self._writer.close)
         self._reading.shutdown()
         self._writing.shutdown()
+        self._mark.close()
         self._shelf = Shelf()
         os.close(self._lock)
 
@@ -78,7 +81,7 @@ class SqliteQueue:
 
     async def _publish(self, blocks: Sequence[Block], data: Sequence[bytes]) -> None:
         try:
-            with _errors():
+            with errors():
                 ids = await self._run(self._writing, self._insert, blocks, data)
         except QueueBroken:
             self._broken = True  # an fsync that failed may have dropped the pages: this file handle proves nothing more
@@ -88,37 +91,61 @@ class SqliteQueue:
         self._arrived.set()
 
     def _insert(self, blocks: Sequence[Block], data: Sequence[bytes]) -> list[int]:
-        ids = []
+        rows, published = [], dict[str, Published]()
         now = time.time()
-        with _transaction(self._writer):
+        tally = self._tally
+        with transaction(self._writer):
             for block, bytes_ in zip(blocks, data, strict=True):
-                row = (block.ingester, block.seq, block.count, len(bytes_), now, bytes_)
-                self._writer.execute(SQL["insert_block"], row)
-                ids.append(self._writer.last_insert_rowid())
+                row = (block.ingester, block.seq, block.count, len(bytes_), now)
+                self._writer.execute(SQL["insert_block"], (*row, bytes_))
+                rows.append(Row(self._writer.last_insert_rowid(), *row))
                 self._writer.execute(SQL["count_published"], (block.ingester, block.seq, block.count))
-        return ids
+                before = published.get(block.ingester) or self._published.get(block.ingester)
+                after = Published(block.seq + 1, (before.events if before else 0) + block.count)
+                tally = tally.with_ingester(block.ingester, before, after)
+                published[block.ingester] = after
+            tally = self._seal(tally.with_blocks(rows))
+        self._published |= published
+        self._committed(tally)
+        return [row.id for row in rows]
+
+    def _seal(self, tally: Tally) -> Tally:
+        """The tally of the transaction under way, written in it."""
+        tally = tally._replace(commits=tally.commits + 1)
+        self._writer.execute(SQL["set_tally"], (tally.encode(),))
+        return tally
+
+    def _committed(self, tally: Tally) -> None:
+        self._tally = tally
+        self._mark.write(tally)
 
     async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
         slots = await self._shelf.wait_and_take(self._arrived, max_events, wait, max_bytes)
         if not slots:
             return None
         try:
-            with _errors():
-                blocks = await self._run(self._reading, self._read, [slot.id for slot in slots])
+            with errors():
+                blocks = await self._run(self._reading, self._read, slots)
         except BaseException:
             self._give_back([slot.id for slot in slots])
             raise
         return _SqliteBatch(self, [slot.id for slot in slots], blocks)
 
-    def _read(self, ids: Sequence[int]) -> list[Block]:
+    def _read(self, slots: Sequence[Slot]) -> list[Block]:
         blocks = []
-        for id_ in ids:
-            ((ingester, seq, count, data),) = self._reader.execute(SQL["read_block"], (id_,))
+        for slot in slots:
+            rows = fetch(self._reader, "read_block", slot.id)
+            if not rows or rows[0][2] != slot.events:
+                raise QueueBroken(f"the queue's file failed: block {slot.id} is not what was written")
+            ((ingester, seq, count, data),) = rows
             try:
-                blocks.append(decode_block(data))
+                block = decode_block(data)
             except BlockCorrupt:
                 # Handed on as it is: its lines() raise, and the worker keeps the bytes as a dead letter (G6).
-                blocks.append(Block(ingester, seq, count, data))
+                block = Block(ingester, seq, count, data)
+            if (block.ingester, block.seq, block.count) != (ingester, seq, count):
+                raise QueueBroken(f"the queue's file failed: block {slot.id} is not the one that its row names")
+            blocks.append(block)
         return blocks
 
     def _give_back(self, ids: Sequence[int]) -> None:
@@ -129,27 +156,31 @@ class SqliteQueue:
         await _to_the_end(self._acknowledge(ids))
 
     async def _acknowledge(self, ids: Sequence[int]) -> None:
-        with _errors():
+        with errors():
             await self._run(self._writing, self._delete, ids)
         self._shelf.forget(ids)
 
     def _delete(self, ids: Sequence[int]) -> None:
-        with _transaction(self._writer):
-            self._writer.executemany(SQL["delete_block"], [(id_,) for id_ in ids])
+        with transaction(self._writer):
+            gone = [Row(*row) for id_ in ids for row in fetch(self._writer, "delete_block", id_)]
+            if len(gone) != len(ids):
+                raise QueueBroken(f"the queue's file failed: {len(ids) - len(gone)} delivered blocks are not in it")
+            tally = self._seal(self._tally.without_blocks(gone))
+        self._committed(tally)
 
     async def depth(self) -> Depth:
-        with _errors():
-            oldest = await self._run(self._reading, _fetch, self._reader, "oldest")
+        with errors():
+            oldest = await self._run(self._reading, fetch, self._reader, "oldest")
         age = max(0.0, time.time() - oldest[0][0]) if oldest else None
         return Depth(self._shelf.blocks, self._shelf.events, self._shelf.bytes, age)
 
     async def books(self) -> QueueBooks:
-        with _errors():
+        with errors():
             return await self._run(self._reading, self._read_books)
 
     def _read_books(self) -> QueueBooks:
-        with _transaction(self._reader, "BEGIN"):  # one snapshot for both
-            published = {row[0]: Published(row[1], row[2]) for row in self._reader.execute(SQL["published"])}
+        with transaction(self._reader, "BEGIN"):  # one snapshot for both
+            published = read_published(self._reader)
             queued = [QueuedBlock(*row) for row in self._reader.execute(SQL["queued"])]
         return QueueBooks(published, queued)
 
@@ -177,47 +208,14 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     await asyncio.shield(task)
 
 
-def _connect(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(5_000)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"wal_autocheckpoint={WAL_PAGES}", "cache_size=-8192"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.execute(SQL["schema"])
-    return connection
+def recovery(settings: Settings) -> str:
+    """The command that recovers a damaged queue, as the operator types it."""
+    return "runnel recover queue" if settings.queue_url else f"runnel recover queue --data {settings.data}"
 
 
-def _fetch(connection: apsw.Connection, statement: str) -> list[tuple[Any, ...]]:
-    return connection.execute(SQL[statement]).fetchall()
-
-
-@contextlib.contextmanager
-def _transaction(connection: apsw.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    """apsw's errors as the queue's: a full disk is a clean no, an I/O error is the end of this file handle."""
-    try:
-        yield
-    except apsw.FullError as error:
-        raise QueueFull("the disk is full; nothing of this request was taken") from error
-    except (apsw.IOError, apsw.CorruptError, apsw.NotADBError) as error:
-        raise QueueBroken(f"the queue's file failed: {error}") from error
-    except apsw.Error as error:
-        raise QueueUnavailable(f"the queue's file does not answer: {error}") from error
-
-
-def _lock(path: Path) -> int:
-    """Hold an exclusive lock until the process ends or the descriptor is closed."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def lock(path: Path) -> int:
+    """Hold the queue at `path` alone, until the process ends or the descriptor is closed."""
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -15,6 +15,10 @@ CREATE TABLE IF NOT EXISTS ingesters (              -- the queue's side of the b
     next_seq INTEGER NOT NULL,
     events   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tally (                  -- one row: sums over the others, see sqlite_file/tally.py
+    id     INTEGER PRIMARY KEY,
+    sealed BLOB    NOT NULL
+) STRICT;
 
 -- name: insert_block
 INSERT INTO blocks (ingester, seq, count, size, enqueued_at, data) VALUES (?, ?, ?, ?, ?, ?);
@@ -24,10 +28,28 @@ INSERT INTO ingesters (ingester, next_seq, events) VALUES (?1, ?2 + 1, ?3)
 ON CONFLICT (ingester) DO UPDATE SET next_seq = ?2 + 1, events = events + ?3;
 
 -- name: delete_block
-DELETE FROM blocks WHERE id = ?;
+DELETE FROM blocks WHERE id = ? RETURNING id, ingester, seq, count, size, enqueued_at;
+
+-- name: set_tally
+INSERT INTO tally VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed;
+
+-- name: tally
+SELECT sealed FROM tally WHERE id = 1;
+
+-- name: tables
+SELECT name FROM sqlite_schema WHERE type = 'table';
+
+-- name: last_id
+SELECT seq FROM sqlite_sequence WHERE name = 'blocks';
 
 -- name: waiting
-SELECT id, count, size FROM blocks ORDER BY id;
+SELECT id, ingester, seq, count, size, enqueued_at FROM blocks ORDER BY id;
+
+-- name: restore_block
+INSERT INTO blocks (id, ingester, seq, count, size, enqueued_at, data) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: restore_ingester
+INSERT INTO ingesters (ingester, next_seq, events) VALUES (?, ?, ?);
 
 -- name: read_block
 SELECT ingester, seq, count, data FROM blocks WHERE id = ?;

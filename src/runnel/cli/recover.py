@@ -1,0 +1,14 @@
+"""`runnel recover`: bring a damaged file of a stopped server back."""
+
+from __future__ import annotations
+
+import typer
+
+from runnel.cli import recover_queue
+
+app = typer.Typer(
+    help="Bring a damaged file back: what can be read is kept, the rest is counted, the damaged file stays.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.command("queue", epilog=recover_queue.EPILOG)(recover_queue.queue)

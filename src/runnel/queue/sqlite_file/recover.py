@@ -1,0 +1,187 @@
+"""Recovery of a damaged queue: the damaged files are kept, a new one is made of every block that can be read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from runnel.model.books import IngesterLedger, Published, QueueBooks, QueuedBlock, close_books
+from runnel.queue.sqlite_file.mark import Mark
+from runnel.queue.sqlite_file.opening import SQL, Files, errors, fetch, transaction
+from runnel.queue.sqlite_file.salvage import Found, Salvage, is_stored, published_rows
+from runnel.queue.sqlite_file.tally import Row, Tally, decode, tally_of
+
+REBUILT = "rebuilt.sqlite"
+"""The new file, in the folder of the damaged ones until they are all there."""
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """What a recovery did.
+
+    Attributes:
+        folder: where the damaged files are.
+        blocks, events: that wait in the new queue, whole.
+        damaged_blocks, damaged_events: that wait in it although their bytes are damaged: they become dead letters.
+        stored: blocks that were found and left out, because the store has them.
+        missing: accepted events that are neither in the queue nor in the store; None: the store could not be asked.
+        missing_blocks: one sentence for each ingester whose blocks are missing.
+    """
+
+    folder: Path
+    blocks: int = 0
+    events: int = 0
+    damaged_blocks: int = 0
+    damaged_events: int = 0
+    stored: int = 0
+    missing: int | None = None
+    missing_blocks: list[str] = []
+
+
+def recover(path: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery:
+    """Rebuild the queue at `path`; its lock must be held. Interrupted at any moment, the same call goes on.
+
+    Args:
+        ledger: what the store has; None: it could not be asked.
+
+    Raises:
+        QueueFull: there is no room for the new file; nothing was changed.
+    """
+    files = Files.of(path)
+    if files.recovering.exists() and (begun := _begun(path)) is not None:
+        _put_in_place(files, begun)
+        return Recovery(begun)
+    now = datetime.now(UTC)
+    folder = path.with_name(f"damaged-{now:%Y-%m-%dT%H%M%S.%fZ}")
+    folder.mkdir(mode=0o700)
+    try:
+        with errors():
+            result = _rebuild(path, folder, ledger)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            (folder / REBUILT).unlink(missing_ok=True)
+            folder.rmdir()
+        raise
+    files.recovering.touch(0o600)
+    _put_in_place(files, folder)
+    return result
+
+
+def _begun(path: Path) -> Path | None:
+    """The folder of a recovery that was interrupted while it put its files in place."""
+    folders = [folder for folder in sorted(path.parent.glob("damaged-*")) if folder.is_dir()]
+    return folders[-1] if folders else None
+
+
+def _put_in_place(files: Files, folder: Path) -> None:
+    """Damaged files into the folder, the new one into their place. As long as `recovering` stands nobody opens it."""
+    rebuilt = folder / REBUILT
+    if rebuilt.exists():
+        for file in (files.wal, files.shm, files.mark, files.queue):
+            if file.exists():
+                os.replace(file, folder / file.name)
+        os.replace(rebuilt, files.queue)
+    _sync(folder)
+    _sync(files.queue.parent)
+    connection = apsw.Connection(str(files.queue))
+    tally = decode(bytes(fetch(connection, "tally")[0][0]))
+    connection.close()
+    mark = Mark(files.mark)
+    mark.read()
+    if mark.tally is None and tally is not None:
+        mark.begin(tally)
+        mark.close()
+    files.recovering.unlink()
+    _sync(files.queue.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# --- the new file ----------------------------------------------------------------------------------------------------
+
+
+class _New:
+    """The file under construction."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = apsw.Connection(str(path))
+        os.chmod(path, 0o600)
+        for pragma in ("journal_mode=OFF", "synchronous=FULL"):  # a file that fails is thrown away as a whole
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute(SQL["schema"])
+        self._ids: set[int] = set()
+        self.rows: list[Row] = []
+
+    def add(self, found: Found) -> None:
+        id_: int | None = found.id if found.id > 0 and found.id not in self._ids else None
+        row = (found.ingester, found.seq, found.events, len(found.data), found.enqueued_at)
+        self._connection.execute(SQL["restore_block"], (id_, *row, found.data))
+        self.rows.append(Row(self._connection.last_insert_rowid(), *row))
+        self._ids.add(self.rows[-1].id)
+
+    def finish(self, published: Mapping[str, Published], tally: Tally) -> None:
+        for ingester, row in published.items():
+            self._connection.execute(SQL["restore_ingester"], (ingester, row.next_seq, row.events))
+        self._connection.execute(SQL["set_tally"], (tally_of(self.rows, published, tally).encode(),))
+
+    def transaction(self) -> contextlib.AbstractContextManager[None]:
+        return transaction(self._connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _rebuild(path: Path, folder: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery:
+    salvage = Salvage(path)
+    stored: set[tuple[str, int]] = set()
+    broken: dict[tuple[str, int], Found] = {}
+    kept: dict[tuple[str, int], int] = {}
+    new = _New(folder / REBUILT)
+    try:
+        with new.transaction():
+            for found in salvage.blocks():
+                if found.key in kept:
+                    continue
+                if is_stored(ledger or {}, *found.key):
+                    stored.add(found.key)
+                elif found.sound:
+                    kept[found.key] = found.events
+                    new.add(found)
+                else:
+                    broken[found.key] = found
+            whole = dict(kept)
+            for key, found in broken.items():
+                if key not in whole:
+                    kept[key] = found.events
+                    new.add(found)
+            published = published_rows(salvage.ingesters, salvage.tally, kept, ledger)
+            before = salvage.tally or Tally()
+            new.finish(published, before._replace(commits=before.commits + 1))
+    finally:
+        new.close()
+    result = Recovery(
+        folder=folder,
+        blocks=len(whole),
+        events=sum(whole.values()),
+        damaged_blocks=len(kept) - len(whole),
+        damaged_events=sum(kept.values()) - sum(whole.values()),
+        stored=len(stored),
+    )
+    if ledger is None:
+        return result
+    queued = [QueuedBlock(ingester, seq, count) for (ingester, seq), count in kept.items()]
+    totals, differences = close_books(QueueBooks(published, queued), ledger)
+    return msgspec.structs.replace(
+        result, missing=totals.missing, missing_blocks=[difference.message for difference in differences]
+    )
