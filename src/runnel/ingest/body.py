@@ -79,6 +79,12 @@ def header(scope: Scope, name: bytes) -> bytes:
     return headers.get(name, b"")
 
 
+def repeats_a_header(scope: Scope) -> bool:
+    """Whether any header comes twice."""
+    header(scope, b"")
+    return len(scope["runnel.headers"]) != len(scope["headers"])
+
+
 def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
     """`body` decoded, stopping as soon as the result is over `limit` bytes."""
     try:
