@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
@@ -24,10 +24,30 @@ function compressed() {
   };
 }
 
+const SWAGGER = ["swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png", "LICENSE", "NOTICE"];
+
+/** The files of Swagger UI that /docs uses, beside the dashboard. */
+function swagger() {
+  let folder = "";
+  return {
+    name: "swagger",
+    apply: "build" as const,
+    configResolved(config: { root: string; build: { outDir: string } }) {
+      folder = join(resolve(config.root, config.build.outDir), "swagger");
+    },
+    closeBundle() {
+      mkdirSync(folder, { recursive: true });
+      for (const name of SWAGGER) {
+        copyFileSync(join("node_modules", "swagger-ui-dist", name), join(folder, name));
+      }
+    },
+  };
+}
+
 // Files are served below /ui/, so that no page or asset takes a path of the API or of a dialect.
 export default defineConfig({
   base: "/ui/",
-  plugins: [react(), compressed()],
+  plugins: [react(), compressed(), swagger()],
   build: {
     outDir: OUT,
     emptyOutDir: true,

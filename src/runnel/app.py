@@ -26,6 +26,7 @@ from runnel import dialects, queue, store
 from runnel.config import Settings
 from runnel.dialects.base import WriteRoutes
 from runnel.errors import ConfigError, NotFound, RunnelError, StoreUnavailable, Unavailable
+from runnel.http_headers import READ, WRITE, Headers, missing
 from runnel.ingest.app import ROUTE, Ingest, NativeEvents, preflight
 from runnel.ingest.enrich.enrichment import make_enrichment
 from runnel.ingest.openapi import openapi as ingest_openapi
@@ -245,7 +246,7 @@ def _write_routes(runnel: Runnel) -> WriteRoutes:
 
 class Outer:
     """Write routes straight to their handlers, everything else to the query app; a process without one of the two
-    answers in a sentence what it is for.
+    answers in a sentence what it is for. Every answer gets the headers of `runnel.http_headers` here.
     """
 
     def __init__(self, runnel: Runnel) -> None:
@@ -263,11 +264,11 @@ class Outer:
         if self._runnel.stopping:
             send = _last_answer(send)
         if scope["type"] == "http" and (hot := self._hot.get((scope["method"], scope["path"]))) is not None:
-            await hot(scope, receive, send)
+            await hot(scope, receive, _with(WRITE, send))
         elif self._runnel.closed_store is None:
-            await self._rest(scope, receive, send)
+            await self._rest(scope, receive, _with(READ, send))
         else:
-            await self._status(scope, receive, send)
+            await self._status(scope, receive, _with(READ, send))
 
 
 def _not_here(runnel: Runnel) -> RunnelError:
@@ -279,6 +280,18 @@ def _not_here(runnel: Runnel) -> RunnelError:
     if runnel.closed_store is None:
         return NotFound("this process only answers questions (`runnel serve`); `runnel ingest` takes events")
     return StoreUnavailable(runnel.closed_store)
+
+
+def _with(wanted: Headers, send: Send) -> Send:
+    """Adds these headers to an answer, but for those that its route has decided about."""
+
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = message.get("headers", ())
+            message = {**message, "headers": [*own, *missing(own, wanted)]}
+        await send(message)
+
+    return adding
 
 
 def _last_answer(send: Send) -> Send:

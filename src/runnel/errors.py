@@ -50,7 +50,7 @@ class Forbidden(RunnelError):
 
 
 class WrongHost(RunnelError):
-    """Without read keys (RUNNEL_READ_KEYS) only requests to localhost or to an address are answered, not to a name."""
+    """Without read keys only localhost, 127.0.0.1 and [::1] are answered: ask there, or set RUNNEL_READ_KEYS."""
 
     status = 421
     code = "wrong_host"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal, TypeAlias
 
-from runnel.errors import ConfigError, Forbidden, Unauthorized
+from runnel.errors import ConfigError, Forbidden, InvalidRequest, Unauthorized
 
 EVERY_SITE = "*"
 SITE_MAX = 128
@@ -31,6 +31,10 @@ Digests: TypeAlias = Mapping[bytes, str]
 _SEPARATORS = re.compile(r"[,\s]+")
 _PLAIN = re.compile(r"[!-~]+")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
+_HOST = re.compile(
+    r"(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[(?P<six>[0-9a-f]*:[0-9a-f:.]*)\])(?::[0-9]{0,5})?", re.ASCII
+)
+"""A host and its port, in lower case. IPv6 has brackets and no zone."""
 _NEEDED: dict[str, tuple[Right, ...]] = {
     "up": ("write", "read"), "ingest": ("write",), "serve": ("read",), "work": (),
 }
@@ -76,11 +80,17 @@ def _site(presented: bytes, known: Digests, others: Digests, right: Right) -> st
     return None if site == EVERY_SITE else site
 
 
-def presented(authorization: bytes, x_api_key: bytes) -> bytes:
-    """The key of a request's headers, empty when there is none. Other schemes than Bearer are somebody else's."""
-    if authorization[:7].lower() == b"bearer ":
-        return authorization[7:].strip()
-    return x_api_key.strip()
+def presented(authorization: bytes, x_api_key: bytes, own_header: bytes = b"") -> bytes:
+    """The key of a request's headers, empty when there is none. Other schemes than Bearer are somebody else's.
+
+    Raises:
+        InvalidRequest: they hold different keys, so that nobody can tell whose request it is.
+    """
+    bearer = authorization[7:] if authorization[:7].lower() == b"bearer " else b""
+    found = {key for given in (bearer, x_api_key, own_header) if (key := given.strip())}
+    if len(found) > 1:
+        raise InvalidRequest("the request has two different keys in its headers: send one")
+    return found.pop() if found else b""
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
@@ -168,18 +178,33 @@ def is_loopback(host: str) -> bool:
 
 
 def names_this_machine(host: str) -> bool:
-    """Whether a Host header (or the host of an origin) is `localhost`, under it, or an address; with or without port.
+    """Whether a Host header is a name or address of loopback (`localhost`, under it, 127.0.0.0/8, ::1), with or without
+    port.
 
     Any other name can be made to lead to 127.0.0.1 by whoever owns it, so that a web page of that name reads what
-    listens there through its visitor's browser (DNS rebinding). Without a header it is no browser.
+    listens there through its visitor's browser (DNS rebinding); and any other address is a foreign machine, whose pages
+    are no better. Browsers write addresses in one form, so that other spellings (`127.1`, `0x7f.0.0.1`) are refused.
+    Without a header it is no browser.
     """
-    name = host.strip().lower()
-    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
-    name = name.removesuffix(".")
-    if name in {"", "localhost"} or name.endswith(".localhost"):
+    return not host.strip() or _is_own(host.strip())
+
+
+def from_this_machine(origin: str) -> bool:
+    """Whether an Origin header is of a page that this machine itself serves, under a name or address of loopback."""
+    scheme, separator, host = origin.strip().partition("://")
+    return bool(separator) and scheme.lower() in ("http", "https") and _is_own(host)
+
+
+def _is_own(host: str) -> bool:
+    found = _HOST.fullmatch(host.lower())
+    if found is None:
+        return False
+    name = found["name"] or found["six"]
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        ipaddress.ip_address(name)
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
-    return True
+    inner = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (inner or address).is_loopback

@@ -274,10 +274,10 @@ def test_other_id_becomes_a_uuid_and_stays_visible(given_id: str | int) -> None:
     assert json.loads(bytes(event.properties)) == {"$event_id": str(given_id), "k": 1}
 
 
-def test_idempotency_key_derives_the_missing_ids() -> None:
-    """G2: the same key and place give the same id; ids that are there are kept."""
+def test_a_repeated_request_derives_the_missing_ids() -> None:
+    """G2: the same request and place give the same id; ids that are there are kept."""
     body = json.dumps([{"name": "a"}, {"name": "a", "event_id": ""}, {"name": "a", "event_id": ID}, {"name": ""}])
-    first, again, other = (events_of(decode(body, idempotency_key=key)) for key in ("k", "k", "l"))
+    first, again, other = (events_of(decode(body, identity=key)) for key in ("k", "k", "l"))
     assert [event.event_id for event in first] == [event.event_id for event in again]
     assert len({event.event_id for event in first + other}) == 5
     assert first[2].event_id == UUID(ID)

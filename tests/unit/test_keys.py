@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from runnel import keys, logs
 from runnel.cli.console import load_settings
 from runnel.config import Settings
-from runnel.errors import ConfigError, Forbidden, Unauthorized
+from runnel.errors import ConfigError, Forbidden, InvalidRequest, Unauthorized
 from runnel.keys import Keys, may_listen, names_this_machine, parse, presented
 from runnel.model.event import SITE_ID_MAX
 
@@ -218,7 +218,7 @@ def test_one_key_may_have_both_rights() -> None:
     [
         (b"Bearer abc", b"", b"abc"),
         (b"bearer  abc ", b"", b"abc"),
-        (b"BEARER abc", b"def", b"abc"),
+        (b"BEARER abc", b"abc", b"abc"),
         (b"", b" def ", b"def"),
         (b"Basic abc", b"def", b"def"),
         (b"Basic abc", b"", b""),
@@ -228,6 +228,14 @@ def test_one_key_may_have_both_rights() -> None:
 )
 def test_where_a_key_stands(authorization: bytes, x_api_key: bytes, key: bytes) -> None:
     assert presented(authorization, x_api_key) == key
+
+
+def test_two_different_keys_are_nobodys() -> None:
+    """G12: neither counts, whichever is good."""
+    for values in ((b"Bearer abc", b"def"), (b"", b"def", b"abc"), (b"Bearer abc", b"", b"def")):
+        with pytest.raises(InvalidRequest, match="two different keys"):
+            presented(*values)
+    assert presented(b"Bearer abc", b" abc", b"abc ") == b"abc"
 
 
 def test_new_keys_are_random_and_fit_the_settings() -> None:
@@ -278,9 +286,9 @@ def test_one_kind_of_keys_does_not_guard_the_other_side(known: Keys) -> None:
     ("host", "own"),
     [
         ("localhost", True), ("localhost:8000", True), ("LOCALHOST.", True), ("app.localhost:80", True),
-        ("127.0.0.1:8000", True), ("[::1]:8000", True), ("192.168.1.5", True), ("", True),
+        ("127.0.0.1:8000", True), ("[::1]:8000", True), ("192.168.1.5", False), ("", True),
         ("localhost.evil.example", False), ("evil.example", False), ("evil.example:8000", False),
-        ("127.0.0.1.evil.example", False), ("[::1", True), ("[evil.example]", False), ("1.2.3", False),
+        ("127.0.0.1.evil.example", False), ("[::1", False), ("[evil.example]", False), ("1.2.3", False),
         ("user@127.0.0.1", False), ("mylocalhost", False),
     ],
 )

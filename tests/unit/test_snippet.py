@@ -56,7 +56,6 @@ async def test_headers(built: Path) -> None:
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.headers["cache-control"] == "public, max-age=3600, stale-while-revalidate=86400"
     assert answer.headers["access-control-allow-origin"] == "*"
-    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     assert answer.headers["vary"] == "Accept-Encoding"
     plain = await ask(Script(Settings(), Metrics(), built), headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers

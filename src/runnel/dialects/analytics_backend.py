@@ -75,7 +75,7 @@ async def take_event(ctx: Takes, scope: Scope, body: bytes, request_id: str, sit
     except (msgspec.DecodeError, RecursionError, Rejected) as error:
         refuse(body, error)
     check_site(event.site_id, site, error_form)
-    derive_ids(scope, [event])
+    derive_ids(scope, body, [event])
     await ctx.ingest.accept(encode_decoded(ctx.ingest.enriched(scope, [event]), []), request_id)
     return Answer(200, QUEUED)
 

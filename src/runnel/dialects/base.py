@@ -21,10 +21,10 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runnel.config import Settings
-from runnel.errors import InvalidRequest, RunnelError
+from runnel.errors import RunnelError
 from runnel.ingest import ids
-from runnel.ingest.app import IDEMPOTENCY_KEY_MAX, Ingest, headers_of, reply, request_id_of
-from runnel.ingest.body import ClientGone, header
+from runnel.ingest.app import Ingest, headers_of, identity_of, reply, request_id_of
+from runnel.ingest.body import ClientGone
 from runnel.ingest.normalise import Rejected, allowed_site
 from runnel.ingest.text import clean_json
 from runnel.model.event import PATH_MAX, Event
@@ -147,17 +147,14 @@ class WriteRoute:
         self._seconds.observe(time.perf_counter() - started)
 
 
-def derive_ids(scope: Scope, events: Sequence[Event]) -> None:
-    """With an Idempotency-Key, events get ids from it and their place, so that a retry of the request is found (G2).
+def derive_ids(scope: Scope, body: bytes, events: Sequence[Event]) -> None:
+    """With an Idempotency-Key, events get ids from the request and their place, so that a retry of it is found (G2).
 
     For APIs whose events bring no id. Raises InvalidRequest when the key is too long.
     """
-    key = header(scope, b"idempotency-key")
-    if len(key) > IDEMPOTENCY_KEY_MAX:
-        raise InvalidRequest(f"Idempotency-Key has more than {IDEMPOTENCY_KEY_MAX} characters")
-    if key:
+    if identity := identity_of(scope, body):
         for index, event in enumerate(events):
-            event.event_id = ids.derived(f"{key.decode('latin-1')}\x1f{index}")
+            event.event_id = ids.derived_in_request(identity, event.site_id, index)
 
 
 def check_site(named: str, site: str | None, form: ErrorForm) -> None:

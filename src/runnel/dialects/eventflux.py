@@ -116,7 +116,7 @@ class BulkRoute:
         received_at = datetime.now(UTC)
         fast = decode_fast(body, received_at, ctx.settings, site)
         given, events = fast or decode_carefully(body, received_at, ctx.settings, site)
-        derive_ids(scope, events)
+        derive_ids(scope, body, events)
         chosen = str(given) if given else request_id
         await ctx.ingest.accept(encode_decoded(ctx.ingest.enriched(scope, events), []), chosen)
         waiting = None if site else await self._stream.length()

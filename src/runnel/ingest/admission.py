@@ -9,7 +9,8 @@ from starlette.types import Receive, Scope
 
 from runnel.config import KIB, Settings
 from runnel.errors import RunnelError, TooLarge, Unauthorized
-from runnel.ingest.body import header, read_body
+from runnel.http_headers import refuse_repeated
+from runnel.ingest.body import header, read_body, repeats_a_header
 from runnel.keys import is_loopback, presented
 from runnel.logs import Seldom
 from runnel.metrics import Metrics
@@ -17,6 +18,8 @@ from runnel.metrics import Metrics
 KEYED_BODY_MAX = 64 * KIB
 """Largest body in bytes that is read to find its key in it: what browsers let a beacon have (fetch.spec.whatwg.org, the
 limit of keepalive requests)."""
+
+_WRITER = "runnel.writer"
 
 
 class _Keyed(msgspec.Struct):
@@ -34,6 +37,12 @@ def key_in(body: bytes) -> bytes:
         return b""
 
 
+def writer_of(scope: Scope) -> bytes:
+    """The key with which the request came, once its body was read; empty: it needed none."""
+    key: bytes = scope.get(_WRITER, b"")
+    return key
+
+
 class Admission:
     """Bodies of those who may write. Without write keys, and on loopback, that is everybody."""
 
@@ -47,7 +56,7 @@ class Admission:
     async def body(
         self, scope: Scope, receive: Receive, own_header: bytes, in_body: bool
     ) -> tuple[bytes, str | None]:
-        """The request's body, and the site that it may write to; None: any.
+        """The request's body, and the site that it may write to; None: any. `writer_of` tells its key afterwards.
 
         Args:
             own_header: name of one more header that may hold the key, in lower case; empty: none.
@@ -55,13 +64,16 @@ class Admission:
 
         Raises:
             Unauthorized, Forbidden: as `Keys.writer`.
+            InvalidRequest: a header that decides comes twice, or the request has two keys.
             others: as `ingest.body.read_body`.
         """
+        if repeats_a_header(scope):
+            refuse_repeated(scope["headers"])
         if self._open:
             return await read_body(scope, receive, self._settings), None
-        key = presented(header(scope, b"authorization"), header(scope, b"x-api-key"))
-        if not key and own_header:
-            key = header(scope, own_header).strip()
+        own = header(scope, own_header) if own_header else b""
+        key = presented(header(scope, b"authorization"), header(scope, b"x-api-key"), own)
+        scope[_WRITER] = key
         if key or not in_body:
             site = self._writer(key)
             return await read_body(scope, receive, self._settings), site
@@ -70,7 +82,8 @@ class Admission:
         except TooLarge as error:
             self._writer(b"", error)
             raise
-        return body, self._writer(key_in(body))
+        scope[_WRITER] = key = key_in(body)
+        return body, self._writer(key)
 
     def _writer(self, key: bytes, cause: RunnelError | None = None) -> str | None:
         try:

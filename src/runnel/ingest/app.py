@@ -18,7 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from runnel.config import Settings
 from runnel.errors import InvalidRequest, RunnelError, Unauthorized
-from runnel.ingest.admission import Admission
+from runnel.ingest import ids
+from runnel.ingest.admission import Admission, writer_of
 from runnel.ingest.body import ClientGone, header
 from runnel.ingest.decode import Decoded, decode_native
 from runnel.ingest.enrich.enrichment import Enrichable, Enrichment
@@ -149,7 +150,7 @@ class NativeEvents:
             datetime.now(UTC),
             self._ingest.settings,
             ndjson=b"ndjson" in (kind := header(scope, b"content-type")) or b"jsonl" in kind,
-            idempotency_key=_idempotency_key(scope),
+            identity=identity_of(scope, body),
             site=site,
             enrich=self._ingest.visit(scope),
         )
@@ -171,11 +172,16 @@ def _refusal(request_id: str, decoded: Decoded, strict: bool) -> bytes:
     )
 
 
-def _idempotency_key(scope: Scope) -> str | None:
+def identity_of(scope: Scope, body: bytes) -> str | None:
+    """By which a repeated request is known, once its body was read; None: it has no Idempotency-Key.
+
+    Raises:
+        InvalidRequest: the Idempotency-Key is too long.
+    """
     key = header(scope, b"idempotency-key")
     if len(key) > IDEMPOTENCY_KEY_MAX:
         raise InvalidRequest(f"Idempotency-Key has more than {IDEMPOTENCY_KEY_MAX} characters")
-    return key.decode("latin-1") or None
+    return ids.request_identity(key, writer_of(scope), body) if key else None
 
 
 def request_id_of(scope: Scope) -> str:

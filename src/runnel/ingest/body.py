@@ -88,6 +88,12 @@ def declared_bytes(scope: Scope) -> int:
     return int(digits) if digits.isdigit() and len(digits) < _MOST_DIGITS else 0
 
 
+def repeats_a_header(scope: Scope) -> bool:
+    """Whether any header comes twice."""
+    header(scope, b"")
+    return len(scope["runnel.headers"]) != len(scope["headers"])
+
+
 def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
     """`body` decoded, stopping as soon as the result is over `limit` bytes."""
     try:

@@ -113,7 +113,7 @@ def decode_native(
     settings: Settings,
     *,
     ndjson: bool = False,
-    idempotency_key: str | None = None,
+    identity: str | None = None,
     site: str | None = None,
     enrich: Callable[[Enrichable], None] | None = None,
 ) -> Decoded:
@@ -121,7 +121,8 @@ def decode_native(
 
     Args:
         ndjson: the client says that the body is one event a line; otherwise that is found out.
-        idempotency_key: derives the ids of events that bring none from it and their place, so that a retry is one.
+        identity: of a request that may be repeated (`ids.request_identity`); events that bring no id get one from it
+            and their place.
         site: the only site that the events may belong to, and do when they name none; None: any.
         enrich: is applied to every event before it becomes a line.
 
@@ -130,10 +131,10 @@ def decode_native(
         TooLarge: more events than a request may have.
     """
     body = clean_json(body.removeprefix(codecs.BOM_UTF8))
-    if not idempotency_key and (decoded := _decode_fast(body, received_at, settings, ndjson, site, enrich)):
+    if not identity and (decoded := _decode_fast(body, received_at, settings, ndjson, site, enrich)):
         return decoded
     parts = _split(body, ndjson, settings.max_request_events)
-    return _decode_carefully(parts, received_at, settings, idempotency_key, site, enrich)
+    return _decode_carefully(parts, received_at, settings, identity, site, enrich)
 
 
 def _decode_fast(
@@ -254,7 +255,7 @@ def _decode_carefully(
     parts: Sequence[bytes | msgspec.Raw],
     received_at: datetime,
     settings: Settings,
-    idempotency_key: str | None,
+    identity: str | None,
     site: str | None = None,
     enrich: Callable[[Enrichable], None] | None = None,
 ) -> Decoded:
@@ -265,8 +266,8 @@ def _decode_carefully(
             draft = _draft(part)
             draft.site_id = allowed_site(draft.site_id, site)
             event = normalise(draft, received_at)
-            if not draft.event_id and idempotency_key:
-                event.event_id = ids.derived(f"{idempotency_key}\x1f{index}")
+            if not draft.event_id and identity:
+                event.event_id = ids.derived_in_request(identity, event.site_id, index)
             if enrich is not None:
                 enrich(event)
             line = model.encode_lines([event])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from hashlib import sha256
 from uuid import UUID, uuid5
 
 import msgspec
@@ -33,6 +34,24 @@ def event_id(given: str | None, site_id: str, user_id: str | None) -> tuple[UUID
 def derived(text: str) -> UUID:
     """The UUIDv5 of a text in Runnel's namespace; lone surrogates count as U+FFFD."""
     return uuid5(NAMESPACE, text.encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
+
+
+def request_identity(idempotency_key: bytes, writer: bytes, body: bytes) -> str:
+    """What makes a repeated request the same one: its Idempotency-Key, the key of who writes, and its body.
+
+    Write keys are public, and so is what a page sends: without the body in it, anybody could use up the
+    Idempotency-Key of another client's next request, whose events would then count as stored already.
+
+    Args:
+        body: as it was understood, decompressed.
+    """
+    parts = (sha256(part).digest() for part in (idempotency_key, writer, body))
+    return sha256(b"".join(parts)).hexdigest()
+
+
+def derived_in_request(identity: str, site_id: str, index: int) -> UUID:
+    """The id of the event at this place of a request that may be repeated."""
+    return derived("\x1f".join((identity, site_id, str(index))))
 
 
 class _Uuid7:

@@ -77,10 +77,8 @@ class Script:
         headers = [
             *CORS_HEADERS,
             (b"cache-control", CACHE_CONTROL),
-            (b"cross-origin-resource-policy", b"cross-origin"),
             (b"etag", self._etag),
             (b"vary", b"Accept-Encoding"),
-            (b"x-content-type-options", b"nosniff"),
             (b"x-request-id", request_id.encode("ascii")),
         ]
         if status == 200:

@@ -14,7 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from runnel.config import Settings
 from runnel.errors import Forbidden, RunnelError, WrongHost
-from runnel.keys import EVERY_SITE, is_loopback, names_this_machine, presented
+from runnel.http_headers import refuse_repeated
+from runnel.keys import EVERY_SITE, from_this_machine, is_loopback, names_this_machine, presented
 from runnel.logs import Seldom
 from runnel.metrics import Metrics
 from runnel.model import query as model
@@ -92,6 +93,7 @@ class Gate:
         Raises:
             Unauthorized, Forbidden: as `Keys.reader`, or the key is for one site and this spans them all.
             WrongHost: nobody needs a key, but the request came for a name that any web page may have taken.
+            InvalidRequest: a header that decides comes twice, or the request has two keys.
         """
         try:
             return self._admit(wanted, Headers(scope=scope), own_header)
@@ -104,6 +106,7 @@ class Gate:
         CALLER.set("")
         if wanted is Access.OPEN:
             return None
+        refuse_repeated(headers.raw)
         at_home = self._loopback and names_this_machine(headers.get("host", ""))
         if wanted is Access.METRICS and (self._metrics_public or at_home):
             return None
@@ -113,9 +116,8 @@ class Gate:
             return None
         if wanted is Access.METRICS and not self.guarded:
             raise Forbidden("set RUNNEL_METRICS_PUBLIC=true, or RUNNEL_READ_KEYS with a key for every site (*)")
-        key = presented(_bytes(headers, "authorization"), _bytes(headers, "x-api-key"))
-        if not key and own_header:
-            key = _bytes(headers, own_header).strip()
+        own = _bytes(headers, own_header) if own_header else b""
+        key = presented(_bytes(headers, "authorization"), _bytes(headers, "x-api-key"), own)
         site = self._keys.reader(key)
         CALLER.set(f"key {sha256(key).hexdigest()}")
         if site is not None and wanted is not Access.SITE:
@@ -125,11 +127,11 @@ class Gate:
     def may_be_read_from(self, scope: Scope) -> bool:
         """Whether a page of the request's origin may read an answer, on the routes of APIs that allow that.
 
-        With keys a page has to know one. Without, only pages of this machine may: those of the world must not read a
-        developer's data through a browser that runs beside it.
+        With keys a page has to know one. Without, only pages of this machine may: those of the world, and of other
+        machines of its network, must not read a developer's data through a browser that runs beside it.
         """
-        origin = Headers(scope=scope).get("origin", "")
-        return self.guarded or names_this_machine(origin.rpartition("//")[2])
+        origin = Headers(scope=scope).get("origin")
+        return self.guarded or origin is None or from_this_machine(origin)
 
 
 def _bytes(headers: Headers, name: str) -> bytes:

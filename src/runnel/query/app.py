@@ -42,7 +42,7 @@ def make_query_app(parts: Parts) -> FastAPI:
     """The ASGI app of every route that reads, and of those that administer."""
     app = FastAPI(
         title="Runnel", version=version("runnel"), description=DESCRIPTION, openapi_url=None, docs_url=None,
-        redoc_url=None,
+        redoc_url=None, redirect_slashes=False,  # a redirect would lead to whatever host the request names
     )
     app.state.parts = parts
     app.state.live = Live(parts.store, parts.settings, parts.ready)

@@ -26,9 +26,8 @@ PAGES = ("explore", "funnels", "retention", "paths", "sql", "boards", "events", 
 SAFE = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
 }
+"""What the pages may load; the headers that every answer has are in runnel.http_headers."""
 NAME_MAX = 100
 """Characters of a file's name, far more than any has: systems raise an error on names over their limit."""
 FOR_EVER = "public, max-age=31536000, immutable"

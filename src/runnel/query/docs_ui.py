@@ -1,22 +1,37 @@
-"""/docs: Swagger UI out of the installed package: it works without internet access and loads nothing from afar."""
+"""/docs: Swagger UI, which `scripts/dashboard` puts into the package; it loads nothing from afar."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import APIRouter, Request
-from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import FileResponse, Response
-from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
+from starlette.responses import FileResponse, HTMLResponse, Response
 
 from runnel.errors import NotFound
 from runnel.query.access import Access, Guarded, access
 from runnel.query.answers import json_answer
+from runnel.query.dashboard import BUILT
+
+FILES = BUILT / "swagger"
+"""Where the build puts Swagger UI's files."""
 
 ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
     "favicon-32x32.png": "image/png",
 }
-"""The files that the page uses; the package's others, such as a page that loads a foreign API, are not served."""
+"""Those that the page uses."""
+
+OWN = {"start.js": "text/javascript", "page.css": "text/css"}
+"""Runnel's own, beside this module's page: no script or style stands in the page, whose policy forbids that."""
+
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+"""Swagger UI's style sheet has its icons as `data:` images."""
+
+PARTS = Path(__file__).parent / "docs_page"
 
 router = APIRouter(include_in_schema=False, route_class=Guarded)
 
@@ -31,23 +46,18 @@ async def openapi(request: Request) -> Response:
 @router.get("/docs")
 @access(Access.OPEN)
 async def docs() -> Response:
-    """The page that shows /openapi.json."""
-    return get_swagger_ui_html(
-        openapi_url="openapi.json",
-        title="Runnel's HTTP API",
-        swagger_js_url="docs/assets/swagger-ui-bundle.js",
-        swagger_css_url="docs/assets/swagger-ui.css",
-        swagger_favicon_url="docs/assets/favicon-32x32.png",
-        swagger_ui_parameters={"defaultModelsExpandDepth": 0, "displayRequestDuration": True},
-    )
+    """The page that shows /openapi.json, or says what it lacks."""
+    whole = all((FILES / name).is_file() for name in ASSETS)
+    page = PARTS / ("page.html" if whole else "not_built.html")
+    return HTMLResponse(page.read_bytes(), headers={**SAFE, "Cache-Control": "no-cache"})
 
 
 @router.get("/docs/assets/{name}")
 @access(Access.OPEN)
 async def asset(name: str) -> Response:
     """One of the page's files."""
-    if name not in ASSETS:
+    folder, kind = (PARTS, OWN[name]) if name in OWN else (FILES, ASSETS.get(name))
+    if kind is None or not (folder / name).is_file():
         raise NotFound(f"/docs has no file {name!r}")
-    return FileResponse(
-        swagger_ui_path / name, media_type=ASSETS[name], headers={"Cache-Control": "public, max-age=86400"}
-    )
+    caching = "no-cache" if name in OWN else "public, max-age=86400"
+    return FileResponse(folder / name, media_type=kind, headers={**SAFE, "Cache-Control": caching})

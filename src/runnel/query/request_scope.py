@@ -101,9 +101,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self.request_id
-            headers.setdefault("X-Content-Type-Options", "nosniff")
+            MutableHeaders(scope=message)["X-Request-ID"] = self.request_id
         elif self._head:
             message = {**message, "body": b""}
         await self._send(message)

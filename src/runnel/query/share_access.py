@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from runnel.errors import RunnelError, Unauthorized
+from runnel.http_headers import refuse_repeated
 from runnel.keys import RANDOM_BYTES
 from runnel.logs import Seldom
 from runnel.metrics import Metrics
@@ -61,8 +62,11 @@ class ShareGate:
         Raises:
             Unauthorized: none, or one that shows nothing (any more).
             StoreUnavailable: nobody can tell.
+            InvalidRequest: a header that decides comes twice.
         """
-        share = await self._share_of(Headers(scope=scope).get("authorization", ""))
+        headers = Headers(scope=scope)
+        refuse_repeated(headers.raw)
+        share = await self._share_of(headers.get("authorization", ""))
         CALLER.set("" if share is None else f"share {share.id}")
         now = datetime.now(UTC)
         if share is None or (share.expires_at is not None and share.expires_at <= now):
