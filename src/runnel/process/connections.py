@@ -12,7 +12,6 @@ import errno
 import os
 import resource
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -20,6 +19,7 @@ from runnel.config import Settings
 from runnel.ingest.enrich.address import household, parse_address, parse_networks
 from runnel.logs import Seldom
 from runnel.metrics import Metrics
+from runnel.process.refusals import CROWDED, FULL, Refusal
 
 KEEP_ALIVE = 75.0
 """Seconds for which an idle connection stays open: longer than a proxy's usual 60, so that the proxy closes first."""
@@ -33,27 +33,6 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at the deadlines; less where a deadline is shorter."""
 ROOM_SHARE = 8
 """Without a descriptor left, one of so many waiting connections is closed."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An answer that the process gives without asking the application, with the end of the connection.
-
-    Attributes:
-        reason: the label of `runnel_http_connections_ended_total`.
-    """
-
-    status: int
-    code: str
-    message: str
-    reason: str
-    retry_after: int | None = None
-
-
-FULL = Refusal(503, "too_many_connections", "this server has all the connections that it takes", "full", 1)
-CROWDED = Refusal(
-    429, "too_many_connections", "this address has all the connections that it may have", "address", 1
-)
 
 
 class Connection(Protocol):

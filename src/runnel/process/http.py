@@ -15,19 +15,24 @@ import urllib.parse
 from typing import Any, cast
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from runnel.config import KIB, MIB
-from runnel.process.connections import Connections, Refusal
+from runnel.config import MIB
+from runnel.process.connections import Connections
+from runnel.process.refusals import (
+    HEAD_MAX,
+    HEAD_TOO_LARGE,
+    HEAD_TOO_SLOW,
+    HEADERS_MAX,
+    MALFORMED,
+    NO_PROXY,
+    PIPELINED_MAX,
+    TOO_MANY_AT_ONCE,
+    URL_TOO_LONG,
+    Refusal,
+)
 
-HEAD_MAX = 64 * KIB
-"""Most bytes of a URL, and of all headers together; also of what comes with a body and is none (trailers, sizes)."""
-HEADERS_MAX = 256
-"""Most headers of a request."""
-PIPELINED_MAX = 256
-"""Most requests that may wait on a connection for the answer to one before."""
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * MIB
 """For so long, and so many bytes, a client may go on sending what is not read any more, until it reads its answer."""
@@ -37,20 +42,6 @@ _BEFORE, _HEAD, _BODY, _ENDING = range(4)
 
 _ACKED = struct.Struct("120xQ")
 """`tcpi_bytes_acked` in Linux's `struct tcp_info`."""
-
-URL_TOO_LONG = Refusal(414, "url_too_long", f"a URL may have {HEAD_MAX} bytes", "url")
-HEAD_TOO_LARGE = Refusal(
-    431, "headers_too_large", f"there may be {HEADERS_MAX} headers, with {HEAD_MAX} bytes in all", "headers"
-)
-HEAD_TOO_SLOW = Refusal(
-    408, "request_timeout", "the headers did not arrive within RUNNEL_HEADER_TIMEOUT", "header_timeout"
-)
-MALFORMED = Refusal(400, "invalid_request", "this is no valid HTTP/1.1 request", "malformed")
-NO_PROXY = Refusal(405, "method_not_allowed", "this server is no proxy: there is no CONNECT", "malformed")
-TOO_MANY_AT_ONCE = Refusal(
-    429, "too_many_requests", f"{PIPELINED_MAX} requests wait on this connection: read the answers", "pipeline", 1
-)
-
 
 class _Stop(Exception):
     """Ends the parser's work; the refusal is set."""
@@ -370,15 +361,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _say(self, refusal: Refusal) -> None:
         self.all.refused(refusal)
-        body = msgspec.json.encode({"error": {"code": refusal.code, "message": refusal.message}})
-        head = [
-            STATUS_LINE[refusal.status],
-            b"content-type: application/json\r\nx-content-type-options: nosniff\r\nconnection: close\r\n",
-            b"content-length: %d\r\n" % len(body),
-        ]
-        if refusal.retry_after is not None:
-            head.append(b"retry-after: %d\r\n" % refusal.retry_after)
-        self.transport.write(b"".join([*head, b"\r\n", body]))
+        self.transport.write(STATUS_LINE[refusal.status] + refusal.fields())
         self._linger()
 
     def close_after_answer(self) -> None:
