@@ -178,3 +178,9 @@ def running(folder: Path, **settings: str) -> Iterator[tuple[Part, str]]:
         assert "Traceback" not in part.output, part.output
     finally:
         part.kill()
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that the process has."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * 4_096

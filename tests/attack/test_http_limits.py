@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.http_steps import H2C, Answer, NoAnswer, ask, line, metric, request, running, soon
+from tests.attack.http_steps import H2C, Answer, NoAnswer, ask, line, metric, request, resident, running, soon
 from tests.faults.rolling import Part
 from tests.servers.process import free_port
 from tests.servers.redis import RedisServer
@@ -66,12 +66,6 @@ def server(process: tuple[Part, str]) -> Part:
 @pytest.fixture
 def url(process: tuple[Part, str]) -> str:
     return process[1]
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that the process has."""
-    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
-    return int(pages) * 4 * KIB
 
 
 # --- heads -----------------------------------------------------------------------------------------------------------

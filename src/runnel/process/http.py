@@ -29,6 +29,7 @@ from runnel.process.refusals import (
     NO_PROXY,
     PIPELINED_MAX,
     TOO_MANY_AT_ONCE,
+    TOO_MUCH,
     URL_TOO_LONG,
     Refusal,
 )
@@ -105,6 +106,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._current: RequestResponseCycle | None = None
         """The request that is being answered; `cycle` is the last one that came."""
         self._refusal: Refusal | None = None
+        self._partial = False
+        """Whether some of a request has come that has not come to its end."""
         self._until = 0.0
         self._ignored = 0
         self._acked = -1
@@ -191,10 +194,22 @@ class HttpProtocol(HttpToolsProtocol):
             self._without_upgrade(data, upgrade)
         except httptools.HttpParserError:
             self._refuse(MALFORMED)
-        if self._stage == _HEAD:
-            self._head_since = self._head_since or self.loop.time()
+        if self._stage != _BEFORE:
+            self._take_part()
         if self._run > HEAD_MAX:
             self._check_part()
+
+    def _take_part(self) -> None:
+        """A request has come in part."""
+        if self._stage != _ENDING:
+            self._partial = True
+            self.all.receiving(self, self._segment)
+        if self._stage == _HEAD:
+            self._head_since = self._head_since or self.loop.time()
+
+    def give_way(self) -> None:
+        """Keep nothing of the request that is just coming, and read no more of it."""
+        self._refuse(TOO_MUCH)
 
     def _ignore(self, size: int) -> None:
         self._ignored += size
@@ -317,6 +332,9 @@ class HttpProtocol(HttpToolsProtocol):
             return  # the end that the parser makes of a head with `Upgrade`
         self._stage = _BEFORE
         self._run = 0
+        if self._partial:
+            self._partial = False
+            self.all.received(self)
         self.cycle.more_body = False
         self.cycle.message_event.set()
 
@@ -343,6 +361,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Read nothing more. What was asked before is answered, and then this is said."""
         if self._stage == _ENDING:
             return
+        self.all.received(self)
         unread = self.cycle if self._stage == _BODY else None
         self._stage = _ENDING
         self._refusal = refusal

@@ -44,6 +44,7 @@ FULL = Refusal(503, "too_many_connections", "this server has all the connections
 CROWDED = Refusal(
     429, "too_many_connections", "this address has all the connections that it may have", "address", 1
 )
+TOO_MUCH = Refusal(503, "unavailable", "too much is being sent at once, and this took longest", "memory", 1)
 URL_TOO_LONG = Refusal(414, "url_too_long", f"a URL may have {HEAD_MAX} bytes", "url")
 HEAD_TOO_LARGE = Refusal(
     431, "headers_too_large", f"there may be {HEADERS_MAX} headers, with {HEAD_MAX} bytes in all", "headers"
