@@ -8,9 +8,14 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tests.faults.rolling import Part
+
+H2C = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABkAAQCAAAAAAIAAAAA")
+"""Headers of a client that would rather speak HTTP/2."""
 PATIENCE = 30.0
 """Seconds for an answer, on a machine that does other things too."""
 
@@ -162,3 +167,20 @@ def soon(check: Any, what: str, seconds: float = PATIENCE) -> None:
     while not check():
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
         time.sleep(0.02)
+
+
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[tuple[Part, str]]:
+    """`runnel up`, and its URL; at the end nothing in its log has a traceback."""
+    part = Part(("up", "--port", "0"), {"RUNNEL_DATA": str(folder / "data"), **settings}, folder / "log")
+    try:
+        yield part, part.until_ready()
+        assert "Traceback" not in part.output, part.output
+    finally:
+        part.kill()
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that the process has."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * 4_096

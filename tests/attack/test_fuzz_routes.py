@@ -25,12 +25,13 @@ from tests.servers.scratch import scratch_folder
 from tests.thorough import THOROUGH
 
 READ, WRITE = "every-0123456789abcdef", "write-0123456789abcdef"
-EACH = 200 if THOROUGH else 8
+EACH = 200 if THOROUGH else 3
 """Requests for each route, store and way of access."""
 SEED = os.environ.get("RUNNEL_FUZZ_SEED") or str(random.randrange(10**6))
 
 SETTINGS = {
-    "RUNNEL_SQL": "true", "RUNNEL_QUERY_TIMEOUT": "5", "RUNNEL_BODY_TIMEOUT": "1", "RUNNEL_HEADER_TIMEOUT": "1",
+    "RUNNEL_ENRICH_AGENT": "true", "RUNNEL_ENRICH_PAGE": "true", "RUNNEL_ENRICH_VISITOR": "true", "RUNNEL_SQL": "true",
+    "RUNNEL_QUERY_TIMEOUT": "5", "RUNNEL_BODY_TIMEOUT": "1", "RUNNEL_HEADER_TIMEOUT": "1",
 }  # fmt: skip
 READY = request("GET", "/v1/values?field=name", f"x-api-key: {READ}")
 EVENT = request(

@@ -12,14 +12,14 @@ import errno
 import os
 import resource
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from runnel.config import Settings
+from runnel.config import MIB, Settings
 from runnel.ingest.enrich.address import household, parse_address, parse_networks
 from runnel.logs import Seldom
 from runnel.metrics import Metrics
+from runnel.process.refusals import CROWDED, FULL, TOO_MUCH, Refusal
 
 KEEP_ALIVE = 75.0
 """Seconds for which an idle connection stays open: longer than a proxy's usual 60, so that the proxy closes first."""
@@ -29,31 +29,12 @@ CONNECTIONS_MAX = 10_000
 """Most connections where no setting says more: each takes about 10 KB while it is idle."""
 ENDING_MAX = 64
 """Connections beyond the limit that may still be reading why they were refused."""
+PARTIAL_MAX = 256 * MIB
+"""Most bytes of requests that have not come to their end, of all connections together."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at the deadlines; less where a deadline is shorter."""
 ROOM_SHARE = 8
 """Without a descriptor left, one of so many waiting connections is closed."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An answer that the process gives without asking the application, with the end of the connection.
-
-    Attributes:
-        reason: the label of `runnel_http_connections_ended_total`.
-    """
-
-    status: int
-    code: str
-    message: str
-    reason: str
-    retry_after: int | None = None
-
-
-FULL = Refusal(503, "too_many_connections", "this server has all the connections that it takes", "full", 1)
-CROWDED = Refusal(
-    429, "too_many_connections", "this address has all the connections that it may have", "address", 1
-)
 
 
 class Connection(Protocol):
@@ -66,6 +47,9 @@ class Connection(Protocol):
 
     def drop(self, reason: str) -> None:
         """Close it at once."""
+
+    def give_way(self) -> None:
+        """Keep nothing of the request that is just coming, and read no more of it."""
 
 
 def raise_descriptor_limit() -> int:
@@ -107,9 +91,12 @@ class Connections:
         self._all: dict[Connection, str] = {}
         self._waiting: OrderedDict[Connection, None] = OrderedDict()
         self._ending: OrderedDict[Connection, None] = OrderedDict()
+        self._partial: OrderedDict[Connection, int] = OrderedDict()
+        self._partial_bytes = 0
+        self.partial_max = PARTIAL_MAX
         self._ended = metrics.http_connections_ended
         metrics.http_connections.set_function(lambda: len(self._all))
-        self._full = Seldom(__name__, "no room for more connections")
+        self._full = Seldom(__name__, "connections are at a limit")
         self._refused = Seldom(__name__, "bad requests refused")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -137,6 +124,7 @@ class Connections:
         crowd = self._all.pop(connection, "")
         self._waiting.pop(connection, None)
         self._ending.pop(connection, None)
+        self.received(connection)
         if crowd:
             self._crowds[crowd] -= 1
             if not self._crowds[crowd]:
@@ -157,6 +145,20 @@ class Connections:
         if len(self._ending) > ENDING_MAX:
             next(iter(self._ending)).drop("")
 
+    def receiving(self, connection: Connection, size: int) -> None:
+        """So many bytes more have come of a request that has not come to its end. With too many of all connections
+        together, the one that has been at it for longest gives way.
+        """
+        self._partial[connection] = self._partial.get(connection, 0) + size
+        self._partial_bytes += size
+        while self._partial_bytes > self.partial_max:
+            self._full.warning(reason="memory", limit=self.partial_max, requests=len(self._partial))
+            next(iter(self._partial)).give_way()
+
+    def received(self, connection: Connection) -> None:
+        """Its request has come to its end, in one way or another; may be said twice."""
+        self._partial_bytes -= self._partial.pop(connection, 0)
+
     def ended(self, reason: str) -> None:
         """Count one that ended otherwise than by its client's wish or after an answer."""
         self._ended.labels(reason).inc()
@@ -164,7 +166,7 @@ class Connections:
     def refused(self, refusal: Refusal) -> None:
         """Count one that ends with an answer of the process's own."""
         self.ended(refusal.reason)
-        if refusal not in (FULL, CROWDED):
+        if refusal not in (FULL, CROWDED, TOO_MUCH):
             self._refused.warning(status=refusal.status, reason=refusal.reason)
 
     # --- deadlines -------------------------------------------------------------------------------------------------

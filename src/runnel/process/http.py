@@ -15,19 +15,25 @@ import urllib.parse
 from typing import Any, cast
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from runnel.config import KIB, MIB
-from runnel.process.connections import Connections, Refusal
+from runnel.config import MIB
+from runnel.process.connections import Connections
+from runnel.process.refusals import (
+    HEAD_MAX,
+    HEAD_TOO_LARGE,
+    HEAD_TOO_SLOW,
+    HEADERS_MAX,
+    MALFORMED,
+    NO_PROXY,
+    PIPELINED_MAX,
+    TOO_MANY_AT_ONCE,
+    TOO_MUCH,
+    URL_TOO_LONG,
+    Refusal,
+)
 
-HEAD_MAX = 64 * KIB
-"""Most bytes of a URL, and of all headers together; also of what comes with a body and is none (trailers, sizes)."""
-HEADERS_MAX = 256
-"""Most headers of a request."""
-PIPELINED_MAX = 256
-"""Most requests that may wait on a connection for the answer to one before."""
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * MIB
 """For so long, and so many bytes, a client may go on sending what is not read any more, until it reads its answer."""
@@ -37,20 +43,6 @@ _BEFORE, _HEAD, _BODY, _ENDING = range(4)
 
 _ACKED = struct.Struct("120xQ")
 """`tcpi_bytes_acked` in Linux's `struct tcp_info`."""
-
-URL_TOO_LONG = Refusal(414, "url_too_long", f"a URL may have {HEAD_MAX} bytes", "url")
-HEAD_TOO_LARGE = Refusal(
-    431, "headers_too_large", f"there may be {HEADERS_MAX} headers, with {HEAD_MAX} bytes in all", "headers"
-)
-HEAD_TOO_SLOW = Refusal(
-    408, "request_timeout", "the headers did not arrive within RUNNEL_HEADER_TIMEOUT", "header_timeout"
-)
-MALFORMED = Refusal(400, "invalid_request", "this is no valid HTTP/1.1 request", "malformed")
-NO_PROXY = Refusal(405, "method_not_allowed", "this server is no proxy: there is no CONNECT", "malformed")
-TOO_MANY_AT_ONCE = Refusal(
-    429, "too_many_requests", f"{PIPELINED_MAX} requests wait on this connection: read the answers", "pipeline", 1
-)
-
 
 class _Stop(Exception):
     """Ends the parser's work; the refusal is set."""
@@ -114,6 +106,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._current: RequestResponseCycle | None = None
         """The request that is being answered; `cycle` is the last one that came."""
         self._refusal: Refusal | None = None
+        self._partial = False
+        """Whether some of a request has come that has not come to its end."""
         self._until = 0.0
         self._ignored = 0
         self._acked = -1
@@ -200,10 +194,22 @@ class HttpProtocol(HttpToolsProtocol):
             self._without_upgrade(data, upgrade)
         except httptools.HttpParserError:
             self._refuse(MALFORMED)
-        if self._stage == _HEAD:
-            self._head_since = self._head_since or self.loop.time()
+        if self._stage != _BEFORE:
+            self._take_part()
         if self._run > HEAD_MAX:
             self._check_part()
+
+    def _take_part(self) -> None:
+        """A request has come in part."""
+        if self._stage != _ENDING:
+            self._partial = True
+            self.all.receiving(self, self._segment)
+        if self._stage == _HEAD:
+            self._head_since = self._head_since or self.loop.time()
+
+    def give_way(self) -> None:
+        """Keep nothing of the request that is just coming, and read no more of it."""
+        self._refuse(TOO_MUCH)
 
     def _ignore(self, size: int) -> None:
         self._ignored += size
@@ -326,6 +332,9 @@ class HttpProtocol(HttpToolsProtocol):
             return  # the end that the parser makes of a head with `Upgrade`
         self._stage = _BEFORE
         self._run = 0
+        if self._partial:
+            self._partial = False
+            self.all.received(self)
         self.cycle.more_body = False
         self.cycle.message_event.set()
 
@@ -352,6 +361,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Read nothing more. What was asked before is answered, and then this is said."""
         if self._stage == _ENDING:
             return
+        self.all.received(self)
         unread = self.cycle if self._stage == _BODY else None
         self._stage = _ENDING
         self._refusal = refusal
@@ -370,15 +380,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _say(self, refusal: Refusal) -> None:
         self.all.refused(refusal)
-        body = msgspec.json.encode({"error": {"code": refusal.code, "message": refusal.message}})
-        head = [
-            STATUS_LINE[refusal.status],
-            b"content-type: application/json\r\nx-content-type-options: nosniff\r\nconnection: close\r\n",
-            b"content-length: %d\r\n" % len(body),
-        ]
-        if refusal.retry_after is not None:
-            head.append(b"retry-after: %d\r\n" % refusal.retry_after)
-        self.transport.write(b"".join([*head, b"\r\n", body]))
+        self.transport.write(STATUS_LINE[refusal.status] + refusal.fields())
         self._linger()
 
     def close_after_answer(self) -> None:

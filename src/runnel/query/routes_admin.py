@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.convertors import Convertor, register_url_convertor
 
 from runnel.errors import InvalidRequest, NotFound
 from runnel.model.block import parse_receipt, receipt_of
@@ -32,6 +33,24 @@ LINES_MAX = 4 * 1024 * 1024
 """Most bytes of canonical lines in one replay."""
 
 LetterId = Annotated[int, Field(ge=0, le=ID_MAX)]
+
+
+class _Digits(Convertor[int]):
+    """A number in a path, however long: Python refuses to read more than 4,300 digits, which Starlette's own does not
+    expect. Whatever is beyond 64 bits becomes a number that is refused as too large.
+    """
+
+    regex = "[0-9]+"
+
+    def convert(self, value: str) -> int:
+        digits = value.lstrip("0") or "0"
+        return int(digits) if len(digits) < len(str(ID_MAX)) + 1 else ID_MAX + 1
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("digits", _Digits())
 
 router = APIRouter(tags=["operations"], route_class=Guarded)
 
@@ -122,7 +141,7 @@ async def dead_letters(parts: GivenParts, params: Annotated[DeadParams, Query()]
     return DeadLetterList(dead=[DeadLetterSummary(**summary(letter)) for letter in found], next_after=more)
 
 
-@router.get("/v1/dead/{letter_id}")
+@router.get("/v1/dead/{letter_id:digits}")
 @access(Access.EVERY)
 async def dead_letter(parts: GivenParts, letter_id: Annotated[int, Path(ge=0, le=ID_MAX)]) -> DeadLetterDetail:
     """One dead letter with its original bytes."""
