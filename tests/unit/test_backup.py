@@ -163,7 +163,9 @@ def test_redis_and_postgresql_while_they_run(servers: Servers, tmp_path: Path) -
 
     empty = servers.postgres.new_database()
     pg_restore = str(needed("pg_restore", "postgresql-client", PROGRAMS))
-    restore = [pg_restore, "--no-owner", "--exit-on-error", "--dbname", empty, str(tmp_path / "store.dump")]
+    restore = [
+        pg_restore, "--no-owner", "--no-privileges", "--exit-on-error", "--dbname", empty, str(tmp_path / "store.dump"),
+    ]  # fmt: skip
     subprocess.run(restore, check=True, capture_output=True)
     with scratch_folder("restored") as folder:
         redis = restore_redis(folder, tmp_path / "queue.rdb")

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+import textwrap
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import unquote, urlsplit
 
@@ -172,7 +173,8 @@ def verifier(password: str, salt: bytes | None = None) -> str:
 
 def _harmless(schema: str) -> str:
     names = sorted(SCALAR["postgres"] | TABLE["postgres"] | BENEATH)
-    return SQL["harmless"].format(names=", ".join(map(_quoted, names)), schema=_quoted(schema))
+    lines = textwrap.fill(", ".join(map(_quoted, names)), 110, subsequent_indent=" " * 10, break_long_words=False)
+    return SQL["harmless"].format(names=lines, schema=_quoted(schema))
 
 
 def _quoted(text: str) -> str:

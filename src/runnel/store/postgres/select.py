@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import structlog
+
 from runnel.errors import InvalidRequest
 from runnel.model.select import Column, ColumnType, SqlQuery, Table
 from runnel.store.postgres.connection import Connection, PostgresError, Row
@@ -17,12 +19,16 @@ from runnel.store.sql_check import PREFIX, CheckedSql
 from runnel.store.sql_values import fraction, integer, json_value
 from runnel.store.sql_wrap import type_of, views_of
 
+log = structlog.get_logger(__name__)
+
 ROWS = """{views}SELECT CASE WHEN total <= {size} THEN line END
 FROM (
   SELECT line, sum(octet_length(line)) OVER (ROWS UNBOUNDED PRECEDING) AS total
   FROM (SELECT CAST(row_to_json(asked) AS text) AS line FROM ({sql}) AS asked ({places}) LIMIT {most}) AS lines
 ) AS counted"""
 
+DENIED = "42501"
+"""SQLSTATE of a right that is lacking: either the check has a hole, or the role lacks what it should have."""
 STATEMENT_CLASSES = ("0A", "21", "22", "2F", "42", "44")
 """Classes of SQLSTATE that tell of a mistake in the statement: unknown columns, types that do not fit, 1 / 0."""
 
@@ -45,6 +51,8 @@ async def select(
         statement = ROWS.format(views=views, sql=checked.sql, places=places, most=rows + 1, size=size)
         return columns, await connection.fetch(statement, *params, timeout=seconds)
     except PostgresError as error:
+        if error.sqlstate == DENIED:
+            log.warning("the check let a statement through that the role was refused", reason=str(error))
         if (error.sqlstate or "")[:2] in STATEMENT_CLASSES:
             raise InvalidRequest(f"sql: {str(error).replace(PREFIX, '')}") from error
         raise

@@ -25,7 +25,8 @@ UNION ALL SELECT 'owns parts of the database' FROM role WHERE EXISTS (
 )
 UNION ALL SELECT 'may make temporary tables' WHERE has_database_privilege($1, current_database(), 'TEMPORARY')
 UNION ALL SELECT 'may make schemas' WHERE has_database_privilege($1, current_database(), 'CREATE')
-UNION ALL SELECT 'may make tables in the schema ' || nspname FROM pg_namespace WHERE has_schema_privilege($1, oid, 'CREATE')
+UNION ALL SELECT 'may make tables in the schema ' || nspname FROM pg_namespace
+WHERE has_schema_privilege($1, oid, 'CREATE') AND nspname !~ '^pg_(toast_)?temp_'
 UNION ALL SELECT 'may use the foreign server ' || srvname FROM pg_foreign_server WHERE has_server_privilege($1, oid, 'USAGE')
 UNION ALL SELECT 'may set ' || parname FROM pg_parameter_acl WHERE has_parameter_privilege($1, parname, 'SET, ALTER SYSTEM')
 UNION ALL SELECT 'may read or change ' || c.oid::regclass FROM pg_class c
@@ -42,8 +43,11 @@ UNION ALL SELECT 'may read ' || c.oid::regclass FROM pg_class c
 WHERE c.relnamespace = 'pg_catalog'::regnamespace AND has_any_column_privilege($1, c.oid, 'SELECT')
   AND c.relname IN ('pg_authid', 'pg_shadow', 'pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_user_mapping',
                     'pg_hba_file_rules', 'pg_file_settings', 'pg_config', 'pg_backend_memory_contexts')
-UNION ALL SELECT 'may call ' || p.oid::regprocedure FROM pg_proc p
-WHERE has_function_privilege($1, p.oid, 'EXECUTE') AND NOT ({harmless});
+UNION ALL SELECT * FROM (
+    SELECT 'may call ' || p.oid::regprocedure FROM pg_proc p
+    WHERE has_function_privilege($1, p.oid, 'EXECUTE') AND NOT ({harmless})
+    ORDER BY p.provolatile DESC, p.proname NOT LIKE 'pg%', p.oid
+) AS calls;
 
 -- name: setup
 -- {title}
@@ -77,7 +81,10 @@ BEGIN
     IF others <> '' THEN
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %s', current_database(), others);
     END IF;
-    FOR place IN SELECT quote_ident(nspname) FROM pg_namespace WHERE has_schema_privilege({literal}, oid, 'CREATE') LOOP
+    FOR place IN
+        SELECT quote_ident(nspname) FROM pg_namespace
+        WHERE has_schema_privilege({literal}, oid, 'CREATE') AND nspname !~ '^pg_(toast_)?temp_'
+    LOOP
         EXECUTE format('REVOKE CREATE ON SCHEMA %s FROM PUBLIC, {role}', place);
         IF others <> '' THEN
             EXECUTE format('GRANT CREATE ON SCHEMA %s TO %s', place, others);
