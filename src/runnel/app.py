@@ -170,6 +170,8 @@ class Runnel:
 
     async def vital(self) -> object:
         """Asks those without whom this process can do nothing. Raises as they do."""
+        if self.role is not Role.INGEST and self.closed_store is None and (damage := self.store.damage) is not None:
+            raise damage
         if self.role in (Role.WORK, Role.SERVE):
             await self.store.receipt(NOBODY, 0)
         return None if self.role is Role.SERVE else await self.queue.depth()
