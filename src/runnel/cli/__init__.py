@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from runnel.cli import bench, console, dead, demo, export, import_, key, processes, query, report, statement, up, verify
+from runnel.cli.recover import app as recover_app
 from runnel.errors import RunnelError
 
 __all__ = ["app", "main"]
@@ -33,6 +34,7 @@ app.command("serve", epilog=processes.SERVE_EPILOG)(processes.serve)
 app.command("key", epilog=key.EPILOG)(key.key)
 app.command("migrate", epilog=up.MIGRATE_EPILOG)(up.migrate)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
+app.add_typer(recover_app, name="recover")
 app.add_typer(dead.app, name="dead")
 app.add_typer(report.app, name="report")
 app.add_typer(report.shares, name="share")

@@ -87,7 +87,7 @@ def _rest(data: bytes) -> int:
 
 
 def flipped_bit(data: bytes, stored: int) -> tuple[int, int] | None:
-    """Byte and bit of `data` that were flipped (byte -8 to -1: of the stored checksum). None: unclear, or not one bit."""
+    """Byte and bit of `data` that were flipped; byte -8 to -1: of the stored checksum. None: unclear, or not one."""
     difference = checksum(data) ^ stored
     found: list[tuple[int, int]] = []
     if difference.bit_count() == 1:

@@ -183,3 +183,12 @@ def _others() -> Iterator[None]:
         if lacks_memory(error):
             raise duckdb.OutOfMemoryException(str(error)) from error
         raise StoreUnavailable(f"the store failed: {error}") from error
+
+
+def open_pair(old: str, new: str, memory: int, spill: str) -> Connection:
+    """A damaged file to read, as `old`, and a store to write to, as `new`. Raises the driver's errors."""
+    connection = connect_memory(memory, 1)
+    connection.execute("SET temp_directory = ?", [spill])
+    connection.execute(f"ATTACH {quoted(old)} AS old (READ_ONLY)")
+    connection.execute(f"ATTACH {quoted(new)} AS new (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
+    return connection

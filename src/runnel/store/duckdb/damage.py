@@ -78,6 +78,6 @@ def _lost(path: Path) -> str:
 def _cure(path: Path) -> str:
     return (
         "With the server stopped, either put the backup's files back, or run "
-        f"`runnel recover store --data {path.parent} --dry-run` to see what can be read, and the same without --dry-run "
-        "to keep it: docs/operations.md#when-the-store-is-damaged"
+        f"`runnel recover store --data {path.parent} --dry-run` to see what can be read, and the same without "
+        "--dry-run to keep it: docs/operations.md#when-the-store-is-damaged"
     )
