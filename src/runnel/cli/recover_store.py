@@ -41,7 +41,7 @@ nothing was changed.
 def store(
     data: console.DataOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what can be read: everything is tried on a copy, which is deleted.")
+        bool, typer.Option("--dry-run", help="Only say what can be read; all is tried on a copy.")
     ] = False,
     accept_empty: Annotated[
         bool, typer.Option("--accept-empty", help="Begin with an empty store where nothing at all can be read.")

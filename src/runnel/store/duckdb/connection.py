@@ -81,10 +81,10 @@ def open_database(path: Path, spool: Path, settings: Settings, memory: int | Non
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
-            raise AlreadyRunning(f"another Runnel process holds {path}: stop it, or use its --url") from error
         if is_damage(error):
             raise StoreDamaged from error
+        if "could not set lock" in str(error).lower():
+            raise AlreadyRunning(f"another Runnel process holds {path}: stop it, or use its --url") from error
         raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
     return connection
 

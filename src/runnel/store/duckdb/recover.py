@@ -310,8 +310,8 @@ def _copy_rows(
         if error is not None:
             if not accept_empty:
                 raise StoreDamaged(
-                    f"nothing in the store can be read ({error.splitlines()[0]}): put the backup's files back, or begin "
-                    "with an empty store by `runnel recover store --accept-empty`; nothing was changed"
+                    f"nothing in the store can be read ({error.splitlines()[0]}): put the backup's files back, or "
+                    "begin with an empty store by `runnel recover store --accept-empty`; nothing was changed"
                 )
             found.lost.append(f"store.duckdb: nothing in it can be read ({error.splitlines()[0]})")
             found.tables = [KeptTable(name, None, 0) for name in KEPT]
