@@ -180,6 +180,8 @@ class Runnel:
 
         However busy the process is with questions, it is not held up by them: turns are looked at, not taken.
         """
+        if self.role is not Role.INGEST and self.closed_store is None and (damage := self.store.damage) is not None:
+            raise damage
         if self.role.answers and self.store.turns.stuck():
             raise StoreUnavailable(STUCK)
         if self.role in (Role.WORK, Role.SERVE):

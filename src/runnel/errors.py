@@ -164,6 +164,13 @@ class StoreUnavailable(Unavailable):
     retry_after = 5
 
 
+class StoreDamaged(StoreUnavailable):
+    """The store's data are damaged; accepted events wait in the queue. The server's log says what to do."""
+
+    code = "store_damaged"
+    retry_after = 60
+
+
 class BatchTooLarge(StoreUnavailable):
     """The store has no memory for so many events at once; fewer may fit. Seen by the worker only."""
 

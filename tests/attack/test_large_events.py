@@ -24,6 +24,7 @@ from runnel.model.query import MetricsQuery
 from runnel.queue import Queue, make_queue
 from runnel.store import DeadLetter, Store, WriteReport, make_store
 from runnel.store.duckdb import DuckDBStore
+from runnel.store.duckdb.load import Loader
 from runnel.worker.worker import Worker
 from tests.samples import NOON, block_of, sample_block
 from tests.servers.postgres import PostgresServer
@@ -137,15 +138,16 @@ async def test_a_block_that_does_not_fit_keeps_nobody_waiting(tmp_path: Path, mo
     """G6: a block for which there is never memory waits in the queue; the others of its batch and later ones do not."""
     settings = settings_in(tmp_path)
     async with opened(settings) as (queue, store):
-        assert isinstance(store, DuckDBStore)
-        write = store._loader.write
+        write = Loader.write
 
-        def no_room(blocks: Sequence[Block], dead: Sequence[DeadLetter], sparing: bool = False) -> WriteReport:
+        def no_room(
+            loader: Loader, blocks: Sequence[Block], dead: Sequence[DeadLetter], sparing: bool = False
+        ) -> WriteReport:
             if any(block.seq == 1 and block.ingester == "a" * 16 for block in blocks):
-                store._writer.execute("SELECT list(range) FROM range(1_000_000_000)")  # finds no memory, really
-            return write(blocks, dead, sparing)
+                loader._db.execute("SELECT list(range) FROM range(1_000_000_000)")  # finds no memory, really
+            return write(loader, blocks, dead, sparing)
 
-        monkeypatch.setattr(store._loader, "write", no_room)
+        monkeypatch.setattr(Loader, "write", no_room)
         await queue.publish([sample_block(seq, range(seq * 10, seq * 10 + 10), "a" * 16) for seq in range(4)])
         worker = Worker(queue, store, settings, Metrics())
         await worker.step(wait=0.0)
@@ -155,7 +157,7 @@ async def test_a_block_that_does_not_fit_keeps_nobody_waiting(tmp_path: Path, mo
         assert await count(store, "default") == 40
         assert (await queue.depth()).events >= 10  # type: ignore[operator]
 
-        monkeypatch.setattr(store._loader, "write", write)
+        monkeypatch.setattr(Loader, "write", write)
         async with asyncio.timeout(30):
             while (await queue.depth()).blocks:
                 await worker.step(wait=0.0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from runnel.cli import recover_queue
+from runnel.cli import recover_queue, recover_store
 
 app = typer.Typer(
-    help="Bring a damaged file back: what can be read is kept, the rest is counted, the damaged file stays.",
+    help="Bring a damaged file back, while no server runs: what can be read is kept, the rest is counted, the damaged "
+    "file stays.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
 app.command("queue", epilog=recover_queue.EPILOG)(recover_queue.queue)
+app.command("store", epilog=recover_store.EPILOG)(recover_store.store)

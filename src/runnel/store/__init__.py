@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runnel.config import Settings
 from runnel.errors import ConfigError
 from runnel.store.base import DeadLetter, PurgeReport, Store, StoredDeadLetter, WriteReport
 
+if TYPE_CHECKING:
+    from runnel.store.duckdb.recover import Recovered
+
 __all__ = [
     "DeadLetter", "PurgeReport", "Store", "StoredDeadLetter", "WriteReport", "is_embedded", "make_store",
-    "write_parquet",
+    "recover_store", "write_parquet",
 ]
 
 EMBEDDED = ("duckdb",)
@@ -24,6 +28,15 @@ def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] 
     from runnel.store.duckdb.parquet import write_parquet as write
 
     write(lines, target, columns)
+
+
+def recover_store(
+    settings: Settings, tell: Callable[[str, int, int], None], *, dry_run: bool = False, accept_empty: bool = False
+) -> Recovered:
+    """Bring a damaged embedded store back; see `runnel.store.duckdb.recover`."""
+    from runnel.store.duckdb.recover import recover
+
+    return recover(settings, tell, dry_run=dry_run, accept_empty=accept_empty)
 
 
 def is_embedded(settings: Settings) -> bool:

@@ -1,6 +1,7 @@
 """The contract of a store: what worker, query and CLI may rely on.
 
-All methods may raise StoreUnavailable; nothing was changed then, and the caller may try again.
+All methods may raise StoreUnavailable; nothing was changed then, and the caller may try again. StoreDamaged is one that
+lasts: trying again is of no use until somebody has recovered the store.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from runnel.errors import StoreDamaged
 from runnel.model.block import Block
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.query import EventsQuery, Query, Result
@@ -63,6 +65,10 @@ class PurgeReport(msgspec.Struct, frozen=True):
 
 class Store(Protocol):
     """A store of events with its ledger, rollups and dead letters in the same transactions."""
+
+    @property
+    def damage(self) -> StoreDamaged | None:
+        """Why the store cannot go on until somebody recovers it; None while nothing of the kind was found."""
 
     @property
     def write_bytes(self) -> int:

@@ -35,6 +35,8 @@ BETWEEN_PIECES = 0.1
 """Seconds for which blocks are waited for between two pieces of housekeeping, which leaves the cores to requests."""
 RETIRE_EVERY = 3_600.0
 """Seconds between two looks for events that are older than the retention."""
+SAY_EVERY = 60.0
+"""Seconds between two log lines about the same kind of failure."""
 OVERDUE = 10
 """Housekeeping waits for a quiet moment for this many times `maintain_every`, then no longer."""
 
@@ -57,6 +59,8 @@ class Worker:
         self._retired: float | None = None
         self._pressed = False
         """Whether the last batch was so large that there is no time for anything else."""
+        self._said: dict[str, float] = {}
+        """By code, until when (monotonic) its failures are not logged again."""
         self.failed = asyncio.Event()
         """Set when the queue's file is broken: the process has to end."""
 
@@ -71,7 +75,7 @@ class Worker:
                 self.failed.set()
                 return
             except Unavailable as error:
-                log.warning("the worker cannot go on and tries again", code=error.code, error=error.message)
+                self._say("the worker cannot go on and tries again", error)
                 await self._pause(self._settings.retry_max_delay / 5)
             except Exception:
                 # Nothing is lost by going on: what was not acknowledged is delivered again.
@@ -155,11 +159,18 @@ class Worker:
                 raise
             except RunnelError as error:
                 self._metrics.worker_retries.labels(error.code).inc()
-                log.warning("storing failed, trying again", code=error.code, error=error.message, in_seconds=delay)
+                self._say("storing failed, trying again", error)
                 if self._stopping.is_set():
                     raise
             await self._pause(delay)
             delay = min(2 * delay, self._settings.retry_max_delay)
+
+    def _say(self, what: str, error: RunnelError) -> None:
+        """One line for each kind of failure in SAY_EVERY seconds, however often it is tried again."""
+        now = time.monotonic()
+        if now >= self._said.get(error.code, 0.0):
+            self._said[error.code] = now + SAY_EVERY
+            log.warning(what, code=error.code, error=error.message, longest_pause=self._settings.retry_max_delay)
 
     async def _store_now(self, blocks: Sequence[Block]) -> None:
         started = time.perf_counter()

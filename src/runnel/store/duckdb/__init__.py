@@ -8,22 +8,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+<<<<<<< HEAD
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+=======
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+>>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import structlog
 
 from runnel.config import MIB, Settings, url_path
 from runnel.disk import DiskGuard
-from runnel.errors import BatchTooLarge, SchemaTooNew, StoreUnavailable
+from runnel.errors import BatchTooLarge, SchemaTooNew, StoreDamaged, StoreUnavailable
 from runnel.model.block import Block
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.query import EventsQuery, Query, Result
 from runnel.model.select import SqlQuery, Table
 from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
-from runnel.store.duckdb import admin, times
+from runnel.store.duckdb import admin, damage, times
 from runnel.store.duckdb.connection import (
     Connection,
     DriverError,
@@ -32,6 +36,7 @@ from runnel.store.duckdb.connection import (
     checkpoint,
     cursor,
     errors,
+    is_damage,
     lacks_memory,
     open_database,
     transaction,
@@ -51,6 +56,8 @@ log = structlog.get_logger(__name__)
 
 CRAMPED = 96 * MIB
 """With less memory than this, files of lines are not read: their readers take 32 MiB each."""
+MEMORY_GROWS = 4
+"""How many times RUNNEL_STORE_MEMORY is used at most where events could not be stored otherwise."""
 SHARE = 5
 """A write takes up to this many times its lines' bytes of memory."""
 
@@ -63,6 +70,8 @@ class DuckDBStore:
         self._settings = settings
         self.turns = Turns(settings.query_concurrency)
         self._spool = self.path.with_name(self.path.name + ".spool").absolute()
+        self._memory = settings.store_memory
+        self._damaged = damage.Found(self.path)
         self._cramped = settings.store_memory < CRAMPED
         self._shredder = Shredder()
         self._folder = Folder()
@@ -81,12 +90,16 @@ class DuckDBStore:
         try:
             await self._in(self._writing, self._connect)
             await self.migrate()
+        except StoreDamaged as error:
+            await self.close()
+            raise damage.at_start(self.path, error) from error
         except BaseException:
             await self.close()
             raise
 
     def _connect(self) -> None:
-        self._db = open_database(self.path, self._spool, self._settings)
+        damage.check_log(self.path)
+        self._db = open_database(self.path, self._spool, self._settings, self._memory)
         # What a killed process left there is of no use: a batch that was not committed is delivered again.
         shutil.rmtree(self._spool, ignore_errors=True)
         self._spool.mkdir()
@@ -147,10 +160,16 @@ class DuckDBStore:
     # --- writing ---------------------------------------------------------------------------------------------------
 
     @property
+    def damage(self) -> StoreDamaged | None:
+        return self._damaged.error
+
+    @property
     def write_bytes(self) -> int:
         return self._settings.store_memory // SHARE
 
     async def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter] = ()) -> WriteReport:
+        if self.damage is not None:
+            raise self.damage
         if self._disk.low():
             raise StoreUnavailable("the disk is down to its reserve; events wait in the queue")
         return await self._in(self._writing, self._write, blocks, dead)
@@ -163,7 +182,13 @@ class DuckDBStore:
             except BatchTooLarge:
                 if len(blocks) > 1:
                     raise
-        return self._guarded(lambda: self._loader.write(blocks, dead, sparing=True))
+        try:
+            return self._guarded(lambda: self._loader.write(blocks, dead, sparing=True))
+        except BatchTooLarge as error:
+            if len(blocks) == 1 and self._take_more(error):
+                self._disconnect()
+                self._connect()
+            raise
 
     async def probe(self, lines: bytes) -> None:
         await self._in(self._writing, self._guarded, lambda: self._loader.probe(lines, self._cramped))
@@ -193,9 +218,20 @@ class DuckDBStore:
         return False
 
     def _guarded(self, call: Callable[[], R]) -> R:
-        """Run on the writing thread; a fatal error closes and opens the file, and is a StoreUnavailable."""
-        if not self._is_open():
-            self._connect()  # the last try to open it anew failed
+        """Run on the writing thread; a fatal error closes and opens the file, and is a StoreUnavailable.
+
+        Once the store is damaged nothing is written any more: the rest of it shall stay as it is.
+        """
+        if self.damage is not None:
+            raise self.damage
+        try:
+            if not self._is_open():
+                self._connect()  # the last try to open it anew failed
+            return self._curing(call)
+        except StoreDamaged as error:
+            raise self._damaged.report(error) from error
+
+    def _curing(self, call: Callable[[], R]) -> R:
         try:
             with errors():
                 return call()
@@ -205,10 +241,27 @@ class DuckDBStore:
             raise BatchTooLarge("the store has no memory left for this batch; RUNNEL_STORE_MEMORY sets it") from error
         except FatalException as error:
             log.error("the store failed and is opened anew", error=str(error))
+            if lacks_memory(error):
+                self._take_more(error)
             self._reader.shed()  # a question's cursor would keep the failed database open
             self._disconnect()
             self._connect()
             raise StoreUnavailable(f"the store failed and was opened anew: {error}") from error
+
+    def _take_more(self, error: Exception) -> bool:
+        """From the next opening on use twice the memory, as the smaller evil: events that were accepted are stored.
+
+        Whoever sets little of it and gets large events reads so in the log. DuckDB works on 2,048 rows at a time, which
+        are 128 MiB of the largest events by default.
+        """
+        if self._memory >= MEMORY_GROWS * self._settings.store_memory:
+            return False
+        self._memory *= 2
+        log.warning(
+            "RUNNEL_STORE_MEMORY is too little for events this large, so more is used until the next start",
+            bytes=self._memory, error=str(error).splitlines()[0],
+        )  # fmt: skip
+        return True
 
     def _is_open(self) -> bool:
         return "_db" in self.__dict__
@@ -216,13 +269,38 @@ class DuckDBStore:
     # --- asking ----------------------------------------------------------------------------------------------------
 
     async def run(self, query: Query) -> Result:
-        return await self._reader.run(query)
+        with self._noticing():
+            return await self._reader.run(query)
 
     async def select(self, query: SqlQuery, *, sealed: bool = False) -> Table:
-        return await self._reader.select(query, sealed)
+        with self._noticing():
+            return await self._reader.select(query, sealed)
 
+<<<<<<< HEAD
     def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         return self._reader.export(query)
+=======
+    async def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+        with self._noticing():
+            exporting = cast("AsyncGenerator[bytes, None]", self._reader.export(query))
+            async with contextlib.aclosing(exporting) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    @contextlib.contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Damage that a question meets is the whole process's business."""
+        try:
+            yield
+        except StoreUnavailable as error:
+            cause = error.__cause__
+            if not isinstance(error, StoreDamaged) and cause is not None and is_damage(cause):
+                error = StoreDamaged()
+                error.__cause__ = cause
+            if isinstance(error, StoreDamaged):
+                raise self._damaged.report(error) from error
+            raise
+>>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
 
     async def ledger(self) -> Mapping[str, IngesterLedger]:
         return await self._ask(admin.ledger)
@@ -246,7 +324,7 @@ class DuckDBStore:
             if not self._is_open():
                 raise StoreUnavailable("the store is being opened anew")
             try:
-                with errors():
+                with self._noticing(), errors():
                     return call(self._admin, *args, **kwargs)
             except (FatalException, OutOfMemoryException) as error:
                 raise StoreUnavailable(f"the store failed: {error}") from error
@@ -262,7 +340,7 @@ class DuckDBStore:
 
         def look() -> R:
             try:
-                with errors(), contextlib.closing(self._cursor()) as connection:
+                with self._noticing(), errors(), contextlib.closing(self._cursor()) as connection:
                     return call(connection)
             except (FatalException, OutOfMemoryException) as error:
                 raise StoreUnavailable(f"the store failed: {error}") from error

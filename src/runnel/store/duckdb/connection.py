@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from runnel.config import Settings
-from runnel.errors import AlreadyRunning, DataRejected, StoreUnavailable
+from runnel.errors import AlreadyRunning, DataRejected, StoreDamaged, StoreUnavailable
 
 Connection = duckdb.DuckDBPyConnection
 DriverError = duckdb.Error
@@ -46,21 +46,26 @@ CHECKPOINT_BYTES = 64 * 1024 * 1024
 """Write-ahead log size at which DuckDB copies it into the file, or a quarter of its memory: it has to fit in there."""
 
 
-def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
+def open_database(path: Path, spool: Path, settings: Settings, memory: int | None = None) -> Connection:
     """The store's database, able to read and write no file but its own and those in `spool`.
+
+    Args:
+        memory: bytes that it may take; None: as the settings say.
 
     Raises:
         AlreadyRunning: another process has it open.
+        StoreDamaged: the file or its log is not what was written.
         StoreUnavailable: it cannot be opened.
     """
+    memory = memory or settings.store_memory
     try:
         connection = duckdb.connect(":memory:")
         for name, value in {
             "threads": settings.store_threads,
-            "memory_limit": f"{settings.store_memory}B",
+            "memory_limit": f"{memory}B",
             "temp_directory": str(spool / "spill"),
             "max_temp_directory_size": f"{settings.store_spill}B",
-            "checkpoint_threshold": f"{min(CHECKPOINT_BYTES, settings.store_memory // 4)}B",
+            "checkpoint_threshold": f"{min(CHECKPOINT_BYTES, memory // 4)}B",
             "TimeZone": "UTC",
             "enable_progress_bar": False,  # it would be drawn into the standard output, of an export too
             "autoinstall_known_extensions": False,
@@ -76,7 +81,9 @@ def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
+        if is_damage(error):
+            raise StoreDamaged from error
+        if "could not set lock" in str(error).lower():
             raise AlreadyRunning(f"another Runnel process holds {path}: stop it, or use its --url") from error
         raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
     return connection
@@ -130,9 +137,20 @@ def checkpoint(connection: Connection) -> None:
 
 def lacks_memory(error: duckdb.Error) -> bool:
     """Whether DuckDB found no memory; a commit that finds none says so in an error of another kind."""
-    return isinstance(error, duckdb.OutOfMemoryException) or (
-        isinstance(error, duckdb.TransactionException) and "failed to pin block" in str(error)
-    )
+    return isinstance(error, duckdb.OutOfMemoryException) or "failed to pin block" in str(error)
+
+
+DAMAGE = (
+    "corrupt database file", "corrupt wal file", "failure while replaying wal", "not a valid duckdb database",
+    "could not read enough bytes", "wal was created for", "input/output error", "failed to deserialize", "block header",
+)  # fmt: skip
+"""Words of DuckDB's about a file that is not what was written. A full disk has others."""
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether the error tells of a damaged file, and not of a disk or a database that is busy or full."""
+    text = str(error).lower()
+    return isinstance(error, duckdb.SerializationException) or any(words in text for words in DAMAGE)
 
 
 @contextlib.contextmanager
@@ -140,6 +158,23 @@ def errors() -> Iterator[None]:
     """The driver's errors as Runnel's: the data's fault, or the store's. Two pass, for their own cures."""
     try:
         yield
+    except duckdb.Error as error:
+        if is_damage(error):
+            raise StoreDamaged from error
+        with _others():
+            raise
+
+
+@contextlib.contextmanager
+def _others() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.InternalException as error:
+        raise duckdb.FatalException(str(error)) from error  # the database cannot be used any more after one
+    except duckdb.IOException as error:
+        if "has been invalidated" in str(error):  # a checkpoint failed
+            raise duckdb.FatalException(str(error)) from error
+        raise StoreUnavailable(f"the store failed: {error}") from error
     except (duckdb.FatalException, duckdb.OutOfMemoryException):
         raise
     except DATA_ERRORS as error:
@@ -148,3 +183,12 @@ def errors() -> Iterator[None]:
         if lacks_memory(error):
             raise duckdb.OutOfMemoryException(str(error)) from error
         raise StoreUnavailable(f"the store failed: {error}") from error
+
+
+def open_pair(old: str, new: str, memory: int, spill: str) -> Connection:
+    """A damaged file to read, as `old`, and a store to write to, as `new`. Raises the driver's errors."""
+    connection = connect_memory(memory, 1)
+    connection.execute("SET temp_directory = ?", [spill])
+    connection.execute(f"ATTACH {quoted(old)} AS old (READ_ONLY)")
+    connection.execute(f"ATTACH {quoted(new)} AS new (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
+    return connection

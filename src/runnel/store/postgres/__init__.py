@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+<<<<<<< HEAD
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+=======
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+>>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
-from runnel.config import Settings
-from runnel.errors import ConfigError, SchemaTooNew
+import structlog
+
+from runnel.config import Settings, shown_url
+from runnel.errors import ConfigError, SchemaTooNew, StoreDamaged, StoreUnavailable
 from runnel.model.block import Block
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
 from runnel.model.query import EventsQuery, Query, Result
@@ -22,6 +30,8 @@ from runnel.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteRe
 from runnel.store.migrations import migrations
 from runnel.store.postgres import admin, locks
 from runnel.store.postgres.connection import (
+    DAMAGE_ERRORS,
+    DAMAGE_SECONDS,
     READ_SESSION,
     UNHURRIED,
     WRITE_SESSION,
@@ -40,6 +50,7 @@ from runnel.store.turns import Turns
 if TYPE_CHECKING:
     from runnel.store.postgres.read import Reader
 
+log = structlog.get_logger(__name__)
 OLDEST = 150_000
 """The oldest version of PostgreSQL, as it numbers them."""
 
@@ -66,7 +77,12 @@ class PostgresStore:
         self._loader = Loader(self._writers.acquire, partitions, settings)
         self._housekeeper = Housekeeper(partitions, settings)
         self._reader: Reader | None = None
+<<<<<<< HEAD
         self._role = StatementRole(settings) if settings.sql else None
+=======
+        self._damage: StoreDamaged | None = None
+        self._damage_ends = 0.0
+>>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
         self.library = PostgresLibrary(self._read, self._write)
 
     # --- opening ---------------------------------------------------------------------------------------------------
@@ -135,15 +151,19 @@ class PostgresStore:
     # --- writing ---------------------------------------------------------------------------------------------------
 
     @property
+    def damage(self) -> StoreDamaged | None:
+        return self._damage if time.monotonic() < self._damage_ends else None
+
+    @property
     def write_bytes(self) -> int:
         return self._settings.batch_max_bytes  # PostgreSQL keeps what does not fit into its memory in temporary files
 
     async def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter] = ()) -> WriteReport:
-        with errors():
+        with self._noticing(), errors():
             return await self._loader.write(blocks, dead)
 
     async def probe(self, lines: bytes) -> None:
-        with errors():
+        with self._noticing(), errors():
             await self._loader.probe(lines)
 
     async def purge(self, before: datetime) -> PurgeReport:
@@ -161,13 +181,24 @@ class PostgresStore:
     # --- asking ----------------------------------------------------------------------------------------------------
 
     async def run(self, query: Query) -> Result:
-        return await self._questions().run(query)
+        with self._noticing():
+            return await self._questions().run(query)
 
     async def select(self, query: SqlQuery, *, sealed: bool = False) -> Table:
-        return await self._questions().select(query, sealed)
+        with self._noticing():
+            return await self._questions().select(query, sealed)
 
+<<<<<<< HEAD
     def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         return self._questions().export(query)
+=======
+    async def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+        with self._noticing():
+            exporting = cast("AsyncGenerator[bytes, None]", self._questions().export(query))
+            async with contextlib.aclosing(exporting) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+>>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
 
     def _questions(self) -> Reader:
         """Made when the first question comes: a process that only stores needs none."""
@@ -203,15 +234,38 @@ class PostgresStore:
 
     # --- connections -----------------------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Damage that anybody meets makes the process unready for a while; what it says names the server."""
+        try:
+            yield
+        except StoreUnavailable as error:
+            cause = error.__cause__
+            if not isinstance(cause, DAMAGE_ERRORS) and not isinstance(error, StoreDamaged):
+                raise
+            where = shown_url(self._settings.resolved_store_url)
+            if self.damage is None:
+                log.critical(
+                    "the store is damaged", server=where, what=str(cause),
+                    do="look at PostgreSQL's log, and restore the database from its backup",
+                )  # fmt: skip
+            host = urlsplit(self._settings.resolved_store_url).hostname or "this machine"
+            self._damage = StoreDamaged(
+                f"PostgreSQL on {host} says that its data are damaged: accepted events wait in the queue until it is "
+                "recovered; the server's log says more"
+            )
+            self._damage_ends = time.monotonic() + DAMAGE_SECONDS
+            raise self._damage from error
+
     @contextlib.asynccontextmanager
     async def _write(self) -> AsyncIterator[Connection]:
-        with errors():
+        with self._noticing(), errors():
             async with self._writers.acquire() as connection:
                 yield connection
 
     @contextlib.asynccontextmanager
     async def _read(self) -> AsyncIterator[Connection]:
-        with errors():
+        with self._noticing(), errors():
             async with self._readers.acquire() as connection:
                 yield connection
 

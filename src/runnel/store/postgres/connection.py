@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import asyncpg  # type: ignore[import-untyped]
 
 from runnel.config import Settings
-from runnel.errors import BatchTooLarge, ConfigError, DataRejected, StoreUnavailable
+from runnel.errors import BatchTooLarge, ConfigError, DataRejected, StoreDamaged, StoreUnavailable
 
 Row = Sequence[Any]
 """A row; columns by place, by name too with the driver's own `row["name"]`."""
@@ -66,6 +66,14 @@ DATA_ERRORS = (
     asyncpg.exceptions.NotNullViolationError,
 )
 """What PostgreSQL raises when the data, not the server, is at fault."""
+DAMAGE_ERRORS = (
+    asyncpg.exceptions.DataCorruptedError,  # XX001: an invalid page, a checksum that does not match
+    asyncpg.exceptions.IndexCorruptedError,  # XX002
+    asyncpg.exceptions.PostgresIOError,  # 58030: its disk fails
+)
+"""What PostgreSQL raises when its files are not what it wrote."""
+DAMAGE_SECONDS = 60.0
+"""For so long after damage was met a process is not ready. What is sound is stored and read all the same."""
 SETTINGS_ERRORS = (
     asyncpg.exceptions.InvalidAuthorizationSpecificationError,  # class 28, wrong passwords among them
     asyncpg.exceptions.InvalidCatalogNameError,
@@ -214,6 +222,8 @@ def errors() -> Iterator[None]:
         yield
     except DATA_ERRORS as error:
         raise DataRejected(str(error)) from error
+    except DAMAGE_ERRORS as error:
+        raise StoreDamaged from error
     except OutOfMemoryError as error:
         raise BatchTooLarge("PostgreSQL has no memory left for this") from error
     except TimeoutError as error:

@@ -1,0 +1,209 @@
+"""DuckDB's checksums, read without DuckDB: is a block or an entry of the write-ahead log what was written?
+
+A file is three headers of 4 KiB and then blocks of 256 KiB, each behind its checksum. The log is a header and then
+entries: size, checksum, bytes. A checksum is the exclusive or of one product for each word, so a single flipped bit can
+be found again: it is the only one whose product makes up for the difference (of the upper bits of words, several may).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+HEADER = 4_096
+HEADERS = 3
+BLOCK = 262_144
+WORD = 8
+LENGTHS = 16
+"""Bytes of an entry's size and checksum."""
+_FACTOR = np.uint64(0xBF58476D1CE4E5B9)
+_START = 5381
+_MIX = 0xC6A4A7935BD1E995
+_SEED = 0xE17A1465
+_ALL = (1 << 64) - 1
+_LOG_HEADER = re.compile(
+    rb"d\x00be\x00.f\x00\x10(?:[\x00-\x7f]|[\x80-\xff]\x01){16}g\x00[\x80-\xff]{0,9}[\x00-\x7f]\xff\xff", re.DOTALL
+)
+"""Type, version, the file's id, its checkpoint. It has no checksum, and DuckDB forgets a log whose type is not this."""
+
+Told = Callable[[int, int], None]
+"""Called with how many bytes of how many are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A block or entry that is not what was written.
+
+    Attributes:
+        start, size: where it is, its checksum included.
+        flipped: byte and bit that were flipped, when it is surely this one; None: nobody can tell.
+    """
+
+    start: int
+    size: int
+    flipped: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What a write-ahead log holds.
+
+    Attributes:
+        sound: bytes up to which everything is what was written.
+        bad: what follows there although more was written after it; None: nothing, or the torn end of a write.
+        header: whether it begins as it has to.
+    """
+
+    sound: int
+    bad: Bad | None
+    header: bool
+
+    @property
+    def damaged(self) -> bool:
+        """Whether DuckDB would lose, or refuse, what was committed."""
+        return self.bad is not None or not self.header
+
+
+def checksum(data: bytes | memoryview) -> int:
+    """As DuckDB reckons it."""
+    whole = len(data) // WORD * WORD
+    result = _START ^ int(np.bitwise_xor.reduce(np.frombuffer(data[:whole], np.uint64) * _FACTOR)) if whole else _START
+    return result ^ _rest(bytes(data[whole:])) if whole < len(data) else result
+
+
+def _rest(data: bytes) -> int:
+    """The part of a checksum that the last bytes make, which are no whole word."""
+    found = (_SEED ^ (len(data) * _MIX)) & _ALL
+    for _ in range(2):
+        found = ((found ^ int.from_bytes(data, "little")) if data else found) * _MIX & _ALL
+        found ^= found >> 47
+        data = b""
+    return found
+
+
+def flipped_bit(data: bytes, stored: int) -> tuple[int, int] | None:
+    """Byte and bit of `data` that were flipped; byte -8 to -1: of the stored checksum. None: unclear, or not one."""
+    difference = checksum(data) ^ stored
+    found: list[tuple[int, int]] = []
+    if difference.bit_count() == 1:
+        bit = difference.bit_length() - 1
+        found.append((bit // 8 - WORD, bit % 8))
+    whole = len(data) // WORD * WORD
+    words: NDArray[np.uint64] = np.frombuffer(data[:whole], np.uint64)
+    products = words * _FACTOR
+    for bit in range(64):
+        changed = products ^ ((words ^ np.uint64(1 << bit)) * _FACTOR)
+        found += [(int(place) * WORD + bit // 8, bit % 8) for place in np.flatnonzero(changed == np.uint64(difference))]
+        if len(found) > 1:
+            return None
+    rest = data[whole:]
+    for byte in range(len(rest)):
+        for bit in range(8):
+            changed_rest = bytearray(rest)
+            changed_rest[byte] ^= 1 << bit
+            if _rest(rest) ^ _rest(bytes(changed_rest)) == difference:
+                found.append((whole + byte, bit))
+    return found[0] if len(found) == 1 else None
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+
+def bad_blocks(path: Path, told: Told = lambda done, size: None) -> list[Bad]:
+    """The headers and blocks whose checksum does not match; a block that is cut off counts too."""
+    size = path.stat().st_size
+    found = []
+    with path.open("rb") as file:
+        for start, length in _places(size):
+            data = file.read(length)
+            stored = int.from_bytes(data[:WORD], "little")
+            if len(data) < length:
+                found.append(Bad(start, len(data), None))
+            elif checksum(memoryview(data)[WORD:]) != stored:
+                found.append(_bad(start, WORD, data, stored))
+            told(start + len(data), size)
+    return found
+
+
+def _places(size: int) -> Iterator[tuple[int, int]]:
+    for number in range(HEADERS):
+        yield number * HEADER, HEADER
+    for start in range(HEADERS * HEADER, size, BLOCK):
+        yield start, BLOCK
+
+
+def _bad(start: int, prefix: int, data: bytes, stored: int) -> Bad:
+    flipped = flipped_bit(data[prefix:], stored)
+    return Bad(start, len(data), flipped and (start + prefix + flipped[0], flipped[1]))
+
+
+# --- the write-ahead log ---------------------------------------------------------------------------------------------
+
+
+def read_log(data: bytes) -> Log:
+    """Walk through a log. A torn end, with nothing written behind it, is no damage: it was never committed."""
+    match = _LOG_HEADER.match(data)
+    at = match.end() if match else _next_entry(data, 0)
+    if at is None:
+        # Nothing in it can be read. The beginning of a header is what a crash leaves.
+        torn = len(data) < 64 and b"d\x00be\x00".startswith(data[:5])
+        return Log(0, None, header=torn or not data)
+    while at < len(data):
+        end = _end(data, at)
+        if end is None:
+            return Log(at, _break(data, at), header=match is not None)
+        at = end
+    return Log(at, None, header=match is not None)
+
+
+def _end(data: bytes, at: int) -> int | None:
+    """Where the entry at this place ends; None when none is there that is sound."""
+    size, stored = (int.from_bytes(data[at + n : at + n + WORD], "little") for n in (0, WORD))
+    end = at + LENGTHS + size
+    if not size or end > len(data) or checksum(memoryview(data)[at + LENGTHS : end]) != stored:
+        return None
+    return end
+
+
+def _break(data: bytes, at: int) -> Bad | None:
+    """What is wrong at this place; None when nothing was written behind it."""
+    after = _next_entry(data, at + 1)
+    size = int.from_bytes(data[at : at + WORD], "little")
+    whole = 0 < size <= len(data) - at - LENGTHS
+    if after is not None:
+        wrong = size ^ (after - at - LENGTHS)
+        stored = int.from_bytes(data[at + WORD : at + LENGTHS], "little")
+        if wrong.bit_count() == 1 and checksum(memoryview(data)[at + LENGTHS : after]) == stored:
+            bit = wrong.bit_length() - 1
+            return Bad(at, after - at, (at + bit // 8, bit % 8))
+    elif not whole:
+        return None  # the size that was to be written is not there: torn
+    if not whole:
+        return Bad(at, (after or len(data)) - at, None)
+    stored = int.from_bytes(data[at + WORD : at + LENGTHS], "little")
+    bad = _bad(at, LENGTHS, data[at : at + LENGTHS + size], stored)
+    # A last entry of full length may have been cut off by a crash too, if the file grew before its bytes were there.
+    return bad if after is not None or bad.flipped is not None or any(data[at + LENGTHS + size :]) else None
+
+
+def _next_entry(data: bytes, start: int) -> int | None:
+    """Where the next sound entry begins."""
+    if len(data) - start < LENGTHS:
+        return None
+    found = np.frombuffer(data, np.uint8)[start:]
+    places = len(found) - LENGTHS + 1
+    sizes = np.zeros(places, np.uint32)
+    for byte in range(4):
+        sizes |= found[byte : byte + places].astype(np.uint32) << np.uint32(8 * byte)
+    fits = (sizes > 0) & (sizes <= np.arange(places, 0, -1) - 1)
+    for byte in range(4, WORD):
+        fits &= found[byte : byte + places] == 0
+    for place in np.flatnonzero(fits):
+        if _end(data, start + int(place)) is not None:
+            return start + int(place)
+    return None
