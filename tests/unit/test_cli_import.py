@@ -16,7 +16,7 @@ from runnel.cli.import_plan import Choices
 from runnel.cli.import_rows import Chunk, Source, open_source
 from runnel.cli.import_run import Outcome, ServerSink, State, StateFile, run
 from runnel.cli.server import Refused, Server
-from runnel.errors import Unavailable
+from runnel.errors import InvalidRequest, Unavailable
 from runnel.model.event import Rejection
 
 Answer = Callable[[list[str]], httpx.Response]
@@ -180,10 +180,17 @@ async def test_run_that_is_cancelled_keeps_what_was_confirmed(tmp_path: Path) ->
     assert not state.complete
 
 
-def test_state_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+def test_state_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_bytes(b"{")
-    assert StateFile(path).load() == State()
+    with pytest.raises(InvalidRequest, match=r"state\.json .* is damaged: with --again every row"):
+        StateFile(path).load()
+
+
+def test_state_of_an_older_version(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_bytes(b'{"row":5,"accepted":4,"rejected":1,"reasons":[],"complete":false}')
+    assert StateFile(path).load() == State(5, 4, 1)
 
 
 def test_state_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ import zstandard
 
 from runnel.cli.import_rows import Broken, Chunk, Source
 from runnel.cli.server import Refused, Server
-from runnel.errors import Unavailable
+from runnel.errors import InvalidRequest, Unavailable
 from runnel.model.event import Rejection
 
 IN_FLIGHT = 4
@@ -69,17 +70,32 @@ class State(msgspec.Struct):
 
 
 class StateFile:
-    """The state on disk; saving is atomic. A file that cannot be read counts as none: ids keep a repeat harmless."""
+    """The state on disk; saving is atomic. A checksum keeps a wrong bit from skipping rows."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._saved = 0.0
 
     def load(self) -> State:
-        if self._path is not None:
-            with contextlib.suppress(OSError, msgspec.DecodeError):
-                return msgspec.json.decode(self._path.read_bytes(), type=State)
-        return State()
+        """The state; a fresh one when there is no file.
+
+        Raises:
+            InvalidRequest: the file is not what was written.
+        """
+        if self._path is None:
+            return State()
+        try:
+            content, newline, check = self._path.read_bytes().partition(b"\n")
+            if not newline or check == _check(content):  # an older Runnel wrote no checksum
+                return msgspec.json.decode(content, type=State)
+        except (FileNotFoundError, NotADirectoryError):
+            return State()
+        except (OSError, msgspec.DecodeError):
+            pass
+        raise InvalidRequest(
+            f"{self._path} says how far this import came, and is damaged: with --again every row is sent once more. "
+            "None counts twice that has a time of its own, or was sent within RUNNEL_DEDUPE_WINDOW_HOURS"
+        )
 
     def save(self, state: State, *, now: bool = False) -> None:
         """Write it, at most once per SAVE_EVERY seconds unless `now`."""
@@ -89,8 +105,13 @@ class StateFile:
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._path.with_name(self._path.name + ".new")
-            fresh.write_bytes(msgspec.json.encode(state))
+            content = msgspec.json.encode(state)
+            fresh.write_bytes(content + b"\n" + _check(content))
             os.replace(fresh, self._path)
+
+
+def _check(content: bytes) -> bytes:
+    return blake2b(content, digest_size=8).hexdigest().encode()
 
 
 class ServerSink:

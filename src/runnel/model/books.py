@@ -139,6 +139,26 @@ def close_books(
     return totals, differences
 
 
+def stored_beyond(queue: QueueBooks, ledger: Mapping[str, IngesterLedger]) -> list[Difference]:
+    """Ingesters of which the store has later blocks than the queue says were published.
+
+    A block is published before it is stored, so when `queue` was read *after* `ledger` this means that the queue has
+    lost commits: it is older than the store. A queue that cannot name its blocks may note down late what was published,
+    and an ingester that it does not know may be one that it has forgotten: both prove nothing.
+    """
+    found = []
+    for ingester, published in sorted(queue.published.items()) if queue.held is None else ():
+        entry = ledger.get(ingester)
+        end = max([entry.folded, *(seq + 1 for seq in entry.seqs)]) if entry else 0
+        if end > published.next_seq:
+            message = (
+                f"ingester {ingester}: the store has block {end - 1}, but the queue knows of {published.next_seq} "
+                "blocks only: it is older than the store, and what was published last may be missing"
+            )
+            found.append(Difference("queue", message))
+    return found
+
+
 class _Side(msgspec.Struct, frozen=True):
     """One ingester on both sides.
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from runnel.errors import RunnelError, Unavailable
 from runnel.model import books
-from runnel.model.books import close_books
+from runnel.model.books import close_books, stored_beyond
 from runnel.model.status import (
     Difference,
     ErrorAnswer,
@@ -36,7 +36,10 @@ async def closed_books(parts: Parts) -> tuple[books.Totals, list[books.Differenc
     """The books of this moment. The queue is read first: see `close_books`."""
     queue = await parts.queue.books()
     ledger = await parts.store.ledger()
-    return await asyncio.to_thread(close_books, queue, ledger)
+    totals, differences = await asyncio.to_thread(close_books, queue, ledger)
+    if stored_beyond(queue, ledger):  # published since the first look, unless the second one says so too
+        differences += stored_beyond(await parts.queue.books(), ledger)
+    return totals, differences
 
 
 async def why_not_ready(parts: Parts) -> str | None:

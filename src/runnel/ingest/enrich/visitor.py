@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 PREFIX = "visitor-"
 SALT_BYTES = 32
+CHECK_BYTES = 8
+"""Bytes of checksum behind a salt in its file: under a salt with one wrong bit every visitor would count once more."""
 ID_BYTES = 15
 """Bytes of hash in an id, which become 20 characters: 120 bits, so that two visitors never share one."""
 DAY = 86_400
@@ -95,10 +97,12 @@ class Salts:
         """Read the day's salt, or make it; whoever makes it first, it is the same for all."""
         file = self._folder / f"{FILE}{day}"
         if not file.exists():
-            _write_once(file, secrets.token_bytes(SALT_BYTES))
-        salt = file.read_bytes()
-        if len(salt) != SALT_BYTES:
-            raise OSError(f"{file} has not {SALT_BYTES} bytes")
+            fresh = secrets.token_bytes(SALT_BYTES)
+            _write_once(file, fresh + _check(fresh))
+        content = file.read_bytes()
+        salt, check = content[:SALT_BYTES], content[SALT_BYTES:]
+        if len(salt) != SALT_BYTES or (check and check != _check(salt)):  # an older Runnel wrote no checksum
+            raise OSError(f"{file.name} is damaged: delete it, and today's visitors count anew from now on")
         self._day, self._salt = day, salt
         self.forget()
 
@@ -113,6 +117,10 @@ class Salts:
         self.forget()
         if self._salt:  # the clock was put back
             self._forget_at_midnight()
+
+
+def _check(salt: bytes) -> bytes:
+    return blake2b(salt, digest_size=CHECK_BYTES).digest()
 
 
 def _write_once(file: Path, content: bytes) -> None:

@@ -48,6 +48,12 @@ SELECT id, ingester, seq, count, size, enqueued_at FROM blocks ORDER BY id;
 -- name: restore_block
 INSERT INTO blocks (id, ingester, seq, count, size, enqueued_at, data) VALUES (?, ?, ?, ?, ?, ?, ?);
 
+-- name: forget_last_id
+DELETE FROM sqlite_sequence WHERE name = 'blocks';
+
+-- name: restore_last_id
+INSERT INTO sqlite_sequence (name, seq) VALUES ('blocks', ?);
+
 -- name: restore_ingester
 INSERT INTO ingesters (ingester, next_seq, events) VALUES (?, ?, ?);
 

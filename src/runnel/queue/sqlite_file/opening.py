@@ -7,8 +7,9 @@ rows (their tally), or the data of a block (its own checksum, when it is read).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import apsw
@@ -53,7 +54,7 @@ class Opened(NamedTuple):
     writer: apsw.Connection
     tally: Tally
     published: dict[str, Published]
-    slots: list[Slot]
+    slots: Sequence[Slot]
     mark: Mark
 
 
@@ -61,10 +62,13 @@ class Content(NamedTuple):
     """What SQLite sees. `sealed` is the tally as it was written; None: damaged, or the file is an older Runnel's."""
 
     tally: Tally
-    published: dict[str, Published]
-    slots: list[Slot]
+    published: Mapping[str, Published]
+    slots: Sequence[Slot]
     sealed: Tally | None
     problems: list[str]
+
+
+NOTHING = Content(Tally(), MappingProxyType({}), (), None, [])
 
 
 def open_checked(path: Path, command: str) -> Opened:
@@ -85,6 +89,10 @@ def open_checked(path: Path, command: str) -> Opened:
     problems = []
     if damage := Log(files.wal).damage:
         problems.append(f"{files.wal.name}: {damage}")
+    if _size(path) == 0 and _size(files.wal) > 0:
+        problems.append(f"it is empty or gone, but {files.wal.name} is there")
+    if _size(path) == 0 and (problems := problems + _compare(NOTHING, mark)):
+        raise QueueDamaged(_sentence(path, problems, NOTHING, mark, command))  # SQLite would delete the log
     with errors():
         writer = _connect(path)
         try:
@@ -98,7 +106,11 @@ def open_checked(path: Path, command: str) -> Opened:
             raise
     _warn(content, mark)
     mark.begin(content.tally)
-    return Opened(writer, content.tally, content.published, content.slots, mark)
+    return Opened(writer, content.tally, dict(content.published), content.slots, mark)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def connect(path: Path) -> apsw.Connection:
@@ -136,24 +148,28 @@ def _begin(writer: apsw.Connection, content: Content) -> None:
 
 def _look(connection: apsw.Connection) -> Content:
     """Everything that SQLite sees of the file. Errors that are the file's become problems."""
-    empty = Content(Tally(), {}, [], None, [])
     try:
         findings = [row[0] for row in connection.execute(f"PRAGMA quick_check({SHOWN})") if row[0] != "ok"]
         tables = {str(row[0]) for row in connection.execute(SQL["tables"])}
         if findings:
-            return empty._replace(problems=[" ".join(finding.split()) for finding in findings])
+            return NOTHING._replace(problems=[_plain(finding) for finding in findings])
         if not tables:
-            return empty
+            return NOTHING
         return _content(connection, tables)
     except (apsw.IOError, apsw.CantOpenError, apsw.BusyError, apsw.PermissionsError):
         raise
     except (apsw.Error, ValueError, TypeError) as error:
-        return empty._replace(problems=[f"SQLite says: {error}"])
+        return NOTHING._replace(problems=[f"SQLite says: {error}"])
+
+
+def _plain(finding: str) -> str:
+    """A finding of SQLite's check in one line."""
+    return "SQLite's check says: " + ", ".join(finding.removeprefix("*** in database main ***").strip().splitlines())
 
 
 def _content(connection: apsw.Connection, tables: set[str]) -> Content:
     if not tables >= OURS:
-        return Content(Tally(), {}, [], None, ["a table is missing"])
+        return NOTHING._replace(problems=["a table is missing"])
     published = {str(row[0]): Published(row[1], row[2]) for row in connection.execute(SQL["published"])}
     slots: list[Slot] = []
 

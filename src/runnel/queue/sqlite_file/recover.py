@@ -133,7 +133,10 @@ class _New:
     def finish(self, published: Mapping[str, Published], tally: Tally) -> None:
         for ingester, row in published.items():
             self._connection.execute(SQL["restore_ingester"], (ingester, row.next_seq, row.events))
-        self._connection.execute(SQL["set_tally"], (tally_of(self.rows, published, tally).encode(),))
+        after = tally_of(self.rows, published, tally)
+        self._connection.execute(SQL["forget_last_id"])
+        self._connection.execute(SQL["restore_last_id"], (after.last_id,))
+        self._connection.execute(SQL["set_tally"], (after.encode(),))
 
     def transaction(self) -> contextlib.AbstractContextManager[None]:
         return transaction(self._connection)
