@@ -8,14 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-<<<<<<< HEAD
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-=======
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
->>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
@@ -276,16 +272,11 @@ class DuckDBStore:
         with self._noticing():
             return await self._reader.select(query, sealed)
 
-<<<<<<< HEAD
-    def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
-        return self._reader.export(query)
-=======
-    async def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+    async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         with self._noticing():
-            exporting = cast("AsyncGenerator[bytes, None]", self._reader.export(query))
-            async with contextlib.aclosing(exporting) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            async with contextlib.aclosing(self._reader.export(query)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     @contextlib.contextmanager
     def _noticing(self) -> Iterator[None]:
@@ -300,7 +291,6 @@ class DuckDBStore:
             if isinstance(error, StoreDamaged):
                 raise self._damaged.report(error) from error
             raise
->>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
 
     async def ledger(self) -> Mapping[str, IngesterLedger]:
         return await self._ask(admin.ledger)

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-<<<<<<< HEAD
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-=======
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
->>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
@@ -77,12 +73,9 @@ class PostgresStore:
         self._loader = Loader(self._writers.acquire, partitions, settings)
         self._housekeeper = Housekeeper(partitions, settings)
         self._reader: Reader | None = None
-<<<<<<< HEAD
         self._role = StatementRole(settings) if settings.sql else None
-=======
         self._damage: StoreDamaged | None = None
         self._damage_ends = 0.0
->>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
         self.library = PostgresLibrary(self._read, self._write)
 
     # --- opening ---------------------------------------------------------------------------------------------------
@@ -188,17 +181,11 @@ class PostgresStore:
         with self._noticing():
             return await self._questions().select(query, sealed)
 
-<<<<<<< HEAD
-    def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
-        return self._questions().export(query)
-=======
-    async def export(self, query: EventsQuery) -> AsyncIterator[bytes]:
+    async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         with self._noticing():
-            exporting = cast("AsyncGenerator[bytes, None]", self._questions().export(query))
-            async with contextlib.aclosing(exporting) as chunks:
-                async for chunk in chunks:
-                    yield chunk
->>>>>>> 3a99e13c6ec05f8b3909ad6f4d53d23dd13bb6a1
+            async with contextlib.aclosing(self._questions().export(query)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     def _questions(self) -> Reader:
         """Made when the first question comes: a process that only stores needs none."""
