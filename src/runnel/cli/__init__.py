@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from runnel.cli import bench, console, dead, demo, export, import_, key, processes, query, report, statement, up, verify
-from runnel.errors import RunnelError
+from runnel.errors import RunnelError, Unavailable
 
 __all__ = ["app", "main"]
 
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     except RunnelError as error:
         if _debugging():
             raise
-        console.show_error(error.message)
+        console.show_error(error.whole if isinstance(error, Unavailable) else error.message)
         sys.exit(console.EXIT_ERROR)
     except KeyboardInterrupt:
         sys.exit(console.EXIT_INTERRUPTED)

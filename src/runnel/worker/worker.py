@@ -61,11 +61,11 @@ class Worker:
                 await self.step(wait=BETWEEN_PIECES if self._more else 0.5)
                 await self._maintain()
             except QueueBroken as error:
-                log.critical("the queue is broken", error=error.message)
+                log.critical("the queue is broken", error=error.whole)
                 self.failed.set()
                 return
             except Unavailable as error:
-                log.warning("the worker cannot go on and tries again", code=error.code, error=error.message)
+                log.warning("the worker cannot go on and tries again", code=error.code, error=error.whole)
                 await self._pause(self._settings.retry_max_delay / 5)
             except Exception:
                 # Nothing is lost by going on: what was not acknowledged is delivered again.
@@ -115,7 +115,7 @@ class Worker:
                 return
             except RunnelError as error:
                 self._metrics.worker_retries.labels(error.code).inc()
-                log.warning("storing failed, trying again", code=error.code, error=error.message, in_seconds=delay)
+                log.warning("storing failed, trying again", code=error.code, error=error.whole, in_seconds=delay)
                 if self._stopping.is_set():
                     raise
             await self._pause(delay)
@@ -137,7 +137,7 @@ class Worker:
         broken = {(letter.ingester, letter.seq) for letter in letters}
         sound = [block for block in blocks if block.key not in broken]
         letters += await poisoned_events(sound, self._probe)
-        log.warning("events set aside", dead=sum(letter.events for letter in letters), reason=error.message)
+        log.warning("events set aside", dead=sum(letter.events for letter in letters), reason=error.whole)
         try:
             return await self._store.write(blocks, letters)
         except DataRejected as still:
@@ -147,7 +147,7 @@ class Worker:
         self, blocks: Sequence[Block], letters: Sequence[DeadLetter], error: DataRejected
     ) -> WriteReport:
         """The batch fails although its events pass alone: store block by block; one that fails is set aside whole."""
-        log.error("a batch fails as a whole and is stored block by block", reason=error.message)
+        log.error("a batch fails as a whole and is stored block by block", reason=error.whole)
         reports = []
         for block in blocks:
             own = [letter for letter in letters if (letter.ingester, letter.seq) == block.key]

@@ -179,13 +179,13 @@ class DuckDBStore:
                 return call()
         except OutOfMemoryException as error:
             self._reader.shed()  # storing goes before asking
-            raise StoreUnavailable(f"the store has no memory left for this batch: {error}") from error
+            raise StoreUnavailable("the store has no memory left for this batch") from error
         except FatalException as error:
             log.error("the store failed and is opened anew", error=str(error))
             self._reader.shed()  # a question's cursor would keep the failed database open
             self._disconnect()
             self._connect()
-            raise StoreUnavailable(f"the store failed and was opened anew: {error}") from error
+            raise StoreUnavailable("the store failed and was opened anew") from error
 
     def _is_open(self) -> bool:
         return "_db" in self.__dict__
@@ -226,7 +226,7 @@ class DuckDBStore:
                 with errors():
                     return call(self._admin, *args, **kwargs)
             except (FatalException, OutOfMemoryException) as error:
-                raise StoreUnavailable(f"the store failed: {error}") from error
+                raise StoreUnavailable("the store failed") from error
 
         return await self._in(self._asking, ask)
 
@@ -238,7 +238,7 @@ class DuckDBStore:
                 with errors(), contextlib.closing(self._cursor()) as connection:
                     return call(connection)
             except (FatalException, OutOfMemoryException) as error:
-                raise StoreUnavailable(f"the store failed: {error}") from error
+                raise StoreUnavailable("the store failed") from error
 
         return await self._in(self._looking_up, look_up)
 

@@ -78,7 +78,7 @@ def open_database(path: Path, spool: Path, settings: Settings) -> Connection:
     except duckdb.Error as error:
         if "lock" in str(error).lower():
             raise AlreadyRunning(f"another Runnel process holds {path}: stop it, or use its --url") from error
-        raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
+        raise StoreUnavailable("the store's file cannot be opened") from error
     return connection
 
 
@@ -138,4 +138,4 @@ def errors() -> Iterator[None]:
     except DATA_ERRORS as error:
         raise DataRejected(str(error)) from error
     except duckdb.Error as error:
-        raise StoreUnavailable(f"the store failed: {error}") from error
+        raise StoreUnavailable("the store failed") from error
