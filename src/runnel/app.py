@@ -32,6 +32,7 @@ from runnel.ingest.enrich.enrichment import make_enrichment
 from runnel.ingest.openapi import openapi as ingest_openapi
 from runnel.ingest.publisher import Publisher
 from runnel.ingest.snippet import snippet_routes
+from runnel.logs import Seldom
 from runnel.metrics import Metrics
 from runnel.query.status_app import make_status_app
 from runnel.worker.worker import Worker
@@ -112,6 +113,7 @@ class Runnel:
         self.closed_store: str | None = "the store is not open yet"
         self.refused: RunnelError | None = None
         self._refusal = asyncio.Event()
+        self._unready = Seldom(__name__, "not ready")
 
     @cached_property
     def queue(self) -> queue.Queue:
@@ -195,7 +197,8 @@ class Runnel:
         try:
             await self.vital()
         except RunnelError as error:
-            return error.message
+            self._unready.warning(error=error.whole)
+            return error.public
         return None
 
     async def drained(self) -> None:
@@ -408,9 +411,9 @@ async def _patiently(
             await attempt()
             return
         except Unavailable as error:
-            failed(error.message)
+            failed(error.public)
             if loop.time() + pause > deadline:
                 raise
-            log.warning(f"the {part} cannot be reached, trying again", error=error.message, in_seconds=pause)
+            log.warning(f"the {part} cannot be reached, trying again", error=error.whole, in_seconds=pause)
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)

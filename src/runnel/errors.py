@@ -20,7 +20,25 @@ class RunnelError(Exception):
 
     @property
     def message(self) -> str:
+        """One sentence, fit for whoever asked."""
         return str(self.args[0])
+
+    @property
+    def whole(self) -> str:
+        """The message, and what a driver said to it: for logs and for commands on this machine, never for a client.
+
+        A driver's words hold paths, addresses and SQL.
+        """
+        cause = self.__cause__
+        while isinstance(cause, RunnelError):
+            cause = cause.__cause__
+        words = "" if cause is None else str(cause).strip() or type(cause).__name__
+        return self.message if words in self.message else f"{self.message}: {words}"
+
+    @property
+    def public(self) -> str:
+        """The message for a client."""
+        return self.message
 
 
 # --- the caller's fault: the same request will fail again ------------------------------------------------------------
@@ -184,6 +202,11 @@ class DataRejected(RunnelError):
     """The store cannot take some of these events, whatever is tried; the worker sets them aside as dead letters."""
 
     code = "data_rejected"
+
+    @property
+    def public(self) -> str:
+        """The message is for the dead letter, whose reader needs the driver's words."""
+        return "the store cannot take this"
 
 
 class BlockCorrupt(RunnelError):

@@ -222,8 +222,9 @@ async def test_a_statement_that_takes_too_long_is_ended(settings: Settings, besi
     async with opened(hasty, 1) as (store,):
         async with beside.transaction():
             await beside.execute("LOCK TABLE blocks IN EXCLUSIVE MODE")
-            with pytest.raises(StoreUnavailable, match="statement timeout"):
+            with pytest.raises(StoreUnavailable) as refused:
                 await store.write([sample_block(0, range(3))])
+            assert "statement timeout" in refused.value.whole
         assert outcomes(await store.write([sample_block(0, range(3))])) == [(3, 0, 0, 0)]
 
 

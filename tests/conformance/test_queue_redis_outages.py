@@ -181,7 +181,7 @@ async def test_a_server_that_loads_is_unavailable(own_redis: RedisServer, strict
                 await queue.publish([sample_block(0, [number], fresh())])
                 break
             except QueueUnavailable as error:
-                said.add(error.message)
+                said.add(error.whole)
                 await asyncio.sleep(0.01)
         await starting
 

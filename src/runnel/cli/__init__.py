@@ -26,7 +26,7 @@ from runnel.cli import (
     up,
     verify,
 )
-from runnel.errors import RunnelError
+from runnel.errors import RunnelError, Unavailable
 
 __all__ = ["app", "main"]
 
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     except RunnelError as error:
         if _debugging():
             raise
-        console.show_error(error.message)
+        console.show_error(error.whole if isinstance(error, Unavailable) else error.message)
         sys.exit(console.EXIT_ERROR)
     except KeyboardInterrupt:
         sys.exit(console.EXIT_INTERRUPTED)

@@ -99,7 +99,7 @@ def run(settings: Settings, role: Role, announce: Callable[[str], None]) -> None
     except Unavailable as error:
         if role is Role.UP and queue.is_embedded(settings) and store.is_embedded(settings):
             raise  # a file that cannot be read: starting again would not help
-        console.show_error(error.message)
+        console.show_error(error.whole)
         raise typer.Exit(1) from error
 
 

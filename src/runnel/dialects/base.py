@@ -102,7 +102,7 @@ class Refused(Exception):
 
 def failure(error: RunnelError, form: ErrorForm) -> Answer:
     """The answer to one of Runnel's errors: its status and headers, the dialect's body."""
-    return Answer(error.status, form(error.message), headers_of(error))
+    return Answer(error.status, form(error.public), headers_of(error))
 
 
 class WriteRoute:
@@ -140,7 +140,7 @@ class WriteRoute:
         except RunnelError as error:
             answer = failure(error, self._form)
             if error.status >= 500:
-                log.warning("request refused", request_id=request_id, code=error.code, error=error.message)
+                log.warning("request refused", request_id=request_id, code=error.code, error=error.whole)
         headers = (*self._headers, *answer.headers)
         await reply(send, answer.status, _encoder.encode(answer.body), answer.request_id or request_id, headers)
         self._ctx.ingest.metrics.http_requests.labels(self._route, str(answer.status)).inc()
@@ -192,6 +192,8 @@ def read_route(
             answer = refused.answer
         except RunnelError as error:
             answer = failure(error, form)
+            if error.status >= 500:
+                log.warning("request refused", code=error.code, error=error.whole)
         response = Response(_encoder.encode(answer.body), answer.status, media_type="application/json")
         shared = headers if gate.may_be_read_from(request.scope) else ()
         response.raw_headers.extend((*shared, *answer.headers))

@@ -214,8 +214,8 @@ async def reply(send: Send, status: int, body: bytes, request_id: str, headers: 
 async def reply_error(send: Send, error: RunnelError, request_id: str, headers: Headers = ()) -> None:
     """Runnel's own error form; a server's fault is logged."""
     if error.status >= 500:
-        log.warning("request refused", request_id=request_id, code=error.code, error=error.message)
-    body = _encoder.encode({"error": {"code": error.code, "message": error.message}, "request_id": request_id})
+        log.warning("request refused", request_id=request_id, code=error.code, error=error.whole)
+    body = _encoder.encode({"error": {"code": error.code, "message": error.public}, "request_id": request_id})
     await reply(send, error.status, body, request_id, (*headers_of(error), *headers))
 
 

@@ -119,13 +119,13 @@ class Publisher:
                 self.failed.set()
             self._identity()
             self._metrics.publish_failures.labels(error.code).inc()
-            log.error("publish failed", code=error.code, error=error.message)
+            log.error("publish failed", code=error.code, error=error.whole)
             _fail(groups, error)
-        except Exception as error:
+        except Exception:
             self._identity()
             self._metrics.publish_failures.labels("internal").inc()
             log.exception("publish failed")
-            _fail(groups, QueueUnavailable(f"the queue did not confirm: {type(error).__name__}"))
+            _fail(groups, QueueUnavailable("the queue did not confirm"))
         else:
             self.seq += len(blocks)
             self._metrics.blocks_published.inc(len(blocks))

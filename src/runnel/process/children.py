@@ -163,7 +163,7 @@ class Family:
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
         except RunnelError as error:
-            log.error("could not start", process=f"{self.role}-{child.number}", error=error.message)
+            log.error("could not start", process=f"{self.role}-{child.number}", error=error.whole)
             code = REFUSED if isinstance(error, ConfigError) else 1
         except BaseException:
             log.exception("failed", process=f"{self.role}-{child.number}")

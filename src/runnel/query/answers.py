@@ -13,7 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from runnel import logs
 from runnel.errors import InvalidRequest, RunnelError, Unauthorized
+
+log = logs.logger(__name__)
 
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
 """Codes of the errors that the HTTP layer itself finds; the others are RunnelErrors."""
@@ -41,11 +44,13 @@ def error_answer(status: int, code: str, message: str, headers: Mapping[str, str
 
 
 def from_runnel_error(error: RunnelError) -> Response:
-    """The answer for an error that Runnel raised on purpose."""
+    """The answer for an error that Runnel raised on purpose; the log gets what a client must not see of it."""
+    if error.status >= 500 and error.whole != error.public:
+        log.warning("request refused", code=error.code, error=error.whole)
     headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     if isinstance(error, Unauthorized):
         headers = {"WWW-Authenticate": error.challenge}
-    return error_answer(error.status, error.code, error.message, headers)
+    return error_answer(error.status, error.code, error.public, headers)
 
 
 def sentence(errors: Sequence[Any]) -> str:

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from runnel.errors import RunnelError, Unavailable
+from runnel.logs import Seldom
 from runnel.model import books
 from runnel.model.books import close_books, stored_beyond
 from runnel.model.status import (
@@ -30,6 +31,7 @@ from runnel.query.parts import GivenParts, Parts
 from runnel.query.scrape import gather_queue
 
 router = APIRouter(tags=["operations"], route_class=Guarded)
+_unready = Seldom(__name__, "not ready")
 
 
 async def closed_books(parts: Parts) -> tuple[books.Totals, list[books.Difference]]:
@@ -49,7 +51,8 @@ async def why_not_ready(parts: Parts) -> str | None:
     try:
         await (parts.vital or parts.queue.depth)()
     except RunnelError as error:
-        return error.message
+        _unready.warning(error=error.whole)
+        return error.public
     return None
 
 

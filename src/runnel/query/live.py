@@ -142,7 +142,7 @@ class Live:
             try:
                 events, left_out = await view.news()
             except RunnelError as error:
-                log.debug("no look at the store", error=error.message)
+                log.debug("no look at the store", error=error.whole)
                 continue
             for listener in self._listeners.get(site, []) if events or left_out else []:
                 listener.tell(events, left_out)

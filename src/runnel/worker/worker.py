@@ -71,7 +71,7 @@ class Worker:
                 await self.step(wait=BETWEEN_PIECES if self._more else 0.5)
                 await self._maintain()
             except QueueBroken as error:
-                log.critical("the queue is broken", error=error.message)
+                log.critical("the queue is broken", error=error.whole)
                 self.failed.set()
                 return
             except Unavailable as error:
@@ -170,7 +170,7 @@ class Worker:
         now = time.monotonic()
         if now >= self._said.get(error.code, 0.0):
             self._said[error.code] = now + SAY_EVERY
-            log.warning(what, code=error.code, error=error.message, longest_pause=self._settings.retry_max_delay)
+            log.warning(what, code=error.code, error=error.whole, longest_pause=self._settings.retry_max_delay)
 
     async def _store_now(self, blocks: Sequence[Block]) -> None:
         started = time.perf_counter()
@@ -188,7 +188,7 @@ class Worker:
         broken = {(letter.ingester, letter.seq) for letter in letters}
         sound = [block for block in blocks if block.key not in broken]
         letters += await poisoned_events(sound, self._probe)
-        log.warning("events set aside", dead=sum(letter.events for letter in letters), reason=error.message)
+        log.warning("events set aside", dead=sum(letter.events for letter in letters), reason=error.whole)
         try:
             return await self._store.write(blocks, letters)
         except DataRejected as still:
@@ -198,7 +198,7 @@ class Worker:
         self, blocks: Sequence[Block], letters: Sequence[DeadLetter], error: DataRejected
     ) -> WriteReport:
         """The batch fails although its events pass alone: store block by block; one that fails is set aside whole."""
-        log.error("a batch fails as a whole and is stored block by block", reason=error.message)
+        log.error("a batch fails as a whole and is stored block by block", reason=error.whole)
         reports = []
         for block in blocks:
             own = [letter for letter in letters if (letter.ingester, letter.seq) == block.key]

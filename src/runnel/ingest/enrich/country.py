@@ -60,7 +60,7 @@ class Countries:
         try:
             self._load()
         except ConfigError as error:
-            log.warning("the changed country file is not taken", error=error.message)
+            log.warning("the changed country file is not taken", error=error.whole)
         else:
             log.info("country file read anew", file=str(self._file))
 

@@ -169,9 +169,9 @@ class Connection:
                 raise Blocked
         if not task.done():
             self.drop()
-            raise QueueUnavailable(f"{self.place} did not answer within {self._patience:g} seconds")
+            raise QueueUnavailable(f"RabbitMQ did not answer within {self._patience:g} seconds")
         if task.cancelled():
-            raise QueueUnavailable(f"the connection to {self.place} is gone")
+            raise QueueUnavailable("the connection to RabbitMQ is gone")
         if error := task.exception():
             raise self._explained(error) from error
         return task.result()
@@ -188,15 +188,15 @@ class Connection:
         if isinstance(error, DeliveryError):
             return Rejected()
         if isinstance(error, (AuthenticationError, ProbableAuthenticationError)):
-            return Refused(f"{self.place} refuses the user or the password")
+            return Refused("RabbitMQ refuses the user or the password")
         if isinstance(error, InvalidFrameError):  # all that the driver tells of a login that ends with a refusal
-            return Refused(f"{self.place} ends the login: the virtual host is not there, or not for this user")
+            return Refused("RabbitMQ ends the login: the virtual host is not there, or not for this user")
         if isinstance(error, ChannelNotFoundEntity) and INACCESSIBLE not in str(error):
-            return Missing(f"{self.place}: {error}")
+            return Missing("RabbitMQ does not have the queue")
         if isinstance(error, (ChannelPreconditionFailed, ChannelAccessRefused, ConnectionNotAllowed)):
-            return Refused(f"{self.place}: {error}")
+            return Refused("RabbitMQ refuses")
         if isinstance(error, (AMQPError, PAMQPException, OSError, EOFError, RuntimeError, asyncio.CancelledError)):
-            return QueueUnavailable(f"{self.place}: {error or type(error).__name__}")
+            return QueueUnavailable("RabbitMQ cannot be reached, or failed")
         return error
 
     def drop(self) -> None:

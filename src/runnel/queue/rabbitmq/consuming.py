@@ -172,7 +172,7 @@ class _Session:
         try:
             await self._channel.acknowledge(tags, multiple=oldest is None or oldest > tags[-1])
         except QueueUnavailable as error:
-            log.info("an acknowledgement was lost; the blocks are delivered again", reason=error.message)
+            log.info("an acknowledgement was lost; the blocks are delivered again", reason=error.whole)
 
     def give_back(self, tags: Sequence[int]) -> None:
         if self.alive:

@@ -74,7 +74,7 @@ class NoteWriter:
                 await self.write()
                 await asyncio.sleep(NOTE_EVERY)
             except QueueUnavailable as error:
-                log.debug("a note of what was published has to wait", reason=error.message)
+                log.debug("a note of what was published has to wait", reason=error.whole)
                 await asyncio.sleep(RETRY_EVERY)
 
     async def write(self, mark: str = "") -> None:

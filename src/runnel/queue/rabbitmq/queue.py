@@ -69,9 +69,9 @@ class RabbitQueue:
             await self._declare()
         except Refused as error:
             raise ConfigError(
-                f"{error.message}. If the queue exists with other arguments: set the same RUNNEL_QUEUE_MAX_BYTES and "
-                "RUNNEL_RABBITMQ_QUEUE_TYPE as before, choose another queue by ?queue=name, or let workers empty "
-                "it and delete it"
+                f"RUNNEL_QUEUE_URL: {self._address.place}: {error.whole}. If the queue exists with other arguments: "
+                "set the same RUNNEL_QUEUE_MAX_BYTES and RUNNEL_RABBITMQ_QUEUE_TYPE as before, choose another queue by "
+                "?queue=name, or let workers empty it and delete it"
             ) from error
         except BaseException:
             await self._in.close()

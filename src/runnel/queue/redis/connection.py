@@ -164,10 +164,10 @@ def _errors(seconds: float) -> Iterator[None]:
     except OutOfMemoryError as error:
         raise OutOfSpace("Redis is at its memory limit (maxmemory)") from error
     except (AuthenticationError, NoPermissionError) as error:
-        raise Refused(f"Redis refuses this user: {error}") from error
+        raise Refused("Redis refuses this user") from error
     except ResponseError as error:
         if str(error).startswith("MISCONF"):
             raise OutOfSpace("Redis takes no writes because it cannot write to its disk (MISCONF)") from error
-        raise QueueUnavailable(f"Redis answered with an error: {error}") from error
+        raise QueueUnavailable("Redis answered with an error") from error
     except (RedisError, OSError) as error:
-        raise QueueUnavailable(f"Redis cannot be reached: {error}") from error
+        raise QueueUnavailable("Redis cannot be reached") from error

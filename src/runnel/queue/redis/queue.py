@@ -78,7 +78,7 @@ class RedisQueue:
             await self._publishing.call("PING")
         except Refused as error:
             await self._publishing.close()
-            raise ConfigError(f"RUNNEL_QUEUE_URL: {error.message}") from error
+            raise ConfigError(f"RUNNEL_QUEUE_URL: {error.whole}") from error
         self._upkeep = asyncio.create_task(self._keep_up(), name="queue-upkeep")
 
     async def _greet(self, exchange: Exchange) -> None:
@@ -110,7 +110,7 @@ class RedisQueue:
             try:
                 self._alarm(await self._working.run(SCRIPTS["leave"], self._keys, self._me))
             except QueueUnavailable as error:
-                log.warning("blocks in hand wait for their takeover", consumer=self._me, error=error.message)
+                log.warning("blocks in hand wait for their takeover", consumer=self._me, error=error.whole)
         self._in_hand.clear()
         for link in (self._publishing, self._working, self._listening, self._reading):
             await link.close()
@@ -132,7 +132,7 @@ class RedisQueue:
         except OutOfSpace as error:
             raise QueueFull(f"{error.message}; nothing of this request was taken") from error
         except ConfigError as error:  # the server came back with other settings
-            raise QueueUnavailable(error.message) from error
+            raise QueueUnavailable("Redis came back with settings that Runnel refuses") from error
         if not taken:
             raise QueueFull("the queue's budget is used up; nothing of this request was taken")
 
@@ -212,7 +212,7 @@ class RedisQueue:
                         await self._keep()
                 await self._seldom()
             except RunnelError as error:
-                log.warning("the queue's upkeep failed and is tried again", error=error.message)
+                log.warning("the queue's upkeep failed and is tried again", error=error.whole)
             except Exception:
                 log.exception("the queue's upkeep failed and is tried again")
 

@@ -247,9 +247,9 @@ def errors() -> Iterator[None]:
     except apsw.FullError as error:
         raise QueueFull("the disk is full; nothing of this request was taken") from error
     except (apsw.IOError, apsw.CorruptError, apsw.NotADBError) as error:
-        raise QueueBroken(f"the queue's file failed: {error}") from error
+        raise QueueBroken("the queue's file failed") from error
     except apsw.Error as error:
-        raise QueueUnavailable(f"the queue's file does not answer: {error}") from error
+        raise QueueUnavailable("the queue's file does not answer") from error
 
 
 def fetch(connection: apsw.Connection, statement: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -242,7 +242,7 @@ class DuckDBStore:
             self._reader.shed()  # a question's cursor would keep the failed database open
             self._disconnect()
             self._connect()
-            raise StoreUnavailable(f"the store failed and was opened anew: {error}") from error
+            raise StoreUnavailable("the store failed and was opened anew") from error
 
     def _take_more(self, error: Exception) -> bool:
         """From the next opening on use twice the memory, as the smaller evil: events that were accepted are stored.
@@ -317,7 +317,7 @@ class DuckDBStore:
                 with self._noticing(), errors():
                     return call(self._admin, *args, **kwargs)
             except (FatalException, OutOfMemoryException) as error:
-                raise StoreUnavailable(f"the store failed: {error}") from error
+                raise StoreUnavailable("the store failed") from error
 
         return await self._in(self._asking, ask)
 
@@ -333,7 +333,7 @@ class DuckDBStore:
                 with self._noticing(), errors(), contextlib.closing(self._cursor()) as connection:
                     return call(connection)
             except (FatalException, OutOfMemoryException) as error:
-                raise StoreUnavailable(f"the store failed: {error}") from error
+                raise StoreUnavailable("the store failed") from error
 
         return await self._in(thread, look)
 

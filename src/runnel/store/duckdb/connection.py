@@ -85,7 +85,7 @@ def open_database(path: Path, spool: Path, settings: Settings, memory: int | Non
             raise StoreDamaged from error
         if "could not set lock" in str(error).lower():
             raise AlreadyRunning(f"another Runnel process holds {path}: stop it, or use its --url") from error
-        raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
+        raise StoreUnavailable("the store's file cannot be opened") from error
     return connection
 
 
@@ -174,7 +174,7 @@ def _others() -> Iterator[None]:
     except duckdb.IOException as error:
         if "has been invalidated" in str(error):  # a checkpoint failed
             raise duckdb.FatalException(str(error)) from error
-        raise StoreUnavailable(f"the store failed: {error}") from error
+        raise StoreUnavailable("the store failed") from error
     except (duckdb.FatalException, duckdb.OutOfMemoryException):
         raise
     except DATA_ERRORS as error:
@@ -182,7 +182,7 @@ def _others() -> Iterator[None]:
     except duckdb.Error as error:
         if lacks_memory(error):
             raise duckdb.OutOfMemoryException(str(error)) from error
-        raise StoreUnavailable(f"the store failed: {error}") from error
+        raise StoreUnavailable("the store failed") from error
 
 
 def open_pair(old: str, new: str, memory: int, spill: str) -> Connection:

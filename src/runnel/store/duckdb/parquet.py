@@ -48,7 +48,7 @@ def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] 
         copy = _copy_rows(target, columns) if columns else _COPY.format(target=quoted(str(target)), rows=ROW_GROUP)
         connection.execute(copy, [str(lines)])
     except DriverError as error:
-        raise StoreUnavailable(f"the Parquet file cannot be written: {error}") from error
+        raise StoreUnavailable("the Parquet file cannot be written") from error
     finally:
         connection.close()
 

@@ -158,7 +158,7 @@ class Reader:
         try:
             cursor = self._connect()
         except DriverError as error:
-            raise StoreUnavailable(f"the store failed: {error}") from error
+            raise StoreUnavailable("the store failed") from error
         try:
             yield cursor
         finally:
@@ -217,9 +217,9 @@ def _outcome(future: asyncio.Future[R], late: bool, shed: bool) -> R:
             raise QueryTimeout from error
         if shed:
             raise QueryTooExpensive("the query was stopped: its memory was needed to store events") from error
-        raise StoreUnavailable(f"the query was stopped: {error}") from error
+        raise StoreUnavailable("the query was stopped") from error
     except DriverError as error:
-        raise StoreUnavailable(f"the store failed: {error}") from error
+        raise StoreUnavailable("the store failed") from error
 
 
 def _answer(cursor: Connection, query: Query) -> Result:

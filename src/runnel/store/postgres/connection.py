@@ -229,7 +229,7 @@ def errors() -> Iterator[None]:
     except TimeoutError as error:
         raise StoreUnavailable("PostgreSQL did not answer in time") from error
     except DriverErrors as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from error
+        raise StoreUnavailable("PostgreSQL cannot be reached, or failed") from error
 
 
 @contextlib.contextmanager

@@ -267,17 +267,17 @@ def _errors() -> Iterator[None]:
     except PostgresError as error:
         raise _meaning(error) from error
     except DriverErrors as error:
-        raise StoreUnavailable(f"PostgreSQL failed: {error}") from error
+        raise StoreUnavailable("PostgreSQL failed") from error
 
 
 def _meaning(error: PostgresError) -> RunnelError:
     if error.sqlstate in TOO_EXPENSIVE:
-        return QueryTooExpensive(f"the query needs more than PostgreSQL may use for it: {error}")
+        return QueryTooExpensive()
     if error.sqlstate == CANCELED and "timeout" in str(error):
         return QueryTimeout()
     if error.sqlstate == CANCELED:
-        return StoreUnavailable(f"the query was stopped: {error}")
-    return StoreUnavailable(f"PostgreSQL failed: {error}")
+        return StoreUnavailable("the query was stopped")
+    return StoreUnavailable("PostgreSQL failed")
 
 
 def _result(query: Query, statement: Statement, found: Sequence[Row], loaded_at: int | None) -> Result:
