@@ -107,6 +107,6 @@ async def test_a_broken_queue_does_as_well(tmp_path: Path, log_lines: io.StringI
 
 def _connect(folder: Path) -> dict[str, object]:
     """Connections by which the queue can be closed in order."""
-    from runnel.queue.sqlite import _connect as connect
+    from runnel.queue.sqlite_file.opening import connect
 
     return {"_writer": connect(folder / "queue.sqlite"), "_reader": connect(folder / "queue.sqlite")}
