@@ -44,6 +44,7 @@ _BEFORE, _HEAD, _BODY, _ENDING = range(4)
 _ACKED = struct.Struct("120xQ")
 """`tcpi_bytes_acked` in Linux's `struct tcp_info`."""
 
+
 class _Stop(Exception):
     """Ends the parser's work; the refusal is set."""
 
@@ -256,7 +257,6 @@ class HttpProtocol(HttpToolsProtocol):
                 lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-                self._run = 0
                 try:
                     self.parser.feed_data(b"".join([*lines, b"\r\n"]))
                     self._run = len(data)
