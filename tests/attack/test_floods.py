@@ -207,9 +207,8 @@ def test_the_oldest_that_waits_goes_first() -> None:
     first, second, third = (Caller(connections, "127.0.0.1") for _ in range(3))
     for caller in (first, second, third):
         connections.admit(caller)
-    connections.busy(first)
-    connections.idle(first)
-    connections.busy(third)
+    connections.waiting.move_to_end(first)
+    del connections.waiting[third]
     assert call(connections, "127.0.0.1") == [None]
     assert [caller.dropped for caller in (first, second, third)] == ["", "idle", ""]
     assert call(connections, "127.0.0.1") == [None]
@@ -222,7 +221,7 @@ def test_none_that_is_answered_is_closed() -> None:
     callers = [Caller(connections, "127.0.0.1") for _ in range(2)]
     for caller in callers:
         connections.admit(caller)
-        connections.busy(caller)
+        del connections.waiting[caller]
     assert call(connections, "127.0.0.1") == [FULL]
     assert not any(caller.dropped for caller in callers)
 

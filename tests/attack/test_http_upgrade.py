@@ -61,6 +61,12 @@ def test_upgrade_with_a_chunked_body(url: str) -> None:
 def test_limits_hold_with_upgrade(url: str) -> None:
     assert ask(url, request("GET", "/healthz", *H2C, "x: " + "a" * 66_000)).status == 431
     assert ask(url, request("GET", "/healthz?" + "a" * 66_000, *H2C)).status == 414
+    with line(url) as pieces:
+        sent = request("GET", "/healthz", "x: " + "a" * 64_000, "y: " + "b" * 2_000, *H2C)
+        pieces.send(sent[:60_000])
+        time.sleep(0.05)
+        pieces.send(sent[60_000:])
+        assert pieces.answer().status == 431
     assert ask(url, request("CONNECT", "example.org:443", host="example.org:443")).status == 405
 
 

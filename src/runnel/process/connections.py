@@ -1,7 +1,7 @@
 """How many connections a process keeps, for how long, and which go first when there is no room.
 
-`Connections` counts; `runnel.process.http` is what happens on one of them. Nothing here is paid for by a request but
-two steps in an ordered dictionary.
+`Connections` counts; `runnel.process.http` is what happens on one of them. A request pays for
+nothing here but two steps in an ordered dictionary.
 """
 
 from __future__ import annotations
@@ -63,7 +63,12 @@ def raise_descriptor_limit() -> int:
 
 
 class Connections:
-    """All connections of a process."""
+    """All connections of a process.
+
+    Attributes:
+        waiting: those that have no request in progress, in the order in which they can be closed; a connection takes
+            itself out and puts itself at the end.
+    """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -89,7 +94,7 @@ class Connections:
         self._crowd = crowd
         self._crowds: Counter[str] = Counter()
         self._all: dict[Connection, str] = {}
-        self._waiting: OrderedDict[Connection, None] = OrderedDict()
+        self.waiting: OrderedDict[Connection, None] = OrderedDict()
         self._ending: OrderedDict[Connection, None] = OrderedDict()
         self._partial: OrderedDict[Connection, int] = OrderedDict()
         self._partial_bytes = 0
@@ -112,17 +117,17 @@ class Connections:
                 self._full.warning(reason="address", limit=self.limit_per_address, address=crowd)
                 return CROWDED
         if len(self._all) - len(self._ending) > self.limit:
-            self._full.warning(reason="limit", limit=self.limit, waiting=len(self._waiting))
-            if not self._waiting:
+            self._full.warning(reason="limit", limit=self.limit, waiting=len(self.waiting))
+            if not self.waiting:
                 return FULL
-            next(iter(self._waiting)).drop("idle")
-        self._waiting[connection] = None
+            next(iter(self.waiting)).drop("idle")
+        self.waiting[connection] = None
         return None
 
     def gone(self, connection: Connection) -> None:
         """It is closed, or will be in a moment; may be said twice."""
         crowd = self._all.pop(connection, "")
-        self._waiting.pop(connection, None)
+        self.waiting.pop(connection, None)
         self._ending.pop(connection, None)
         self.received(connection)
         if crowd:
@@ -130,17 +135,9 @@ class Connections:
             if not self._crowds[crowd]:
                 del self._crowds[crowd]
 
-    def busy(self, connection: Connection) -> None:
-        """A request has come."""
-        self._waiting.pop(connection, None)
-
-    def idle(self, connection: Connection) -> None:
-        """It waits for a request, as the last in the row of those that can be closed."""
-        self._waiting[connection] = None
-
     def ending(self, connection: Connection) -> None:
         """It has its last answer, and is kept for a moment so that the client can read it."""
-        self._waiting.pop(connection, None)
+        self.waiting.pop(connection, None)
         self._ending[connection] = None
         if len(self._ending) > ENDING_MAX:
             next(iter(self._ending)).drop("")
@@ -191,6 +188,6 @@ class Connections:
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 return
-            self._full.warning(reason="descriptors", limit=self.limit, waiting=len(self._waiting))
-            for _ in range(-(-(len(self._waiting) + len(self._ending)) // ROOM_SHARE)):
-                next(iter(self._ending or self._waiting)).drop("descriptors")
+            self._full.warning(reason="descriptors", limit=self.limit, waiting=len(self.waiting))
+            for _ in range(-(-(len(self.waiting) + len(self._ending)) // ROOM_SHARE)):
+                next(iter(self._ending or self.waiting)).drop("descriptors")

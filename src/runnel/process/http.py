@@ -19,20 +19,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from runnel.config import MIB
+from runnel.process import refusals
 from runnel.process.connections import Connections
-from runnel.process.refusals import (
-    HEAD_MAX,
-    HEAD_TOO_LARGE,
-    HEAD_TOO_SLOW,
-    HEADERS_MAX,
-    MALFORMED,
-    NO_PROXY,
-    PIPELINED_MAX,
-    TOO_MANY_AT_ONCE,
-    TOO_MUCH,
-    URL_TOO_LONG,
-    Refusal,
-)
+from runnel.process.refusals import HEAD_MAX, HEADERS_MAX, PIPELINED_MAX, Refusal
 
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * MIB
@@ -43,6 +32,7 @@ _BEFORE, _HEAD, _BODY, _ENDING = range(4)
 
 _ACKED = struct.Struct("120xQ")
 """`tcpi_bytes_acked` in Linux's `struct tcp_info`."""
+
 
 class _Stop(Exception):
     """Ends the parser's work; the refusal is set."""
@@ -59,7 +49,9 @@ class _Flow(FlowControl):
 
 
 class _LastWords:
-    """The transport as an answer sees it whose request is not read to its end: closing it leaves time to read that."""
+    """The transport as an answer sees it while its request has not come to its end. An answer that begins before that
+    is the connection's last one, and closing leaves its client time to read it.
+    """
 
     def __init__(self, protocol: HttpProtocol) -> None:
         self._protocol = protocol
@@ -70,24 +62,6 @@ class _LastWords:
         self._protocol.close_after_answer()
 
 
-class _Cycle(RequestResponseCycle):
-    """A request and its answer. When the answer begins before the body's end, the connection ends with it."""
-
-    protocol: HttpProtocol
-    _stays: bool
-
-    @property
-    def keep_alive(self) -> bool:
-        if self.more_body and not isinstance(self.transport, _LastWords):
-            self._stays = False
-            self.transport = cast("asyncio.Transport", _LastWords(self.protocol))
-        return self._stays
-
-    @keep_alive.setter
-    def keep_alive(self, stays: bool) -> None:
-        self._stays = stays
-
-
 class HttpProtocol(HttpToolsProtocol):
     """One connection; `protocol_of` makes the class that uvicorn gets."""
 
@@ -96,6 +70,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._waiting = self.all.waiting
         self._stage = _BEFORE
         self._segment = 0
         self._run = 0
@@ -105,6 +80,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_since = 0.0
         self._current: RequestResponseCycle | None = None
         """The request that is being answered; `cycle` is the last one that came."""
+        self._stays = True
+        """Whether the last request that came lets the connection live on."""
         self._refusal: Refusal | None = None
         self._partial = False
         """Whether some of a request has come that has not come to its end."""
@@ -150,7 +127,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         elif self._stage == _HEAD:
             if now - max(self._head_since, self._since) > self.all.header_timeout:
-                self._refuse(HEAD_TOO_SLOW)
+                self._refuse(refusals.HEAD_TOO_SLOW)
         elif now - self._since > (self.all.header_timeout if self.cycle is None else self.all.keep_alive):
             self.all.ended("silent" if self.cycle is None else "keep_alive")
             self.transport.close()
@@ -193,7 +170,7 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._without_upgrade(data, upgrade)
         except httptools.HttpParserError:
-            self._refuse(MALFORMED)
+            self._refuse(refusals.MALFORMED)
         if self._stage != _BEFORE:
             self._take_part()
         if self._run > HEAD_MAX:
@@ -206,10 +183,21 @@ class HttpProtocol(HttpToolsProtocol):
             self.all.receiving(self, self._segment)
         if self._stage == _HEAD:
             self._head_since = self._head_since or self.loop.time()
+        elif self._stage == _BODY and self.cycle.transport is self.transport and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+            self.cycle.transport = cast("asyncio.Transport", _LastWords(self))
+
+    def _take_whole(self) -> None:
+        """The rest of it has come."""
+        self._partial = False
+        self.all.received(self)
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = self._stays
+            self.cycle.transport = self.transport
 
     def give_way(self) -> None:
         """Keep nothing of the request that is just coming, and read no more of it."""
-        self._refuse(TOO_MUCH)
+        self._refuse(refusals.TOO_MUCH)
 
     def _ignore(self, size: int) -> None:
         self._ignored += size
@@ -219,21 +207,21 @@ class HttpProtocol(HttpToolsProtocol):
     def _check_part(self) -> None:
         """More bytes have come than fit, and neither a head nor a piece of a body has ended."""
         if self._stage == _BEFORE:
-            self._refuse(MALFORMED)  # empty lines
+            self._refuse(refusals.MALFORMED)  # empty lines
         elif self._stage == _BODY:
-            self._refuse(HEAD_TOO_LARGE)  # trailers, or what may follow the size of a chunk
+            self._refuse(refusals.HEAD_TOO_LARGE)  # trailers, or what may follow the size of a chunk
         elif self._stage == _HEAD:
             if len(self.url) > HEAD_MAX:
-                self._refuse(URL_TOO_LONG)
+                self._refuse(refusals.URL_TOO_LONG)
             elif self._run - len(self.url) > HEAD_MAX:
-                self._refuse(HEAD_TOO_LARGE)
+                self._refuse(refusals.HEAD_TOO_LARGE)
 
     def _check_head(self) -> None:
         """A head has ended that may be over the limits."""
         if len(self.url) > HEAD_MAX:
-            self._refuse(URL_TOO_LONG)
+            self._refuse(refusals.URL_TOO_LONG)
         elif len(self.headers) > HEADERS_MAX or sum(len(name) + len(value) for name, value in self.headers) > HEAD_MAX:
-            self._refuse(HEAD_TOO_LARGE)
+            self._refuse(refusals.HEAD_TOO_LARGE)
         else:
             return
         raise _Stop
@@ -248,7 +236,7 @@ class HttpProtocol(HttpToolsProtocol):
             while True:
                 method = self.parser.get_method()
                 if method == b"CONNECT":
-                    self._refuse(NO_PROXY)
+                    self._refuse(refusals.NO_PROXY)
                     return
                 data = data[upgrade.args[0] :]
                 version = self.parser.get_http_version().encode()
@@ -256,7 +244,6 @@ class HttpProtocol(HttpToolsProtocol):
                 lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-                self._run = 0
                 try:
                     self.parser.feed_data(b"".join([*lines, b"\r\n"]))
                     self._run = len(data)
@@ -265,7 +252,7 @@ class HttpProtocol(HttpToolsProtocol):
                 except httptools.HttpParserUpgrade as another:
                     upgrade = another
         except httptools.HttpParserError:
-            self._refuse(MALFORMED)
+            self._refuse(refusals.MALFORMED)
 
     # --- what the parser finds -------------------------------------------------------------------------------------
 
@@ -298,15 +285,15 @@ class HttpProtocol(HttpToolsProtocol):
     def _begin(self, keep_alive: bool) -> None:
         """Answer the request whose head has come, or put it behind those that wait for their answers."""
         before = self.cycle
-        self.cycle = cycle = _Cycle(
+        self.cycle = cycle = RequestResponseCycle(
             scope=self.scope, transport=self.transport, flow=self.flow, logger=self.logger,
             access_logger=self.access_logger, access_log=self.access_log,
             default_headers=self.server_state.default_headers, message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue, keep_alive=keep_alive, on_response=self.on_response_complete,
         )  # fmt: skip
-        cycle.protocol = self
+        self._stays = keep_alive
         if before is None or before.response_complete:
-            self.all.busy(self)
+            self._waiting.pop(self, None)
             self._current = cycle
             self._start_asgi_task(cycle, self.app)
             return
@@ -314,7 +301,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
         self.flow.held = True
         if len(self.pipeline) > PIPELINED_MAX:
-            self._refuse(TOO_MANY_AT_ONCE)
+            self._refuse(refusals.TOO_MANY_AT_ONCE)
             raise _Stop
 
     def on_body(self, body: bytes) -> None:
@@ -333,8 +320,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stage = _BEFORE
         self._run = 0
         if self._partial:
-            self._partial = False
-            self.all.received(self)
+            self._take_whole()
         self.cycle.more_body = False
         self.cycle.message_event.set()
 
@@ -355,7 +341,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._current = None
             self._since = self.loop.time()
             self.flow.resume_reading()
-            self.all.idle(self)
+            self._waiting[self] = None
 
     def _refuse(self, refusal: Refusal) -> None:
         """Read nothing more. What was asked before is answered, and then this is said."""
@@ -399,6 +385,11 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.held = False
             self.flow.resume_reading()
             self.transport.write_eof()
+
+    def shutdown(self) -> None:
+        """No request after the last one that came."""
+        self._stays = False
+        super().shutdown()
 
 
 def protocol_of(connections: Connections) -> type[HttpProtocol]:
