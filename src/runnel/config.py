@@ -224,7 +224,8 @@ class Settings(BaseSettings):
     )
     store_read_connections: int = Field(
         4, ge=1,
-        description="PostgreSQL connections of a process for questions, the ledger and dead letters.",
+        description="PostgreSQL connections of a process for questions, the ledger and dead letters; as many again for "
+        "statements, where `RUNNEL_SQL` allows them.",
     )
     store_acquire_timeout: float = Field(
         5.0, gt=0,
