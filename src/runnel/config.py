@@ -224,8 +224,8 @@ class Settings(BaseSettings):
     )
     store_read_connections: int = Field(
         5, ge=1,
-        description="PostgreSQL connections of a process for questions, the ledger and dead letters. Exports have "
-        "others, as many as there may be of them.",
+        description="PostgreSQL connections of a process for questions, the ledger and dead letters; as many again for "
+        "statements, where `RUNNEL_SQL` allows them. Exports have others, as many as there may be of them.",
     )
     store_acquire_timeout: float = Field(
         5.0, gt=0,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from runnel.app import Role, Runnel
 from runnel.cli import main
+from runnel.config import Settings
+from runnel.store.postgres import PostgresStore
 from tests.commands import run_command
 
 STORE = "postgresql://keeper:its-own-password@db.example:6432/events?sslmode=require"
@@ -54,3 +57,16 @@ def main_ends(arguments: list[str], code: int) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert (ended.value.code or 0) == code
+
+
+@pytest.mark.parametrize("role", Role)
+def test_only_who_answers_needs_a_role(role: Role) -> None:
+    """`ingest` and `work` start with the settings of the others."""
+    store = Runnel(Settings(store_url=STORE, sql=True), role).store
+    assert isinstance(store, PostgresStore)
+    assert (store._role is not None) is role.answers
+
+
+def test_commands_need_none() -> None:
+    """They open the store without RUNNEL_SQL_URL, whatever RUNNEL_SQL says: `runnel migrate` comes before the role."""
+    assert not Settings(store_url=STORE, sql=True).in_process().sql

@@ -118,7 +118,8 @@ class StatementRole:
         lacking = "SELECT name FROM unnest($2::text[]) AS t(name) WHERE NOT has_table_privilege($1, name, 'SELECT')"
         for row in await store.fetch(lacking, role, [f"{self._path}.{view}" for view in VIEWS]):
             await store.execute(f"GRANT SELECT ON {row[0]} TO {_name(role)}")
-        if not await store.fetchval("SELECT has_schema_privilege($1, $2, 'USAGE')", role, self._path.strip('"')):
+        used = "SELECT has_schema_privilege($1, to_regnamespace($2)::oid, 'USAGE')"
+        if not await store.fetchval(used, role, self._path):
             raise ConfigError(f"RUNNEL_SQL_URL: the role {role} may not use the schema {self._path}: {MAKE_IT}")
 
 
