@@ -74,7 +74,8 @@ async def test_a_purge_breaks_it_off_or_leaves_it_whole(store: DuckDBStore) -> N
 
     async def purged_meanwhile(query: EventsQuery) -> list[str]:
         """The ids of an export that was read in part when all old events were purged."""
-        exported, found = store.export(query), []
+        found: list[str] = []
+        exported = store.export(query)
         while len(found) < 100:
             found += ids(await anext(exported))
         assert (await store.purge(now - timedelta(days=20))).events
