@@ -143,6 +143,24 @@ async def test_a_client_that_goes_away_takes_its_question_along(database: duckdb
     await reader.close()
 
 
+async def test_who_is_cancelled_again_and_again_gives_the_turn_back(database: duckdb.DuckDBPyConnection) -> None:
+    """As a server does whose client is gone. Every question after two of them was 504, until a restart."""
+    turns = Turns(1)
+    reader = Reader(Cursors(database), Settings(), turns)
+    for exported in (False, True):
+        for moment in (0.0, 0.01, 0.15):
+            work = anext(reader.export(EventsQuery())) if exported else reader.run(SLOW)
+            task = asyncio.ensure_future(work)
+            await asyncio.sleep(moment)
+            while not task.done():
+                task.cancel()
+                await asyncio.sleep(0)
+            assert (turns.held, turns.waiting) == (0, 0)
+            assert (await reader.run(FAST)).rows == [{"events": EVENTS}]
+            assert len([chunk async for chunk in reader.export(EventsQuery(user_id="u7"))]) == 1
+    await reader.close()
+
+
 async def test_a_question_without_enough_memory_fails_alone() -> None:
     """And the store works on: a question can neither stop another one nor the loading of events."""
     connection = duckdb.connect(config={"threads": 2, "memory_limit": "40MB", "temp_directory": ""})

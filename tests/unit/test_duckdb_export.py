@@ -1,0 +1,115 @@
+"""Exports from DuckDB hold nothing between two pieces, and are as of their beginning all the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from runnel.config import MIB, Settings
+from runnel.errors import StoreUnavailable
+from runnel.model.event import decode_line
+from runnel.model.query import Condition, EventsQuery
+from runnel.store.duckdb import DuckDBStore, export
+from runnel.store.duckdb.connection import checkpoint
+from tests.conformance.query_steps import put, some_events
+
+SITE = "default"
+ALL = EventsQuery(site_id=SITE)
+
+
+@pytest.fixture
+async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DuckDBStore]:
+    """Its pieces have some hundred events."""
+    monkeypatch.setattr(export, "PIECE_BYTES", 20_000)
+    monkeypatch.setattr(export, "ROWS", 50)
+    opened = DuckDBStore(Settings(data=tmp_path, disk_reserve_bytes=0, store_memory=128 * MIB))
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+def ids(*pieces: bytes) -> list[str]:
+    return [str(decode_line(line).event_id) for piece in pieces for line in piece.splitlines()]
+
+
+async def test_an_unread_export_keeps_nothing_from_being_written_into_the_file(store: DuckDBStore) -> None:
+    """The write-ahead log grew for as long as one was held, and memory with it, until nothing could be stored."""
+    await put(store, some_events(SITE, 2_000))
+    exported = store.export(ALL)
+    first = await anext(exported)
+    await put(store, some_events(SITE, 2_000))
+    log = store.path.with_name(store.path.name + ".wal")
+    assert log.stat().st_size > 10_000
+    await store._in(store._writing, checkpoint, store._writer)
+    assert not log.exists() or log.stat().st_size < 10_000
+    rest = [piece async for piece in exported]
+    assert len(ids(first, *rest)) == 2_000, "what was stored meanwhile is not in it"
+
+
+async def test_every_event_once_while_others_are_stored(store: DuckDBStore) -> None:
+    for _ in range(5):
+        await put(store, some_events(SITE, 400))
+    await put(store, some_events("other", 300))
+    found = []
+    async for piece in store.export(ALL):
+        found += ids(piece)
+        await put(store, some_events(SITE, 3))
+        if len(found) % 4 == 0:
+            await store._in(store._writing, checkpoint, store._writer)
+    assert len(found) == len(set(found)) == 2_000
+    assert [piece async for piece in store.export(EventsQuery(site_id="nobody"))] == []
+    few = EventsQuery(site_id=None, filter=Condition(field="path", op="=", value="/nowhere"))
+    assert [piece async for piece in store.export(few)] == []
+
+
+async def test_a_purge_breaks_it_off_or_leaves_it_whole(store: DuckDBStore) -> None:
+    """Rows are numbered anew behind purged ones: no event is left out or given twice without a word."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    recent = ALL.model_copy(update={"since": now - timedelta(days=2)})
+    many_old(store)
+    left = await put_at(store, now - timedelta(days=1), 2_000)
+
+    async def purged_meanwhile(query: EventsQuery) -> list[str]:
+        """The ids of an export that was read in part when all old events were purged."""
+        found: list[str] = []
+        exported = store.export(query)
+        while len(found) < 100:
+            found += ids(await anext(exported))
+        assert (await store.purge(now - timedelta(days=20))).events
+        await store._in(store._writing, checkpoint, store._writer)
+        async for piece in exported:
+            found += ids(piece)
+        return found
+
+    row = "SELECT min(rowid) FROM events WHERE timestamp > now()::TIMESTAMP - INTERVAL 2 DAYS"
+    (before,) = store._admin.execute(row).fetchall()[0]
+    found = await purged_meanwhile(recent)
+    (after,) = store._admin.execute(row).fetchall()[0]
+    assert after < before, "they were numbered anew"
+    assert len(found) == len(left)
+    assert set(found) == left
+    many_old(store)
+    with pytest.raises(StoreUnavailable, match="purged"):
+        await purged_meanwhile(ALL.model_copy(update={"until": now - timedelta(days=20)}))
+
+
+def many_old(store: DuckDBStore) -> None:
+    """In row groups that DuckDB takes out when they are purged."""
+    for _ in range(5):
+        store._writer.execute(
+            "INSERT INTO events (event_id, site_id, name, timestamp, received_at, source, properties) "
+            "SELECT uuid(), 'default', 'old', moment, moment, '', '{}' "
+            "FROM (SELECT now()::TIMESTAMP - INTERVAL 40 DAYS AS moment), range(20000)"
+        )
+
+
+async def put_at(store: DuckDBStore, moment: datetime, count: int) -> set[str]:
+    """Store so many events of one moment; their ids."""
+    events = some_events(SITE, count)
+    for event in events:
+        event.timestamp = moment
+    await put(store, events)
+    return {str(event.event_id) for event in events}
