@@ -68,7 +68,8 @@ def _lost(path: Path) -> str:
     size = wal.stat().st_size if wal.is_file() else 0
     return (
         f"At most lost: of {wal.name} what was stored since the last checkpoint ({size:,} bytes), of {path.name} the "
-        "rows in damaged blocks; events that wait in the queue are not concerned."
+        "rows in damaged blocks, or all where its directory is damaged; events that wait in the queue are not "
+        "concerned."
     )
 
 
