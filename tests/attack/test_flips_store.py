@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
+import httpx
 import pytest
 
+from runnel.app import open_runnel
+from runnel.cli import app
 from runnel.config import Settings
-from runnel.errors import StoreDamaged
+from runnel.errors import AlreadyRunning, StoreDamaged
 from runnel.model.books import Published, QueueBooks, close_books
+from runnel.model.query import EventsQuery, MetricsQuery
 from runnel.store.duckdb import DuckDBStore
 from runnel.store.duckdb.recover import Recovered, recover
+from runnel.store.postgres import PostgresStore
 from tests.attack.store_damage import BLOCKS, DAMAGES, IN_A_BLOCK, Content, content, make, settings_in
 from tests.samples import INGESTER, block_of, sample_event
-from tests.thorough import THOROUGH
+from tests.servers.postgres import PostgresServer
+from tests.servers.scratch import scratch_folder
+from tests.thorough import THOROUGH, some
 
 TRIES = 200 if THOROUGH else 1
 QUEUE = QueueBooks({INGESTER: Published(BLOCKS, BLOCKS * IN_A_BLOCK)}, [])
@@ -103,7 +116,7 @@ async def _stores_on(settings: Settings, truth: Content, found: Recovered) -> No
             assert differences or books
         else:
             assert (kept.rollup, kept.answers) == (truth.rollup, truth.answers)
-        while await store.maintain():
+        while await store.maintain() and THOROUGH:
             pass
         await store.write([block_of(BLOCKS, [sample_event(BLOCKS * IN_A_BLOCK)])])
         assert len((await content(store)).events) == len(kept.events) + 1
@@ -127,7 +140,7 @@ def _recovered(settings: Settings) -> tuple[str, Recovered]:
     return "recovered whole", found
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("kind", some(DAMAGES))
 def test_damage_is_harmless_or_told_and_recovered(
     kind: str, sound: tuple[Path, Content], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,3 +165,114 @@ def test_damage_is_harmless_or_told_and_recovered(
             assert found.folder is not None
             assert {file.name: file.read_bytes() for file in found.folder.iterdir()} == damaged
         shutil.rmtree(folder)
+
+
+# --- while a server runs ---------------------------------------------------------------------------------------------
+
+
+def _ruin(path: Path) -> None:
+    """Every block of the file, in place: what DuckDB has read already stays with it."""
+    with path.open("r+b") as file:
+        size = path.stat().st_size
+        for start in range(3 * 4_096 + 1_000, size, 262_144):
+            file.seek(start)
+            file.write(b"damage")
+
+
+async def test_a_server_whose_store_is_damaged_goes_on_taking_events(
+    sound: tuple[Path, Content], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G6: readiness is red, the queue takes events, the worker waits, nobody reads the driver's words."""
+    folder = shutil.copytree(sound[0], tmp_path / "data")
+    tried: list[float] = []
+    write = DuckDBStore.write
+
+    async def counted(store: DuckDBStore, *blocks: Any) -> Any:
+        tried.append(time.monotonic())
+        return await write(store, *blocks)
+
+    monkeypatch.setattr(DuckDBStore, "write", counted)
+    settings = settings_in(folder)
+    async with open_runnel(settings) as runnel, httpx.AsyncClient(
+        transport=httpx.ASGITransport(runnel.asgi), base_url="http://localhost"
+    ) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        _ruin(folder / "store.duckdb")
+
+        answer = await client.get("/v1/query?metric=users&breakdown=properties.text")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_damaged")
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["error"]["message"]) == (503, answer.json()["error"]["message"])
+        assert "store.duckdb" in ready.text
+        assert str(folder) not in ready.text
+        assert "checksum" not in ready.text
+        before = len(tried)
+        for number in range(5):
+            taken = await client.post("/v1/events", json={"events": [{"name": "later", "user_id": f"u{number}"}]})
+            assert taken.status_code in (200, 202)
+        started = time.monotonic()
+        while len(tried) - before < 4:
+            assert time.monotonic() - started < 60
+            await asyncio.sleep(0.05)
+        assert tried[-1] - tried[before] > 0.6  # 0.1, 0.2 and 0.4 s between them: it does not spin
+        assert (await runnel.queue.depth()).events == 5
+        verified = await client.get("/v1/verify")
+        assert verified.status_code == 503
+        assert (await client.get("/metrics")).status_code == 200
+        with pytest.raises(AlreadyRunning):
+            run_recover(folder)
+    # Stopped in order, with its events still in the queue. Recovered, they are stored.
+    found = recover(settings, lambda what, done, size: None, accept_empty=True)
+    assert found.lost
+    async with open_runnel(settings) as runnel:
+        async with asyncio.timeout(60):
+            await runnel.drained()
+        assert await runnel.store.dead_letters() == [] or found.tables
+        result = await runnel.store.run(MetricsQuery(site_id=None, breakdown=["name"]))
+        assert {"name": "later", "events": 5} in result.rows
+
+
+def run_recover(folder: Path) -> None:
+    """`runnel recover store`, as the command line calls it."""
+    with patch.dict(os.environ, {"RUNNEL_DATA": str(folder)}):
+        app(["recover", "store"], standalone_mode=False)
+
+
+def test_a_start_on_a_damaged_store_is_one_message(sound: tuple[Path, Content], tmp_path: Path) -> None:
+    """G6: exit code 2 and what to do, no traceback."""
+    folder = shutil.copytree(sound[0], tmp_path / "data")
+    _ruin(folder / "store.duckdb")
+    command = [sys.executable, "-c", "from runnel.cli import main; main()"]
+    done = subprocess.run([*command, "up", "--port", "0", "--data", str(folder)], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "store.duckdb is damaged" in done.stderr
+    assert "runnel recover store --data" in done.stderr
+
+
+async def test_postgres_says_that_its_data_are_damaged(tmp_path: Path) -> None:
+    """G6: a page that is no page makes a process unready, in a sentence that names the server."""
+    with scratch_folder("postgres", in_memory=True) as folder:
+        server = PostgresServer(folder, durable=False)
+        server.start()
+        try:
+            settings = Settings(data=tmp_path, store_url=server.new_database(), allow_weak_durability=True)
+            store = PostgresStore(settings)
+            await store.open()
+            await store.write([block_of(0, [sample_event(number) for number in range(500)])])
+            async with store._read() as connection:
+                place = await connection.fetchval("SELECT pg_relation_filepath(tableoid) FROM events LIMIT 1")
+            await store.close()
+            server.stop()
+            with (server._data / place).open("r+b") as file:
+                file.write(b"\xff" * 8_192)
+            server.start()
+            await store.open()
+            assert store.damage is None
+            with pytest.raises(StoreDamaged, match=r"PostgreSQL on 127\.0\.0\.1 says that its data are damaged"):
+                await store.run(EventsQuery(site_id=None, limit=1_000))
+            assert store.damage is not None
+            assert "invalid page" not in store.damage.message
+            await store.close()
+        finally:
+            server.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -65,13 +64,12 @@ def _what(path: Path, error: StoreDamaged) -> str:
 
 def _lost(path: Path) -> str:
     """The log holds what came since the last checkpoint; the file what came before."""
-    try:
-        since = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except OSError:
-        return "Events that wait in the queue are not concerned."
+    wal = log_of(path)
+    size = wal.stat().st_size if wal.is_file() else 0
     return (
-        f"At most lost: from {log_of(path).name} what was stored since {since:%Y-%m-%d %H:%M:%S} UTC, from {path.name} "
-        "the rows in the damaged blocks. Events that wait in the queue are not concerned."
+        f"At most lost: of {wal.name} what was stored since the last checkpoint ({size:,} bytes), of {path.name} the "
+        "rows in damaged blocks, or all where its directory is damaged; events that wait in the queue are not "
+        "concerned."
     )
 
 

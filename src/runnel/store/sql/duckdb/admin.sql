@@ -16,6 +16,9 @@ FROM blocks GROUP BY ingester;
 SELECT ingester, seq, count, stored, duplicates, conflicts, dead, epoch_us(loaded_at)
 FROM blocks WHERE ingester = ? AND seq = ?;
 
+-- name: verify_tables
+SELECT table_name FROM duckdb_tables() WHERE database_name = 'runnel' ORDER BY 1;
+
 -- name: verify_ledger_adds_up
 -- Blocks whose count is not what became of their events.
 SELECT count(*) FROM blocks WHERE count <> stored + duplicates + dead;
