@@ -20,7 +20,7 @@ from runnel.model.books import Published
 from runnel.model.sql import load_statements
 from runnel.queue.shelf import Slot
 from runnel.queue.sqlite_file.mark import Mark
-from runnel.queue.sqlite_file.tally import Row, Tally, decode, tally_of
+from runnel.queue.sqlite_file.tally import Tally, decode, tally_of
 from runnel.queue.sqlite_file.wal import Log
 
 log = structlog.get_logger(__name__)
@@ -173,10 +173,9 @@ def _content(connection: apsw.Connection, tables: set[str]) -> Content:
     published = {str(row[0]): Published(row[1], row[2]) for row in connection.execute(SQL["published"])}
     slots: list[Slot] = []
 
-    def rows() -> Iterator[Row]:
-        for columns in connection.execute(SQL["waiting"]):
-            row = Row(*columns)
-            slots.append(Slot(row.id, row.events, row.size))
+    def rows() -> Iterator[Any]:
+        for row in connection.execute(SQL["waiting"]):
+            slots.append(Slot(row[0], row[3], row[4]))
             yield row
 
     sealed, problems = None, []

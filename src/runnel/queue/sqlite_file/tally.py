@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from runnel.model.books import Published
@@ -23,6 +24,10 @@ SIZE = _PACKED.size + _CHECK.size
 _MASK = 2**63 - 1
 
 
+Columns = tuple[int, str, int, int, int, float]
+"""Of a block's row, in the table's order: id, ingester, seq, events, size, enqueued_at."""
+
+
 class Row(NamedTuple):
     """A block's row without its data, in the order of the table's columns."""
 
@@ -33,11 +38,10 @@ class Row(NamedTuple):
     size: int
     enqueued_at: float
 
-    @property
-    def check(self) -> int:
-        """A number that changes with any bit of the row."""
-        numbers = _ROW.pack(self.id, self.seq, self.events, self.size, self.enqueued_at)
-        return zlib.crc32(self.ingester.encode(), zlib.crc32(numbers))
+
+@lru_cache(1_024)
+def _seed(ingester: str) -> int:
+    return zlib.crc32(ingester.encode())
 
 
 class Tally(NamedTuple):
@@ -47,7 +51,7 @@ class Tally(NamedTuple):
         commits: how many commits the file has had.
         last_id: the highest id a block has ever had.
         blocks, events, size: what waits; `size` in bytes.
-        blocks_check: sum of the waiting rows' checks.
+        blocks_check: sum of a checksum of each waiting row, which changes with any bit of it.
         published_blocks, published_events: sums of `ingesters`.
         ingesters_check: sum of the checks of its rows.
         ingester, next_seq, ingester_events: its row that the last publish changed.
@@ -72,7 +76,7 @@ class Tally(NamedTuple):
         packed = _PACKED.pack(MAGIC, *sums, str(ingester).encode()[:16], next_seq, events)
         return packed + _CHECK.pack(zlib.crc32(packed))
 
-    def with_blocks(self, rows: Iterable[Row]) -> Tally:
+    def with_blocks(self, rows: Iterable[Columns]) -> Tally:
         """After these blocks were added."""
         return self._add(rows, 1)
 
@@ -80,15 +84,23 @@ class Tally(NamedTuple):
         """After these blocks were acknowledged."""
         return self._add(rows, -1)
 
-    def _add(self, rows: Iterable[Row], sign: int) -> Tally:
-        last_id, blocks, events, size, check = self.last_id, self.blocks, self.events, self.size, self.blocks_check
-        for row in rows:
-            last_id = max(last_id, row.id)
-            blocks += sign
-            events += sign * row.events
-            size += sign * row.size
-            check += sign * row.check
-        return self._replace(last_id=last_id, blocks=blocks, events=events, size=size, blocks_check=check & _MASK)
+    def _add(self, rows: Iterable[Columns], sign: int) -> Tally:
+        last_id = self.last_id
+        blocks = events = size = check = 0
+        pack, crc32 = _ROW.pack, zlib.crc32
+        for id_, ingester, seq, count, bytes_, enqueued_at in rows:
+            last_id = max(last_id, id_)
+            blocks += 1
+            events += count
+            size += bytes_
+            check += crc32(pack(id_, seq, count, bytes_, enqueued_at), _seed(ingester))
+        return self._replace(
+            last_id=last_id,
+            blocks=self.blocks + sign * blocks,
+            events=self.events + sign * events,
+            size=self.size + sign * size,
+            blocks_check=(self.blocks_check + sign * check) & _MASK,
+        )
 
     def with_ingester(self, ingester: str, before: Published | None, after: Published) -> Tally:
         """After an ingester's row changed."""
@@ -121,7 +133,7 @@ def ingester_check(ingester: str, published: Published) -> int:
     return zlib.crc32(ingester.encode(), zlib.crc32(_INGESTER.pack(published.next_seq, published.events)))
 
 
-def tally_of(rows: Iterable[Row], published: Mapping[str, Published], like: Tally) -> Tally:
+def tally_of(rows: Iterable[Columns], published: Mapping[str, Published], like: Tally) -> Tally:
     """The tally of these rows; what rows do not tell (commits, the last publish) is as in `like`."""
     fresh = Tally().with_blocks(rows)
     for ingester, row in published.items():
