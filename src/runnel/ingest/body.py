@@ -85,7 +85,7 @@ def header(scope: Scope, name: bytes) -> bytes:
 def declared_bytes(scope: Scope) -> int:
     """What Content-Length says; 0 where it says nothing. Zeros before a number may be more than Python reads."""
     digits = header(scope, b"content-length").lstrip(b"0")
-    return int(digits) if digits.isdigit() and len(digits) < _MOST_DIGITS else 0
+    return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else 0
 
 
 def repeats_a_header(scope: Scope) -> bool:
