@@ -121,6 +121,18 @@ async def test_the_role_reads_its_site(side: Store, first_fence_down: None) -> N
         assert (await asked(side, f"SELECT * FROM site_events WHERE path IS NOT NULL AND {leak}")).rows == [], leak
 
 
+async def test_whoever_is_sealed_without_a_site_sees_none(side: Store, first_fence_down: None) -> None:
+    """Not all of them."""
+    assert (await side.select(SqlQuery(sql="SELECT count(*) FROM site_events"), sealed=True)).rows == [[0]]
+    with pytest.raises(RunnelError, match="seal"):
+        await side.select(SqlQuery(sql="SELECT count(*) FROM all_events"), sealed=True)
+    for odd in ("\0", "x\0"):
+        with pytest.raises(RunnelError, match="holds a"):
+            await asked(side, "SELECT count(*) FROM site_events", odd)
+    for other in ("x' OR '1'='1", "mine'; SET runnel.site = 'theirs", "\\", "*", "", "all", "site mine"):
+        assert (await asked(side, "SELECT count(*) FROM site_events", other)).rows == [[0]]
+
+
 async def test_no_other_site_without_its_seal(settings: Settings, side: Store) -> None:
     """As the role itself, which can set anything in its own session: the site is worth nothing without the seal."""
     async with connected(settings.store_url) as keeper:
