@@ -1,6 +1,6 @@
 -- What a statement of a user's own reads, as a role that may read nothing else (see role.py). Whoever can set
--- `runnel.site` gets nothing by it: beside it stands a seal, which only who knows the secret can make. Functions are bound
--- to what they name when they are made, so that no search path changes what they mean.
+-- `runnel.site` gets nothing by it: beside it stands a seal, which only who knows the secret can make. Functions are
+-- bound to what they name when they are made, so that no search path changes what they mean.
 
 CREATE TABLE sql_secret (
     secret bytea NOT NULL               -- 32 bytes; one row
