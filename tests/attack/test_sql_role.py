@@ -28,6 +28,7 @@ from tests.attack.sql_side import (
 )
 from tests.commands import run_command
 from tests.servers.postgres import PostgresServer
+from tests.thorough import some
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -121,6 +122,18 @@ async def test_the_role_reads_its_site(side: Store, first_fence_down: None) -> N
         assert (await asked(side, f"SELECT * FROM site_events WHERE path IS NOT NULL AND {leak}")).rows == [], leak
 
 
+async def test_whoever_is_sealed_without_a_site_sees_none(side: Store, first_fence_down: None) -> None:
+    """Not all of them."""
+    assert (await side.select(SqlQuery(sql="SELECT count(*) FROM site_events"), sealed=True)).rows == [[0]]
+    with pytest.raises(RunnelError, match="seal"):
+        await side.select(SqlQuery(sql="SELECT count(*) FROM all_events"), sealed=True)
+    for odd in ("\0", "x\0"):
+        with pytest.raises(RunnelError, match="holds a"):
+            await asked(side, "SELECT count(*) FROM site_events", odd)
+    for other in ("x' OR '1'='1", "mine'; SET runnel.site = 'theirs", "\\", "*", "", "all", "site mine"):
+        assert (await asked(side, "SELECT count(*) FROM site_events", other)).rows == [[0]]
+
+
 async def test_no_other_site_without_its_seal(settings: Settings, side: Store) -> None:
     """As the role itself, which can set anything in its own session: the site is worth nothing without the seal."""
     async with connected(settings.store_url) as keeper:
@@ -209,21 +222,19 @@ FAULTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FAULTS)
-async def test_a_role_that_may_do_more_is_refused(
-    settings: Settings, side: Store, server: PostgresServer, name: str
-) -> None:
+async def test_a_role_that_may_do_more_is_refused(settings: Settings, side: Store, server: PostgresServer) -> None:
     """With a sentence that names it and the command that puts it right."""
     database = database_of(settings.store_url)
-    wrong, why, right = (part.format(role=ROLE, database=database) for part in FAULTS[name])
-    server.sql(wrong, database)
-    try:
-        with pytest.raises(ConfigError, match=why) as refused:
-            await make_store(settings).open()
-        assert "RUNNEL_SQL_URL: the role runnel_sql" in refused.value.message
-        assert "`runnel sql-role`" in refused.value.message
-    finally:
-        server.sql(right, database)
+    for name in some(FAULTS):
+        wrong, why, right = (part.format(role=ROLE, database=database) for part in FAULTS[name])
+        server.sql(wrong, database)
+        try:
+            with pytest.raises(ConfigError, match=why) as refused:
+                await make_store(settings).open()
+            assert "RUNNEL_SQL_URL: the role runnel_sql" in refused.value.message
+            assert "`runnel sql-role`" in refused.value.message
+        finally:
+            server.sql(right, database)
 
 
 async def test_what_the_command_prints_puts_it_right(settings: Settings, side: Store, server: PostgresServer) -> None:

@@ -284,6 +284,25 @@ async def test_postgres_looks_names_up_where_the_store_is(on_postgres: Settings)
         await make_store(on_postgres).open()
 
 
+async def test_postgres_a_database_of_before_the_role_opens(on_postgres: Settings) -> None:
+    """With its events, and its view of one site's made anew."""
+    async with connected(on_postgres) as connection:
+        await connection.execute("CREATE TABLE schema_version (version integer NOT NULL)")
+        for number, statements in enumerate(migrations("postgres")[:4], 1):
+            await connection.execute(statements)
+            await connection.execute("INSERT INTO schema_version VALUES ($1)", number)
+    store = make_store(on_postgres.model_copy(update={"sql": False}))
+    await store.open()  # as a worker does, which needs no role
+    await put(store, some_events("default", 4))
+    await store.close()
+    store = make_store(on_postgres)
+    await store.open()
+    for sealed in (True, False):
+        asked = SqlQuery(sql="SELECT count(*) FROM events", site_id="default")
+        assert (await store.select(asked, sealed=sealed)).rows == [[4]]
+    await store.close()
+
+
 # what takes memory or disk that no part of the statement's text says
 UNBOUNDED = {
     "rows of a series": ("SELECT count(*) FROM generate_series(1, 1000000000000) AS s(i)", "temp"),

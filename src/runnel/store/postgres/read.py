@@ -168,7 +168,7 @@ class Reader:
         checked = await asyncio.to_thread(check_sql, query.sql, "postgres")
         deadline = self._deadline()
         async with self._turn(deadline, heavy=True), self._transaction(deadline, self._role.acquire) as connection:
-            await connection.execute(self._role.begin(query.site_id if sealed else None))
+            await connection.execute(self._role.begin((query.site_id or "") if sealed else None))
             asked = select(connection, query, checked, sealed, rows, size, self._left(deadline))
             columns, found = await watched(asked, connection, self._role.name, self._memory)
         table = await asyncio.to_thread(table_of, columns, found, rows, size)

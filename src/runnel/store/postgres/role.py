@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from runnel.config import MIB, Settings
 from runnel.errors import ConfigError, InvalidRequest
 from runnel.model.sql import load_statements
-from runnel.store.postgres.connection import READ_SESSION, Bare, Connection, Pool, errors
+from runnel.store.postgres.connection import READ_SESSION, Bare, Connection, Pool, PostgresError, errors
 from runnel.store.sql_functions import BENEATH, SCALAR, TABLE
 
 ROLE = "runnel_sql"
@@ -80,13 +80,9 @@ class StatementRole:
 
         Names are looked up where the store's are, and no table of a session's stands in their place.
         """
-        try:
-            whole = "all" if site is None else f"site {site}"
-            seal = seal_of(self._secret, whole)
-        except UnicodeEncodeError as error:
-            raise InvalidRequest("site_id holds a lone surrogate") from error
-        if "\0" in whole:
+        if site is not None and "\0" in site:
             raise InvalidRequest("site_id holds a NUL character")
+        seal = seal_of(self._secret, "all" if site is None else f"site {site}")
         return (
             f"SET LOCAL search_path = pg_catalog, {self._path}, pg_temp; SET LOCAL lock_timeout = '1s'; "
             f"SET LOCAL runnel.site = {_quoted(site or '')}; SET LOCAL runnel.seal = '{seal}'"
@@ -108,7 +104,7 @@ class StatementRole:
             await own.execute(self.begin(None))
             try:
                 same = await own.fetchval("SELECT sql_all()")
-            except Exception as error:
+            except PostgresError as error:
                 raise ConfigError("RUNNEL_SQL_URL: that is not the database of RUNNEL_STORE_URL") from error
         if not same:
             raise ConfigError("RUNNEL_SQL_URL: that is not the database of RUNNEL_STORE_URL")

@@ -1,6 +1,6 @@
--- What a statement of a user's own reads, as a role that may read nothing else (see role.py). Whoever can set `runnel.site`
--- gets nothing by it: beside it stands a seal, which only who knows the secret can make. All functions are bound to what
--- they name when they are made, so that no search path changes what they mean.
+-- What a statement of a user's own reads, as a role that may read nothing else (see role.py). Whoever can set
+-- `runnel.site` gets nothing by it: beside it stands a seal, which only who knows the secret can make. Functions are
+-- bound to what they name when they are made, so that no search path changes what they mean.
 
 CREATE TABLE sql_secret (
     secret bytea NOT NULL               -- 32 bytes; one row
@@ -37,7 +37,8 @@ RETURN (
     FROM sql_secret
 );
 
--- A barrier: see 0004_sql.sql. The functions are asked once in a statement, not once a row.
+-- A barrier: see 0004_sql.sql. The functions are asked once in a statement, not once a row; in return PostgreSQL scans
+-- such a view in one process.
 CREATE OR REPLACE VIEW site_events WITH (security_barrier) AS
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties
 FROM events

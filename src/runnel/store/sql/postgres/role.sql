@@ -1,12 +1,13 @@
 -- The role that statements of users' own run as: what it may do, and how it is made (see role.py).
 
 -- name: harmless
--- Whether the role may call a function `p` of pg_proc: it is listed in sql_functions.py, it stands behind an operator or a
--- cast of PostgreSQL's own, it is Runnel's own, or no statement can call it, for it takes or gives what only the server has.
+-- Whether the role may call a function `p` of pg_proc: it is listed in sql_functions.py, it stands behind an operator
+-- or a cast of PostgreSQL's own, it is Runnel's own, or no statement can call it: it takes what only the server has.
    2281 = ANY (p.proargtypes) OR p.prorettype IN (2279, 3838)
    OR p.oid < 16384 AND p.pronamespace = 'pg_catalog'::regnamespace AND (
           p.proname IN ({names})
-       OR p.provolatile <> 'v' AND (p.oid IN (SELECT oprcode FROM pg_operator) OR p.oid IN (SELECT castfunc FROM pg_cast)))
+       OR p.provolatile <> 'v' AND (
+              p.oid IN (SELECT oprcode FROM pg_operator) OR p.oid IN (SELECT castfunc FROM pg_cast)))
    OR p.pronamespace = to_regnamespace({schema})
       AND p.proowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass({schema} || '.events'))
       AND (p.proname IN ('sql_site', 'sql_all', 'sql_refused') OR p.provolatile = 'i' AND NOT p.prosecdef);
@@ -27,8 +28,10 @@ UNION ALL SELECT 'may make temporary tables' WHERE has_database_privilege($1, cu
 UNION ALL SELECT 'may make schemas' WHERE has_database_privilege($1, current_database(), 'CREATE')
 UNION ALL SELECT 'may make tables in the schema ' || nspname FROM pg_namespace
 WHERE has_schema_privilege($1, oid, 'CREATE') AND nspname !~ '^pg_(toast_)?temp_'
-UNION ALL SELECT 'may use the foreign server ' || srvname FROM pg_foreign_server WHERE has_server_privilege($1, oid, 'USAGE')
-UNION ALL SELECT 'may set ' || parname FROM pg_parameter_acl WHERE has_parameter_privilege($1, parname, 'SET, ALTER SYSTEM')
+UNION ALL SELECT 'may use the foreign server ' || srvname FROM pg_foreign_server
+WHERE has_server_privilege($1, oid, 'USAGE')
+UNION ALL SELECT 'may set ' || parname FROM pg_parameter_acl
+WHERE has_parameter_privilege($1, parname, 'SET, ALTER SYSTEM')
 UNION ALL SELECT 'may read or change ' || c.oid::regclass FROM pg_class c
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
@@ -41,8 +44,9 @@ UNION ALL SELECT 'may use ' || c.oid::regclass FROM pg_class c
 WHERE CASE WHEN c.relkind = 'S' THEN has_sequence_privilege($1, c.oid, 'USAGE, SELECT, UPDATE') END
 UNION ALL SELECT 'may read ' || c.oid::regclass FROM pg_class c
 WHERE c.relnamespace = 'pg_catalog'::regnamespace AND has_any_column_privilege($1, c.oid, 'SELECT')
-  AND c.relname IN ('pg_authid', 'pg_shadow', 'pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_user_mapping',
-                    'pg_hba_file_rules', 'pg_file_settings', 'pg_config', 'pg_backend_memory_contexts')
+  AND c.relname IN ('pg_authid', 'pg_shadow', 'pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject',
+                    'pg_user_mapping', 'pg_hba_file_rules', 'pg_file_settings', 'pg_config',
+                    'pg_backend_memory_contexts')
 UNION ALL SELECT * FROM (
     SELECT 'may call ' || p.oid::regprocedure FROM pg_proc p
     WHERE has_function_privilege($1, p.oid, 'EXECUTE') AND NOT ({harmless})
