@@ -28,9 +28,9 @@ from runnel.errors import AlreadyRunning, ConfigError, StoreDamaged, StoreUnavai
 from runnel.model.books import Difference
 from runnel.model.sql import load_statements
 from runnel.store.duckdb import admin
-from runnel.store.duckdb.checksums import HEADER, HEADERS, WORD, Bad, bad_blocks, checksum, read_log
 from runnel.store.duckdb.connection import ROW_GROUP_SIZE, Connection, cursor, open_database, transaction
 from runnel.store.duckdb.damage import log_of
+from runnel.store.duckdb.mend import mend_file, mend_log
 from runnel.store.migrations import migrations
 
 SQL = load_statements("runnel.store", "sql/duckdb/recover.sql")
@@ -49,8 +49,6 @@ PIECE_MIN = 64
 """Rows that are given up together."""
 MEMORY = 512 * MIB
 """What the child may take at least."""
-HEADER_USED = 1_024
-"""Bytes of a header that may say something; the others are 0."""
 
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, and how much of how much is done."""
@@ -142,8 +140,8 @@ def _copy_files(path: Path, target: Path, tell: Tell) -> None:
 def _recovered(settings: Settings, folder: Path, tell: Tell, accept_empty: bool) -> Recovered:
     found = Recovered()
     old, new = folder / "store.duckdb", folder / "new.duckdb"
-    broken = _mend_file(old, found, tell)
-    _mend_log(old, found)
+    broken = mend_file(old, found.mended, lambda done, size: tell("looking at every block", done, size))
+    mend_log(old, found.mended, found.lost)
     if not broken and not found.lost and _opens(old, folder, settings):
         old.rename(new)
         if log_of(old).is_file():
@@ -155,67 +153,7 @@ def _recovered(settings: Settings, folder: Path, tell: Tell, accept_empty: bool)
     return found
 
 
-# --- mending ---------------------------------------------------------------------------------------------------------
-
-
-def _mend_file(path: Path, found: Recovered, tell: Tell) -> list[Bad]:
-    """Turn single flipped bits back; the blocks that are still bad."""
-    left = []
-    for bad in bad_blocks(path, lambda done, size: tell("looking at every block", done, size)):
-        if bad.flipped is not None:
-            _flip(path, *bad.flipped)
-            found.mended.append(f"store.duckdb: bit {bad.flipped[1]} of byte {bad.flipped[0]:,}")
-        elif _clear_header(path, bad):
-            found.mended.append(f"store.duckdb: the unused part of the header at byte {bad.start:,}")
-        else:
-            left.append(bad)
-    return left
-
-
-def _flip(path: Path, byte: int, bit: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(byte)
-        (value,) = file.read(1)
-        file.seek(byte)
-        file.write(bytes([value ^ (1 << bit)]))
-
-
-def _clear_header(path: Path, bad: Bad) -> bool:
-    """The unused part of a header is 0; the checksum tells whether that was all that was wrong."""
-    if bad.start >= HEADER * HEADERS or bad.size < HEADER:
-        return False
-    with path.open("r+b") as file:
-        file.seek(bad.start)
-        data = file.read(HEADER)
-        cleared = data[:HEADER_USED].ljust(HEADER, b"\0")
-        if checksum(cleared[WORD:]) != int.from_bytes(data[:WORD], "little"):
-            return False
-        file.seek(bad.start)
-        file.write(cleared)
-    return True
-
-
-def _mend_log(path: Path, found: Recovered) -> None:
-    """Turn single flipped bits back; a log is cut where it is damaged, and one without its header is left out."""
-    wal = log_of(path)
-    if not wal.is_file():
-        return
-    log = read_log(wal.read_bytes())
-    while log.header and log.bad is not None and log.bad.flipped is not None:
-        _flip(wal, *log.bad.flipped)
-        found.mended.append(f"store.duckdb.wal: bit {log.bad.flipped[1]} of byte {log.bad.flipped[0]:,}")
-        log = read_log(wal.read_bytes())
-    size = wal.stat().st_size
-    if not log.header:
-        wal.unlink()
-        found.lost.append(f"store.duckdb.wal: its header is damaged, so none of its {size:,} bytes can be used")
-        return
-    if log.bad is not None:
-        found.lost.append(
-            f"store.duckdb.wal: damaged at byte {log.bad.start:,}; of its {size:,} bytes those before it are used"
-        )
-    with wal.open("r+b") as file:
-        file.truncate(log.sound)
+# --- copying -------------------------------------------------------------------------------------------------------
 
 
 def _opens(path: Path, folder: Path, settings: Settings) -> bool:
@@ -224,9 +162,6 @@ def _opens(path: Path, folder: Path, settings: Settings) -> bool:
     except (StoreUnavailable, AlreadyRunning):
         return False
     return True
-
-
-# --- copying ---------------------------------------------------------------------------------------------------------
 
 
 def _make(path: Path, folder: Path, settings: Settings) -> None:
