@@ -39,18 +39,23 @@ class Found:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.error: StoreDamaged | None = None
+        self._message = ""
+
+    @property
+    def error(self) -> StoreDamaged | None:
+        """A new one each time: an error that is raised again and again keeps the traceback of each."""
+        return StoreDamaged(self._message) if self._message else None
 
     def report(self, error: StoreDamaged) -> StoreDamaged:
         """What the caller raises: a sentence for clients, without the driver's words."""
-        if self.error is None:
-            self.error = StoreDamaged(
+        if not self._message:
+            self._message = (
                 f"the store is damaged ({self._path.name}): accepted events wait in the queue until it is recovered; "
                 "the server's log says how"
             )
             what, lost, cure = _what(self._path, error), _lost(self._path), _cure(self._path)
             log.critical("the store is damaged", file=str(self._path), what=what, lost_at_most=lost, do=cure)
-        return self.error
+        return StoreDamaged(self._message)
 
 
 def _what(path: Path, error: StoreDamaged) -> str:
