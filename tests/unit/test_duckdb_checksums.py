@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from runnel.errors import StoreDamaged
 from runnel.store.duckdb import DuckDBStore
 from runnel.store.duckdb.checksums import bad_blocks, flipped_in_header, read_log
-from runnel.store.duckdb.damage import log_of
+from runnel.store.duckdb.damage import check_log, log_of
 from tests.samples import sample_block
 
 
@@ -69,3 +70,10 @@ def test_a_torn_end_is_no_damage(files: Path) -> None:
     data = log_of(files).read_bytes()
     for size in [*range(0, 300, 7), *range(300, len(data), 997)]:
         assert not read_log(data[:size]).damaged
+
+
+async def test_a_log_without_its_file_is_not_taken_for_a_new_store(files: Path) -> None:
+    """G6: DuckDB would make an empty file and delete the log."""
+    files.unlink()
+    with pytest.raises(StoreDamaged, match="is gone"):
+        check_log(files)

@@ -15,7 +15,6 @@ from runnel.store.duckdb.checksums import (
     flipped_in_header,
     read_log,
 )
-from runnel.store.duckdb.damage import log_of
 
 HEADER_USED = 1_024
 """Bytes of a header that may say something; the others are 0."""
@@ -58,28 +57,24 @@ def _clear_header(path: Path, bad: Bad) -> bool:
     return True
 
 
-def mend_log(path: Path, mended: list[str], lost: list[str]) -> None:
-    """Turn single flipped bits of the log beside a file back. It is cut where it is damaged, left out without a header.
-    """
-    wal = log_of(path)
-    if not wal.is_file():
-        return
+def mend_log(wal: Path, mended: list[str], lost: list[str]) -> None:
+    """Turn single flipped bits of a log back. It is cut where it is damaged, and left out without a header."""
     if (flipped := flipped_in_header(wal.read_bytes())) is not None:
         _flip(wal, *flipped)
-        mended.append(f"store.duckdb.wal: bit {flipped[1]} of byte {flipped[0]:,}")
+        mended.append(f"{wal.name}: bit {flipped[1]} of byte {flipped[0]:,}")
     log = read_log(wal.read_bytes())
     while log.header and log.bad is not None and log.bad.flipped is not None:
         _flip(wal, *log.bad.flipped)
-        mended.append(f"store.duckdb.wal: bit {log.bad.flipped[1]} of byte {log.bad.flipped[0]:,}")
+        mended.append(f"{wal.name}: bit {log.bad.flipped[1]} of byte {log.bad.flipped[0]:,}")
         log = read_log(wal.read_bytes())
     size = wal.stat().st_size
     if not log.header:
         wal.unlink()
-        lost.append(f"store.duckdb.wal: its header is damaged, so none of its {size:,} bytes can be used")
+        lost.append(f"{wal.name}: its header is damaged, so none of its {size:,} bytes can be used")
         return
     if log.bad is not None:
         lost.append(
-            f"store.duckdb.wal: damaged at byte {log.bad.start:,}; of its {size:,} bytes those before it are used"
+            f"{wal.name}: damaged at byte {log.bad.start:,}; of its {size:,} bytes those before it are used"
         )
     with wal.open("r+b") as file:
         file.truncate(log.sound)

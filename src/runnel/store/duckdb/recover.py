@@ -29,7 +29,7 @@ from runnel.model.books import Difference
 from runnel.model.sql import load_statements
 from runnel.store.duckdb import admin
 from runnel.store.duckdb.connection import ROW_GROUP_SIZE, Connection, cursor, open_database, transaction
-from runnel.store.duckdb.damage import log_of
+from runnel.store.duckdb.damage import log_of, logs_of
 from runnel.store.duckdb.mend import mend_file, mend_log
 from runnel.store.migrations import migrations
 
@@ -126,26 +126,28 @@ def _work_folder(path: Path) -> Iterator[Path]:
 
 def _copy_files(path: Path, target: Path, tell: Tell) -> None:
     """By another process: closing the file in this one would let go of its lock."""
-    sizes = sum(file.stat().st_size for file in (path, log_of(path)) if file.is_file())
+    files = [path, *logs_of(path)] if path.is_file() else logs_of(path)
+    sizes = sum(file.stat().st_size for file in files)
     if shutil.disk_usage(path.parent).free < 2 * sizes + 64 * MIB:
         raise ConfigError(f"{path.parent} has not enough room: {2 * sizes // MIB + 64} MiB have to be free")
     tell("copying the damaged files", 0, sizes)
-    for source, copied in ((path, target), (log_of(path), log_of(target))):
-        if source.is_file():
-            done = subprocess.run(["cp", "--", str(source), str(copied)], capture_output=True, check=False, text=True)
-            if done.returncode:
-                raise StoreUnavailable(f"{source} cannot be copied: {done.stderr.strip()}")
+    for source in files:
+        copied = target.with_name(target.name + source.name.removeprefix(path.name))
+        done = subprocess.run(["cp", "--", str(source), str(copied)], capture_output=True, check=False, text=True)
+        if done.returncode:
+            raise StoreUnavailable(f"{source} cannot be copied: {done.stderr.strip()}")
 
 
 def _recovered(settings: Settings, folder: Path, tell: Tell, accept_empty: bool) -> Recovered:
     found = Recovered()
     old, new = folder / "store.duckdb", folder / "new.duckdb"
     broken = mend_file(old, found.mended, lambda done, size: tell("looking at every block", done, size))
-    mend_log(old, found.mended, found.lost)
+    for wal in logs_of(old):
+        mend_log(wal, found.mended, found.lost)
     if not broken and not found.lost and _opens(old, folder, settings):
         old.rename(new)
-        if log_of(old).is_file():
-            log_of(old).rename(log_of(new))
+        for wal in logs_of(new.with_name(old.name)):
+            wal.rename(new.with_name(new.name + wal.name.removeprefix(old.name)))
     else:
         _make(new, folder, settings)
         _copy_rows(old, new, folder, settings, found, tell, accept_empty)
@@ -238,9 +240,10 @@ def _copy_rows(
     child = _Child(old, new, folder, max(MEMORY, settings.store_memory))
     try:
         error = child.start()
-        if error is not None and log_of(old).is_file():
+        if error is not None and (logs := logs_of(old)):
             found.lost.append(f"store.duckdb.wal: DuckDB cannot use it ({error.splitlines()[0]})")
-            log_of(old).unlink()
+            for log in logs:
+                log.unlink()
             error = child.start()
         if error is not None:
             if not accept_empty:
@@ -360,8 +363,8 @@ def _put_in_place(path: Path, new: Path) -> Path:
     os.chmod(new, path.stat().st_mode & 0o777)
     _sync(new)
     os.link(path, folder / path.name)
-    if log_of(path).is_file():
-        log_of(path).rename(folder / log_of(path).name)
+    for log in logs_of(path):
+        log.rename(folder / log.name)
     new.replace(path)
     if log_of(new).is_file():
         log_of(new).rename(log_of(path))
