@@ -190,9 +190,7 @@ class StoreDamaged(StoreUnavailable):
 
 
 class BatchTooLarge(StoreUnavailable):
-    """The store has no memory for so many events at once; fewer may fit. Seen by the worker only."""
-
-    code = "batch_too_large"
+    """The store has no memory for so many events at once; fewer may fit."""
 
 
 # --- the data's fault: seen by the worker only -----------------------------------------------------------------------

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -85,7 +86,7 @@ async def _looked_at(settings: Settings, truth: Content) -> str:
         if store.damage is None:
             await store.close()
     try:
-        assert store.damage is told
+        assert str(store.damage) == str(told)
         assert "checksum" not in told.message
         with pytest.raises(StoreDamaged):
             await store.write([block_of(BLOCKS, [sample_event(BLOCKS * IN_A_BLOCK)])])
@@ -120,7 +121,7 @@ async def _stores_on(settings: Settings, truth: Content, found: Recovered) -> No
             pass
         await store.write([block_of(BLOCKS, [sample_event(BLOCKS * IN_A_BLOCK)])])
         assert len((await content(store)).events) == len(kept.events) + 1
-        assert await store.verify() == differences
+        assert [found.check for found in await store.verify()] == [found.check for found in differences]
     finally:
         await store.close()
 
@@ -140,14 +141,14 @@ def _recovered(settings: Settings) -> tuple[str, Recovered]:
     return "recovered whole", found
 
 
-@pytest.mark.parametrize("kind", some(DAMAGES))
+@pytest.mark.parametrize("kinds", [[kind] for kind in DAMAGES] if THOROUGH else [[]], ids=lambda kinds: kinds or "some")
 def test_damage_is_harmless_or_told_and_recovered(
-    kind: str, sound: tuple[Path, Content], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kinds: list[str], sound: tuple[Path, Content], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G6: and what `runnel recover store` keeps is right."""
     monkeypatch.setattr("runnel.store.duckdb.recover.PIECE_MIN", 2_048)
     base, truth = sound
-    for number in range(TRIES):
+    for kind, number in product(kinds or some(DAMAGES), range(TRIES)):
         seed = f"{kind} {number if THOROUGH else random.randrange(1_000_000)}"
         print(seed)
         folder = shutil.copytree(base, tmp_path / "damaged")
@@ -203,21 +204,15 @@ async def test_a_server_whose_store_is_damaged_goes_on_taking_events(
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_damaged")
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.json()["error"]["message"]) == (503, answer.json()["error"]["message"])
-        assert "store.duckdb" in ready.text
-        assert str(folder) not in ready.text
-        assert "checksum" not in ready.text
-        before = len(tried)
+        assert [word in ready.text for word in ("store.duckdb", str(folder), "checksum")] == [True, False, False]
+        tried.clear()
         for number in range(5):
             taken = await client.post("/v1/events", json={"events": [{"name": "later", "user_id": f"u{number}"}]})
             assert taken.status_code in (200, 202)
-        started = time.monotonic()
-        while len(tried) - before < 4:
-            assert time.monotonic() - started < 60
-            await asyncio.sleep(0.05)
-        assert tried[-1] - tried[before] > 0.6  # 0.1, 0.2 and 0.4 s between them: it does not spin
+        await _until(lambda: len(tried) >= 4)
+        assert tried[3] - tried[0] > 0.6  # 0.1, 0.2 and 0.4 s between them: it does not spin
         assert (await runnel.queue.depth()).events == 5
-        verified = await client.get("/v1/verify")
-        assert verified.status_code == 503
+        assert (await client.get("/v1/verify")).status_code == 503
         assert (await client.get("/metrics")).status_code == 200
         with pytest.raises(AlreadyRunning):
             run_recover(folder)
@@ -227,9 +222,14 @@ async def test_a_server_whose_store_is_damaged_goes_on_taking_events(
     async with open_runnel(settings) as runnel:
         async with asyncio.timeout(60):
             await runnel.drained()
-        assert await runnel.store.dead_letters() == [] or found.tables
         result = await runnel.store.run(MetricsQuery(site_id=None, breakdown=["name"]))
         assert {"name": "later", "events": 5} in result.rows
+
+
+async def _until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not done():  # noqa: ASYNC110 - nothing says when the worker tries
+            await asyncio.sleep(0.05)
 
 
 def run_recover(folder: Path) -> None:

@@ -27,7 +27,7 @@ _MIX = 0xC6A4A7935BD1E995
 _SEED = 0xE17A1465
 _ALL = (1 << 64) - 1
 _LOG_HEADER = re.compile(
-    rb"d\x00be\x00.f\x00\x10(?:[\x00-\x7f]|[\x80-\xff]\x01){16}g\x00[\x80-\xff]{0,9}[\x00-\x7f]\xff\xff", re.DOTALL
+    rb"d\x00be\x00[\x00-\x7f]f\x00\x10(?:[\x00-\x7f]|[\x80-\xff]\x01){16}g\x00[\x80-\xff]{0,9}[\x00-\x7f]\xff\xff"
 )
 """Type, version, the file's id, its checkpoint. It has no checksum, and DuckDB forgets a log whose type is not this."""
 
@@ -159,6 +159,18 @@ def read_log(data: bytes) -> Log:
             return Log(at, _break(data, at), header=match is not None)
         at = end
     return Log(at, None, header=match is not None)
+
+
+def flipped_in_header(data: bytes) -> tuple[int, int] | None:
+    """Byte and bit whose flipping made a log's header what no header can be; None: there is none, or several may be."""
+    end = None if _LOG_HEADER.match(data) else _next_entry(data, 0)
+    found = []
+    for bit in range(8 * (end or 0)):
+        header = bytearray(data[:end])
+        header[bit // 8] ^= 1 << bit % 8
+        if _LOG_HEADER.fullmatch(header):
+            found.append((bit // 8, bit % 8))
+    return found[0] if len(found) == 1 else None
 
 
 def _end(data: bytes, at: int) -> int | None:

@@ -150,6 +150,8 @@ DAMAGE = (
 def is_damage(error: BaseException) -> bool:
     """Whether the error tells of a damaged file, and not of a disk or a database that is busy or full."""
     text = str(error).lower()
+    if ".spool" in text:
+        return False  # a file of this process's own, which the next try makes anew
     return isinstance(error, duckdb.SerializationException) or any(words in text for words in DAMAGE)
 
 

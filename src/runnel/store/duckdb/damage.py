@@ -17,16 +17,25 @@ def log_of(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
+def logs_of(path: Path) -> list[Path]:
+    """All logs that are there: a crash in a checkpoint may leave a second one."""
+    wal = log_of(path)
+    names = (wal.name, f"{wal.name}.checkpoint", f"{wal.name}.recovery")
+    return [path.with_name(name) for name in names if path.with_name(name).is_file()]
+
+
 def check_log(path: Path) -> None:
     """Look at the log that a crash left, before DuckDB does: it takes some damaged ones for empty, and deletes them.
 
     Raises:
         StoreDamaged: what was committed would be lost.
     """
-    wal = log_of(path)
-    if wal.is_file() and path.is_file() and (found := read_log(wal.read_bytes())).damaged:
-        place = found.bad.start if found.bad else 0
-        raise StoreDamaged(f"{wal.name} is damaged at byte {place:,}")
+    for wal in logs_of(path):
+        if not path.is_file():
+            raise StoreDamaged(f"{path.name} is gone, and {wal.name} is still there")
+        if (found := read_log(wal.read_bytes())).damaged:
+            place = found.bad.start if found.bad else 0
+            raise StoreDamaged(f"{wal.name} is damaged at byte {place:,}")
 
 
 def at_start(path: Path, error: StoreDamaged) -> StoreDamaged:
@@ -39,18 +48,23 @@ class Found:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.error: StoreDamaged | None = None
+        self._message = ""
+
+    @property
+    def error(self) -> StoreDamaged | None:
+        """A new one each time: an error that is raised again and again keeps the traceback of each."""
+        return StoreDamaged(self._message) if self._message else None
 
     def report(self, error: StoreDamaged) -> StoreDamaged:
         """What the caller raises: a sentence for clients, without the driver's words."""
-        if self.error is None:
-            self.error = StoreDamaged(
+        if not self._message:
+            self._message = (
                 f"the store is damaged ({self._path.name}): accepted events wait in the queue until it is recovered; "
                 "the server's log says how"
             )
             what, lost, cure = _what(self._path, error), _lost(self._path), _cure(self._path)
             log.critical("the store is damaged", file=str(self._path), what=what, lost_at_most=lost, do=cure)
-        return self.error
+        return StoreDamaged(self._message)
 
 
 def _what(path: Path, error: StoreDamaged) -> str:

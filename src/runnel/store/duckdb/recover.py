@@ -28,9 +28,9 @@ from runnel.errors import AlreadyRunning, ConfigError, StoreDamaged, StoreUnavai
 from runnel.model.books import Difference
 from runnel.model.sql import load_statements
 from runnel.store.duckdb import admin
-from runnel.store.duckdb.checksums import HEADER, HEADERS, WORD, Bad, bad_blocks, checksum, read_log
 from runnel.store.duckdb.connection import ROW_GROUP_SIZE, Connection, cursor, open_database, transaction
-from runnel.store.duckdb.damage import log_of
+from runnel.store.duckdb.damage import log_of, logs_of
+from runnel.store.duckdb.mend import mend_file, mend_log
 from runnel.store.migrations import migrations
 
 SQL = load_statements("runnel.store", "sql/duckdb/recover.sql")
@@ -49,8 +49,6 @@ PIECE_MIN = 64
 """Rows that are given up together."""
 MEMORY = 512 * MIB
 """What the child may take at least."""
-HEADER_USED = 1_024
-"""Bytes of a header that may say something; the others are 0."""
 
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, and how much of how much is done."""
@@ -128,26 +126,28 @@ def _work_folder(path: Path) -> Iterator[Path]:
 
 def _copy_files(path: Path, target: Path, tell: Tell) -> None:
     """By another process: closing the file in this one would let go of its lock."""
-    sizes = sum(file.stat().st_size for file in (path, log_of(path)) if file.is_file())
+    files = [path, *logs_of(path)] if path.is_file() else logs_of(path)
+    sizes = sum(file.stat().st_size for file in files)
     if shutil.disk_usage(path.parent).free < 2 * sizes + 64 * MIB:
         raise ConfigError(f"{path.parent} has not enough room: {2 * sizes // MIB + 64} MiB have to be free")
     tell("copying the damaged files", 0, sizes)
-    for source, copied in ((path, target), (log_of(path), log_of(target))):
-        if source.is_file():
-            done = subprocess.run(["cp", "--", str(source), str(copied)], capture_output=True, check=False, text=True)
-            if done.returncode:
-                raise StoreUnavailable(f"{source} cannot be copied: {done.stderr.strip()}")
+    for source in files:
+        copied = target.with_name(target.name + source.name.removeprefix(path.name))
+        done = subprocess.run(["cp", "--", str(source), str(copied)], capture_output=True, check=False, text=True)
+        if done.returncode:
+            raise StoreUnavailable(f"{source} cannot be copied: {done.stderr.strip()}")
 
 
 def _recovered(settings: Settings, folder: Path, tell: Tell, accept_empty: bool) -> Recovered:
     found = Recovered()
     old, new = folder / "store.duckdb", folder / "new.duckdb"
-    broken = _mend_file(old, found, tell)
-    _mend_log(old, found)
+    broken = mend_file(old, found.mended, lambda done, size: tell("looking at every block", done, size))
+    for wal in logs_of(old):
+        mend_log(wal, found.mended, found.lost)
     if not broken and not found.lost and _opens(old, folder, settings):
         old.rename(new)
-        if log_of(old).is_file():
-            log_of(old).rename(log_of(new))
+        for wal in logs_of(new.with_name(old.name)):
+            wal.rename(new.with_name(new.name + wal.name.removeprefix(old.name)))
     else:
         _make(new, folder, settings)
         _copy_rows(old, new, folder, settings, found, tell, accept_empty)
@@ -155,67 +155,7 @@ def _recovered(settings: Settings, folder: Path, tell: Tell, accept_empty: bool)
     return found
 
 
-# --- mending ---------------------------------------------------------------------------------------------------------
-
-
-def _mend_file(path: Path, found: Recovered, tell: Tell) -> list[Bad]:
-    """Turn single flipped bits back; the blocks that are still bad."""
-    left = []
-    for bad in bad_blocks(path, lambda done, size: tell("looking at every block", done, size)):
-        if bad.flipped is not None:
-            _flip(path, *bad.flipped)
-            found.mended.append(f"store.duckdb: bit {bad.flipped[1]} of byte {bad.flipped[0]:,}")
-        elif _clear_header(path, bad):
-            found.mended.append(f"store.duckdb: the unused part of the header at byte {bad.start:,}")
-        else:
-            left.append(bad)
-    return left
-
-
-def _flip(path: Path, byte: int, bit: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(byte)
-        (value,) = file.read(1)
-        file.seek(byte)
-        file.write(bytes([value ^ (1 << bit)]))
-
-
-def _clear_header(path: Path, bad: Bad) -> bool:
-    """The unused part of a header is 0; the checksum tells whether that was all that was wrong."""
-    if bad.start >= HEADER * HEADERS or bad.size < HEADER:
-        return False
-    with path.open("r+b") as file:
-        file.seek(bad.start)
-        data = file.read(HEADER)
-        cleared = data[:HEADER_USED].ljust(HEADER, b"\0")
-        if checksum(cleared[WORD:]) != int.from_bytes(data[:WORD], "little"):
-            return False
-        file.seek(bad.start)
-        file.write(cleared)
-    return True
-
-
-def _mend_log(path: Path, found: Recovered) -> None:
-    """Turn single flipped bits back; a log is cut where it is damaged, and one without its header is left out."""
-    wal = log_of(path)
-    if not wal.is_file():
-        return
-    log = read_log(wal.read_bytes())
-    while log.header and log.bad is not None and log.bad.flipped is not None:
-        _flip(wal, *log.bad.flipped)
-        found.mended.append(f"store.duckdb.wal: bit {log.bad.flipped[1]} of byte {log.bad.flipped[0]:,}")
-        log = read_log(wal.read_bytes())
-    size = wal.stat().st_size
-    if not log.header:
-        wal.unlink()
-        found.lost.append(f"store.duckdb.wal: its header is damaged, so none of its {size:,} bytes can be used")
-        return
-    if log.bad is not None:
-        found.lost.append(
-            f"store.duckdb.wal: damaged at byte {log.bad.start:,}; of its {size:,} bytes those before it are used"
-        )
-    with wal.open("r+b") as file:
-        file.truncate(log.sound)
+# --- copying -------------------------------------------------------------------------------------------------------
 
 
 def _opens(path: Path, folder: Path, settings: Settings) -> bool:
@@ -224,9 +164,6 @@ def _opens(path: Path, folder: Path, settings: Settings) -> bool:
     except (StoreUnavailable, AlreadyRunning):
         return False
     return True
-
-
-# --- copying ---------------------------------------------------------------------------------------------------------
 
 
 def _make(path: Path, folder: Path, settings: Settings) -> None:
@@ -303,9 +240,10 @@ def _copy_rows(
     child = _Child(old, new, folder, max(MEMORY, settings.store_memory))
     try:
         error = child.start()
-        if error is not None and log_of(old).is_file():
+        if error is not None and (logs := logs_of(old)):
             found.lost.append(f"store.duckdb.wal: DuckDB cannot use it ({error.splitlines()[0]})")
-            log_of(old).unlink()
+            for log in logs:
+                log.unlink()
             error = child.start()
         if error is not None:
             if not accept_empty:
@@ -425,8 +363,8 @@ def _put_in_place(path: Path, new: Path) -> Path:
     os.chmod(new, path.stat().st_mode & 0o777)
     _sync(new)
     os.link(path, folder / path.name)
-    if log_of(path).is_file():
-        log_of(path).rename(folder / log_of(path).name)
+    for log in logs_of(path):
+        log.rename(folder / log.name)
     new.replace(path)
     if log_of(new).is_file():
         log_of(new).rename(log_of(path))

@@ -74,7 +74,7 @@ class PostgresStore:
         self._housekeeper = Housekeeper(partitions, settings)
         self._reader: Reader | None = None
         self._role = StatementRole(settings) if settings.sql else None
-        self._damage: StoreDamaged | None = None
+        self._damage = ""
         self._damage_ends = 0.0
         self.library = PostgresLibrary(self._read, self._write)
 
@@ -145,7 +145,7 @@ class PostgresStore:
 
     @property
     def damage(self) -> StoreDamaged | None:
-        return self._damage if time.monotonic() < self._damage_ends else None
+        return StoreDamaged(self._damage) if time.monotonic() < self._damage_ends else None
 
     @property
     def write_bytes(self) -> int:
@@ -237,12 +237,12 @@ class PostgresStore:
                     do="look at PostgreSQL's log, and restore the database from its backup",
                 )  # fmt: skip
             host = urlsplit(self._settings.resolved_store_url).hostname or "this machine"
-            self._damage = StoreDamaged(
+            self._damage = (
                 f"PostgreSQL on {host} says that its data are damaged: accepted events wait in the queue until it is "
                 "recovered; the server's log says more"
             )
             self._damage_ends = time.monotonic() + DAMAGE_SECONDS
-            raise self._damage from error
+            raise StoreDamaged(self._damage) from error
 
     @contextlib.asynccontextmanager
     async def _write(self) -> AsyncIterator[Connection]:
