@@ -158,7 +158,7 @@ async def test_an_interrupted_recovery_goes_on(
             monkeypatch.undo()
             with pytest.raises(QueueDamaged, match="was interrupted"):
                 await quiet(folder)
-            recover(folder / QUEUE, world.ledger)
+            assert recover(folder / QUEUE, world.ledger).resumed
         monkeypatch.undo()
         async with opened(settings_of(folder)) as queue:
             totals, _ = close_books(await queue.books(), world.ledger)

@@ -32,6 +32,7 @@ class Recovery(msgspec.Struct, frozen=True):
         stored: blocks that were found and left out, because the store has them.
         missing: accepted events that are neither in the queue nor in the store; None: the store could not be asked.
         missing_blocks: one sentence for each ingester whose blocks are missing.
+        resumed: an interrupted recovery was brought to its end; the counts are not known any more.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Recovery(msgspec.Struct, frozen=True):
     stored: int = 0
     missing: int | None = None
     missing_blocks: list[str] = []
+    resumed: bool = False
 
 
 def recover(path: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery:
@@ -55,9 +57,9 @@ def recover(path: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery
         QueueBroken: a file cannot be read at all; nothing was changed.
     """
     files = Files.of(path)
-    if files.recovering.exists() and (begun := _begun(path)) is not None:
+    if files.recovering.exists() and (begun := _begun(files)) is not None:
         _put_in_place(files, begun)
-        return Recovery(begun)
+        return Recovery(begun, resumed=True)
     now = datetime.now(UTC)
     folder = path.with_name(f"damaged-{now:%Y-%m-%dT%H%M%S.%fZ}")
     folder.mkdir(mode=0o700)
@@ -72,15 +74,21 @@ def recover(path: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery
             where = error.filename or path
             raise QueueBroken(f"{where}: {error.strerror}: copy what can be copied to a sound disk first") from error
         raise
+    _sync(folder)
     files.recovering.touch(0o600)
+    files.recovering.write_text(folder.name, "utf-8")
+    _sync(path.parent)
     _put_in_place(files, folder)
     return result
 
 
-def _begun(path: Path) -> Path | None:
+def _begun(files: Files) -> Path | None:
     """The folder of a recovery that was interrupted while it put its files in place."""
-    folders = [folder for folder in sorted(path.parent.glob("damaged-*")) if folder.is_dir()]
-    return folders[-1] if folders else None
+    rebuilt = sorted(files.queue.parent.glob(f"damaged-*/{REBUILT}"))
+    if rebuilt:
+        return rebuilt[-1].parent
+    named = files.queue.with_name(files.recovering.read_bytes().decode("utf-8", "replace") or "?")
+    return named if named.is_dir() and files.queue.exists() else None
 
 
 def _put_in_place(files: Files, folder: Path) -> None:
