@@ -70,6 +70,8 @@ def queue(
     finally:
         os.close(held)
     _show(done)
+    if done.resumed:
+        return
     if done.missing != 0 or done.missing_blocks or done.damaged_blocks:
         raise typer.Exit(console.EXIT_DIFFERENCE)
 
@@ -77,6 +79,9 @@ def queue(
 def _show(done: Recovery) -> None:
     say = console.out.print
     say(escape(f"the damaged files are in {done.folder}"))
+    if done.resumed:
+        say("the interrupted recovery is finished: `runnel verify` says what is missing")
+        return
     say(f"{done.events:,} events in {done.blocks:,} blocks wait in the new queue")
     if done.stored:
         say(f"{done.stored:,} other blocks were found that the store has already")

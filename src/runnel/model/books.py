@@ -37,11 +37,13 @@ class QueueBooks(msgspec.Struct, frozen=True):
     Attributes:
         queued: the blocks that wait; where the queue cannot name them all, those that it can.
         held: how many others wait at most; None: none, `queued` names them all.
+        damage: what in the queue contradicts itself, as a sentence; None: nothing.
     """
 
     published: Mapping[str, Published]
     queued: Sequence[QueuedBlock]
     held: int | None = None
+    damage: str | None = None
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
@@ -132,6 +134,8 @@ def close_books(
         queued=sum(ingester.queued for ingester in closed),
     )
     differences = [ingester.difference for ingester in closed if ingester.difference]
+    if queue.damage:
+        differences.append(Difference("queue", queue.damage))
     if totals.missing and not differences:
         differences.append(
             Difference("totals", f"{totals.accepted} events were accepted, {totals.missing} of them are in no column")

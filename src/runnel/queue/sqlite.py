@@ -25,7 +25,7 @@ from runnel.queue.base import Batch, Depth
 from runnel.queue.shelf import Shelf, Slot
 from runnel.queue.sqlite_file import opening
 from runnel.queue.sqlite_file.opening import SQL, errors, fetch, read_published, transaction
-from runnel.queue.sqlite_file.tally import Row, Tally
+from runnel.queue.sqlite_file.tally import Row, Tally, contradiction
 
 R = TypeVar("R")
 
@@ -55,6 +55,8 @@ class SqliteQueue:
             with errors():
                 self._reader = await self._run(self._reading, opening.connect, self.path)
         except BaseException:
+            self._reading.shutdown()
+            self._writing.shutdown()
             os.close(self._lock)
             raise
         for slot in slots:
@@ -93,7 +95,6 @@ class SqliteQueue:
     def _insert(self, blocks: Sequence[Block], data: Sequence[bytes]) -> list[int]:
         rows, published = [], dict[str, Published]()
         now = time.time()
-        tally = self._tally
         with transaction(self._writer):
             for block, bytes_ in zip(blocks, data, strict=True):
                 row = (block.ingester, block.seq, block.count, len(bytes_), now)
@@ -101,10 +102,11 @@ class SqliteQueue:
                 rows.append(Row(self._writer.last_insert_rowid(), *row))
                 self._writer.execute(SQL["count_published"], (block.ingester, block.seq, block.count))
                 before = published.get(block.ingester) or self._published.get(block.ingester)
-                after = Published(block.seq + 1, (before.events if before else 0) + block.count)
-                tally = tally.with_ingester(block.ingester, before, after)
-                published[block.ingester] = after
-            tally = self._seal(tally.with_blocks(rows))
+                published[block.ingester] = Published(block.seq + 1, (before.events if before else 0) + block.count)
+            tally = self._tally.with_blocks(rows)
+            for ingester, after in published.items():
+                tally = tally.with_ingester(ingester, self._published.get(ingester), after)
+            tally = self._seal(tally)
         self._published |= published
         self._committed(tally)
         return [row.id for row in rows]
@@ -182,7 +184,8 @@ class SqliteQueue:
         with transaction(self._reader, "BEGIN"):  # one snapshot for both
             published = read_published(self._reader)
             queued = [QueuedBlock(*row) for row in self._reader.execute(SQL["queued"])]
-        return QueueBooks(published, queued)
+            sealed = fetch(self._reader, "tally")
+        return QueueBooks(published, queued, damage=contradiction(sealed[0][0], published, queued) if sealed else None)
 
     async def _run(self, pool: ThreadPoolExecutor, call: Callable[..., R], *args: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *args)

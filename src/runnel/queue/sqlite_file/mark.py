@@ -58,10 +58,10 @@ class Mark:
         try:
             if not self.there or self.path.stat().st_size != len(content):
                 draft = self.path.with_name(self.path.name + ".new")
-                draft.write_bytes(content)
+                with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                    file.write(content)
                 os.replace(draft, self.path)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-            os.fchmod(self._descriptor, 0o600)
             os.pwrite(self._descriptor, content, 0)
             os.fsync(self._descriptor)
             self._sync_folder()

@@ -85,10 +85,12 @@ def open_checked(path: Path, command: str) -> Opened:
     if files.recovering.exists():
         raise QueueDamaged(f"a recovery of {path} was interrupted: run `{command}` again, it goes on from there")
     mark = Mark(files.mark)
-    mark.read()
-    problems = []
-    if damage := Log(files.wal).damage:
-        problems.append(f"{files.wal.name}: {damage}")
+    try:
+        mark.read()
+        damage = Log(files.wal).damage
+    except OSError as error:
+        raise QueueBroken(f"the queue's file failed: {error.filename or path}: {error.strerror}") from error
+    problems = [f"{files.wal.name}: {damage}"] if damage else []
     if _size(path) == 0 and _size(files.wal) > 0:
         problems.append(f"it is empty or gone, but {files.wal.name} is there")
     if _size(path) == 0 and (problems := problems + _compare(NOTHING, mark)):

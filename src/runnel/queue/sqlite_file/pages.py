@@ -7,7 +7,8 @@ a row's overflow pages are followed. What is found this way is believed only whe
 
 from __future__ import annotations
 
-import mmap
+import contextlib
+import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,20 +30,25 @@ class BadCell(ValueError):
 
 
 class DatabaseFile:
-    """The pages of a database file; `page(1)` is the first."""
+    """The pages of a database file; `page(1)` is the first. It need not be there."""
 
     def __init__(self, path: Path, page_size: int) -> None:
         self.page_size = page_size
         self.pages = path.stat().st_size // page_size if path.exists() else 0
-        self._view = memoryview(b"")
-        if self.pages:
-            with path.open("rb") as file:
-                self._view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        self._file = path.open("rb", buffering=0) if self.pages else None
 
     def page(self, number: int) -> memoryview | None:
-        if not 1 <= number <= self.pages:
+        """None: there is no such page, or the disk cannot read it."""
+        if self._file is None or not 1 <= number <= self.pages:
             return None
-        return self._view[(number - 1) * self.page_size : number * self.page_size]
+        with contextlib.suppress(OSError):
+            data = os.pread(self._file.fileno(), self.page_size, (number - 1) * self.page_size)
+            return memoryview(data) if len(data) == self.page_size else None
+        return None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def page_size_of(path: Path) -> int:

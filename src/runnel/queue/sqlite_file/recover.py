@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from runnel.errors import QueueBroken
 from runnel.model.books import IngesterLedger, Published, QueueBooks, QueuedBlock, close_books
 from runnel.queue.sqlite_file.mark import Mark
 from runnel.queue.sqlite_file.opening import SQL, Files, errors, fetch, transaction
@@ -31,6 +32,7 @@ class Recovery(msgspec.Struct, frozen=True):
         stored: blocks that were found and left out, because the store has them.
         missing: accepted events that are neither in the queue nor in the store; None: the store could not be asked.
         missing_blocks: one sentence for each ingester whose blocks are missing.
+        resumed: an interrupted recovery was brought to its end; the counts are not known any more.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Recovery(msgspec.Struct, frozen=True):
     stored: int = 0
     missing: int | None = None
     missing_blocks: list[str] = []
+    resumed: bool = False
 
 
 def recover(path: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery:
@@ -51,31 +54,41 @@ def recover(path: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery
 
     Raises:
         QueueFull: there is no room for the new file; nothing was changed.
+        QueueBroken: a file cannot be read at all; nothing was changed.
     """
     files = Files.of(path)
-    if files.recovering.exists() and (begun := _begun(path)) is not None:
+    if files.recovering.exists() and (begun := _begun(files)) is not None:
         _put_in_place(files, begun)
-        return Recovery(begun)
+        return Recovery(begun, resumed=True)
     now = datetime.now(UTC)
     folder = path.with_name(f"damaged-{now:%Y-%m-%dT%H%M%S.%fZ}")
     folder.mkdir(mode=0o700)
     try:
         with errors():
             result = _rebuild(path, folder, ledger)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             (folder / REBUILT).unlink(missing_ok=True)
             folder.rmdir()
+        if isinstance(error, OSError):
+            where = error.filename or path
+            raise QueueBroken(f"{where}: {error.strerror}: copy what can be copied to a sound disk first") from error
         raise
+    _sync(folder)
     files.recovering.touch(0o600)
+    files.recovering.write_text(folder.name, "utf-8")
+    _sync(path.parent)
     _put_in_place(files, folder)
     return result
 
 
-def _begun(path: Path) -> Path | None:
+def _begun(files: Files) -> Path | None:
     """The folder of a recovery that was interrupted while it put its files in place."""
-    folders = [folder for folder in sorted(path.parent.glob("damaged-*")) if folder.is_dir()]
-    return folders[-1] if folders else None
+    rebuilt = sorted(files.queue.parent.glob(f"damaged-*/{REBUILT}"))
+    if rebuilt:
+        return rebuilt[-1].parent
+    named = files.queue.with_name(files.recovering.read_bytes().decode("utf-8", "replace") or "?")
+    return named if named.is_dir() and files.queue.exists() else None
 
 
 def _put_in_place(files: Files, folder: Path) -> None:
@@ -145,45 +158,57 @@ class _New:
         self._connection.close()
 
 
+class _Kept(msgspec.Struct):
+    """Which blocks were found: those in the new file by their events, damaged ones apart, and those that are stored."""
+
+    whole: dict[tuple[str, int], int] = msgspec.field(default_factory=dict)
+    damaged: dict[tuple[str, int], int] = msgspec.field(default_factory=dict)
+    stored: set[tuple[str, int]] = msgspec.field(default_factory=set)
+
+
+def _keep(salvage: Salvage, ledger: Mapping[str, IngesterLedger], new: _New) -> _Kept:
+    """Every block into the new file, once; a damaged one only where it is not found whole."""
+    kept = _Kept()
+    damaged: dict[tuple[str, int], Found] = {}
+    for found in salvage.blocks():
+        if is_stored(ledger, *found.key):
+            kept.stored.add(found.key)
+        elif not found.sound:
+            damaged[found.key] = found
+        elif found.key not in kept.whole:
+            kept.whole[found.key] = found.events
+            new.add(found)
+    for key, found in damaged.items():
+        if key not in kept.whole:
+            kept.damaged[key] = found.events
+            new.add(found)
+    return kept
+
+
 def _rebuild(path: Path, folder: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery:
     salvage = Salvage(path)
-    stored: set[tuple[str, int]] = set()
-    broken: dict[tuple[str, int], Found] = {}
-    kept: dict[tuple[str, int], int] = {}
     new = _New(folder / REBUILT)
     try:
         with new.transaction():
-            for found in salvage.blocks():
-                if found.key in kept:
-                    continue
-                if is_stored(ledger or {}, *found.key):
-                    stored.add(found.key)
-                elif found.sound:
-                    kept[found.key] = found.events
-                    new.add(found)
-                else:
-                    broken[found.key] = found
-            whole = dict(kept)
-            for key, found in broken.items():
-                if key not in whole:
-                    kept[key] = found.events
-                    new.add(found)
-            published = published_rows(salvage.ingesters, salvage.tally, kept, ledger)
+            kept = _keep(salvage, ledger or {}, new)
+            here = kept.whole | kept.damaged
+            published = published_rows(salvage.ingesters, salvage.tally, here, ledger)
             before = salvage.tally or Tally()
             new.finish(published, before._replace(commits=before.commits + 1))
     finally:
         new.close()
+        salvage.close()
     result = Recovery(
         folder=folder,
-        blocks=len(whole),
-        events=sum(whole.values()),
-        damaged_blocks=len(kept) - len(whole),
-        damaged_events=sum(kept.values()) - sum(whole.values()),
-        stored=len(stored),
+        blocks=len(kept.whole),
+        events=sum(kept.whole.values()),
+        damaged_blocks=len(kept.damaged),
+        damaged_events=sum(kept.damaged.values()),
+        stored=len(kept.stored),
     )
     if ledger is None:
         return result
-    queued = [QueuedBlock(ingester, seq, count) for (ingester, seq), count in kept.items()]
+    queued = [QueuedBlock(ingester, seq, count) for (ingester, seq), count in here.items()]
     totals, differences = close_books(QueueBooks(published, queued), ledger)
     return msgspec.structs.replace(
         result, missing=totals.missing, missing_blocks=[difference.message for difference in differences]

@@ -58,6 +58,10 @@ class Salvage:
         self.tally: Tally | None = mark.tally
         self.ingesters: dict[str, set[Published]] = {}
 
+    def close(self) -> None:
+        """Let go of the files."""
+        self._base.close()
+
     def blocks(self) -> Iterator[Found]:
         """Every block on any page of file and log, in no order; some come more than once."""
         newest: dict[int, memoryview] = {}

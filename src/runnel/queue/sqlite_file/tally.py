@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from runnel.model.books import Published
+from runnel.model.books import Published, QueuedBlock
 
 _PACKED = struct.Struct(">4s9q16sqq")
 _CHECK = struct.Struct(">I")
@@ -131,6 +131,22 @@ def decode(data: bytes) -> Tally | None:
 def ingester_check(ingester: str, published: Published) -> int:
     """A number that changes with any bit of an ingester's row."""
     return zlib.crc32(ingester.encode(), zlib.crc32(_INGESTER.pack(published.next_seq, published.events)))
+
+
+def contradiction(sealed: bytes, published: Mapping[str, Published], queued: Sequence[QueuedBlock]) -> str | None:
+    """What the rows say against the tally that was written with them, as a sentence; None: they agree."""
+    written = decode(sealed)
+    if written is None:
+        return "the queue's file is damaged: the sums of its rows are not what was written"
+    events = sum(block.count for block in queued)
+    if (len(queued), events) != (written.blocks, written.events):
+        return (
+            f"the queue's file is damaged: {written.events} events in {written.blocks} blocks wait in it, and {events} "
+            f"in {len(queued)} can be read"
+        )
+    if sum(ingester_check(name, row) for name, row in published.items()) & _MASK != written.ingesters_check:
+        return "the queue's file is damaged: it says of an ingester what was not written"
+    return None
 
 
 def tally_of(rows: Iterable[Columns], published: Mapping[str, Published], like: Tally) -> Tally:

@@ -42,7 +42,11 @@ class Log:
     """
 
     def __init__(self, path: Path, page_size: int = 4_096) -> None:
-        """Reads the file; it need not be there. `page_size`: of the database, for a log whose header is damaged."""
+        """Reads the file; it need not be there. Raises OSError.
+
+        Args:
+            page_size: of the database, for a log whose header is damaged.
+        """
         self.path = path
         self.page_size = page_size
         self.frames = self.whole = 0
@@ -53,7 +57,7 @@ class Log:
             self._read()
 
     def _read(self) -> None:
-        data = np.memmap(self.path, np.uint8, "r")
+        data = np.frombuffer(self.path.read_bytes(), np.uint8)
         header = bytes(data[:HEADER])
         magic, _, page_size = struct.unpack_from(">III", header)
         given = struct.unpack_from(">II", header, 24)
