@@ -52,7 +52,10 @@ KEY_HEADER = "smolhog-api-key"
 
 CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"X-Request-ID, Retry-After"))
 
-_FIELD_OF_CODE = {"timestamp_invalid": "timestamp", "event_id_too_long": "event_id"}
+_FIELD_OF_CODE = {
+    "timestamp_invalid": "timestamp", "event_id_too_long": "event_id", "name_invalid": "event_name",
+    "user_id_invalid": "user_id",
+}  # fmt: skip
 
 
 class _Event(msgspec.Struct, gc=False):

@@ -23,7 +23,7 @@ from fastapi import Query
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from runnel.disk import DiskGuard
+from runnel.disk import DiskGuard, private_folder
 from runnel.errors import TooLarge, Unavailable
 from runnel.model import query as model
 from runnel.query.export import harmless
@@ -215,7 +215,7 @@ class _Scratch:
 @contextmanager
 def scratch(parts: Parts) -> Iterator[_Scratch]:
     """A folder on the data disk in which a file is made."""
-    parts.settings.data.mkdir(parents=True, exist_ok=True)  # with servers for queue and store nobody has made it
+    private_folder(parts.settings.data, parts.settings)  # with servers for queue and store nobody has made it
     keep = _Scratch(Path(tempfile.mkdtemp(prefix="export-", dir=parts.settings.data)))
     try:
         yield keep
