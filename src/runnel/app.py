@@ -251,29 +251,31 @@ def _write_routes(runnel: Runnel) -> WriteRoutes:
 
 class Outer:
     """Write routes straight to their handlers, everything else to the query app; a process without one of the two
-    answers in a sentence what it is for. Every answer gets the headers of `runnel.http_headers` here.
+    answers in a sentence what it is for. Every answer has the headers of `runnel.http_headers`: what takes events puts
+    them into its answers itself, which costs least; all others get them here.
     """
 
     def __init__(self, runnel: Runnel) -> None:
         self._runnel = runnel
-        self._status = make_status_app(
+        status = make_status_app(
             runnel.settings, runnel.metrics, runnel.queue, runnel.trouble, lambda: _not_here(runnel)
         )
-        self._rest = _query_app(runnel) if runnel.role.answers else self._status
+        self._status = _with(READ, status)
+        self._rest = _with(READ, _query_app(runnel)) if runnel.role.answers else self._status
         routes = {} if runnel.role is Role.WORK else _write_routes(runnel)
         self._hot: WriteRoutes = (
-            dict.fromkeys(routes, self._status) if runnel.role is Role.SERVE else routes
+            dict.fromkeys(routes, _with(WRITE, status)) if runnel.role is Role.SERVE else routes
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._runnel.stopping:
             send = _last_answer(send)
         if scope["type"] == "http" and (hot := self._hot.get((scope["method"], scope["path"]))) is not None:
-            await hot(scope, receive, _with(WRITE, send))
+            await hot(scope, receive, send)
         elif self._runnel.closed_store is None:
-            await self._rest(scope, receive, _with(READ, send))
+            await self._rest(scope, receive, send)
         else:
-            await self._status(scope, receive, _with(READ, send))
+            await self._status(scope, receive, send)
 
 
 def _not_here(runnel: Runnel) -> RunnelError:
@@ -287,16 +289,19 @@ def _not_here(runnel: Runnel) -> RunnelError:
     return StoreUnavailable(runnel.closed_store)
 
 
-def _with(wanted: Headers, send: Send) -> Send:
-    """Adds these headers to an answer, but for those that its route has decided about."""
+def _with(wanted: Headers, app: ASGIApp) -> ASGIApp:
+    """The app, with these headers in its answers, but for those that a route has decided about."""
 
-    async def adding(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            own = message.get("headers", ())
-            message = {**message, "headers": [*own, *missing(own, wanted)]}
-        await send(message)
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        async def adding(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = message.get("headers", ())
+                message = {**message, "headers": [*own, *missing(own, wanted)]}
+            await send(message)
 
-    return adding
+        await app(scope, receive, adding)
+
+    return whole
 
 
 def _last_answer(send: Send) -> Send:

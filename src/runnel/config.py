@@ -28,6 +28,11 @@ class Settings(BaseSettings):
 
     # where
     data: Path = Field(Path("runnel-data"), description="Folder of the embedded queue and store.")
+    data_group_readable: bool = Field(
+        False,
+        description="Let the data folder's group read it (0750, files 0640), such as for a tool that takes backups. "
+        "Otherwise only its owner can (0700, 0600), whatever the umask; what was more open is closed at the start.",
+    )
     queue_url: str = Field(
         "", repr=False,
         description="The queue: `sqlite:///path/queue.sqlite`, `redis://[user:password@]host[:port]/db` (`rediss://` "

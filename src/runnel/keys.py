@@ -31,6 +31,7 @@ Digests: TypeAlias = Mapping[bytes, str]
 _SEPARATORS = re.compile(r"[,\s]+")
 _PLAIN = re.compile(r"[!-~]+")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(
     r"(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[(?P<six>[0-9a-f]*:[0-9a-f:.]*)\])(?::[0-9]{0,5})?", re.ASCII
 )
@@ -121,6 +122,8 @@ def _entry(entry: str, where: str) -> tuple[str, bytes]:
     site, _, key = entry.partition("=")
     if not site or not key:
         raise ConfigError(f"{where} is not of the form site=key")
+    if _CONTROL.search(site) or not any(character.isprintable() for character in site):
+        raise ConfigError(f"{where} has a site with control characters, or without a visible one")
     if len(site) > SITE_MAX:
         raise ConfigError(f"{where} has a site of more than {SITE_MAX} characters")
     if key.startswith(HASHED):

@@ -314,13 +314,18 @@ def test_ndjson_file_with_blank_and_broken_lines(tmp_path: Path, ending: str) ->
     assert (chunk.end, chunk.mark) == (4, path.stat().st_size)
 
 
-def test_ndjson_line_that_never_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("over", [0, 1, LINE_MAX, LINE_MAX + 7])
+def test_ndjson_line_that_is_too_long_is_one_broken_row(tmp_path: Path, over: int) -> None:
+    """It is told of, and those around it are read."""
     path = tmp_path / "rows.ndjson"
-    path.write_bytes(b"x" * LINE_MAX)
-    file = LineFile(path)
-    with pytest.raises(InvalidRequest, match="is it NDJSON"):
-        list(file.lines())
-    file.close()
+    path.write_bytes(b'{"name":"a"}\n' + b"x" * (LINE_MAX + over) + b'\n{"name":"b"}')
+    source = open_source(path, "ndjson", "digest", Choices(), None, ())
+    [chunk] = source.chunks(0, 10)
+    source.close()
+    assert (chunk.rows, chunk.end) == ([0, 2], 3)
+    assert [(broken.row, broken.reason) for broken in chunk.broken] == [
+        (2, f"has {LINE_MAX + over + 1:,} bytes; at most {LINE_MAX:,} are read")
+    ]
 
 
 def test_ndjson_file_cut_short(tmp_path: Path) -> None:

@@ -25,8 +25,9 @@ from runnel.model.event import SITE_ID_MAX
 WRITE, OTHER, READ, UNKNOWN = (f"{kind}-0123456789abcdef" for kind in ("write", "other", "read", "unknown"))
 
 SITES = st.one_of(
-    st.just("*"), st.text(st.characters(codec="utf-8", exclude_characters="=,"), min_size=1, max_size=20)
-).filter(lambda site: not any(character.isspace() for character in site))
+    st.just("*"),
+    st.text(st.characters(codec="utf-8", exclude_characters="=,", exclude_categories=["Cc"]), min_size=1, max_size=20),
+).filter(lambda site: any(map(str.isprintable, site)) and not any(map(str.isspace, site)))
 PLAIN = st.text(string.ascii_letters + string.digits + "!\"#$%&'()*+-./:;<=>?@[]^_`{|}~", min_size=16, max_size=64)
 BETWEEN = st.text(", \t\r\n", min_size=1, max_size=4)
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from runnel import logs
 from runnel.config import Settings
+from runnel.disk import set_umask
 from runnel.errors import ConfigError
 
 out = Console(highlight=False, soft_wrap=True)
@@ -61,13 +62,15 @@ def show_error(message: str) -> None:
 
 
 def load_settings(**given: object) -> Settings:
-    """The settings of the environment; what is given here (and not None) wins.
+    """The settings of the environment; what is given here (and not None) wins. From now on files are made private.
 
     Raises:
         ConfigError: a setting is wrong; the message names it.
     """
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        set_umask(settings)
+        return settings
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = "RUNNEL_" + "_".join(map(str, first["loc"])).upper()

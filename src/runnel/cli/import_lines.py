@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,7 +17,7 @@ from runnel.cli.import_plan import FIELDS, SET_BY_SERVER, Choices
 from runnel.errors import InvalidRequest
 
 LINE_MAX = 16 * 1024 * 1024
-"""Longest line in bytes; a longer one means that the file is no NDJSON."""
+"""Longest line in bytes that is read; a longer one is told of and passed over."""
 
 NO_TIME = b'" "'
 """For a line that lacks the time it should have: a text that the server rejects, lest it become an event of today."""
@@ -26,6 +26,12 @@ Members = tuple[str | None, str]
 """An event's id, when the line has one, and its other fields: JSON members without the outer braces."""
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class TooLong(NamedTuple):
+    """A line that was not read, and how many bytes it has."""
+
+    size: int
 
 
 class NotAnEvent(ValueError):
@@ -51,21 +57,27 @@ class LineFile:
         """Bytes of the file read so far, as they are on disk."""
         return self._raw.tell()
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self) -> Iterator[bytes | TooLong]:
         """Every line, from the first.
 
         Raises:
-            InvalidRequest: the compression is broken, or a line is too long to be one.
+            InvalidRequest: the compression is broken.
         """
         number = 0
         try:
             while line := self._lines.readline(LINE_MAX):
                 number += 1
-                if len(line) == LINE_MAX:
-                    raise InvalidRequest(f"{self._path}: line {number} is longer than {LINE_MAX} bytes: is it NDJSON?")
-                yield line
+                yield line if len(line) < LINE_MAX else TooLong(len(line) + self._rest_of(line))
         except (gzip.BadGzipFile, zstandard.ZstdError, EOFError) as error:
             raise InvalidRequest(f"{self._path} cannot be read after line {number}: {error}") from error
+
+    def _rest_of(self, line: bytes) -> int:
+        """Bytes of the line that this is the beginning of, which are passed over."""
+        size = 0
+        while line and not line.endswith(b"\n"):
+            line = self._lines.readline(LINE_MAX)
+            size += len(line)
+        return size
 
     def close(self) -> None:
         """Let go of the file."""

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from runnel.errors import ConfigError, InvalidRequest
+from runnel.ingest.text import is_visible
+from runnel.keys import EVERY_SITE
 
 FIELDS = ("event_id", "site_id", "name", "timestamp", "user_id", "session_id", "source", "path", "properties")
 SET_BY_SERVER = "received_at"
@@ -48,6 +50,11 @@ def parse_choices(
         if field in fields:
             raise ConfigError(f"--map {text}: {field} is read from {fields[field]!r} already")
         fields[field] = column
+    for option, given in (("--site", site), ("--name", name)):
+        if given is not None and not is_visible(given):
+            raise ConfigError(f"{option}: {given!r} has no visible character, or a control character")
+    if site == EVERY_SITE:
+        raise ConfigError(f"--site: no site is called {EVERY_SITE}, which stands for every site")
     constants = {field: value for field, value in (("name", name), ("site_id", site)) if value is not None}
     for field in constants.keys() & fields.keys():
         raise ConfigError(f"{field} cannot be both a column (--map) and the same for all (--name, --site)")

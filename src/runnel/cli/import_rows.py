@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from runnel.cli.import_lines import LineFile, LineMapper, Members, NotAnEvent
+from runnel.cli.import_lines import LINE_MAX, LineFile, LineMapper, Members, NotAnEvent, TooLong
 from runnel.cli.import_plan import Choices, fields_of, properties_of
 from runnel.errors import ConfigError
 
@@ -107,7 +107,7 @@ def on_disk(file: str, kind: Format | None) -> Iterator[Path]:
     if file != "-":
         path = Path(file)
         if not path.is_file():
-            raise ConfigError(f"there is no file {file}")
+            raise ConfigError(f"there is no file {file}: one file is imported at a time, named as it is")
         yield path
         return
     if kind == "parquet":
@@ -195,6 +195,9 @@ class _Lines:
                 continue
             if gathered.full:
                 yield gathered.take(self._file.position)
+            if isinstance(line, TooLong):
+                gathered.pass_over(f"has {line.size:,} bytes; at most {LINE_MAX:,} are read")
+                continue
             if not line.strip():
                 gathered.pass_over()
                 continue

@@ -48,6 +48,11 @@ STREAM_LEN_SECONDS = 0.05
 """How long a `stream_len` is told again before the queue is asked anew."""
 
 
+_FIELD_OF_CODE = {
+    "timestamp_invalid": "timestamp", "name_invalid": "event_type", "user_id_invalid": "actor_id",
+}  # fmt: skip
+
+
 class _BulkEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=EVENT_TYPE_MAX)]
     actor_id: Annotated[str, msgspec.Meta(min_length=1, max_length=ACTOR_ID_MAX)]
@@ -168,7 +173,9 @@ def decode_fast(
     for given in bulk.events:
         name, actor, source = given.event_type.strip(), given.actor_id.strip(), given.source.strip()
         attributes = bytes(given.attributes)
-        if not (name and actor and source) or attributes[:1] != b"{" or len(attributes) > largest:
+        if not (name and actor and source and name.isprintable() and actor.isprintable()):
+            return None
+        if attributes[:1] != b"{" or len(attributes) > largest:
             return None
         if attributes.count(b"[") + attributes.count(b"{") > PROPERTIES_DEPTH_MAX:
             return None
@@ -205,7 +212,7 @@ def decode_carefully(
             check_size(attributes, settings)
             events.append(normalise(draft, received_at))
         except Rejected as error:
-            refuse_event(error, index, "timestamp" if error.code.startswith("timestamp") else "attributes")
+            refuse_event(error, index, _FIELD_OF_CODE.get(error.code, "attributes"))
     return bulk.request_id, events
 
 

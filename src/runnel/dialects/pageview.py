@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from runnel.ingest import clock
 from runnel.ingest.text import clean_text
+from runnel.keys import EVERY_SITE
 from runnel.model.event import SITE_ID_MAX
 from runnel.model.query import Condition, Metric, MetricsQuery
 from runnel.query.access import Questions
@@ -80,10 +81,12 @@ def known_site(site_id: str) -> str:
     """A site id as events have it.
 
     Raises:
-        ValueError: longer than any event's; the message is for the client.
+        ValueError: longer than any event's, or `*`; the message is for the client.
     """
     if len(site_id) > SITE_ID_MAX:
         raise ValueError(f"site_id must not be longer than {SITE_ID_MAX} characters")
+    if site_id == EVERY_SITE:
+        raise ValueError("site_id must be the id of one site")
     return clean_text(site_id)
 
 

@@ -31,6 +31,7 @@ from runnel.dialects.base import (
     read_route,
 )
 from runnel.dialects.fastapi_form import check_body, check_params, error_form, refuse_event
+from runnel.http_headers import WRITE
 from runnel.ingest.body import header
 from runnel.ingest.decode import encode_decoded
 from runnel.ingest.ids import ORIGINAL_ID_MAX
@@ -52,7 +53,10 @@ KEY_HEADER = "smolhog-api-key"
 
 CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"X-Request-ID, Retry-After"))
 
-_FIELD_OF_CODE = {"timestamp_invalid": "timestamp", "event_id_too_long": "event_id"}
+_FIELD_OF_CODE = {
+    "timestamp_invalid": "timestamp", "event_id_too_long": "event_id", "name_invalid": "event_name",
+    "user_id_invalid": "user_id",
+}  # fmt: skip
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -173,6 +177,7 @@ def preflight(methods: bytes) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         asked = header(scope, b"access-control-request-headers") or b"*"
         headers = [
+            *WRITE,
             *CORS,
             (b"access-control-allow-methods", methods),
             (b"access-control-allow-headers", asked),

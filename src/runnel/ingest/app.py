@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from runnel.config import Settings
 from runnel.errors import InvalidRequest, RunnelError, Unauthorized
+from runnel.http_headers import WRITE
 from runnel.ingest import ids
 from runnel.ingest.admission import Admission, writer_of
 from runnel.ingest.body import ClientGone, header
@@ -31,13 +32,14 @@ log = structlog.get_logger(__name__)
 
 ROUTE = "/v1/events"
 Headers = Iterable[tuple[bytes, bytes]]
-JSON_HEADERS = ((b"content-type", b"application/json"),)
+ANSWER_HEADERS = ((b"content-type", b"application/json"), *WRITE)
 CORS_HEADERS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"X-Request-ID, Retry-After"),
 )
 """Browsers may send events from any page; no cookie or read answer is opened by this."""
 PREFLIGHT_HEADERS = (
+    *WRITE,
     *CORS_HEADERS,
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (
@@ -202,7 +204,7 @@ def new_request_id() -> str:
 async def reply(send: Send, status: int, body: bytes, request_id: str, headers: Headers = ()) -> None:
     """A JSON answer with its request id."""
     start = [
-        *JSON_HEADERS,
+        *ANSWER_HEADERS,
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id.encode("ascii")),
         *headers,

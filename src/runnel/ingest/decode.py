@@ -21,6 +21,7 @@ from runnel.ingest import ids
 from runnel.ingest.enrich.enrichment import Enrichable
 from runnel.ingest.normalise import Draft, Rejected, allowed_site, normalise
 from runnel.ingest.text import clean_json
+from runnel.keys import EVERY_SITE
 from runnel.model import event as model
 from runnel.model.event import Event, Rejection
 
@@ -161,6 +162,8 @@ def _decode_fast(
             return None
         if site is not None and not _all_of(events, site):
             return None
+        if not _surely_visible(events):
+            return None
         times = [event.timestamp for event in events if event.timestamp is not None]
         # Times without an offset cannot be compared with others: TypeError, and the careful way takes them as UTC.
         if times and not (min(times) >= model.EARLIEST and max(times) <= received_at + model.AHEAD_MAX):
@@ -180,6 +183,18 @@ def _decode_fast(
             enrich(event)
     lines = _encoder.encode_lines(events)
     return Decoded(lines, len(events), []) if _plain(lines, len(events), settings.max_event_bytes) else None
+
+
+def _surely_visible(events: list[_Fast]) -> bool:
+    """Whether every name, site and user is printable and begins with a visible character, and no site is `*`.
+
+    They are put together first, so that all their characters are looked at in one call.
+    """
+    sites = {event.site_id for event in events}
+    texts = [event.name for event in events]
+    texts += [event.user_id for event in events if event.user_id is not None]
+    texts += sites
+    return EVERY_SITE not in sites and "".join(texts).isprintable() and min(texts) >= "!"
 
 
 def _all_of(events: list[_Fast], site: str) -> bool:

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from runnel.ingest import clock, ids
-from runnel.ingest.text import clean_json, clean_text, nesting
+from runnel.ingest.text import clean_json, clean_text, is_visible, nesting
+from runnel.keys import EVERY_SITE
 from runnel.model import event as model
 from runnel.model.event import Event
 
@@ -53,9 +54,11 @@ def normalise(draft: Draft, received_at: datetime, *, clock_skew: timedelta = ti
     """
     if not draft.name:
         raise Rejected("name_missing", "name is required and must be a text of at least one character")
-    name = _text("name", draft.name, model.NAME_MAX)
-    site_id = _text("site_id", draft.site_id or model.DEFAULT_SITE, model.SITE_ID_MAX)
-    user_id = _optional("user_id", draft.user_id, model.USER_ID_MAX)
+    name = _visible("name", draft.name, model.NAME_MAX)
+    site_id = _visible("site_id", draft.site_id or model.DEFAULT_SITE, model.SITE_ID_MAX)
+    if site_id == EVERY_SITE:
+        raise Rejected("site_id_invalid", f"site_id cannot be {EVERY_SITE}, which stands for every site")
+    user_id = _visible("user_id", draft.user_id, model.USER_ID_MAX) if draft.user_id else None
     session_id = _optional("session_id", draft.session_id, model.SESSION_ID_MAX)
     source = _text("source", draft.source or "", model.SOURCE_MAX)
     path = _optional("path", draft.path, model.PATH_MAX)
@@ -92,6 +95,13 @@ def _text(field: str, value: str, longest: int) -> str:
     value = clean_text(value)
     if len(value) > longest:
         raise Rejected(f"{field}_too_long", f"{field} has {len(value)} characters; at most {longest} are kept")
+    return value
+
+
+def _visible(field: str, value: str, longest: int) -> str:
+    value = _text(field, value, longest)
+    if not is_visible(value):
+        raise Rejected(f"{field}_invalid", f"{field} must have a visible character and no control characters")
     return value
 
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runnel.config import Settings
 from runnel.errors import ConfigError, NotFound
+from runnel.http_headers import WRITE
 from runnel.ingest.app import CORS_HEADERS, ROUTE, NativeEvents, preflight, reply_error, request_id_of
 from runnel.ingest.body import header
 from runnel.metrics import Metrics
@@ -75,6 +76,7 @@ class Script:
         packed = b"gzip" in header(scope, b"accept-encoding")
         body = b"" if status == 304 else self._packed if packed else self._plain
         headers = [
+            *WRITE,
             *CORS_HEADERS,
             (b"cache-control", CACHE_CONTROL),
             (b"etag", self._etag),

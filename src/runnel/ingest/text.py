@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 REPLACEMENT = "\ufffd"
 _BAD_CHARACTER = re.compile("[\0\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_INVISIBLE = {"Cf", "Zl", "Zp", "Zs"}
+"""Categories of Unicode: formatting, separators."""
 _HIGH = rb"[dD][89abAB][0-9a-fA-F]{2}"
 _LOW = rb"[dD][c-fC-F][0-9a-fA-F]{2}"
 _BAD_ESCAPE = re.compile(rb"\\u(?:0000|%b(?!\\u%b)|(?<!\\u%b\\u)%b)" % (_HIGH, _LOW, _HIGH, _LOW))
@@ -35,6 +39,15 @@ def clean_json(text: bytes) -> bytes:
 def clean_text(text: str) -> str:
     """Text without NUL or lone surrogates; each becomes U+FFFD."""
     return _BAD_CHARACTER.sub(REPLACEMENT, text) if _BAD_CHARACTER.search(text) else text
+
+
+def is_visible(text: str) -> bool:
+    """Whether a text can be a name: it has a visible character, and no control character."""
+    if text.isprintable():  # then all white space in it is U+0020
+        return bool(text.strip())
+    if _CONTROL.search(text):
+        return False
+    return any(unicodedata.category(character) not in _INVISIBLE for character in text)
 
 
 def nesting(text: bytes, enough: int) -> int:

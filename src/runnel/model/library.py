@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, WithJ
 
 from runnel.model.query import Query, Result
 from runnel.model.ranges import DAYS, PRESETS, Preset, check_range
-from runnel.model.scope import Filter, Shape, check_timezone
+from runnel.model.scope import Filter, Shape, check_timezone, one_site
 
 NAME_MAX, DESCRIPTION_MAX = 200, 2_000
 """Characters."""
@@ -67,7 +67,9 @@ def _deeper_than(value: Any, levels: int) -> bool:
 
 Name: TypeAlias = Annotated[str, Field(max_length=NAME_MAX), AfterValidator(_printable), AfterValidator(_named)]
 Description: TypeAlias = Annotated[str, Field(max_length=DESCRIPTION_MAX), AfterValidator(_printable)]
-SiteId: TypeAlias = Annotated[str, Field(max_length=128), AfterValidator(_printable)]
+ListedSite: TypeAlias = Annotated[str, Field(max_length=128), AfterValidator(_printable)]
+"""A site, or `*`."""
+SiteId: TypeAlias = Annotated[ListedSite, AfterValidator(one_site)]
 RangeText: TypeAlias = Annotated[
     str,
     AfterValidator(check_range),

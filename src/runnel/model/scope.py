@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from runnel.keys import EVERY_SITE
+
 COLUMNS = ("name", "source", "path", "site_id", "user_id", "session_id", "event_id")
 """Fields of an event that filters accept by name; a property is written `properties.<key>`."""
 
@@ -122,6 +124,13 @@ def filter_size(root: Filter) -> tuple[int, int]:
     return sum(count for count, _ in sizes), 1 + max((depth for _, depth in sizes), default=0)
 
 
+def one_site(site_id: str | None) -> str | None:
+    """The id of a site, or None. Raises ValueError: it is `*`, which no site is called."""
+    if site_id == EVERY_SITE:
+        raise ValueError("no site is called *; null is every site")
+    return site_id
+
+
 class Scope(Shape):
     """Which events a question is about. `since` is included, `until` is not."""
 
@@ -131,6 +140,11 @@ class Scope(Shape):
     filter: Filter | None = Field(
         None, description=f"At most {FILTER_CONDITIONS_MAX} conditions, nested at most {FILTER_DEPTH_MAX} deep."
     )
+
+    @field_validator("site_id")
+    @classmethod
+    def _site_is_one(cls, value: str | None) -> str | None:
+        return one_site(value)
 
     @field_validator("filter")
     @classmethod

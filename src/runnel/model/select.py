@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from runnel.model.scope import Shape
+from runnel.model.scope import Shape, one_site
 
 SQL_MAX = 20_000
 """Most characters of a statement."""
@@ -23,7 +23,7 @@ class SqlQuery(Shape):
     """One SELECT over the views that `GET /v1/sql/schema` describes, in the store's own SQL."""
 
     sql: str = Field(min_length=1, max_length=SQL_MAX, description="One SELECT.")
-    site_id: str | None = Field(
+    site_id: Annotated[str | None, AfterValidator(one_site)] = Field(
         None, max_length=128, description="Only this site's rows; absent: of every site that the caller may read."
     )
     limit: int | None = Field(

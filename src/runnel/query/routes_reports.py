@@ -7,7 +7,8 @@ from typing import Annotated, TypeAlias
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
-from runnel.model.library import Report, ReportChange, ReportFields, ReportList, ReportResult, RunOrder, SiteId
+from runnel.model import library
+from runnel.model.library import Report, ReportChange, ReportFields, ReportList, ReportResult, RunOrder
 from runnel.query import saved
 from runnel.query.access import Access, Guarded, access
 from runnel.query.parts import GivenParts, GivenQuestions
@@ -19,7 +20,7 @@ router = APIRouter(tags=["reports"], route_class=Guarded)
 
 ReportId: TypeAlias = Annotated[str, Path(max_length=64)]
 ListedSite: TypeAlias = Annotated[
-    SiteId | None, Query(description="Only this site's; `*`: those of every site together. Absent: all.")
+    library.ListedSite | None, Query(description="Only this site's; `*`: those of every site together. Absent: all.")
 ]
 
 

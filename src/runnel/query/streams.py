@@ -18,6 +18,8 @@ from pathlib import Path
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from runnel.config import Settings
+from runnel.disk import private_folder
 from runnel.query.leaving import BrokenOff, while_connected
 from runnel.query.parts import Parts
 from runnel.store.waiting import in_thread
@@ -72,7 +74,7 @@ class MadeFile(Response):
         settings = self._parts.settings
         waiting = patient(send, settings.export_idle)
         with self._parts.exports.place():
-            async with scratch_folder(settings.data) as folder:
+            async with scratch_folder(settings) as folder:
                 await while_connected(receive, self._answer(folder, scope, receive, waiting))
 
     async def _answer(self, folder: Path, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,18 +86,18 @@ class MadeFile(Response):
 
 
 @contextlib.asynccontextmanager
-async def scratch_folder(data: Path) -> AsyncIterator[Path]:
+async def scratch_folder(settings: Settings) -> AsyncIterator[Path]:
     """A folder on the data disk that is gone afterwards."""
-    folder = _new_folder(data)  # not in a thread, whose folder a cancellation would leave behind
+    folder = _new_folder(settings)  # not in a thread, whose folder a cancellation would leave behind
     try:
         yield folder
     finally:
         await in_thread(shutil.rmtree, folder, True)
 
 
-def _new_folder(data: Path) -> Path:
-    data.mkdir(parents=True, exist_ok=True)  # with servers for queue and store nobody has made it
-    return Path(tempfile.mkdtemp(prefix="export-", dir=data))
+def _new_folder(settings: Settings) -> Path:
+    private_folder(settings.data, settings)  # with servers for queue and store nobody has made it
+    return Path(tempfile.mkdtemp(prefix="export-", dir=settings.data))
 
 
 def patient(send: Send, seconds: float) -> Send:

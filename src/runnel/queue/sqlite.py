@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runnel.config import Settings, url_path
-from runnel.disk import DiskGuard
+from runnel.disk import DiskGuard, closed_to, private_folder
 from runnel.errors import AlreadyRunning, BlockCorrupt, QueueBroken, QueueFull
 from runnel.model.block import Block, decode_block, encode_block
 from runnel.model.books import Published, QueueBooks, QueuedBlock
@@ -44,9 +44,11 @@ class SqliteQueue:
         self._broken = False
 
     async def open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self.path.parent, self._settings, self.path.name)
         self._lock = lock(self.path)
         self._disk = DiskGuard(self.path.parent, self._settings)
+        # What SQLite puts beside the file gets the file's permissions.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666 & ~closed_to(self._settings)))
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="queue-write")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="queue-read")
         try:

@@ -57,7 +57,7 @@ class Salts:
         self._salt = b""
         self._midnight: asyncio.TimerHandle | None = None
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._take(self._today())
             self._forget_at_midnight()
         except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import structlog
 
 from runnel.config import MIB, Settings, url_path
-from runnel.disk import DiskGuard
+from runnel.disk import DiskGuard, private_file, private_folder
 from runnel.errors import BatchTooLarge, SchemaTooNew, StoreDamaged, StoreUnavailable
 from runnel.model.block import Block
 from runnel.model.books import Difference, IngesterLedger, LedgerEntry
@@ -76,7 +76,7 @@ class DuckDBStore:
     # --- opening ---------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self.path.parent, self._settings, self.path.name)
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="store-admin")
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="store-library")
@@ -85,6 +85,7 @@ class DuckDBStore:
         self._reader = Reader(self._cursor, self._settings, self.turns)
         try:
             await self._in(self._writing, self._connect)
+            private_file(self.path, self._settings)  # DuckDB makes it with the umask
             await self.migrate()
         except StoreDamaged as error:
             await self.close()
@@ -98,7 +99,7 @@ class DuckDBStore:
         self._db = open_database(self.path, self._spool, self._settings, self._memory)
         # What a killed process left there is of no use: a batch that was not committed is delivered again.
         shutil.rmtree(self._spool, ignore_errors=True)
-        self._spool.mkdir()
+        self._spool.mkdir(mode=0o700)
         self._writer = cursor(self._db)
         self._admin = cursor(self._db)
         self._loader = Loader(self._writer, self._spool, self._settings)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Literal
+from typing import IO, Literal, cast
 
 import msgspec
 import zstandard
@@ -23,7 +25,15 @@ from runnel.store.duckdb.connection import DriverError, connect_memory
 
 MEMORY = 512 * 1024 * 1024
 LINE_MAX = 16 * 1024 * 1024
-"""Longest line of a CSV file in bytes."""
+"""Longest line of a CSV file in bytes; a longer one is listed among the bad ones."""
+BUFFER_MAX = 256 * 1024 * 1024
+"""Bytes at which a line is so long that the file is no CSV."""
+PIECE = 4 * 1024 * 1024
+"""Bytes of a file looked at at once for ends of lines."""
+COLUMNS_MAX = 2_000
+"""Most columns of a file. What DuckDB plans for so many takes seconds, and grows with their square."""
+TESTED_AT_ONCE = 50
+"""Columns whose values are looked at in one statement."""
 FETCH = 2_048
 """Rows taken from DuckDB at a time."""
 ERRORS_MAX = 100_000
@@ -106,24 +116,40 @@ class TableFile:
             InvalidRequest: it is no such file.
         """
         self._path = path
+        self._folder = TemporaryDirectory(prefix="runnel-import-")
         self._connection = connect_memory(memory_limit=MEMORY, threads=2)
         self.bad_lines = []
         try:
+            self._link = self._plainly_named(kind)
             if kind == "csv":
                 self._open_csv(delimiter, empty)
             else:
                 self._open_parquet()
         except DriverError as error:
             self.close()
-            raise InvalidRequest(f"{path} cannot be read as {kind}: {_first_line(error)}") from error
+            raise InvalidRequest(f"{path} cannot be read as {kind}: {self._words(error)}") from error
         except BaseException:
             self.close()
             raise
 
+    def _plainly_named(self, kind: str) -> str:
+        """Another name of the file, in which DuckDB finds no pattern, no address and no columns (`*`, `s3://`, `a=b/`).
+
+        It tells a compressed file by its ending.
+        """
+        packed = self._path.suffix if self._path.suffix in (".gz", ".zst") else ""
+        link = Path(self._folder.name) / f"input.{kind}{packed}"
+        link.symlink_to(self._path.absolute())
+        return str(link)
+
+    def _words(self, error: DriverError) -> str:
+        return _first_line(error).replace(self._link, str(self._path))
+
     def _open_parquet(self) -> None:
-        self._source, self._parameters = "read_parquet(?)", [str(self._path)]
+        self._source, self._parameters = "read_parquet(?)", [self._link]
         described = self._connection.execute(f"DESCRIBE SELECT * FROM {self._source}", self._parameters).fetchall()
         self.columns = [Column(row[0], row[1]) for row in described]
+        check_columns(self._path, len(self.columns))
         self._references = {column.name: _identifier(column.name) for column in self.columns}
         counted = self._connection.execute(f"SELECT count(*) FROM {self._source}", self._parameters).fetchall()
         self.rows = int(counted[0][0])
@@ -132,36 +158,44 @@ class TableFile:
         names, delimiter = read_header(self._path, delimiter)
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
         texts = ", ".join(_text(value) for value in ("", *empty))
+        # A line that is longer than the buffer would be left out without a word.
+        buffer = max(2 * LINE_MAX, longest_line(self._path) + PIECE)
         options = (
             f"auto_detect=false, header=true, columns={{{columns}}}, delim={_text(delimiter)}, "
-            f"quote='\"', escape='\"', nullstr=[{texts}], max_line_size={LINE_MAX}, buffer_size={2 * LINE_MAX}"
+            f"quote='\"', escape='\"', nullstr=[{texts}], max_line_size={LINE_MAX}, buffer_size={buffer}"
         )
-        self._parameters = [str(self._path)]
+        self._parameters = [self._link]
         self._references = {name: f"c{i}" for i, name in enumerate(names)}
         source = f"read_csv(?, {options}, store_rejects=true, rejects_limit={ERRORS_MAX})"
-        tests = "".join(
-            f", bool_and(c{i} IS NULL OR {test})"
-            for i in range(len(names))
-            for test in (f"regexp_full_match(c{i}, {_text(_NUMBER)})", f"c{i} IN {_BOOLEANS}")
-        )
-        found = self._connection.execute(f"SELECT count(*){tests} FROM {source}", self._parameters).fetchall()[0]
-        self.rows = int(found[0])
-        self.columns = [
-            Column(name, "number" if found[1 + 2 * i] else "boolean" if found[2 + 2 * i] else "text")
-            for i, name in enumerate(names)
-        ]
-        self.bad_lines = self._bad_lines()
+        self.columns = []
+        lines = 0
+        for start in range(0, len(names), TESTED_AT_ONCE):
+            some = names[start : start + TESTED_AT_ONCE]
+            tests = "".join(
+                f", bool_and(c{i} IS NULL OR {test})"
+                for i in range(start, start + len(some))
+                for test in (f"regexp_full_match(c{i}, {_text(_NUMBER)})", f"c{i} IN {_BOOLEANS}")
+            )
+            found = self._connection.execute(f"SELECT count(*){tests} FROM {source}", self._parameters).fetchall()[0]
+            self.columns += [
+                Column(name, "number" if found[1 + 2 * i] else "boolean" if found[2 + 2 * i] else "text")
+                for i, name in enumerate(some)
+            ]
+            self.bad_lines = self._bad_lines()
+            lines = lines or int(found[0]) + len(self.bad_lines)
+        self.rows = lines - len(self.bad_lines)
         self._source = f"read_csv(?, {options}, ignore_errors=true)"
 
     def _bad_lines(self) -> list[BadLine]:
         rejects = self._connection.execute(
-            "SELECT line, first(error_message ORDER BY column_idx), count(*) FROM reject_errors "
-            "GROUP BY line ORDER BY line"
+            "SELECT line, first(error_message ORDER BY column_idx) FROM reject_errors GROUP BY line ORDER BY line"
         ).fetchall()
-        if sum(row[2] for row in rejects) >= ERRORS_MAX:
-            line, reason, _ = rejects[0]
+        each = "SELECT count(*) FROM reject_errors GROUP BY scan_id ORDER BY 1 DESC"
+        most = self._connection.execute(each).fetchone()
+        if most is not None and most[0] >= ERRORS_MAX:
+            line, reason = rejects[0]
             raise InvalidRequest(f"{self._path} has {ERRORS_MAX} errors or more; the first is in line {line}: {reason}")
-        return [BadLine(int(line), str(reason)) for line, reason, _ in rejects]
+        return [BadLine(int(line), str(reason)) for line, reason in rejects]
 
     def read(self, plan: Plan, skip: int = 0) -> Iterator[list[Row]]:
         """The rows from number `skip` on, some at a time, in the file's order.
@@ -174,7 +208,7 @@ class TableFile:
             while rows := self._connection.fetchmany(FETCH):
                 yield rows
         except DriverError as error:
-            raise InvalidRequest(f"{self._path} cannot be read further: {_first_line(error)}") from error
+            raise InvalidRequest(f"{self._path} cannot be read further: {self._words(error)}") from error
 
     def statement(self, plan: Plan) -> str:
         """The SQL that turns each row into an event's JSON members."""
@@ -207,6 +241,7 @@ class TableFile:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+        self._folder.cleanup()
 
     def __enter__(self) -> TableFile:
         return self
@@ -238,11 +273,50 @@ def read_header(path: Path, delimiter: str | None = None) -> tuple[list[str], st
             "".join(names).encode()  # raises for bytes that are no UTF-8; later lines are not this function's business
     except (UnicodeEncodeError, csv.Error, gzip.BadGzipFile, zstandard.ZstdError, EOFError) as error:
         raise InvalidRequest(f"{path} cannot be read as csv: {error}") from error
+    check_columns(path, len(names))
     names = [name or f"column{number}" for number, name in enumerate(names, 1)]
-    for index, name in enumerate(names):
-        if name in names[:index]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
             raise InvalidRequest(f"{path}: two columns have the name {name!r}")
+        seen.add(name)
     return names, delimiter
+
+
+def check_columns(path: Path, columns: int) -> None:
+    """Raises InvalidRequest: the file has more columns than are read."""
+    if columns > COLUMNS_MAX:
+        raise InvalidRequest(f"{path} has {columns:,} columns; at most {COLUMNS_MAX:,} are read: leave some out")
+
+
+def longest_line(path: Path) -> int:
+    """Bytes of a file's longest line, or fewer than LINE_MAX when none is longer.
+
+    Raises:
+        InvalidRequest: a line has more than BUFFER_MAX bytes, or the compression is broken.
+    """
+    longest = here = 0
+    try:
+        with _open_bytes(path) as file:
+            while piece := file.read(PIECE):
+                ends = [place for place in (piece.find(b"\n"), piece.find(b"\r")) if place >= 0]
+                here += min(ends, default=len(piece))
+                longest = max(longest, here)
+                if longest > BUFFER_MAX:
+                    raise InvalidRequest(f"{path} has a line of more than {BUFFER_MAX:,} bytes: is it CSV?")
+                if ends:
+                    here = len(piece) - 1 - max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+    except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError) as error:
+        raise InvalidRequest(f"{path} cannot be read as csv: {error}") from error
+    return longest
+
+
+def _open_bytes(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path))
+    if path.suffix == ".zst":
+        return cast("IO[bytes]", zstandard.open(path, "rb"))
+    return path.open("rb")
 
 
 def _open_text(path: Path) -> TextIOWrapper:
