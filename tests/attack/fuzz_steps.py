@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 Schema: TypeAlias = dict[str, Any]
 
-STREAMS = ("/v1/live",)
-"""Routes whose answers have no end: only their heads are read."""
+STREAMS = ("/v1/live", "/v1/export")
+"""Routes whose answers have no end, or a late one: only their heads are read."""
 
 MORE = (
     ("GET", "/docs"), ("GET", "/docs/assets/{name}"), ("GET", "/openapi.json"), ("GET", "/js/runnel.js"),

@@ -14,6 +14,7 @@ import pytest_asyncio
 from runnel.app import Role, Runnel
 from runnel.config import KIB, Settings
 from runnel.http_headers import ONCE
+from runnel.process import refusals
 from runnel.query.docs_ui import ASSETS, OWN
 from tests.keyed import DECIDED, EVERY, GUARDED, JSON, KEYS, VALUES, WRITE, Side, opened
 from tests.thorough import some
@@ -187,3 +188,14 @@ def test_what_may_come_once_is_written_down() -> None:
 
 def missing_in(text: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if f"`{name}`" not in text]
+
+
+def test_answers_that_no_route_gives_have_the_headers() -> None:
+    """Of a request that is none, a head that is too large, a connection too many."""
+    refused = [value for value in vars(refusals).values() if isinstance(value, refusals.Refusal)]
+    assert len(refused) > 5
+    for refusal in refused:
+        head, _, body = refusal.fields().partition(b"\r\n\r\n")
+        lines = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")]
+        answer = httpx.Response(refusal.status, headers=[(name, value) for name, value in lines], content=body)
+        assert wrong(answer, for_pages=True) == [], refusal

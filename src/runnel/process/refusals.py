@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from runnel.config import KIB
+from runnel.http_headers import WRITE
 
 HEAD_MAX = 64 * KIB
 """Most bytes of a URL, and of all headers together; also of what comes with a body and is none (trailers, sizes)."""
@@ -14,6 +15,8 @@ HEADERS_MAX = 256
 """Most headers of a request."""
 PIPELINED_MAX = 256
 """Most requests that may wait on a connection for the answer to one before."""
+_SAFE = b"".join(b"%b: %b\r\n" % header for header in WRITE)
+"""Whoever sends events from a foreign page gets these answers too."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,9 @@ class Refusal:
         """The answer's headers and body, all but the status line."""
         body = msgspec.json.encode({"error": {"code": self.code, "message": self.message}})
         again = b"" if self.retry_after is None else b"retry-after: %d\r\n" % self.retry_after
-        return (
-            b"content-type: application/json\r\nx-content-type-options: nosniff\r\nconnection: close\r\n%b"
-            b"content-length: %d\r\n\r\n%b" % (again, len(body), body)
-        )
+        return b"content-type: application/json\r\nconnection: close\r\n%b%bcontent-length: %d\r\n\r\n%b" % (
+            _SAFE, again, len(body), body,
+        )  # fmt: skip
 
 
 FULL = Refusal(503, "too_many_connections", "this server has all the connections that it takes", "full", 1)
