@@ -83,7 +83,7 @@ async def test_no_function_of_the_catalogue_passes_the_check(server: PostgresSer
     """In 29 statements each, in up to four spellings."""
     names = server.sql("SELECT DISTINCT proname FROM pg_proc ORDER BY 1", "postgres").splitlines()
     assert len(names) > 2_500
-    taken = random.sample(names, examples(len(names)))
+    taken = names if THOROUGH else random.sample(names, 120)
     passed, tried = [], 0
     for name in [*taken, "pg_read_file", "pg_sleep", "set_config", "ts_stat", "pg_terminate_backend", "query_to_xml"]:
         for form in [*DOTTED, *CALLED]:

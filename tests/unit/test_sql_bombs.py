@@ -57,7 +57,9 @@ BOMBS: list[tuple[str, str, str]] = [
     ("both", f"SELECT {'CAST(ARRAY[' * 20}1{'] AS TEXT)' * 20}", "too deep"),
     ("both", f"SELECT {'TIMESTAMP(' * 40}1{')' * 40}", "too deep"),
     ("postgres", f"SELECT {'INT[' * 40}1{']' * 40}", "too deep"),
-    ("postgres", "SELECT " + "encode(convert_to(" * 9 + "name" + ", 'UTF8'), 'hex')" * 9 + " FROM events", "too large"),
+    ("postgres", "SELECT " + "encode(convert_to(" * 12 + "name" + ", 'UTF8'), 'hex')" * 12 + " FROM events",
+     "too large"),
+    ("postgres", "SELECT " + "encode(convert_to(" * 6 + "name" + ", 'UTF8'), path)" * 6 + " FROM events", "too large"),
     ("duckdb", f"SELECT {'url_encode(' * 9}name{')' * 9} FROM events", "too large"),
     ("postgres", f"SELECT array_to_string(string_to_array(name, ',', ''), ',', '{'a' * 101}') FROM events", "third"),
     ("postgres", "SELECT to_char(timestamp, to_char(timestamp, to_char(timestamp, name))) FROM events", "too large"),
@@ -119,6 +121,7 @@ def test_what_is_harmless_is_not_refused_with_it(sql: str) -> None:
     "WITH a AS (SELECT count(*) AS n FROM events), "
     + ", ".join(f"b{n} AS (SELECT round(100.0 * n / 7, 2) AS n, 2 * n AS m FROM a)" for n in range(9))
     + " SELECT string_agg(name, ', ') FROM events",
+    "SELECT " + ", ".join(f"encode(sha256(convert_to(name || {n}, 'UTF8')), 'hex')" for n in range(6)) + " FROM events",
     "SELECT power(2, 10), 2 ^ 10, exp(1.5), round(avg(1), 3), 1e300, to_char(timestamp, 'YYYY-MM') FROM events",
 ], ids=lambda sql: sql[:50])  # fmt: skip
 def test_usual_numbers_are_not_refused_on_postgresql(sql: str) -> None:

@@ -172,7 +172,9 @@ def _times(call: exp.Anonymous, name: str, store: str) -> int:
         instead = name == "array_to_string" and len(call.expressions) > 2
         return 1 + between + (len(_text(call, 2, f"the third argument of {name}")) if instead else 0)
     if name in WIDENING:
-        return WIDENING[name]
+        second = call.expressions[1] if len(call.expressions) > 1 else None
+        said = second.name if isinstance(second, exp.Literal) else ""
+        return WIDENING[name].get(said, WIDENING[name][""])
     if name in FORMATTING and not (len(call.expressions) > 1 and isinstance(call.expressions[1], exp.Literal)):
         return PATTERN_FACTOR
     if name in SEPARATING:
