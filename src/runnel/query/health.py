@@ -27,6 +27,7 @@ from runnel.model.status import (
     Verification,
 )
 from runnel.query.access import Access, Guarded, access
+from runnel.query.leaving import while_connected
 from runnel.query.parts import GivenParts, Parts
 from runnel.query.scrape import gather_queue
 
@@ -122,13 +123,13 @@ async def pipeline(parts: GivenParts) -> PipelineStatus:
 
 @router.get("/v1/verify")
 @access(Access.EVERY)
-async def verify(parts: GivenParts) -> Verification:
+async def verify(parts: GivenParts, request: Request) -> Verification:
     """Check that nothing was lost or counted twice: the books, holes in a sequence, rollups against raw events.
 
     Reads every event's row; `ok: false` is a finding, not an error of the request.
     """
     totals, differences = await closed_books(parts)
-    found = [*differences, *await parts.store.verify()]
+    found = [*differences, *await while_connected(request.receive, parts.store.verify())]
     return Verification(
         ok=not found, ledger=Ledger.of(totals), differences=[Difference.of(difference) for difference in found]
     )

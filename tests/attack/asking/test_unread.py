@@ -1,4 +1,4 @@
-"""Answers that nobody reads: others go on, and what the answers hold is taken from them."""
+"""Answers that nobody reads: others go on, and what the answers hold is taken from them (G5)."""
 
 from __future__ import annotations
 

@@ -81,7 +81,6 @@ class DuckDBStore:
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="store-admin")
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="store-library")
         self._disk = DiskGuard(self.path.parent, self._settings)
-        self._verifying = ThreadPoolExecutor(1, thread_name_prefix="store-verify")
         self._reader = Reader(self._cursor, self._settings, self.turns)
         try:
             await self._in(self._writing, self._connect)
@@ -113,12 +112,10 @@ class DuckDBStore:
         await self._reader.close()
         await self._in(self._asking, lambda: None)
         await self._in(self._looking_up, lambda: None)
-        await self._in(self._verifying, lambda: None)
         await self._in(self._writing, self._disconnect)
         self._writing.shutdown()
         self._asking.shutdown()
         self._looking_up.shutdown()
-        self._verifying.shutdown()
 
     def _disconnect(self) -> None:
         if not self._is_open():
@@ -300,7 +297,7 @@ class DuckDBStore:
         return await self._ask(admin.receipt, ingester, seq)
 
     async def verify(self) -> list[Difference]:
-        return await self._look(self._verifying, admin.verify)
+        return await self._reader.check(admin.verify)
 
     async def dead_letters(
         self, state: str | None = "dead", limit: int = 100, after: int = 0
@@ -323,20 +320,16 @@ class DuckDBStore:
         return await self._in(self._asking, ask)
 
     async def _look_up(self, call: Callable[[Connection], R]) -> R:
-        """For the library."""
-        return await self._look(self._looking_up, call)
+        """For the library: on a thread of its own."""
 
-    async def _look(self, thread: ThreadPoolExecutor, call: Callable[[Connection], R]) -> R:
-        """On a thread of its own, so that neither a long `verify` holds others up nor they it."""
-
-        def look() -> R:
+        def look_up() -> R:
             try:
                 with self._noticing(), errors(), contextlib.closing(self._cursor()) as connection:
                     return call(connection)
             except (FatalException, OutOfMemoryException) as error:
                 raise StoreUnavailable("the store failed") from error
 
-        return await self._in(thread, look)
+        return await self._in(self._looking_up, look_up)
 
     async def _change(self, call: Callable[[Connection], R]) -> R:
         """For the library: on the writing thread."""

@@ -52,6 +52,8 @@ SELECT epoch_us(max(newest)) FROM (
 """
 EXPORT_PAUSE = 0.5
 """Most seconds for which an export lets questions go first, before each of its pieces."""
+UNHURRIED = 86_400.0
+"""Seconds that a check of everything may take: in effect no limit."""
 INTERRUPT_EVERY = 0.02
 """Seconds between interrupts of a question that has to end: one that comes before its statement has begun is lost."""
 
@@ -68,6 +70,8 @@ class Reader:
         # All exports together read one piece at a time, which takes no question's turn.
         self._export_turns = Turns(1)
         self._export_thread = ThreadPoolExecutor(1, thread_name_prefix="store-export")
+        self._check_turns = Turns(1)
+        self._check_thread = ThreadPoolExecutor(1, thread_name_prefix="store-check")
         self._running: set[_Work] = set()
 
     async def run(self, query: Query) -> Result:
@@ -114,6 +118,17 @@ class Reader:
         table = await self._question(lambda cursor: select(cursor, query, sealed, rows, size), growth)
         return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
 
+    async def check(self, call: Callable[[Connection], R]) -> R:
+        """A look at everything, which takes as long as it takes; one at a time, beside the questions.
+
+        Raises:
+            QueryTooExpensive: it finds no memory, or its memory was needed.
+            StoreUnavailable: DuckDB failed.
+        """
+        deadline = asyncio.get_running_loop().time() + UNHURRIED
+        with await self._check_turns.take(deadline):
+            return await self._in_thread(self._check_thread, call, deadline)
+
     def shed(self) -> None:
         """Stop every question that runs now, with QueryTooExpensive: its memory is needed. For any thread to call."""
         for work in list(self._running):
@@ -125,6 +140,7 @@ class Reader:
         self.shed()
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._export_thread.shutdown)
+        await asyncio.to_thread(self._check_thread.shutdown)
 
     async def _question(self, call: Callable[[Connection], R], growth: Growth | None = None) -> R:
         """Call it in its caller's turn; with a `growth` it is a statement of the caller's own."""
