@@ -33,11 +33,17 @@ def log_lines() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
+COMMANDS = ("queue/sqlite_file/recover.py", "store/duckdb/recover.py")
+"""What only commands run, whose operator needs the driver's words."""
+
+
 def test_no_error_for_clients_repeats_another() -> None:
     """G12: found in the code, so that a new driver is held to it as well."""
     repeated = []
     parts = ("queue", "store", "ingest", "query", "dialects")
     for file in sorted(path for part in parts for path in (ROOT / part).rglob("*.py")):
+        if str(file.relative_to(ROOT)) in COMMANDS:
+            continue
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLIENTS:
                 names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}

@@ -89,7 +89,7 @@ def open_checked(path: Path, command: str) -> Opened:
         mark.read()
         damage = Log(files.wal).damage
     except OSError as error:
-        raise QueueBroken(f"the queue's file failed: {error.filename or path}: {error.strerror}") from error
+        raise QueueBroken("the queue's file failed") from error
     problems = [f"{files.wal.name}: {damage}"] if damage else []
     if _size(path) == 0 and _size(files.wal) > 0:
         problems.append(f"it is empty or gone, but {files.wal.name} is there")

@@ -38,9 +38,9 @@ def check_log(path: Path) -> None:
             raise StoreDamaged(f"{wal.name} is damaged at byte {place:,}")
 
 
-def at_start(path: Path, error: StoreDamaged) -> StoreDamaged:
+def at_start(path: Path, damage: StoreDamaged) -> StoreDamaged:
     """For the operator who starts a server or a command on a damaged store: one message with everything in it."""
-    return StoreDamaged(f"{_what(path, error)} {_lost(path)} {_cure(path)}")
+    return StoreDamaged(f"{_what(path, damage)} {_lost(path)} {_cure(path)}")
 
 
 class Found:
