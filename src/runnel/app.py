@@ -26,7 +26,7 @@ from runnel import dialects, queue, store
 from runnel.config import Settings
 from runnel.dialects.base import WriteRoutes
 from runnel.errors import ConfigError, NotFound, RunnelError, StoreUnavailable, Unavailable
-from runnel.http_headers import READ, WRITE, Headers, missing
+from runnel.http_headers import READ, WRITE, with_headers
 from runnel.ingest.app import ROUTE, Ingest, NativeEvents, preflight
 from runnel.ingest.enrich.enrichment import make_enrichment
 from runnel.ingest.openapi import openapi as ingest_openapi
@@ -260,11 +260,11 @@ class Outer:
         status = make_status_app(
             runnel.settings, runnel.metrics, runnel.queue, runnel.trouble, lambda: _not_here(runnel)
         )
-        self._status = _with(READ, status)
-        self._rest = _with(READ, _query_app(runnel)) if runnel.role.answers else self._status
+        self._status = with_headers(READ, status)
+        self._rest = with_headers(READ, _query_app(runnel)) if runnel.role.answers else self._status
         routes = {} if runnel.role is Role.WORK else _write_routes(runnel)
         self._hot: WriteRoutes = (
-            dict.fromkeys(routes, _with(WRITE, status)) if runnel.role is Role.SERVE else routes
+            dict.fromkeys(routes, with_headers(WRITE, status)) if runnel.role is Role.SERVE else routes
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -287,21 +287,6 @@ def _not_here(runnel: Runnel) -> RunnelError:
     if runnel.closed_store is None:
         return NotFound("this process only answers questions (`runnel serve`); `runnel ingest` takes events")
     return StoreUnavailable(runnel.closed_store)
-
-
-def _with(wanted: Headers, app: ASGIApp) -> ASGIApp:
-    """The app, with these headers in its answers, but for those that a route has decided about."""
-
-    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
-        async def adding(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = message.get("headers", ())
-                message = {**message, "headers": [*own, *missing(own, wanted)]}
-            await send(message)
-
-        await app(scope, receive, adding)
-
-    return whole
 
 
 def _last_answer(send: Send) -> Send:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from runnel.errors import InvalidRequest
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -26,10 +28,20 @@ ONCE = frozenset({
 """Request headers that decide something. Of two of them, a proxy in front may have looked at the other one."""
 
 
-def missing(headers: Headers, wanted: Headers) -> Headers:
-    """Those of the wanted headers whose names an answer does not have yet."""
-    present = {name for name, _ in headers}
-    return [header for header in wanted if header[0] not in present]
+def with_headers(wanted: Headers, app: ASGIApp) -> ASGIApp:
+    """The app, with these headers in its answers, but for those that a route has decided about."""
+
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        async def adding(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = message.get("headers", ())
+                present = {name for name, _ in own}
+                message = {**message, "headers": [*own, *(one for one in wanted if one[0] not in present)]}
+            await send(message)
+
+        await app(scope, receive, adding)
+
+    return whole
 
 
 def refuse_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:

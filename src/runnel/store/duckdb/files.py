@@ -143,7 +143,7 @@ class TableFile:
         return str(link)
 
     def _words(self, error: DriverError) -> str:
-        return _first_line(error).replace(self._link, str(self._path))
+        return str(error).strip().partition("\n")[0].replace(self._link, str(self._path))
 
     def _open_parquet(self) -> None:
         self._source, self._parameters = "read_parquet(?)", [self._link]
@@ -190,9 +190,8 @@ class TableFile:
         rejects = self._connection.execute(
             "SELECT line, first(error_message ORDER BY column_idx) FROM reject_errors GROUP BY line ORDER BY line"
         ).fetchall()
-        each = "SELECT count(*) FROM reject_errors GROUP BY scan_id ORDER BY 1 DESC"
-        most = self._connection.execute(each).fetchone()
-        if most is not None and most[0] >= ERRORS_MAX:
+        scans = self._connection.execute("SELECT count(*) FROM reject_errors GROUP BY scan_id").fetchall()
+        if any(errors >= ERRORS_MAX for (errors,) in scans):
             line, reason = rejects[0]
             raise InvalidRequest(f"{self._path} has {ERRORS_MAX} errors or more; the first is in line {line}: {reason}")
         return [BadLine(int(line), str(reason)) for line, reason in rejects]
@@ -396,7 +395,3 @@ def _text(value: str) -> str:
 
 def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
