@@ -72,7 +72,7 @@ def test_a_torn_end_is_no_damage(files: Path) -> None:
         assert not read_log(data[:size]).damaged
 
 
-async def test_a_log_without_its_file_is_not_taken_for_a_new_store(files: Path) -> None:
+def test_a_log_without_its_file_is_not_taken_for_a_new_store(files: Path) -> None:
     """G6: DuckDB would make an empty file and delete the log."""
     files.unlink()
     with pytest.raises(StoreDamaged, match="is gone"):
