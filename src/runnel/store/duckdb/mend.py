@@ -16,8 +16,8 @@ from runnel.store.duckdb.checksums import (
     read_log,
 )
 
-HEADER_USED = 1_024
-"""Bytes of a header that may say something; the others are 0."""
+HEADER_USED = range(64, 2_048, 8)
+"""How many bytes of a header say something, at least and at most; the others are 0."""
 
 
 def mend_file(path: Path, mended: list[str], told: Told) -> list[Bad]:
@@ -49,12 +49,14 @@ def _clear_header(path: Path, bad: Bad) -> bool:
     with path.open("r+b") as file:
         file.seek(bad.start)
         data = file.read(HEADER)
-        cleared = data[:HEADER_USED].ljust(HEADER, b"\0")
-        if checksum(cleared[WORD:]) != int.from_bytes(data[:WORD], "little"):
-            return False
-        file.seek(bad.start)
-        file.write(cleared)
-    return True
+        stored = int.from_bytes(data[:WORD], "little")
+        for used in HEADER_USED:
+            cleared = data[:used].ljust(HEADER, b"\0")
+            if checksum(cleared[WORD:]) == stored:
+                file.seek(bad.start)
+                file.write(cleared)
+                return True
+    return False
 
 
 def mend_log(wal: Path, mended: list[str], lost: list[str]) -> None:
