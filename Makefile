@@ -18,7 +18,7 @@ run: install ## Start Runnel on http://127.0.0.1:8000 with its data in ./runnel-
 test: ## Run the tests
 	@scripts/test $(ARGS)
 
-check: ## Lint, types, import directions, module sizes, freshness of generated docs
+check: ## Lint, types, import directions, freshness of generated docs; names long modules
 	@scripts/check
 
 faults: ## Run the long tests: processes killed under load; all cases and examples, every pair of queue and store

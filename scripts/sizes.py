@@ -1,9 +1,8 @@
-"""Fails when a module or a function has grown too long to be read in one go."""
+"""Names the modules and functions that have grown long: advice to look whether they hold more than one subject."""
 
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +29,8 @@ def too_long(path: Path, source: str) -> Iterator[str]:
             yield f"{path}:{node.lineno}: {node.name} has {body_lines(node)} lines, more than {FUNCTION_LINES}"
 
 
-def main() -> int:
+def main() -> None:
+    """Print them; a module is split where a subject ends, not at a number of lines, so nothing fails."""
     findings = [
         finding
         for folder in FOLDERS
@@ -38,8 +38,7 @@ def main() -> int:
         for finding in too_long(path.relative_to(ROOT), path.read_text("utf-8"))
     ]
     print("\n".join(findings) or "No module or function is too long.")
-    return 1 if findings else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
