@@ -111,6 +111,18 @@ async def test_pages_have_policies_of_their_own(keyed: Side) -> None:
         assert "style=" not in page.text
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_where_the_docs_are_not_built_they_say_so(
+    keyed: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The document is there all the same."""
+    monkeypatch.setattr("runnel.query.docs_ui.FILES", tmp_path)
+    page = await keyed.get("/docs")
+    assert (page.status_code, "scripts/dashboard" in page.text, wrong(page)) == (200, True, [])
+    assert (await keyed.get("/docs/assets/swagger-ui.css")).status_code == 404
+    assert (await keyed.get("/openapi.json")).status_code == 200
+
+
 @pytest.mark.parametrize("role", list(Role))
 async def test_every_role_has_them(tmp_path: Path, role: Role) -> None:
     """G12: also where queue and store are out of reach, and while the process stops."""
