@@ -21,8 +21,12 @@ def run_command(settings: Mapping[str, str], *arguments: str) -> str:
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     environment = patch.dict(os.environ, {"TERM": "dumb", "COLUMNS": "200", **settings})
-    with environment, redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main(list(arguments))
+    umask = os.umask(0o022)
+    try:
+        with environment, redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+    finally:
+        os.umask(umask)  # the command's keeps its files private
     printed, said = (stream.detach().getvalue().decode() for stream in (out, err))
     assert not ended.value.code, said
     return str(printed)

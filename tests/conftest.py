@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck
@@ -11,6 +12,9 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 hypothesis_settings.register_profile("runnel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("runnel")
+
+UMASK = os.umask(0o022)
+os.umask(UMASK)
 
 ONE_PROCESS = (
     "tests/attack/", "tests/browser/", "tests/conformance/test_sql", "tests/dialects/", "tests/unit/",
@@ -55,3 +59,11 @@ def no_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith("RUNNEL_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_umask_from_a_command() -> Iterator[None]:
+    """A command keeps its files private for the rest of its process, which here is that of the other tests too."""
+    os.umask(UMASK)
+    yield
+    os.umask(UMASK)

@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from runnel import dialects, queue, store
 from runnel.config import Settings
@@ -141,7 +141,7 @@ class Runnel:
         )
 
     @cached_property
-    def asgi(self) -> ASGIApp:
+    def asgi(self) -> Outer:
         return Outer(self)
 
     @property
@@ -253,6 +253,9 @@ class Outer:
     """Write routes straight to their handlers, everything else to the query app; a process without one of the two
     answers in a sentence what it is for. Every answer has the headers of `runnel.http_headers`: what takes events puts
     them into its answers itself, which costs least; all others get them here.
+
+    Attributes:
+        questions: the query app; None where there is none.
     """
 
     def __init__(self, runnel: Runnel) -> None:
@@ -261,7 +264,8 @@ class Outer:
             runnel.settings, runnel.metrics, runnel.queue, runnel.trouble, lambda: _not_here(runnel)
         )
         self._status = with_headers(READ, status)
-        self._rest = with_headers(READ, _query_app(runnel)) if runnel.role.answers else self._status
+        self.questions = _query_app(runnel) if runnel.role.answers else None
+        self._rest = self._status if self.questions is None else with_headers(READ, self.questions)
         routes = {} if runnel.role is Role.WORK else _write_routes(runnel)
         self._hot: WriteRoutes = (
             dict.fromkeys(routes, with_headers(WRITE, status)) if runnel.role is Role.SERVE else routes

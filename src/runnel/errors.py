@@ -25,15 +25,16 @@ class RunnelError(Exception):
 
     @property
     def whole(self) -> str:
-        """The message, and what a driver said to it: for logs and for commands on this machine, never for a client.
+        """The message, and those of its causes down to what a driver said.
 
-        A driver's words hold paths, addresses and SQL.
+        For logs and for commands on this machine, never for a client: a driver's words hold paths, addresses and SQL.
         """
-        cause = self.__cause__
-        while isinstance(cause, RunnelError):
-            cause = cause.__cause__
-        words = "" if cause is None else str(cause).strip() or type(cause).__name__
-        return self.message if words in self.message else f"{self.message}: {words}"
+        words, cause = self.message, self.__cause__
+        while cause is not None:
+            told = cause.message if isinstance(cause, RunnelError) else str(cause).strip() or type(cause).__name__
+            words = words if told in words else f"{words}: {told}"
+            cause = cause.__cause__ if isinstance(cause, RunnelError) else None
+        return words
 
     @property
     def public(self) -> str:

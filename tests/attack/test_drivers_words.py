@@ -61,7 +61,7 @@ def test_the_log_gets_what_the_client_does_not() -> None:
     outer = Unavailable("it cannot be asked")
     outer.__cause__ = inner
     assert (outer.message, outer.public) == ("it cannot be asked", "it cannot be asked")
-    assert outer.whole == "it cannot be asked: No such file: /secret/store"
+    assert outer.whole == "it cannot be asked: the store failed: No such file: /secret/store"
     assert StoreUnavailable("x").whole == "x"
     inner.__cause__ = OSError()
     assert inner.whole == "the store failed: OSError"

@@ -107,7 +107,11 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             database = PostgresServer(stack.enter_context(scratch_folder("pg")), durable=False)
             database.start()
             stack.callback(database.kill)
-            settings |= {"RUNNEL_STORE_URL": database.new_database(), "RUNNEL_ALLOW_WEAK_DURABILITY": "true"}
+            url = database.new_database(statements=True)
+            settings |= {
+                "RUNNEL_STORE_URL": url, "RUNNEL_SQL_URL": database.statements_url(url),
+                "RUNNEL_ALLOW_WEAK_DURABILITY": "true",
+            }  # fmt: skip
         server = Part(("up", "--port", "0"), settings, folder / "log")
         stack.callback(server.kill)
         found = Target(server, keys)

@@ -130,7 +130,7 @@ async def test_whoever_is_sealed_without_a_site_sees_none(side: Store, first_fen
     for odd in ("\0", "x\0"):
         with pytest.raises(RunnelError, match="holds a"):
             await asked(side, "SELECT count(*) FROM site_events", odd)
-    for other in ("x' OR '1'='1", "mine'; SET runnel.site = 'theirs", "\\", "*", "", "all", "site mine"):
+    for other in ("x' OR '1'='1", "mine'; SET runnel.site = 'theirs", "\\", "", "all", "site mine"):
         assert (await asked(side, "SELECT count(*) FROM site_events", other)).rows == [[0]]
 
 

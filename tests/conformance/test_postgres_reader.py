@@ -156,8 +156,9 @@ async def test_a_question_that_does_not_fit_fails_alone(settings: Settings, post
         postgres_server.sql(f"ALTER DATABASE {database} SET temp_file_limit = '1MB'", "postgres")
     users = MetricsQuery(site_id="large", metrics=[Metric(kind="users")], filter=FILTER)
     async with opened(settings.model_copy(update={"query_memory": 1024 * 1024}), 1) as (store,):
-        with pytest.raises(QueryTooExpensive, match="temp_file_limit"):
+        with pytest.raises(QueryTooExpensive) as refused:
             await store.run(users)
+        assert "temp_file_limit" in refused.value.whole
         assert (await store.run(RAW)).rows == ANSWER
     async with opened(settings.model_copy(update={"query_memory": 256 * 1024 * 1024}), 1) as (store,):
         assert (await store.run(users)).rows == [{"users": 60_000}]

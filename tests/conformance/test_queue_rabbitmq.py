@@ -298,9 +298,10 @@ async def test_tls_by_the_url(rabbitmq_server: RabbitServer, rabbit: Settings) -
 async def test_tls_trusts_no_stranger(rabbitmq_server: RabbitServer, rabbit: Settings) -> None:
     untold = rabbitmq_server.tls_url.partition("?")[0]
 
-    with pytest.raises(QueueUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(QueueUnavailable) as refused:
         async with opened(rabbit.model_copy(update={"queue_url": untold})):
             pass
+    assert "CERTIFICATE_VERIFY_FAILED" in refused.value.whole
 
 
 async def test_a_classic_queue(rabbit: Settings) -> None:

@@ -68,8 +68,9 @@ async def test_a_server_that_comes_back_weaker_takes_nothing(own_redis: RedisSer
         await asyncio.to_thread(own_redis.stop)
         own_redis.configure(appendfsync="everysec")
         await asyncio.to_thread(own_redis.start)
-        with pytest.raises(QueueUnavailable, match="appendfsync always"):
+        with pytest.raises(QueueUnavailable) as refused:
             await queue.publish([sample_block(1, [1])])
+        assert "appendfsync always" in refused.value.whole
         assert queue.durability == "everysec"
 
         own_redis.ask("CONFIG", "SET", "appendfsync", "always")
@@ -88,8 +89,9 @@ async def test_a_server_that_is_made_weaker_is_noticed_on_the_same_connection(
         own_redis.ask("CONFIG", "SET", "appendfsync", "everysec")
         monkeypatch.setattr(connection, "GREET_EVERY", 0.0)
 
-        with pytest.raises(QueueUnavailable, match="appendfsync always"):
+        with pytest.raises(QueueUnavailable) as refused:
             await queue.publish([sample_block(1, [1])])
+        assert "appendfsync always" in refused.value.whole
 
 
 # --- full ------------------------------------------------------------------------------------------------------------

@@ -334,7 +334,8 @@ async def test_postgres_a_statement_takes_no_more_than_it_may(
     store = make_store(on_postgres.model_copy(update={"query_memory": 4 * MIB, "query_timeout": 120.0}))
     await store.open()
     await put(store, some_events("default", 4))
-    with pytest.raises(QueryTooExpensive, match={"temp": "temp_file_limit", "memory": "more memory"}[kind]):
+    with pytest.raises(QueryTooExpensive) as refused:
         await store.select(SqlQuery(sql=sql))
+    assert {"temp": "temp_file_limit", "memory": "more memory"}[kind] in refused.value.whole
     assert (await store.select(SqlQuery(sql="SELECT count(*) FROM events"))).rows == [[4]]
     await store.close()

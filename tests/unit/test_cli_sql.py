@@ -61,9 +61,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def fill(url: str) -> None:
     events = [
-        {"name": "view" if n % 3 else "\x1b[31m[bold]", "site_id": "shop" if n % 2 else "blog", "user_id": f"u{n % 4}"}
+        {"name": "view", "path": "/a" if n % 3 else "\x1b[31m[bold]", "site_id": "shop" if n % 2 else "blog",
+         "user_id": f"u{n % 4}"}
         for n in range(1_200)
-    ]
+    ]  # fmt: skip
     plain_http.post(f"{url}/v1/events", json=events, headers={"X-API-Key": WRITE}).raise_for_status()
     headers = {"X-API-Key": READ}
 
@@ -93,10 +94,10 @@ def runnel(server: str, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch:
 def test_a_table(runnel: Command) -> None:
     """Nothing of an event steers the terminal."""
     figures = "count(*) AS events, avg(1.5) AS a, NULL AS n, [1] AS l"
-    ran = runnel(f"SELECT name, {figures} FROM events GROUP BY 1 ORDER BY 2")
+    ran = runnel(f"SELECT path, {figures} FROM events GROUP BY 1 ORDER BY 2")
     assert (ran.code, ran.err) == (0, "")
     assert [line.split() for line in ran.out.splitlines()] == [
-        ["name", "events", "a", "n", "l"], ["\\x1b[31m[bold]", "400", "1.5", "[1]"], ["view", "800", "1.5", "[1]"],
+        ["path", "events", "a", "n", "l"], ["\\x1b[31m[bold]", "400", "1.5", "[1]"], ["/a", "800", "1.5", "[1]"],
     ]  # fmt: skip
 
 

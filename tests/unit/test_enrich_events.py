@@ -22,7 +22,7 @@ from runnel.errors import ConfigError
 from runnel.ingest import decode
 from runnel.ingest.decode import decode_native
 from runnel.ingest.enrich.enrichment import NAMES, Enrichment, Visit, make_enrichment
-from runnel.ingest.text import clean_json
+from runnel.ingest.text import clean_json, is_visible
 from runnel.model.event import Event, decode_line
 from tests.samples import NOON, sample_event
 from tests.unit.enrich_samples import CHROME, GOOGLEBOT, IPHONE, SERVICE, write_country_file
@@ -160,7 +160,7 @@ def test_visitors(enrichment: Enrichment) -> None:
 EVENTS = st.fixed_dictionaries(
     {"name": st.just("n"), "event_id": st.uuids().map(str)},
     optional={
-        "user_id": st.text(min_size=1, max_size=5),
+        "user_id": st.text(min_size=1, max_size=5).filter(is_visible),
         "path": st.text(min_size=1, max_size=5),
         "properties": st.dictionaries(st.sampled_from([*PAGE, "$browser", "utm_source", "x"]), st.text(max_size=20)),
     },

@@ -230,7 +230,8 @@ async def test_readiness_notices_that_no_question_can_run(side: Side) -> None:
 
 async def test_one_key_does_not_take_all_live_streams(tmp_path: Path) -> None:
     async with opened(tmp_path, live_listeners=2, **KEYS) as side:
-        hub = side.runnel.asgi._rest.state.live  # type: ignore[attr-defined]
+        assert side.runnel.asgi.questions is not None
+        hub = side.runnel.asgi.questions.state.live
         CALLER.set("one")
         async with hub.listening("shop"):
             with pytest.raises(TooMany):

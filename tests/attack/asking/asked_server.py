@@ -51,12 +51,14 @@ class Asked:
 
     def __init__(self, folder: Path, postgres: PostgresServer | None = None) -> None:
         self._postgres = postgres
-        store_url = "" if postgres is None else postgres.new_database()
+        store_url = "" if postgres is None else postgres.new_database(statements=True)
+        sql_url = "" if postgres is None else postgres.statements_url(store_url)
         self.port = free_port()
         self.folder = folder
         self.url = f"http://127.0.0.1:{self.port}"
         settings = {
             "RUNNEL_DATA": str(folder), "RUNNEL_STORE_URL": store_url, "RUNNEL_SQL": "true",
+            "RUNNEL_SQL_URL": sql_url,
             "RUNNEL_EXPORT_IDLE": str(IDLE), "RUNNEL_QUERY_TIMEOUT": "20", "RUNNEL_DISK_RESERVE_BYTES": "0",
             "RUNNEL_LOG_LEVEL": "warning", "RUNNEL_ALLOW_WEAK_DURABILITY": "true",
             **{f"RUNNEL_{name}".upper(): value.get_secret_value() for name, value in KEYS.items()},

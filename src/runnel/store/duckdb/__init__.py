@@ -297,7 +297,8 @@ class DuckDBStore:
         return await self._ask(admin.receipt, ingester, seq)
 
     async def verify(self) -> list[Difference]:
-        return await self._reader.check(admin.verify)
+        with self._noticing():
+            return await self._reader.check(admin.verify)
 
     async def dead_letters(
         self, state: str | None = "dead", limit: int = 100, after: int = 0
