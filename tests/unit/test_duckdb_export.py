@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from runnel.config import MIB, Settings
-from runnel.errors import StoreUnavailable
+from runnel.errors import QueryTooExpensive, StoreUnavailable
 from runnel.model.event import decode_line
 from runnel.model.query import Condition, EventsQuery
-from runnel.store.duckdb import DuckDBStore, export
-from runnel.store.duckdb.connection import checkpoint
+from runnel.store.duckdb import DuckDBStore, export, read
+from runnel.store.duckdb.connection import Connection, OutOfMemoryException, checkpoint
 from tests.conformance.query_steps import put, some_events
 
 SITE = "default"
@@ -63,6 +63,39 @@ async def test_every_event_once_while_others_are_stored(store: DuckDBStore) -> N
     assert [piece async for piece in store.export(EventsQuery(site_id="nobody"))] == []
     few = EventsQuery(site_id=None, filter=Condition(field="path", op="=", value="/nowhere"))
     assert [piece async for piece in store.export(few)] == []
+
+
+async def test_a_piece_without_memory_is_read_again(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loader, or what builds property columns, may hold all of it for a moment; the export was broken off then."""
+    await put(store, some_events(SITE, 2_000))
+    exported = store.export(ALL)
+    first = await anext(exported)
+    lacking = lack_memory(monkeypatch, times=5)
+    found = ids(first, *[piece async for piece in exported])
+    assert not lacking
+    assert len(found) == len(set(found)) == 2_000
+
+
+async def test_an_export_ends_when_no_memory_comes(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "EXPORT_PAUSES", (0.01, 0.01))
+    await put(store, some_events(SITE, 200))
+    lack_memory(monkeypatch, times=3)
+    with pytest.raises(QueryTooExpensive):
+        assert [piece async for piece in store.export(ALL)] == []
+
+
+def lack_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
+    """The next so many reads of a piece fail after their rows were read; what is still to fail is left in the list."""
+    left, real = list(range(times)), export._place
+
+    def place(cursor: Connection, row: str) -> export._Place | None:
+        if left and row.startswith("SELECT max(rowid) FROM events WHERE"):
+            left.pop()
+            raise OutOfMemoryException("failed to allocate data of size 32.0 KiB")
+        return real(cursor, row)
+
+    monkeypatch.setattr(export, "_place", place)
+    return left
 
 
 async def test_a_purge_breaks_it_off_or_leaves_it_whole(store: DuckDBStore) -> None:

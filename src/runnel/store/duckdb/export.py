@@ -26,6 +26,9 @@ ROWS = 500
 REACH = 64 * ROW_GROUP_SIZE
 """Most rows that a piece looks through for events of its scope."""
 
+LEAST_REACH = 2_048
+"""DuckDB reads a vector of so many rows at once."""
+
 
 class _Place(NamedTuple):
     """An event's row number, and how it is found again when a purge has numbered the rows anew."""
@@ -63,6 +66,10 @@ class Export:
         if self._last is None or first >= self._last.row:
             return None
         return self._read(cursor, first, min(self._last.row, first + self._reach))
+
+    def narrow(self) -> None:
+        """Look through fewer rows in the next piece: the last one found no memory. Nothing of it is lost."""
+        self._reach = max(LEAST_REACH, self._reach // 8)
 
     def _read(self, cursor: Connection, first: int, last: int) -> bytes:
         joined = asks_for_persons(self._query) and identity.knows(cursor, self._query.site_id)

@@ -52,6 +52,8 @@ SELECT epoch_us(max(newest)) FROM (
 """
 EXPORT_PAUSE = 0.5
 """Most seconds for which an export lets questions go first, before each of its pieces."""
+EXPORT_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each further attempt at a piece for which there was no memory."""
 UNHURRIED = 86_400.0
 """Seconds that a check of everything may take: in effect no limit."""
 INTERRUPT_EVERY = 0.02
@@ -98,14 +100,27 @@ class Reader:
         while True:
             await self._turns.quiet(min(took, EXPORT_PAUSE))
             started = loop.time()
-            deadline = started + self._timeout
-            with await self._export_turns.take(deadline):
-                piece = await self._in_thread(self._export_thread, export.piece, deadline)
+            piece = await self._piece(export)
             took = loop.time() - started
             if piece is None:
                 return
             if piece:
                 yield piece
+
+    async def _piece(self, export: Export) -> bytes | None:
+        """The next piece. One that finds no memory is read again, smaller and later: the memory is mostly others'."""
+        loop = asyncio.get_running_loop()
+        for pause in (*EXPORT_PAUSES, None):
+            deadline = loop.time() + self._timeout
+            try:
+                with await self._export_turns.take(deadline):
+                    return await self._in_thread(self._export_thread, export.piece, deadline)
+            except QueryTooExpensive:
+                if pause is None:
+                    raise
+                export.narrow()
+            await asyncio.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
 
     async def select(self, query: SqlQuery, sealed: bool) -> Table:
         """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
