@@ -9,11 +9,11 @@ export PYTHON
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: ## Set up .venv with the locked requirements; afterwards .venv/bin/runnel works
+install: ## Set up .venv with the locked requirements; afterwards .venv/bin/tallystick works
 	@scripts/install
 
-run: install ## Start Runnel on http://127.0.0.1:8000 with its data in ./runnel-data
-	@.venv/bin/runnel up $(ARGS)
+run: install ## Start Tallystick on http://127.0.0.1:8000 with its data in ./tallystick-data
+	@.venv/bin/tallystick up $(ARGS)
 
 test: ## Run the tests
 	@scripts/test $(ARGS)
@@ -28,7 +28,7 @@ faults: ## Run the long tests: processes killed under load; all cases and exampl
 	@THOROUGH=1 .venv/bin/python -m pytest -n 2 tests/attack tests/conformance tests/unit/test_sql_check.py tests/test_schemathesis.py $(ARGS)
 
 bench: install ## Measure this machine: accepted and stored events per second, latencies, memory, bytes on disk
-	@.venv/bin/runnel bench $(ARGS)
+	@.venv/bin/tallystick bench $(ARGS)
 
 screenshots: ## Take pictures of every page of the dashboard over demo data
 	@scripts/install dev
@@ -43,5 +43,5 @@ lock: ## Resolve requirements.lock and requirements-dev.lock anew
 	@scripts/lock
 
 clean: ## Remove .venv and everything that tools left; data stays
-	rm -rf .venv build dist dashboard/node_modules src/runnel/dashboard src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist dashboard/node_modules src/tallystick/dashboard src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""How fast the dashboard's first page is: `python -m benchmarks.page FOLDER`, as `runnel bench query` filled it."""
+"""How fast the dashboard's first page is: `python -m benchmarks.page FOLDER`, as `tallystick bench query` filled it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 
-from runnel.cli.bench_query import fill
-from runnel.cli.bench_questions import DAYS
-from runnel.cli.bench_server import ServerProcess
 from scripts.screenshots import WAITING, launch
+from tallystick.cli.bench_query import fill
+from tallystick.cli.bench_questions import DAYS
+from tallystick.cli.bench_server import ServerProcess
 
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 RUNS = 7

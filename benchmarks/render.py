@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from runnel.cli.bench_report import Report
-from runnel.cli.bench_tables import markdown
+from tallystick.cli.bench_report import Report
+from tallystick.cli.bench_tables import markdown
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks"

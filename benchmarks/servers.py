@@ -3,7 +3,7 @@
 In the command's words {postgres}, {redis} and {rabbitmq} become the URLs of servers that are started for it, durable
 and empty, in temporary folders, and are gone afterwards:
 
-    .venv/bin/python -m benchmarks.servers .venv/bin/runnel bench --queue {redis} --store {postgres}
+    .venv/bin/python -m benchmarks.servers .venv/bin/tallystick bench --queue {redis} --store {postgres}
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
-const OUT = "../src/runnel/dashboard";
+const OUT = "../src/tallystick/dashboard";
 
 /** Beside each text file its compressed form, so that the server need not compress anything. */
 function compressed() {
@@ -54,6 +54,6 @@ export default defineConfig({
     assetsInlineLimit: 0, // the Content-Security-Policy allows no data: URLs
     target: "es2022",
   },
-  server: { proxy: { "/v1": process.env["RUNNEL_URL"] ?? "http://127.0.0.1:8000" } },
+  server: { proxy: { "/v1": process.env["TALLYSTICK_URL"] ?? "http://127.0.0.1:8000" } },
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 });

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from `runnel.config.Settings`; with --check only says whether it is up to date."""
+"""Writes docs/configuration.md from `tallystick.config.Settings`; with --check only says whether it is up to date."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import annotated_types
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from runnel.config import Settings
+from tallystick.config import Settings
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
 
@@ -21,9 +21,9 @@ INTRODUCTION = """\
 
 Every setting is an environment variable; nothing needs to be set. A value outside its limits stops the start with a
 message that names the variable. Sizes are set in bytes: for 8 MiB write `8388608`. The options `--host`, `--port` and
-`--data` of `runnel up` win over their variables.
+`--data` of `tallystick up` win over their variables.
 
-This file is written by `make docs` from `src/runnel/config.py`.
+This file is written by `make docs` from `src/tallystick/config.py`.
 """
 
 _GROUP = re.compile(r"^    # (.+)$")

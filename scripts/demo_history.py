@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from runnel.cli.bench_server import Api
-from runnel.cli.demo_world import World
+from tallystick.cli.bench_server import Api
+from tallystick.cli.demo_world import World
 
 HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 12, 11, 12, 13, 13, 12, 12, 13, 15, 16, 14, 9, 5)
 """How busy each hour of a day is (UTC)."""

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from runnel.cli.bench_server import Api, ServerProcess
 from scripts.demo_boards import make_board, share
 from scripts.demo_history import history, send
+from tallystick.cli.bench_server import Api, ServerProcess
 
 CHROMIUM = ("chromium-headless-shell", "chromium")
 """The browser's programs; the first that is there is taken."""
@@ -108,7 +108,7 @@ def saved_pages(url: str) -> dict[str, str]:
 @contextlib.contextmanager
 def demo_server() -> Iterator[str]:
     """A server with two months of a shop's events."""
-    allowed = {"RUNNEL_SQL": "true"}
+    allowed = {"TALLYSTICK_SQL": "true"}
     with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder) / "data", allowed) as server:
         now = datetime.now(UTC)
         with contextlib.closing(server.api()) as api:

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from runnel.cli import main
+from tallystick.cli import main
 
 
 def run_command(settings: Mapping[str, str], *arguments: str) -> str:

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-hypothesis_settings.register_profile("runnel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.load_profile("runnel")
+hypothesis_settings.register_profile("tallystick", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("tallystick")
 
 UMASK = os.umask(0o022)
 os.umask(UMASK)
@@ -55,9 +55,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
 
 @pytest.fixture(autouse=True)
 def no_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests give every setting they mean; a RUNNEL_ variable of the shell's changes none of them."""
+    """Tests give every setting they mean; a TALLYSTICK_ variable of the shell's changes none of them."""
     for name in list(os.environ):
-        if name.upper().startswith("RUNNEL_"):
+        if name.upper().startswith("TALLYSTICK_"):
             monkeypatch.delenv(name)
 
 

@@ -1,4 +1,4 @@
-"""A whole Runnel behind its read keys, and what was decided about each of its read routes: for tests of keys (G12)."""
+"""A whole Tallystick behind its read keys, and what was decided about each of its read routes: for tests of keys (G12)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from runnel.app import Runnel, open_runnel
-from runnel.config import MIB, Settings
-from runnel.query.access import Access
-from runnel.query.dashboard import PAGES
+from tallystick.app import Tallystick, open_tallystick
+from tallystick.config import MIB, Settings
+from tallystick.query.access import Access
+from tallystick.query.dashboard import PAGES
 
 SHOP, BLOG, EVERY, WRITE = (f"{word}-0123456789abcdef" for word in ("shop", "blog", "every", "write"))
 WRONG = "wrong-0123456789abcdef"
@@ -89,15 +89,15 @@ GUARDED = BY_ACCESS[Access.SITE] + BY_ACCESS[Access.EVERY]
 SITE_PARAMETER = [path for method, path in BY_ACCESS[Access.SITE]
                   if method == "GET" and path.startswith("/v1/") and (method, path) not in LIBRARY
                   and not any(word in path for word in ("analytics", "receipts", "live", "sql"))]
-"""Runnel's own routes that give stored events: they take a `site_id`."""
+"""Tallystick's own routes that give stored events: they take a `site_id`."""
 
 
 class Side:
-    """A running Runnel and a client of it."""
+    """A running Tallystick and a client of it."""
 
-    def __init__(self, runnel: Runnel) -> None:
-        self.runnel = runnel
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(runnel.asgi), base_url="http://localhost:8000")
+    def __init__(self, tallystick: Tallystick) -> None:
+        self.tallystick = tallystick
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000")
 
     async def ask(
         self, method: str, path: str, key: str = "", query: str | None = None, **headers: str
@@ -129,8 +129,8 @@ class Side:
 async def opened(folder: Path, **settings: Any) -> AsyncIterator[Side]:
     settings = {"sql": True, **settings}
     made = Settings(data=folder, disk_reserve_bytes=0, batch_max_age=0.0, store_memory=128 * MIB, **settings)
-    async with open_runnel(made) as runnel:
-        side = Side(runnel)
+    async with open_tallystick(made) as tallystick:
+        side = Side(tallystick)
         async with side.client:
             yield side
 
@@ -142,4 +142,4 @@ async def send_from_three_sites(side: Side) -> None:
          "source": f"{site}-source", "properties": {f"{site}-key": f"{site}-value"}}
         for site in ("shop", "blog", "default")
     ))  # fmt: skip
-    await side.runnel.drained()
+    await side.tallystick.drained()

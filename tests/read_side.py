@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from runnel.config import Settings
-from runnel.metrics import Metrics
-from runnel.model.block import Block, receipt_of
-from runnel.query.app import Parts, make_query_app
-from runnel.queue import Queue, make_queue
-from runnel.store import DeadLetter, Store, make_store
-from runnel.store.duckdb.parquet import write_parquet
+from tallystick.config import Settings
+from tallystick.metrics import Metrics
+from tallystick.model.block import Block, receipt_of
+from tallystick.query.app import Parts, make_query_app
+from tallystick.queue import Queue, make_queue
+from tallystick.store import DeadLetter, Store, make_store
+from tallystick.store.duckdb.parquet import write_parquet
 from tests.samples import block_of_lines
 
 REPLAYER = "00000000000000ff"

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import msgspec
 
-from runnel.model.block import Block, RequestPart, make_block
-from runnel.model.event import NO_PROPERTIES, Event, encode_lines
+from tallystick.model.block import Block, RequestPart, make_block
+from tallystick.model.event import NO_PROPERTIES, Event, encode_lines
 
 INGESTER = "00000000000000aa"
 """An ingester id of the right form."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from runnel import cli
-from runnel.app import build_app
-from runnel.config import Settings
-from runnel.metrics import Metrics
+from tallystick import cli
+from tallystick.app import build_app
+from tallystick.config import Settings
+from tallystick.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,9 +30,9 @@ def routes() -> list[str]:
 
 
 def commands() -> Iterator[str]:
-    """`runnel …` of every command that the command line has."""
+    """`tallystick …` of every command that the command line has."""
     found = get_command(cli.app)
-    waiting = [("runnel", found)]
+    waiting = [("tallystick", found)]
     while waiting:
         name, command = waiting.pop()
         below = getattr(command, "commands", {})
@@ -47,7 +47,7 @@ def metrics() -> list[str]:
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_setting_is_documented(name: str) -> None:
-    assert f"`RUNNEL_{name.upper()}`" in text("docs/configuration.md")
+    assert f"`TALLYSTICK_{name.upper()}`" in text("docs/configuration.md")
 
 
 @pytest.mark.parametrize("route", routes())
@@ -68,7 +68,7 @@ def test_metric_is_documented(metric: str) -> None:
 
 
 def test_documented_metrics_exist() -> None:
-    assert sorted(set(re.findall(r"`(runnel_[a-z_]+)[`{]", text("docs/operations.md"))) - set(metrics())) == []
+    assert sorted(set(re.findall(r"`(tallystick_[a-z_]+)[`{]", text("docs/operations.md"))) - set(metrics())) == []
 
 
 @pytest.mark.parametrize("command", sorted(commands()))

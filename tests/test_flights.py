@@ -1,4 +1,4 @@
-"""The 336,776 flights that left New York in 2013 go in by `runnel import`; the answers equal what pandas computes."""
+"""The 336,776 flights that left New York in 2013 go in by `tallystick import`; the answers equal what pandas computes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 import pandas  # type: ignore[import-untyped]
 import pytest
 
-from runnel.config import Settings
-from runnel.model.query import Metric, MetricsQuery, Query, Result
-from runnel.store import make_store
+from tallystick.config import Settings
+from tallystick.model.query import Metric, MetricsQuery, Query, Result
+from tallystick.store import make_store
 
 FLIGHTS = 336_776
-RUNNEL = [sys.executable, "-c", "from runnel.cli import main; main()"]
+TALLYSTICK = [sys.executable, "-c", "from tallystick.cli import main; main()"]
 
 
-def runnel(*arguments: object) -> str:
+def tallystick(*arguments: object) -> str:
     """A command's output; it has to succeed."""
-    done = subprocess.run([*RUNNEL, *map(str, arguments)], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([*TALLYSTICK, *map(str, arguments)], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -43,7 +43,7 @@ def data(flights: pandas.DataFrame, tmp_path_factory: pytest.TempPathFactory) ->
     """A data folder with all flights, imported from CSV."""
     folder = tmp_path_factory.mktemp("flights")
     flights.to_csv(folder / "flights.csv", index=False)
-    out = runnel(
+    out = tallystick(
         "import", folder / "flights.csv", "--data", folder / "data", "--name", "flight",
         "--map", "timestamp=time_hour", "--map", "user_id=tailnum", "--map", "source=carrier",
     )  # fmt: skip
@@ -91,7 +91,7 @@ def test_answers_equal_those_of_pandas(flights: pandas.DataFrame, data: Path) ->
 
 def test_books_close(data: Path) -> None:
     """G4: every flight that was accepted is stored."""
-    out = runnel("verify", "--data", data)
+    out = tallystick("verify", "--data", data)
     assert "the books close" in out
     assert "336,776" in out
 

@@ -1,7 +1,7 @@
 """Schemathesis over the OpenAPI document of the whole app, with parts that really run: nothing is a server error.
 
 Every operation, of the native API and of every dialect, gets requests that fit its description and requests that do
-not. Whatever comes back has a status below 500 and a request id; what Runnel's own routes answer also has the described
+not. Whatever comes back has a status below 500 and a request id; what Tallystick's own routes answer also has the described
 shape, and an error has the one form that errors have.
 """
 
@@ -19,10 +19,10 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.core.result import Ok
 
-from runnel.app import build_app, open_runnel
-from runnel.config import Settings
-from runnel.model.query import Result
-from runnel.model.status import ErrorAnswer
+from tallystick.app import build_app, open_tallystick
+from tallystick.config import Settings
+from tallystick.model.query import Result
+from tallystick.model.status import ErrorAnswer
 from tests.thorough import THOROUGH
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ FITTING, UNFITTING = (12, 6) if THOROUGH else (6, 3)
 """Requests per operation that fit its description, and that do not; `make faults` sends all."""
 
 OWN = ("/v1/query", "/v1/events", "/v1/users/{user_id}/events", "/v1/properties", "/v1/values")
-"""Runnel's routes whose answer to a question is a `Result`."""
+"""Tallystick's routes whose answer to a question is a `Result`."""
 
 FORBIDDEN = {"host", "content-length", "transfer-encoding", "connection", "content-encoding"}
 """Headers that are the transport's business."""
@@ -80,7 +80,7 @@ TAKING = [operation for operation in OPERATIONS if operation.body or any(True fo
 
 
 class RunningApp:
-    """A whole Runnel on an event loop of its own thread, called without a network."""
+    """A whole Tallystick on an event loop of its own thread, called without a network."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -92,9 +92,9 @@ class RunningApp:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def open(self, chosen: Settings) -> None:
-        self._opened = open_runnel(chosen)
-        runnel = await self._opened.__aenter__()
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(runnel.asgi), base_url="http://localhost:8000")
+        self._opened = open_tallystick(chosen)
+        tallystick = await self._opened.__aenter__()
+        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000")
 
     async def close(self) -> None:
         await self._client.aclose()

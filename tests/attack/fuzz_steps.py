@@ -17,7 +17,7 @@ STREAMS = ("/v1/live", "/v1/export")
 """Routes whose answers have no end, or a late one: only their heads are read."""
 
 MORE = (
-    ("GET", "/docs"), ("GET", "/docs/assets/{name}"), ("GET", "/openapi.json"), ("GET", "/js/runnel.js"),
+    ("GET", "/docs"), ("GET", "/docs/assets/{name}"), ("GET", "/openapi.json"), ("GET", "/js/tallystick.js"),
     ("GET", "/ui/assets/{name}"), ("GET", "/ui/{name}"), ("GET", "/ui/explore"), ("OPTIONS", "/v1/events"),
     ("GET", "/nothing/{name}"), ("DELETE", "/v1/events"),
 )  # fmt: skip
@@ -79,7 +79,7 @@ HEADERS: tuple[bytes, ...] = (
     b"x-forwarded-for: \xff, ::::, [::1", b"user-agent: " + b"Mozilla/" * 2_000, b"user-agent: \xff",
     b"upgrade: websocket\r\nconnection: upgrade",
     b"upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: \xff",
-    b"expect: 100-continue", b"expect: 200-ok", b"te: trailers, \xff", b"x-runnel-share: \xff", b"forwarded: for=\xff",
+    b"expect: 100-continue", b"expect: 200-ok", b"te: trailers, \xff", b"x-tallystick-share: \xff", b"forwarded: for=\xff",
     b"access-control-request-method: \xff\r\naccess-control-request-headers: \xff", b"x-http-method-override: DELETE",
     b"host: other.example", b"host: ", b"x-host: a", b"sec-fetch-site: cross-site", b"content-length: 5",
     b"transfer-encoding: chunked", b"transfer-encoding: identity, \xff", b"connection: \xff, close",

@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
     @property
     def error(self) -> dict[str, str]:
-        """The `error` of Runnel's own form."""
+        """The `error` of Tallystick's own form."""
         found: dict[str, str] = json.loads(self.body)["error"]
         return found
 
@@ -171,8 +171,8 @@ def soon(check: Any, what: str, seconds: float = PATIENCE) -> None:
 
 @contextmanager
 def running(folder: Path, **settings: str) -> Iterator[tuple[Part, str]]:
-    """`runnel up`, and its URL; at the end nothing in its log has a traceback."""
-    part = Part(("up", "--port", "0"), {"RUNNEL_DATA": str(folder / "data"), **settings}, folder / "log")
+    """`tallystick up`, and its URL; at the end nothing in its log has a traceback."""
+    part = Part(("up", "--port", "0"), {"TALLYSTICK_DATA": str(folder / "data"), **settings}, folder / "log")
     try:
         yield part, part.until_ready()
         assert "Traceback" not in part.output, part.output

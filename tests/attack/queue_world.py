@@ -14,12 +14,12 @@ from typing import NamedTuple
 import pytest
 from structlog.testing import capture_logs
 
-from runnel.config import Settings
-from runnel.errors import BlockCorrupt, QueueDamaged
-from runnel.model.block import Block
-from runnel.model.books import IngesterLedger, close_books
-from runnel.queue import Queue
-from runnel.queue.sqlite_file.recover import recover
+from tallystick.config import Settings
+from tallystick.errors import BlockCorrupt, QueueDamaged
+from tallystick.model.block import Block
+from tallystick.model.books import IngesterLedger, close_books
+from tallystick.queue import Queue
+from tallystick.queue.sqlite_file.recover import recover
 from tests.attack.flip_steps import contents, fresh_copy
 from tests.conformance.queue_steps import NO_WAIT, opened
 from tests.samples import incompressible_block, sample_block
@@ -90,7 +90,7 @@ async def outcome(world: World, folder: Path) -> str:
         except QueueDamaged as damage:
             refusal = damage.message
         if refusal:
-            assert f"`runnel recover queue --data {folder}`" in refusal
+            assert f"`tallystick recover queue --data {folder}`" in refusal
             assert "\n" not in refusal
             after = contents(folder)
             assert {name: after[name] for name in before} == before, "a damaged file was changed"

@@ -10,10 +10,10 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 
-from runnel.config import Settings
-from runnel.model.select import SqlQuery, Table
-from runnel.store import Store, make_store
-from runnel.store.sql_check import CheckedSql
+from tallystick.config import Settings
+from tallystick.model.select import SqlQuery, Table
+from tallystick.store import Store, make_store
+from tallystick.store.sql_check import CheckedSql
 from tests.commands import run_command
 from tests.conformance.query_steps import NOON, make_event, put
 from tests.servers.postgres import PASSWORD, ROLE_PASSWORD, PostgresServer
@@ -42,10 +42,10 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 def made(server: PostgresServer, folder: Path) -> Settings:
-    """Settings of a new database, in which what `runnel sql-role` prints was run by psql as a superuser."""
+    """Settings of a new database, in which what `tallystick sql-role` prints was run by psql as a superuser."""
     url = server.new_database(owner=OWNER)
     statements_url = server.statements_url(url)
-    printed = run_command({"RUNNEL_STORE_URL": url, "RUNNEL_SQL_URL": statements_url}, "sql-role")
+    printed = run_command({"TALLYSTICK_STORE_URL": url, "TALLYSTICK_SQL_URL": statements_url}, "sql-role")
     assert ROLE_PASSWORD not in printed
     server.script(printed, database_of(url))
     return Settings(

@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from runnel.config import MIB, Settings
-from runnel.model.books import IngesterLedger
-from runnel.model.query import EventsQuery, Metric, MetricsQuery
-from runnel.store import DeadLetter
-from runnel.store.duckdb import DuckDBStore
-from runnel.store.library import Document
+from tallystick.config import MIB, Settings
+from tallystick.model.books import IngesterLedger
+from tallystick.model.query import EventsQuery, Metric, MetricsQuery
+from tallystick.store import DeadLetter
+from tallystick.store.duckdb import DuckDBStore
+from tallystick.store.library import Document
 from tests.samples import INGESTER, NOON, block_of, sample_event
 
 BLOCKS, IN_A_BLOCK = 9, 700
@@ -63,7 +63,7 @@ async def make(folder: Path) -> None:
         if seq in (2, 4, 6):
             while seq == 4 and await store.maintain():
                 pass
-            await store._in(store._writing, store._writer.execute, "CHECKPOINT runnel")
+            await store._in(store._writing, store._writer.execute, "CHECKPOINT tallystick")
         if seq == 4:
             await store.library.add(Document("report", "sales", None, {}, NOON, NOON))
     shutil.copytree(live, folder, ignore=shutil.ignore_patterns("*.spool"))

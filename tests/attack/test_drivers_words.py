@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-import runnel
-from runnel import errors, logs
-from runnel.config import Settings
-from runnel.errors import DataRejected, StoreUnavailable, Unavailable
+import tallystick
+from tallystick import errors, logs
+from tallystick.config import Settings
+from tallystick.errors import DataRejected, StoreUnavailable, Unavailable
 from tests.keyed import DECIDED, EVERY, KEYS, WRITE, Side, opened
 from tests.thorough import some
 
-ROOT = Path(runnel.__file__).parent
+ROOT = Path(tallystick.__file__).parent
 CLIENTS = {name for name, kind in vars(errors).items()
            if isinstance(kind, type) and issubclass(kind, Unavailable | errors.QueryTooExpensive | errors.QueryTimeout)}
 """Errors that clients are told of and that a driver's error may be behind."""
@@ -54,7 +54,7 @@ def test_no_error_for_clients_repeats_another() -> None:
 
 
 def test_the_log_gets_what_the_client_does_not() -> None:
-    """G12: through any number of Runnel's own errors; a sentence that has the words already says them once."""
+    """G12: through any number of Tallystick's own errors; a sentence that has the words already says them once."""
     driver = OSError("No such file: /secret/store")
     inner = StoreUnavailable("the store failed")
     inner.__cause__ = driver
@@ -83,7 +83,7 @@ async def refused_everywhere(side: Side, routes: list[tuple[str, str]], statuses
 async def test_a_broken_store_tells_its_own_words_to_the_log(tmp_path: Path, log_lines: io.StringIO) -> None:
     """G12: DuckDB without its tables: every route that asks it, those of dialects and /readyz too."""
     async with opened(tmp_path, **KEYS) as side:
-        writer = side.runnel.store._writer  # type: ignore[attr-defined]
+        writer = side.tallystick.store._writer  # type: ignore[attr-defined]
         tables = [row[0] for row in writer.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
         for table in tables:
             writer.execute(f'DROP TABLE "{table}" CASCADE')
@@ -95,7 +95,7 @@ async def test_a_broken_store_tells_its_own_words_to_the_log(tmp_path: Path, log
 async def test_a_broken_queue_does_as_well(tmp_path: Path, log_lines: io.StringIO) -> None:
     """G12: SQLite whose connection is gone: what sends events, /readyz, the books."""
     async with opened(tmp_path, **KEYS) as side:
-        queue = side.runnel.queue
+        queue = side.tallystick.queue
         queue._writer.close()  # type: ignore[attr-defined]
         queue._reader.close()  # type: ignore[attr-defined]
         sent = await side.client.post("/v1/events", json={"name": "a"}, headers={"X-API-Key": WRITE})
@@ -107,12 +107,12 @@ async def test_a_broken_queue_does_as_well(tmp_path: Path, log_lines: io.StringI
         assert not WORDS.search(hit.text), hit.text
         routes = [("GET", "/readyz"), ("GET", "/v1/pipeline"), ("GET", "/v1/verify"), ("GET", "/healthz/detailed")]
         assert await refused_everywhere(side, routes, {503}) == len(routes)
-        side.runnel.queue.__dict__.update(_connect(tmp_path))
+        side.tallystick.queue.__dict__.update(_connect(tmp_path))
     assert "closed" in log_lines.getvalue().lower()
 
 
 def _connect(folder: Path) -> dict[str, object]:
     """Connections by which the queue can be closed in order."""
-    from runnel.queue.sqlite_file.opening import connect
+    from tallystick.queue.sqlite_file.opening import connect
 
     return {"_writer": connect(folder / "queue.sqlite"), "_reader": connect(folder / "queue.sqlite")}

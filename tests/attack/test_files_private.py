@@ -1,4 +1,4 @@
-"""Nobody but their owner reads Runnel's files (G12): whatever the umask, made now or long ago."""
+"""Nobody but their owner reads Tallystick's files (G12): whatever the umask, made now or long ago."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from runnel.cli.bench_server import ServerProcess
-from runnel.config import Settings
-from runnel.disk import private_folder
-from runnel.queue import make_queue
-from runnel.store import make_store
+from tallystick.cli.bench_server import ServerProcess
+from tallystick.config import Settings
+from tallystick.disk import private_folder
+from tallystick.queue import make_queue
+from tallystick.store import make_store
 from tests.plain_http import get, post
 
 
@@ -33,7 +33,7 @@ def modes(folder: Path) -> dict[str, str]:
 def command(umask: int, *arguments: str) -> None:
     """A command that has to end well, started with this umask."""
     subprocess.run(
-        [sys.executable, "-c", "from runnel.cli import main; main()", *arguments], check=True, capture_output=True,
+        [sys.executable, "-c", "from tallystick.cli import main; main()", *arguments], check=True, capture_output=True,
         timeout=60, umask=umask,
     )
 
@@ -43,7 +43,7 @@ def test_a_server_and_commands_beside_it_write_for_themselves_alone(tmp_path: Pa
     data = tmp_path / "data"
     before = os.umask(0)
     try:
-        allowed = {"RUNNEL_ENRICH_VISITOR": "true", "RUNNEL_LEDGER_KEEP_HOURS": "0"}
+        allowed = {"TALLYSTICK_ENRICH_VISITOR": "true", "TALLYSTICK_LEDGER_KEEP_HOURS": "0"}
         with ServerProcess(data, allowed) as server:
             for number in range(3):
                 post(f"{server.url}/v1/events", [{"name": "a", "properties": {"n": number}}])
@@ -95,7 +95,7 @@ async def touched(settings: Settings) -> None:
 
 
 async def test_a_folder_of_everybodys_is_left_as_it_is(tmp_path: Path) -> None:
-    """Files beside others' are closed; their folder is not Runnel's, nor is one that is like /tmp."""
+    """Files beside others' are closed; their folder is not Tallystick's, nor is one that is like /tmp."""
     shared, sticky = tmp_path / "shared", tmp_path / "sticky"
     for folder, mode in ((shared, 0o755), (sticky, 0o1777)):
         folder.mkdir()

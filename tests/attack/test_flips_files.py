@@ -1,4 +1,4 @@
-"""Flipped bits in every other small file that Runnel writes, and damage as an operator meets it: by commands (G6)."""
+"""Flipped bits in every other small file that Tallystick writes, and damage as an operator meets it: by commands (G6)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from unittest.mock import patch
 
 import pytest
 
-from runnel.cli import main
-from runnel.cli.import_run import State, StateFile
-from runnel.config import Settings
-from runnel.errors import ConfigError, InvalidRequest
-from runnel.ingest.enrich.visitor import DAY, FILE, Salts
-from runnel.store import make_store
+from tallystick.cli import main
+from tallystick.cli.import_run import State, StateFile
+from tallystick.config import Settings
+from tallystick.errors import ConfigError, InvalidRequest
+from tallystick.ingest.enrich.visitor import DAY, FILE, Salts
+from tallystick.store import make_store
 from tests.attack.flip_steps import every_flip, fresh_copy, harms
 from tests.conformance.queue_steps import NO_WAIT, opened
 from tests.samples import sample_block
@@ -100,7 +100,7 @@ class Ended(NamedTuple):
 
 def command(data: Path, *arguments: str) -> Ended:
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    environment = patch.dict(os.environ, {"TERM": "dumb", "COLUMNS": "200", "RUNNEL_DATA": str(data)})
+    environment = patch.dict(os.environ, {"TERM": "dumb", "COLUMNS": "200", "TALLYSTICK_DATA": str(data)})
     with environment, redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
         main(list(arguments))
     code = ended.value.code
@@ -142,7 +142,7 @@ def test_a_damaged_log_from_the_refusal_to_closed_books(killed: Path, tmp_path: 
         refused = command(data, *arguments)
         assert refused.code == 2
         assert "whole commits stand behind it, which SQLite would not see" in refused.err
-        assert f"`runnel recover queue --data {data}`" in refused.err
+        assert f"`tallystick recover queue --data {data}`" in refused.err
         assert len(refused.err.splitlines()) == 1
     recovered = command(data, "recover", "queue")
     assert recovered.code == 0, recovered

@@ -11,8 +11,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from runnel.errors import QueueBroken, QueueDamaged
-from runnel.model.books import close_books
+from tallystick.errors import QueueBroken, QueueDamaged
+from tallystick.model.books import close_books
 from tests.attack.flip_steps import PAGE, Harm, Kind, fresh_copy, harms
 from tests.attack.queue_world import QUEUE, World, make_world, outcome, quiet, settings_of
 from tests.conformance.queue_steps import NO_WAIT, opened

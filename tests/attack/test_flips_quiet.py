@@ -12,10 +12,10 @@ import apsw
 import pytest
 from structlog.testing import capture_logs
 
-from runnel.errors import QueueDamaged
-from runnel.model.block import encode_block
-from runnel.model.books import close_books, stored_beyond
-from runnel.queue.sqlite_file.recover import recover
+from tallystick.errors import QueueDamaged
+from tallystick.model.block import encode_block
+from tallystick.model.books import close_books, stored_beyond
+from tallystick.queue.sqlite_file.recover import recover
 from tests.attack.flip_steps import contents, fresh_copy
 from tests.attack.queue_world import QUEUE, World, ledger_of, make_world, outcome, quiet, settings_of
 from tests.conformance.queue_steps import NO_WAIT, opened

@@ -19,15 +19,15 @@ from unittest.mock import patch
 import httpx
 import pytest
 
-from runnel.app import open_runnel
-from runnel.cli import app
-from runnel.config import Settings
-from runnel.errors import AlreadyRunning, StoreDamaged
-from runnel.model.books import Published, QueueBooks, close_books
-from runnel.model.query import EventsQuery, MetricsQuery
-from runnel.store.duckdb import DuckDBStore
-from runnel.store.duckdb.recover import Recovered, recover
-from runnel.store.postgres import PostgresStore
+from tallystick.app import open_tallystick
+from tallystick.cli import app
+from tallystick.config import Settings
+from tallystick.errors import AlreadyRunning, StoreDamaged
+from tallystick.model.books import Published, QueueBooks, close_books
+from tallystick.model.query import EventsQuery, MetricsQuery
+from tallystick.store.duckdb import DuckDBStore
+from tallystick.store.duckdb.recover import Recovered, recover
+from tallystick.store.postgres import PostgresStore
 from tests.attack.store_damage import BLOCKS, DAMAGES, IN_A_BLOCK, Content, content, make, settings_in
 from tests.samples import INGESTER, block_of, sample_event
 from tests.servers.postgres import PostgresServer
@@ -96,7 +96,7 @@ async def _looked_at(settings: Settings, truth: Content) -> str:
 
 
 def _refusal(error: StoreDamaged) -> str:
-    assert "runnel recover store" in error.message
+    assert "tallystick recover store" in error.message
     return "the start is refused"
 
 
@@ -145,8 +145,8 @@ def _recovered(settings: Settings) -> tuple[str, Recovered]:
 def test_damage_is_harmless_or_told_and_recovered(
     kinds: list[str], sound: tuple[Path, Content], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G6: and what `runnel recover store` keeps is right."""
-    monkeypatch.setattr("runnel.store.duckdb.recover.PIECE_MIN", 2_048)
+    """G6: and what `tallystick recover store` keeps is right."""
+    monkeypatch.setattr("tallystick.store.duckdb.recover.PIECE_MIN", 2_048)
     base, truth = sound
     for kind, number in product(kinds or some(DAMAGES), range(TRIES)):
         seed = f"{kind} {number if THOROUGH else random.randrange(1_000_000)}"
@@ -194,8 +194,8 @@ async def test_a_server_whose_store_is_damaged_goes_on_taking_events(
 
     monkeypatch.setattr(DuckDBStore, "write", counted)
     settings = settings_in(folder)
-    async with open_runnel(settings) as runnel, httpx.AsyncClient(
-        transport=httpx.ASGITransport(runnel.asgi), base_url="http://localhost"
+    async with open_tallystick(settings) as tallystick, httpx.AsyncClient(
+        transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost"
     ) as client:
         assert (await client.get("/readyz")).status_code == 200
         _ruin(folder / "store.duckdb")
@@ -211,7 +211,7 @@ async def test_a_server_whose_store_is_damaged_goes_on_taking_events(
             assert taken.status_code in (200, 202)
         await _until(lambda: len(tried) >= 4)
         assert tried[3] - tried[0] > 0.6  # 0.1, 0.2 and 0.4 s between them: it does not spin
-        assert (await runnel.queue.depth()).events == 5
+        assert (await tallystick.queue.depth()).events == 5
         assert (await client.get("/v1/verify")).status_code == 503
         assert (await client.get("/metrics")).status_code == 200
         with pytest.raises(AlreadyRunning):
@@ -219,10 +219,10 @@ async def test_a_server_whose_store_is_damaged_goes_on_taking_events(
     # Stopped in order, with its events still in the queue. Recovered, they are stored.
     found = recover(settings, lambda what, done, size: None, accept_empty=True)
     assert found.lost
-    async with open_runnel(settings) as runnel:
+    async with open_tallystick(settings) as tallystick:
         async with asyncio.timeout(60):
-            await runnel.drained()
-        result = await runnel.store.run(MetricsQuery(site_id=None, breakdown=["name"]))
+            await tallystick.drained()
+        result = await tallystick.store.run(MetricsQuery(site_id=None, breakdown=["name"]))
         assert {"name": "later", "events": 5} in result.rows
 
 
@@ -233,8 +233,8 @@ async def _until(done: Callable[[], bool]) -> None:
 
 
 def run_recover(folder: Path) -> None:
-    """`runnel recover store`, as the command line calls it."""
-    with patch.dict(os.environ, {"RUNNEL_DATA": str(folder)}):
+    """`tallystick recover store`, as the command line calls it."""
+    with patch.dict(os.environ, {"TALLYSTICK_DATA": str(folder)}):
         app(["recover", "store"], standalone_mode=False)
 
 
@@ -242,12 +242,12 @@ def test_a_start_on_a_damaged_store_is_one_message(sound: tuple[Path, Content], 
     """G6: exit code 2 and what to do, no traceback."""
     folder = shutil.copytree(sound[0], tmp_path / "data")
     _ruin(folder / "store.duckdb")
-    command = [sys.executable, "-c", "from runnel.cli import main; main()"]
+    command = [sys.executable, "-c", "from tallystick.cli import main; main()"]
     done = subprocess.run([*command, "up", "--port", "0", "--data", str(folder)], capture_output=True, text=True)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "store.duckdb is damaged" in done.stderr
-    assert "runnel recover store --data" in done.stderr
+    assert "tallystick recover store --data" in done.stderr
 
 
 async def test_postgres_says_that_its_data_are_damaged(tmp_path: Path) -> None:

@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from runnel.config import Settings
-from runnel.metrics import Metrics
-from runnel.process.connections import Connections, raise_descriptor_limit
-from runnel.process.refusals import CROWDED, FULL, Refusal
+from tallystick.config import Settings
+from tallystick.metrics import Metrics
+from tallystick.process.connections import Connections, raise_descriptor_limit
+from tallystick.process.refusals import CROWDED, FULL, Refusal
 from tests.attack.http_steps import Line, NoAnswer, ask, line, metric, request, resident, running, soon
 from tests.faults.rolling import Part
 from tests.thorough import THOROUGH
 
 LIMIT = 40
 FLOOD = 300
-ENDED = 'runnel_http_connections_ended_total{{reason="{}"}}'
+ENDED = 'tallystick_http_connections_ended_total{{reason="{}"}}'
 HEALTH = request("GET", "/healthz")
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Part, str]]:
     """A server that takes few connections."""
-    limits = {"RUNNEL_CONNECTIONS": str(LIMIT), "RUNNEL_CONNECTIONS_PER_ADDRESS": "10"}
+    limits = {"TALLYSTICK_CONNECTIONS": str(LIMIT), "TALLYSTICK_CONNECTIONS_PER_ADDRESS": "10"}
     with running(tmp_path_factory.mktemp("small"), **limits) as (part, url):
         yield part, url
 
@@ -50,13 +50,13 @@ def test_who_asks_gets_in(small: tuple[Part, str], sent: bytes) -> None:
         lines = flood(stack, url, FLOOD, sent)
         for _ in range(20):
             assert ask(url, HEALTH).status == 200
-        assert metric(url, "runnel_http_connections") <= LIMIT + 1
+        assert metric(url, "tallystick_http_connections") <= LIMIT + 1
         assert lines[0].closed_within(5)
         lines[-1].socket.settimeout(0.2)
         assert not lines[-1].closed_within(0.2), "the youngest is kept"
     assert metric(url, ENDED.format("idle")) >= FLOOD - LIMIT
     assert part.output.count('"connections are at a limit"') == 1, "once in a minute, however many there are"
-    soon(lambda: metric(url, "runnel_http_connections") == 1, "all are gone")
+    soon(lambda: metric(url, "tallystick_http_connections") == 1, "all are gone")
 
 
 def test_without_room_the_answer_is_503(small: tuple[Part, str]) -> None:
@@ -85,7 +85,7 @@ def _gets_in(url: str) -> bool:
 
 def test_the_descriptors_run_out(tmp_path: Path) -> None:
     """With more connections allowed than there are descriptors: the log says so, and accepting goes on."""
-    with running(tmp_path, RUNNEL_CONNECTIONS="5000") as (part, url), ExitStack() as stack:
+    with running(tmp_path, TALLYSTICK_CONNECTIONS="5000") as (part, url), ExitStack() as stack:
         resource.prlimit(part.process.pid, resource.RLIMIT_NOFILE, (150, 150))
         flood(stack, url, FLOOD)
         soon(lambda: '"reason": "descriptors"' in part.output, "the log tells")
@@ -97,12 +97,12 @@ def test_the_descriptors_run_out(tmp_path: Path) -> None:
 @pytest.mark.skipif(not THOROUGH, reason="thousands of connections; `make faults`")
 def test_a_flood_of_thousands(tmp_path: Path) -> None:
     """3,000 silent connections to a process with 1,024 descriptors, and the limit that it takes from these."""
-    with running(tmp_path, RUNNEL_CONNECTIONS="768") as (part, url), ExitStack() as stack:
+    with running(tmp_path, TALLYSTICK_CONNECTIONS="768") as (part, url), ExitStack() as stack:
         resource.prlimit(part.process.pid, resource.RLIMIT_NOFILE, (1_024, 1_024))
         flood(stack, url, 3_000)
         for _ in range(50):
             assert ask(url, HEALTH).status == 200
-        assert metric(url, "runnel_http_connections") <= 769
+        assert metric(url, "tallystick_http_connections") <= 769
         assert "connections are at a limit" in part.output
 
 

@@ -15,8 +15,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from runnel.app import build_app
-from runnel.config import Settings
+from tallystick.app import build_app
+from tallystick.config import Settings
 from tests.attack.fuzz_steps import STREAMS, Attacker, Operation, operations
 from tests.attack.http_steps import NoAnswer, ask, request, soon
 from tests.faults.rolling import Part
@@ -27,11 +27,11 @@ from tests.thorough import THOROUGH
 READ, WRITE = "every-0123456789abcdef", "write-0123456789abcdef"
 EACH = 200 if THOROUGH else 3
 """Requests for each route, store and way of access."""
-SEED = os.environ.get("RUNNEL_FUZZ_SEED") or str(random.randrange(10**6))
+SEED = os.environ.get("TALLYSTICK_FUZZ_SEED") or str(random.randrange(10**6))
 
 SETTINGS = {
-    "RUNNEL_ENRICH_AGENT": "true", "RUNNEL_ENRICH_PAGE": "true", "RUNNEL_ENRICH_VISITOR": "true", "RUNNEL_SQL": "true",
-    "RUNNEL_QUERY_TIMEOUT": "5", "RUNNEL_BODY_TIMEOUT": "1", "RUNNEL_HEADER_TIMEOUT": "1",
+    "TALLYSTICK_ENRICH_AGENT": "true", "TALLYSTICK_ENRICH_PAGE": "true", "TALLYSTICK_ENRICH_VISITOR": "true", "TALLYSTICK_SQL": "true",
+    "TALLYSTICK_QUERY_TIMEOUT": "5", "TALLYSTICK_BODY_TIMEOUT": "1", "TALLYSTICK_HEADER_TIMEOUT": "1",
 }  # fmt: skip
 READY = request("GET", "/v1/values?field=name", f"x-api-key: {READ}")
 EVENT = request(
@@ -99,9 +99,9 @@ class Target:
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("fuzz")
     keys = (READ, WRITE) if "keys" in request.param else ()
-    settings = {**SETTINGS, "RUNNEL_DATA": str(folder)}
+    settings = {**SETTINGS, "TALLYSTICK_DATA": str(folder)}
     if keys:
-        settings |= {"RUNNEL_READ_KEYS": f"*={READ}", "RUNNEL_WRITE_KEYS": f"*={WRITE}"}
+        settings |= {"TALLYSTICK_READ_KEYS": f"*={READ}", "TALLYSTICK_WRITE_KEYS": f"*={WRITE}"}
     with ExitStack() as stack:
         if request.param == "postgresql":
             database = PostgresServer(stack.enter_context(scratch_folder("pg")), durable=False)
@@ -109,8 +109,8 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             stack.callback(database.kill)
             url = database.new_database(statements=True)
             settings |= {
-                "RUNNEL_STORE_URL": url, "RUNNEL_SQL_URL": database.statements_url(url),
-                "RUNNEL_ALLOW_WEAK_DURABILITY": "true",
+                "TALLYSTICK_STORE_URL": url, "TALLYSTICK_SQL_URL": database.statements_url(url),
+                "TALLYSTICK_ALLOW_WEAK_DURABILITY": "true",
             }  # fmt: skip
         server = Part(("up", "--port", "0"), settings, folder / "log")
         stack.callback(server.kill)

@@ -11,11 +11,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from runnel.app import Role, Runnel
-from runnel.config import KIB, Settings
-from runnel.http_headers import ONCE
-from runnel.process import refusals
-from runnel.query.docs_ui import ASSETS, OWN
+from tallystick.app import Role, Tallystick
+from tallystick.config import KIB, Settings
+from tallystick.http_headers import ONCE
+from tallystick.process import refusals
+from tallystick.query.docs_ui import ASSETS, OWN
 from tests.keyed import DECIDED, EVERY, GUARDED, JSON, KEYS, VALUES, WRITE, Side, opened
 from tests.thorough import some
 
@@ -23,7 +23,7 @@ EVERYWHERE = {
     "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin",
 }  # fmt: skip
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-SCRIPT = "/js/runnel.js"
+SCRIPT = "/js/tallystick.js"
 WRITES = ["/v1/events", "/events", "/api/events", "/v1/events/bulk", "/api/event", "/event"]
 EVENT = {
     "/v1/events": {"name": "a"}, "/event": {"site_id": "s", "event_type": "a", "path": "/", "timestamp": "2026-01-01"},
@@ -116,7 +116,7 @@ async def test_where_the_docs_are_not_built_they_say_so(
     keyed: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The document is there all the same."""
-    monkeypatch.setattr("runnel.query.docs_ui.FILES", tmp_path)
+    monkeypatch.setattr("tallystick.query.docs_ui.FILES", tmp_path)
     page = await keyed.get("/docs")
     assert (page.status_code, "scripts/dashboard" in page.text, wrong(page)) == (200, True, [])
     assert (await keyed.get("/docs/assets/swagger-ui.css")).status_code == 404
@@ -130,13 +130,13 @@ async def test_every_role_has_them(tmp_path: Path, role: Role) -> None:
         data=tmp_path, queue_url="redis://127.0.0.1:1/0", store_url="postgresql://nobody@127.0.0.1:1/none",
         store_acquire_timeout=0.1,
     )
-    runnel = Runnel(settings, role)
-    transport = httpx.ASGITransport(runnel.asgi)
+    tallystick = Tallystick(settings, role)
+    transport = httpx.ASGITransport(tallystick.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         for state in ("closed", "open", "stopping"):
-            runnel.closed_store = None if state != "closed" else "the store is not open yet"
+            tallystick.closed_store = None if state != "closed" else "the store is not open yet"
             if state == "stopping":
-                runnel.stop()
+                tallystick.stop()
             for path in ("/", "/healthz", "/readyz", "/metrics", "/docs", "/v1/query", "/v1/dead", "/nothing"):
                 answer = await client.get(path)
                 assert wrong(answer) == [], (state, path, answer.status_code)

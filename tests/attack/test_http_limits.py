@@ -24,7 +24,7 @@ from tests.servers.scratch import scratch_folder
 from tests.thorough import THOROUGH, some
 
 KIB = 1024
-SHORT = {"RUNNEL_HEADER_TIMEOUT": "1", "RUNNEL_SEND_TIMEOUT": "1", "RUNNEL_BODY_TIMEOUT": "1"}
+SHORT = {"TALLYSTICK_HEADER_TIMEOUT": "1", "TALLYSTICK_SEND_TIMEOUT": "1", "TALLYSTICK_BODY_TIMEOUT": "1"}
 EVENT = b'{"name":"page_view","user_id":"u"}'
 ENDLESS = 100 if THOROUGH else 20
 """MB of a head without an end."""
@@ -149,7 +149,7 @@ def test_requests_without_a_number_do_not_wait_behind_one(server: Part, url: str
         before = resident(server.process.pid)
         assert connection.send(request("GET", "/healthz") * 100_000)
         assert resident(server.process.pid) - before < 30 * KIB * KIB
-    soon(lambda: metric(url, "runnel_http_connections") == 1, "the stream ends with its connection")
+    soon(lambda: metric(url, "tallystick_http_connections") == 1, "the stream ends with its connection")
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
@@ -207,8 +207,8 @@ def test_an_answer_that_nobody_reads_ends(url: str) -> None:
     body = json.dumps({"events": [{"name": "big", "properties": {"x": "y" * 30_000}} for _ in range(200)]}).encode()
     for _ in range(4):
         assert ask(url, request("POST", "/v1/events", body=body)).status == 202
-    soon(lambda: metric(url, "runnel_queue_events") == 0, "the events are stored")
-    unread = metric(url, 'runnel_http_connections_ended_total{reason="unread"}')
+    soon(lambda: metric(url, "tallystick_queue_events") == 0, "the events are stored")
+    unread = metric(url, 'tallystick_http_connections_ended_total{reason="unread"}')
     with line(url) as blind, line(url) as slow:
         for one in (blind, slow):
             one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)
@@ -218,7 +218,7 @@ def test_an_answer_that_nobody_reads_ends(url: str) -> None:
         while time.monotonic() < end:
             read += slow.socket.recv(64 * KIB)
             time.sleep(0.02)
-        name = 'runnel_http_connections_ended_total{reason="unread"}'
+        name = 'tallystick_http_connections_ended_total{reason="unread"}'
         soon(lambda: metric(url, name) == unread + 1, "the one that does not read is closed")
         assert (read + slow.rest()).endswith(b"\r\n0\r\n\r\n")
         assert not blind.rest().endswith(b"\r\n0\r\n\r\n")
@@ -293,12 +293,12 @@ def test_all_roles_have_the_limits(tmp_path: Path) -> None:
         redis = RedisServer(folder)
         redis.start()
         stack.callback(redis.kill)
-        shared = {**SHORT, "RUNNEL_DATA": str(tmp_path), "RUNNEL_QUEUE_URL": redis.url}
-        nowhere = f"postgresql://runnel@127.0.0.1:{free_port()}/runnel"
+        shared = {**SHORT, "TALLYSTICK_DATA": str(tmp_path), "TALLYSTICK_QUEUE_URL": redis.url}
+        nowhere = f"postgresql://tallystick@127.0.0.1:{free_port()}/tallystick"
         ports = {"ingest": free_port(), "work": free_port()}
         for name, more, settings in (
-            ("ingest", ("--workers", "2", "--port", str(ports["ingest"])), {"RUNNEL_STATUS_PORT": "0"}),
-            ("work", (), {"RUNNEL_STATUS_PORT": str(ports["work"]), "RUNNEL_STORE_URL": nowhere}),
+            ("ingest", ("--workers", "2", "--port", str(ports["ingest"])), {"TALLYSTICK_STATUS_PORT": "0"}),
+            ("work", (), {"TALLYSTICK_STATUS_PORT": str(ports["work"]), "TALLYSTICK_STORE_URL": nowhere}),
         ):
             part = Part((name, *more), {**shared, **settings}, tmp_path / f"{name}.log")
             stack.callback(part.kill)

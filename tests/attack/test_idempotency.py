@@ -34,7 +34,7 @@ async def side(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Side]:
 
 
 async def stored(side: Side) -> int:
-    await side.runnel.drained()
+    await side.tallystick.drained()
     answer = await side.client.get("/v1/query?site_id=*", headers={"X-API-Key": EVERY})
     return sum(int(row["events"]) for row in answer.json()["rows"])
 

@@ -1,4 +1,4 @@
-"""`runnel import` reads the file that was named, and every row of it is accepted or rejected."""
+"""`tallystick import` reads the file that was named, and every row of it is accepted or rejected."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from runnel.cli.import_plan import Choices
-from runnel.cli.import_rows import Source, format_of, open_source
-from runnel.errors import InvalidRequest
-from runnel.store.duckdb.files import COLUMNS_MAX, LINE_MAX, longest_line
-from runnel.store.duckdb.parquet import write_parquet
+from tallystick.cli.import_plan import Choices
+from tallystick.cli.import_rows import Source, format_of, open_source
+from tallystick.errors import InvalidRequest
+from tallystick.store.duckdb.files import COLUMNS_MAX, LINE_MAX, longest_line
+from tallystick.store.duckdb.parquet import write_parquet
 from tests.thorough import THOROUGH, some
 
 NAMES = [
@@ -114,8 +114,8 @@ def test_the_command_says_so_and_ends_with_1(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"name,x\na,1\nb,{'y' * (40 << 20)}\nc,2\n")
     with pytest.raises(AssertionError):
-        run_command({"RUNNEL_DISK_RESERVE_BYTES": "0"}, "import", str(path), "--data", str(tmp_path / "data"))
-    again = run_command({"RUNNEL_DISK_RESERVE_BYTES": "0"}, "import", str(path), "--data", str(tmp_path / "data"),
+        run_command({"TALLYSTICK_DISK_RESERVE_BYTES": "0"}, "import", str(path), "--data", str(tmp_path / "data"))
+    again = run_command({"TALLYSTICK_DISK_RESERVE_BYTES": "0"}, "import", str(path), "--data", str(tmp_path / "data"),
                         "--again", "--allow-rejected")  # fmt: skip
     assert "2 events accepted, 1 rows rejected" in again
     assert "line 3: Maximum line size" in again

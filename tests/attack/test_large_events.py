@@ -14,18 +14,18 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from runnel.config import MIB, Settings
-from runnel.errors import StoreUnavailable
-from runnel.metrics import Metrics
-from runnel.model.block import Block
-from runnel.model.books import close_books
-from runnel.model.event import Event
-from runnel.model.query import MetricsQuery
-from runnel.queue import Queue, make_queue
-from runnel.store import DeadLetter, Store, WriteReport, make_store
-from runnel.store.duckdb import DuckDBStore
-from runnel.store.duckdb.load import Loader
-from runnel.worker.worker import Worker
+from tallystick.config import MIB, Settings
+from tallystick.errors import StoreUnavailable
+from tallystick.metrics import Metrics
+from tallystick.model.block import Block
+from tallystick.model.books import close_books
+from tallystick.model.event import Event
+from tallystick.model.query import MetricsQuery
+from tallystick.queue import Queue, make_queue
+from tallystick.store import DeadLetter, Store, WriteReport, make_store
+from tallystick.store.duckdb import DuckDBStore
+from tallystick.store.duckdb.load import Loader
+from tallystick.worker.worker import Worker
 from tests.samples import NOON, block_of, sample_block
 from tests.servers.postgres import PostgresServer
 from tests.servers.scratch import scratch_folder
@@ -168,7 +168,7 @@ async def test_a_block_that_does_not_fit_keeps_nobody_waiting(tmp_path: Path, mo
 
 async def test_storing_line_after_line_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """G2, G3: with little memory the outcome of each block, and every stored row, is the same as with much."""
-    monkeypatch.setattr("runnel.store.duckdb.load.PIECE_BYTES", 1_000)
+    monkeypatch.setattr("tallystick.store.duckdb.load.PIECE_BYTES", 1_000)
     found = []
     for memory in (64 * MIB, 256 * MIB):
         async with opened(settings_in(tmp_path / str(memory), store_memory=memory)) as (_, store):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from runnel.config import Settings
+from tallystick.config import Settings
 from tests.conformance.queue_steps import opened, take_all
 from tests.servers.scratch import scratch_folder
 from tests.thorough import examples
@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 KILLS = 30
 SERVE = """
 import asyncio, pathlib, random, secrets, sys
-from runnel.config import Settings
-from runnel.queue import make_queue
+from tallystick.config import Settings
+from tallystick.queue import make_queue
 from tests.samples import incompressible_block, sample_block
 
 async def main():

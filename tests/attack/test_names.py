@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from runnel.cli.import_plan import parse_choices
-from runnel.config import Settings
-from runnel.errors import ConfigError
-from runnel.ingest.decode import decode_native
-from runnel.ingest.text import is_visible
-from runnel.keys import parse
+from tallystick.cli.import_plan import parse_choices
+from tallystick.config import Settings
+from tallystick.errors import ConfigError
+from tallystick.ingest.decode import decode_native
+from tallystick.ingest.text import is_visible
+from tallystick.keys import parse
 from tests.keyed import JSON, Side, opened
 from tests.thorough import examples
 
@@ -125,5 +125,5 @@ def test_neither_settings_nor_imports_name_one(tmp_path: Path) -> None:
             parse_choices([], text, None, [], "UTC")
     for site in ("\u200b", "a\x01b", "\x7f"):
         with pytest.raises(ConfigError, match="visible"):
-            parse(f"{site}=0123456789abcdef", "RUNNEL_READ_KEYS")
-    assert parse("*=0123456789abcdef", "RUNNEL_READ_KEYS")  # every site
+            parse(f"{site}=0123456789abcdef", "TALLYSTICK_READ_KEYS")
+    assert parse("*=0123456789abcdef", "TALLYSTICK_READ_KEYS")  # every site

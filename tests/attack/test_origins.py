@@ -9,8 +9,8 @@ from itertools import cycle, islice, product
 import pytest
 import pytest_asyncio
 
-from runnel.keys import from_this_machine, names_this_machine
-from runnel.query.access import Access
+from tallystick.keys import from_this_machine, names_this_machine
+from tallystick.query.access import Access
 from tests.keyed import BY_ACCESS, DECIDED, GUARDED, WRONG, Side, opened
 from tests.thorough import THOROUGH, some
 
@@ -80,7 +80,7 @@ async def test_no_route_answers_under_another_name_or_address(keyless: Side) -> 
     """G12: every read route that tells about events says 421 and what to do."""
     for (method, path), host in paired([*GUARDED, ("GET", "/metrics")], FOREIGN):
         refused = await keyless.ask(method, path, host=host)
-        assert (refused.status_code, "RUNNEL_READ_KEYS" in refused.text) == (421, True), (method, path, host)
+        assert (refused.status_code, "TALLYSTICK_READ_KEYS" in refused.text) == (421, True), (method, path, host)
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -14,13 +14,13 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import InvalidRequest
-from runnel.store import make_store
-from runnel.store.postgres.role import ROLE, faults_query
-from runnel.store.sql_check import check_sql
-from runnel.store.sql_functions import BENEATH, SCALAR, TABLE
-from runnel.store.sql_views import VIEWS
+from tallystick.config import Settings
+from tallystick.errors import InvalidRequest
+from tallystick.store import make_store
+from tallystick.store.postgres.role import ROLE, faults_query
+from tallystick.store.sql_check import check_sql
+from tallystick.store.sql_functions import BENEATH, SCALAR, TABLE
+from tallystick.store.sql_views import VIEWS
 from tests.attack.sql_side import connected, database_of, made, postgres
 from tests.servers.postgres import PostgresServer
 from tests.thorough import THOROUGH, examples

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
-from runnel.config import Settings
-from runnel.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, RunnelError
-from runnel.store import Store
-from runnel.store.postgres.role import ROLE
-from runnel.store.sql_check import check_sql
+from tallystick.config import Settings
+from tallystick.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, TallystickError
+from tallystick.store import Store
+from tallystick.store.postgres.role import ROLE
+from tallystick.store.sql_check import check_sql
 from tests.attack.sql_grammar import Maker
 from tests.attack.sql_side import CALLED, CANARY, asked, connected, made, opened, postgres, unchecked
 from tests.servers.postgres import PostgresServer
@@ -71,7 +71,7 @@ async def attack(side: Store, sql: str) -> str:
         table = await asked(side, sql)
     except (QueryTimeout, QueryTooExpensive):
         return "stopped"
-    except RunnelError as error:
+    except TallystickError as error:
         said = f"{error.message} {error.__cause__}"
         wrong = [word for word in (CALLED, CANARY, "permission denied", "the seal") if word in said]
         if wrong or not isinstance(error, InvalidRequest):
@@ -100,11 +100,11 @@ async def test_what_a_grammar_makes(side: Store) -> None:
 
 async def test_the_canaries_sing(side: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The detector itself: with the first fence down each spelling calls one, and is noticed."""
-    monkeypatch.setattr("runnel.store.sql_check.check_sql", unchecked)
+    monkeypatch.setattr("tallystick.store.sql_check.check_sql", unchecked)
     for sql in (
         "SELECT ('x'::text).bite", "SELECT t.bite FROM unnest(ARRAY['x']) AS t", "SELECT e.sting FROM site_events AS e",
         'SELECT (1)."Bite"', "SELECT (now()).bite", "SELECT (ARRAY['x']).größe", "SELECT t.bite FROM (VALUES (1, 2)) t",
     ):  # fmt: skip
-        with pytest.raises(RunnelError) as error:
+        with pytest.raises(TallystickError) as error:
             await asked(side, sql)
         assert CALLED in f"{error.value.message} {error.value.__cause__}", sql

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from runnel.config import Settings
-from runnel.errors import ConfigError, RunnelError
-from runnel.model.select import SqlQuery
-from runnel.store import Store, make_store
-from runnel.store.postgres.role import ROLE, seal_of, verifier
+from tallystick.config import Settings
+from tallystick.errors import ConfigError, TallystickError
+from tallystick.model.select import SqlQuery
+from tallystick.store import Store, make_store
+from tallystick.store.postgres.role import ROLE, seal_of, verifier
 from tests.attack.sql_side import (
     CANARY,
     MINE,
@@ -52,7 +52,7 @@ async def side(settings: Settings) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def first_fence_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runnel.store.sql_check.check_sql", unchecked)
+    monkeypatch.setattr("tallystick.store.sql_check.check_sql", unchecked)
 
 
 DENIED = "permission denied"
@@ -109,7 +109,7 @@ ATTACKS = {
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_the_role_may_not(side: Store, first_fence_down: None, name: str) -> None:
     sql, why = ATTACKS[name]
-    with pytest.raises(RunnelError, match=why) as refused:
+    with pytest.raises(TallystickError, match=why) as refused:
         await asked(side, sql)
     assert CANARY not in str(refused.value)
 
@@ -125,10 +125,10 @@ async def test_the_role_reads_its_site(side: Store, first_fence_down: None) -> N
 async def test_whoever_is_sealed_without_a_site_sees_none(side: Store, first_fence_down: None) -> None:
     """Not all of them."""
     assert (await side.select(SqlQuery(sql="SELECT count(*) FROM site_events"), sealed=True)).rows == [[0]]
-    with pytest.raises(RunnelError, match="seal"):
+    with pytest.raises(TallystickError, match="seal"):
         await side.select(SqlQuery(sql="SELECT count(*) FROM all_events"), sealed=True)
     for odd in ("\0", "x\0"):
-        with pytest.raises(RunnelError, match="holds a"):
+        with pytest.raises(TallystickError, match="holds a"):
             await asked(side, "SELECT count(*) FROM site_events", odd)
     for other in ("x' OR '1'='1", "mine'; SET runnel.site = 'theirs", "\\", "", "all", "site mine"):
         assert (await asked(side, "SELECT count(*) FROM site_events", other)).rows == [[0]]
@@ -162,7 +162,7 @@ WRITES = [
     "CREATE TABLE x (a int)", "CREATE TEMP TABLE x (a int)", "CREATE TEMP VIEW x AS SELECT 1", "CREATE SCHEMA x",
     "SELECT 1 INTO TEMP x", "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DELETE FROM all_events",
     "INSERT INTO events SELECT * FROM site_events", "UPDATE site_events SET name = 'x'", "TRUNCATE events",
-    "COPY (SELECT 1) TO '/tmp/x'", "COPY (SELECT 1) TO PROGRAM 'id'", "ALTER ROLE runnel_sql SUPERUSER", "CHECKPOINT",
+    "COPY (SELECT 1) TO '/tmp/x'", "COPY (SELECT 1) TO PROGRAM 'id'", "ALTER ROLE tallystick_sql SUPERUSER", "CHECKPOINT",
     "SET temp_file_limit = -1", "SET ROLE keeper", "SET SESSION AUTHORIZATION keeper", "ALTER SYSTEM SET port = 1",
     "CREATE EXTENSION dblink", "LOAD 'x'", "DROP VIEW site_events",
 ]  # fmt: skip
@@ -231,8 +231,8 @@ async def test_a_role_that_may_do_more_is_refused(settings: Settings, side: Stor
         try:
             with pytest.raises(ConfigError, match=why) as refused:
                 await make_store(settings).open()
-            assert "RUNNEL_SQL_URL: the role runnel_sql" in refused.value.message
-            assert "`runnel sql-role`" in refused.value.message
+            assert "TALLYSTICK_SQL_URL: the role tallystick_sql" in refused.value.message
+            assert "`tallystick sql-role`" in refused.value.message
         finally:
             server.sql(right, database)
 
@@ -248,7 +248,7 @@ async def test_what_the_command_prints_puts_it_right(settings: Settings, side: S
         server.sql(wrong, database)
     with pytest.raises(ConfigError, match=r"has CREATEDB, .* and \d+ other things"):
         await make_store(settings).open()
-    printed = run_command({"RUNNEL_STORE_URL": settings.store_url, "RUNNEL_SQL_URL": settings.sql_url}, "sql-role")
+    printed = run_command({"TALLYSTICK_STORE_URL": settings.store_url, "TALLYSTICK_SQL_URL": settings.sql_url}, "sql-role")
     server.script(printed, database)
     async with opened(settings) as again:
         assert (await asked(again, "SELECT count(*) FROM events")).rows == [[2]]
@@ -258,18 +258,18 @@ async def test_what_the_command_prints_puts_it_right(settings: Settings, side: S
 
 async def test_a_start_without_a_role_is_refused(settings: Settings, server: PostgresServer) -> None:
     for update, why in [
-        ({"sql_url": ""}, r"^RUNNEL_SQL: .* RUNNEL_SQL_URL has to name: run what `runnel sql-role` prints"),
-        ({"sql_url": settings.store_url}, "RUNNEL_SQL_URL: the role keeper owns parts"),
+        ({"sql_url": ""}, r"^TALLYSTICK_SQL: .* TALLYSTICK_SQL_URL has to name: run what `tallystick sql-role` prints"),
+        ({"sql_url": settings.store_url}, "TALLYSTICK_SQL_URL: the role keeper owns parts"),
         ({"sql_url": server.statements_url(server.url)}, "not the database"),
-        ({"sql_url": settings.sql_url.replace("asks", "guesses")}, "RUNNEL_SQL_URL: PostgreSQL refuses"),
-        ({"sql_url": "postgresql://a:b/c@d/e"}, "RUNNEL_SQL_URL: not a PostgreSQL URL"),
+        ({"sql_url": settings.sql_url.replace("asks", "guesses")}, "TALLYSTICK_SQL_URL: PostgreSQL refuses"),
+        ({"sql_url": "postgresql://a:b/c@d/e"}, "TALLYSTICK_SQL_URL: not a PostgreSQL URL"),
     ]:
         with pytest.raises(ConfigError, match=why) as refused:
             await make_store(settings.model_copy(update=update)).open()
         assert "guesses" not in refused.value.message
     store = make_store(settings.model_copy(update={"sql": False, "sql_url": ""}))
     await store.open()
-    with pytest.raises(RunnelError, match="SQL is off"):
+    with pytest.raises(TallystickError, match="SQL is off"):
         await store.select(SqlQuery(sql="SELECT 1"))
     await store.close()
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from runnel.cli.bench_server import ServerProcess
 from scripts.demo_history import history, send
 from scripts.screenshots import CHROMIUM, launch, wait_until_stored
+from tallystick.cli.bench_server import ServerProcess
 from tests.servers.process import needed
 
 DAYS = 40

@@ -1,4 +1,4 @@
-"""What the snippet's tests run against: a server of Runnel's, and a web site of another origin with the snippet."""
+"""What the snippet's tests run against: a server of Tallystick's, and a web site of another origin with the snippet."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from runnel.cli.bench_server import ServerProcess
+from tallystick.cli.bench_server import ServerProcess
 from tests.servers.process import free_port, wait_until
 
-SCRIPT = "/js/runnel.js"
+SCRIPT = "/js/tallystick.js"
 
 
 class Server:
-    """`runnel up` on one port, whenever it runs.
+    """`tallystick up` on one port, whenever it runs.
 
     Attributes:
         site: whose events are looked at; each test has its own.
@@ -29,8 +29,8 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.site = "*"
         # The last argument is the port, which a ServerProcess leaves to the system.
-        code = f"import sys; sys.argv[-1] = '{port}'; from runnel.cli import main; main()"
-        given = {"RUNNEL_DISK_RESERVE_BYTES": "0", "RUNNEL_BATCH_MAX_AGE": "0", **(settings or {})}
+        code = f"import sys; sys.argv[-1] = '{port}'; from tallystick.cli import main; main()"
+        given = {"TALLYSTICK_DISK_RESERVE_BYTES": "0", "TALLYSTICK_BATCH_MAX_AGE": "0", **(settings or {})}
         self.process = ServerProcess(folder / "data", given, command=(sys.executable, "-c", code))
 
     def events(self, site: str = "") -> list[dict[str, Any]]:

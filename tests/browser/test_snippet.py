@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
-from runnel.ingest.snippet import BUILT
+from tallystick.ingest.snippet import BUILT
 from tests.browser.snippet_site import SCRIPT, Server, Site, site
 
-LOADED = "() => window.runnel && window.runnel.site !== undefined"
+LOADED = "() => window.tallystick && window.tallystick.site !== undefined"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -115,15 +115,15 @@ def test_back_to_a_page_that_the_browser_kept(server: Server, shop: Site, page: 
 
 # --- custom events ---------------------------------------------------------------------------------------------------
 
-STUB = "window.runnel = window.runnel || function () { (runnel.q = runnel.q || []).push(arguments) };"
+STUB = "window.tallystick = window.tallystick || function () { (tallystick.q = tallystick.q || []).push(arguments) };"
 
 
 def test_custom_events_before_and_after_the_script(server: Server, shop: Site, page: Page) -> None:
-    shop.head = f'<script>{STUB} runnel("early", {{plan: "pro"}})</script>'
+    shop.head = f'<script>{STUB} tallystick("early", {{plan: "pro"}})</script>'
     page.goto(f"{shop.url}/a")
     page.wait_for_function(LOADED)
-    page.evaluate("runnel('late', {price: 9.5}, {user_id: 'u1'})")
-    page.evaluate("runnel('bare')")
+    page.evaluate("tallystick('late', {price: 9.5}, {user_id: 'u1'})")
+    page.evaluate("tallystick('bare')")
     rows = server.wait_for(["page_view", "early", "late", "bare"])
     assert [row["properties"] for row in rows[1:]] == [{"plan": "pro"}, {"price": 9.5}, {}]
     assert [row["user_id"] for row in rows] == [None, None, "u1", None]
@@ -135,18 +135,18 @@ def test_what_json_cannot_have_stops_nothing(server: Server, shop: Site, page: P
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(f"{shop.url}/a")
     page.wait_for_function(LOADED)
-    assert page.evaluate("(() => { runnel('bad', {x: 1n}); return 'went on' })()") == "went on"
-    page.evaluate("runnel('good')")
+    assert page.evaluate("(() => { tallystick('bad', {x: 1n}); return 'went on' })()") == "went on"
+    page.evaluate("tallystick('good')")
     server.wait_for(["page_view", "good"])
-    assert any(error.startswith("runnel: TypeError") for error in errors)
+    assert any(error.startswith("tallystick: TypeError") for error in errors)
 
 
 def test_many_and_large_events(server: Server, shop: Site, page: Page) -> None:
     """More than a request with `keepalive` may have, one event alone larger than that, letters of three bytes."""
     page.goto(f"{shop.url}/a")
     page.wait_for_function(LOADED)
-    page.evaluate("for (let n = 0; n < 200; n++) runnel('many', {n, text: '語'.repeat(300)})")
-    page.evaluate("runnel('large', {text: '語'.repeat(19000)})")
+    page.evaluate("for (let n = 0; n < 200; n++) tallystick('many', {n, text: '語'.repeat(300)})")
+    page.evaluate("tallystick('large', {text: '語'.repeat(19000)})")
     rows = server.wait_for(["page_view", *["many"] * 200, "large"])
     assert sorted(row["properties"]["n"] for row in rows[1:-1]) == list(range(200))
     assert len(rows[-1]["properties"]["text"]) == 19_000
@@ -159,12 +159,12 @@ def test_leave(server: Server, shop: Site, page: Page) -> None:
     """What happens in the last moment arrives, by navigation and by closing the tab."""
     page.goto(f"{shop.url}/a")
     page.wait_for_function(LOADED)
-    page.evaluate("(() => { runnel('last'); location.href = 'about:blank' })()")
+    page.evaluate("(() => { tallystick('last'); location.href = 'about:blank' })()")
     server.wait_for(["page_view", "last"])
     page.wait_for_url("about:blank")
     page.goto(f"{shop.url}/b")
     page.wait_for_function(LOADED)
-    page.evaluate("addEventListener('pagehide', () => runnel('even later'), true)")
+    page.evaluate("addEventListener('pagehide', () => tallystick('even later'), true)")
     page.close(run_before_unload=True)
     server.wait_for(["page_view", "last", "page_view", "even later"])
 
@@ -178,7 +178,7 @@ def test_leave_in_browsers_without_keepalive(server: Server, shop: Site, page: P
         const send = navigator.sendBeacon.bind(navigator);
         window.beacons = [];
         navigator.sendBeacon = (...given) => { beacons.push(given[0]); return send(...given) };
-        runnel("last");
+        tallystick("last");
         dispatchEvent(new PageTransitionEvent("pagehide"));
     }""")
     server.wait_for(["page_view", "last"])
@@ -225,10 +225,10 @@ def test_server_away_and_back(server: Server, shop: Site, page: Page) -> None:
     server.wait_for(["page_view"])
     server.process.stop()
     for number in range(3):
-        page.evaluate(f"runnel('away {number}')")
+        page.evaluate(f"tallystick('away {number}')")
         page.wait_for_timeout(100)
     server.process.start()
-    page.evaluate("runnel('back')")
+    page.evaluate("tallystick('back')")
     rows = server.wait_for(["page_view", "away 0", "away 1", "away 2", "back"])
     assert len({row["event_id"] for row in rows}) == 5
     page.wait_for_timeout(500)
@@ -283,7 +283,7 @@ def test_two_sites_on_a_page(server: Server, shop: Site, page: Page) -> None:
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(f"{shop.url}/a")
     server.wait_for(["page_view"])
-    assert errors == [f'runnel: this page is counted for "{server.site}" already, so not for "blog"']
+    assert errors == [f'tallystick: this page is counted for "{server.site}" already, so not for "blog"']
     page.wait_for_timeout(300)
     assert server.events("blog") == []
 
@@ -295,7 +295,7 @@ def test_session(server: Server, shop: Site, page: Page, context: BrowserContext
         page.goto(f"{shop.url}/a")
         page.wait_for_function(LOADED)
     rows = server.wait_for(["page_view"] * 2)
-    assert page.evaluate("sessionStorage.runnel") == rows[0]["session_id"] == rows[1]["session_id"]
+    assert page.evaluate("sessionStorage.tallystick") == rows[0]["session_id"] == rows[1]["session_id"]
     shop.attributes["data-session"] = ""
     other = context.new_page()
     for _ in range(2):
@@ -314,7 +314,7 @@ def test_who_is_not_counted(server: Server, shop: Site, page: Page, attribute: s
         shop.attributes[attribute] = ""
     page.goto(f"{shop.url}/a")
     page.wait_for_function(LOADED)
-    page.evaluate("runnel('signup')")
+    page.evaluate("tallystick('signup')")
     page.wait_for_timeout(300)
     server.wait_for([] if asked else ["page_view", "signup"])
 
@@ -336,7 +336,7 @@ def test_content_security_policy(server: Server, shop: Site, page: Page) -> None
 def test_other_names_and_a_key(browser: Browser, tmp_path: Path, page: Page) -> None:
     key = "wk_0123456789abcdef"
     settings = {
-        "RUNNEL_SNIPPET_PATH": "/lib/p.js", "RUNNEL_SNIPPET_ENDPOINT": "/lib/in", "RUNNEL_WRITE_KEYS": f"shop={key}",
+        "TALLYSTICK_SNIPPET_PATH": "/lib/p.js", "TALLYSTICK_SNIPPET_ENDPOINT": "/lib/in", "TALLYSTICK_WRITE_KEYS": f"shop={key}",
     }  # fmt: skip
     server = Server(tmp_path, settings)
     with server.process, site() as shop:
@@ -356,13 +356,13 @@ def test_other_names_and_a_key(browser: Browser, tmp_path: Path, page: Page) -> 
 
 def test_enrichment(tmp_path: Path, page: Page) -> None:
     """What the server adds to what the snippet sends, where it is asked to."""
-    on = {f"RUNNEL_ENRICH_{step}": "true" for step in ("AGENT", "PAGE", "VISITOR")}
+    on = {f"TALLYSTICK_ENRICH_{step}": "true" for step in ("AGENT", "PAGE", "VISITOR")}
     server = Server(tmp_path, on)
     with server.process, site() as shop:
         shop.server = server.url
         page.goto(f"{shop.url}/a?utm_source=news", referer="https://search.example/q")
         page.wait_for_function(LOADED)
-        page.evaluate("runnel('signup')")
+        page.evaluate("tallystick('signup')")
         rows = server.wait_for(["page_view", "signup"])
     seen = rows[0]["properties"]
     assert (seen["$browser"], seen["$bot"], seen["utm_source"]) == ("HeadlessChrome", True, "news")

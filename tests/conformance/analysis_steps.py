@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from runnel.model.event import Event
-from runnel.model.query import Condition
+from tallystick.model.event import Event
+from tallystick.model.query import Condition
 from tests.conformance.query_steps import MOMENTS, make_event, numbers
 
 MINUTE = timedelta(minutes=1)

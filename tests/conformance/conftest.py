@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from runnel.config import Settings
-from runnel.queue import Queue, make_queue
-from runnel.store import Store, make_store
+from tallystick.config import Settings
+from tallystick.queue import Queue, make_queue
+from tallystick.store import Store, make_store
 from tests.conformance.redis_steps import TAKEOVER, Stream
 from tests.conformance.sql_steps import asks_in_sql, with_store
 from tests.servers.postgres import PostgresServer
@@ -148,7 +148,7 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
 @pytest.fixture
 def rabbitmq_url(rabbitmq_server: RabbitServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """A queue of its own, on a node that nobody kills."""
-    monkeypatch.setattr("runnel.queue.rabbitmq.queue.NEWBORN", 0.0)
+    monkeypatch.setattr("tallystick.queue.rabbitmq.queue.NEWBORN", 0.0)
     return f"{rabbitmq_server.url}?queue=test-{secrets.token_hex(4)}"
 
 

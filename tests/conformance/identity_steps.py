@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from runnel.model.block import make_block
-from runnel.model.event import Event, encode_lines
-from runnel.store import Store
+from tallystick.model.block import make_block
+from tallystick.model.event import Event, encode_lines
+from tallystick.store import Store
 from tests.conformance.oracle_identity import KEYS
 from tests.conformance.query_steps import NOON, make_event, numbers
 

@@ -15,8 +15,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from runnel.model.event import Event
-from runnel.model.query import (
+from tallystick.model.event import Event
+from tallystick.model.query import (
     AllOf,
     Condition,
     EventsQuery,

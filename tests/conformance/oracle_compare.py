@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from runnel.model.compare import Period
-from runnel.model.event import Event
-from runnel.model.query import MetricsQuery, SessionsQuery
+from tallystick.model.compare import Period
+from tallystick.model.event import Event
+from tallystick.model.query import MetricsQuery, SessionsQuery
 from tests.conformance import oracle, oracle_sessions
 from tests.conformance.oracle import Row, text_of, value_of
 

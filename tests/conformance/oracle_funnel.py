@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from runnel.model.event import Event
-from runnel.model.funnel import EventTest, FunnelQuery, FunnelScope, FunnelUsersQuery
+from tallystick.model.event import Event
+from tallystick.model.funnel import EventTest, FunnelQuery, FunnelScope, FunnelUsersQuery
 from tests.conformance.oracle import NUMERIC, in_scope, passes, text_of, value_of
 
 Row = dict[str, Any]

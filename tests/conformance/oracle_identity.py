@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from runnel.model.event import Event
-from runnel.model.people import PersonQuery
-from runnel.model.query import AllOf, AnyOf, Condition, Filter
+from tallystick.model.event import Event
+from tallystick.model.people import PersonQuery
+from tallystick.model.query import AllOf, AnyOf, Condition, Filter
 from tests.conformance.oracle import in_scope
 
 KEYS = {

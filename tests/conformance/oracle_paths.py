@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from runnel.model.event import Event
-from runnel.model.paths import PathsQuery
-from runnel.model.people import PeopleQuery
+from tallystick.model.event import Event
+from tallystick.model.paths import PathsQuery
+from tallystick.model.people import PeopleQuery
 from tests.conformance.oracle import Row, in_scope, passes
 from tests.conformance.oracle_sessions import Session, sessions_of
 

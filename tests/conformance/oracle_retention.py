@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from runnel.model.event import Event
-from runnel.model.retention import (
+from tallystick.model.event import Event
+from tallystick.model.retention import (
     ActiveUsersQuery,
     LifecycleQuery,
     PersonsQuery,

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from statistics import median
 from zoneinfo import ZoneInfo
 
-from runnel.model.channels import EMAIL_TAGS, MAIL_DOMAINS, SEARCH_DOMAINS, SOCIAL_DOMAINS
-from runnel.model.event import Event
-from runnel.model.sessions import SessionScope, SessionsQuery
+from tallystick.model.channels import EMAIL_TAGS, MAIL_DOMAINS, SEARCH_DOMAINS, SOCIAL_DOMAINS
+from tallystick.model.event import Event
+from tallystick.model.sessions import SessionScope, SessionsQuery
 from tests.conformance.oracle import Row, bucket_start, passes, text_of, value_of
 
 DAY = timedelta(hours=24)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runnel.model.block import Block
-from runnel.model.books import QueueBooks, Totals, close_books
-from runnel.model.query import EventsQuery
-from runnel.queue import Batch, Depth, Queue
-from runnel.store import DeadLetter, Store
-from runnel.worker.worker import Worker
+from tallystick.model.block import Block
+from tallystick.model.books import QueueBooks, Totals, close_books
+from tallystick.model.query import EventsQuery
+from tallystick.queue import Batch, Depth, Queue
+from tallystick.store import DeadLetter, Store
+from tallystick.worker.worker import Worker
 
 
 async def drain(worker: Worker) -> None:

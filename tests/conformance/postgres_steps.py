@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from runnel.config import Settings
-from runnel.model.event import Event
-from runnel.store.base import WriteReport
-from runnel.store.postgres import PostgresStore
-from runnel.store.postgres.connection import READ_SESSION, Connection, Pool
+from tallystick.config import Settings
+from tallystick.model.event import Event
+from tallystick.store.base import WriteReport
+from tallystick.store.postgres import PostgresStore
+from tallystick.store.postgres.connection import READ_SESSION, Connection, Pool
 from tests.samples import sample_event
 
 

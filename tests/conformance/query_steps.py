@@ -12,10 +12,10 @@ from uuid import UUID
 
 import msgspec
 
-from runnel.model.block import make_block
-from runnel.model.event import Event, encode_lines
-from runnel.model.query import EventsQuery, Interval, Metric, MetricsQuery, Query
-from runnel.store import Store
+from tallystick.model.block import make_block
+from tallystick.model.event import Event, encode_lines
+from tallystick.model.query import EventsQuery, Interval, Metric, MetricsQuery, Query
+from tallystick.store import Store
 from tests.conformance import oracle
 
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from runnel.config import Settings
-from runnel.model.block import Block
-from runnel.queue import Batch, Queue, make_queue
+from tallystick.config import Settings
+from tallystick.model.block import Block
+from tallystick.queue import Batch, Queue, make_queue
 
 NO_WAIT = 0.0
 PATIENCE = 20.0

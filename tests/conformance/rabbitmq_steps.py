@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from runnel.config import Settings
-from runnel.queue import Queue
-from runnel.queue.rabbitmq.address import parse_address
+from tallystick.config import Settings
+from tallystick.queue import Queue
+from tallystick.queue.rabbitmq.address import parse_address
 from tests.conformance.queue_steps import NO_WAIT, PATIENCE
 
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from runnel.errors import QueueUnavailable
-from runnel.model.block import Block
-from runnel.queue import Batch, Queue
-from runnel.queue.redis import RedisQueue
-from runnel.queue.redis.scripts import key_names
+from tallystick.errors import QueueUnavailable
+from tallystick.model.block import Block
+from tallystick.queue import Batch, Queue
+from tallystick.queue.redis import RedisQueue
+from tallystick.queue.redis.scripts import key_names
 from tests.conformance.queue_steps import PATIENCE
 from tests.samples import sample_block
 from tests.servers.redis import RedisServer
@@ -38,7 +38,7 @@ class Stream:
     @property
     def consumers(self) -> dict[str, int]:
         """Pending entries by consumer; the one for blocks given back is left out when it has none."""
-        rows = self.ask("XINFO CONSUMERS", "blocks", "runnel")
+        rows = self.ask("XINFO CONSUMERS", "blocks", "tallystick")
         found = {row[b"name"].decode(): int(row[b"pending"]) for row in rows}
         return {name: pending for name, pending in found.items() if pending or name != "(given back)"}
 

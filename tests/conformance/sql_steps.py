@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from runnel.config import Settings
-from runnel.model.event import Event
-from runnel.model.select import SqlQuery, Table
-from runnel.model.sessions import PAGE_NAMES, SessionScope
-from runnel.store import Store
-from runnel.store.answer import show_instant
+from tallystick.config import Settings
+from tallystick.model.event import Event
+from tallystick.model.select import SqlQuery, Table
+from tallystick.model.sessions import PAGE_NAMES, SessionScope
+from tallystick.store import Store
+from tallystick.store.answer import show_instant
 from tests.conformance.oracle_sessions import sessions_of
 from tests.conformance.query_steps import NOON, make_event
 from tests.servers.postgres import PostgresServer

@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from runnel.cli import bench_experiments, bench_load
-from runnel.cli.bench_load import Subject, measure_load
+from tallystick.cli import bench_experiments, bench_load
+from tallystick.cli.bench_load import Subject, measure_load
 
 QUIET = Console(quiet=True)
 
 
 @pytest.fixture(autouse=True)
 def a_server_without_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server that all tests share writes nothing through to the disk, which Runnel refuses unless it is told."""
-    monkeypatch.setenv("RUNNEL_ALLOW_WEAK_DURABILITY", "true")
+    """The server that all tests share writes nothing through to the disk, which Tallystick refuses unless it is told."""
+    monkeypatch.setenv("TALLYSTICK_ALLOW_WEAK_DURABILITY", "true")
 
 
 async def test_separate_processes_on_servers_are_measured(
     tmp_path: Path, redis_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`runnel bench --queue --store` starts ingest, work and serve, and all that was accepted is queryable."""
+    """`tallystick bench --queue --store` starts ingest, work and serve, and all that was accepted is queryable."""
     monkeypatch.setattr(bench_load, "IDLE_AFTER", 0.1)
     subject = Subject(queue_url=redis_url, store_url=postgres_url)
     report = await asyncio.to_thread(measure_load, QUIET, tmp_path, subject, [100], 2_000, None)

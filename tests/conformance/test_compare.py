@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from runnel.config import Settings
-from runnel.errors import InvalidRequest
-from runnel.model.compare import Period
-from runnel.model.event import Event
-from runnel.model.formula import Formula
-from runnel.model.query import AllOf, Condition, Metric, MetricsQuery
-from runnel.model.sessions import SessionsQuery
-from runnel.store import Store, make_store
+from tallystick.config import Settings
+from tallystick.errors import InvalidRequest
+from tallystick.model.compare import Period
+from tallystick.model.event import Event
+from tallystick.model.formula import Formula
+from tallystick.model.query import AllOf, Condition, Metric, MetricsQuery
+from tallystick.model.sessions import SessionsQuery
+from tallystick.store import Store, make_store
 from tests.conformance.analysis_steps import visits
 from tests.conformance.oracle_compare import Comparable, answer_compared
 from tests.conformance.query_steps import (
@@ -215,7 +215,7 @@ async def test_both_periods_are_of_one_moment(
     more = some_events("moment", 20)
     loop = asyncio.get_running_loop()
     engine = "postgres" if store_settings.store_url else "duckdb"
-    module = f"runnel.store.{engine}.read"
+    module = f"tallystick.store.{engine}.read"
     groups_of = import_module(module).groups_of
     stored = []
 

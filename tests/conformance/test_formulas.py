@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runnel.model.event import Event
-from runnel.model.formula import Formula
-from runnel.model.query import AllOf, AnyOf, Condition, Filter, Metric, MetricsQuery
-from runnel.store import Store
+from tallystick.model.event import Event
+from tallystick.model.formula import Formula
+from tallystick.model.query import AllOf, AnyOf, Condition, Filter, Metric, MetricsQuery
+from tallystick.store import Store
 from tests.conformance.query_steps import NUMERIC, TEXTS, check, fixed_events, put
 from tests.conformance.test_store_queries import event_lists, filters, metrics_queries, scopes
 from tests.thorough import examples, some

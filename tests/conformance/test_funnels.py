@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runnel.errors import InvalidRequest
-from runnel.model.event import Event
-from runnel.model.funnel import FunnelQuery, FunnelUsersQuery
-from runnel.store import Store
+from tallystick.errors import InvalidRequest
+from tallystick.model.event import Event
+from tallystick.model.funnel import FunnelQuery, FunnelUsersQuery
+from tallystick.store import Store
 from tests.conformance.oracle_funnel import funnel_answer, funnel_users_answer
 from tests.conformance.query_steps import NOON, make_event, numbers, put, same
 from tests.thorough import examples

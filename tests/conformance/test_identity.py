@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runnel.model.event import Event
-from runnel.model.funnel import FunnelQuery, FunnelUsersQuery
-from runnel.model.paths import PathsQuery
-from runnel.model.people import PeopleQuery, PersonQuery
-from runnel.model.query import Condition, EventsQuery, Metric, MetricsQuery, SessionsQuery, ValuesQuery
-from runnel.model.retention import PersonsQuery
-from runnel.store import Store
+from tallystick.model.event import Event
+from tallystick.model.funnel import FunnelQuery, FunnelUsersQuery
+from tallystick.model.paths import PathsQuery
+from tallystick.model.people import PeopleQuery, PersonQuery
+from tallystick.model.query import Condition, EventsQuery, Metric, MetricsQuery, SessionsQuery, ValuesQuery
+from tallystick.model.retention import PersonsQuery
+from tallystick.store import Store
 from tests.conformance import oracle
 from tests.conformance.analysis_steps import filters, visits
 from tests.conformance.identity_steps import IDS, joining, put_in_pieces, unique

@@ -11,15 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from runnel.config import Settings
-from runnel.model.block import make_block
-from runnel.model.event import Event, encode_lines
-from runnel.model.people import PersonQuery
-from runnel.model.query import Metric, MetricsQuery
-from runnel.store import Store, duckdb, make_store, migrations, postgres
-from runnel.store.duckdb import DuckDBStore
-from runnel.store.postgres import PostgresStore
-from runnel.store.postgres import identity as postgres_identity
+from tallystick.config import Settings
+from tallystick.model.block import make_block
+from tallystick.model.event import Event, encode_lines
+from tallystick.model.people import PersonQuery
+from tallystick.model.query import Metric, MetricsQuery
+from tallystick.store import Store, duckdb, make_store, migrations, postgres
+from tallystick.store.duckdb import DuckDBStore
+from tallystick.store.postgres import PostgresStore
+from tallystick.store.postgres import identity as postgres_identity
 from tests.conformance.identity_steps import put_in_pieces, unique
 from tests.conformance.oracle_identity import answer_person
 from tests.conformance.postgres_steps import connected, opened
@@ -69,8 +69,8 @@ async def test_a_store_that_was_filled_before_knows_its_persons(
     with monkeypatch.context() as before:
         for backend in (duckdb, postgres):
             before.setattr(backend, "migrations", lambda name: migrations.migrations(name)[:2])
-        before.setattr("runnel.store.duckdb.identity.join", lambda _: None)
-        before.setattr("runnel.store.postgres.identity.join", nothing)
+        before.setattr("tallystick.store.duckdb.identity.join", lambda _: None)
+        before.setattr("tallystick.store.postgres.identity.join", nothing)
         old = make_store(store_settings)
         await old.open()
         await put(old, events, tidy=False)

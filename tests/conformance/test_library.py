@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import Changed, InUse, InvalidRequest, LimitReached, NotFound
-from runnel.store import Store, make_store
-from runnel.store import library as rules
-from runnel.store.library import Document, Kind, Share
+from tallystick.config import Settings
+from tallystick.errors import Changed, InUse, InvalidRequest, LimitReached, NotFound
+from tallystick.store import Store, make_store
+from tallystick.store import library as rules
+from tallystick.store.library import Document, Kind, Share
 from tests.samples import sample_block
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import Unavailable
-from runnel.model.event import Event
-from runnel.query.live import WAITING_MAX, Listener, Live
-from runnel.store import Store
+from tallystick.config import Settings
+from tallystick.errors import Unavailable
+from tallystick.model.event import Event
+from tallystick.query.live import WAITING_MAX, Listener, Live
+from tallystick.store import Store
 from tests.conformance.query_steps import make_event, numbers, put
 
 Message = tuple[str, dict[str, Any]]
@@ -86,7 +86,7 @@ async def test_there_is_room_for_so_many_and_the_end_is_clean(store: Store, sett
     stage = Stage(store, settings, live_listeners=2)
     async with stage.live.listening("shop") as one:
         async with stage.live.listening(None):
-            with pytest.raises(Unavailable, match="RUNNEL_LIVE_LISTENERS"):
+            with pytest.raises(Unavailable, match="TALLYSTICK_LIVE_LISTENERS"):
                 await stage.live.listening("blog").__aenter__()
         async with stage.live.listening("blog"):
             assert await one.next(0.01) == b": nothing new\n\n"

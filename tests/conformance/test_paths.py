@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runnel.errors import InvalidRequest
-from runnel.model.event import Event
-from runnel.model.paths import PathsQuery
-from runnel.model.people import PeopleQuery
-from runnel.model.query import EventsQuery
-from runnel.store import Store
+from tallystick.errors import InvalidRequest
+from tallystick.model.event import Event
+from tallystick.model.paths import PathsQuery
+from tallystick.model.people import PeopleQuery
+from tallystick.model.query import EventsQuery
+from tallystick.store import Store
 from tests.conformance.analysis_steps import PAGES, filters, moments, scopes, visits
 from tests.conformance.oracle_paths import answer_paths, answer_people
 from tests.conformance.query_steps import put, same, some_events

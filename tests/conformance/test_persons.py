@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from runnel.errors import InvalidRequest
-from runnel.model.event import Event
-from runnel.model.retention import ActiveUsersQuery, LifecycleQuery, PersonsQuery, RetentionQuery, StickinessQuery
-from runnel.store import Store
+from tallystick.errors import InvalidRequest
+from tallystick.model.event import Event
+from tallystick.model.retention import ActiveUsersQuery, LifecycleQuery, PersonsQuery, RetentionQuery, StickinessQuery
+from tallystick.store import Store
 from tests.conformance.oracle_retention import persons_answer
 from tests.conformance.query_steps import MOMENTS, NOON, ZONES, make_event, numbers, put, same
 from tests.thorough import examples

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import StoreUnavailable
-from runnel.model.block import Block
-from runnel.model.books import close_books
-from runnel.model.event import Event
-from runnel.queue import Queue
-from runnel.store import DeadLetter, Store, WriteReport
-from runnel.worker.worker import Worker
+from tallystick.config import Settings
+from tallystick.errors import StoreUnavailable
+from tallystick.model.block import Block
+from tallystick.model.books import close_books
+from tallystick.model.event import Event
+from tallystick.queue import Queue
+from tallystick.store import DeadLetter, Store, WriteReport
+from tallystick.worker.worker import Worker
 from tests.conformance.pipeline_steps import (
     Crash,
     CrashingQueue,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from runnel.config import Settings
-from runnel.model.block import Block
-from runnel.model.event import encode_lines
-from runnel.queue import Queue
-from runnel.store import Store
-from runnel.worker.worker import Worker
+from tallystick.config import Settings
+from tallystick.model.block import Block
+from tallystick.model.event import encode_lines
+from tallystick.queue import Queue
+from tallystick.store import Store
+from tallystick.worker.worker import Worker
 from tests.conformance.pipeline_steps import closed_books, dead, drain, outcome, restart, stored_numbers
 from tests.samples import INGESTER, block_of_lines, sample_block, sample_event
 

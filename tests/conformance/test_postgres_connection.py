@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 import certifi
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import ConfigError, StoreUnavailable
-from runnel.store.postgres import PostgresStore, load, locks
-from runnel.store.postgres.connection import Connection
+from tallystick.config import Settings
+from tallystick.errors import ConfigError, StoreUnavailable
+from tallystick.store.postgres import PostgresStore, load, locks
+from tallystick.store.postgres.connection import Connection
 from tests.conformance.postgres_steps import connected, ids, opened, outcomes
 from tests.samples import sample_block
 from tests.servers.postgres import PASSWORD, USER, PostgresServer

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import StoreUnavailable
-from runnel.model.block import Block
-from runnel.store.base import WriteReport
-from runnel.store.postgres import PostgresStore
+from tallystick.config import Settings
+from tallystick.errors import StoreUnavailable
+from tallystick.model.block import Block
+from tallystick.store.base import WriteReport
+from tallystick.store.postgres import PostgresStore
 from tests.conformance.postgres_steps import arriving, connected, ids, opened, outcomes
 from tests.samples import block_of
 from tests.servers.postgres import PostgresServer

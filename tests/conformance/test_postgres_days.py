@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import StoreUnavailable
-from runnel.model.query import EventsQuery
-from runnel.store.postgres import PostgresStore, housekeeping
-from runnel.store.postgres.connection import Connection
-from runnel.store.postgres.partitions import AHEAD, day_of, existing, name_of
+from tallystick.config import Settings
+from tallystick.errors import StoreUnavailable
+from tallystick.model.query import EventsQuery
+from tallystick.store.postgres import PostgresStore, housekeeping
+from tallystick.store.postgres.connection import Connection
+from tallystick.store.postgres.partitions import AHEAD, day_of, existing, name_of
 from tests.conformance.postgres_steps import arriving, connected, ids, opened, outcomes
 from tests.samples import NOON, block_of, sample_block, sample_event
 

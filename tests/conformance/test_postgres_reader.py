@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, StoreUnavailable
-from runnel.model.funnel import EventTest, FunnelQuery, FunnelUsersQuery
-from runnel.model.query import Condition, EventsQuery, Freshness, Metric, MetricsQuery, Query, Result
-from runnel.store.compile import compile_query
-from runnel.store.postgres import PostgresStore, read
-from runnel.store.postgres.connection import Connection
-from runnel.store.statement import Statement
+from tallystick.config import Settings
+from tallystick.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, StoreUnavailable
+from tallystick.model.funnel import EventTest, FunnelQuery, FunnelUsersQuery
+from tallystick.model.query import Condition, EventsQuery, Freshness, Metric, MetricsQuery, Query, Result
+from tallystick.store.compile import compile_query
+from tallystick.store.postgres import PostgresStore, read
+from tallystick.store.postgres.connection import Connection
+from tallystick.store.statement import Statement
 from tests.conformance.postgres_steps import connected, opened
 from tests.conformance.query_steps import put, some_events
 from tests.servers.postgres import PostgresServer

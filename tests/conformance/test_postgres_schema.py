@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import SchemaTooNew
-from runnel.store import postgres
-from runnel.store.migrations import migrations
-from runnel.store.postgres import PostgresStore
+from tallystick.config import Settings
+from tallystick.errors import SchemaTooNew
+from tallystick.store import postgres
+from tallystick.store.migrations import migrations
+from tallystick.store.postgres import PostgresStore
 from tests.conformance.postgres_steps import connected, opened
 from tests.samples import sample_block
 from tests.servers.postgres import PostgresServer
@@ -42,7 +42,7 @@ async def test_many_processes_start_at_once(settings: Settings) -> None:
 
 
 async def test_a_newer_schema_is_refused(settings: Settings) -> None:
-    """An older Runnel does not touch what it does not know."""
+    """An older Tallystick does not touch what it does not know."""
     async with opened(settings, 1), connected(settings) as beside:
         await beside.execute("INSERT INTO schema_version VALUES (9999)")
 

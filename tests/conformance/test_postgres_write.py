@@ -12,12 +12,12 @@ import msgspec
 import pytest
 from asyncpg import DeadlockDetectedError  # type: ignore[import-untyped]
 
-from runnel.config import Settings
-from runnel.errors import RunnelError
-from runnel.model.block import Block
-from runnel.store.base import DeadLetter, WriteReport
-from runnel.store.postgres import PostgresStore, load
-from runnel.store.postgres.connection import Connection, Duplicate
+from tallystick.config import Settings
+from tallystick.errors import TallystickError
+from tallystick.model.block import Block
+from tallystick.store.base import DeadLetter, WriteReport
+from tallystick.store.postgres import PostgresStore, load
+from tallystick.store.postgres.connection import Connection, Duplicate
 from tests.conformance.postgres_steps import arriving, connected, ids, opened, outcomes
 from tests.samples import block_of, sample_block, sample_event
 
@@ -298,7 +298,7 @@ async def test_it_gives_up_when_others_are_always_in_the_way(
         raise Duplicate("again")
 
     monkeypatch.setattr(load, "_enter", always)
-    with pytest.raises(RunnelError) as caught:
+    with pytest.raises(TallystickError) as caught:
         await store.write([sample_block(0, range(3))])
 
     assert caught.value.code == "store_unavailable"

@@ -1,4 +1,4 @@
-"""What every queue does: the contract of `runnel.queue.base`, behaviour by behaviour, on every backend."""
+"""What every queue does: the contract of `tallystick.queue.base`, behaviour by behaviour, on every backend."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Coroutine
 
-from runnel.model.block import encode_block
-from runnel.model.books import Published
-from runnel.queue import Depth, Queue
+from tallystick.model.block import encode_block
+from tallystick.model.books import Published
+from tallystick.queue import Depth, Queue
 from tests.conformance.queue_steps import NO_WAIT, reopen, take, take_all
 from tests.samples import INGESTER, block_of, incompressible_block, sample_block, sample_event
 

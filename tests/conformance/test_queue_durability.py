@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import AlreadyRunning, BlockCorrupt, ConfigError
-from runnel.model.block import encode_block
-from runnel.queue import Queue, make_queue
+from tallystick.config import Settings
+from tallystick.errors import AlreadyRunning, BlockCorrupt, ConfigError
+from tallystick.model.block import encode_block
+from tallystick.queue import Queue, make_queue
 from tests.conformance.queue_steps import opened, reopen, take, take_all, take_blocks
 from tests.samples import sample_block
 
@@ -63,8 +63,8 @@ async def test_a_new_process_finds_what_the_old_one_left(durable_queue_settings:
 
 PUBLISH_THEN_DIE = """
 import asyncio, os, pathlib, signal, sys
-from runnel.config import Settings
-from runnel.queue import make_queue
+from tallystick.config import Settings
+from tallystick.queue import make_queue
 from tests.samples import sample_block
 
 async def main():
@@ -119,7 +119,7 @@ async def test_a_queue_that_can_lose_events_has_to_be_allowed(queue_settings: Se
         await queue.open()
         await queue.close()
     else:
-        with pytest.raises(ConfigError, match="RUNNEL_ALLOW_WEAK_DURABILITY=true"):
+        with pytest.raises(ConfigError, match="TALLYSTICK_ALLOW_WEAK_DURABILITY=true"):
             await queue.open()
 
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
-from runnel import disk
-from runnel.config import GIB, MIB, Settings
-from runnel.errors import QueueFull
-from runnel.queue import Queue
+from tallystick import disk
+from tallystick.config import GIB, MIB, Settings
+from tallystick.errors import QueueFull
+from tallystick.queue import Queue
 from tests.conformance.queue_steps import opened, take, take_all
 from tests.samples import incompressible_block, sample_block
 

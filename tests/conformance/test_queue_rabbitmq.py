@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from runnel.config import MIB, Settings
-from runnel.errors import BlockCorrupt, ConfigError, QueueUnavailable
-from runnel.model.block import encode_block
-from runnel.model.books import IngesterLedger, Published, close_books
-from runnel.queue import Depth, Queue
-from runnel.queue.rabbitmq.address import parse_address
-from runnel.queue.rabbitmq.connection import connect
+from tallystick.config import MIB, Settings
+from tallystick.errors import BlockCorrupt, ConfigError, QueueUnavailable
+from tallystick.model.block import encode_block
+from tallystick.model.books import IngesterLedger, Published, close_books
+from tallystick.queue import Depth, Queue
+from tallystick.queue.rabbitmq.address import parse_address
+from tallystick.queue.rabbitmq.connection import connect
 from tests.conformance.queue_steps import NO_WAIT, PATIENCE, opened, reopen, take, take_all
 from tests.conformance.rabbitmq_steps import drain, fresh, name_of
 from tests.samples import INGESTER, incompressible_block, sample_block
@@ -116,7 +116,7 @@ async def test_the_stream_of_notes_may_be_deleted(rabbitmq_server: RabbitServer,
 
 
 async def test_no_number_of_deliveries_is_too_many(queue: Queue) -> None:
-    """G7: 4.x would drop a block after the twentieth; it is Runnel that decides what is poison."""
+    """G7: 4.x would drop a block after the twentieth; it is Tallystick that decides what is poison."""
     blocks = [sample_block(seq, [seq]) for seq in range(2)]
     await queue.publish(blocks)
 
@@ -190,7 +190,7 @@ async def test_a_worker_with_its_hands_full_waits_for_no_more(rabbit: Settings) 
 
 
 async def test_who_only_asks_knows_what_others_published_and_hold(rabbit: Settings) -> None:
-    """G4: in `runnel serve` the books close over what `runnel ingest` and `runnel work` did."""
+    """G4: in `tallystick serve` the books close over what `tallystick ingest` and `tallystick work` did."""
     small = rabbit.model_copy(update={"rabbitmq_prefetch": 2})
     async with opened(small) as ingest, opened(small) as work, opened(small) as serve:
         await ingest.publish([sample_block(seq, [seq, 100 + seq]) for seq in range(5)])
@@ -256,7 +256,7 @@ async def test_a_queue_with_other_arguments_is_refused(rabbit: Settings) -> None
     async with opened(rabbit):
         pass
 
-    with pytest.raises(ConfigError, match=r"x-max-length-bytes.*RUNNEL_QUEUE_MAX_BYTES.*\?queue=name"):
+    with pytest.raises(ConfigError, match=r"x-max-length-bytes.*TALLYSTICK_QUEUE_MAX_BYTES.*\?queue=name"):
         async with opened(rabbit.model_copy(update={"queue_max_bytes": 2 * MIB})):
             pass
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import QueueFull, QueueUnavailable
-from runnel.model.block import Block
-from runnel.model.books import Published, QueueBooks
-from runnel.queue import Queue
+from tallystick.config import Settings
+from tallystick.errors import QueueFull, QueueUnavailable
+from tallystick.model.block import Block
+from tallystick.model.books import Published, QueueBooks
+from tallystick.queue import Queue
 from tests.conformance.queue_steps import NO_WAIT, PATIENCE, opened, take, take_all
 from tests.conformance.rabbitmq_steps import drain, fresh, name_of
 from tests.samples import INGESTER, incompressible_block, sample_block

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runnel.config import MIB, Settings
-from runnel.errors import ConfigError, QueueFull, QueueUnavailable
-from runnel.queue import Queue, make_queue
-from runnel.queue.redis import connection
+from tallystick.config import MIB, Settings
+from tallystick.errors import ConfigError, QueueFull, QueueUnavailable
+from tallystick.queue import Queue, make_queue
+from tallystick.queue.redis import connection
 from tests.conformance.queue_steps import opened, take, take_all
 from tests.conformance.redis_steps import finished, fresh
 from tests.samples import incompressible_block, sample_block
@@ -39,7 +39,7 @@ async def test_a_server_that_can_lose_events_has_to_be_allowed(
     needed = own_redis.ask("CONFIG", "GET", name)[name.encode()].decode()
     own_redis.ask("CONFIG", "SET", name, value)
 
-    with pytest.raises(ConfigError, match=f"{name} {needed} .it is {value}.*RUNNEL_ALLOW_WEAK_DURABILITY=true"):
+    with pytest.raises(ConfigError, match=f"{name} {needed} .it is {value}.*TALLYSTICK_ALLOW_WEAK_DURABILITY=true"):
         await make_queue(strict).open()
 
     async with opened(strict.model_copy(update={"allow_weak_durability": True})) as queue:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from runnel.config import Settings
-from runnel.queue import Queue
-from runnel.queue.redis import RedisQueue
+from tallystick.config import Settings
+from tallystick.queue import Queue
+from tallystick.queue.redis import RedisQueue
 from tests.conformance.queue_steps import NO_WAIT, PATIENCE, opened, take, take_all, take_blocks
 from tests.conformance.redis_steps import Stream, hang, waited
 from tests.samples import sample_block
@@ -25,8 +25,8 @@ ALIVE = 2.0
 
 CONSUME_AND_HANG = """
 import asyncio, pathlib, sys
-from runnel.config import Settings
-from runnel.queue import make_queue
+from tallystick.config import Settings
+from tallystick.queue import make_queue
 
 async def main():
     settings = Settings(data=pathlib.Path("."), queue_url=sys.argv[1], queue_takeover_seconds=float(sys.argv[2]))
@@ -151,7 +151,7 @@ async def test_an_answer_that_was_lost_is_given_back(settings: Settings, redis_u
         assert isinstance(queue, RedisQueue)
         await queue.publish([sample_block(seq, [seq]) for seq in range(2)])
         held = await take(queue, max_events=1)
-        stream.ask("XREADGROUP GROUP runnel " + queue._me + " COUNT 1 STREAMS", "blocks", ">")
+        stream.ask("XREADGROUP GROUP tallystick " + queue._me + " COUNT 1 STREAMS", "blocks", ">")
         assert stream.consumers == {queue._me: 2}
         queue._doubt = True  # as after any delivery that failed
 

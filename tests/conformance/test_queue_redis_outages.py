@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import ConfigError, QueueUnavailable
-from runnel.model.books import QueueBooks, QueuedBlock, close_books
-from runnel.queue import Queue, make_queue
-from runnel.queue.redis import queue as redis_queue
-from runnel.store import WriteReport, make_store
-from runnel.worker.worker import Worker
+from tallystick.config import Settings
+from tallystick.errors import ConfigError, QueueUnavailable
+from tallystick.model.books import QueueBooks, QueuedBlock, close_books
+from tallystick.queue import Queue, make_queue
+from tallystick.queue.redis import queue as redis_queue
+from tallystick.store import WriteReport, make_store
+from tallystick.worker.worker import Worker
 from tests.conformance.queue_steps import PATIENCE, opened, take_all
 from tests.conformance.redis_steps import finished, fresh, until_it_publishes
 from tests.samples import incompressible_block, sample_block

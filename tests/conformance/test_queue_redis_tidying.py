@@ -7,15 +7,15 @@ import asyncio
 import pytest
 import structlog
 
-from runnel.config import Settings
-from runnel.errors import BlockCorrupt
-from runnel.metrics import Metrics
-from runnel.model.block import encode_block
-from runnel.model.books import close_books
-from runnel.queue import make_queue
-from runnel.queue.redis import RedisQueue
-from runnel.queue.redis import queue as redis_queue
-from runnel.queue.redis.scripts import SCRIPTS
+from tallystick.config import Settings
+from tallystick.errors import BlockCorrupt
+from tallystick.metrics import Metrics
+from tallystick.model.block import encode_block
+from tallystick.model.books import close_books
+from tallystick.queue import make_queue
+from tallystick.queue.redis import RedisQueue
+from tallystick.queue.redis import queue as redis_queue
+from tallystick.queue.redis.scripts import SCRIPTS
 from tests.conformance.queue_steps import NO_WAIT, PATIENCE, opened, take, take_all, take_blocks
 from tests.conformance.redis_steps import TAKEOVER, Stream, hang, until
 from tests.samples import INGESTER, incompressible_block, sample_block
@@ -42,7 +42,7 @@ async def test_a_block_that_vanished_before_its_delivery_is_an_alarm(
     assert [(line["log_level"], line["blocks"], line["events"]) for line in logs] == [
         ("error", [f"{INGESTER}-{seq}"], 1)
     ]
-    assert metrics.registry.get_sample_value("runnel_queue_blocks_gone_total") == 1
+    assert metrics.registry.get_sample_value("tallystick_queue_blocks_gone_total") == 1
     assert (depth.blocks, depth.events, depth.bytes) == (0, 0, 0)
     assert len(differences) == 1
 
@@ -65,7 +65,7 @@ async def test_a_block_that_vanished_after_its_delivery_is_an_alarm(impatient: S
     assert [block.seq for block in blocks] == [0, 2]
     errors = [line for line in logs if line["log_level"] == "error"]
     assert [(error["blocks"], error["events"]) for error in errors] == [([f"{INGESTER}-1"], 1)]
-    assert metrics.registry.get_sample_value("runnel_queue_blocks_gone_total") == 1
+    assert metrics.registry.get_sample_value("tallystick_queue_blocks_gone_total") == 1
 
 
 async def test_entries_that_are_no_blocks_are_passed_over_and_kept(impatient: Settings, stream: Stream) -> None:
@@ -134,9 +134,9 @@ async def test_consumers_with_something_pending_are_not_removed(impatient: Setti
     """G3: removing one would drop what it has."""
     async with opened(impatient) as queue:
         await queue.publish([sample_block(0, [0])])
-        stream.ask("XGROUP CREATE", "blocks", "runnel", "0")
-        stream.ask("XGROUP CREATECONSUMER", "blocks", "runnel", "idle")
-        stream.ask("XREADGROUP GROUP runnel busy COUNT 1 STREAMS", "blocks", ">")
+        stream.ask("XGROUP CREATE", "blocks", "tallystick", "0")
+        stream.ask("XGROUP CREATECONSUMER", "blocks", "tallystick", "idle")
+        stream.ask("XREADGROUP GROUP tallystick busy COUNT 1 STREAMS", "blocks", ">")
         assert await queue.consume(1, NO_WAIT) is None
         assert stream.consumers == {"idle": 0, "busy": 1}
 

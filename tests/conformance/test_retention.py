@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from runnel.config import Settings
-from runnel.model.query import MetricsQuery
-from runnel.queue import make_queue
-from runnel.store import Store
-from runnel.worker.worker import Worker
+from tallystick.config import Settings
+from tallystick.model.query import MetricsQuery
+from tallystick.queue import make_queue
+from tallystick.store import Store
+from tallystick.worker.worker import Worker
 from tests.samples import block_of, sample_event
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runnel.errors import InvalidRequest
-from runnel.model.event import Event
-from runnel.model.query import AllOf, Condition
-from runnel.model.sessions import DEFAULT_METRICS, SessionsQuery
-from runnel.store import Store
+from tallystick.errors import InvalidRequest
+from tallystick.model.event import Event
+from tallystick.model.query import AllOf, Condition
+from tallystick.model.sessions import DEFAULT_METRICS, SessionsQuery
+from tallystick.store import Store
 from tests.conformance.analysis_steps import filters, moments, scopes, visits
 from tests.conformance.oracle_sessions import answer_sessions
 from tests.conformance.query_steps import NOON, ZONES, make_event, put, same, some_events

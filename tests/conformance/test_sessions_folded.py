@@ -17,16 +17,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runnel.config import Settings
-from runnel.model.block import make_block
-from runnel.model.event import Event, encode_lines
-from runnel.model.funnel import FunnelQuery
-from runnel.model.paths import PathsQuery
-from runnel.model.query import Filter, MetricsQuery
-from runnel.model.sessions import SessionsQuery
-from runnel.store.compile_trails import can_use_trails
-from runnel.store.duckdb import DuckDBStore, fold, fold_sql, times
-from runnel.store.folded import can_fold
+from tallystick.config import Settings
+from tallystick.model.block import make_block
+from tallystick.model.event import Event, encode_lines
+from tallystick.model.funnel import FunnelQuery
+from tallystick.model.paths import PathsQuery
+from tallystick.model.query import Filter, MetricsQuery
+from tallystick.model.sessions import SessionsQuery
+from tallystick.store.compile_trails import can_use_trails
+from tallystick.store.duckdb import DuckDBStore, fold, fold_sql, times
+from tallystick.store.folded import can_fold
 from tests.conformance import oracle
 from tests.conformance.analysis_steps import moments, scopes, visits
 from tests.conformance.identity_steps import joining, unique

@@ -6,12 +6,12 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 
-from runnel.config import Settings
-from runnel.errors import InvalidRequest
-from runnel.model.event import Event
-from runnel.model.select import SqlQuery
-from runnel.store import Store
-from runnel.store.sql_views import EXAMPLES, VIEWS
+from tallystick.config import Settings
+from tallystick.errors import InvalidRequest
+from tallystick.model.event import Event
+from tallystick.model.select import SqlQuery
+from tallystick.store import Store
+from tallystick.store.sql_views import EXAMPLES, VIEWS
 from tests.conformance.analysis_steps import visits
 from tests.conformance.query_steps import NOON, make_event, put, same
 from tests.conformance.sql_steps import SITE, STATEMENTS, answered, events, events_view, sessions_view, users_view
@@ -108,7 +108,7 @@ async def test_a_mistake_is_the_callers(kept_store: Store, stored: list[Event], 
     """And the store's own names are not in what it says."""
     with pytest.raises(InvalidRequest, match=r"^sql: ") as refused:
         await answered(kept_store, sql)
-    assert "runnel_sql" not in str(refused.value)
+    assert "tallystick_sql" not in str(refused.value)
     assert (await answered(kept_store, "SELECT count(*) FROM events")).rows == [[12]]
 
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from runnel.config import MIB, Settings
-from runnel.errors import ConfigError, InvalidRequest, QueryTimeout, QueryTooExpensive, RunnelError
-from runnel.model.query import MetricsQuery
-from runnel.model.select import SqlQuery
-from runnel.store import Store, make_store
-from runnel.store.duckdb import select as duckdb_select
-from runnel.store.duckdb.connection import cursor, open_database
-from runnel.store.migrations import migrations
-from runnel.store.postgres import memory
-from runnel.store.sql_check import CheckedSql, check_sql
-from runnel.store.sql_wrap import views_of
+from tallystick.config import MIB, Settings
+from tallystick.errors import ConfigError, InvalidRequest, QueryTimeout, QueryTooExpensive, TallystickError
+from tallystick.model.query import MetricsQuery
+from tallystick.model.select import SqlQuery
+from tallystick.store import Store, make_store
+from tallystick.store.duckdb import select as duckdb_select
+from tallystick.store.duckdb.connection import cursor, open_database
+from tallystick.store.migrations import migrations
+from tallystick.store.postgres import memory
+from tallystick.store.sql_check import CheckedSql, check_sql
+from tallystick.store.sql_wrap import views_of
 from tests.conformance.postgres_steps import connected
 from tests.conformance.query_steps import put, some_events
 from tests.conformance.sql_steps import with_store
@@ -109,8 +109,8 @@ async def test_what_stands_behind_the_check(
     """
     await put(store, some_events("default", 4))
     monkeypatch.setattr(duckdb_select, "check_sql", unchecked)
-    monkeypatch.setattr("runnel.store.sql_check.check_sql", unchecked)
-    with pytest.raises(RunnelError) as refused:
+    monkeypatch.setattr("tallystick.store.sql_check.check_sql", unchecked)
+    with pytest.raises(TallystickError) as refused:
         await store.select(SqlQuery(sql=sql.format(path=secret.path)))
     assert SECRET not in str(refused.value)
     assert secret.untouched()
@@ -275,12 +275,12 @@ async def test_postgres_looks_names_up_where_the_store_is(on_postgres: Settings)
     await store.open()
     await put(store, some_events("default", 4))
     async with connected(on_postgres) as connection:
-        await connection.execute("CREATE SCHEMA runnel_sql CREATE VIEW all_events AS SELECT 1 AS event_id")
-        await connection.execute("GRANT USAGE ON SCHEMA runnel_sql TO runnel_sql")
-        await connection.execute("GRANT SELECT ON runnel_sql.all_events TO runnel_sql")
+        await connection.execute("CREATE SCHEMA tallystick_sql CREATE VIEW all_events AS SELECT 1 AS event_id")
+        await connection.execute("GRANT USAGE ON SCHEMA tallystick_sql TO tallystick_sql")
+        await connection.execute("GRANT SELECT ON tallystick_sql.all_events TO tallystick_sql")
     assert (await store.select(SqlQuery(sql="SELECT count(*) FROM events"))).rows == [[4]]
     await store.close()
-    with pytest.raises(ConfigError, match=r"may read or change runnel_sql\.all_events"):
+    with pytest.raises(ConfigError, match=r"may read or change tallystick_sql\.all_events"):
         await make_store(on_postgres).open()
 
 
@@ -319,9 +319,9 @@ UNBOUNDED = {
 @pytest.fixture
 def little_to_spill(on_postgres: Settings, postgres_server: PostgresServer) -> Iterator[None]:
     """The role may have 64 MB of temporary files."""
-    postgres_server.sql("ALTER ROLE runnel_sql SET temp_file_limit = '64MB'", "postgres")
+    postgres_server.sql("ALTER ROLE tallystick_sql SET temp_file_limit = '64MB'", "postgres")
     yield
-    postgres_server.sql("ALTER ROLE runnel_sql SET temp_file_limit = '2GB'", "postgres")
+    postgres_server.sql("ALTER ROLE tallystick_sql SET temp_file_limit = '2GB'", "postgres")
 
 
 @pytest.mark.parametrize("name", UNBOUNDED)

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from runnel.errors import InvalidRequest
-from runnel.model.event import encode_lines
-from runnel.model.query import Condition, EventsQuery, KeysQuery, Metric, MetricsQuery, ValuesQuery
-from runnel.store import Store
+from tallystick.errors import InvalidRequest
+from tallystick.model.event import encode_lines
+from tallystick.model.query import Condition, EventsQuery, KeysQuery, Metric, MetricsQuery, ValuesQuery
+from tallystick.store import Store
 from tests.conformance import oracle
 from tests.conformance.query_steps import MOMENTS, NOON, ask, check, fixed_events, put, some_events
 

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runnel.model.event import Event
-from runnel.model.query import (
+from tallystick.model.event import Event
+from tallystick.model.query import (
     AllOf,
     AnyOf,
     Condition,
@@ -22,7 +22,7 @@ from runnel.model.query import (
     MetricsQuery,
     ValuesQuery,
 )
-from runnel.store import Store
+from tallystick.store import Store
 from tests.conformance import oracle
 from tests.conformance.query_steps import (
     FIELDS,

@@ -1,4 +1,4 @@
-"""A whole Runnel for the dialects' tests: real SQLite queue, real DuckDB store, in a fresh folder."""
+"""A whole Tallystick for the dialects' tests: real SQLite queue, real DuckDB store, in a fresh folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from runnel.app import Runnel, open_runnel
-from runnel.config import MIB, Settings
+from tallystick.app import Tallystick, open_tallystick
+from tallystick.config import MIB, Settings
 
 
 @pytest.fixture
@@ -20,25 +20,25 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def runnel(settings: Settings) -> AsyncIterator[Runnel]:
+async def tallystick(settings: Settings) -> AsyncIterator[Tallystick]:
     """Opened and empty."""
-    async with open_runnel(settings) as opened:
+    async with open_tallystick(settings) as opened:
         yield opened
 
 
 @pytest.fixture
-async def client(runnel: Runnel) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client of `runnel`."""
-    transport = httpx.ASGITransport(runnel.asgi)
+async def client(tallystick: Tallystick) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of `tallystick`."""
+    transport = httpx.ASGITransport(tallystick.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def empty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client of one Runnel for all those tests of a module that store nothing; they share its event loop."""
+    """An HTTP client of one Tallystick for all those tests of a module that store nothing; they share its event loop."""
     settings = Settings(data=tmp_path_factory.mktemp("empty"), disk_reserve_bytes=0, batch_max_age=0.0)
-    async with open_runnel(settings) as opened:
+    async with open_tallystick(settings) as opened:
         transport = httpx.ASGITransport(opened.asgi)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
             yield client
@@ -48,9 +48,9 @@ async def empty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx
 
 @pytest.fixture
 async def full(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client of a Runnel that takes nothing, because all of the disk is its reserve."""
+    """An HTTP client of a Tallystick that takes nothing, because all of the disk is its reserve."""
     reserve = {"disk_reserve_bytes": 2**62, "disk_reserve_fraction": 0.9999}
-    async with open_runnel(settings.model_copy(update=reserve)) as opened:
+    async with open_tallystick(settings.model_copy(update=reserve)) as opened:
         transport = httpx.ASGITransport(opened.asgi)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
             yield client

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runnel.app import Runnel
+from tallystick.app import Tallystick
 
 GOOD: dict[str, Any] = {"site_id": "s", "event_type": "page_view", "path": "/", "timestamp": "2025-11-12T19:30:01Z"}
 
@@ -45,10 +45,10 @@ async def test_broken_json_is_400(empty: httpx.AsyncClient, body: bytes) -> None
     assert (answer.status_code, answer.json()) == (400, {"error": "body must be valid JSON"})
 
 
-async def test_fields_are_stored_as_they_came(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_fields_are_stored_as_they_came(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     answer = await client.post("/event", json=GOOD | {"user_id": "größe\u0000", "path": "/日本"})
     assert answer.status_code == 200
-    await runnel.drained()
+    await tallystick.drained()
     row = (await client.get("/v1/events", params={"site_id": "s"})).json()["rows"][0]
     found = (row["name"], row["source"], row["path"], row["user_id"], row["properties"])
     assert found == ("page_view", "analytics-backend", "/日本", "größe\ufffd", {})

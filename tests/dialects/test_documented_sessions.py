@@ -5,16 +5,16 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from runnel.app import Runnel
+from tallystick.app import Tallystick
 from tests.dialects.transcript import SESSIONS, matches, replay
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SESSIONS.glob("*.txt")))
-async def test_session_gets_the_documented_answers(name: str, client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_session_gets_the_documented_answers(name: str, client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     """Also G4: nothing that was accepted is missing when everything is stored."""
-    assert await replay(name, client, runnel) > 5
-    await runnel.drained()
-    assert await runnel.store.verify() == []
+    assert await replay(name, client, tallystick) > 5
+    await tallystick.drained()
+    assert await tallystick.store.verify() == []
 
 
 @pytest.mark.parametrize(

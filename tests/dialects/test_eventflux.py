@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.app import Runnel
-from runnel.config import Settings
-from runnel.dialects import eventflux
-from runnel.dialects.base import Refused
-from runnel.errors import QueueUnavailable, StoreUnavailable
-from runnel.ingest.text import clean_json
-from runnel.model.event import Event, encode_lines
+from tallystick.app import Tallystick
+from tallystick.config import Settings
+from tallystick.dialects import eventflux
+from tallystick.dialects.base import Refused
+from tallystick.errors import QueueUnavailable, StoreUnavailable
+from tallystick.ingest.text import clean_json
+from tallystick.model.event import Event, encode_lines
 
 BULK = "/v1/events/bulk"
 DAILY = "/v1/analytics/events/daily"
@@ -37,9 +37,9 @@ async def send(client: httpx.AsyncClient, *events: Any, **body: Any) -> httpx.Re
     return await client.post(BULK, json={"events": list(events), **body})
 
 
-async def stored(client: httpx.AsyncClient, runnel: Runnel) -> list[dict[str, Any]]:
+async def stored(client: httpx.AsyncClient, tallystick: Tallystick) -> list[dict[str, Any]]:
     """All events as the native API lists them, once everything is stored."""
-    await runnel.drained()
+    await tallystick.drained()
     rows: list[dict[str, Any]] = (await client.get("/v1/events?limit=5000")).json()["rows"]
     return rows
 
@@ -47,9 +47,9 @@ async def stored(client: httpx.AsyncClient, runnel: Runnel) -> list[dict[str, An
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-async def test_the_strings_are_stripped(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_the_strings_are_stripped(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     await send(client, event(event_type=" page_view\t", actor_id="\nuser-1 ", source=" web "))
-    row = (await stored(client, runnel))[0]
+    row = (await stored(client, tallystick))[0]
     assert (row["name"], row["user_id"], row["source"]) == ("page_view", "user-1", "web")
 
 
@@ -103,13 +103,13 @@ async def test_a_refusal_names_a_hundred_errors_at_most(empty: httpx.AsyncClient
     assert len(answer.json()["detail"]) == 100
 
 
-async def test_more_events_than_a_request_may_have_are_413(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_more_events_than_a_request_may_have_are_413(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     """G5; one fewer are taken."""
     refused = await send(client, *(event() for _ in range(5_001)))
     assert (refused.status_code, type(refused.json()["detail"])) == (413, str)
     taken = await send(client, *(event() for _ in range(5_000)))
     assert (taken.status_code, taken.json()["queued"]) == (202, 5_000)
-    await runnel.drained()
+    await tallystick.drained()
     assert (await client.get("/v1/analytics/events/summary")).json()["total_events"] == 5_000
 
 
@@ -120,7 +120,7 @@ async def test_a_body_that_is_too_large_is_413(empty: httpx.AsyncClient) -> None
     assert (answer.status_code, type(answer.json()["detail"])) == (413, str)
 
 
-async def test_every_timestamp_that_its_model_takes(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_every_timestamp_that_its_model_takes(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     expected: list[tuple[Any, str]] = [
         ("2025-11-12T10:00:00", "2025-11-12T10:00:00.000000Z"),
         ("2025-11-12T10:00:00+02:00", "2025-11-12T08:00:00.000000Z"),
@@ -134,26 +134,26 @@ async def test_every_timestamp_that_its_model_takes(client: httpx.AsyncClient, r
     for timestamp, _ in expected:
         answer = await send(client, event(timestamp=timestamp, attributes={"sent": timestamp}))
         assert answer.status_code == 202
-    rows = [(row["properties"]["sent"], row["timestamp"]) for row in await stored(client, runnel)]
+    rows = [(row["properties"]["sent"], row["timestamp"]) for row in await stored(client, tallystick)]
     assert sorted(rows, key=str) == sorted(expected, key=str)
 
 
-async def test_a_broken_clock_does_not_lose_the_event(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_a_broken_clock_does_not_lose_the_event(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     """G9."""
     await send(client, event(timestamp="1999-12-31T23:59:59Z"), event(timestamp="0001-01-01T00:00:00+14:00"))
-    rows = await stored(client, runnel)
+    rows = await stored(client, tallystick)
     kept = sorted(row["properties"]["$timestamp"] for row in rows)
     assert kept == ["0001-01-01T00:00:00+14:00", "1999-12-31T23:59:59+00:00"]
     assert all(row["timestamp"] == row["received_at"] for row in rows)
 
 
-async def test_odd_texts_and_line_breaks_in_attributes(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_odd_texts_and_line_breaks_in_attributes(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     body = r"""{"events": [{"event_type": "e\u0000", "actor_id": "\ud83d", "source": "日本",
     "timestamp": "2025-11-12T10:00:00Z", "attributes": {"a": "\ude00", "path":
     "/größe",
     "big": 123456789012345678901234567890}}]}"""
     assert (await client.post(BULK, content=body.encode())).status_code == 202
-    row = (await stored(client, runnel))[0]
+    row = (await stored(client, tallystick))[0]
     assert (row["name"], row["user_id"], row["source"], row["path"]) == ("e\ufffd", "\ufffd", "日本", "/größe")
     assert row["properties"] == {"a": "\ufffd", "path": "/größe", "big": 123456789012345678901234567890}
 
@@ -171,11 +171,11 @@ async def test_the_bodys_request_id_goes_before_the_headers(client: httpx.AsyncC
     assert UUID(made.json()["request_id"]).version == 4
 
 
-async def test_an_idempotency_key_makes_a_retry_harmless(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_an_idempotency_key_makes_a_retry_harmless(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     """G2: its events bring no ids."""
     for _ in range(2):
         await client.post(BULK, json={"events": [event(), event()]}, headers={"Idempotency-Key": "batch-7"})
-    assert len(await stored(client, runnel)) == 2
+    assert len(await stored(client, tallystick)) == 2
 
 
 async def test_a_full_queue_is_503_in_its_own_form(full: httpx.AsyncClient) -> None:
@@ -239,7 +239,7 @@ def test_both_ways_have_the_same_limit_of_nesting(deep: int) -> None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-async def test_daily_pages_lose_nothing_and_never_cut_a_day(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_daily_pages_lose_nothing_and_never_cut_a_day(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     """Its own cursor loses the rest of a day that the limit cuts."""
     first = datetime(2025, 8, 1, tzinfo=UTC)
     sent: dict[tuple[str, str, str], int] = {}
@@ -253,7 +253,7 @@ async def test_daily_pages_lose_nothing_and_never_cut_a_day(client: httpx.AsyncC
                     key = (moment.date().isoformat(), f"type-{kind}", source)
                     sent[key] = sent.get(key, 0) + 1
     assert (await send(client, *events)).status_code == 202
-    await runnel.drained()
+    await tallystick.drained()
     for limit in (1, 7, 40, 10_000):
         rows: list[dict[str, Any]] = []
         cursor: dict[str, str] = {}
@@ -273,9 +273,9 @@ async def test_daily_pages_lose_nothing_and_never_cut_a_day(client: httpx.AsyncC
         assert order == sorted(order, reverse=True)
 
 
-async def test_daily_ranges(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_daily_ranges(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     await send(client, event(timestamp="2025-11-12T00:00:00Z"), event(timestamp="2025-11-11T23:59:59.999999Z"))
-    await runnel.drained()
+    await tallystick.drained()
     ranges: list[tuple[dict[str, str], list[str]]] = [
         ({}, ["2025-11-12", "2025-11-11"]),
         ({"start_date": "2025-11-12"}, ["2025-11-12"]),
@@ -295,19 +295,19 @@ async def test_daily_ranges(client: httpx.AsyncClient, runnel: Runnel) -> None:
         assert [row["day"] for row in answer.json()["data"]] == days, params
 
 
-async def test_updated_at_is_when_the_newest_of_them_arrived(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_updated_at_is_when_the_newest_of_them_arrived(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     await send(client, event())
-    first = (await stored(client, runnel))[0]["received_at"]
+    first = (await stored(client, tallystick))[0]["received_at"]
     await send(client, event())
-    newest = max(row["received_at"] for row in await stored(client, runnel))
+    newest = max(row["received_at"] for row in await stored(client, tallystick))
     row = (await client.get(DAILY)).json()["data"][0]
     assert (row["count"], row["updated_at"]) == (2, newest)
     assert newest > first
 
 
-async def test_raw_windows(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_raw_windows(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     await send(client, event())
-    await runnel.drained()
+    await tallystick.drained()
     windows: list[tuple[str | None, str | None, int, int]] = [
         ("2025-11-12T10:00:00Z", "2025-11-12T11:00:00Z", 200, 1),
         ("2025-11-12T10:00:00.000001Z", "2025-11-12T11:00:00Z", 200, 0),
@@ -333,15 +333,15 @@ async def test_raw_windows(client: httpx.AsyncClient, runnel: Runnel) -> None:
             assert answer.json().keys() == {"detail"}
 
 
-async def test_raw_without_a_window_is_the_last_hour(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_raw_without_a_window_is_the_last_hour(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     now = datetime.now(UTC)
     await send(client, *(event(timestamp=(now - timedelta(minutes=m)).isoformat()) for m in (0, 59, 61)))
-    await runnel.drained()
+    await tallystick.drained()
     assert len((await client.get(RAW)).json()) == 2
 
 
 async def test_detailed_health_says_what_does_not_answer(
-    client: httpx.AsyncClient, runnel: Runnel, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, tallystick: Tallystick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def no_depth() -> None:
         raise QueueUnavailable
@@ -350,12 +350,12 @@ async def test_detailed_health_says_what_does_not_answer(
         raise StoreUnavailable
 
     with monkeypatch.context() as broken:
-        broken.setattr(runnel.store, "receipt", no_receipt)
+        broken.setattr(tallystick.store, "receipt", no_receipt)
         answer = await client.get("/healthz/detailed")
         assert (answer.status_code, answer.json()["postgres"]) == (503, "store_unavailable")
         assert answer.json()["redis"] == {"ping": True, "stream_len": 0, "consumer_lag": 0}
     with monkeypatch.context() as broken:
-        broken.setattr(runnel.queue, "depth", no_depth)
+        broken.setattr(tallystick.queue, "depth", no_depth)
         answer = await client.get("/healthz/detailed")
         assert (answer.status_code, answer.json()["postgres"]) == (503, "ok")
         assert answer.json()["redis"] == {"ping": False, "stream_len": None, "consumer_lag": None}

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runnel.app import Runnel
+from tallystick.app import Tallystick
 
 EVENT = "/api/event"
 GOOD: dict[str, Any] = {"site_id": "s", "event_type": "page_view", "timestamp": "2025-11-12T19:30:01Z"}
@@ -51,24 +51,24 @@ async def test_broken_json_is_400(empty: httpx.AsyncClient, body: str) -> None:
     assert (answer.status_code, answer.json()["details"]) == (400, ["body must be valid JSON"])
 
 
-async def test_the_longest_of_every_field_is_stored_whole(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_the_longest_of_every_field_is_stored_whole(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     longest = {"site_id": "s" * 128, "event_type": "é" * 100, "path": "/" + "😀" * 999, "user_id": "u" * 255}
     assert (await client.post(EVENT, json=GOOD | longest)).status_code == 202
-    await runnel.drained()
+    await tallystick.drained()
     row = (await client.get("/v1/events", params={"site_id": "*"})).json()["rows"][0]
     assert [row[field] for field in ("site_id", "name", "path", "user_id")] == list(longest.values())
     assert (row["source"], row["properties"], row["session_id"]) == ("fast-worker", {}, None)
 
 
-async def test_texts_that_no_store_could_keep_are_replaced(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_texts_that_no_store_could_keep_are_replaced(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     body = r'{"site_id":"s\u0000","event_type":"\ud83d","timestamp":"2025-11-12T19:30:01Z","user_id":"\u0000"}'
     assert (await client.post(EVENT, content=body)).status_code == 202
-    await runnel.drained()
+    await tallystick.drained()
     answer = await client.get("/api/stats", params={"site_id": "s\0"})
     assert (answer.json()["total_views"], answer.json()["unique_users"]) == (1, 1)
 
 
-async def test_a_sites_numbers_are_its_own(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_a_sites_numbers_are_its_own(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     """Every event counts as a view; the ten most viewed paths; the day is a UTC day."""
     for number in range(12):
         for _ in range(number + 1):
@@ -76,7 +76,7 @@ async def test_a_sites_numbers_are_its_own(client: httpx.AsyncClient, runnel: Ru
             await client.post(EVENT, json=GOOD | view)
     await client.post(EVENT, json=GOOD | {"event_type": "signup", "timestamp": "2025-11-13T00:00:00Z"})
     await client.post(EVENT, json=GOOD | {"site_id": "other", "user_id": "x"})
-    await runnel.drained()
+    await tallystick.drained()
     everything = (await client.get("/api/stats", params={"site_id": "s"})).json()
     assert (everything["total_views"], everything["unique_users"]) == (79, 3)
     assert everything["top_paths"] == [{"path": f"/{n:02}", "views": n + 1} for n in range(11, 1, -1)]
@@ -105,13 +105,13 @@ async def test_a_site_that_cannot_exist_is_400(empty: httpx.AsyncClient) -> None
     assert (answer.status_code, answer.json()["success"]) == (400, False)
 
 
-async def test_an_idempotency_key_makes_a_retry_harmless(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_an_idempotency_key_makes_a_retry_harmless(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     """G2: its events bring no ids."""
     for _ in range(2):
         await client.post(EVENT, json=GOOD, headers={"Idempotency-Key": "k"})
     refused = await client.post(EVENT, json=GOOD, headers={"Idempotency-Key": "k" * 257})
     assert (refused.status_code, refused.json()["success"]) == (400, False)
-    await runnel.drained()
+    await tallystick.drained()
     assert (await client.get("/api/stats?site_id=s")).json()["total_views"] == 1
 
 

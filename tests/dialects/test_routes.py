@@ -11,25 +11,25 @@ import msgspec
 import pytest
 from starlette.routing import Route
 
-from runnel import dialects
-from runnel.app import Runnel
+from tallystick import dialects
+from tallystick.app import Tallystick
 
 DOCS = Path(__file__).parents[2] / "docs" / "dialects.md"
 READS = ["/analytics/stats", "/v1/analytics/event-types", "/api/stats", "/stats"]
 WRITES = ["/events", "/v1/events/bulk", "/api/event", "/event"]
 
 
-def served(runnel: Runnel) -> set[tuple[str, str]]:
-    speaks = dialects.Speaks(runnel.ingest, runnel.queue, runnel.settings, runnel.store)
+def served(tallystick: Tallystick) -> set[tuple[str, str]]:
+    speaks = dialects.Speaks(tallystick.ingest, tallystick.queue, tallystick.settings, tallystick.store)
     writes = {key for key in dialects.write_routes(speaks) if key[0] != "OPTIONS"}
     reads = {("GET", route.path) for route in dialects.read_routes(speaks) if isinstance(route, Route)}
     return writes | reads
 
 
-async def test_every_route_is_described_and_documented(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_every_route_is_described_and_documented(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     paths, _ = dialects.openapi()
     described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    assert described == served(runnel)
+    assert described == served(tallystick)
     document = (await client.get("/openapi.json")).json()
     assert paths.keys() <= document["paths"].keys()
     text = DOCS.read_text()
@@ -46,11 +46,11 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
 
 @pytest.mark.parametrize("path", WRITES)
 async def test_a_request_is_counted_by_its_route_and_status(
-    client: httpx.AsyncClient, runnel: Runnel, path: str
+    client: httpx.AsyncClient, tallystick: Tallystick, path: str
 ) -> None:
     answer = await client.post(path, content=b"{")
-    counted = runnel.metrics.registry.get_sample_value(
-        "runnel_http_requests_total", {"route": path, "status": str(answer.status_code)}
+    counted = tallystick.metrics.registry.get_sample_value(
+        "tallystick_http_requests_total", {"route": path, "status": str(answer.status_code)}
     )
     assert counted == 1
 
@@ -59,7 +59,7 @@ async def test_a_request_is_counted_by_its_route_and_status(
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_read_is_counted_by_its_route(empty: httpx.AsyncClient, path: str) -> None:
     status = (await empty.get(path)).status_code
-    assert f'runnel_http_requests_total{{route="{path}",status="{status}"}} 1.0' in (await empty.get("/metrics")).text
+    assert f'tallystick_http_requests_total{{route="{path}",status="{status}"}} 1.0' in (await empty.get("/metrics")).text
 
 
 @pytest.mark.parametrize("path", WRITES)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runnel.app import Runnel
+from tallystick.app import Tallystick
 
 WHEN = "2025-11-12T19:30:01.000Z"
 
@@ -22,30 +22,30 @@ async def send(client: httpx.AsyncClient, *events: Any) -> httpx.Response:
     return await client.post("/events", json={"events": list(events)})
 
 
-async def stored(client: httpx.AsyncClient, runnel: Runnel) -> list[dict[str, Any]]:
+async def stored(client: httpx.AsyncClient, tallystick: Tallystick) -> list[dict[str, Any]]:
     """What the read route lists once everything is stored."""
-    await runnel.drained()
+    await tallystick.drained()
     listed: list[dict[str, Any]] = (await client.get("/analytics/events?limit=5000")).json()["events"]
     return listed
 
 
 async def test_two_users_may_produce_the_same_id_and_a_resent_event_is_stored_once(
-    client: httpx.AsyncClient, runnel: Runnel
+    client: httpx.AsyncClient, tallystick: Tallystick
 ) -> None:
     """G2: its ids are milliseconds and a random number, so identity is id and user."""
     mine, yours = event(properties={"a": 1}), event(user_id="user_2")
     for _ in range(2):
         assert (await send(client, mine, yours)).status_code == 200
-    listed = await stored(client, runnel)
+    listed = await stored(client, tallystick)
     assert sorted(row["user_id"] for row in listed) == ["user_1", "user_2"]
-    ledger = (await runnel.store.ledger()).values()
+    ledger = (await tallystick.store.ledger()).values()
     assert sum(entry.stored for entry in ledger) == 2
     assert sum(entry.duplicates for entry in ledger) == 2
 
 
-async def test_the_original_id_is_kept_and_not_shown_to_its_clients(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_the_original_id_is_kept_and_not_shown_to_its_clients(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     await send(client, event(properties={"a": 1}))
-    assert (await stored(client, runnel))[0]["properties"] == {"a": 1}
+    assert (await stored(client, tallystick))[0]["properties"] == {"a": 1}
     native = (await client.get("/v1/events")).json()["rows"][0]
     assert native["properties"] == {"a": 1, "$event_id": "1762975801000-1"}
     assert native["source"] == "smolhog"
@@ -110,7 +110,7 @@ async def test_nesting_is_limited(client: httpx.AsyncClient) -> None:
         assert (await client.post("/events", content=body % (WHEN, nested(depth)))).status_code == status
 
 
-async def test_texts_that_no_store_could_keep_are_replaced(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_texts_that_no_store_could_keep_are_replaced(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     texts = {
         r"nul \u0000": "nul \ufffd",
         r"half \ud83d pair": "half \ufffd pair",
@@ -122,40 +122,40 @@ async def test_texts_that_no_store_could_keep_are_replaced(client: httpx.AsyncCl
     for sent in texts:
         answer = await client.post("/events", content=(body % (sent, sent, WHEN, sent, sent)).encode())
         assert answer.status_code == 200
-    found = {row["event_name"]: (row["user_id"], row["properties"]) for row in await stored(client, runnel)}
+    found = {row["event_name"]: (row["user_id"], row["properties"]) for row in await stored(client, tallystick)}
     assert found == {kept: (kept, {kept: kept}) for kept in texts.values()}
 
 
-async def test_more_events_than_a_request_may_have_are_413(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_more_events_than_a_request_may_have_are_413(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     """G5; one fewer are taken."""
     many = [event(event_id=str(number)) for number in range(5_001)]
     refused = await send(client, *many)
     assert (refused.status_code, type(refused.json()["detail"])) == (413, str)
     assert (await send(client, *many[1:])).json()["events_received"] == 5_000
-    await runnel.drained()
+    await tallystick.drained()
     assert (await client.get("/analytics/stats")).json()["total_events"] == 5_000
 
 
-async def test_a_broken_clock_does_not_lose_the_event(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_a_broken_clock_does_not_lose_the_event(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     """G9."""
     assert (await send(client, event(timestamp="10000-01-01T00:00:00Z"))).status_code == 200
-    assert (await stored(client, runnel))[0]["properties"] == {"$timestamp": "10000-01-01T00:00:00Z"}
+    assert (await stored(client, tallystick))[0]["properties"] == {"$timestamp": "10000-01-01T00:00:00Z"}
 
 
-async def test_unknown_fields_are_let_be_and_pretty_json_is_taken(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_unknown_fields_are_let_be_and_pretty_json_is_taken(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     body = json.dumps({"app": 1, "events": [event(x=1, properties={"a": 1})]}, indent=2)
     assert (await client.post("/events", content=body)).status_code == 200
-    assert (await stored(client, runnel))[0]["properties"] == {"a": 1}
+    assert (await stored(client, tallystick))[0]["properties"] == {"a": 1}
 
 
-async def test_a_path_among_the_properties_is_promoted(client: httpx.AsyncClient, runnel: Runnel) -> None:
+async def test_a_path_among_the_properties_is_promoted(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     expected: list[tuple[Any, str | None]] = [
         ("/pricing", "/pricing"), (7, None), ("", None), ("/" * 2_048, "/" * 2_048), ("/" * 2_049, None),
         ({"a": 1}, None),
     ]
     for number, (path, _) in enumerate(expected):
         await send(client, event(event_id=f"e-{number}", properties={"path": path}))
-    await runnel.drained()
+    await tallystick.drained()
     rows = (await client.get("/v1/events")).json()["rows"]
     rows.sort(key=lambda row: row["properties"]["$event_id"])
     assert [(row["properties"]["path"], row["path"]) for row in rows] == expected

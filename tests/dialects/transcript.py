@@ -27,7 +27,7 @@ from uuid import UUID
 
 import httpx
 
-from runnel.app import Runnel
+from tallystick.app import Tallystick
 
 SESSIONS = Path(__file__).parent / "sessions"
 UNTIL_STORED = "... until stored"
@@ -74,12 +74,12 @@ def _whole_lines(text: str) -> Iterator[tuple[int, str]]:
     yield start, whole
 
 
-async def replay(name: str, client: httpx.AsyncClient, runnel: Runnel) -> int:
+async def replay(name: str, client: httpx.AsyncClient, tallystick: Tallystick) -> int:
     """Send every request of the session and compare; how many there were."""
     exchanges = read_session(name)
     for exchange in exchanges:
         if not exchange.command:
-            await runnel.drained()
+            await tallystick.drained()
             continue
         answer = await client.send(_request(client, exchange.command))
         assert answer.status_code == exchange.status, f"{exchange.place}: {answer.status_code} {answer.text}"

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from runnel.cli.bench_server import RUNNEL, Api, ServerFailed, ServerProcess
+from tallystick.cli.bench_server import TALLYSTICK, Api, ServerFailed, ServerProcess
 from tests.faults.oracle import ClientLedger, Outcome
 
 SENDERS = 12
@@ -119,7 +119,7 @@ class Clients:
 class KillRun:
     """One data folder, one server after the other on it, and clients that go on through all of it."""
 
-    def __init__(self, folder: Path, seed: int, command: tuple[str, ...] = RUNNEL) -> None:
+    def __init__(self, folder: Path, seed: int, command: tuple[str, ...] = TALLYSTICK) -> None:
         self.server = ServerProcess(folder / "data", command=command)
         self.clients = Clients(lambda: self.server.url, seed)
         self._random = random.Random(seed)

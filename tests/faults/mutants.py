@@ -7,13 +7,13 @@ import random
 import sys
 from typing import Any
 
-from runnel import queue
-from runnel.cli import main
-from runnel.config import Settings
-from runnel.ingest.publisher import Publisher
-from runnel.metrics import Metrics
-from runnel.queue.base import Batch, Queue
-from runnel.store.duckdb import load
+from tallystick import queue
+from tallystick.cli import main
+from tallystick.config import Settings
+from tallystick.ingest.publisher import Publisher
+from tallystick.metrics import Metrics
+from tallystick.queue.base import Batch, Queue
+from tallystick.store.duckdb import load
 
 WINDOW = 0.2
 """Longest pause in seconds put between two steps in the wrong order, so that a kill falls in between often enough."""

@@ -1,4 +1,4 @@
-"""Runnel's processes side by side, clients that never try again, and restarts under their eyes."""
+"""Tallystick's processes side by side, clients that never try again, and restarts under their eyes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runnel.cli.bench_server import RUNNEL, ServerFailed
+from tallystick.cli.bench_server import TALLYSTICK, ServerFailed
 from tests.servers.process import START_SECONDS, wait_until
 
 STOP_SECONDS = 20.0
@@ -27,7 +27,7 @@ PAUSES = (0.002, 0.01, 0.05, 0.3, 1.5)
 
 
 class Part:
-    """One `runnel` command as a process with children of its own.
+    """One `tallystick` command as a process with children of its own.
 
     Args:
         settings: environment variables; those of the shell are not passed on.
@@ -35,11 +35,11 @@ class Part:
     """
 
     def __init__(self, arguments: Sequence[str], settings: Mapping[str, str], log: Path) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("RUNNEL_")}
+        environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("TALLYSTICK_")}
         self._log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*RUNNEL, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [*TALLYSTICK, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 env={**environment, **settings}, start_new_session=True,
             )  # fmt: skip
 
@@ -64,7 +64,7 @@ class Part:
 
     def until_ready(self) -> str:
         """Wait until it does its part; the URL that it shows, if any."""
-        return self.until_it_says(r"Runnel (?:is|takes|loads|answers).*?(http://\S+|\n)")[1].strip()
+        return self.until_it_says(r"Tallystick (?:is|takes|loads|answers).*?(http://\S+|\n)")[1].strip()
 
     def stop(self) -> float:
         """SIGTERM, and its end with 0; seconds that took. Raises ServerFailed."""

@@ -7,8 +7,8 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from runnel.cli.bench_deploy import Deployment
-from runnel.cli.bench_server import RUNNEL
+from tallystick.cli.bench_deploy import Deployment
+from tallystick.cli.bench_server import TALLYSTICK
 from tests.faults.killing import Clients, look
 from tests.faults.oracle import Outcome
 from tests.servers.process import RealServer
@@ -20,7 +20,7 @@ Fault = Callable[[], Awaitable[None]]
 
 
 class FaultRun:
-    """Clients that go on through everything, against processes of Runnel on real servers."""
+    """Clients that go on through everything, against processes of Tallystick on real servers."""
 
     def __init__(
         self,
@@ -30,9 +30,9 @@ class FaultRun:
         store: RealServer,
         store_url: str,
         seed: int,
-        command: Sequence[str] = RUNNEL,
+        command: Sequence[str] = TALLYSTICK,
     ) -> None:
-        settings = {"RUNNEL_QUEUE_TAKEOVER_SECONDS": "2", "RUNNEL_PUBLISH_TIMEOUT": "5"}
+        settings = {"TALLYSTICK_QUEUE_TAKEOVER_SECONDS": "2", "TALLYSTICK_PUBLISH_TIMEOUT": "5"}
         self.deployment = Deployment(
             folder / "data", queue_url, store_url, workers=2, settings=settings, command=command
         )

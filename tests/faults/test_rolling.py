@@ -1,4 +1,4 @@
-"""Every process of Runnel restarted under load, one after the other; clients that never try again notice nothing."""
+"""Every process of Tallystick restarted under load, one after the other; clients that never try again notice nothing."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Deployment:
     def __init__(self, folder: Path, servers: Servers) -> None:
         self._folder = folder
         self._settings = {
-            "RUNNEL_QUEUE_URL": servers.redis.url, "RUNNEL_STORE_URL": servers.postgres.new_database(),
-            "RUNNEL_START_TIMEOUT": "30",
+            "TALLYSTICK_QUEUE_URL": servers.redis.url, "TALLYSTICK_STORE_URL": servers.postgres.new_database(),
+            "TALLYSTICK_START_TIMEOUT": "30",
         }  # fmt: skip
         self.ports = {"ingest": free_port(), "serve": free_port()}
         self._running: dict[str, Part] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runnel.cli.bench_server import RUNNEL
+from tallystick.cli.bench_server import TALLYSTICK
 from tests.faults.oracle import findings
 from tests.faults.server_faults import FaultRun
 from tests.servers.postgres import PostgresServer
@@ -49,7 +49,7 @@ def fault_run(
     postgres: PostgresServer,
     name: str,
     seed: int,
-    command: Sequence[str] = RUNNEL,
+    command: Sequence[str] = TALLYSTICK,
 ) -> FaultRun:
     """A run with a database and a queue of its own."""
     own = "stream" if isinstance(queue, RedisServer) else "queue"

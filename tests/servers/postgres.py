@@ -11,15 +11,15 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runnel.config import Settings
-from runnel.store.postgres.role import ROLE, setup
+from tallystick.config import Settings
+from tallystick.store.postgres.role import ROLE, setup
 from tests.servers.process import free_port, needed, unprivileged, wait_until
 
-USER = "runnel"
+USER = "tallystick"
 PASSWORD = "not-so-secret"
 ROLE_PASSWORD = "asks-and-nothing-else"
-TEMPLATE = "runnel_statements"
-"""A database in which the role for statements is as `runnel sql-role` makes it."""
+TEMPLATE = "tallystick_statements"
+"""A database in which the role for statements is as `tallystick sql-role` makes it."""
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
@@ -125,7 +125,7 @@ class PostgresServer:
             statements: with the role that users' own statements run as; `statements_url` is its URL.
             owner: another user than the server's superuser.
         """
-        name = f"runnel_{next(self._numbers)}"
+        name = f"tallystick_{next(self._numbers)}"
         template = f" TEMPLATE {TEMPLATE}" if statements else ""
         if statements and not self.sql(f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'", "postgres"):
             self.sql(f"CREATE DATABASE {TEMPLATE}", "postgres")

@@ -23,7 +23,7 @@ class RealServer(Protocol):
     """One instance of a server: `start` may follow `kill` or `stop`, on the same port and the same data."""
 
     url: str
-    """What RUNNEL_QUEUE_URL or RUNNEL_STORE_URL is set to."""
+    """What TALLYSTICK_QUEUE_URL or TALLYSTICK_STORE_URL is set to."""
 
     def start(self) -> None:
         """Start it and return once it answers."""

@@ -17,7 +17,7 @@ from tests.servers.process import START_SECONDS, free_port, needed, unprivileged
 
 PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/lib/rabbitmq/bin")
 """Where the node's own programs are; those on the PATH of a Debian system insist on root."""
-USER = "runnel"
+USER = "tallystick"
 PASSWORD = "geheim-%2F-wort"  # percent-encoded as in the URL
 GREETING = b"AMQP\x00\x00\x09\x01"
 
@@ -131,7 +131,7 @@ class RabbitServer:
         if self._tls:
             self._certify()
         cookie = self._folder / "home" / ".erlang.cookie"
-        cookie.write_text("runnel-tests")
+        cookie.write_text("tallystick-tests")
         cookie.chmod(0o400)
         if self._uid is not None and self._gid is not None:
             for path in (self._folder, *self._folder.rglob("*")):
@@ -168,7 +168,7 @@ class RabbitServer:
             "LANG": "C.UTF-8",
             "HOME": str(folder / "home"),
             "ERL_EPMD_PORT": str(self._epmd_port),
-            "RABBITMQ_NODENAME": f"runnel-{self.port}@localhost",
+            "RABBITMQ_NODENAME": f"tallystick-{self.port}@localhost",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_DIST_PORT": str(self._dist_port),

@@ -1,4 +1,4 @@
-"""A Redis server of the tests' own, as durable as Runnel asks for unless a test wants it otherwise."""
+"""A Redis server of the tests' own, as durable as Tallystick asks for unless a test wants it otherwise."""
 
 from __future__ import annotations
 

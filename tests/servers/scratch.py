@@ -20,7 +20,7 @@ def scratch_folder(name: str, *, in_memory: bool = False) -> Iterator[Path]:
         in_memory: for files that need not survive anything: where the machine has the room, they are not on a disk.
     """
     memory = in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
-    folder = Path(tempfile.mkdtemp(prefix=f"runnel-{name}-", dir=MEMORY if memory else None))
+    folder = Path(tempfile.mkdtemp(prefix=f"tallystick-{name}-", dir=MEMORY if memory else None))
     folder.chmod(0o755)
     try:
         yield folder

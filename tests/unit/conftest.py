@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runnel.config import Settings
-from runnel.store.duckdb import DuckDBStore
+from tallystick.config import Settings
+from tallystick.store.duckdb import DuckDBStore
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from runnel.config import Settings
-from runnel.store import make_store
-from runnel.store.library import Document
+from tallystick.config import Settings
+from tallystick.store import make_store
+from tallystick.store.library import Document
 from tests import plain_http
 from tests.commands import run_command
 from tests.faults.rolling import Part
@@ -30,7 +30,7 @@ PROGRAMS = "/usr/lib/postgresql/15/bin"
 
 
 def books(settings: Mapping[str, str]) -> dict[str, int]:
-    """What `runnel verify` counts; it fails unless everything agrees."""
+    """What `tallystick verify` counts; it fails unless everything agrees."""
     ledger: dict[str, int] = json.loads(run_command(settings, "verify", "--json"))["ledger"]
     return ledger
 
@@ -47,7 +47,7 @@ def reports(settings: Mapping[str, str]) -> list[Any]:
 
 async def save_report(settings: Mapping[str, str]) -> None:
     """Put a report into the store that these settings name."""
-    store = make_store(Settings(store_url=settings["RUNNEL_STORE_URL"]))
+    store = make_store(Settings(store_url=settings["TALLYSTICK_STORE_URL"]))
     await store.open()
     body = {"name": "kept", "description": "", "range": "7d", "timezone": "UTC", "view": {}}
     body["question"] = {"kind": "keys"}
@@ -57,7 +57,7 @@ async def save_report(settings: Mapping[str, str]) -> None:
 
 def until_all_is_stored(port: int) -> None:
     """Returns once nothing waits in the queue of the worker whose status page this is."""
-    metrics, empty = f"http://127.0.0.1:{port}/metrics", "runnel_queue_blocks 0.0\n"
+    metrics, empty = f"http://127.0.0.1:{port}/metrics", "tallystick_queue_blocks 0.0\n"
     wait_until(lambda: empty in plain_http.get(metrics).text, "an empty queue")
 
 
@@ -68,7 +68,7 @@ def file_of_events(path: Path, count: int, name: str) -> Path:
 
 def test_a_folder_of_a_stopped_server(tmp_path: Path) -> None:
     """Stop, copy, start."""
-    data = {"RUNNEL_DATA": str(tmp_path / "data")}
+    data = {"TALLYSTICK_DATA": str(tmp_path / "data")}
     port = free_port()
     up = Part(["up", "--port", str(port)], data, tmp_path / "up.log")
     try:
@@ -86,7 +86,7 @@ def test_a_folder_of_a_stopped_server(tmp_path: Path) -> None:
     before, ids, kept = books(data), exported(data), reports(data)
     (tmp_path / "restored").mkdir()
     subprocess.run(["tar", "-C", tmp_path / "restored", "-xzf", tmp_path / "backup.tar.gz"], check=True)
-    restored = {"RUNNEL_DATA": str(tmp_path / "restored" / "data")}
+    restored = {"TALLYSTICK_DATA": str(tmp_path / "restored" / "data")}
     assert before["accepted"] == STORED
     assert books(restored) == before
     assert exported(restored) == ids
@@ -101,7 +101,7 @@ class Servers:
         self.folder = folder
         self.redis = redis
         self.postgres = postgres
-        self.settings = {"RUNNEL_QUEUE_URL": redis.url, "RUNNEL_STORE_URL": postgres.new_database()}
+        self.settings = {"TALLYSTICK_QUEUE_URL": redis.url, "TALLYSTICK_STORE_URL": postgres.new_database()}
 
     def load(self) -> None:
         """STORED events in the store, QUEUED in the queue."""
@@ -158,7 +158,7 @@ def test_redis_and_postgresql_while_they_run(servers: Servers, tmp_path: Path) -
 
     back_up_redis(servers.redis, tmp_path / "queue.rdb")
     pg_dump = str(needed("pg_dump", "postgresql-client", PROGRAMS))
-    dump = [pg_dump, "--format=custom", "--file", str(tmp_path / "store.dump"), servers.settings["RUNNEL_STORE_URL"]]
+    dump = [pg_dump, "--format=custom", "--file", str(tmp_path / "store.dump"), servers.settings["TALLYSTICK_STORE_URL"]]
     subprocess.run(dump, check=True, capture_output=True)
 
     empty = servers.postgres.new_database()
@@ -170,7 +170,7 @@ def test_redis_and_postgresql_while_they_run(servers: Servers, tmp_path: Path) -
     with scratch_folder("restored") as folder:
         redis = restore_redis(folder, tmp_path / "queue.rdb")
         try:
-            restored = {"RUNNEL_QUEUE_URL": redis.url, "RUNNEL_STORE_URL": empty}
+            restored = {"TALLYSTICK_QUEUE_URL": redis.url, "TALLYSTICK_STORE_URL": empty}
             assert books(restored) == before
             assert exported(restored) == exported(servers.settings)
             assert [report["name"] for report in reports(restored)] == ["kept"]
@@ -198,7 +198,7 @@ def test_a_store_that_is_newer_than_its_queue(servers: Servers, tmp_path: Path) 
             assert books(servers.settings)["queued"] == 0
             work.stop()
             redis = restore_redis(folder, tmp_path / "queue.rdb")
-            restored = {**servers.settings, "RUNNEL_QUEUE_URL": redis.url}
+            restored = {**servers.settings, "TALLYSTICK_QUEUE_URL": redis.url}
             try:
                 found = books(restored)
                 assert (found["accepted"], found["stored"]) == (STORED + QUEUED, STORED + QUEUED)

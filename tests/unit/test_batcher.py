@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.model.block import Block
-from runnel.worker.batcher import REMEMBERED, Batcher, Limits, Portions
+from tallystick.model.block import Block
+from tallystick.worker.batcher import REMEMBERED, Batcher, Limits, Portions
 from tests.samples import sample_block
 
 LIMITS = Limits(events=100, bytes=1_000, age=0.5)

@@ -1,4 +1,4 @@
-"""What a figure of `runnel bench` rests on: the events, the client's clock and counting, the way it treats a server."""
+"""What a figure of `tallystick bench` rests on: the events, the client's clock and counting, the way it treats a server."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import msgspec
 import pytest
 
 from benchmarks import render
-from runnel.cli.bench_client import LoadFailed, closed_loop, paced, wrap
-from runnel.cli.bench_data import DAY_US, bodies, day_blocks, uniform_blocks
-from runnel.cli.bench_questions import questions
-from runnel.cli.bench_report import DedupeFigures, QueryFigures, Report, machine
-from runnel.cli.bench_server import ServerFailed, ServerProcess
-from runnel.cli.bench_tables import markdown, sheets
-from runnel.model.event import decode_line
+from tallystick.cli.bench_client import LoadFailed, closed_loop, paced, wrap
+from tallystick.cli.bench_data import DAY_US, bodies, day_blocks, uniform_blocks
+from tallystick.cli.bench_questions import questions
+from tallystick.cli.bench_report import DedupeFigures, QueryFigures, Report, machine
+from tallystick.cli.bench_server import ServerFailed, ServerProcess
+from tallystick.cli.bench_tables import markdown, sheets
+from tallystick.model.event import decode_line
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000

@@ -1,4 +1,4 @@
-"""`runnel bench` and its commands from one end to the other, with real servers and stores and few events."""
+"""`tallystick bench` and its commands from one end to the other, with real servers and stores and few events."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from runnel.cli import bench, bench_dedupe, bench_load, bench_query
-from runnel.cli.bench_report import Report
-from runnel.cli.bench_server import RUNNEL
+from tallystick.cli import bench, bench_dedupe, bench_load, bench_query
+from tallystick.cli.bench_report import Report
+from tallystick.cli.bench_server import TALLYSTICK
 from tests.servers.process import wait_until
 
 
@@ -49,7 +49,7 @@ def test_query_uses_a_kept_history_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_measurement_that_is_ended_ends_its_server(tmp_path: Path) -> None:
     data, log = tmp_path / "history", tmp_path / "history.log"
-    measured = subprocess.Popen([*RUNNEL, "bench", "query", "--data", str(data), "--events", "30000"])
+    measured = subprocess.Popen([*TALLYSTICK, "bench", "query", "--data", str(data), "--events", "30000"])
     wait_until(lambda: log.is_file() and b'"event": "ready"' in log.read_bytes(), "the server of the measurement")
     measured.terminate()
     assert measured.wait(30) != 0

@@ -7,8 +7,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.errors import BlockCorrupt
-from runnel.model.block import (
+from tallystick.errors import BlockCorrupt
+from tallystick.model.block import (
     UNPACKED_MAX,
     Block,
     RequestPart,

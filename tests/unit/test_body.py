@@ -12,9 +12,9 @@ import pytest
 import zstandard
 from starlette.types import Message, Receive, Scope
 
-from runnel.config import MIB, Settings
-from runnel.errors import InvalidRequest, RequestTimeout, TooLarge, UnsupportedEncoding
-from runnel.ingest.body import ClientGone, decompress, read_body
+from tallystick.config import MIB, Settings
+from tallystick.errors import InvalidRequest, RequestTimeout, TooLarge, UnsupportedEncoding
+from tallystick.ingest.body import ClientGone, decompress, read_body
 
 BODY = b'{"name":"page_view"}' * 500
 LIMIT = 8 * MIB

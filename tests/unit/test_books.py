@@ -9,7 +9,7 @@ from enum import Enum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.model.books import IngesterLedger, Published, QueueBooks, QueuedBlock, close_books
+from tallystick.model.books import IngesterLedger, Published, QueueBooks, QueuedBlock, close_books
 
 
 class Fate(Enum):

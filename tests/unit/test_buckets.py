@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.model.query import Interval
-from runnel.store.buckets import Buckets, instant_of, micros, segments
+from tallystick.model.query import Interval
+from tallystick.store.buckets import Buckets, instant_of, micros, segments
 from tests.conformance.oracle import bucket_start
 
 NOW = datetime(2025, 7, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The imaginary visitors of `runnel demo`."""
+"""The imaginary visitors of `tallystick demo`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import islice
 
 import pytest
 
-from runnel.cli.demo import TICK, _portions
-from runnel.cli.demo_world import LATEST, Sent, World
+from tallystick.cli.demo import TICK, _portions
+from tallystick.cli.demo_world import LATEST, Sent, World
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -11,12 +11,12 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 import zstandard
 
-from runnel.cli.import_lines import LINE_MAX, LineFile, LineMapper, NotAnEvent
-from runnel.cli.import_plan import Choices, fields_of, parse_choices, properties_of
-from runnel.cli.import_rows import Format, RowIds, fingerprint, format_of, open_source
-from runnel.errors import ConfigError, InvalidRequest
-from runnel.store.duckdb.connection import connect_memory
-from runnel.store.duckdb.files import Plan, TableFile, read_header
+from tallystick.cli.import_lines import LINE_MAX, LineFile, LineMapper, NotAnEvent
+from tallystick.cli.import_plan import Choices, fields_of, parse_choices, properties_of
+from tallystick.cli.import_rows import Format, RowIds, fingerprint, format_of, open_source
+from tallystick.errors import ConfigError, InvalidRequest
+from tallystick.store.duckdb.connection import connect_memory
+from tallystick.store.duckdb.files import Plan, TableFile, read_header
 
 NAMED = Choices(constants={"name": "seen"})
 

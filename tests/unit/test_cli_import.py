@@ -11,13 +11,13 @@ import httpx
 import pytest
 import zstandard
 
-from runnel.cli import import_run
-from runnel.cli.import_plan import Choices
-from runnel.cli.import_rows import Chunk, Source, open_source
-from runnel.cli.import_run import Outcome, ServerSink, State, StateFile, run
-from runnel.cli.server import Refused, Server
-from runnel.errors import InvalidRequest, Unavailable
-from runnel.model.event import Rejection
+from tallystick.cli import import_run
+from tallystick.cli.import_plan import Choices
+from tallystick.cli.import_rows import Chunk, Source, open_source
+from tallystick.cli.import_run import Outcome, ServerSink, State, StateFile, run
+from tallystick.cli.server import Refused, Server
+from tallystick.errors import InvalidRequest, Unavailable
+from tallystick.model.event import Rejection
 
 Answer = Callable[[list[str]], httpx.Response]
 

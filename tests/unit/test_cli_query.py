@@ -1,4 +1,4 @@
-"""`runnel query` as a person runs it, on a real server process."""
+"""`tallystick query` as a person runs it, on a real server process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from runnel.cli import main
-from runnel.cli.query_question import Typed, question_of
-from runnel.cli.query_table import number, printable
+from tallystick.cli import main
+from tallystick.cli.query_question import Typed, question_of
+from tallystick.cli.query_table import number, printable
 from tests import plain_http
 from tests.servers.process import wait_until
 
-RUNNEL = [sys.executable, "-c", "from runnel.cli import main; main()"]
+TALLYSTICK = [sys.executable, "-c", "from tallystick.cli import main; main()"]
 READ, WRITE = "read-0123456789abcdef", "write-0123456789abcdef"
 EVIL = "\x1b[31m[bold]=1+1\x07"
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -42,9 +42,9 @@ Command = Callable[..., Ran]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server with keys that has two days of events."""
     data = tmp_path_factory.mktemp("asked")
-    keys = {"RUNNEL_READ_KEYS": f"*={READ}", "RUNNEL_WRITE_KEYS": f"*={WRITE}"}
+    keys = {"TALLYSTICK_READ_KEYS": f"*={READ}", "TALLYSTICK_WRITE_KEYS": f"*={WRITE}"}
     process = subprocess.Popen(
-        [*RUNNEL, "up", "--port", "0", "--data", str(data)],
+        [*TALLYSTICK, "up", "--port", "0", "--data", str(data)],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **keys},
     )  # fmt: skip
     try:
@@ -85,8 +85,8 @@ def fill(url: str) -> None:
 
 @pytest.fixture
 def query(server: str, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """`runnel query` with these arguments, asked of the server, with its key."""
-    monkeypatch.setenv("RUNNEL_KEY", READ)
+    """`tallystick query` with these arguments, asked of the server, with its key."""
+    monkeypatch.setenv("TALLYSTICK_KEY", READ)
 
     def run(*arguments: str, url: str = server) -> Ran:
         capsysbinary.readouterr()
@@ -146,8 +146,8 @@ def test_csv_and_json_are_what_the_server_says(query: Command, server: str) -> N
     assert answer["rows"] == [{"events": 16}]
     assert answer["exact"] is True
     done = subprocess.run(
-        [*RUNNEL, "query", "--interval", "none", *RANGE, "--format", "json", "--url", server],
-        capture_output=True, check=True, env={**os.environ, "RUNNEL_KEY": READ},
+        [*TALLYSTICK, "query", "--interval", "none", *RANGE, "--format", "json", "--url", server],
+        capture_output=True, check=True, env={**os.environ, "TALLYSTICK_KEY": READ},
     )  # fmt: skip
     assert json.loads(done.stdout)["rows"] == [{"events": 16, "users": 4}]
 
@@ -219,12 +219,12 @@ def test_mistakes_are_one_line_and_code_2(query: Command, arguments: list[str], 
 def test_without_a_server_it_says_how_to_start_one(query: Command) -> None:
     ran = query(url="http://127.0.0.1:9")
     assert (ran.code, ran.out) == (2, "")
-    assert "`runnel up` starts one" in ran.err
+    assert "`tallystick up` starts one" in ran.err
 
 
 def test_without_a_key_it_is_refused(query: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """G12: and the message holds none."""
-    monkeypatch.setenv("RUNNEL_KEY", "wrong-0123456789abcdef")
+    monkeypatch.setenv("TALLYSTICK_KEY", "wrong-0123456789abcdef")
     ran = query()
     assert (ran.code, ran.out) == (2, "")
     assert "key" in ran.err

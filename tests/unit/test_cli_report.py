@@ -1,4 +1,4 @@
-"""`runnel report` and `runnel share`, on a folder at rest and at a server with keys."""
+"""`tallystick report` and `tallystick share`, on a folder at rest and at a server with keys."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from runnel.cli import main
-from runnel.cli.bench_server import RUNNEL
+from tallystick.cli import main
+from tallystick.cli.bench_server import TALLYSTICK
 from tests import plain_http
 from tests.keyed import BLOG, EVERY, SHOP
 from tests.read_side import open_read_side
@@ -37,7 +37,7 @@ Command = Callable[..., Ran]
 
 
 @pytest.fixture
-def runnel(capsysbinary: pytest.CaptureFixture[bytes]) -> Command:
+def tallystick(capsysbinary: pytest.CaptureFixture[bytes]) -> Command:
     """Runs a command in this process."""
 
     def run(*arguments: str | Path) -> Ran:
@@ -68,54 +68,54 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     return path, asyncio.run(fill())
 
 
-def test_reports_are_listed_and_shown(runnel: Command, folder: tuple[Path, dict[str, Any]]) -> None:
+def test_reports_are_listed_and_shown(tallystick: Command, folder: tuple[Path, dict[str, Any]]) -> None:
     path, made = folder
-    listed = runnel("report", "list", "--data", path)
+    listed = tallystick("report", "list", "--data", path)
     assert listed.code == 0
     for word in (made["report"]["id"], "By [name]", "default", "metrics", DAYS, "UTC"):
         assert word in listed.out
-    assert json.loads(runnel("report", "list", "--data", path, "--json").out) == {"reports": [made["report"]]}
-    assert runnel("report", "list", "--data", path, "--site", "shop").out == "there are none\n"
-    assert json.loads(runnel("report", "show", made["report"]["id"], "--data", path).out) == made["report"]
+    assert json.loads(tallystick("report", "list", "--data", path, "--json").out) == {"reports": [made["report"]]}
+    assert tallystick("report", "list", "--data", path, "--site", "shop").out == "there are none\n"
+    assert json.loads(tallystick("report", "show", made["report"]["id"], "--data", path).out) == made["report"]
 
 
 def test_a_report_is_asked_as_table_csv_json_and_parquet(
-    runnel: Command, folder: tuple[Path, dict[str, Any]], tmp_path: Path
+    tallystick: Command, folder: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     path, made = folder
     ask = ("report", "run", made["report"]["id"], "--data", path)
-    table = runnel(*ask)
+    table = tallystick(*ask)
     assert table.code == 0
     assert "By [name]" in table.out
     assert "2026-03-01T00:00:00Z to 2026-03-03T00:00:00Z" in table.out
     assert "sign[up]" in table.out
-    rows = list(csv.DictReader(io.StringIO(runnel(*ask, "--format", "csv").out)))
+    rows = list(csv.DictReader(io.StringIO(tallystick(*ask, "--format", "csv").out)))
     assert {row["name"]: row["events"] for row in rows} == {"page_view": "15", "sign[up]": "15"}
-    answer = json.loads(runnel(*ask, "--format", "json", "--timezone", "Europe/Berlin").out)
+    answer = json.loads(tallystick(*ask, "--format", "json", "--timezone", "Europe/Berlin").out)
     assert answer["since"] == "2026-02-28T23:00:00Z"
-    assert json.loads(runnel(*ask, "--format", "json", "--range", "2026-04-01/2026-04-02").out)["rows"] == []
-    done = subprocess.run([*RUNNEL, *map(str, ask), "--format", "parquet"], capture_output=True, check=True)
+    assert json.loads(tallystick(*ask, "--format", "json", "--range", "2026-04-01/2026-04-02").out)["rows"] == []
+    done = subprocess.run([*TALLYSTICK, *map(str, ask), "--format", "parquet"], capture_output=True, check=True)
     assert (done.stdout[:4], done.stdout[-4:]) == (b"PAR1", b"PAR1")
 
 
-def test_what_is_wrong_is_one_line(runnel: Command, folder: tuple[Path, dict[str, Any]]) -> None:
+def test_what_is_wrong_is_one_line(tallystick: Command, folder: tuple[Path, dict[str, Any]]) -> None:
     path, made = folder
     for arguments, word in (
         (("report", "show", "0" * 12), "there is no report"), (("report", "show", "../x"), "is no id"),
         (("report", "run", made["report"]["id"], "--range", "8d"), "range"),
         (("share", "revoke", "0" * 12), "there is no share link"),
     ):  # fmt: skip
-        ran = runnel(*arguments, "--data", path)
+        ran = tallystick(*arguments, "--data", path)
         assert (ran.code, ran.out) == (2, "")
         assert word in ran.err
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`runnel up` with keys, as a process of its own: its URL."""
-    keys = {"RUNNEL_READ_KEYS": f"shop={SHOP} blog={BLOG} *={EVERY}"}
+    """`tallystick up` with keys, as a process of its own: its URL."""
+    keys = {"TALLYSTICK_READ_KEYS": f"shop={SHOP} blog={BLOG} *={EVERY}"}
     process = subprocess.Popen(
-        [*RUNNEL, "up", "--port", "0", "--data", str(tmp_path_factory.mktemp("served"))],
+        [*TALLYSTICK, "up", "--port", "0", "--data", str(tmp_path_factory.mktemp("served"))],
         env={"PATH": os.environ["PATH"], **keys}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:
@@ -133,7 +133,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_links_are_listed_and_revoked_at_a_server(
-    runnel: Command, server: str, monkeypatch: pytest.MonkeyPatch
+    tallystick: Command, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the key of their site; the token is dead at once."""
     shop = {"Authorization": f"Bearer {SHOP}"}
@@ -142,15 +142,15 @@ def test_links_are_listed_and_revoked_at_a_server(
         link = client.post(f"/v1/boards/{board['id']}/shares", json={"name": "Ann [x]"}, headers=shop).json()
         viewer = {"Authorization": f"Bearer {link['token']}"}
         assert client.get("/v1/shared", headers=viewer).status_code == 200
-        monkeypatch.setenv("RUNNEL_KEY", BLOG)
-        assert runnel("share", "list", "--url", server).out == "there are none\n"
-        assert runnel("share", "revoke", link["id"], "--url", server).code == 2
-        monkeypatch.setenv("RUNNEL_KEY", SHOP)
-        listed = runnel("share", "list", "--url", server)
+        monkeypatch.setenv("TALLYSTICK_KEY", BLOG)
+        assert tallystick("share", "list", "--url", server).out == "there are none\n"
+        assert tallystick("share", "revoke", link["id"], "--url", server).code == 2
+        monkeypatch.setenv("TALLYSTICK_KEY", SHOP)
+        listed = tallystick("share", "list", "--url", server)
         for word in (link["id"], "Ann [x]", "Monday", "shop", "never"):
             assert word in listed.out
         assert link["token"] not in listed.out
         assert client.get("/v1/shared", headers=viewer).status_code == 200
-        assert runnel("share", "revoke", link["id"], "--url", server).out == "revoked\n"
+        assert tallystick("share", "revoke", link["id"], "--url", server).out == "revoked\n"
         assert client.get("/v1/shared", headers=viewer).status_code == 401
-        assert runnel("share", "list", "--url", server).out == "there are none\n"
+        assert tallystick("share", "list", "--url", server).out == "there are none\n"

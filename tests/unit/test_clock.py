@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.ingest.clock import event_time
-from runnel.model.event import AHEAD_MAX, EARLIEST
+from tallystick.ingest.clock import event_time
+from tallystick.model.event import AHEAD_MAX, EARLIEST
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EIGHT = datetime(2026, 2, 1, 8, tzinfo=UTC)

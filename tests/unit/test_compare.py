@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from runnel.errors import InvalidRequest
-from runnel.model.compare import Period, previous_period
-from runnel.model.query import MetricsQuery
-from runnel.store.compare import compared
+from tallystick.errors import InvalidRequest
+from tallystick.model.compare import Period, previous_period
+from tallystick.model.query import MetricsQuery
+from tallystick.store.compare import compared
 
 NOW = datetime(2025, 7, 1, 12, 34, 56, tzinfo=UTC)
 BERLIN, APIA, ST_JOHNS = "Europe/Berlin", "Pacific/Apia", "America/St_Johns"

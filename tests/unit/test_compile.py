@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from runnel.errors import InvalidRequest
-from runnel.model.query import FILTER_CONDITIONS_MAX, Condition, EventsQuery, MetricsQuery, Query
-from runnel.store.compile import compile_export, compile_query
-from runnel.store.cursor import Key, decode_cursor, encode_cursor
-from runnel.store.duckdb.engine import DUCKDB
-from runnel.store.engine import Engine
-from runnel.store.postgres.engine import POSTGRES
-from runnel.store.slots import Slot
-from runnel.store.statement import Statement
+from tallystick.errors import InvalidRequest
+from tallystick.model.query import FILTER_CONDITIONS_MAX, Condition, EventsQuery, MetricsQuery, Query
+from tallystick.store.compile import compile_export, compile_query
+from tallystick.store.cursor import Key, decode_cursor, encode_cursor
+from tallystick.store.duckdb.engine import DUCKDB
+from tallystick.store.engine import Engine
+from tallystick.store.postgres.engine import POSTGRES
+from tallystick.store.slots import Slot
+from tallystick.store.statement import Statement
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 FOLDERS = {"duckdb": SNAPSHOTS, "postgres": SNAPSHOTS / "postgres"}

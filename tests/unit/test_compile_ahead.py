@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 
-from runnel.store.duckdb.engine import DUCKDB
-from runnel.store.duckdb.fold_sql import tables_sql
-from runnel.store.duckdb.number import numbered_users
-from runnel.store.folded import FoldedSessions
-from runnel.store.slots import Slot
+from tallystick.store.duckdb.engine import DUCKDB
+from tallystick.store.duckdb.fold_sql import tables_sql
+from tallystick.store.duckdb.number import numbered_users
+from tallystick.store.folded import FoldedSessions
+from tallystick.store.slots import Slot
 from tests.unit.test_compile import QUESTIONS, check_snapshot, compiled
 
 

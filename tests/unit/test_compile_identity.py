@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from runnel.model.query import Query
-from runnel.store.compile import asks_for_persons, compile_export, compile_query
-from runnel.store.duckdb.engine import DUCKDB
-from runnel.store.engine import Engine
-from runnel.store.postgres.engine import POSTGRES
-from runnel.store.slots import Slot
+from tallystick.model.query import Query
+from tallystick.store.compile import asks_for_persons, compile_export, compile_query
+from tallystick.store.duckdb.engine import DUCKDB
+from tallystick.store.engine import Engine
+from tallystick.store.postgres.engine import POSTGRES
+from tallystick.store.slots import Slot
 from tests.unit.test_compile import MAY, NOW, check_snapshot
 
 QUESTION: TypeAdapter[Query] = TypeAdapter(Query)

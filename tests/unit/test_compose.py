@@ -14,21 +14,21 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from typer.main import get_command
 
-from runnel import cli
-from runnel.config import Settings
-from runnel.queue import make_queue
-from runnel.store import make_store
+from tallystick import cli
+from tallystick.config import Settings
+from tallystick.queue import make_queue
+from tallystick.store import make_store
 from tests.servers.process import free_port, needed, wait_until
 from tests.servers.scratch import scratch_folder
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "compose.yaml").read_text("utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("runnel:")}
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("tallystick:")}
 REQUIRED = re.compile(r"\$\{(\w+):\?[^}]+\}")
 GIVEN = {
     "POSTGRES_PASSWORD": "p" * 48, "REDIS_PASSWORD": "r" * 48, "RABBITMQ_PASSWORD": "m" * 48,
-    "RUNNEL_WRITE_KEYS": "*=" + "w" * 40, "RUNNEL_READ_KEYS": "*=" + "k" * 40,
+    "TALLYSTICK_WRITE_KEYS": "*=" + "w" * 40, "TALLYSTICK_READ_KEYS": "*=" + "k" * 40,
 }  # fmt: skip
 """What an operator fills in."""
 
@@ -43,7 +43,7 @@ def filled_in(text: str) -> str:
 def settings_of(service: dict[str, Any]) -> Settings:
     """The settings that the process of a service starts with; an unknown one is an error."""
     given = {name: filled_in(value) for name, value in service["environment"].items()}
-    fields = {name.removeprefix("RUNNEL_").lower(): value for name, value in given.items()}
+    fields = {name.removeprefix("TALLYSTICK_").lower(): value for name, value in given.items()}
     assert fields.keys() <= Settings.model_fields.keys()
     return Settings.model_validate(fields)
 
@@ -76,7 +76,7 @@ def test_who_is_reached_from_outside_asks_for_keys(name: str) -> None:
     role = OURS[name]["command"][0]
     assert bool(keys.write) is (role == "ingest")
     assert bool(keys.read) is (role == "serve")
-    assert OURS[name]["environment"]["RUNNEL_HOST"] == "0.0.0.0"
+    assert OURS[name]["environment"]["TALLYSTICK_HOST"] == "0.0.0.0"
 
 
 def published() -> Iterator[str]:
@@ -141,7 +141,7 @@ def test_secrets_come_from_the_operator() -> None:
 
 
 def test_the_proxy_notices_the_end_before_it_comes() -> None:
-    """RUNNEL_DRAIN_DELAY is longer than Caddy needs for a look, even for one that times out."""
+    """TALLYSTICK_DRAIN_DELAY is longer than Caddy needs for a look, even for one that times out."""
     caddyfile = yaml.safe_load(COMPOSE)["configs"]["proxy"]["content"]
     every, longest = (int(seconds) for seconds in re.findall(r"health_(?:interval|timeout) (\d+)s", caddyfile))
     upstreams = re.search(r"reverse_proxy (.+) \{", caddyfile)
@@ -204,7 +204,7 @@ def test_the_image_has_stages_and_a_user() -> None:
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", the("USER"))
     words = [word for word, _ in instructions()]
     assert words.index("USER") < words.index("ENTRYPOINT")
-    assert the("ENTRYPOINT") == '["runnel"]'
+    assert the("ENTRYPOINT") == '["tallystick"]'
     assert the("CMD") == '["up"]'
     assert "/readyz" in the("HEALTHCHECK")
 
@@ -212,7 +212,7 @@ def test_the_image_has_stages_and_a_user() -> None:
 def test_the_image_is_built_from_the_lock() -> None:
     runs = " ".join(rest for word, rest in instructions() if word == "RUN")
     installs = [part for part in runs.split("&&") if "pip install" in part or "pip wheel" in part]
-    for part in runs.split(" /opt/runnel/bin/pip ")[1:]:
+    for part in runs.split(" /opt/tallystick/bin/pip ")[1:]:
         assert "--require-hashes" in part or "--no-deps" in part or part.startswith("uninstall")
     assert installs
 
@@ -237,11 +237,11 @@ def test_what_node_builds_gets_into_the_image() -> None:
     found = instructions()
     stage = next(rest.split()[-1] for word, rest in found if word == "FROM" and rest.startswith("node:"))
     built = [rest.split()[1] for word, rest in found if word == "COPY" and rest.startswith(f"--from={stage} ")]
-    assert built == ["/build/src/runnel/ingest/built", "/build/src/runnel/dashboard"]
+    assert built == ["/build/src/tallystick/ingest/built", "/build/src/tallystick/dashboard"]
     runs = " ".join(rest for word, rest in found if word == "RUN")
     assert {"scripts/snippet", "scripts/dashboard"} <= set(runs.split())
 
 
 def test_settings_in_the_image_exist() -> None:
-    for variable in re.findall(r"\bRUNNEL_(\w+)=", (ROOT / "Dockerfile").read_text("utf-8")):
+    for variable in re.findall(r"\bTALLYSTICK_(\w+)=", (ROOT / "Dockerfile").read_text("utf-8")):
         assert variable.lower() in Settings.model_fields

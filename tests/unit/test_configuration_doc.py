@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runnel.config import MIB, Settings
 from scripts.configuration_doc import DOCUMENT, document, groups, in_human_form, type_of
+from tallystick.config import MIB, Settings
 
 
 def test_the_committed_document_is_up_to_date() -> None:

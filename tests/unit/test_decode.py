@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from runnel.config import Settings
-from runnel.errors import InvalidRequest, TooLarge
-from runnel.ingest.decode import Decoded, _decode_carefully, _decode_fast, _split, decode_native
-from runnel.ingest.text import clean_json
-from runnel.model.event import Event, decode_line
+from tallystick.config import Settings
+from tallystick.errors import InvalidRequest, TooLarge
+from tallystick.ingest.decode import Decoded, _decode_carefully, _decode_fast, _split, decode_native
+from tallystick.ingest.text import clean_json
+from tallystick.model.event import Event, decode_line
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 SETTINGS = Settings()

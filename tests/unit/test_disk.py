@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from runnel.config import GIB, MIB, Settings
-from runnel.disk import CHECK_EVERY, DiskGuard
+from tallystick.config import GIB, MIB, Settings
+from tallystick.disk import CHECK_EVERY, DiskGuard
 
 
 class Usage(NamedTuple):

@@ -1,4 +1,4 @@
-"""DuckDB's checksums as Runnel reckons them: a flipped bit is found, and never another one than that."""
+"""DuckDB's checksums as Tallystick reckons them: a flipped bit is found, and never another one than that."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runnel.errors import StoreDamaged
-from runnel.store.duckdb import DuckDBStore
-from runnel.store.duckdb.checksums import bad_blocks, flipped_in_header, read_log
-from runnel.store.duckdb.damage import check_log, log_of
+from tallystick.errors import StoreDamaged
+from tallystick.store.duckdb import DuckDBStore
+from tallystick.store.duckdb.checksums import bad_blocks, flipped_in_header, read_log
+from tallystick.store.duckdb.damage import check_log, log_of
 from tests.samples import sample_block
 
 
@@ -21,7 +21,7 @@ async def files(store: DuckDBStore, tmp_path: Path) -> Path:
     for seq in range(4):
         await store.write([sample_block(seq, range(seq * 500, seq * 500 + 500))])
         if seq == 1:
-            await store._in(store._writing, store._writer.execute, "CHECKPOINT runnel")
+            await store._in(store._writing, store._writer.execute, "CHECKPOINT tallystick")
     copied = tmp_path / "copied.duckdb"
     shutil.copy(store.path, copied)
     shutil.copy(log_of(store.path), log_of(copied))

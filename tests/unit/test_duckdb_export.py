@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from runnel.config import MIB, Settings
-from runnel.errors import QueryTooExpensive, StoreUnavailable
-from runnel.model.event import decode_line
-from runnel.model.query import Condition, EventsQuery
-from runnel.store.duckdb import DuckDBStore, export, read
-from runnel.store.duckdb.connection import Connection, OutOfMemoryException, checkpoint
+from tallystick.config import MIB, Settings
+from tallystick.errors import QueryTooExpensive, StoreUnavailable
+from tallystick.model.event import decode_line
+from tallystick.model.query import Condition, EventsQuery
+from tallystick.store.duckdb import DuckDBStore, export, read
+from tallystick.store.duckdb.connection import Connection, OutOfMemoryException, checkpoint
 from tests.conformance.query_steps import put, some_events
 
 SITE = "default"

@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from runnel.config import Settings
-from runnel.model.books import Difference
-from runnel.model.event import Event
-from runnel.model.query import Condition, SessionsQuery
-from runnel.store.duckdb import DuckDBStore, fold, fold_sql
-from runnel.store.duckdb.connection import transaction
-from runnel.store.duckdb.mark import Mark
+from tallystick.config import Settings
+from tallystick.model.books import Difference
+from tallystick.model.event import Event
+from tallystick.model.query import Condition, SessionsQuery
+from tallystick.store.duckdb import DuckDBStore, fold, fold_sql
+from tallystick.store.duckdb.connection import transaction
+from tallystick.store.duckdb.mark import Mark
 from tests.samples import NOON, block_of, sample_event
 
 ASKED = SessionsQuery(metrics=["sessions", "pages", "events", "avg_duration"], breakdown=["entry_page", "channel"])
@@ -97,7 +97,7 @@ async def test_row_numbers_that_move_are_noticed(store: DuckDBStore) -> None:
     assert fold.read_mark(store._writer) == 30
     assert (await store.purge(NOON - timedelta(days=1))).events == 10
     await check(store)
-    store._writer.execute("CHECKPOINT runnel")
+    store._writer.execute("CHECKPOINT tallystick")
     assert one(store, "SELECT max(rowid) FROM events") == 29, "the numbers moved, or this tests nothing"
     assert fold.read_mark(store._writer) == 20
     await check(store)

@@ -9,11 +9,11 @@ import duckdb
 import msgspec
 import pytest
 
-from runnel.config import Settings
-from runnel.model.event import Event
-from runnel.model.query import Metric, MetricsQuery
-from runnel.store.duckdb import DuckDBStore, admin
-from runnel.store.duckdb.shred import Shredder, read_slots
+from tallystick.config import Settings
+from tallystick.model.event import Event
+from tallystick.model.query import Metric, MetricsQuery
+from tallystick.store.duckdb import DuckDBStore, admin
+from tallystick.store.duckdb.shred import Shredder, read_slots
 from tests.samples import NOON, block_of, sample_event
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from runnel.config import MIB, Settings
-from runnel.errors import StoreUnavailable
-from runnel.store.duckdb import DuckDBStore
-from runnel.store.duckdb.connection import cursor, open_database
-from runnel.store.migrations import migrations
+from tallystick.config import MIB, Settings
+from tallystick.errors import StoreUnavailable
+from tallystick.store.duckdb import DuckDBStore
+from tallystick.store.duckdb.connection import cursor, open_database
+from tallystick.store.migrations import migrations
 
 ROWS = 2_000_000
 
@@ -26,7 +26,7 @@ def of_schema(version: int, settings: Settings, path: Path) -> None:
         columns = "event_id, site_id, name, timestamp, received_at, user_id, source, properties"
         values = "uuid(), 's', 'n', TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-01', 'u' || range % 3, '', '{}'"
         db.execute(f"INSERT INTO events ({columns}) SELECT {values} FROM range({ROWS})")
-        db.execute("CHECKPOINT runnel")
+        db.execute("CHECKPOINT tallystick")
 
 
 async def test_a_column_that_finds_no_memory(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ async def test_a_column_that_finds_no_memory(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, disk_reserve_bytes=0)
     store = DuckDBStore(settings.model_copy(update={"store_memory": 6 * MIB}))
     of_schema(5, settings, store.path)
-    with pytest.raises(StoreUnavailable, match="raise RUNNEL_STORE_MEMORY"):
+    with pytest.raises(StoreUnavailable, match="raise TALLYSTICK_STORE_MEMORY"):
         await store.open()
     store = DuckDBStore(settings)
     await store.open()

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from runnel.model.event import Event
-from runnel.model.funnel import FunnelQuery
-from runnel.store.compile import compile_query
-from runnel.store.duckdb import DuckDBStore, fold
-from runnel.store.duckdb.engine import DUCKDB
+from tallystick.model.event import Event
+from tallystick.model.funnel import FunnelQuery
+from tallystick.store.compile import compile_query
+from tallystick.store.duckdb import DuckDBStore, fold
+from tallystick.store.duckdb.engine import DUCKDB
 from tests.samples import NOON, block_of, sample_event
 
 FUNNEL = FunnelQuery(steps=[{"name": "page_view"}, {"name": "signup"}])

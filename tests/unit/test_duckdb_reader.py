@@ -10,13 +10,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, StoreUnavailable
-from runnel.model.query import Condition, EventsQuery, KeysQuery, Metric, MetricsQuery, Query, Result
-from runnel.store.duckdb import read
-from runnel.store.duckdb.read import Reader
-from runnel.store.migrations import migrations
-from runnel.store.turns import Turns
+from tallystick.config import Settings
+from tallystick.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, StoreUnavailable
+from tallystick.model.query import Condition, EventsQuery, KeysQuery, Metric, MetricsQuery, Query, Result
+from tallystick.store.duckdb import read
+from tallystick.store.duckdb.read import Reader
+from tallystick.store.migrations import migrations
+from tallystick.store.turns import Turns
 
 EVENTS = 1_200_000
 SLOW = MetricsQuery(

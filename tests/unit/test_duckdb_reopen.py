@@ -7,9 +7,9 @@ import asyncio
 import duckdb
 import pytest
 
-from runnel.errors import QueryTooExpensive, StoreUnavailable
-from runnel.model.query import MetricsQuery
-from runnel.store.duckdb import DuckDBStore
+from tallystick.errors import QueryTooExpensive, StoreUnavailable
+from tallystick.model.query import MetricsQuery
+from tallystick.store.duckdb import DuckDBStore
 from tests.samples import sample_block
 
 
@@ -44,7 +44,7 @@ async def test_questions_that_run_meanwhile_do_not_keep_the_failed_file_open(
     """G6: a reader's cursor holds the database; it is stopped, and the file can be opened."""
     await store.write([sample_block(0, range(5))])
     slow = "SELECT count(*) FROM range(100000000000)"
-    monkeypatch.setattr("runnel.store.duckdb.read.LOADED_AT", slow)
+    monkeypatch.setattr("tallystick.store.duckdb.read.LOADED_AT", slow)
     question = asyncio.create_task(count(store))
     await asyncio.sleep(0.3)
     with monkeypatch.context() as patch:
@@ -68,7 +68,7 @@ async def test_storing_goes_before_asking_when_memory_is_short(
     store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G6: a batch that finds no memory stops the questions that run, and is tried again by the worker."""
-    monkeypatch.setattr("runnel.store.duckdb.read.LOADED_AT", "SELECT count(*) FROM range(100000000000)")
+    monkeypatch.setattr("tallystick.store.duckdb.read.LOADED_AT", "SELECT count(*) FROM range(100000000000)")
     question = asyncio.create_task(count(store))
     await asyncio.sleep(0.3)
 

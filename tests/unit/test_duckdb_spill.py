@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runnel.config import MIB, Settings
-from runnel.store.duckdb.connection import Connection, OutOfMemoryException, open_database
+from tallystick.config import MIB, Settings
+from tallystick.store.duckdb.connection import Connection, OutOfMemoryException, open_database
 
 SORT = "SELECT max(place) FROM (SELECT row_number() OVER (ORDER BY hash(i), i) AS place FROM range(5000000) AS r(i))"
 """Of more than 64 MiB and less than 512."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runnel.store.duckdb import DuckDBStore, fold, times
+from tallystick.store.duckdb import DuckDBStore, fold, times
 from tests.samples import NOON
 from tests.unit.test_duckdb_number import did, put, users
 

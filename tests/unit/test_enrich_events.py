@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runnel.app import Runnel, open_runnel
-from runnel.config import MIB, Settings
-from runnel.errors import ConfigError
-from runnel.ingest import decode
-from runnel.ingest.decode import decode_native
-from runnel.ingest.enrich.enrichment import NAMES, Enrichment, Visit, make_enrichment
-from runnel.ingest.text import clean_json, is_visible
-from runnel.model.event import Event, decode_line
+from tallystick.app import Tallystick, open_tallystick
+from tallystick.config import MIB, Settings
+from tallystick.errors import ConfigError
+from tallystick.ingest import decode
+from tallystick.ingest.decode import decode_native
+from tallystick.ingest.enrich.enrichment import NAMES, Enrichment, Visit, make_enrichment
+from tallystick.ingest.text import clean_json, is_visible
+from tallystick.model.event import Event, decode_line
 from tests.samples import NOON, sample_event
 from tests.unit.enrich_samples import CHROME, GOOGLEBOT, IPHONE, SERVICE, write_country_file
 
@@ -181,15 +181,15 @@ def test_both_ways_of_decoding_agree(enrichment: Enrichment, events: list[dict[s
     assert careful.count == len(events)
 
 
-# --- the whole of Runnel ---------------------------------------------------------------------------------------------
+# --- the whole of Tallystick ---------------------------------------------------------------------------------------------
 
 
 class Side:
-    """A running Runnel and a client of it, which sends as a proxy does."""
+    """A running Tallystick and a client of it, which sends as a proxy does."""
 
-    def __init__(self, runnel: Runnel) -> None:
-        self.runnel = runnel
-        transport = httpx.ASGITransport(runnel.asgi, client=(PROXY, 4711))
+    def __init__(self, tallystick: Tallystick) -> None:
+        self.tallystick = tallystick
+        transport = httpx.ASGITransport(tallystick.asgi, client=(PROXY, 4711))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8000")
 
     async def send(self, path: str, body: Any, status: int, agent: str = CHROME) -> None:
@@ -198,7 +198,7 @@ class Side:
         assert answer.status_code == status, answer.text
 
     async def rows(self) -> list[dict[str, Any]]:
-        await self.runnel.drained()
+        await self.tallystick.drained()
         answer = await self.client.get("/v1/events", params={"site_id": "*", "order": "oldest"})
         rows: list[dict[str, Any]] = answer.json()["rows"]
         return rows
@@ -206,8 +206,8 @@ class Side:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Side]:
-    async with open_runnel(settings) as runnel:
-        side = Side(runnel)
+    async with open_tallystick(settings) as tallystick:
+        side = Side(tallystick)
         async with side.client:
             yield side
 
@@ -254,7 +254,7 @@ def test_a_proxy_that_is_not_named_is_told_once(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         visit(made)
         visit(made)
-    assert [line["event"] for line in logs if "RUNNEL_TRUSTED_PROXIES" in line["event"]] == [logs[0]["event"]]
+    assert [line["event"] for line in logs if "TALLYSTICK_TRUSTED_PROXIES" in line["event"]] == [logs[0]["event"]]
 
 
 def test_a_proxy_that_is_named_is_not_told(tmp_path: Path) -> None:
@@ -267,9 +267,9 @@ def test_a_proxy_that_is_named_is_not_told(tmp_path: Path) -> None:
 
 async def test_a_start_is_refused(tmp_path: Path) -> None:
     settings = everything(tmp_path).model_copy(update={"enrich_country_file": str(tmp_path / "none.mmdb")})
-    with pytest.raises(ConfigError, match="RUNNEL_ENRICH_COUNTRY_FILE"):
-        async with open_runnel(settings) as runnel:
-            assert callable(runnel.asgi)
+    with pytest.raises(ConfigError, match="TALLYSTICK_ENRICH_COUNTRY_FILE"):
+        async with open_tallystick(settings) as tallystick:
+            assert callable(tallystick.asgi)
 
 
 def test_settings() -> None:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.errors import ConfigError
-from runnel.ingest.enrich.address import Clients, household, parse_address, parse_networks, truncated
-from runnel.ingest.enrich.agent import Agents, is_browser
-from runnel.ingest.enrich.country import Countries
-from runnel.ingest.enrich.page import NOTHING, URL_MAX, VALUE_MAX, read_page
+from tallystick.errors import ConfigError
+from tallystick.ingest.enrich.address import Clients, household, parse_address, parse_networks, truncated
+from tallystick.ingest.enrich.agent import Agents, is_browser
+from tallystick.ingest.enrich.country import Countries
+from tallystick.ingest.enrich.page import NOTHING, URL_MAX, VALUE_MAX, read_page
 from tests.unit.enrich_samples import CHROME, GOOGLEBOT, IPHONE, SERVICE, write_country_file
 
 AGENTS = Agents()
@@ -161,8 +161,8 @@ def test_no_proxy_is_trusted_by_default() -> None:
 
 
 def test_networks_that_are_none() -> None:
-    with pytest.raises(ConfigError, match=r"RUNNEL_TRUSTED_PROXIES: '10.0.0.256'"):
-        parse_networks("10.0.0.1 10.0.0.256", "RUNNEL_TRUSTED_PROXIES")
+    with pytest.raises(ConfigError, match=r"TALLYSTICK_TRUSTED_PROXIES: '10.0.0.256'"):
+        parse_networks("10.0.0.1 10.0.0.256", "TALLYSTICK_TRUSTED_PROXIES")
 
 
 def test_parts_of_addresses() -> None:
@@ -217,5 +217,5 @@ def test_country_file_that_cannot_be_read(tmp_path: Path, content: bytes | None,
     file = tmp_path / "country.mmdb"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ConfigError, match=rf"RUNNEL_ENRICH_COUNTRY_FILE: .*country\.mmdb .*{word}"):
+    with pytest.raises(ConfigError, match=rf"TALLYSTICK_ENRICH_COUNTRY_FILE: .*country\.mmdb .*{word}"):
         Countries(file)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runnel.errors import ConfigError
-from runnel.ingest.enrich import visitor
-from runnel.ingest.enrich.visitor import DAY, FILE, PREFIX, SALT_BYTES, Salts, visitor_id
+from tallystick.errors import ConfigError
+from tallystick.ingest.enrich import visitor
+from tallystick.ingest.enrich.visitor import DAY, FILE, PREFIX, SALT_BYTES, Salts, visitor_id
 
 NOON = 20_000 * DAY + DAY / 2
 
@@ -74,7 +74,7 @@ def test_two_processes_make_one_salt(tmp_path: Path, monkeypatch: pytest.MonkeyP
         original(file, content)
 
     monkeypatch.setattr(visitor, "_write_once", overtaken)
-    assert Salts(tmp_path, clock).salt() == b"f" * SALT_BYTES  # without a checksum, as an older Runnel wrote it
+    assert Salts(tmp_path, clock).salt() == b"f" * SALT_BYTES  # without a checksum, as an older Tallystick wrote it
     assert files(tmp_path) == [f"{FILE}20000"]
 
 
@@ -112,7 +112,7 @@ def test_a_start_forgets_older_days(tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"a file")
-    with pytest.raises(ConfigError, match=r"RUNNEL_ENRICH_SALT_FOLDER: .*cannot be kept in .*data"):
+    with pytest.raises(ConfigError, match=r"TALLYSTICK_ENRICH_SALT_FOLDER: .*cannot be kept in .*data"):
         Salts(tmp_path / "data", Clock())
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runnel.model.formula import DEPTH_MAX, EXPRESSION_MAX, Formula, computed, parse
-from runnel.model.query import Metric, MetricsQuery
+from tallystick.model.formula import DEPTH_MAX, EXPRESSION_MAX, Formula, computed, parse
+from tallystick.model.query import Metric, MetricsQuery
 from tests.conformance.oracle_formula import formula_value
 
 blanks = st.sampled_from(["", " ", "  ", "\t", "\n"])

@@ -1,4 +1,4 @@
-"""POST /v1/events, from the request to what GET /v1/events shows: the whole of Runnel in a folder."""
+"""POST /v1/events, from the request to what GET /v1/events shows: the whole of Tallystick in a folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from runnel.app import Runnel, open_runnel
-from runnel.config import MIB, Settings
+from tallystick.app import Tallystick, open_tallystick
+from tallystick.config import MIB, Settings
 
 ROUTE = "/v1/events"
 
@@ -27,11 +27,11 @@ def settings_in(folder: Path, **more: Any) -> Settings:
 
 
 class Side:
-    """A running Runnel and a client of it."""
+    """A running Tallystick and a client of it."""
 
-    def __init__(self, runnel: Runnel) -> None:
-        self.runnel = runnel
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(runnel.asgi), base_url="http://localhost:8000")
+    def __init__(self, tallystick: Tallystick) -> None:
+        self.tallystick = tallystick
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000")
 
     async def send(self, body: Any, *, status: int = 202, query: str = "", **headers: str) -> Any:
         """The answer's JSON; a body that is no text or bytes is sent as JSON. `_` in a header's name is a hyphen."""
@@ -43,7 +43,7 @@ class Side:
 
     async def rows(self) -> list[dict[str, Any]]:
         """What GET /v1/events shows, oldest first, once everything is stored."""
-        await self.runnel.drained()
+        await self.tallystick.drained()
         answer = await self.client.get(ROUTE, params={"site_id": "*", "order": "oldest", "limit": 5000})
         assert answer.status_code == 200, answer.text
         rows: list[dict[str, Any]] = answer.json()["rows"]
@@ -52,8 +52,8 @@ class Side:
 
 @pytest.fixture
 async def side(tmp_path: Path) -> AsyncIterator[Side]:
-    async with open_runnel(settings_in(tmp_path)) as runnel:
-        made = Side(runnel)
+    async with open_tallystick(settings_in(tmp_path)) as tallystick:
+        made = Side(tallystick)
         async with made.client:
             yield made
 
@@ -65,7 +65,7 @@ async def test_accepted(side: Side) -> None:
     given = {"name": "a", "user_id": "u", "path": "/p", "source": "web", "session_id": "s", "site_id": "x"}
     answer = await side.send(given)
     assert (answer["accepted"], answer["rejected"]) == (1, [])
-    await side.runnel.drained()
+    await side.tallystick.drained()
     receipt = (await side.client.get(f"/v1/receipts/{answer['receipt']}")).json()
     assert (receipt["state"], receipt["count"], receipt["stored"]) == ("stored", 1, 1)
     (row,) = await side.rows()
@@ -100,8 +100,8 @@ async def test_strict_takes_what_is_all_valid(side: Side) -> None:
 
 
 async def test_errors_of_the_body(tmp_path: Path) -> None:
-    async with open_runnel(settings_in(tmp_path, max_body_bytes=2048, max_request_events=10)) as runnel:
-        side = Side(runnel)
+    async with open_tallystick(settings_in(tmp_path, max_body_bytes=2048, max_request_events=10)) as tallystick:
+        side = Side(tallystick)
         event = {"name": "a"}
         for status, code, body, headers in (
             (400, "invalid_request", "no JSON", {}),
@@ -124,8 +124,8 @@ async def test_errors_of_the_body(tmp_path: Path) -> None:
 async def test_a_full_queue_says_when_to_come_again(tmp_path: Path) -> None:
     """G5: 503 with Retry-After, and nothing was taken."""
     settings = settings_in(tmp_path).model_copy(update={"disk_reserve_bytes": 2**62, "disk_reserve_fraction": 0.9999})
-    async with open_runnel(settings) as runnel:
-        side = Side(runnel)
+    async with open_tallystick(settings) as tallystick:
+        side = Side(tallystick)
         answer = await side.client.post(ROUTE, json={"name": "a"})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert answer.json()["error"]["code"] == "queue_full"
@@ -133,7 +133,7 @@ async def test_a_full_queue_says_when_to_come_again(tmp_path: Path) -> None:
         await side.client.aclose()
 
 
-async def call(runnel: Runnel, *messages: Message) -> list[Message]:
+async def call(tallystick: Tallystick, *messages: Message) -> list[Message]:
     """What a POST over bare ASGI sends, after whose messages the client says nothing."""
     waiting, sent = list(messages), []
 
@@ -146,16 +146,16 @@ async def call(runnel: Runnel, *messages: Message) -> list[Message]:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": ROUTE, "query_string": b"", "headers": []}
-    await asyncio.wait_for(runnel.asgi(scope, receive, send), 5)
+    await asyncio.wait_for(tallystick.asgi(scope, receive, send), 5)
     return sent
 
 
 async def test_slow_and_gone_clients(tmp_path: Path) -> None:
-    async with open_runnel(settings_in(tmp_path, body_timeout=0.05)) as runnel:
+    async with open_tallystick(settings_in(tmp_path, body_timeout=0.05)) as tallystick:
         half: Message = {"type": "http.request", "body": b'{"name":', "more_body": True}
         for messages in ([], [half]):
-            assert (await call(runnel, *messages))[0]["status"] == 408
-        assert await call(runnel, half, {"type": "http.disconnect"}) == []
+            assert (await call(tallystick, *messages))[0]["status"] == 408
+        assert await call(tallystick, half, {"type": "http.disconnect"}) == []
 
 
 async def test_request_id_is_echoed_when_it_is_sane(side: Side) -> None:
@@ -242,7 +242,7 @@ SHOWN: dict[str, tuple[str, Any]] = {
 
 
 async def test_odd_properties_have_one_result(side: Side) -> None:
-    """As they come alone, and beside what Runnel adds."""
+    """As they come alone, and beside what Tallystick adds."""
     texts = [text for text, _ in SHOWN.values()]
     alone = [f'{{"name":"{n}","properties":{text}}}' for n, text in enumerate(texts)]
     added = [f'{{"name":"{n}","event_id":"x","user_id":"{n}","properties":{text}}}' for n, text in enumerate(texts)]

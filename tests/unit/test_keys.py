@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from runnel import keys, logs
-from runnel.cli.console import load_settings
-from runnel.config import Settings
-from runnel.errors import ConfigError, Forbidden, InvalidRequest, Unauthorized
-from runnel.keys import Keys, may_listen, names_this_machine, parse, presented
-from runnel.model.event import SITE_ID_MAX
+from tallystick import keys, logs
+from tallystick.cli.console import load_settings
+from tallystick.config import Settings
+from tallystick.errors import ConfigError, Forbidden, InvalidRequest, Unauthorized
+from tallystick.keys import Keys, may_listen, names_this_machine, parse, presented
+from tallystick.model.event import SITE_ID_MAX
 
 WRITE, OTHER, READ, UNKNOWN = (f"{kind}-0123456789abcdef" for kind in ("write", "other", "read", "unknown"))
 
@@ -74,8 +74,8 @@ def test_any_text_is_taken_or_refused_without_being_shown(words: list[str]) -> N
         (f"={WRITE}", "entry 1 is not of the form site=key"),
         ("shop=", "entry 1 is not of the form site=key"),
         (WRITE, "entry 1 is not of the form site=key"),
-        ("shop=15-characters.", "entry 1 has a key that has not 16 to 256 characters: see `runnel key`"),
-        ("shop=" + "x" * 257, "entry 1 has a key that has not 16 to 256 characters: see `runnel key`"),
+        ("shop=15-characters.", "entry 1 has a key that has not 16 to 256 characters: see `tallystick key`"),
+        ("shop=" + "x" * 257, "entry 1 has a key that has not 16 to 256 characters: see `tallystick key`"),
         ("shop=schlüssel-0123456789", "entry 1 has a key with other characters than visible ASCII"),
         ("shop=sha256:" + "0" * 63, "entry 1 has no 64 hexadecimal digits after sha256:"),
         ("shop=sha256:" + "0" * 65, "entry 1 has no 64 hexadecimal digits after sha256:"),
@@ -90,10 +90,10 @@ def test_a_wrong_entry_is_named_by_its_place(text: str, message: str) -> None:
     """G12: and is never shown, neither by the settings themselves nor by a command."""
     with pytest.raises(ConfigError) as refused:
         Settings(write_keys=SecretStr(text))
-    assert refused.value.message == f"RUNNEL_WRITE_KEYS: {message}"
+    assert refused.value.message == f"TALLYSTICK_WRITE_KEYS: {message}"
     with pytest.raises(ConfigError) as refused:
         load_settings(write_keys=text)
-    assert refused.value.message == f"RUNNEL_WRITE_KEYS: {message}"
+    assert refused.value.message == f"TALLYSTICK_WRITE_KEYS: {message}"
 
 
 def test_a_site_is_as_long_as_an_event_may_have_it() -> None:
@@ -107,9 +107,9 @@ def test_a_site_may_have_several_keys() -> None:
 
 def test_plain_keys_are_neither_kept_nor_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """G12: the settings have digests only, and show not even these."""
-    monkeypatch.setenv("RUNNEL_WRITE_KEYS", f"shop={WRITE}")
-    monkeypatch.setenv("RUNNEL_READ_KEYS", f"*={READ}")
-    monkeypatch.setenv("RUNNEL_KEY", UNKNOWN)
+    monkeypatch.setenv("TALLYSTICK_WRITE_KEYS", f"shop={WRITE}")
+    monkeypatch.setenv("TALLYSTICK_READ_KEYS", f"*={READ}")
+    monkeypatch.setenv("TALLYSTICK_KEY", UNKNOWN)
     settings = Settings()
     assert settings.access_keys() == Keys({digest(WRITE): "shop"}, {digest(READ): "*"})
     shown = " ".join((repr(settings), str(settings), repr(settings.access_keys()), settings.model_dump_json()))
@@ -135,8 +135,8 @@ def test_files_hold_entries_too(tmp_path: Path) -> None:
         (b"", "holds no key"),
         (b" \n", "holds no key"),
         (b"\xff\xfe\x00", "cannot be read: it is no UTF-8 text"),
-        (f"shop={WRITE}\nshop".encode(), "RUNNEL_READ_KEYS_FILE: entry 2 is not of the form site=key"),
-        (f"shop={READ}".encode(), "has a key that RUNNEL_READ_KEYS has too"),
+        (f"shop={WRITE}\nshop".encode(), "TALLYSTICK_READ_KEYS_FILE: entry 2 is not of the form site=key"),
+        (f"shop={READ}".encode(), "has a key that TALLYSTICK_READ_KEYS has too"),
     ],
 )
 def test_a_file_without_good_entries_opens_nothing(tmp_path: Path, content: bytes | None, message: str) -> None:
@@ -145,7 +145,7 @@ def test_a_file_without_good_entries_opens_nothing(tmp_path: Path, content: byte
     if content is not None:
         file.write_bytes(content)
     settings = Settings(read_keys=SecretStr(f"*={READ}"), read_keys_file=str(file))
-    with pytest.raises(ConfigError, match="RUNNEL_READ_KEYS_FILE") as refused:
+    with pytest.raises(ConfigError, match="TALLYSTICK_READ_KEYS_FILE") as refused:
         settings.access_keys()
     assert message in refused.value.message
     assert WRITE not in refused.value.message
@@ -166,11 +166,11 @@ def test_the_key_of_commands(tmp_path: Path) -> None:
     assert Settings(key=SecretStr(UNKNOWN), key_file=str(file)).client_key().get_secret_value() == READ
     for wrong in ("", "two words", "schlüssel", "tab\tbed", "bell\a"):
         file.write_text(wrong)
-        with pytest.raises(ConfigError, match="RUNNEL_KEY_FILE: that is not one key"):
+        with pytest.raises(ConfigError, match="TALLYSTICK_KEY_FILE: that is not one key"):
             Settings(key_file=str(file)).client_key()
-    with pytest.raises(ConfigError, match="RUNNEL_KEY: that is not one key"):
+    with pytest.raises(ConfigError, match="TALLYSTICK_KEY: that is not one key"):
         Settings(key=SecretStr("two words")).client_key()
-    with pytest.raises(ConfigError, match=r"RUNNEL_KEY_FILE: .* cannot be read"):
+    with pytest.raises(ConfigError, match=r"TALLYSTICK_KEY_FILE: .* cannot be read"):
         Settings(key_file=str(tmp_path)).client_key()
 
 
@@ -262,8 +262,8 @@ def test_loopback_may_always_be_listened_on(role: str, host: str) -> None:
 @pytest.mark.parametrize(
     ("role", "missing"),
     [
-        ("up", "RUNNEL_WRITE_KEYS and RUNNEL_READ_KEYS"), ("ingest", "RUNNEL_WRITE_KEYS"),
-        ("serve", "RUNNEL_READ_KEYS"), ("work", ""),
+        ("up", "TALLYSTICK_WRITE_KEYS and TALLYSTICK_READ_KEYS"), ("ingest", "TALLYSTICK_WRITE_KEYS"),
+        ("serve", "TALLYSTICK_READ_KEYS"), ("work", ""),
     ],
 )
 @pytest.mark.parametrize("host", WORLD)

@@ -18,12 +18,12 @@ from typing import NamedTuple
 import pytest
 from pydantic import SecretStr
 
-from runnel.cli import main
-from runnel.cli.bench_client import wrap
-from runnel.cli.bench_server import RUNNEL, Api
-from runnel.cli.up import banner
-from runnel.config import Settings
-from runnel.keys import parse
+from tallystick.cli import main
+from tallystick.cli.bench_client import wrap
+from tallystick.cli.bench_server import TALLYSTICK, Api
+from tallystick.cli.up import banner
+from tallystick.config import Settings
+from tallystick.keys import parse
 from tests import plain_http
 
 WRITE, EVERY, SHOP, BOTH = (f"{word}-0123456789abcdef" for word in ("write", "every", "shop", "both"))
@@ -37,13 +37,13 @@ class Served(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """`runnel up` as a process of its own, on every address of this machine, with keys of a file and of settings."""
+    """`tallystick up` as a process of its own, on every address of this machine, with keys of a file and of settings."""
     folder = tmp_path_factory.mktemp("served")
     secret, output = folder / "write-keys", folder / "output"
     secret.write_text(f"*={WRITE}\n*={BOTH}\n")
-    keys = {"RUNNEL_WRITE_KEYS_FILE": str(secret), "RUNNEL_READ_KEYS": f"*={EVERY} shop={SHOP} *={BOTH}",
-            "RUNNEL_LOG_LEVEL": "debug"}  # fmt: skip
-    command = [*RUNNEL, "up", "--host", "0.0.0.0", "--port", "0", "--data", str(folder / "data")]
+    keys = {"TALLYSTICK_WRITE_KEYS_FILE": str(secret), "TALLYSTICK_READ_KEYS": f"*={EVERY} shop={SHOP} *={BOTH}",
+            "TALLYSTICK_LOG_LEVEL": "debug"}  # fmt: skip
+    command = [*TALLYSTICK, "up", "--host", "0.0.0.0", "--port", "0", "--data", str(folder / "data")]
     with output.open("wb") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **keys})
     try:
@@ -73,7 +73,7 @@ Command = Callable[..., Ran]
 
 
 @pytest.fixture
-def runnel(capfd: pytest.CaptureFixture[str]) -> Command:
+def tallystick(capfd: pytest.CaptureFixture[str]) -> Command:
     """Runs a command in this process."""
 
     def run(*arguments: str | Path) -> Ran:
@@ -90,13 +90,13 @@ def runnel(capfd: pytest.CaptureFixture[str]) -> Command:
 
 @pytest.mark.parametrize("right", ["write", "read"])
 @pytest.mark.parametrize("site", ["default", "shop", "*"])
-def test_a_made_key_fits_the_line_that_comes_with_it(runnel: Command, right: str, site: str) -> None:
+def test_a_made_key_fits_the_line_that_comes_with_it(tallystick: Command, right: str, site: str) -> None:
     """G12: the line has the key's hash and not the key."""
-    ran = runnel("key", right, *(() if site == "default" else ("--site", site)))
+    ran = tallystick("key", right, *(() if site == "default" else ("--site", site)))
     assert ran.code == 0
     shown = dict(line.split(maxsplit=1) for line in ran.out.splitlines())
     name, _, quoted = shown["setting"].partition("=")
-    assert name == f"RUNNEL_{right.upper()}_KEYS"
+    assert name == f"TALLYSTICK_{right.upper()}_KEYS"
     assert parse(shlex.split(quoted)[0], name) == {sha256(shown["key"].encode()).digest(): site}
     assert shown["hash"] in quoted
     assert shown["key"] not in quoted
@@ -104,8 +104,8 @@ def test_a_made_key_fits_the_line_that_comes_with_it(runnel: Command, right: str
 
 
 @pytest.mark.parametrize("site", ["", "a b", "a=b", "a,b", "it's", "x" * 129])
-def test_a_site_that_settings_cannot_name(runnel: Command, site: str) -> None:
-    ran = runnel("key", "write", "--site", site)
+def test_a_site_that_settings_cannot_name(tallystick: Command, site: str) -> None:
+    ran = tallystick("key", "write", "--site", site)
     assert (ran.code, ran.out) == (2, "")
     assert "--site" in ran.err
 
@@ -114,65 +114,65 @@ def test_a_site_that_settings_cannot_name(runnel: Command, site: str) -> None:
 
 
 def test_commands_send_their_key(
-    runnel: Command, server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tallystick: Command, server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G12: from the environment or from a file; without a good one the command fails with the server's sentence."""
     file, rows, at = tmp_path / "key", tmp_path / "rows.ndjson", ("--url", server.url)
     rows.write_text('{"name":"a","timestamp":1767225600}\n{"name":"b","timestamp":1767225601,"site_id":"shop"}\n')
     file.write_text(f"{WRITE}\n")
-    bare = runnel("import", rows, *at)
+    bare = tallystick("import", rows, *at)
     assert (bare.code, "write key" in bare.err) == (2, True)
-    assert runnel("import", rows, *at, "--key-file", file).code == 0
-    assert runnel("demo", "--events", "20", "--rate", "1000", *at, "--key-file", file).code == 0
+    assert tallystick("import", rows, *at, "--key-file", file).code == 0
+    assert tallystick("demo", "--events", "20", "--rate", "1000", *at, "--key-file", file).code == 0
     for command in (("verify",), ("dead", "list"), ("dead", "replay", "--all"), ("export",)):
-        assert "read key" in runnel(*command, *at).err
-        assert "read key" in runnel(*command, *at, "--key-file", file).err
-    monkeypatch.setenv("RUNNEL_KEY", EVERY)
+        assert "read key" in tallystick(*command, *at).err
+        assert "read key" in tallystick(*command, *at, "--key-file", file).err
+    monkeypatch.setenv("TALLYSTICK_KEY", EVERY)
     for command in (("verify",), ("dead", "list"), ("dead", "replay", "--all"), ("dead", "drop", "--all")):
-        assert runnel(*command, *at).code == 0, command
-    assert runnel("dead", "show", "7", *at).err.strip() == "error: there is no dead letter 7"
-    exported = [json.loads(line) for line in runnel("export", *at).out.splitlines()]
+        assert tallystick(*command, *at).code == 0, command
+    assert tallystick("dead", "show", "7", *at).err.strip() == "error: there is no dead letter 7"
+    exported = [json.loads(line) for line in tallystick("export", *at).out.splitlines()]
     assert {"a", "b"} <= {event["name"] for event in exported}
-    monkeypatch.setenv("RUNNEL_KEY", SHOP)
-    assert "one site" in runnel("export", *at).err
-    [event] = [json.loads(line) for line in runnel("export", "--site", "shop", *at).out.splitlines()]
+    monkeypatch.setenv("TALLYSTICK_KEY", SHOP)
+    assert "one site" in tallystick("export", *at).err
+    [event] = [json.loads(line) for line in tallystick("export", "--site", "shop", *at).out.splitlines()]
     assert event["name"] == "b"
-    assert "needs a read key for every site" in runnel("verify", *at).err
+    assert "needs a read key for every site" in tallystick("verify", *at).err
 
 
 def test_an_error_shows_no_key(
-    runnel: Command, server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tallystick: Command, server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G12: not even with --debug."""
     secret = "s3cret-0123456789abcdef"
-    monkeypatch.setenv("RUNNEL_KEY", secret)
+    monkeypatch.setenv("TALLYSTICK_KEY", secret)
     with pytest.raises(Exception, match="the key is not one of this server's read keys") as raised:
         main(["--debug", "verify", "--url", server.url])
     assert secret not in "".join(traceback.format_exception(raised.value))
-    monkeypatch.delenv("RUNNEL_LOG_LEVEL")
-    monkeypatch.setenv("RUNNEL_READ_KEYS", f"{secret}")
-    monkeypatch.setenv("RUNNEL_PORT", "abc")
+    monkeypatch.delenv("TALLYSTICK_LOG_LEVEL")
+    monkeypatch.setenv("TALLYSTICK_READ_KEYS", f"{secret}")
+    monkeypatch.setenv("TALLYSTICK_PORT", "abc")
     for arguments in (("up",), ("verify", "--url", server.url)):
-        ran = runnel(*arguments)
+        ran = tallystick(*arguments)
         assert ran.code == 2
         assert secret not in ran.out + ran.err
 
 
-def test_a_folder_needs_no_key(runnel: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_needs_no_key(tallystick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever may open its files needs none; the settings of its server do not get into the way."""
-    monkeypatch.setenv("RUNNEL_WRITE_KEYS", f"*={WRITE}")
-    monkeypatch.setenv("RUNNEL_READ_KEYS", f"*={EVERY}")
-    monkeypatch.setenv("RUNNEL_HOST", "0.0.0.0")
+    monkeypatch.setenv("TALLYSTICK_WRITE_KEYS", f"*={WRITE}")
+    monkeypatch.setenv("TALLYSTICK_READ_KEYS", f"*={EVERY}")
+    monkeypatch.setenv("TALLYSTICK_HOST", "0.0.0.0")
     rows, data = tmp_path / "rows.ndjson", tmp_path / "data"
     rows.write_text('{"name":"a"}\n')
-    assert runnel("import", rows, "--data", data).code == 0
-    assert runnel("verify", "--data", data).code == 0
-    assert runnel("dead", "list", "--data", data).code == 0
-    assert '"name":"a"' in runnel("export", "--data", data).out
+    assert tallystick("import", rows, "--data", data).code == 0
+    assert tallystick("verify", "--data", data).code == 0
+    assert tallystick("dead", "list", "--data", data).code == 0
+    assert '"name":"a"' in tallystick("export", "--data", data).out
 
 
 def test_a_measurement_sends_its_key(server: Served) -> None:
-    """One that may both write and ask, as `runnel bench --url` needs it."""
+    """One that may both write and ask, as `tallystick bench --url` needs it."""
     with closing(Api(server.url, key=BOTH)) as api:
         before = api.ledger()["accepted"]
         [request] = wrap(server.url, [b'{"name":"measured"}'], key=BOTH)
@@ -186,16 +186,16 @@ def test_a_measurement_sends_its_key(server: Served) -> None:
 
 @pytest.mark.parametrize(
     ("set_", "missing"),
-    [({}, "RUNNEL_WRITE_KEYS and RUNNEL_READ_KEYS"), ({"RUNNEL_WRITE_KEYS": f"*={WRITE}"}, "RUNNEL_READ_KEYS"),
-     ({"RUNNEL_READ_KEYS": f"*={WRITE}"}, "RUNNEL_WRITE_KEYS")],
+    [({}, "TALLYSTICK_WRITE_KEYS and TALLYSTICK_READ_KEYS"), ({"TALLYSTICK_WRITE_KEYS": f"*={WRITE}"}, "TALLYSTICK_READ_KEYS"),
+     ({"TALLYSTICK_READ_KEYS": f"*={WRITE}"}, "TALLYSTICK_WRITE_KEYS")],
 )
 def test_a_server_without_keys_does_not_listen_to_the_world(
-    runnel: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_: dict[str, str], missing: str
+    tallystick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_: dict[str, str], missing: str
 ) -> None:
     """G12: it says what to set, and has touched nothing."""
     for name, value in set_.items():
         monkeypatch.setenv(name, value)
-    ran = runnel("up", "--host", "0.0.0.0", "--port", "0", "--data", tmp_path / "data")
+    ran = tallystick("up", "--host", "0.0.0.0", "--port", "0", "--data", tmp_path / "data")
     assert ran.code == 2
     assert f"set {missing} first" in ran.err
     assert WRITE not in ran.err

@@ -1,4 +1,4 @@
-"""Who may ask (G12): every read route of a whole Runnel, with keys and without. One site's keys: test_keys_sites.py."""
+"""Who may ask (G12): every read route of a whole Tallystick, with keys and without. One site's keys: test_keys_sites.py."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 import structlog
 
-from runnel import logs
-from runnel.app import build_app
-from runnel.config import Settings
-from runnel.query.access import Access, access_of, endpoints
+from tallystick import logs
+from tallystick.app import build_app
+from tallystick.config import Settings
+from tallystick.query.access import Access, access_of, endpoints
 from tests.keyed import (
     BODIES,
     BY_ACCESS,
@@ -79,7 +79,7 @@ async def test_guarded_routes_let_in_who_has_a_key(
 ) -> None:
     """G12: no or an unknown key 401, a write key 403, a read key is let in; none of them is ever shown or logged."""
     bare = await keyed.ask(method, path)
-    assert (bare.status_code, bare.headers["www-authenticate"]) == (401, 'Bearer realm="Runnel"')
+    assert (bare.status_code, bare.headers["www-authenticate"]) == (401, 'Bearer realm="Tallystick"')
     for how in ({"key": WRONG}, {"x_api_key": WRONG}, {"authorization": f"Basic {EVERY}"}, {"authorization": EVERY}):
         refused = await keyed.ask(method, path, **how)
         assert refused.status_code == 401
@@ -135,7 +135,7 @@ async def test_without_a_good_key_no_body_is_read(keyed: Side) -> None:
         async def send(message: Any, to: list[Any] = sent) -> None:
             to.append(message)
 
-        await keyed.runnel.asgi(scope, receive, send)
+        await keyed.tallystick.asgi(scope, receive, send)
         assert sent[0]["status"] == 401
 
 
@@ -160,9 +160,9 @@ async def test_refusals_are_counted(tmp_path: Path) -> None:
         for key in ("", WRONG, WRITE):
             await side.ask("GET", "/v1/query", key)
         text = (await side.get("/metrics", EVERY)).text
-    assert 'runnel_access_refused_total{code="unauthorized",side="read"} 2.0' in text
-    assert 'runnel_access_refused_total{code="forbidden",side="read"} 1.0' in text
-    assert 'runnel_http_requests_total{route="/v1/query",status="401"} 2.0' in text
+    assert 'tallystick_access_refused_total{code="unauthorized",side="read"} 2.0' in text
+    assert 'tallystick_access_refused_total{code="forbidden",side="read"} 1.0' in text
+    assert 'tallystick_http_requests_total{route="/v1/query",status="401"} 2.0' in text
 
 
 # --- without keys ----------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ async def test_without_keys_no_name_of_a_web_page_is_answered(keyless: Side, met
     for host in ("evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example:8000"):
         refused = await keyless.ask(method, path, host=host)
         assert refused.status_code == 421
-        assert "RUNNEL_READ_KEYS" in refused.text
+        assert "TALLYSTICK_READ_KEYS" in refused.text
     for host in ("localhost", "127.0.0.1:8000", "[::1]:8000"):
         assert (await keyless.ask(method, path, WRONG, host=host)).status_code in (200, 201, 404)
 
@@ -188,7 +188,7 @@ async def test_with_keys_any_name_is_answered(keyed: Side) -> None:
 
 
 async def test_without_read_keys_nobody_asks_from_afar(tmp_path: Path) -> None:
-    """G12: whatever let such a process start, such as `runnel ingest` with write keys alone."""
+    """G12: whatever let such a process start, such as `tallystick ingest` with write keys alone."""
     async with opened(tmp_path, write_keys=KEYS["write_keys"], host="0.0.0.0") as side:
         for (method, path), key, host in product(GUARDED, ("", EVERY, WRITE), ("localhost", "evil.example")):
             assert (await side.ask(method, path, key, host=host)).status_code == 403, (method, path, key, host)

@@ -9,8 +9,8 @@ from typing import Any, get_args
 import pytest
 import pytest_asyncio
 
-from runnel.model.query import Query, Scope
-from runnel.query.access import Access
+from tallystick.model.query import Query, Scope
+from tallystick.query.access import Access
 from tests.keyed import (
     BLOG,
     BY_ACCESS,
@@ -40,7 +40,7 @@ async def test_a_key_of_one_site_sees_that_site_alone(
 ) -> None:
     """G12: what the store is asked is about the key's site, and the answer has nothing of another one."""
     asked: list[str | None] = []
-    store = keyed.runnel.store
+    store = keyed.tallystick.store
 
     def spying(ask: Any) -> Any:
         def spied(query: Any, **how: bool) -> Any:
@@ -138,7 +138,7 @@ async def test_a_cursor_of_all_sites_is_none_of_one(tmp_path: Path) -> None:
     """G12: a cursor holds a place, and no right."""
     async with opened(tmp_path, **KEYS) as side:
         await side.send(*({"name": "n", "site_id": site} for site in ("shop", "blog") for _ in range(3)))
-        await side.runnel.drained()
+        await side.tallystick.drained()
         pages = {key: (await side.query(key, kind="events", limit=1, site_id=site)).json()
                  for key, site in ((EVERY, None), (BLOG, "blog"))}
         for page in pages.values():
@@ -161,7 +161,7 @@ async def test_unnamed_is_the_default_site_for_a_key_of_all(keyed: Side) -> None
 async def test_a_receipt_tells_one_site_its_state_alone(keyed: Side) -> None:
     """G12: other sites' events may be in the block, and in its numbers."""
     receipt = await keyed.send({"name": "n", "site_id": "other"}, {"name": "n", "site_id": "other"})
-    await keyed.runnel.drained()
+    await keyed.tallystick.drained()
     path = f"/v1/receipts/{receipt}"
     nothing = dict.fromkeys(("count", "stored", "duplicates", "dead", "loaded_at"))
     assert (await keyed.get(path, SHOP)).json() == {"receipt": receipt, "state": "stored", **nothing}

@@ -1,4 +1,4 @@
-"""Who may send (G12): every write route of a whole Runnel, with keys and without."""
+"""Who may send (G12): every write route of a whole Tallystick, with keys and without."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from runnel import dialects, logs
-from runnel.app import Runnel, open_runnel
-from runnel.config import MIB, Settings
-from runnel.ingest import decode
-from runnel.ingest.admission import KEYED_BODY_MAX
-from runnel.ingest.decode import decode_native
+from tallystick import dialects, logs
+from tallystick.app import Tallystick, open_tallystick
+from tallystick.config import MIB, Settings
+from tallystick.ingest import decode
+from tallystick.ingest.admission import KEYED_BODY_MAX
+from tallystick.ingest.decode import decode_native
 from tests.samples import NOON
 
 SHOP, BLOG, EVERY, PLAIN_DEFAULT, READ = (
@@ -49,11 +49,11 @@ def keyed(folder: Path, **more: Any) -> Settings:
 
 
 class Side:
-    """A running Runnel and a client of it."""
+    """A running Tallystick and a client of it."""
 
-    def __init__(self, runnel: Runnel) -> None:
-        self.runnel = runnel
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(runnel.asgi), base_url="http://localhost:8000")
+    def __init__(self, tallystick: Tallystick) -> None:
+        self.tallystick = tallystick
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000")
 
     async def send(self, path: str, body: Any, key: str = "", **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -64,19 +64,19 @@ class Side:
 
     async def sites(self) -> dict[str, str]:
         """Each stored event's name and site."""
-        await self.runnel.drained()
+        await self.tallystick.drained()
         asked = {"site_id": "*", "limit": "5000"}
         answer = await self.client.get("/v1/events", params=asked, headers={"X-API-Key": READ})
         return {row["name"]: row["site_id"] for row in answer.json()["rows"]}
 
     async def count(self) -> int:
-        return sum(entry.stored for entry in (await self.runnel.store.ledger()).values())
+        return sum(entry.stored for entry in (await self.tallystick.store.ledger()).values())
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Side]:
-    async with open_runnel(settings) as runnel:
-        side = Side(runnel)
+    async with open_tallystick(settings) as tallystick:
+        side = Side(tallystick)
         async with side.client:
             yield side
 
@@ -98,7 +98,7 @@ def log_lines() -> Iterator[io.StringIO]:
 
 async def test_every_write_route_is_known_here(side: Side) -> None:
     """A new write route has to be decided about: give it a body in SENT."""
-    takes = dialects.Takes(side.runnel.ingest, side.runnel.queue, side.runnel.settings)
+    takes = dialects.Takes(side.tallystick.ingest, side.tallystick.queue, side.tallystick.settings)
     served = {path for method, path in dialects.write_routes(takes) if method != "OPTIONS"} | {"/v1/events"}
     assert served == SENT.keys()
 
@@ -108,7 +108,7 @@ async def test_write_routes_let_in_who_has_a_key(side: Side, path: str, log_line
     """G12: no or an unknown key 401, a read key 403, a write key is let in; none of them is ever shown or logged."""
     body, wrong = SENT[path], "wrong-0123456789abcdef"
     bare = await side.send(path, body)
-    assert (bare.status_code, bare.headers["www-authenticate"]) == (401, 'Bearer realm="Runnel"')
+    assert (bare.status_code, bare.headers["www-authenticate"]) == (401, 'Bearer realm="Tallystick"')
     for how in ({"key": wrong}, {"x_api_key": wrong}, {"authorization": f"Basic {SHOP}"}, {"authorization": SHOP}):
         refused = await side.send(path, body, **how)
         assert refused.status_code == 401
@@ -137,8 +137,8 @@ async def test_refusals_are_counted(side: Side) -> None:
     await side.send("/event", SENT["/event"], "wrong-0123456789abcdef")
     await side.send("/event", SENT["/event"], READ)
     counted = {
-        code: side.runnel.metrics.registry.get_sample_value(
-            "runnel_access_refused_total", {"side": "write", "code": code}
+        code: side.tallystick.metrics.registry.get_sample_value(
+            "tallystick_access_refused_total", {"side": "write", "code": code}
         )
         for code in ("unauthorized", "forbidden")
     }
@@ -332,7 +332,7 @@ async def test_without_a_good_key_no_body_is_read(side: Side) -> None:
         async def send(message: Any) -> None:
             sent.append(message)  # noqa: B023
 
-        await side.runnel.asgi(scope, receive, send)
+        await side.tallystick.asgi(scope, receive, send)
         assert sent[0]["status"] == 401
 
 
@@ -369,5 +369,5 @@ async def test_without_write_keys_nobody_may_send_from_afar(tmp_path: Path, path
 
 async def test_without_write_keys_no_header_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(keyed(tmp_path, write_keys=SecretStr(""))) as bare:
-        monkeypatch.setattr("runnel.ingest.admission.presented", None)
+        monkeypatch.setattr("tallystick.ingest.admission.presented", None)
         assert (await bare.send("/v1/events", {"name": "a"}, SHOP)).status_code == 202

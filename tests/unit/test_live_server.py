@@ -15,9 +15,9 @@ from tests.servers.process import free_port
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[Part, str]]:
-    """`runnel up`, and its URL."""
+    """`tallystick up`, and its URL."""
     port = free_port()
-    part = Part(("up", "--port", str(port)), {"RUNNEL_DATA": str(tmp_path)}, tmp_path / "log")
+    part = Part(("up", "--port", str(port)), {"TALLYSTICK_DATA": str(tmp_path)}, tmp_path / "log")
     try:
         part.until_ready()
         yield part, f"http://127.0.0.1:{port}"

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import Counter
 from prometheus_client.parser import text_string_to_metric_families
 
-import runnel
-from runnel.metrics import Metrics, RatedCounter
-from runnel.model.books import LedgerEntry, Totals
+import tallystick
+from tallystick.metrics import Metrics, RatedCounter
+from tallystick.model.books import LedgerEntry, Totals
 
 
 class Clock:
@@ -77,7 +77,7 @@ def test_rated_counter_counts_for_prometheus_too() -> None:
     metrics = Metrics()
     metrics.events_accepted.inc(3)
     metrics.events_accepted.inc()
-    assert sample(metrics, "runnel_events_accepted_total") == 4
+    assert sample(metrics, "tallystick_events_accepted_total") == 4
 
 
 def test_loaded_counts_every_column() -> None:
@@ -85,34 +85,34 @@ def test_loaded_counts_every_column() -> None:
     entry = LedgerEntry("0" * 16, 0, 10, stored=5, duplicates=3, conflicts=1, dead=2, loaded_at=datetime.now(UTC))
     metrics.loaded([entry, entry], skipped=4)
     names = ("events_stored", "events_duplicate", "events_conflict", "events_dead", "blocks_stored", "blocks_skipped")
-    assert [sample(metrics, f"runnel_{name}_total") for name in names] == [10, 6, 2, 4, 2, 4]
+    assert [sample(metrics, f"tallystick_{name}_total") for name in names] == [10, 6, 2, 4, 2, 4]
 
 
 def test_books_are_rendered_with_what_is_missing() -> None:
     metrics = Metrics()
     metrics.set_books(Totals(accepted=10, stored=4, duplicates=3, conflicts=1, dead=1, queued=1))
-    assert sample(metrics, "runnel_ledger_events", column="stored") == 4
-    assert sample(metrics, "runnel_ledger_events", column="missing") == 1
+    assert sample(metrics, "tallystick_ledger_events", column="stored") == 4
+    assert sample(metrics, "tallystick_ledger_events", column="missing") == 1
     metrics.set_books(None)
-    assert str(sample(metrics, "runnel_ledger_events", column="stored")) == "nan"
+    assert str(sample(metrics, "tallystick_ledger_events", column="stored")) == "nan"
 
 
 def test_two_metrics_in_one_process_do_not_share_numbers() -> None:
     one, other = Metrics(), Metrics()
     one.events_accepted.inc()
-    assert sample(other, "runnel_events_accepted_total") == 0
+    assert sample(other, "tallystick_events_accepted_total") == 0
 
 
 def test_every_metric_has_a_prefix_a_unit_and_a_sentence() -> None:
     for name, kind, meaning in Metrics().catalogue():
-        assert re.fullmatch(r"runnel_[a-z]+(_[a-z]+)*", name), name
+        assert re.fullmatch(r"tallystick_[a-z]+(_[a-z]+)*", name), name
         assert name.endswith("_total") == (kind == "counter"), name
         assert meaning.endswith("."), name
 
 
 def test_every_metric_is_counted_somewhere() -> None:
     """A metric that nobody touches shows zero for ever, which is worse than none."""
-    package = Path(runnel.__file__).parent
+    package = Path(tallystick.__file__).parent
     sources = [path.read_text("utf-8") for path in package.rglob("*.py")]
     assigned = re.compile(r"self\.(\w+) = (?:Counter|Gauge|Histogram|RatedCounter)\(")
     names = assigned.findall((package / "metrics.py").read_text("utf-8"))

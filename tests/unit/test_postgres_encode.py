@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.errors import DataRejected
-from runnel.model.event import Event, encode_lines
-from runnel.store.postgres.encode import COLUMNS, Encoder, pieces
-from runnel.store.postgres.repeats import KEY_END, first_keys, keys_apart, outer_keys
+from tallystick.errors import DataRejected
+from tallystick.model.event import Event, encode_lines
+from tallystick.store.postgres.encode import COLUMNS, Encoder, pieces
+from tallystick.store.postgres.repeats import KEY_END, first_keys, keys_apart, outer_keys
 from tests.samples import sample_event
 
 ZERO = datetime(2000, 1, 1, tzinfo=UTC)

@@ -15,11 +15,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runnel.app import Role, check_role
-from runnel.config import Settings
-from runnel.errors import ConfigError
-from runnel.process.handover import Handover, take
-from runnel.process.listen import open_door
+from tallystick.app import Role, check_role
+from tallystick.config import Settings
+from tallystick.errors import ConfigError
+from tallystick.process.handover import Handover, take
+from tallystick.process.listen import open_door
 from tests import plain_http
 from tests.faults.rolling import Connection, Load, Part
 from tests.servers.process import free_port, wait_until
@@ -28,7 +28,7 @@ from tests.servers.scratch import scratch_folder
 
 REDIS = "redis://127.0.0.1:1/0"
 EVENT = b'{"name":"a"}'
-POSTGRES = "postgresql://runnel@127.0.0.1:1/runnel"
+POSTGRES = "postgresql://tallystick@127.0.0.1:1/tallystick"
 
 
 class Bench:
@@ -41,9 +41,9 @@ class Bench:
         self.parts: list[Part] = []
 
     def start(self, *arguments: str, ready: bool = True, **settings: str) -> Part:
-        """`runnel ARGUMENTS`; `ready`: wait until it does its part."""
+        """`tallystick ARGUMENTS`; `ready`: wait until it does its part."""
         log = self.folder / f"{len(self.parts)}.log"
-        given = {"RUNNEL_QUEUE_URL": self.redis.url, "RUNNEL_STATUS_PORT": "0", "RUNNEL_DATA": str(self.folder)}
+        given = {"TALLYSTICK_QUEUE_URL": self.redis.url, "TALLYSTICK_STATUS_PORT": "0", "TALLYSTICK_DATA": str(self.folder)}
         self.parts.append(Part(arguments, {**given, **settings}, log))
         if ready:
             self.parts[-1].until_ready()
@@ -80,16 +80,16 @@ def bench(tmp_path: Path, redis: RedisServer) -> Iterator[Bench]:
 @pytest.mark.parametrize(
     ("role", "urls", "named"),
     [
-        (Role.INGEST, {}, "RUNNEL_QUEUE_URL"),
-        (Role.INGEST, {"queue_url": "memory://"}, "RUNNEL_QUEUE_URL"),
-        (Role.WORK, {"store_url": POSTGRES}, "RUNNEL_QUEUE_URL"),
-        (Role.WORK, {"queue_url": REDIS}, "RUNNEL_STORE_URL"),
-        (Role.SERVE, {"queue_url": REDIS}, "RUNNEL_STORE_URL"),
-        (Role.SERVE, {"store_url": POSTGRES}, "RUNNEL_QUEUE_URL"),
+        (Role.INGEST, {}, "TALLYSTICK_QUEUE_URL"),
+        (Role.INGEST, {"queue_url": "memory://"}, "TALLYSTICK_QUEUE_URL"),
+        (Role.WORK, {"store_url": POSTGRES}, "TALLYSTICK_QUEUE_URL"),
+        (Role.WORK, {"queue_url": REDIS}, "TALLYSTICK_STORE_URL"),
+        (Role.SERVE, {"queue_url": REDIS}, "TALLYSTICK_STORE_URL"),
+        (Role.SERVE, {"store_url": POSTGRES}, "TALLYSTICK_QUEUE_URL"),
     ],
 )
 def test_a_part_cannot_share_what_one_process_holds(role: Role, urls: Mapping[str, str], named: str) -> None:
-    with pytest.raises(ConfigError, match=f"{named}: `runnel {role}` needs a .*; .* `runnel up` is the one"):
+    with pytest.raises(ConfigError, match=f"{named}: `tallystick {role}` needs a .*; .* `tallystick up` is the one"):
         check_role(Settings.model_validate(urls), role)
 
 
@@ -110,9 +110,9 @@ def test_what_several_processes_can_share_is_allowed(role: Role, urls: Mapping[s
 
 @pytest.mark.parametrize("command", [["ingest"], ["ingest", "--workers", "2"], ["work"], ["serve"]])
 def test_a_refusal_ends_the_command_with_2(bench: Bench, command: list[str]) -> None:
-    part = bench.start(*command, ready=False, RUNNEL_QUEUE_URL="")
+    part = bench.start(*command, ready=False, TALLYSTICK_QUEUE_URL="")
     assert part.process.wait(30) == 2
-    assert "error: RUNNEL_QUEUE_URL: `runnel" in part.output
+    assert "error: TALLYSTICK_QUEUE_URL: `tallystick" in part.output
     assert "Traceback" not in part.output
 
 
@@ -120,7 +120,7 @@ def test_a_port_of_somebody_else_is_not_shared() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         settings = Settings(queue_url=REDIS, port=port)
-        with pytest.raises(ConfigError, match=f"RUNNEL_PORT: cannot listen on 127.0.0.1:{port}: Address already"):
+        with pytest.raises(ConfigError, match=f"TALLYSTICK_PORT: cannot listen on 127.0.0.1:{port}: Address already"):
             open_door(settings, Role.INGEST)
 
 
@@ -142,8 +142,8 @@ def test_ingest_only_takes_events(bench: Bench) -> None:
         assert "this process only takes events" in answer.json()["error"]["message"]
     metrics = bench.get("/metrics").text
     assert 'process="ingest"' in metrics
-    assert "runnel_queue_events 2.0" in metrics
-    assert "runnel_ledger_events{" not in metrics  # it has no store to read that from
+    assert "tallystick_queue_events 2.0" in metrics
+    assert "tallystick_ledger_events{" not in metrics  # it has no store to read that from
 
 
 def test_ingest_loads_no_store(bench: Bench) -> None:
@@ -169,7 +169,7 @@ def test_a_queue_that_is_not_there_yet_is_waited_for(bench: Bench) -> None:
 def test_a_queue_that_stays_away_ends_the_start(bench: Bench) -> None:
     """With 1, which service managers take for "try again"; a wrong setting ends it with 2, and at once."""
     url = f"redis://:secret-word@127.0.0.1:{free_port()}/0"
-    part = bench.ingest(ready=False, RUNNEL_QUEUE_URL=url, RUNNEL_START_TIMEOUT="0.5")
+    part = bench.ingest(ready=False, TALLYSTICK_QUEUE_URL=url, TALLYSTICK_START_TIMEOUT="0.5")
     assert part.process.wait(30) == 1
     assert re.search(r"error: .+", part.output)
     assert "secret-word" not in part.output
@@ -177,7 +177,7 @@ def test_a_queue_that_stays_away_ends_the_start(bench: Bench) -> None:
 
 
 def test_told_to_stop_while_it_waits(bench: Bench) -> None:
-    part = bench.ingest(ready=False, RUNNEL_QUEUE_URL=f"redis://127.0.0.1:{free_port()}/0")
+    part = bench.ingest(ready=False, TALLYSTICK_QUEUE_URL=f"redis://127.0.0.1:{free_port()}/0")
     part.until_it_says("the queue cannot be reached, trying again")
     assert part.stop() < 5
 
@@ -214,7 +214,7 @@ def test_children_end_with_their_parent(bench: Bench) -> None:
 
 def test_children_have_identities_and_ports_of_their_own(bench: Bench) -> None:
     base = free_port()
-    bench.ingest("--workers", "2", RUNNEL_STATUS_PORT=str(base))
+    bench.ingest("--workers", "2", TALLYSTICK_STATUS_PORT=str(base))
     receipts = set()
     for number in (1, 2):
         assert f'process="ingest-{number}"' in bench.get("/metrics", base + number).text
@@ -225,7 +225,7 @@ def test_children_have_identities_and_ports_of_their_own(bench: Bench) -> None:
 
 def test_children_that_cannot_start_end_the_command(bench: Bench) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
-    part = bench.ingest("--workers", "2", ready=False, RUNNEL_QUEUE_URL=url, RUNNEL_START_TIMEOUT="0.3")
+    part = bench.ingest("--workers", "2", ready=False, TALLYSTICK_QUEUE_URL=url, TALLYSTICK_START_TIMEOUT="0.3")
     assert part.process.wait(30) == 1
     assert "could not start" in part.output
 
@@ -303,13 +303,13 @@ async def test_restarts_under_load_fail_no_request(bench: Bench) -> None:
         await asyncio.sleep(0.5)
     await load.stop()
     assert load.failures == []
-    assert f"runnel_queue_events {float(len(load.accepted))}\n" in bench.get("/metrics").text
+    assert f"tallystick_queue_events {float(len(load.accepted))}\n" in bench.get("/metrics").text
     assert len(load.accepted) > 100
 
 
 def test_the_end_is_announced_before_it_comes(bench: Bench) -> None:
-    """With RUNNEL_DRAIN_DELAY a proxy sees that the process is not ready while requests still succeed."""
-    part = bench.ingest(RUNNEL_DRAIN_DELAY="1.5")
+    """With TALLYSTICK_DRAIN_DELAY a proxy sees that the process is not ready while requests still succeed."""
+    part = bench.ingest(TALLYSTICK_DRAIN_DELAY="1.5")
     part.process.terminate()
     began = time.monotonic()
     with plain_http.client(f"http://127.0.0.1:{bench.port}") as client:

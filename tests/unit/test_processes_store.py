@@ -1,4 +1,4 @@
-"""`runnel work`, `serve` and `up` on a Redis and a PostgreSQL: routes, a store that is away, commands beside them."""
+"""`tallystick work`, `serve` and `up` on a Redis and a PostgreSQL: routes, a store that is away, commands beside them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Place:
         self.redis = redis
         self.postgres = postgres
         self.settings = {
-            "RUNNEL_QUEUE_URL": redis.url, "RUNNEL_STORE_URL": postgres.new_database(),
-            "RUNNEL_DATA": str(folder / "none"), "RUNNEL_RETRY_MAX_DELAY": "0.2",
+            "TALLYSTICK_QUEUE_URL": redis.url, "TALLYSTICK_STORE_URL": postgres.new_database(),
+            "TALLYSTICK_DATA": str(folder / "none"), "TALLYSTICK_RETRY_MAX_DELAY": "0.2",
         }  # fmt: skip
         self.parts: list[Part] = []
 
@@ -94,7 +94,7 @@ def test_three_processes_are_one_pipeline(place: Place) -> None:
     assert "/events" not in described
 
     assert (get(work, "/healthz").status_code, get(work, "/readyz").status_code) == (200, 200)
-    assert "runnel_events_stored_total 2.0" in get(work, "/metrics").text
+    assert "tallystick_events_stored_total 2.0" in get(work, "/metrics").text
     assert "this process only loads" in get(work, "/v1/query").json()["error"]["message"]
     for part in parts:
         part.stop()
@@ -138,7 +138,7 @@ def test_a_worker_ends_although_its_store_does_not_answer(place: Place) -> None:
 
 
 def test_events_are_taken_while_the_store_is_away(place: Place) -> None:
-    """G6, from the first moment of `runnel up`."""
+    """G6, from the first moment of `tallystick up`."""
     port = free_port()
     place.postgres.stop()
     try:
@@ -171,7 +171,7 @@ def test_the_whole_in_one_process_is_followed_on_its_port_too(place: Place) -> N
 def test_questions_wait_for_a_store_only_so_long(place: Place) -> None:
     place.postgres.stop()
     try:
-        serve = place.start("serve", free_port(), RUNNEL_START_TIMEOUT="0.5")
+        serve = place.start("serve", free_port(), TALLYSTICK_START_TIMEOUT="0.5")
         assert serve.process.wait(30) == 1
     finally:
         place.postgres.start()
@@ -182,7 +182,7 @@ def test_questions_wait_for_a_store_only_so_long(place: Place) -> None:
 @pytest.mark.parametrize("role", ["up", "work", "serve"])
 def test_a_newer_schema_is_refused(place: Place, role: str) -> None:
     place.run("migrate")
-    name = place.settings["RUNNEL_STORE_URL"].rpartition("/")[2]
+    name = place.settings["TALLYSTICK_STORE_URL"].rpartition("/")[2]
     place.postgres.sql("INSERT INTO schema_version VALUES (1000000)", name)
     part = place.start(role, free_port())
     assert part.process.wait(30) == 2

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import QueueBroken, QueueFull, QueueUnavailable, Unavailable
-from runnel.ingest.publisher import BLOCKS_PER_PUBLISH, COMPRESS_IN_THREAD_BYTES, Publisher
-from runnel.model.block import Block, parse_receipt
-from runnel.queue.memory import MemoryQueue
+from tallystick.config import Settings
+from tallystick.errors import QueueBroken, QueueFull, QueueUnavailable, Unavailable
+from tallystick.ingest.publisher import BLOCKS_PER_PUBLISH, COMPRESS_IN_THREAD_BYTES, Publisher
+from tallystick.model.block import Block, parse_receipt
+from tallystick.queue.memory import MemoryQueue
 
 LINE = b'{"name":"a"}\n'
 

@@ -12,9 +12,9 @@ import httpx
 import msgspec
 import pytest
 
-from runnel.model.event import decode_line
-from runnel.model.status import PipelineStatus, Verification
-from runnel.query.app import make_query_app
+from tallystick.model.event import decode_line
+from tallystick.model.status import PipelineStatus, Verification
+from tallystick.query.app import make_query_app
 from tests.read_side import ReadSide, open_read_side
 from tests.samples import INGESTER, block_of, sample_block, sample_event
 
@@ -138,7 +138,7 @@ async def test_export_csv_of_nothing_is_the_header(side: ReadSide) -> None:
 
 
 async def test_export_parquet_holds_the_same_events(side: ReadSide, tmp_path: Path) -> None:
-    from runnel.store.duckdb.connection import connect_memory
+    from tallystick.store.duckdb.connection import connect_memory
 
     events = [sample_event(n, properties=b'{"n":%d}' % n) for n in range(100)]
     await side.store_blocks([block_of(0, events)])
@@ -237,7 +237,7 @@ async def test_pipeline_closes_the_books(side: ReadSide) -> None:
     assert (status.queue.blocks, status.queue.events) == (1, 2)
     assert status.rates.stored_per_second > 0
     assert status.durability == side.queue.durability
-    assert {"runnel", "python", "sqlite", "duckdb"} <= status.versions.keys()
+    assert {"tallystick", "python", "sqlite", "duckdb"} <= status.versions.keys()
 
 
 async def test_verify_is_content_with_a_sound_store(side: ReadSide) -> None:
@@ -284,18 +284,18 @@ async def test_metrics_show_queue_and_books(side: ReadSide) -> None:
     await side.queue.publish([sample_block(1, [3, 4])])
     text = (await side.client.get("/metrics")).text
     for line in (
-        'runnel_ledger_events{column="stored"} 2.0', 'runnel_ledger_events{column="missing"} 0.0',
-        "runnel_queue_events 2.0", 'runnel_up{part="store"} 1.0', "runnel_ready 1.0",
+        'tallystick_ledger_events{column="stored"} 2.0', 'tallystick_ledger_events{column="missing"} 0.0',
+        "tallystick_queue_events 2.0", 'tallystick_up{part="store"} 1.0', "tallystick_ready 1.0",
     ):
         assert f"\n{line}\n" in text
-    assert 'runnel_http_requests_total{route="/metrics",status="200"}' not in text, "this very request is not done yet"
-    assert 'runnel_http_requests_total{route="/metrics",status="200"} 1.0' in (await side.client.get("/metrics")).text
+    assert 'tallystick_http_requests_total{route="/metrics",status="200"}' not in text, "this very request is not done yet"
+    assert 'tallystick_http_requests_total{route="/metrics",status="200"} 1.0' in (await side.client.get("/metrics")).text
 
 
 async def test_unknown_paths_do_not_become_labels(side: ReadSide) -> None:
     await side.client.get("/" + "x" * 50)
     text = (await side.client.get("/metrics")).text
-    assert 'runnel_http_requests_total{route="none",status="404"} 1.0' in text
+    assert 'tallystick_http_requests_total{route="none",status="404"} 1.0' in text
     assert "xxxxx" not in text
 
 

@@ -117,7 +117,7 @@ async def test_a_key_of_one_site_sees_that_site_alone(tmp_path: Path) -> None:
             {"name": "n", "site_id": site, "timestamp": f"2026-03-01T{hour}:30:00Z"}
             for site in ("shop", "blog") for hour in (11, 12)
         ))  # fmt: skip
-        await side.runnel.drained()
+        await side.tallystick.drained()
         rows = (await side.query(SHOP, **asked)).json()["rows"]
         assert rows == [{"site_id": "shop", "events": 1, "blog": 0, "previous": {"events": 1, "blog": 0}}]
         for site in ("blog", None):

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from runnel.model.event import decode_line, encode_lines
-from runnel.model.status import DeadLetterDetail
-from runnel.store import DeadLetter
+from tallystick.model.event import decode_line, encode_lines
+from tallystick.model.status import DeadLetterDetail
+from tallystick.store import DeadLetter
 from tests.read_side import REPLAYER, ReadSide, open_read_side
 from tests.samples import INGESTER, block_of, sample_block, sample_event
 

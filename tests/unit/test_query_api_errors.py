@@ -15,9 +15,9 @@ import pytest
 import structlog
 from starlette.types import Message
 
-from runnel import logs
-from runnel.config import Settings
-from runnel.errors import QueryTimeout, QueryTooExpensive, QueueUnavailable, RunnelError, StoreUnavailable
+from tallystick import logs
+from tallystick.config import Settings
+from tallystick.errors import QueryTimeout, QueryTooExpensive, QueueUnavailable, StoreUnavailable, TallystickError
 from tests.read_side import ReadSide, open_read_side
 from tests.samples import sample_block
 
@@ -200,11 +200,11 @@ async def test_body_that_never_ends(tmp_path: Path) -> None:
     ("error", "status", "retry"),
     [
         (QueryTimeout(), 504, None), (QueryTooExpensive(), 422, None), (StoreUnavailable(), 503, "5"),
-        (QueueUnavailable(), 503, "1"), (RunnelError("odd"), 500, None),
+        (QueueUnavailable(), 503, "1"), (TallystickError("odd"), 500, None),
     ],
 )
-async def test_runnel_errors_have_their_status(
-    side: ReadSide, monkeypatch: pytest.MonkeyPatch, error: RunnelError, status: int, retry: str | None
+async def test_tallystick_errors_have_their_status(
+    side: ReadSide, monkeypatch: pytest.MonkeyPatch, error: TallystickError, status: int, retry: str | None
 ) -> None:
     async def fail(*_: object) -> None:
         raise error
@@ -214,7 +214,7 @@ async def test_runnel_errors_have_their_status(
     assert error_of(answer, status) == {"code": error.code, "message": error.message}
     assert answer.headers.get("retry-after") == retry
     text = (await side.client.get("/metrics")).text
-    assert f'runnel_query_failures_total{{code="{error.code}",kind="metrics"}} 1.0' in text
+    assert f'tallystick_query_failures_total{{code="{error.code}",kind="metrics"}} 1.0' in text
 
 
 async def test_queue_out_of_reach(side: ReadSide, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,12 +227,12 @@ async def test_queue_out_of_reach(side: ReadSide, monkeypatch: pytest.MonkeyPatc
     assert error_of(await side.client.get("/readyz"), 503)["code"] == "unavailable"
     assert (await side.get("/v1/query"))["freshness"] == {"loaded_at": None}
     text = (await side.client.get("/metrics")).text
-    assert 'runnel_up{part="queue"} 0.0' in text
-    assert "runnel_queue_events NaN" in text
+    assert 'tallystick_up{part="queue"} 0.0' in text
+    assert "tallystick_queue_events NaN" in text
 
 
 async def test_store_out_of_reach(side: ReadSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G6: with its store down Runnel still takes events, so it is ready; the scrape shows it."""
+    """G6: with its store down Tallystick still takes events, so it is ready; the scrape shows it."""
 
     async def fail() -> None:
         raise StoreUnavailable
@@ -241,8 +241,8 @@ async def test_store_out_of_reach(side: ReadSide, monkeypatch: pytest.MonkeyPatc
     assert (await side.client.get("/readyz")).status_code == 200
     assert error_of(await side.client.get("/v1/pipeline"), 503)["code"] == "store_unavailable"
     text = (await side.client.get("/metrics")).text
-    assert 'runnel_up{part="store"} 0.0' in text
-    assert 'runnel_ledger_events{column="stored"} NaN' in text
+    assert 'tallystick_up{part="store"} 0.0' in text
+    assert 'tallystick_ledger_events{column="stored"} NaN' in text
 
 
 async def test_export_that_fails_before_its_first_chunk_is_an_error_answer(

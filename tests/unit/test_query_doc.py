@@ -11,9 +11,9 @@ from typing import get_args
 import pytest
 from pydantic import TypeAdapter
 
-from runnel.model.query import COLUMNS, SERIES_LIMIT, Condition, Metric, Query
-from runnel.store.compile import compile_query
-from runnel.store.duckdb.engine import DUCKDB
+from tallystick.model.query import COLUMNS, SERIES_LIMIT, Condition, Metric, Query
+from tallystick.store.compile import compile_query
+from tallystick.store.duckdb.engine import DUCKDB
 
 TEXT = (Path(__file__).parents[2] / "docs" / "query.md").read_text()
 BODIES = re.findall(r"ask '(.*?)'\n", TEXT, re.DOTALL)

@@ -6,10 +6,10 @@ import traceback
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import ConfigError
-from runnel.queue import make_queue
-from runnel.queue.rabbitmq.address import parse_address, queue_arguments
+from tallystick.config import Settings
+from tallystick.errors import ConfigError
+from tallystick.queue import make_queue
+from tallystick.queue.rabbitmq.address import parse_address, queue_arguments
 
 SECRET = "gehe1m"
 
@@ -30,7 +30,7 @@ def test_what_is_left_out_has_a_default() -> None:
     address = parse_address(settings_of("amqps://broker.example"))
 
     assert address.place == "amqps://broker.example:5671/"
-    assert address.queue == "runnel"
+    assert address.queue == "tallystick"
 
 
 def test_files_of_tls_go_to_the_driver() -> None:
@@ -87,5 +87,5 @@ async def test_a_classic_queue_has_to_be_allowed() -> None:
     """G1: it confirms before an fsync."""
     queue = make_queue(Settings(queue_url="amqp://broker.example/", rabbitmq_queue_type="classic"))
 
-    with pytest.raises(ConfigError, match="RUNNEL_ALLOW_WEAK_DURABILITY=true"):
+    with pytest.raises(ConfigError, match="TALLYSTICK_ALLOW_WEAK_DURABILITY=true"):
         await queue.open()

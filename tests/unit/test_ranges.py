@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.model.ranges import PRESETS, Span, check_range, resolve, start_of
+from tallystick.model.ranges import PRESETS, Span, check_range, resolve, start_of
 
 CASES = Path(__file__).parents[2] / "dashboard" / "src" / "scope" / "range_cases.json"
 """Ranges with what the dashboard makes of them; its own tests read them too."""

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.store.duckdb import recent
-from runnel.store.duckdb.recent import RecentIds
+from tallystick.store.duckdb import recent
+from tallystick.store.duckdb.recent import RecentIds
 
 hashes = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 50), max_size=60)
 

@@ -6,12 +6,12 @@ import traceback
 
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import ConfigError
-from runnel.queue import make_queue
-from runnel.queue.redis.connection import Address
-from runnel.queue.redis.durability import NEEDED, judge
-from runnel.queue.redis.scripts import SCRIPTS, key_names
+from tallystick.config import Settings
+from tallystick.errors import ConfigError
+from tallystick.queue import make_queue
+from tallystick.queue.redis.connection import Address
+from tallystick.queue.redis.durability import NEEDED, judge
+from tallystick.queue.redis.scripts import SCRIPTS, key_names
 
 STRONG = dict(NEEDED)
 
@@ -59,7 +59,7 @@ def test_an_address_is_shown_without_its_password() -> None:
 def test_an_address_has_defaults() -> None:
     address = Address("redis://localhost")
 
-    assert (address.shown, address.stream) == ("localhost:6379", "runnel")
+    assert (address.shown, address.stream) == ("localhost:6379", "tallystick")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_address_has_defaults() -> None:
 )
 def test_a_url_that_cannot_be_read_is_not_shown(url: str) -> None:
     """G12: nor any part of it, which may be that of a password."""
-    with pytest.raises(ConfigError, match="RUNNEL_QUEUE_URL cannot be read") as raised:
+    with pytest.raises(ConfigError, match="TALLYSTICK_QUEUE_URL cannot be read") as raised:
         Address(url)
 
     assert "heim" not in "".join(traceback.format_exception(raised.value)).replace(repr(url), "")

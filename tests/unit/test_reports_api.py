@@ -10,11 +10,11 @@ from typing import Any, get_args
 
 import pytest
 
-from runnel.model.library import QUESTION_MAX, TILES_MAX, VIEW_MAX
-from runnel.model.query import Query, Scope
-from runnel.model.ranges import PRESETS
-from runnel.store import library as rules
-from runnel.store.library import Document
+from tallystick.model.library import QUESTION_MAX, TILES_MAX, VIEW_MAX
+from tallystick.model.query import Query, Scope
+from tallystick.model.ranges import PRESETS
+from tallystick.store import library as rules
+from tallystick.store.library import Document
 from tests.read_side import ReadSide, open_read_side
 from tests.samples import NOON, block_of, sample_event
 from tests.unit.test_result_files import ASKED

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import structlog
 
-from runnel import logs
-from runnel.config import Settings
-from runnel.query.access import Access
-from runnel.query.share_access import digest_of
+from tallystick import logs
+from tallystick.config import Settings
+from tallystick.query.access import Access
+from tallystick.query.share_access import digest_of
 from tests.keyed import (
     BLOG,
     BY_ACCESS,
@@ -223,7 +223,7 @@ async def test_share_routes_take_a_token_in_one_header_alone(side: Side, method:
     ):  # fmt: skip
         refused = await side.ask(method, path, **how)
         assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthorized"), how
-        assert refused.headers["www-authenticate"] == 'Bearer realm="Runnel"'
+        assert refused.headers["www-authenticate"] == 'Bearer realm="Tallystick"'
     assert (await side.ask(method, path, token)).status_code in (200, 404)
 
 
@@ -237,7 +237,7 @@ async def test_revoked_expired_and_unknown_are_refused_alike(side: Side) -> None
     revoked = await call(side, link["token"], "GET", "/v1/shared")
 
     late = await saved(side, SHOP, f"/v1/boards/{board['id']}/shares", name="Cleo", expires_at=soon)
-    library = side.runnel.store.library
+    library = side.tallystick.store.library
     stored = await library.share(late["id"])
     assert stored is not None
     await library.remove_share(stored.id)
@@ -272,8 +272,8 @@ async def test_a_token_is_told_once_and_kept_nowhere(side: Side, tmp_path: Path,
     assert '"access refused"' in log_lines.getvalue()
     assert secret not in log_lines.getvalue()
     assert secret not in metrics
-    assert 'runnel_access_refused_total{code="unauthorized",side="share"} 1.0' in metrics
-    stored = await side.runnel.store.library.share(listed[0]["id"])
+    assert 'tallystick_access_refused_total{code="unauthorized",side="share"} 1.0' in metrics
+    stored = await side.tallystick.store.library.share(listed[0]["id"])
     assert stored is not None
     assert stored.digest == digest_of(token)
     files = contents(tmp_path)
@@ -285,7 +285,7 @@ async def test_without_a_token_no_body_is_read_and_no_store_asked(
     side: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G12: who has none costs nothing."""
-    monkeypatch.setattr(type(side.runnel.store.library), "share", None)
+    monkeypatch.setattr(type(side.tallystick.store.library), "share", None)
     for key in ("", WRONG, "sh_", "sh_" + "a" * 12):
         assert (await side.ask("GET", "/v1/shared", key)).status_code == 401
     answer = await side.client.post(f"/v1/shared/reports/{'0' * 12}/run", content=b"{", headers=JSON)

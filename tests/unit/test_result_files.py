@@ -15,10 +15,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from runnel.errors import QueryTimeout
-from runnel.model.query import Query, Result, Scope
-from runnel.query import result_file
-from runnel.query.result_columns import INSTANTS, columns_of, flat
+from tallystick.errors import QueryTimeout
+from tallystick.model.query import Query, Result, Scope
+from tallystick.query import result_file
+from tallystick.query.result_columns import INSTANTS, columns_of, flat
 from tests.read_side import ReadSide, open_read_side
 from tests.samples import block_of, sample_event
 
@@ -214,10 +214,10 @@ async def test_all_rows_come_unless_the_question_names_its_page(
 
     page = await ask(side, {"kind": "events", "limit": 100}, form)
     assert many(page) == 100
-    rest = {"kind": "events", "limit": 200, "cursor": page.headers["x-runnel-next-cursor"]}
+    rest = {"kind": "events", "limit": 200, "cursor": page.headers["x-tallystick-next-cursor"]}
     last = await ask(side, rest, form)
     assert many(last) == 140
-    assert "x-runnel-next-cursor" not in last.headers
+    assert "x-tallystick-next-cursor" not in last.headers
 
     asked: list[Any] = []
     run = side.store.run
@@ -229,7 +229,7 @@ async def test_all_rows_come_unless_the_question_names_its_page(
     monkeypatch.setattr(side.store, "run", in_small_pages)
     whole = await ask(side, {"kind": "events"}, form)
     assert many(whole) == 240
-    assert "x-runnel-next-cursor" not in whole.headers
+    assert "x-tallystick-next-cursor" not in whole.headers
     assert [query.limit for query in asked] == [5_000] * 5
 
 
@@ -241,7 +241,7 @@ async def test_get_questions_come_as_files_too(side: ReadSide) -> None:
     assert {row["name"]: row["events"] for row in found} == {"page_view": "80", "'=1+1": "80", "'@sum": "80"}
     limited = await side.client.get("/v1/query", params={"format": "csv", "breakdown": "name", "limit": 2})
     assert len(read_csv(limited.content)[1]) == 2
-    assert limited.headers["x-runnel-next-cursor"]
+    assert limited.headers["x-tallystick-next-cursor"]
     refused = await side.client.get("/v1/query", params={"format": "xlsx"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_request")
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runnel.model.query import Condition, Interval, Metric, MetricsQuery
-from runnel.store.answer import shape
-from runnel.store.compile import compile_query
-from runnel.store.duckdb.engine import DUCKDB
-from runnel.store.migrations import migrations
+from tallystick.model.query import Condition, Interval, Metric, MetricsQuery
+from tallystick.store.answer import shape
+from tallystick.store.compile import compile_query
+from tallystick.store.duckdb.engine import DUCKDB
+from tallystick.store.migrations import migrations
 
 NOW = datetime(2025, 12, 1, tzinfo=UTC)
 BASE = datetime(2025, 10, 26, 0, 0)

@@ -1,4 +1,4 @@
-"""GET /js/runnel.js: what browsers and caches are told, and how small the script is."""
+"""GET /js/tallystick.js: what browsers and caches are told, and how small the script is."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
-from runnel.app import open_runnel
-from runnel.config import MIB, Settings
-from runnel.errors import ConfigError
-from runnel.ingest.snippet import BUILT, Script
-from runnel.metrics import Metrics
+from tallystick.app import open_tallystick
+from tallystick.config import MIB, Settings
+from tallystick.errors import ConfigError
+from tallystick.ingest.snippet import BUILT, Script
+from tallystick.metrics import Metrics
 
 SMALL = 2048
 """Bytes that the script may have as it travels, compressed."""
@@ -26,7 +26,7 @@ WRITTEN = b'const endpoint="/v1/events";'
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    file = tmp_path / "runnel.js"
+    file = tmp_path / "tallystick.js"
     file.write_bytes(WRITTEN)
     return file
 
@@ -40,7 +40,7 @@ def client_of(script: Script) -> httpx.AsyncClient:
 
 async def ask(script: Script, method: str = "GET", headers: Mapping[str, str] | None = None) -> httpx.Response:
     async with client_of(script) as client:
-        return await client.request(method, "/js/runnel.js", headers=headers)
+        return await client.request(method, "/js/tallystick.js", headers=headers)
 
 
 def test_size() -> None:
@@ -86,7 +86,7 @@ async def test_endpoint(built: Path) -> None:
 
 
 async def test_not_built(tmp_path: Path) -> None:
-    answer = await ask(Script(Settings(), Metrics(), tmp_path / "runnel.js"))
+    answer = await ask(Script(Settings(), Metrics(), tmp_path / "tallystick.js"))
     assert answer.status_code == 404
     assert "scripts/snippet" in answer.json()["error"]["message"]
 
@@ -104,8 +104,8 @@ def settings_in(folder: Path, **names: Any) -> Settings:
 
 async def test_names(tmp_path: Path) -> None:
     """The endpoint is POST /v1/events by another name, which goes on too."""
-    async with open_runnel(settings_in(tmp_path)) as runnel:
-        transport = httpx.ASGITransport(runnel.asgi)
+    async with open_tallystick(settings_in(tmp_path)) as tallystick:
+        transport = httpx.ASGITransport(tallystick.asgi)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
             for path in ("/lib/in", "/v1/events"):
                 body = json.dumps({"name": "a"})
@@ -113,9 +113,9 @@ async def test_names(tmp_path: Path) -> None:
                 assert answer.status_code == 202
                 assert answer.headers["access-control-allow-origin"] == "*"
             assert (await client.options("/lib/in")).status_code == 204
-            assert (await client.get("/js/runnel.js")).status_code == 404
+            assert (await client.get("/js/tallystick.js")).status_code == 404
             assert (await client.get("/lib/p.js")).status_code == (200 if BUILT.is_file() else 404)
-            await runnel.drained()
+            await tallystick.drained()
             rows = (await client.get("/v1/events")).json()["rows"]
     assert len(rows) == 2
 
@@ -128,12 +128,12 @@ async def test_names(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 async def test_names_that_are_taken(tmp_path: Path, names: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match=f"RUNNEL_{next(iter(names)).upper()}: .* is taken"):
-        async with open_runnel(settings_in(tmp_path, **names)) as runnel:
-            assert callable(runnel.asgi)
+    with pytest.raises(ConfigError, match=f"TALLYSTICK_{next(iter(names)).upper()}: .* is taken"):
+        async with open_tallystick(settings_in(tmp_path, **names)) as tallystick:
+            assert callable(tallystick.asgi)
 
 
-@pytest.mark.parametrize("name", ["", "js/runnel.js", "/a?b", "/a#b", "/a b", "/a%20b", "/", "/js/"])
+@pytest.mark.parametrize("name", ["", "js/tallystick.js", "/a?b", "/a#b", "/a b", "/a%20b", "/", "/js/"])
 def test_names_that_are_no_paths(name: str) -> None:
     with pytest.raises(ValidationError):
         Settings(snippet_path=name)

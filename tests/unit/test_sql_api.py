@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from runnel.store.sql_views import VIEWS
+from tallystick.store.sql_views import VIEWS
 from tests.keyed import BLOG, EVERY, KEYS, SHOP, WRITE, Side, opened, send_from_three_sites
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,7 +38,7 @@ async def test_it_is_off_unless_a_setting_allows_it(tmp_path: Path) -> None:
         refused = await side.client.post("/v1/sql", json={"sql": "SELECT 1"})
         assert refused.status_code == 403
         assert refused.json()["error"] == {
-            "code": "forbidden", "message": "SQL is off on this server: its operator can allow it with RUNNEL_SQL=true",
+            "code": "forbidden", "message": "SQL is off on this server: its operator can allow it with TALLYSTICK_SQL=true",
         }  # fmt: skip
         assert (await side.client.get("/v1/sql/schema")).json()["enabled"] is False
 
@@ -127,16 +127,16 @@ LOOKS = [
     "SELECT to_json(e) FROM events AS e",
     "SELECT * FROM events WHERE user_id IN (SELECT user_id FROM users WHERE site_id = 'blog')",
     "SELECT max(site_id) OVER () FROM events", "SELECT site_id FROM events QUALIFY true", "SELECT count(*) FROM events",
-    "SELECT * FROM events WHERE $1 = 'x'", "SELECT * FROM runnel_sql_events", "SELECT * FROM main.events",
-    "SELECT * FROM runnel.main.events", 'SELECT * FROM "runnel"."main"."events"', "SELECT * FROM events_sealed",
+    "SELECT * FROM events WHERE $1 = 'x'", "SELECT * FROM tallystick_sql_events", "SELECT * FROM main.events",
+    "SELECT * FROM tallystick.main.events", 'SELECT * FROM "tallystick"."main"."events"', "SELECT * FROM events_sealed",
     "WITH events AS (SELECT * FROM main.events) SELECT * FROM events", "SELECT * FROM rollup", "SELECT * FROM people",
-    "WITH runnel_sql_events AS (SELECT 1) SELECT * FROM events", "WITH x AS (SELECT * FROM blocks) SELECT 1",
+    "WITH tallystick_sql_events AS (SELECT 1) SELECT * FROM events", "WITH x AS (SELECT * FROM blocks) SELECT 1",
     "WITH rollup AS (SELECT 1) SELECT (SELECT max(site_id) FROM main.rollup)", "TABLE rollup", "FROM people",
     "SELECT (WITH rollup AS (SELECT 1 AS x) SELECT x FROM rollup), site_id FROM rollup",
     "SELECT 1) AS asked; SELECT * FROM events; --", "SELECT * FROM (SELECT 1) AS asked, events AS kept",
     "SELECT asked.* FROM events AS asked", "SELECT kept.site_id, row FROM events", "SELECT row FROM events AS kept",
     "SELECT * FROM events AS e(site_id, event_id) WHERE e.site_id IS NOT NULL", "SELECT rowid FROM events",
-    "SELECT * FROM events, shares", "SELECT U&'\\0062log'", "SELECT * FROM \"events\" \"runnel_sql_events\"",
+    "SELECT * FROM events, shares", "SELECT U&'\\0062log'", "SELECT * FROM \"events\" \"tallystick_sql_events\"",
 ]  # fmt: skip
 
 
@@ -199,7 +199,7 @@ async def test_parquet(side: Side, tmp_path: Path) -> None:
     assert str(row[9]) == "2025-01-02"
     assert row[10:] == (Decimal("0.5"), 7, 2.5, 1762941600000000)
     assert types[3] == "DECIMAL(38,2)"
-    assert not list((side.runnel.settings.data).glob("export-*"))
+    assert not list((side.tallystick.settings.data).glob("export-*"))
 
 
 async def test_parquet_of_nothing(side: Side, tmp_path: Path) -> None:
@@ -228,9 +228,9 @@ async def test_late_is_504_and_counted(tmp_path: Path) -> None:
         assert late.status_code == 504
         assert late.json()["error"]["code"] == "query_timeout"
         await side.send({"name": "a"})
-        await side.runnel.drained()
+        await side.tallystick.drained()
         answer = await side.client.post("/v1/sql", json={"sql": "SELECT count(*) FROM events"})
         assert answer.json()["rows"] == [[1]]
         metrics = (await side.get("/metrics")).text
-    assert 'runnel_query_failures_total{code="query_timeout",kind="sql"} 1.0' in metrics
-    assert 'runnel_query_seconds_count{kind="sql"} 2.0' in metrics
+    assert 'tallystick_query_failures_total{code="query_timeout",kind="sql"} 1.0' in metrics
+    assert 'tallystick_query_seconds_count{kind="sql"} 2.0' in metrics

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from sqlglot import exp
 
-from runnel.errors import InvalidRequest
-from runnel.store.sql_check import check_sql
+from tallystick.errors import InvalidRequest
+from tallystick.store.sql_check import check_sql
 
 STORES = ["duckdb", "postgres"]
 DOUBLED = ", ".join(f"a{n} || a{n} AS a{n + 1}" for n in range(6))

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from runnel.errors import InvalidRequest
-from runnel.store.sql_check import PREFIX, check_sql
-from runnel.store.sql_dialect import read, write
-from runnel.store.sql_functions import SCALAR, TABLE
-from runnel.store.sql_nodes import ALLOWED
-from runnel.store.sql_views import VIEWS
+from tallystick.errors import InvalidRequest
+from tallystick.store.sql_check import PREFIX, check_sql
+from tallystick.store.sql_dialect import read, write
+from tallystick.store.sql_functions import SCALAR, TABLE
+from tallystick.store.sql_nodes import ALLOWED
+from tallystick.store.sql_views import VIEWS
 from tests.thorough import examples
 
 STORES = ["duckdb", "postgres"]
@@ -55,10 +55,10 @@ REFUSED: list[tuple[str, str]] = [
     # tables
     ("SELECT * FROM blocks", NO_VIEW), ("SELECT * FROM dead_letters", NO_VIEW), ("SELECT * FROM shares", NO_VIEW),
     ("SELECT * FROM library", NO_VIEW), ("SELECT * FROM identities", NO_VIEW), ("SELECT * FROM site_events", NO_VIEW),
-    ("SELECT * FROM runnel_sql_events", NO_VIEW), ('SELECT * FROM "Runnel_SQL_events"', NO_VIEW),
-    ("SELECT * FROM main.events", "DB is not allowed"), ("SELECT * FROM runnel.events", "DB is not allowed"),
+    ("SELECT * FROM tallystick_sql_events", NO_VIEW), ('SELECT * FROM "Tallystick_SQL_events"', NO_VIEW),
+    ("SELECT * FROM main.events", "DB is not allowed"), ("SELECT * FROM tallystick.events", "DB is not allowed"),
     ("SELECT * FROM public.events", "DB is not allowed"), ('SELECT * FROM "public"."events"', "DB is not allowed"),
-    ("SELECT * FROM runnel.main.blocks", "(DB|CATALOG) is not allowed"),
+    ("SELECT * FROM tallystick.main.blocks", "(DB|CATALOG) is not allowed"),
     ("SELECT main.events.name FROM events", "DB is not"),
     ("SELECT * FROM pg_catalog.pg_authid", "DB is not allowed"), ("SELECT * FROM pg_authid", NO_VIEW),
     ("SELECT * FROM pg_stat_activity", NO_VIEW), ("SELECT * FROM information_schema.tables", "DB is not allowed"),
@@ -231,15 +231,15 @@ def test_what_is_executed() -> None:
         "SELECT own.NAME, properties->'a/b~'->>'$c' FROM own, Users U"
     )
     assert check_sql(sql, "duckdb").sql == (
-        'WITH "runnel_sql_own" AS (SELECT "Name", CAST(now() AS TIMESTAMP) AS "n" '
-        'FROM "runnel_sql_events" AS "Events") '
+        'WITH "tallystick_sql_own" AS (SELECT "Name", CAST(now() AS TIMESTAMP) AS "n" '
+        'FROM "tallystick_sql_events" AS "Events") '
         'SELECT "own"."NAME", json_extract_string(json_extract("properties", \'/a~1b~0\'), \'/$c\') '
-        'FROM "runnel_sql_own" AS "own", "runnel_sql_users" AS "U"'
+        'FROM "tallystick_sql_own" AS "own", "tallystick_sql_users" AS "U"'
     )
     assert check_sql(sql, "postgres").sql == (
-        'WITH "runnel_sql_own" AS (SELECT "name", now() AS "n" FROM "runnel_sql_events" AS "events") '
+        'WITH "tallystick_sql_own" AS (SELECT "name", now() AS "n" FROM "tallystick_sql_events" AS "events") '
         'SELECT "own"."name", "properties" -> \'a/b~\' ->> \'$c\' '
-        'FROM "runnel_sql_own" AS "own", "runnel_sql_users" AS "u"'
+        'FROM "tallystick_sql_own" AS "own", "tallystick_sql_users" AS "u"'
     )
     assert check_sql(sql, "postgres").views == {"events", "users"}
 
@@ -249,7 +249,7 @@ def test_a_common_table_does_not_reach_further_than_its_select(store: str) -> No
     """Outside of it the name would be that of a real table; what is executed is called otherwise."""
     checked = check_sql("SELECT (WITH blocks AS (SELECT 1 AS x) SELECT x FROM blocks), count FROM blocks", store)
     assert '"blocks" AS' not in checked.sql
-    assert checked.sql.endswith('FROM "runnel_sql_blocks" AS "blocks"')
+    assert checked.sql.endswith('FROM "tallystick_sql_blocks" AS "blocks"')
 
 
 # --- anything --------------------------------------------------------------------------------------------------------

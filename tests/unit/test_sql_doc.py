@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runnel.errors import InvalidRequest
-from runnel.store.sql_check import check_sql
-from runnel.store.sql_views import VIEWS, View
+from tallystick.errors import InvalidRequest
+from tallystick.store.sql_check import check_sql
+from tallystick.store.sql_views import VIEWS, View
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sql.md").read_text("utf-8")
 REFUSED = re.findall(r"^\| `(SELECT .+?|DELETE .+?|WITH .+?)` \| (sql: .+?) \|$", TEXT, re.MULTILINE)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runnel.errors import InvalidRequest
-from runnel.store.sql_check import check_sql
+from tallystick.errors import InvalidRequest
+from tallystick.store.sql_check import check_sql
 
 COLUMNS = [
     "SELECT e.name FROM events e", "SELECT EVENTS.Name FROM events", 'SELECT e."name" FROM events AS e',

@@ -1,22 +1,22 @@
-"""`runnel sql-role`: what it prints, and what it refuses. That it is right is in tests/attack/test_sql_role.py."""
+"""`tallystick sql-role`: what it prints, and what it refuses. That it is right is in tests/attack/test_sql_role.py."""
 
 from __future__ import annotations
 
 import pytest
 
-from runnel.app import Role, Runnel
-from runnel.cli import main
-from runnel.config import Settings
-from runnel.store.postgres import PostgresStore
+from tallystick.app import Role, Tallystick
+from tallystick.cli import main
+from tallystick.config import Settings
+from tallystick.store.postgres import PostgresStore
 from tests.commands import run_command
 
 STORE = "postgresql://keeper:its-own-password@db.example:6432/events?sslmode=require"
 
 
 def test_the_password_is_only_in_the_setting() -> None:
-    """The SQL may be logged by the server; it is for a superuser, the setting for Runnel."""
+    """The SQL may be logged by the server; it is for a superuser, the setting for Tallystick."""
     url = "postgresql://asker:s%40cret@h/events"
-    printed = run_command({"RUNNEL_STORE_URL": STORE, "RUNNEL_SQL_URL": url}, "sql-role")
+    printed = run_command({"TALLYSTICK_STORE_URL": STORE, "TALLYSTICK_SQL_URL": url}, "sql-role")
     assert "s@cret" not in printed
     assert "s%40cret" not in printed
     assert "its-own-password" not in printed
@@ -26,11 +26,11 @@ def test_the_password_is_only_in_the_setting() -> None:
 
 
 def test_a_url_is_made_of_the_store_s(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("RUNNEL_STORE_URL", STORE)
+    monkeypatch.setenv("TALLYSTICK_STORE_URL", STORE)
     main_ends(["sql-role", "--schema", "odd"], 0)
     out, err = capsys.readouterr()
-    url = err.strip().rpartition("RUNNEL_SQL_URL=")[2].replace("\n", "")
-    assert url.startswith("postgresql://runnel_sql:")
+    url = err.strip().rpartition("TALLYSTICK_SQL_URL=")[2].replace("\n", "")
+    assert url.startswith("postgresql://tallystick_sql:")
     assert url.endswith("@db.example:6432/events?sslmode=require")
     password = url.split(":")[2].partition("@")[0]
     assert len(password) >= 32
@@ -39,10 +39,10 @@ def test_a_url_is_made_of_the_store_s(monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 @pytest.mark.parametrize(("name", "value", "why"), [
-    ("RUNNEL_STORE_URL", "duckdb:///store.duckdb", "DuckDB runs statements without"),
-    ("RUNNEL_SQL_URL", "postgresql://asker@h/events", "has no password"),
-    ("RUNNEL_SQL_URL", "postgresql://asker:p%C3%A4ss@h/events", "of ASCII"),
-    ("RUNNEL_SQL_URL", "postgresql://[asker:x@h/events", "cannot be read|can be read"),
+    ("TALLYSTICK_STORE_URL", "duckdb:///store.duckdb", "DuckDB runs statements without"),
+    ("TALLYSTICK_SQL_URL", "postgresql://asker@h/events", "has no password"),
+    ("TALLYSTICK_SQL_URL", "postgresql://asker:p%C3%A4ss@h/events", "of ASCII"),
+    ("TALLYSTICK_SQL_URL", "postgresql://[asker:x@h/events", "cannot be read|can be read"),
 ])  # fmt: skip
 def test_what_it_cannot_do(
     name: str, value: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -62,11 +62,11 @@ def main_ends(arguments: list[str], code: int) -> None:
 @pytest.mark.parametrize("role", Role)
 def test_only_who_answers_needs_a_role(role: Role) -> None:
     """`ingest` and `work` start with the settings of the others."""
-    store = Runnel(Settings(store_url=STORE, sql=True), role).store
+    store = Tallystick(Settings(store_url=STORE, sql=True), role).store
     assert isinstance(store, PostgresStore)
     assert (store._role is not None) is role.answers
 
 
 def test_commands_need_none() -> None:
-    """They open the store without RUNNEL_SQL_URL, whatever RUNNEL_SQL says: `runnel migrate` comes before the role."""
+    """They open the store without TALLYSTICK_SQL_URL, whatever TALLYSTICK_SQL says: `tallystick migrate` comes before the role."""
     assert not Settings(store_url=STORE, sql=True).in_process().sql

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from runnel.store.sql_check import check_sql
-from runnel.store.sql_wrap import type_of, views_of
+from tallystick.store.sql_check import check_sql
+from tallystick.store.sql_wrap import type_of, views_of
 
 SNAPSHOTS = Path(__file__).parent / "snapshots" / "sql"
 ASKED = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from runnel.config import Settings
-from runnel.errors import QueueUnavailable
-from runnel.queue import Queue
+from tallystick.config import Settings
+from tallystick.errors import QueueUnavailable
+from tallystick.queue import Queue
 from tests.conformance.queue_steps import opened
 from tests.samples import INGESTER, sample_block
 

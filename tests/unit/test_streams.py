@@ -11,14 +11,14 @@ from typing import Any, cast
 import pytest
 from starlette.types import Message
 
-from runnel.config import Settings
-from runnel.errors import NotFound, TooMany, Unavailable
-from runnel.query.leaving import BrokenOff, ClientLeft, while_connected
-from runnel.query.parts import Parts
-from runnel.query.places import Places
-from runnel.query.streams import MadeFile, Stream
-from runnel.store.turns import CALLER
-from runnel.store.waiting import in_thread
+from tallystick.config import Settings
+from tallystick.errors import NotFound, TooMany, Unavailable
+from tallystick.query.leaving import BrokenOff, ClientLeft, while_connected
+from tallystick.query.parts import Parts
+from tallystick.query.places import Places
+from tallystick.query.streams import MadeFile, Stream
+from tallystick.store.turns import CALLER
+from tallystick.store.waiting import in_thread
 from tests.keyed import EVERY, KEYS, SHOP, Side, opened
 
 SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "headers": [], "path": "/"}
@@ -71,7 +71,7 @@ def parts(folder: Path, idle: float = 0.05) -> Parts:
 
     class Few:
         settings = Settings(data=folder, export_idle=idle)
-        exports = Places(2, "files", "RUNNEL_EXPORT_CONCURRENCY")
+        exports = Places(2, "files", "TALLYSTICK_EXPORT_CONCURRENCY")
 
     return cast(Parts, Few())
 
@@ -177,16 +177,16 @@ async def test_work_ends_before_its_client_is_told_about() -> None:
 
 
 async def test_places_of_a_key_and_of_all() -> None:
-    places = Places(4, "files", "RUNNEL_X")
+    places = Places(4, "files", "TALLYSTICK_X")
     CALLER.set("a")
     with places.place(), places.place():
-        with pytest.raises(TooMany, match="half of RUNNEL_X"), places.place():
+        with pytest.raises(TooMany, match="half of TALLYSTICK_X"), places.place():
             pass
         CALLER.set("")
         with places.place(), places.place():
             assert places.taken == 4
             CALLER.set("b")
-            with pytest.raises(Unavailable, match="RUNNEL_X"), places.place():
+            with pytest.raises(Unavailable, match="TALLYSTICK_X"), places.place():
                 pass
     assert places.taken == 0
     CALLER.set("")
@@ -205,22 +205,22 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
 
 async def test_readiness_notices_that_no_question_can_run(side: Side) -> None:
     """And busy is not broken: a probe waits for nobody's turn."""
-    turns, now = side.runnel.store.turns, asyncio.get_running_loop().time()
+    turns, now = side.tallystick.store.turns, asyncio.get_running_loop().time()
     CALLER.set("busy")
     held = [await turns.take(now + 60) for _ in range(turns.each)]
     waiting = [asyncio.ensure_future(turns.take(now + 60)) for _ in range(20)]
     await asyncio.sleep(0)
     assert (await side.get("/readyz")).status_code == 200
     metrics = (await side.get("/metrics", EVERY)).text
-    assert 'runnel_queries{state="running"} 2.0' in metrics
-    assert 'runnel_queries{state="waiting"} 20.0' in metrics
+    assert 'tallystick_queries{state="running"} 2.0' in metrics
+    assert 'tallystick_queries{state="waiting"} 20.0' in metrics
     assert (await side.query(SHOP, kind="metrics")).status_code == 200, "another key's is answered"
     for turn in held:
         turn.by = now - 60
     refused = await side.get("/readyz")
     assert refused.status_code == 503
     assert "no question can be answered" in refused.json()["error"]["message"]
-    assert "runnel_ready 0.0" in (await side.get("/metrics", EVERY)).text
+    assert "tallystick_ready 0.0" in (await side.get("/metrics", EVERY)).text
     for task in waiting:
         task.cancel()
     for turn in held:
@@ -230,8 +230,8 @@ async def test_readiness_notices_that_no_question_can_run(side: Side) -> None:
 
 async def test_one_key_does_not_take_all_live_streams(tmp_path: Path) -> None:
     async with opened(tmp_path, live_listeners=2, **KEYS) as side:
-        assert side.runnel.asgi.questions is not None
-        hub = side.runnel.asgi.questions.state.live
+        assert side.tallystick.asgi.questions is not None
+        hub = side.tallystick.asgi.questions.state.live
         CALLER.set("one")
         async with hub.listening("shop"):
             with pytest.raises(TooMany):

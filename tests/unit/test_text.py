@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runnel.ingest.text import clean_json, clean_text, nesting
+from tallystick.ingest.text import clean_json, clean_text, nesting
 
 PIECES = st.sampled_from(
     ["a", "é", "\\\\", '\\"', "\\n", "\\u0000", "\\u00e9", "\\ud800", "\\uDBFF", "\\udc00", "\\uDFFF", "u0000", "ud800"]

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runnel.errors import QueryTimeout
-from runnel.store.turns import CALLER, GRACE, Turn, Turns
+from tallystick.errors import QueryTimeout
+from tallystick.store.turns import CALLER, GRACE, Turn, Turns
 from tests.thorough import examples
 
 

@@ -2,7 +2,7 @@ import { useSyncExternalStore } from "react";
 
 /** The read key of this tab: in sessionStorage, never in a URL. */
 
-const PLACE = "runnel.read-key";
+const PLACE = "tallystick.read-key";
 
 export interface KeyState {
   key: string | null;

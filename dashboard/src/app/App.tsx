@@ -17,7 +17,7 @@ export function App() {
         <main className="shared" id="content">
           <Problem>
             <Suspense fallback={<Skeleton lines={3} height={96} />}>
-              <title>Shared board · Runnel</title>
+              <title>Shared board · Tallystick</title>
               <SHARED.Content />
             </Suspense>
           </Problem>
@@ -33,7 +33,7 @@ export function App() {
             <Route key={path} path={path}>
               <Problem key={path}>
                 <Suspense fallback={<Skeleton lines={3} height={96} />}>
-                  <title>{`${title} · Runnel`}</title>
+                  <title>{`${title} · Tallystick`}</title>
                   <Content />
                 </Suspense>
               </Problem>

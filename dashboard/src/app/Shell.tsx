@@ -47,7 +47,7 @@ export function Shell({ children }: { children: ReactNode }) {
 
 function Brand() {
   return (
-    <Link href="/" className="brand" aria-label="Runnel, to the overview">
+    <Link href="/" className="brand" aria-label="Tallystick, to the overview">
       <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden>
         <rect width="32" height="32" rx="8" fill="var(--brand)" />
         <path
@@ -58,7 +58,7 @@ function Brand() {
           strokeLinecap="round"
         />
       </svg>
-      <span>Runnel</span>
+      <span>Tallystick</span>
     </Link>
   );
 }

@@ -14,7 +14,7 @@ export function Welcome({ site }: { site: string | null | undefined }) {
         text={`curl ${location.origin}/v1/events -d '${event}'`}
       />
       <p className="muted">Or let an imaginary shop send some:</p>
-      <Command label="the command that sends demo events" text={`runnel demo --url ${location.origin}`} />
+      <Command label="the command that sends demo events" text={`tallystick demo --url ${location.origin}`} />
     </section>
   );
 }

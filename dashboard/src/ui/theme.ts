@@ -4,7 +4,7 @@ import { useSyncExternalStore } from "react";
 
 export type Theme = "system" | "light" | "dark";
 
-const PLACE = "runnel.theme";
+const PLACE = "tallystick.theme";
 const listeners = new Set<() => void>();
 let theme: Theme = read();
 

@@ -24,7 +24,7 @@ from tests.servers.process import free_port, wait_until
 EVENTS = 24_000
 """Of the site `shop`: an export of them does not fit into what lies between two processes."""
 IDLE = 2.0
-"""RUNNEL_EXPORT_IDLE of the server."""
+"""TALLYSTICK_EXPORT_IDLE of the server."""
 NOW = "2025-11-12T19:30:01Z"
 VIEW = {"site_id": "web", "event_type": "page_view", "path": "/", "user_id": "u", "timestamp": NOW}
 SMOLHOG = {"events": [{"event_id": "e", "event_name": "view", "user_id": "u", "timestamp": NOW}]}
@@ -43,7 +43,7 @@ class Request(NamedTuple):
 
 
 class Asked:
-    """`runnel up` with its data in `folder`.
+    """`tallystick up` with its data in `folder`.
 
     Args:
         postgres: where its store is; None: DuckDB in the folder.
@@ -57,11 +57,11 @@ class Asked:
         self.folder = folder
         self.url = f"http://127.0.0.1:{self.port}"
         settings = {
-            "RUNNEL_DATA": str(folder), "RUNNEL_STORE_URL": store_url, "RUNNEL_SQL": "true",
-            "RUNNEL_SQL_URL": sql_url,
-            "RUNNEL_EXPORT_IDLE": str(IDLE), "RUNNEL_QUERY_TIMEOUT": "20", "RUNNEL_DISK_RESERVE_BYTES": "0",
-            "RUNNEL_LOG_LEVEL": "warning", "RUNNEL_ALLOW_WEAK_DURABILITY": "true",
-            **{f"RUNNEL_{name}".upper(): value.get_secret_value() for name, value in KEYS.items()},
+            "TALLYSTICK_DATA": str(folder), "TALLYSTICK_STORE_URL": store_url, "TALLYSTICK_SQL": "true",
+            "TALLYSTICK_SQL_URL": sql_url,
+            "TALLYSTICK_EXPORT_IDLE": str(IDLE), "TALLYSTICK_QUERY_TIMEOUT": "20", "TALLYSTICK_DISK_RESERVE_BYTES": "0",
+            "TALLYSTICK_LOG_LEVEL": "warning", "TALLYSTICK_ALLOW_WEAK_DURABILITY": "true",
+            **{f"TALLYSTICK_{name}".upper(): value.get_secret_value() for name, value in KEYS.items()},
         }  # fmt: skip
         self.part = Part(("up", "--port", str(self.port)), settings, folder / "log")
         try:
@@ -122,8 +122,8 @@ class Asked:
 
     def at_rest(self) -> bool:
         """Whether nothing runs, waits or is sent."""
-        names = ('runnel_queries{state="running"}', 'runnel_queries{state="waiting"}', "runnel_exports",
-                 "runnel_live_listeners")  # fmt: skip
+        names = ('tallystick_queries{state="running"}', 'tallystick_queries{state="waiting"}', "tallystick_exports",
+                 "tallystick_live_listeners")  # fmt: skip
         return all(self.metric(name) == 0 for name in names)
 
     def transactions(self) -> str:
@@ -132,7 +132,7 @@ class Asked:
             return ""
         return self._postgres.sql(
             "SELECT state, query FROM pg_stat_activity WHERE backend_type = 'client backend' AND state <> 'idle' "
-            "AND application_name = 'runnel'",
+            "AND application_name = 'tallystick'",
             "postgres",
         )
 

@@ -12,7 +12,7 @@ SLOW = "SELECT count(*) FROM events AS a, events AS b WHERE a.path || b.name = a
 
 
 def _waiting(asked: Asked) -> float:
-    return asked.metric('runnel_queries{state="waiting"}')
+    return asked.metric('tallystick_queries{state="waiting"}')
 
 
 def test_another_key_is_answered_while_a_flood_waits(asked: Asked) -> None:

@@ -27,7 +27,7 @@ def test_unread_exports_harm_nobody_and_are_broken_off(asked: Asked) -> None:
     """
     eventually(asked.at_rest, "rest")
     with unread(asked, (SHOP, "ndjson"), (SHOP, "csv"), (EVERY, "ndjson"), (EVERY, "csv")) as connections:
-        eventually(lambda: asked.metric("runnel_exports") == 4, "four exports")
+        eventually(lambda: asked.metric("tallystick_exports") == 4, "four exports")
         for key, status, code in ((SHOP, 429, "too_many"), (BLOG, 503, "unavailable")):
             with asked.client(key) as client:
                 refused = client.get("/v1/export?format=parquet")
@@ -39,7 +39,7 @@ def test_unread_exports_harm_nobody_and_are_broken_off(asked: Asked) -> None:
             assert client.post("/v1/events", json={"name": "more", "site_id": "later"}).status_code == 202
         eventually(lambda: asked.count("later") > 0, "an event that was sent meanwhile")
         assert asked.ready()
-        eventually(lambda: asked.metric("runnel_exports") == 0, "the end of what nobody reads")
+        eventually(lambda: asked.metric("tallystick_exports") == 0, "the end of what nobody reads")
         assert asked.transactions() == ""
         for connection in connections:
             answer = rest_of(connection)
@@ -51,7 +51,7 @@ def test_a_parquet_file_that_nobody_reads_goes(asked: Asked) -> None:
     eventually(asked.at_rest, "rest")
     with unread(asked, (SHOP, "parquet")) as (connection,):
         eventually(lambda: asked.scratch() != [], "the file")
-        eventually(lambda: asked.scratch() == [] and asked.metric("runnel_exports") == 0, "its end")
+        eventually(lambda: asked.scratch() == [] and asked.metric("tallystick_exports") == 0, "its end")
         head, _, body = rest_of(connection).partition(b"\r\n\r\n")
         length = next(line for line in head.lower().splitlines() if line.startswith(b"content-length"))
         assert len(body) < int(length.split()[1])

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-from runnel.cli.bench_server import Api, ServerProcess
-from runnel.query.dashboard import BUILT
 from scripts.screenshots import ZONE
+from tallystick.cli.bench_server import Api, ServerProcess
+from tallystick.query.dashboard import BUILT
 from tests.servers.process import needed
 
 Opener = Callable[..., Page]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from runnel.query.dashboard import BUILT
 from scripts.screenshots import PAGES, settled, still
+from tallystick.query.dashboard import BUILT
 from tests.browser.dashboard.conftest import Opener
 
 AXE = Path(__file__).parents[3] / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"

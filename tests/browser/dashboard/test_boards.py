@@ -8,9 +8,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Route, expect
 
-from runnel.cli.bench_server import Api
 from scripts.demo_boards import make_board
 from scripts.screenshots import settled
+from tallystick.cli.bench_server import Api
 from tests.browser.dashboard.conftest import Opener
 from tests.browser.dashboard.ranges import span
 from tests.browser.dashboard.saved import FIRST, LAST, board, call, names, nothing_saved, number, report, tile
@@ -212,7 +212,7 @@ def test_hostile_names_are_text(api: Api, opened: Opener) -> None:
         page = opened(path)
         settled(page)
         assert page.locator("main img, main script").count() == 0
-        assert page.title().endswith("· Runnel")
+        assert page.title().endswith("· Tallystick")
         for link in page.locator("main a").all():
             assert re.match(r"[/#]", link.get_attribute("href") or "")
 

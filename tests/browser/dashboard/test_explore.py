@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from runnel.cli.bench_server import Api
 from scripts.screenshots import settled
+from tallystick.cli.bench_server import Api
 from tests.browser.dashboard.conftest import Opener
 from tests.browser.dashboard.ranges import days_ago, span
 
@@ -112,7 +112,7 @@ def test_table_and_csv(api: Api, opened: Opener) -> None:
 
     with page.expect_download() as saved:
         page.get_by_role("button", name="CSV").click()
-    assert saved.value.suggested_filename == "runnel-events-by-source.csv"
+    assert saved.value.suggested_filename == "tallystick-events-by-source.csv"
     with saved.value.path().open(newline="") as file:
         table = list(csv.DictReader(file))
     assert {row["bucket"]: int(row["web"]) for row in table} == of_web

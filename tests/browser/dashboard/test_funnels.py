@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from runnel.cli.bench_server import Api
 from scripts.screenshots import settled
+from tallystick.cli.bench_server import Api
 from tests.browser.dashboard.conftest import Opener
 from tests.browser.dashboard.ranges import days_ago, span
 

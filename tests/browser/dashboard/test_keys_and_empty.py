@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from runnel.cli.bench_server import ServerProcess
+from tallystick.cli.bench_server import ServerProcess
 from tests.browser.dashboard.conftest import started
 from tests.browser.dashboard.test_accessible import findings
 
@@ -23,7 +23,7 @@ EVENT = {"name": "page_view", "site_id": "shop", "user_id": "u1", "path": "/"}
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """No test writes to it."""
-    with started(tmp_path_factory.mktemp("locked"), RUNNEL_READ_KEYS=KEYS) as process:
+    with started(tmp_path_factory.mktemp("locked"), TALLYSTICK_READ_KEYS=KEYS) as process:
         with closing(process.api()) as api:
             api.post("/v1/events", EVENT)
             api.post("/v1/events", EVENT | {"site_id": "other"})
@@ -119,12 +119,12 @@ def test_the_key_dialog_with_the_keyboard(locked: ServerProcess, page: Page) -> 
 
 def test_a_dashboard_that_was_not_built(tmp_path: Path, page: Page) -> None:
     """Every page says how to build it; the API works, and so do the pages about it."""
-    elsewhere = f"import pathlib, runnel.query.dashboard as it; it.BUILT = pathlib.Path({str(tmp_path)!r})"
-    command = (sys.executable, "-c", f"{elsewhere}; from runnel.cli import main; main()")
+    elsewhere = f"import pathlib, tallystick.query.dashboard as it; it.BUILT = pathlib.Path({str(tmp_path)!r})"
+    command = (sys.executable, "-c", f"{elsewhere}; from tallystick.cli import main; main()")
     with ServerProcess(tmp_path / "data", command=command) as process:
         for path in ("/", "/ui/explore"):
             page.goto(process.url + path)
-            expect(page.get_by_role("heading", name="Runnel is running")).to_be_visible()
+            expect(page.get_by_role("heading", name="Tallystick is running")).to_be_visible()
             expect(page.locator("code")).to_have_text("scripts/dashboard")
             assert findings(page) == []
         with closing(process.api()) as api:

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
-from runnel.cli.bench_server import Api, ServerProcess
 from scripts.screenshots import settled, wait_until_stored
+from tallystick.cli.bench_server import Api, ServerProcess
 from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.test_keys_and_empty import give
 
@@ -117,7 +117,7 @@ def test_the_list_is_bounded(api: Api, opened: Opener) -> None:
 
 def test_no_stream(tmp_path: Path, listening: Listen) -> None:
     """A server that has no room for listeners: the page asks, and says so."""
-    with started(tmp_path, RUNNEL_LIVE_LISTENERS="0") as process, closing(process.api()) as api:
+    with started(tmp_path, TALLYSTICK_LIVE_LISTENERS="0") as process, closing(process.api()) as api:
         tell(api, "first")
         page = listening(process)
         expect(page.get_by_text(ENDED)).to_be_visible(timeout=SLOW)
@@ -154,7 +154,7 @@ def test_server_goes_away_and_comes_back(tmp_path: Path, browser: Browser) -> No
 def test_with_a_key(tmp_path: Path, listening: Listen) -> None:
     """The stream's key goes into the header, as every question's does, and never into an address."""
     key = "k" * 24
-    with started(tmp_path, RUNNEL_READ_KEYS=f"live={key}") as process, closing(process.api()) as api:
+    with started(tmp_path, TALLYSTICK_READ_KEYS=f"live={key}") as process, closing(process.api()) as api:
         api.post("/v1/events", {"name": "first", "site_id": "live"})
         page = listening(process)
         streams: list[Request] = []

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from runnel.cli.bench_server import Api
 from scripts.screenshots import settled, wait_until_stored
+from tallystick.cli.bench_server import Api
 from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.ranges import days_ago, span
 
@@ -187,11 +187,11 @@ def test_what_is_absent_says_how_to_get_it(plain: Page) -> None:
     def panel(name: str) -> Locator:
         return plain.locator(f"[data-panel={name}]")
 
-    expect(panel("sources")).to_contain_text("RUNNEL_ENRICH_PAGE=true")
-    expect(panel("locations")).to_contain_text("RUNNEL_ENRICH_COUNTRY_FILE")
+    expect(panel("sources")).to_contain_text("TALLYSTICK_ENRICH_PAGE=true")
+    expect(panel("locations")).to_contain_text("TALLYSTICK_ENRICH_COUNTRY_FILE")
     for tab in ("Browser", "OS", "Device"):
         panel("devices").get_by_role("tab", name=tab, exact=True).click()
-        expect(panel("devices")).to_contain_text("RUNNEL_ENRICH_AGENT=true")
+        expect(panel("devices")).to_contain_text("TALLYSTICK_ENRICH_AGENT=true")
     panel("sources").get_by_role("tab", name="Campaigns").click()
     expect(panel("sources")).to_contain_text("No event has a utm_source")
     panel("pages").get_by_role("tab", name="Entry").click()

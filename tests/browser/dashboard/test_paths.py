@@ -8,8 +8,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from runnel.cli.bench_server import Api
 from scripts.screenshots import settled
+from tallystick.cli.bench_server import Api
 from tests.browser.dashboard.conftest import Opener
 from tests.browser.dashboard.ranges import days_ago, span
 

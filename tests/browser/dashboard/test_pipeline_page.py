@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
 
-from runnel.cli.bench_server import Api, ServerProcess
-from runnel.config import Settings
-from runnel.metrics import Metrics
-from runnel.model.event import encode_lines
-from runnel.queue import make_queue
 from scripts.screenshots import settled, wait_until_stored
+from tallystick.cli.bench_server import Api, ServerProcess
+from tallystick.config import Settings
+from tallystick.metrics import Metrics
+from tallystick.model.event import encode_lines
+from tallystick.queue import make_queue
 from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.test_accessible import findings
 from tests.samples import block_of_lines, sample_event

@@ -10,9 +10,9 @@ from urllib.parse import quote, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from runnel.cli.bench_server import Api, ServerProcess
-from runnel.query.dashboard import BUILT
 from scripts.screenshots import settled, wait_until_stored
+from tallystick.cli.bench_server import Api, ServerProcess
+from tallystick.query.dashboard import BUILT
 from tests.browser.dashboard.conftest import Opener
 
 NAME = "<img src=x onerror=document.title='run'>"
@@ -48,7 +48,7 @@ def test_shown_as_text(opened: Opener, path: str) -> None:
         href = link.get_attribute("href") or ""
         assert urlsplit(href).scheme == ""
         assert href[:1] in ("/", "#")
-    assert page.title().endswith("· Runnel")
+    assert page.title().endswith("· Tallystick")
 
 
 def test_clicking_it_filters_by_it(opened: Opener) -> None:
@@ -73,7 +73,7 @@ def test_names_in_funnels_and_paths(opened: Opener) -> None:
     page.locator(".path-node").first.click()
     expect(page.get_by_role("button", name=f"Start: {NAME}")).to_be_visible()
     assert page.locator("main img, main script, main iframe").count() == 0
-    assert page.title() == "Paths · Runnel"
+    assert page.title() == "Paths · Tallystick"
 
 
 # --- headers and paths -----------------------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from runnel.cli.bench_server import Api, ServerProcess
 from scripts.demo_boards import BOARD, make_board, share
 from scripts.demo_history import history, send
 from scripts.screenshots import settled, wait_until_stored
+from tallystick.cli.bench_server import Api, ServerProcess
 from tests.browser.dashboard.conftest import started
 from tests.browser.dashboard.test_accessible import check_looks, findings
 
@@ -24,7 +24,7 @@ SHOWN = ("Visitors", "Visits", "From a page to an order", "Ways through the shop
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that answers nobody without a key."""
-    with started(tmp_path_factory.mktemp("locked"), RUNNEL_READ_KEYS=f"*={EVERY}") as process:
+    with started(tmp_path_factory.mktemp("locked"), TALLYSTICK_READ_KEYS=f"*={EVERY}") as process:
         with closing(process.api()) as api:
             send(api, history(5, datetime.now(UTC), 40, 3_000), "shop")
         yield process
@@ -169,7 +169,7 @@ def test_a_link_that_shows_nothing(locked: ServerProcess, strangers: BrowserCont
     page.goto(f"{locked.url}/ui/shared{fragment}")
     expect(page.get_by_role("heading", level=1)).to_have_text(said)
     assert page.get_by_role("dialog").count() == page.locator("main img").count() == 0
-    assert page.title() == "Shared board · Runnel"
+    assert page.title() == "Shared board · Tallystick"
     assert findings(page) == []
 
 

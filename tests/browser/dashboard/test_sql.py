@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from runnel.cli.bench_server import Api, ServerProcess
 from scripts.demo_history import history, send
 from scripts.screenshots import settled, wait_until_stored
+from tallystick.cli.bench_server import Api, ServerProcess
 from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.test_accessible import check_looks
 
@@ -31,7 +31,7 @@ BY_DAY = "SELECT date_trunc('day', timestamp) AS day, count(*) AS n FROM events 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One that allows SQL, with a shop's past and some hostile names in another site."""
-    with started(tmp_path_factory.mktemp("sql"), RUNNEL_SQL="true", RUNNEL_SQL_ROWS="300") as process:
+    with started(tmp_path_factory.mktemp("sql"), TALLYSTICK_SQL="true", TALLYSTICK_SQL_ROWS="300") as process:
         with closing(process.api()) as api:
             sent = send(api, history(5, datetime.now(UTC), 10, 2_000), "shop")
             events = [{"name": name, "site_id": "odd", "user_id": name} for name in HOSTILE]
@@ -227,14 +227,14 @@ def test_without_the_setting_it_says_how_to_allow_it(opened: Opener, server: Ser
         page.route("**/v1/**", lambda route: route.continue_(url=route.request.url.replace(server.url, off.url)))
         page.reload()
         expect(page.get_by_text("SQL is off on this server")).to_be_visible()
-        expect(page.locator(".command code")).to_have_text("RUNNEL_SQL=true runnel up")
+        expect(page.locator(".command code")).to_have_text("TALLYSTICK_SQL=true tallystick up")
         assert page.get_by_label("SQL statement").count() == 0
 
 
 def test_a_key_of_one_site_shows_that_site(browser: Browser, tmp_path: Path) -> None:
     """G12: asked for once, and then there is nothing of the other site, and no choice of sites."""
     key = "s" * 24
-    with started(tmp_path, RUNNEL_SQL="true", RUNNEL_READ_KEYS=f"shop={key}") as locked:
+    with started(tmp_path, TALLYSTICK_SQL="true", TALLYSTICK_READ_KEYS=f"shop={key}") as locked:
         with closing(locked.api()) as api:
             for site in ("shop", "other"):
                 api.post("/v1/events", {"name": f"of-{site}", "site_id": site})

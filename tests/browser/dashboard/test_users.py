@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from runnel.cli.bench_server import Api
 from scripts.screenshots import settled, wait_until_stored
+from tallystick.cli.bench_server import Api
 from tests.browser.dashboard.conftest import Opener
 
 PAGE = 50

@@ -178,5 +178,5 @@ function save(trend: Trend, { by }: Exploration): void {
   const file = `${name}${by ? `-by-${fieldLabel(by)}` : ""}`
     .toLowerCase()
     .replaceAll(/[^\p{L}\p{N}]+/gu, "-");
-  download(`runnel-${file}.csv`, csv(header, rows));
+  download(`tallystick-${file}.csv`, csv(header, rows));
 }

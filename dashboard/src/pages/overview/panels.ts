@@ -34,8 +34,8 @@ export interface Panel {
 
 const property = (...names: string[]) => names.map((name) => PROPERTY + name);
 
-const AGENT = "RUNNEL_ENRICH_AGENT=true reads it from the User-Agent of browsers.";
-const PAGE = "RUNNEL_ENRICH_PAGE=true takes it from the page's address.";
+const AGENT = "TALLYSTICK_ENRICH_AGENT=true reads it from the User-Agent of browsers.";
+const PAGE = "TALLYSTICK_ENRICH_PAGE=true takes it from the page's address.";
 const OF_SESSIONS = "belong to whole sessions, and filters pick single events: these rows cannot be clicked.";
 
 function utm(tag: string, label: string): Tab {
@@ -116,7 +116,7 @@ export const PANELS: readonly Panel[] = [
         of: "events",
         fields: property("$geoip_country_code", "country_code", "country"),
         absent:
-          "No event has a country: RUNNEL_ENRICH_COUNTRY_FILE names a file that tells it from the address, which " +
+          "No event has a country: TALLYSTICK_ENRICH_COUNTRY_FILE names a file that tells it from the address, which " +
           "is not stored.",
         name: countryName,
         none: "Unknown",
@@ -160,7 +160,7 @@ export const PANELS: readonly Panel[] = [
 /** Sessions know a channel and a referrer by themselves; without these properties every session is a direct one. */
 export const SOURCE_KEYS = ["$referring_domain", "utm_source", "utm_medium", "utm_campaign", "$ad_click"];
 export const NO_SOURCES =
-  "No event has a referrer or campaign tags: RUNNEL_ENRICH_PAGE=true reads them from the addresses that the snippet sends.";
+  "No event has a referrer or campaign tags: TALLYSTICK_ENRICH_PAGE=true reads them from the addresses that the snippet sends.";
 
 /** The field that the tab is about, given the property keys that the events have; null when they have none of them. */
 export function fieldOf(tab: Tab, keys: ReadonlySet<string>): string | null {

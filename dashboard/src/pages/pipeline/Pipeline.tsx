@@ -24,7 +24,7 @@ export default function Pipeline() {
               <span className="fresh-dot" aria-hidden />
               {status.error
                 ? `Asking again failed: ${status.error.message}`
-                : `Running for ${duration(status.data.uptime_seconds)}, version ${status.data.versions["runnel"] ?? "unknown"}`}
+                : `Running for ${duration(status.data.uptime_seconds)}, version ${status.data.versions["tallystick"] ?? "unknown"}`}
             </p>
           )}
         </div>

@@ -136,7 +136,7 @@ function Page({ children }: { children: ReactNode }) {
             strokeLinecap="round"
           />
         </svg>
-        Runnel <span className="muted">· a shared board</span>
+        Tallystick <span className="muted">· a shared board</span>
       </p>
       {children}
     </>

@@ -36,7 +36,7 @@ function Off() {
           Whoever may ask questions could then send one SELECT over the stored events. It is off until the
           server is started with
         </p>
-        <Command text="RUNNEL_SQL=true runnel up" label="the command that allows SQL" />
+        <Command text="TALLYSTICK_SQL=true tallystick up" label="the command that allows SQL" />
       </Nothing>
     </Card>
   );

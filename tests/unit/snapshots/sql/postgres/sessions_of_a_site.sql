@@ -1,8 +1,8 @@
-WITH runnel_sql_events AS NOT MATERIALIZED (
+WITH tallystick_sql_events AS NOT MATERIALIZED (
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties
 FROM all_events
 WHERE site_id = $1
-), runnel_sql_sessions AS NOT MATERIALIZED (
+), tallystick_sql_sessions AS NOT MATERIALIZED (
 -- As compile_sessions.py makes them.
 SELECT site_id, session_id, user_id, started_at,
        CAST(extract(epoch FROM ended_at - started_at) AS double precision) AS duration_seconds, events, pages,
@@ -15,7 +15,7 @@ FROM (
     FROM (
         SELECT site_id, session_id, user_id, timestamp, event_id, path,
                CASE WHEN name IN ('page_view', '$pageview', 'pageview') THEN 1 ELSE 0 END AS page
-        FROM runnel_sql_events WHERE session_id IS NOT NULL
+        FROM tallystick_sql_events WHERE session_id IS NOT NULL
     ) AS named
     GROUP BY site_id, session_id
     UNION ALL
@@ -29,10 +29,10 @@ FROM (
                    CASE WHEN name IN ('page_view', '$pageview', 'pageview') THEN 1 ELSE 0 END AS page,
                    CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY site_id, user_id ORDER BY timestamp)
                              + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
-            FROM runnel_sql_events WHERE session_id IS NULL AND user_id IS NOT NULL
+            FROM tallystick_sql_events WHERE session_id IS NULL AND user_id IS NOT NULL
         ) AS paused
     ) AS counted
     GROUP BY site_id, user_id, visit
 ) AS made
 )
-SELECT count(*) FROM "runnel_sql_sessions" AS "sessions"
+SELECT count(*) FROM "tallystick_sql_sessions" AS "sessions"

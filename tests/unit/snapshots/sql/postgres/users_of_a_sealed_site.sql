@@ -1,10 +1,10 @@
-WITH runnel_sql_events AS NOT MATERIALIZED (
+WITH tallystick_sql_events AS NOT MATERIALIZED (
 -- The same for people who may see no other site, see 0005_sql_role.sql.
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties
 FROM site_events
-), runnel_sql_users AS NOT MATERIALIZED (
+), tallystick_sql_users AS NOT MATERIALIZED (
 SELECT site_id, user_id, min(timestamp) AS first_seen, max(timestamp) AS last_seen, count(*) AS events
-FROM runnel_sql_events WHERE user_id IS NOT NULL
+FROM tallystick_sql_events WHERE user_id IS NOT NULL
 GROUP BY site_id, user_id
 )
-WITH "runnel_sql_late" AS (SELECT * FROM "runnel_sql_users" AS "users") SELECT * FROM "runnel_sql_late" AS "late", "runnel_sql_events" AS "events"
+WITH "tallystick_sql_late" AS (SELECT * FROM "tallystick_sql_users" AS "users") SELECT * FROM "tallystick_sql_late" AS "late", "tallystick_sql_events" AS "events"

@@ -1,1 +1,0 @@
-"""Runnel as a process: how it listens, starts, stops, hands its port over, and multiplies."""

@@ -1,0 +1,413 @@
+"""THE MAP: settings → queue → worker → store → query. Opens what a process needs, and closes it in order.
+
+    client ──▶ outer ASGI app ──hot write routes──▶ ingest ──▶ publisher ──▶ queue ──▶ worker ──▶ store
+                    └────────── everything else ──▶ query app and the dialects' read routes ◀──────┘
+
+One process does all of it (`up`), or each does a part: see `Role`. How a process listens, hands its port over and stops
+is in `tallystick.process`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.types import Message, Receive, Scope, Send
+
+from tallystick import dialects, queue, store
+from tallystick.config import Settings
+from tallystick.dialects.base import WriteRoutes
+from tallystick.errors import ConfigError, NotFound, StoreUnavailable, TallystickError, Unavailable
+from tallystick.http_headers import READ, WRITE, with_headers
+from tallystick.ingest.app import ROUTE, Ingest, NativeEvents, preflight
+from tallystick.ingest.enrich.enrichment import make_enrichment
+from tallystick.ingest.openapi import openapi as ingest_openapi
+from tallystick.ingest.publisher import Publisher
+from tallystick.ingest.snippet import snippet_routes
+from tallystick.logs import Seldom
+from tallystick.metrics import Metrics
+from tallystick.query.status_app import make_status_app
+from tallystick.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries to open a queue or store that cannot be reached; doubled up to the longest."""
+LAST_REQUESTS = 1.0
+"""Seconds after the last connection was taken in which one that is idle may still bring a request."""
+STUCK = (
+    "no question can be answered: those that run should have ended long ago and hold the turns of all others; "
+    "restart this process"
+)
+NOBODY = "0" * 16
+"""An ingester that does not exist: asking for its receipt shows whether the store answers."""
+
+
+class Role(StrEnum):
+    """What a process does. The name is that of its command."""
+
+    UP = "up"
+    """Everything."""
+    INGEST = "ingest"
+    """Takes events into the queue; there is no store in it."""
+    WORK = "work"
+    """Loads the queue into the store; answers nobody but probes."""
+    SERVE = "serve"
+    """Answers questions; puts events into the queue only to replay dead letters."""
+
+    @property
+    def publishes(self) -> bool:
+        return self is not Role.WORK
+
+    @property
+    def loads(self) -> bool:
+        return self in (Role.UP, Role.WORK)
+
+    @property
+    def answers(self) -> bool:
+        return self in (Role.UP, Role.SERVE)
+
+
+def check_role(settings: Settings, role: Role) -> None:
+    """Raises ConfigError when this process cannot do its part, because another one holds the queue or the store."""
+    if role is Role.UP:
+        return
+    for embedded, variable, kind, servers in (
+        (queue.is_embedded(settings), "TALLYSTICK_QUEUE_URL", "queue", "redis://… or amqp://…"),
+        (role is not Role.INGEST and store.is_embedded(settings), "TALLYSTICK_STORE_URL", "store", "postgresql://…"),
+    ):
+        if embedded:
+            raise ConfigError(
+                f"{variable}: `tallystick {role}` needs a {kind} that several processes can share, such as {servers}; the "
+                f"embedded {kind} belongs to one process, and `tallystick up` is the one that does everything"
+            )
+
+
+class Tallystick:
+    """The parts of one process. Each is made when it is first asked for, so that nobody loads a driver in vain.
+
+    Attributes:
+        stopping: no more requests are welcome; answers end their connection.
+        closed_store: why the store cannot be asked yet, as a sentence; None once it is open.
+        refused: why the store will never be open: the operator has to change something.
+    """
+
+    def __init__(self, settings: Settings, role: Role = Role.UP, name: str = "") -> None:
+        self.settings = settings
+        self.role = role
+        self.metrics = Metrics(name or role)
+        self.stopping = False
+        self._stop_by = math.inf
+        self.closed_store: str | None = "the store is not open yet"
+        self.refused: TallystickError | None = None
+        self._refusal = asyncio.Event()
+        self._unready = Seldom(__name__, "not ready")
+
+    @cached_property
+    def queue(self) -> queue.Queue:
+        return queue.make_queue(self.settings, self.metrics)
+
+    @cached_property
+    def store(self) -> store.Store:
+        """For whoever does not answer, statements are off: their role need not be there."""
+        settings = self.settings if self.role.answers else self.settings.model_copy(update={"sql": False})
+        return store.make_store(settings)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(self.queue, self.settings, self.metrics)
+
+    @cached_property
+    def worker(self) -> Worker:
+        return Worker(self.queue, self.store, self.settings, self.metrics)
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        takes = self.role in (Role.UP, Role.INGEST)
+        return Ingest(
+            self.settings, self.publisher, self.metrics, make_enrichment(self.settings) if takes else None
+        )
+
+    @cached_property
+    def asgi(self) -> Outer:
+        return Outer(self)
+
+    @property
+    def failures(self) -> list[asyncio.Event]:
+        """As soon as one of them is set, the process has to end."""
+        publishes = [self.publisher.failed] if self.role.publishes else []
+        return [*publishes, *([self.worker.failed] if self.role.loads else []), self._refusal]
+
+    def refuse(self, error: TallystickError) -> None:
+        """The store cannot be opened, and trying again will not help."""
+        self.refused = error
+        self._refusal.set()
+
+    def stop(self) -> None:
+        """No more requests are welcome, and from now on the time that is left is counted."""
+        if not self.stopping:
+            self.stopping = True
+            allowed = self.settings.drain_delay + LAST_REQUESTS + self.settings.shutdown_timeout
+            self._stop_by = time.monotonic() + allowed
+
+    def time_left(self) -> float:
+        """Seconds that the worker has for the batch in hand; at least a moment, however long requests took."""
+        return max(LAST_REQUESTS, self._stop_by - time.monotonic())
+
+    def stop_loading(self) -> None:
+        """Let the worker finish the batch in hand and take no other."""
+        if self.role.loads and self.closed_store is None:
+            self.worker.stop()
+
+    def why_not_ready(self) -> str | None:
+        """What this process knows without asking anybody: None, or one sentence."""
+        if self.stopping:
+            return "the server is shutting down"
+        return self.closed_store if self.role is Role.WORK else None
+
+    async def vital(self) -> object:
+        """Asks those without whom this process can do nothing. Raises as they do, and when no question can be answered.
+
+        However busy the process is with questions, it is not held up by them: turns are looked at, not taken.
+        """
+        if self.role is not Role.INGEST and self.closed_store is None and (damage := self.store.damage) is not None:
+            raise damage
+        if self.role.answers and self.store.turns.stuck():
+            raise StoreUnavailable(STUCK)
+        if self.role in (Role.WORK, Role.SERVE):
+            await self.store.receipt(NOBODY, 0)
+        return None if self.role is Role.SERVE else await self.queue.depth()
+
+    async def trouble(self) -> str | None:
+        """Why this process is not ready; None when it is."""
+        if reason := self.why_not_ready():
+            return reason
+        try:
+            await self.vital()
+        except TallystickError as error:
+            self._unready.warning(error=error.whole)
+            return error.public
+        return None
+
+    async def drained(self) -> None:
+        """Returns when everything accepted so far is stored."""
+        while (await self.queue.depth()).blocks:  # noqa: ASYNC110 - a queue on another machine has no event to wait for
+            await asyncio.sleep(0.01)
+
+
+# --- routes ----------------------------------------------------------------------------------------------------------
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The query app with every read route and the whole OpenAPI document, over parts that are not opened."""
+    return _query_app(Tallystick(settings))
+
+
+def _query_app(tallystick: Tallystick) -> FastAPI:
+    from tallystick.query.app import Parts, extra_openapi, make_query_app
+
+    parts = Parts(
+        settings=tallystick.settings,
+        store=tallystick.store,
+        queue=tallystick.queue,
+        republish=tallystick.publisher.publish,
+        metrics=tallystick.metrics,
+        started_at=datetime.now(UTC),
+        ready=tallystick.why_not_ready,
+        write_parquet=store.write_parquet,
+        vital=tallystick.vital,
+    )
+    app = make_query_app(parts)
+    speaks = dialects.Speaks(tallystick.ingest, tallystick.queue, tallystick.settings, tallystick.store)
+    app.router.routes.extend(dialects.read_routes(speaks))
+    absent = _write_routes(tallystick) if tallystick.role is Role.SERVE else {}
+    for paths, schemas in (ingest_openapi(), dialects.openapi()):
+        here = {
+            path: {method: said for method, said in item.items() if (method.upper(), path) not in absent}
+            for path, item in paths.items()
+        }
+        extra_openapi(app, {path: item for path, item in here.items() if item}, schemas)
+    return app
+
+
+def _write_routes(tallystick: Tallystick) -> WriteRoutes:
+    takes = dialects.Takes(tallystick.ingest, tallystick.queue, tallystick.settings)
+    native = NativeEvents(tallystick.ingest)
+    routes: WriteRoutes = {("POST", ROUTE): native, ("OPTIONS", ROUTE): preflight, **dialects.write_routes(takes)}
+    return {**routes, **snippet_routes(tallystick.settings, native, tallystick.metrics, routes)}
+
+
+class Outer:
+    """Write routes straight to their handlers, everything else to the query app; a process without one of the two
+    answers in a sentence what it is for. Every answer has the headers of `tallystick.http_headers`: what takes events puts
+    them into its answers itself, which costs least; all others get them here.
+
+    Attributes:
+        questions: the query app; None where there is none.
+    """
+
+    def __init__(self, tallystick: Tallystick) -> None:
+        self._tallystick = tallystick
+        status = make_status_app(
+            tallystick.settings, tallystick.metrics, tallystick.queue, tallystick.trouble, lambda: _not_here(tallystick)
+        )
+        self._status = with_headers(READ, status)
+        self.questions = _query_app(tallystick) if tallystick.role.answers else None
+        self._rest = self._status if self.questions is None else with_headers(READ, self.questions)
+        routes = {} if tallystick.role is Role.WORK else _write_routes(tallystick)
+        self._hot: WriteRoutes = (
+            dict.fromkeys(routes, with_headers(WRITE, status)) if tallystick.role is Role.SERVE else routes
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._tallystick.stopping:
+            send = _last_answer(send)
+        if scope["type"] == "http" and (hot := self._hot.get((scope["method"], scope["path"]))) is not None:
+            await hot(scope, receive, send)
+        elif self._tallystick.closed_store is None:
+            await self._rest(scope, receive, send)
+        else:
+            await self._status(scope, receive, send)
+
+
+def _not_here(tallystick: Tallystick) -> TallystickError:
+    """The error for a route that this process does not have, or not yet."""
+    if tallystick.role is Role.INGEST:
+        return NotFound("this process only takes events (`tallystick ingest`); `tallystick serve` answers questions")
+    if tallystick.role is Role.WORK:
+        return NotFound("this process only loads the queue into the store (`tallystick work`); it answers nothing else")
+    if tallystick.closed_store is None:
+        return NotFound("this process only answers questions (`tallystick serve`); `tallystick ingest` takes events")
+    return StoreUnavailable(tallystick.closed_store)
+
+
+def _last_answer(send: Send) -> Send:
+    """Tells the client that the connection ends with this answer, so that it goes elsewhere with its next request."""
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
+
+    return closing
+
+
+# --- opening and closing ---------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def open_tallystick(
+    settings: Settings, role: Role = Role.UP, *, name: str = "", patience: float | None = None
+) -> AsyncIterator[Tallystick]:
+    """The role's parts, running; closed in the order in which an event passes them (G11).
+
+    Args:
+        name: what metrics call this process; else its role.
+        patience: for how many seconds a server that cannot be reached is tried again. A worker's store on a server is
+            then waited for in the background, as long as it takes. None: no second try, and everything is open.
+
+    Raises:
+        ConfigError: a setting is refused, or another process holds the data.
+        Unavailable: queue or store could not be reached in time.
+    """
+    check_role(settings, role)
+    tallystick = Tallystick(settings, role, name)
+    async with contextlib.AsyncExitStack() as stack:
+        await _patiently(tallystick.queue.open, "queue", 0.0 if queue.is_embedded(settings) else patience or 0.0)
+        stack.push_async_callback(tallystick.queue.close)
+        stack.push_async_callback(_close_store, tallystick)
+        later = role.loads and patience is not None and not store.is_embedded(settings)
+        if role is Role.INGEST:
+            tallystick.closed_store = None  # there is nothing to wait for
+        elif not later:
+            await _open_store(tallystick, 0.0 if store.is_embedded(settings) else patience or 0.0)
+        stack.push_async_callback(_stop_loading, tallystick, asyncio.create_task(_load(tallystick, later), name="worker"))
+        if role.publishes:
+            publishing = asyncio.create_task(tallystick.publisher.run(), name="publisher")
+            stack.push_async_callback(_stop_publishing, tallystick, publishing)
+        try:
+            yield tallystick
+        finally:
+            tallystick.stop()
+
+
+async def _stop_publishing(tallystick: Tallystick, publishing: asyncio.Task[None]) -> None:
+    """What waits is still published."""
+    tallystick.publisher.stop()
+    await publishing
+
+
+async def _load(tallystick: Tallystick, open_first: bool) -> None:
+    """Run the worker, where there is one, once there is a store."""
+    if not tallystick.role.loads:
+        return
+    if open_first:
+        try:
+            await _open_store(tallystick, math.inf)
+        except TallystickError as error:
+            tallystick.refuse(error)
+            return
+    await tallystick.worker.run()
+
+
+async def _stop_loading(tallystick: Tallystick, loading: asyncio.Task[None]) -> None:
+    """Let the batch in hand be finished; one that the store does not take in time is delivered again."""
+    if tallystick.closed_store is None and tallystick.role.loads:
+        tallystick.stop_loading()
+        await asyncio.wait([loading], timeout=tallystick.time_left())
+    loading.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await loading
+
+
+async def _open_store(tallystick: Tallystick, patience: float) -> None:
+    async def attempt() -> None:
+        await tallystick.store.open()
+        try:
+            await tallystick.store.migrate()
+        except BaseException:
+            await tallystick.store.close()
+            raise
+
+    def still_closed(reason: str) -> None:
+        tallystick.closed_store = f"the store is not open yet: {reason}"
+
+    await _patiently(attempt, "store", patience, still_closed)
+    tallystick.closed_store = None
+
+
+async def _close_store(tallystick: Tallystick) -> None:
+    if tallystick.closed_store is None and tallystick.role is not Role.INGEST:
+        await tallystick.store.close()
+
+
+async def _patiently(
+    attempt: Callable[[], Awaitable[None]], part: str, patience: float, failed: Callable[[str], None] = lambda _: None
+) -> None:
+    """Open a part, again and again for `patience` seconds while it cannot be reached; the last error is raised."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            await attempt()
+            return
+        except Unavailable as error:
+            failed(error.public)
+            if loop.time() + pause > deadline:
+                raise
+            log.warning(f"the {part} cannot be reached, trying again", error=error.whole, in_seconds=pause)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)

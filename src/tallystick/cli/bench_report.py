@@ -1,0 +1,187 @@
+"""What the measurements found, and on which machine: shapes of the JSON that `tallystick bench --json` writes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from tallystick import __version__
+
+PACKAGES = ("apsw", "duckdb", "httptools", "msgspec", "starlette", "uvicorn", "uvloop")
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where and when something was measured. `file_system` is that of the data folder."""
+
+    at: str
+    cpu: str
+    cores: int
+    kernel: str
+    file_system: str
+    python: str
+    tallystick: str
+    packages: dict[str, str]
+
+
+class FloorFigures(msgspec.Struct, frozen=True):
+    """What the machine does at best at the time of the run, see `bench_floor`; `unit` is what is counted."""
+
+    what: str
+    per_second: float
+    unit: str
+
+
+class LoadFigures(msgspec.Struct, frozen=True):
+    """One closed loop. `_ms` are milliseconds of acknowledgement; sizes in bytes; None: cannot be seen from here.
+
+    Attributes:
+        accepted_per_second: events, from the first byte sent to the last 202.
+        end_to_end_per_second: events, from the first byte sent until all were stored and queryable.
+        seconds_to_queryable: the same, as a time.
+        peak_bytes: the server's most resident memory.
+        disk_bytes_per_event: of the data folder, after the server was stopped.
+        cpu_seconds: the server's, until all was queryable.
+    """
+
+    body_events: int
+    connections: int
+    requests: int
+    events: int
+    accepted_per_second: float
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    refused: int
+    seconds_to_queryable: float
+    end_to_end_per_second: float
+    cpu_seconds: float | None
+    peak_bytes: int | None
+    disk_bytes_per_event: float | None
+    warm_start_seconds: float | None
+    idle_bytes: int | None
+
+
+class PacedFigures(msgspec.Struct, frozen=True):
+    """One open loop of single events: latencies count from the moment at which a request fell due."""
+
+    requests_per_second: float
+    requests: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class LagFigures(msgspec.Struct, frozen=True):
+    """Milliseconds from an event's 202 until a query found it, under a steady load of `events_per_second`."""
+
+    events_per_second: float
+    probes: int
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+
+
+class QueryFigures(msgspec.Struct, frozen=True):
+    """One question, asked over HTTP on a warm server; milliseconds of round trip. `target_ms` None: none was set.
+
+    `runs` 0: the server ended it after `median_ms`, its deadline.
+    """
+
+    question: str
+    runs: int
+    rows: int
+    from_rollup: bool
+    median_ms: float
+    min_ms: float
+    max_ms: float
+    target_ms: float | None
+    section: str = "questions"
+
+
+class DedupeFigures(msgspec.Struct, frozen=True):
+    """One `store.write` of `batch` events into a table of `rows`; `kind` is fresh, backfill or resent."""
+
+    rows: int
+    batch: int
+    kind: str
+    runs: int
+    median_ms: float
+    min_ms: float
+    max_ms: float
+
+
+class ExperimentFigures(msgspec.Struct, frozen=True):
+    """One figure of `tallystick bench experiments`; `value` counts `unit`."""
+
+    experiment: str
+    way: str
+    what: str
+    value: float
+    unit: str
+
+
+class Report(msgspec.Struct):
+    """Everything that one run of `tallystick bench` measured. `queue` and `store` are the schemes of their URLs.
+
+    Attributes:
+        query_loaded: the questions of the section `analyses` again, while `query_load` events a second came in.
+        query_peak_bytes: the most resident memory of the server that was asked, without a store that is a server.
+    """
+
+    machine: Machine
+    floor: list[FloorFigures] = []
+    load: list[LoadFigures] = []
+    paced: list[PacedFigures] = []
+    lag: list[LagFigures] = []
+    query: list[QueryFigures] = []
+    query_events: int = 0
+    query_loaded: list[QueryFigures] = []
+    query_load: float = 0.0
+    query_peak_bytes: int | None = None
+    dedupe: list[DedupeFigures] = []
+    experiments: list[ExperimentFigures] = []
+    queue: str = "sqlite"
+    store: str = "duckdb"
+
+    def write(self, path: Path) -> None:
+        """The report as indented JSON."""
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+
+
+def machine(folder: Path) -> Machine:
+    """This machine, and the file system that `folder` is on."""
+    return Machine(
+        at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        cpu=_cpu(),
+        cores=os.cpu_count() or 0,
+        kernel=f"{platform.system()} {platform.release()}",
+        file_system=_file_system(folder.absolute()),
+        python=sys.version.split()[0],
+        tallystick=__version__,
+        packages={name: version(name) for name in PACKAGES},
+    )
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _file_system(folder: Path) -> str:
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return "unknown"
+    around = [(len(m[1]), m[2]) for m in mounts if folder == Path(m[1]) or Path(m[1]) in folder.parents]
+    return max(around)[1] if around else "unknown"

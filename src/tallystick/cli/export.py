@@ -1,0 +1,162 @@
+"""`tallystick export`: events out, as NDJSON, CSV or Parquet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+
+from tallystick.cli import console
+from tallystick.cli.folder import open_store
+from tallystick.cli.server import Server
+from tallystick.config import Settings
+from tallystick.errors import ConfigError
+from tallystick.keys import EVERY_SITE
+from tallystick.query.answers import understood
+from tallystick.query.export import csv_header, csv_rows
+from tallystick.query.params import ExportParams
+from tallystick.store import write_parquet
+
+Format = Literal["ndjson", "csv", "parquet"]
+
+EPILOG = console.paragraphs("""
+[bold]Examples[/bold]
+
+  tallystick export > events.ndjson
+
+  tallystick export --output march.parquet --since 2026-03-01 --until 2026-04-01 --timezone Europe/Berlin
+
+  tallystick export -o sales.csv --filter name:=:purchase --filter 'properties.amount:>:100' --url http://127.0.0.1:8000
+
+--since and --until take a date, an ISO 8601 time, or a span such as 24h or 7d. A filter is field:op:value with op one
+of = != in contains > < set not_set; all of them must hold. In CSV a cell that a spreadsheet would take for a formula
+gets an apostrophe in front. What `export` writes as NDJSON or Parquet, `import` reads.
+""")
+
+
+def export(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; else standard output.")
+    ] = None,
+    format_: Annotated[Format | None, typer.Option("--format", help="Else by the file's ending, else ndjson.")] = None,
+    site: Annotated[str, typer.Option("--site", help="The site; * is every site.")] = EVERY_SITE,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Event time, included.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Event time, excluded.")] = None,
+    timezone: Annotated[
+        str, typer.Option("--timezone", metavar="ZONE", help="IANA name of the zone of --since and --until.")
+    ] = "UTC",
+    user: Annotated[str | None, typer.Option("--user", metavar="ID", help="Only this user's events.")] = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", metavar="FIELD:OP:VALUE", help="Only events that pass; repeatable.")
+    ] = None,
+    url: console.UrlOption = None,
+    data: console.DataOption = None,
+    key_file: console.KeyFileOption = None,
+) -> None:
+    """Write events to a file or to standard output, oldest first."""
+    console.one_place(url, data)
+    kind = format_ or _format_of(output)
+    given: dict[str, Any] = {
+        "format": kind,
+        "site_id": site,
+        "since": since,
+        "until": until,
+        "timezone": timezone,
+        "user_id": user,
+        "filter": filters or [],
+    }
+    params: ExportParams = understood(ExportParams, {name: value for name, value in given.items() if value is not None})
+    params.question(datetime.now(UTC))  # a mistake shows here, before any file is touched
+    settings = console.load_settings(data=data, key_file=key_file)
+    with _target(output, kind) as file:
+        size = asyncio.run(_write(params, url, settings, file))
+    if output is not None:
+        console.err.print(f"{size:,} bytes in {escape(str(output))}")
+
+
+def _format_of(output: Path | None) -> Format:
+    endings: dict[str, Format] = {".csv": "csv", ".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+    if output is None:
+        return "ndjson"
+    if output.suffix.lower() not in endings:
+        raise ConfigError(f"{output}: the ending says no format: add --format ndjson, csv or parquet")
+    return endings[output.suffix.lower()]
+
+
+@contextmanager
+def _target(output: Path | None, kind: Format) -> Iterator[IO[bytes]]:
+    """Where the bytes go. A file appears under its name only when it is whole."""
+    if output is None:
+        if kind == "parquet" and sys.stdout.isatty():
+            raise ConfigError("Parquet is not for a terminal: add --output events.parquet")
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = output.with_name(f".{output.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        os.replace(part, output)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+async def _write(params: ExportParams, url: str | None, settings: Settings, file: IO[bytes]) -> int:
+    size = 0
+    with console.err.status("exporting"):
+        # Closed by hand, innermost first: a reader that goes away must find the store still open.
+        source = _from_folder(params, settings) if url is None else _from_server(params, url, settings)
+        async with aclosing(source) as pieces:
+            async for piece in pieces:
+                size += len(piece)
+                await asyncio.to_thread(file.write, piece)
+    return size
+
+
+async def _from_server(params: ExportParams, url: str, settings: Settings) -> AsyncGenerator[bytes, None]:
+    fields = params.model_dump(exclude={"filter"}, exclude_none=True)
+    pairs = [(name, str(value)) for name, value in fields.items()] + [("filter", text) for text in params.filter]
+    async with Server(url, key=settings.client_key()) as server:
+        async with aclosing(server.stream("/v1/export", pairs)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+async def _from_folder(params: ExportParams, settings: Settings) -> AsyncGenerator[bytes, None]:
+    query = params.question(datetime.now(UTC))
+    async with open_store(settings) as store:
+        async with aclosing(store.export(query)) as lines:
+            if params.format == "parquet":
+                async with aclosing(_parquet(lines)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            if params.format == "csv":
+                yield csv_header()
+            async for piece in lines:
+                yield await asyncio.to_thread(csv_rows, piece) if params.format == "csv" else piece
+
+
+async def _parquet(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Parquet has its index at the end: the lines are collected in a temporary file first."""
+    with tempfile.TemporaryDirectory(prefix="tallystick-export-") as folder:
+        collected, made = Path(folder) / "events.ndjson", Path(folder) / "events.parquet"
+        with collected.open("wb") as file:
+            async for piece in lines:
+                await asyncio.to_thread(file.write, piece)
+        await asyncio.to_thread(write_parquet, collected, made)
+        collected.unlink()
+        with made.open("rb") as file:
+            while piece := await asyncio.to_thread(file.read, 1 << 20):
+                yield piece

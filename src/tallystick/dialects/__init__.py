@@ -1,0 +1,42 @@
+"""Foreign APIs that Tallystick speaks, so that a client of another system only changes its host. One file each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.routing import BaseRoute
+
+from tallystick.dialects import analytics_backend, eventflux, fast_worker, smolhog
+from tallystick.dialects.base import Dialect, Speaks, Takes, WriteRoutes
+
+__all__ = ["ALL", "Speaks", "Takes", "openapi", "read_routes", "write_routes"]
+
+ALL: list[Dialect] = [smolhog, eventflux, fast_worker, analytics_backend]
+"""To add one, write its file and name it here."""
+
+
+def write_routes(ctx: Takes) -> WriteRoutes:
+    """`(method, path)` → raw ASGI callable, of all dialects. Raises ValueError when two claim the same route."""
+    routes: WriteRoutes = {}
+    for dialect in ALL:
+        own = dialect.write_routes(ctx)
+        if taken := routes.keys() & own.keys():
+            raise ValueError(f"two dialects answer {sorted(taken)}")
+        routes |= own
+    return routes
+
+
+def read_routes(ctx: Speaks) -> list[BaseRoute]:
+    """The read routes of all dialects."""
+    return [route for dialect in ALL for route in dialect.read_routes(ctx)]
+
+
+def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
+    """`(paths, schemas)` of all dialects, for the OpenAPI document."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for dialect in ALL:
+        own_paths, own_schemas = dialect.openapi()
+        paths |= own_paths
+        schemas |= own_schemas
+    return paths, schemas

@@ -1,0 +1,270 @@
+"""What the dialects share: their context, and routes whose answers and errors keep the dialect's own form.
+
+A dialect is a module with `write_routes`, `read_routes` and `openapi`. Write routes are raw ASGI, because they are hot;
+read routes are Starlette's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import msgspec
+import structlog
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tallystick.config import Settings
+from tallystick.errors import TallystickError
+from tallystick.ingest import ids
+from tallystick.ingest.app import Ingest, headers_of, identity_of, reply, request_id_of
+from tallystick.ingest.body import ClientGone
+from tallystick.ingest.normalise import Rejected, allowed_site
+from tallystick.ingest.text import clean_json
+from tallystick.model.event import PATH_MAX, Event
+from tallystick.model.query import MetricsQuery
+from tallystick.query.access import Access, Gate, Questions, access
+from tallystick.queue.base import Queue
+from tallystick.store.base import Store
+
+WriteRoutes: TypeAlias = dict[tuple[str, str], ASGIApp]
+"""`(method, path)` → ASGI callable."""
+
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+ErrorForm: TypeAlias = Callable[[str], Any]
+"""The JSON body that a dialect gives a sentence about an error."""
+
+log = structlog.get_logger(__name__)
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What a dialect's write routes work with: there is no store in a process that only takes events."""
+
+    ingest: Ingest
+    queue: Queue
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Speaks(Takes):
+    """What a dialect's routes are made with."""
+
+    store: Store
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What a read route works with: the store's answers about what its caller may see."""
+
+    store: Questions
+    queue: Queue
+    settings: Settings
+
+
+class Dialect(Protocol):
+    """A module of this package that speaks one foreign API."""
+
+    def write_routes(self, ctx: Takes) -> WriteRoutes: ...
+    def read_routes(self, ctx: Speaks) -> list[BaseRoute]: ...
+    def openapi(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """`(paths, schemas)` for the OpenAPI document; schemas are named after the dialect."""
+
+
+class Answer(NamedTuple):
+    """A status, a body that becomes JSON, headers beside the usual ones, and a request id if not the header's."""
+
+    status: int
+    body: Any
+    headers: Headers = ()
+    request_id: str = ""
+
+
+Take: TypeAlias = Callable[[Takes, Scope, bytes, str, str | None], Awaitable[Answer]]
+"""`(context, scope, body, request id, the only site that the events may belong to)` → answer; site None: any."""
+Read: TypeAlias = Callable[[Asks, Mapping[str, str]], Awaitable[Any]]
+
+
+class Refused(Exception):
+    """The request is refused with this answer, which has the dialect's own form."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(status)
+        self.answer = Answer(status, body)
+
+
+def failure(error: TallystickError, form: ErrorForm) -> Answer:
+    """The answer to one of Tallystick's errors: its status and headers, the dialect's body."""
+    return Answer(error.status, form(error.public), headers_of(error))
+
+
+class WriteRoute:
+    """A raw ASGI route: read the body, hand it to `take`, answer. Bodies come cleaned of NUL and half surrogates."""
+
+    def __init__(
+        self, ctx: Takes, route: str, take: Take, form: ErrorForm, headers: Headers = (), own_header: str = ""
+    ) -> None:
+        """
+        Args:
+            route: the path, as metrics name it.
+            take: may raise Refused and TallystickError.
+            form: gives Tallystick's errors the dialect's form.
+            headers: go with every answer.
+            own_header: in which the dialect's clients send their key, beside Authorization and X-API-Key.
+        """
+        self._ctx = ctx
+        self._route = route
+        self._take = take
+        self._form = form
+        self._headers = headers
+        self._own_header = own_header.encode("ascii")
+        self._seconds = ctx.ingest.metrics.http_seconds.labels(route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        request_id = request_id_of(scope)
+        try:
+            body, site = await self._ctx.ingest.read_body(scope, receive, own_header=self._own_header)
+            answer = await self._take(self._ctx, scope, clean_json(body), request_id, site)
+        except ClientGone:
+            return
+        except Refused as refused:
+            answer = refused.answer
+        except TallystickError as error:
+            answer = failure(error, self._form)
+            if error.status >= 500:
+                log.warning("request refused", request_id=request_id, code=error.code, error=error.whole)
+        headers = (*self._headers, *answer.headers)
+        await reply(send, answer.status, _encoder.encode(answer.body), answer.request_id or request_id, headers)
+        self._ctx.ingest.metrics.http_requests.labels(self._route, str(answer.status)).inc()
+        self._seconds.observe(time.perf_counter() - started)
+
+
+def derive_ids(scope: Scope, body: bytes, events: Sequence[Event]) -> None:
+    """With an Idempotency-Key, events get ids from the request and their place, so that a retry of it is found (G2).
+
+    For APIs whose events bring no id. Raises InvalidRequest when the key is too long.
+    """
+    if identity := identity_of(scope, body):
+        for index, event in enumerate(events):
+            event.event_id = ids.derived_in_request(identity, event.site_id, index)
+
+
+def check_site(named: str, site: str | None, form: ErrorForm) -> None:
+    """Raises Refused: 403 when an event names another site than its key is for."""
+    try:
+        allowed_site(named, site)
+    except Rejected as error:
+        raise Refused(403, form(error.message)) from error
+
+
+def read_route(
+    ctx: Speaks,
+    path: str,
+    wanted: Access,
+    read: Read,
+    form: ErrorForm,
+    headers: Headers = (),
+    own_header: str = "",
+) -> Route:
+    """A GET route. `read` gets the query parameters, returns a JSON body or an Answer, and may raise as `take` may.
+
+    Headers that let other origins read the answer are left out where `Gate.may_be_read_from` says so.
+    """
+
+    @access(wanted)
+    async def endpoint(request: Request) -> Response:
+        request.scope["route"] = route  # by which the request is counted
+        gate: Gate = request.app.state.gate
+        try:
+            site = gate.admit(wanted, request.scope, own_header)
+            asks = Asks(Questions(ctx.store, site, request.receive), ctx.queue, ctx.settings)
+            body = await read(asks, request.query_params)
+            answer = body if isinstance(body, Answer) else Answer(200, body)
+        except Refused as refused:
+            answer = refused.answer
+        except TallystickError as error:
+            answer = failure(error, form)
+            if error.status >= 500:
+                log.warning("request refused", code=error.code, error=error.whole)
+        response = Response(_encoder.encode(answer.body), answer.status, media_type="application/json")
+        shared = headers if gate.may_be_read_from(request.scope) else ()
+        response.raw_headers.extend((*shared, *answer.headers))
+        return response
+
+    route = Route(path, endpoint, methods=["GET"], include_in_schema=False)
+    return route
+
+
+class _Path(msgspec.Struct, gc=False):
+    path: str | None = None
+
+
+_path_decoder = msgspec.json.Decoder(_Path)
+
+
+def promoted_path(properties: bytes) -> str | None:
+    """The member `path` of a JSON object's text, when it is a text that fits the event's field `path`."""
+    if b'"path"' not in properties:
+        return None
+    try:
+        path = _path_decoder.decode(properties).path
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return path if path and len(path) <= PATH_MAX else None
+
+
+def check_size(properties: bytes, settings: Settings) -> None:
+    """Raises Rejected when properties alone are larger than an event may be."""
+    if len(properties) > settings.max_event_bytes:
+        raise Rejected(
+            "event_too_large", f"the event has more than {len(properties)} bytes; at most {settings.max_event_bytes}"
+        )
+
+
+async def all_rows(store: Questions, question: MetricsQuery) -> list[dict[str, Any]]:
+    """The rows of every page of the answer. Raises as `Store.run` does."""
+    rows: list[dict[str, Any]] = []
+    while True:
+        result = await store.run(question)
+        rows += result.rows
+        if result.next_cursor is None:
+            return rows
+        question = question.model_copy(update={"cursor": result.next_cursor})
+
+
+# --- pieces of the OpenAPI document ----------------------------------------------------------------------------------
+
+
+def openapi_answer(description: str, example: Any) -> dict[str, Any]:
+    """A response object with an example body."""
+    return {"description": description, "content": {"application/json": {"example": example}}}
+
+
+def openapi_body(schema: str) -> dict[str, Any]:
+    """A request body that is the schema of this name."""
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    return {"required": True, "content": {"application/json": {"schema": reference}}}
+
+
+def openapi_query(name: str, schema: dict[str, Any], description: str, *, required: bool = False) -> dict[str, Any]:
+    """A query parameter."""
+    return {"name": name, "in": "query", "required": required, "schema": schema, "description": description}
+
+
+def openapi_schemas(body: type[BaseModel] | type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schemas of a body and of what it is made of, by their names."""
+    if issubclass(body, BaseModel):
+        definitions: dict[str, Any] = models_json_schema([(body, "validation")], ref_template=_REFERENCE)[1]["$defs"]
+        return definitions
+    return msgspec.json.schema_components([body], ref_template=_REFERENCE.replace("model", "name"))[1]
+
+
+_REFERENCE = "#/components/schemas/{model}"

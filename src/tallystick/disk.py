@@ -1,0 +1,109 @@
+"""What Tallystick does with the disk beside its files' contents: the reserve (G5), and who may read them (G12).
+
+The reserve is a part of the disk that is left free, so that a full disk is a 503 and not a wreck.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import structlog
+
+from tallystick.config import Settings
+
+log = structlog.get_logger(__name__)
+
+CHECK_EVERY = 0.25
+"""Seconds for which one look at the file system is believed."""
+
+
+class DiskGuard:
+    """Answers whether the file system of `folder` is down to its reserve, at most one system call per CHECK_EVERY."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self._folder = folder
+        self._bytes = settings.disk_reserve_bytes
+        self._fraction = settings.disk_reserve_fraction
+        self._checked = float("-inf")
+        self._low = False
+
+    def low(self) -> bool:
+        """True while less than the reserve is free."""
+        now = time.monotonic()
+        if now - self._checked >= CHECK_EVERY:
+            usage = shutil.disk_usage(self._folder)
+            self._low = usage.free < min(self._bytes, int(usage.total * self._fraction))
+            self._checked = now
+        return self._low
+
+
+# --- who may read ----------------------------------------------------------------------------------------------------
+
+OWN = ("queue.sqlite", "store.duckdb", "imports", "export-", "damaged-")
+"""What is in a data folder: queue, store, marks of imports, answers' files, what a recovery put aside."""
+
+
+def closed_to(settings: Settings) -> int:
+    """The permissions that nobody gets: all of the group's and the others', or all but the group's reading."""
+    return 0o027 if settings.data_group_readable else 0o077
+
+
+def set_umask(settings: Settings) -> None:
+    """Let files that this process and its children make from now on be private, whatever the shell says."""
+    os.umask(closed_to(settings))
+
+
+def private_folder(folder: Path, settings: Settings, *names: str) -> None:
+    """Make the folder, where it is not there, and let only its owner into it; the same for Tallystick's files in it.
+
+    A folder that Tallystick neither makes nor is told to take for its own (`TALLYSTICK_DATA`) is left as it is, and so is one
+    that everybody may write to, such as /tmp.
+
+    Args:
+        names: beginnings of the names of Tallystick's files and folders in it.
+    """
+    made = not folder.exists()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    closed = closed_to(settings)
+    own = made or folder.resolve() == settings.data.resolve()
+    public = bool(folder.stat().st_mode & stat.S_ISVTX)
+    found = [folder] if own and not public else []
+    names = (*names, *OWN) if own else names
+    changed = sum(_close(path, closed) for path in (*found, *_inside(folder, names)))
+    if changed and not made:
+        log.warning("others could read the data, and no longer can", folder=str(folder), changed=changed)
+
+
+def private_file(path: Path, settings: Settings) -> None:
+    """Let only its owner at a file that something else has just made."""
+    _close(path, closed_to(settings))
+
+
+def _inside(folder: Path, names: tuple[str, ...]) -> Iterable[Path]:
+    """Tallystick's files and folders in it, and what is in these."""
+    for path in folder.iterdir():
+        if path.name.startswith(names) and not path.is_symlink():
+            yield path
+            if path.is_dir():
+                with contextlib.suppress(FileNotFoundError):  # an answer's file, sent meanwhile
+                    yield from (inner for inner in path.rglob("*") if not inner.is_symlink())
+
+
+def _close(path: Path, closed: int) -> bool:
+    """Take these permissions away; whether that changed anything."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & closed:
+            path.chmod(mode & ~closed)
+            return True
+    except FileNotFoundError:
+        pass  # somebody's temporary file
+    except PermissionError as error:
+        log.warning("others may read the data: it belongs to another user", path=str(path), error=error.strerror)
+    return False

@@ -1,0 +1,241 @@
+"""Every error Tallystick raises on purpose: whose fault it is, which HTTP status it becomes, whether a retry helps.
+
+Drivers' errors are wrapped once, at the edge of the backend that uses the driver, with the cause kept. An exception's
+docstring is its default message.
+"""
+
+from __future__ import annotations
+
+
+class TallystickError(Exception):
+    """Something went wrong inside Tallystick."""
+
+    status = 500
+    code = "internal"
+    retry_after: int | None = None
+    """Seconds after which a client should try again; None: trying again will not help."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+    @property
+    def message(self) -> str:
+        """One sentence, fit for whoever asked."""
+        return str(self.args[0])
+
+    @property
+    def whole(self) -> str:
+        """The message, and those of its causes down to what a driver said.
+
+        For logs and for commands on this machine, never for a client: a driver's words hold paths, addresses and SQL.
+        """
+        words, cause = self.message, self.__cause__
+        while cause is not None:
+            told = cause.message if isinstance(cause, TallystickError) else str(cause).strip() or type(cause).__name__
+            words = words if told in words else f"{words}: {told}"
+            cause = cause.__cause__ if isinstance(cause, TallystickError) else None
+        return words
+
+    @property
+    def public(self) -> str:
+        """The message for a client."""
+        return self.message
+
+
+# --- the caller's fault: the same request will fail again ------------------------------------------------------------
+
+
+class InvalidRequest(TallystickError):
+    """The request cannot be understood."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class Unauthorized(TallystickError):
+    """The request needs a key, and has none that this server knows."""
+
+    status = 401
+    code = "unauthorized"
+    challenge = 'Bearer realm="Tallystick"'
+    """The WWW-Authenticate header of the answer."""
+
+
+class Forbidden(TallystickError):
+    """The key does not allow this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class WrongHost(TallystickError):
+    """Without read keys only localhost, 127.0.0.1 and [::1] are answered: ask there, or set TALLYSTICK_READ_KEYS."""
+
+    status = 421
+    code = "wrong_host"
+
+
+class TooLarge(TallystickError):
+    """The request is larger than this server accepts."""
+
+    status = 413
+    code = "too_large"
+
+
+class RequestTimeout(TallystickError):
+    """The request's body took too long to arrive."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class UnsupportedEncoding(TallystickError):
+    """The Content-Encoding is not one of gzip, deflate, zstd, identity."""
+
+    status = 415
+    code = "unsupported_encoding"
+
+
+class NotFound(TallystickError):
+    """There is nothing under that name."""
+
+    status = 404
+    code = "not_found"
+
+
+class Changed(TallystickError):
+    """Somebody else changed it meanwhile: load it again."""
+
+    status = 409
+    code = "changed"
+
+
+class InUse(TallystickError):
+    """Something else needs it."""
+
+    status = 409
+    code = "in_use"
+
+
+class LimitReached(TallystickError):
+    """There may be no more of these."""
+
+    status = 409
+    code = "limit_reached"
+
+
+class QueryTooExpensive(TallystickError):
+    """The query needs more memory than a query may use: narrow its time range, filters or breakdown."""
+
+    status = 422
+    code = "query_too_expensive"
+
+
+class QueryTimeout(TallystickError):
+    """The query did not finish before its deadline: narrow its time range, or raise TALLYSTICK_QUERY_TIMEOUT."""
+
+    status = 504
+    code = "query_timeout"
+
+
+class TooMany(TallystickError):
+    """This key has as many of these as one may have at a time."""
+
+    status = 429
+    code = "too_many"
+    retry_after = 5
+
+
+# --- nobody's fault: the same request may succeed later --------------------------------------------------------------
+
+
+class Unavailable(TallystickError):
+    """A part of Tallystick cannot work right now; trying again is safe."""
+
+    status = 503
+    code = "unavailable"
+    retry_after = 1
+
+
+class QueueFull(Unavailable):
+    """The queue's budget or the disk's reserve is reached; nothing of this request was taken."""
+
+    code = "queue_full"
+    retry_after = 5
+
+
+class QueueUnavailable(Unavailable):
+    """The queue did not confirm; the events may or may not have been taken, so send them again with the same ids."""
+
+    code = "queue_unavailable"
+
+
+class QueueBroken(QueueUnavailable):
+    """The queue's file failed on reading or writing; the process ends, and the next start checks the file."""
+
+    code = "queue_broken"
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot be reached or cannot write; accepted events wait in the queue."""
+
+    code = "store_unavailable"
+    retry_after = 5
+
+
+class StoreDamaged(StoreUnavailable):
+    """The store's data are damaged; accepted events wait in the queue. The server's log says what to do."""
+
+    code = "store_damaged"
+    retry_after = 60
+
+
+class BatchTooLarge(StoreUnavailable):
+    """The store has no memory for so many events at once; fewer may fit."""
+
+
+# --- the data's fault: seen by the worker only -----------------------------------------------------------------------
+
+
+class DataRejected(TallystickError):
+    """The store cannot take some of these events, whatever is tried; the worker sets them aside as dead letters."""
+
+    code = "data_rejected"
+
+    @property
+    def public(self) -> str:
+        """The message is for the dead letter, whose reader needs the driver's words."""
+        return "the store cannot take this"
+
+
+class BlockCorrupt(TallystickError):
+    """A block's bytes are not what was written: its checksum, header or compression is broken."""
+
+    code = "block_corrupt"
+
+
+# --- the operator's fault: Tallystick refuses to start -------------------------------------------------------------------
+
+
+class ConfigError(TallystickError):
+    """A setting is missing or wrong."""
+
+    code = "config"
+
+
+class AlreadyRunning(ConfigError):
+    """Another Tallystick process holds this data folder."""
+
+    code = "already_running"
+
+
+class QueueDamaged(ConfigError):
+    """The queue's file is not what Tallystick wrote: `tallystick recover queue` keeps it and rebuilds what can be read."""
+
+    code = "queue_damaged"
+
+
+class SchemaTooNew(ConfigError):
+    """The store was written by a newer Tallystick: upgrade, or restore a backup made by this version."""
+
+    code = "schema_too_new"

@@ -1,0 +1,97 @@
+"""Who may write (G12): the key of a write request, looked up before its body is read wherever a header has it."""
+
+from __future__ import annotations
+
+import codecs
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from tallystick.config import KIB, Settings
+from tallystick.errors import TallystickError, TooLarge, Unauthorized
+from tallystick.http_headers import refuse_repeated
+from tallystick.ingest.body import header, read_body, repeats_a_header
+from tallystick.keys import is_loopback, presented
+from tallystick.logs import Seldom
+from tallystick.metrics import Metrics
+
+KEYED_BODY_MAX = 64 * KIB
+"""Largest body in bytes that is read to find its key in it: what browsers let a beacon have (fetch.spec.whatwg.org, the
+limit of keepalive requests)."""
+
+_WRITER = "tallystick.writer"
+
+
+class _Keyed(msgspec.Struct):
+    key: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Keyed)
+
+
+def key_in(body: bytes) -> bytes:
+    """The field `key` of a JSON object; empty when there is none, or when it is no object."""
+    try:
+        return _decoder.decode(body.removeprefix(codecs.BOM_UTF8)).key.encode("utf-8", "replace")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return b""
+
+
+def writer_of(scope: Scope) -> bytes:
+    """The key with which the request came, once its body was read; empty: it needed none."""
+    key: bytes = scope.get(_WRITER, b"")
+    return key
+
+
+class Admission:
+    """Bodies of those who may write. Without write keys, and on loopback, that is everybody."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._keys = settings.access_keys()
+        self._open = not self._keys.write and is_loopback(settings.host)
+        self._seldom = Seldom(__name__, "access refused")
+
+    async def body(
+        self, scope: Scope, receive: Receive, own_header: bytes, in_body: bool
+    ) -> tuple[bytes, str | None]:
+        """The request's body, and the site that it may write to; None: any. `writer_of` tells its key afterwards.
+
+        Args:
+            own_header: name of one more header that may hold the key, in lower case; empty: none.
+            in_body: the key may be the field `key` of the body instead.
+
+        Raises:
+            Unauthorized, Forbidden: as `Keys.writer`.
+            InvalidRequest: a header that decides comes twice, or the request has two keys.
+            others: as `ingest.body.read_body`.
+        """
+        if repeats_a_header(scope):
+            refuse_repeated(scope["headers"])
+        if self._open:
+            return await read_body(scope, receive, self._settings), None
+        own = header(scope, own_header) if own_header else b""
+        key = presented(header(scope, b"authorization"), header(scope, b"x-api-key"), own)
+        scope[_WRITER] = key
+        if key or not in_body:
+            site = self._writer(key)
+            return await read_body(scope, receive, self._settings), site
+        try:
+            body = await read_body(scope, receive, self._settings, KEYED_BODY_MAX)
+        except TooLarge as error:
+            self._writer(b"", error)
+            raise
+        scope[_WRITER] = key = key_in(body)
+        return body, self._writer(key)
+
+    def _writer(self, key: bytes, cause: TallystickError | None = None) -> str | None:
+        try:
+            return self._keys.writer(key)
+        except TallystickError as error:
+            self._metrics.access_refused.labels("write", error.code).inc()
+            self._seldom.warning(side="write", code=error.code)
+            if cause and isinstance(error, Unauthorized):
+                most = f"with its key in the body a request may have {KEYED_BODY_MAX} bytes"
+                raise Unauthorized(f"{error.message}; {most}") from cause
+            raise

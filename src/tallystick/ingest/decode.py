@@ -1,0 +1,333 @@
+"""The native API's bodies: from bytes to canonical lines. Pure functions; each event may be rejected with a reason.
+
+The fast way decodes a whole body at once with a typed decoder (limits and types are checked in C) and touches each
+event once. What it cannot prove good goes the careful way, event by event, through `normalise`; both give the same
+lines for the same events (a property test holds them together). What odd input becomes is in docs/http-api.md.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple, cast
+from uuid import UUID
+
+import msgspec
+
+from tallystick.config import Settings
+from tallystick.errors import InvalidRequest, TooLarge
+from tallystick.ingest import ids
+from tallystick.ingest.enrich.enrichment import Enrichable
+from tallystick.ingest.normalise import Draft, Rejected, allowed_site, normalise
+from tallystick.ingest.text import clean_json
+from tallystick.keys import EVERY_SITE
+from tallystick.model import event as model
+from tallystick.model.event import Event, Rejection
+
+__all__ = ["Decoded", "Draft", "Rejected", "decode_native", "encode_decoded", "normalise"]
+
+_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Decoded(msgspec.Struct):
+    """A request's accepted events as canonical lines, and the rejected ones by index."""
+
+    lines: bytes
+    count: int
+    rejected: list[Rejection]
+
+
+def encode_decoded(events: list[Event], rejected: Sequence[Rejection]) -> Decoded:
+    """Both parts of a request."""
+    return Decoded(model.encode_lines(events) if events else b"", len(events), list(rejected))
+
+
+def _text(longest: int) -> Any:
+    return Annotated[str, msgspec.Meta(min_length=1, max_length=longest)]
+
+
+class _Fast(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """An event that needs no second look, in the order and form of a canonical line; names as in Event."""
+
+    event_id: UUID | None = None
+    name: _text(model.NAME_MAX)  # type: ignore[valid-type]
+    timestamp: datetime | None = None
+    received_at: datetime = _ZERO
+    site_id: _text(model.SITE_ID_MAX) = model.DEFAULT_SITE  # type: ignore[valid-type]
+    user_id: _text(model.USER_ID_MAX) | None = None  # type: ignore[valid-type]
+    session_id: _text(model.SESSION_ID_MAX) | None = None  # type: ignore[valid-type]
+    source: Annotated[str, msgspec.Meta(max_length=model.SOURCE_MAX)] = ""
+    path: _text(model.PATH_MAX) | None = None  # type: ignore[valid-type]
+    properties: msgspec.Raw = model.NO_PROPERTIES
+
+
+class _FastBody(_Fast, kw_only=True, omit_defaults=True, gc=False):
+    """One event, or the envelope of several, which has no name."""
+
+    name: _text(model.NAME_MAX) = ""  # type: ignore[valid-type]
+    events: list[_Fast] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Unsited(_Fast, kw_only=True, omit_defaults=True, gc=False):
+    """An event sent with a site's key, of which it has to be told whether it names a site itself."""
+
+    site_id: _text(model.SITE_ID_MAX) = ""  # type: ignore[valid-type]
+
+
+class _UnsitedBody(_FastBody, kw_only=True, omit_defaults=True, gc=False):
+    """The same as a whole body."""
+
+    site_id: _text(model.SITE_ID_MAX) = ""  # type: ignore[valid-type]
+    events: list[_Unsited] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[assignment]
+
+
+class _Shapes(NamedTuple):
+    """Decoders of the forms that a body may have."""
+
+    array: msgspec.json.Decoder[list[_Fast]]
+    line: msgspec.json.Decoder[_Fast]
+    body: msgspec.json.Decoder[_FastBody]
+
+
+class _Envelope(msgspec.Struct):
+    events: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+_sited = _Shapes(
+    msgspec.json.Decoder(list[_Fast]), msgspec.json.Decoder(_Fast), msgspec.json.Decoder(_FastBody)
+)
+_unsited = _Shapes(
+    cast("msgspec.json.Decoder[list[_Fast]]", msgspec.json.Decoder(list[_Unsited])),
+    cast("msgspec.json.Decoder[_Fast]", msgspec.json.Decoder(_Unsited)),
+    cast("msgspec.json.Decoder[_FastBody]", msgspec.json.Decoder(_UnsitedBody)),
+)
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
+_envelope = msgspec.json.Decoder(_Envelope)
+_careful = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder = msgspec.json.Encoder()
+
+
+def decode_native(
+    body: bytes,
+    received_at: datetime,
+    settings: Settings,
+    *,
+    ndjson: bool = False,
+    identity: str | None = None,
+    site: str | None = None,
+    enrich: Callable[[Enrichable], None] | None = None,
+) -> Decoded:
+    """The events of a native request: one object, `{"events":[…]}`, an array, or lines.
+
+    Args:
+        ndjson: the client says that the body is one event a line; otherwise that is found out.
+        identity: of a request that may be repeated (`ids.request_identity`); events that bring no id get one from it
+            and their place.
+        site: the only site that the events may belong to, and do when they name none; None: any.
+        enrich: is applied to every event before it becomes a line.
+
+    Raises:
+        InvalidRequest: the body is neither of these.
+        TooLarge: more events than a request may have.
+    """
+    body = clean_json(body.removeprefix(codecs.BOM_UTF8))
+    if not identity and (decoded := _decode_fast(body, received_at, settings, ndjson, site, enrich)):
+        return decoded
+    parts = _split(body, ndjson, settings.max_request_events)
+    return _decode_carefully(parts, received_at, settings, identity, site, enrich)
+
+
+def _decode_fast(
+    body: bytes,
+    received_at: datetime,
+    settings: Settings,
+    ndjson: bool,
+    site: str | None = None,
+    enrich: Callable[[Enrichable], None] | None = None,
+) -> Decoded | None:
+    """All events at once; None when any of them needs a second look."""
+    # Of the default site's key both shapes say the same, and this one writes its lines as they are without a key.
+    shapes = _sited if site is None or site == model.DEFAULT_SITE else _unsited
+    try:
+        if ndjson:
+            events: list[_Fast] = [shapes.line.decode(line) for line in _lines(body)]
+        elif body[:1] == b"[":
+            events = shapes.array.decode(body)
+        else:
+            whole = shapes.body.decode(body)
+            events = [whole] if whole.events is msgspec.UNSET else whole.events
+            whole.events = msgspec.UNSET
+        if not events or len(events) > settings.max_request_events or not events[0].name:
+            return None
+        if site is not None and not _all_of(events, site):
+            return None
+        if not _surely_visible(events):
+            return None
+        times = [event.timestamp for event in events if event.timestamp is not None]
+        # Times without an offset cannot be compared with others: TypeError, and the careful way takes them as UTC.
+        if times and not (min(times) >= model.EARLIEST and max(times) <= received_at + model.AHEAD_MAX):
+            return None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, TypeError):
+        return None
+    for event in events:
+        event.received_at = received_at
+        if event.event_id is None:
+            event.event_id = ids.uuid7()
+        if (timestamp := event.timestamp) is None:
+            event.timestamp = received_at
+        elif timestamp.tzinfo is not UTC:
+            event.timestamp = timestamp.astimezone(UTC)
+    if enrich is not None:
+        for event in events:
+            enrich(event)
+    lines = _encoder.encode_lines(events)
+    return Decoded(lines, len(events), []) if _plain(lines, len(events), settings.max_event_bytes) else None
+
+
+def _surely_visible(events: list[_Fast]) -> bool:
+    """Whether every name, site and user is printable and begins with a visible character, and no site is `*`.
+
+    They are put together first, so that all their characters are looked at in one call.
+    """
+    sites = {event.site_id for event in events}
+    texts = [event.name for event in events]
+    texts += [event.user_id for event in events if event.user_id is not None]
+    texts += sites
+    return EVERY_SITE not in sites and "".join(texts).isprintable() and min(texts) >= "!"
+
+
+def _all_of(events: list[_Fast], site: str) -> bool:
+    """Give the key's site to events that name none; False when one names another."""
+    for event in events:
+        if event.site_id != site:
+            if event.site_id:
+                return False
+            event.site_id = site
+    return True
+
+
+def _plain(lines: bytes, count: int, largest: int) -> bool:
+    """Whether these are one line an event, and their properties surely objects within the limits of size and depth.
+
+    Looks at the whole text at once; what it cannot rule out (a text that only looks like it) goes the careful way.
+    """
+    if lines.count(b"\n") != count or b"\r" in lines:
+        return False
+    end = 0
+    while end < len(lines):
+        end = lines.rfind(b"\n", end, end + largest) + 1
+        if not end:
+            return False  # no line ends within `largest` bytes
+    if lines.count(b'"properties":') != lines.count(b'"properties":{'):
+        return False
+    # Only properties make a line end in two braces. All braces beyond one a line and one an object of properties
+    # together are too few to be too deep, or are counted line by line.
+    deep = model.PROPERTIES_DEPTH_MAX
+    if lines.count(b"{") + lines.count(b"[") < count + lines.count(b"}}\n") + deep:
+        return True
+    return all(line.count(b"{") + line.count(b"[") <= 1 + deep for line in lines.split(b"\n"))
+
+
+def _split(body: bytes, ndjson: bool, most: int) -> list[bytes | msgspec.Raw]:
+    """The single events of a body, as JSON text."""
+    parts: list[bytes | msgspec.Raw]
+    try:
+        if ndjson:
+            parts = _lines(body)
+        elif body.lstrip()[:1] == b"[":
+            parts = list(_raw_list.decode(body))
+        else:
+            envelope = _envelope.decode(body)
+            parts = [body] if envelope.events is msgspec.UNSET else list(envelope.events)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        parts = _lines(body)
+        if len(parts) < 2 or body.lstrip()[:1] != b"{" or not _whole(parts[0]):
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            forms = 'a JSON event, an array of events, {"events":[…]} nor one event a line'
+            raise InvalidRequest(f"the body is neither {forms}: {reason}") from error
+    if not parts:
+        raise InvalidRequest("the body holds no event")
+    if len(parts) > most:
+        raise TooLarge(f"the request has {len(parts)} events; at most {most} are taken at once")
+    return parts
+
+
+def _lines(body: bytes) -> list[bytes | msgspec.Raw]:
+    return [line for line in body.split(b"\n") if line.strip()]
+
+
+def _whole(line: bytes | msgspec.Raw) -> bool:
+    """Whether a first line is JSON by itself, which tells lines from one broken document."""
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _decode_carefully(
+    parts: Sequence[bytes | msgspec.Raw],
+    received_at: datetime,
+    settings: Settings,
+    identity: str | None,
+    site: str | None = None,
+    enrich: Callable[[Enrichable], None] | None = None,
+) -> Decoded:
+    lines: list[bytes] = []
+    rejected: list[Rejection] = []
+    for index, part in enumerate(parts):
+        try:
+            draft = _draft(part)
+            draft.site_id = allowed_site(draft.site_id, site)
+            event = normalise(draft, received_at)
+            if not draft.event_id and identity:
+                event.event_id = ids.derived_in_request(identity, event.site_id, index)
+            if enrich is not None:
+                enrich(event)
+            line = model.encode_lines([event])
+            if len(line) > settings.max_event_bytes:
+                most = settings.max_event_bytes
+                raise Rejected("event_too_large", f"the event has {len(line)} bytes; at most {most} are taken")
+            lines.append(line)
+        except Rejected as error:
+            rejected.append(Rejection(index, error.code, error.message))
+    return Decoded(b"".join(lines), len(lines), rejected)
+
+
+def _draft(part: bytes | msgspec.Raw) -> Draft:
+    """The fields of one JSON event; numbers are taken for texts where a text is wanted, unknown fields are let be."""
+    try:
+        fields = _careful.decode(part)
+    except RecursionError as error:
+        raise Rejected("too_deep", f"the event is nested deeper than {model.PROPERTIES_DEPTH_MAX} levels") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Rejected("event_invalid", f"the event is no JSON object: {error}") from error
+    draft = Draft(properties=fields.get("properties"))
+    for field in ("name", "event_id", "site_id", "user_id", "session_id", "source", "path"):
+        if field in fields:
+            setattr(draft, field, _as_text(field, fields[field]))
+    if "timestamp" in fields:
+        draft.timestamp = _as_time(fields["timestamp"])
+    return draft
+
+
+def _as_text(field: str, raw: msgspec.Raw) -> str | None:
+    text = bytes(raw)
+    if text == b"null":
+        return None
+    if text.startswith(b'"'):
+        return msgspec.json.decode(text, type=str)
+    if text[:1] in b"-0123456789":
+        return text.decode("ascii")
+    raise Rejected(f"{field}_invalid", f"{field} must be a text")
+
+
+def _as_time(raw: msgspec.Raw) -> str | int | float | None:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        value = ...
+    if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
+        return value
+    raise Rejected("timestamp_invalid", "timestamp must be an ISO 8601 text or a number since 1970")

@@ -1,0 +1,107 @@
+"""Browser, operating system, device type and bot from a User-Agent. ua-parser is imported here and nowhere else.
+
+The names of properties and values are those of PostHog's web SDK. There is no version of the operating system: browsers
+have frozen it (Windows 11 says 10.0, every macOS says 10.15.7).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+from tallystick.errors import ConfigError
+from tallystick.ingest.text import clean_text
+
+if TYPE_CHECKING:
+    from ua_parser import PartialResult
+
+Properties: TypeAlias = dict[str, str | int | bool]
+
+CACHED = 4096
+"""Most User-Agents whose properties are kept."""
+AGENT_MAX = 512
+"""Characters of a User-Agent that are looked at; real ones have 70 to 300."""
+
+_BROWSERS = {
+    "Chrome Mobile": "Chrome", "Chrome Mobile iOS": "Chrome iOS", "Edge": "Microsoft Edge",
+    "Edge Mobile": "Microsoft Edge", "Firefox Mobile": "Firefox", "IE": "Internet Explorer",
+    "IE Mobile": "Internet Explorer", "Opera Mobile": "Opera",
+}  # fmt: skip
+"""ua-parser's names of browsers → PostHog's, where they differ."""
+_CONSOLE = re.compile(r"PlayStation|Xbox|Nintendo")
+_TELEVISION = re.compile(r"\bTV\b|SMART-TV|SmartTV|AppleTV|GoogleTV|CrKey|AFT[A-Z]|BRAVIA|Web0S|NetCast|HbbTV")
+_AUTOMATED = re.compile(r"Headless|Lighthouse|PTST/|PhantomJS|Prerender|Puppeteer|Playwright|Cypress/")
+"""Browsers without a person, which ua-parser takes for plain ones."""
+
+
+def is_browser(agent: str) -> bool:
+    """Whether a User-Agent is a browser's, or that of a bot which runs pages: all of them begin like this.
+
+    Programs that send events by themselves (`python-requests/2.32`) do not, and what their requests tell is about a
+    service, not about a visitor.
+    """
+    return agent.startswith(("Mozilla/", "Opera/"))
+
+
+class Agents:
+    """Reads User-Agents, each different one once."""
+
+    def __init__(self) -> None:
+        """Raises ConfigError: ua-parser is not installed."""
+        try:
+            from ua_parser import Domain
+            from ua_parser.loaders import load_lazy_builtins
+            from ua_parser.regex import Resolver
+        except ImportError as error:
+            raise ConfigError(
+                f'TALLYSTICK_ENRICH_AGENT: a package is missing ({error}): pip install "tallystick[enrich]"'
+            ) from None
+        resolve = Resolver(load_lazy_builtins())
+
+        @lru_cache(CACHED)
+        def properties(agent: str) -> Properties:
+            return _properties(resolve(agent, Domain.ALL), agent)
+
+        self._properties = properties
+        properties("Mozilla/5.0")  # the patterns are made ready now, not while a request waits
+
+    def properties(self, agent: str) -> Properties:
+        """`$browser`, `$browser_version`, `$os`, `$device_type`, `$bot`; what is not known is left out.
+
+        The dictionary is the cache's own: it must not be changed.
+        """
+        return self._properties(agent[:AGENT_MAX])
+
+
+def _properties(found: PartialResult, agent: str) -> Properties:
+    spider = found.device is not None and found.device.family == "Spider"
+    given: dict[str, str | int | bool | None] = {}
+    if found.user_agent is not None:
+        family, major = found.user_agent.family, found.user_agent.major
+        given["$browser"] = clean_text(_BROWSERS.get(family, family))
+        given["$browser_version"] = int(major) if major and major.isascii() and major.isdigit() else None
+    if found.os is not None:
+        given["$os"] = clean_text(found.os.family)
+    if spider or _AUTOMATED.search(agent):
+        given["$bot"] = True
+    else:
+        given["$device_type"] = _device_type(found, agent)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _device_type(found: PartialResult, agent: str) -> str | None:
+    """Desktop, Mobile, Tablet, TV or Console; None when nothing tells."""
+    system = found.os.family if found.os is not None else ""
+    device = f"{found.device.family} {found.device.brand}" if found.device is not None else ""
+    if _CONSOLE.search(agent):
+        return "Console"
+    if system in ("tvOS", "Chromecast", "Roku") or _TELEVISION.search(agent):
+        return "TV"
+    if "iPad" in device or "Tablet" in device or "Kindle" in device or "Tablet" in agent:
+        return "Tablet"
+    if system == "Android":  # without "Mobile" it is a tablet: so says Google's advice to makers of browsers
+        return "Mobile" if "Mobile" in agent else "Tablet"
+    if system == "iOS" or "Mobi" in agent:
+        return "Mobile"
+    return "Desktop" if system else None

@@ -1,0 +1,137 @@
+"""A visitor's id without a cookie: a keyed hash of site, address and User-Agent, whose key lives for one UTC day.
+
+The key ("salt") is 256 random bits. It is in the memory of the processes that take events and in one file a day, so
+that a restart does not make new visitors and several processes agree. When the day is over it is removed from both;
+from then on nobody, the operator included, can find out which address an id came from by trying them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+import structlog
+
+from tallystick.errors import ConfigError
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "visitor-"
+SALT_BYTES = 32
+CHECK_BYTES = 8
+"""Bytes of checksum behind a salt in its file: under a salt with one wrong bit every visitor would count once more."""
+ID_BYTES = 15
+"""Bytes of hash in an id, which become 20 characters: 120 bits, so that two visitors never share one."""
+DAY = 86_400
+FILE = "visitor-salt-"
+"""Name of a salt's file, before the number of its UTC day since 1970."""
+
+
+def visitor_id(salt: bytes, site: str, address: str, agent: str) -> str:
+    """The id of whoever came to a site from an address with a User-Agent, as long as the salt is the same."""
+    text = f"{site}\0{address}\0{agent}".encode("utf-8", "replace")
+    return PREFIX + urlsafe_b64encode(blake2b(text, key=salt, digest_size=ID_BYTES).digest()).decode("ascii")
+
+
+class Salts:
+    """Today's salt, shared by all processes that have the same folder."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        """
+        Args:
+            clock: seconds since 1970.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        self._folder = folder
+        self._clock = clock
+        self._day = -1
+        self._salt = b""
+        self._midnight: asyncio.TimerHandle | None = None
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._take(self._today())
+            self._forget_at_midnight()
+        except OSError as error:
+            raise ConfigError(
+                f"TALLYSTICK_ENRICH_SALT_FOLDER: the visitors' salt cannot be kept in {folder}: {error.strerror or error}"
+            ) from None
+
+    def salt(self) -> bytes:
+        """Today's salt."""
+        day = self._today()
+        if day != self._day:
+            try:
+                self._take(day)
+            except OSError as error:
+                # Without a file the ids are right until this process ends, which is better than events without ids.
+                self._day, self._salt = day, secrets.token_bytes(SALT_BYTES)
+                log.error("the visitors' salt is kept in memory alone", folder=str(self._folder), error=str(error))
+        if self._midnight is None:
+            self._forget_at_midnight()
+        return self._salt
+
+    def forget(self) -> None:
+        """Remove from memory and folder what is of days before today."""
+        today = self._today()
+        if self._day < today:
+            self._day, self._salt = -1, b""
+        for file in self._folder.glob(f"{FILE}*"):
+            day = file.name.removeprefix(FILE)
+            if day.isdigit() and int(day) < today:
+                with contextlib.suppress(OSError):
+                    file.unlink()
+
+    def _today(self) -> int:
+        return int(self._clock() // DAY)
+
+    def _take(self, day: int) -> None:
+        """Read the day's salt, or make it; whoever makes it first, it is the same for all."""
+        file = self._folder / f"{FILE}{day}"
+        if not file.exists():
+            fresh = secrets.token_bytes(SALT_BYTES)
+            _write_once(file, fresh + _check(fresh))
+        content = file.read_bytes()
+        salt, check = content[:SALT_BYTES], content[SALT_BYTES:]
+        if len(salt) != SALT_BYTES or (check and check != _check(salt)):  # an older Tallystick wrote no checksum
+            raise OSError(f"{file.name} is damaged: delete it, and today's visitors count anew from now on")
+        self._day, self._salt = day, salt
+        self.forget()
+
+    def _forget_at_midnight(self) -> None:
+        """Without waiting for an event of the next day. Where no event loop runs, that event does it."""
+        with contextlib.suppress(RuntimeError):
+            loop = asyncio.get_running_loop()
+            self._midnight = loop.call_later(DAY - self._clock() % DAY + 1, self._day_is_over)
+
+    def _day_is_over(self) -> None:
+        self._midnight = None
+        self.forget()
+        if self._salt:  # the clock was put back
+            self._forget_at_midnight()
+
+
+def _check(salt: bytes) -> bytes:
+    return blake2b(salt, digest_size=CHECK_BYTES).digest()
+
+
+def _write_once(file: Path, content: bytes) -> None:
+    """Make a file with all of its content at once, unless it is there already. Readable by its owner alone."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)

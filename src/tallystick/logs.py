@@ -1,0 +1,111 @@
+"""Logs: for people on a terminal, one JSON object per line otherwise; each line carries the request's id.
+
+Bodies, keys and Authorization headers are never logged: nobody passes them here, and should somebody, `_redact` takes
+them out. Tracebacks are printed without local variables, for the same reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from tallystick.config import Settings
+
+SECRET_WORDS = ("authorization", "api_key", "apikey", "api-key", "password", "secret", "token", "cookie")
+SECRET_NAMES = frozenset({"body", "key", "keys", "headers", "payload", "lines", "original", "properties"})
+REDACTED = "[redacted]"
+
+
+def configure(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send structlog's and the standard library's logs to `stream` (default: standard error) in one form.
+
+    `log_format` auto means console on a terminal and JSON elsewhere.
+    """
+    out = stream or sys.stderr
+    console = settings.log_format == "console" or (settings.log_format == "auto" and out.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _redact,
+    ]
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(console, out.isatty())],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = name != "uvicorn.access"  # its lines hold query strings
+    logging.getLogger("httpx").setLevel(max(root.level, logging.WARNING))  # so do its lines
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _renderers(console: bool, colors: bool) -> list[Processor]:
+    if console:
+        return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for name in event:
+        lowered = name.lower()
+        if lowered in SECRET_NAMES or any(word in lowered for word in SECRET_WORDS):
+            event[name] = REDACTED
+    return event
+
+
+def logger(name: str) -> Any:
+    """A structlog logger; `name` is the module's."""
+    return structlog.stdlib.get_logger(name)
+
+
+class Seldom:
+    """A warning that outsiders can cause as often as they like: printed at most once in `every` seconds.
+
+    `times` says how often it came since the line before.
+    """
+
+    def __init__(self, name: str, line: str, every: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = logger(name)
+        self._line = line
+        self._every = every
+        self._clock = clock
+        self._times = 0
+        self._next = float("-inf")
+
+    def warning(self, **fields: object) -> None:
+        """It has come once more; `fields` are this time's."""
+        self._times += 1
+        now = self._clock()
+        if now >= self._next:
+            self._log.warning(self._line, times=self._times, **fields)
+            self._times, self._next = 0, now + self._every
+
+
+def request_context(request_id: str) -> AbstractContextManager[None]:
+    """Within it, every log line of this task carries `request_id`."""
+    return structlog.contextvars.bound_contextvars(request_id=request_id)

@@ -1,0 +1,212 @@
+"""Questions and answers: shapes only, no SQL.
+
+These models are the request and answer bodies of `/v1/query` (field descriptions show in the OpenAPI document) and what
+`Store.run` takes and gives. What all questions share is in `scope`, the analyses are in modules of their own.
+"""
+
+from __future__ import annotations
+
+import builtins
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, field_validator, model_validator
+
+from tallystick.model.compare import Compare, Period
+from tallystick.model.formula import Formula, check_formulas, check_labels
+from tallystick.model.funnel import EventTest, FunnelQuery, FunnelUsersQuery, check_tests
+from tallystick.model.paths import PathsQuery
+from tallystick.model.people import PeopleQuery, Person, PersonQuery
+from tallystick.model.retention import ActiveUsersQuery, LifecycleQuery, RetentionQuery, StickinessQuery
+from tallystick.model.scope import (
+    BREAKDOWN_COLUMNS,
+    COLUMNS,
+    FILTER_CONDITIONS_MAX,
+    FILTER_DEPTH_MAX,
+    PROPERTY_PREFIX,
+    SERIES_LIMIT,
+    AllOf,
+    AnyOf,
+    Condition,
+    Filter,
+    Interval,
+    Scalar,
+    Scope,
+    Shape,
+    check_field,
+    check_timezone,
+    filter_size,
+)
+from tallystick.model.sessions import SessionsQuery
+
+__all__ = [
+    "BREAKDOWN_COLUMNS", "COLUMNS", "FILTER_CONDITIONS_MAX", "FILTER_DEPTH_MAX", "PROPERTY_PREFIX", "SERIES_LIMIT",
+    "AllOf", "AnyOf", "Condition", "EventsQuery", "Filter", "Freshness",
+    "FunnelQuery", "FunnelUsersQuery", "Interval", "KeysQuery", "Metric",
+    "MetricsQuery", "PathsQuery", "PeopleQuery", "Person", "PersonQuery", "Query", "Result", "Scalar", "Scope",
+    "SessionsQuery", "Shape", "ValuesQuery", "check_field", "filter_size",
+]  # fmt: skip
+
+
+class Metric(Shape):
+    """What to compute over the events of each row."""
+
+    kind: Literal[
+        "events", "users", "sessions", "events_per_user", "sum", "avg", "min", "max", "median", "p90", "p95",
+        "last_received",
+    ] = Field(
+        "events",
+        description="`users` and `sessions` count distinct ids (null is no id); `events_per_user` is events that have "
+        "a user divided by distinct users; sum…p95 take the values of `property` that are JSON numbers; percentiles "
+        "interpolate; `last_received` is when the newest of the events arrived. Where there are no events (or no "
+        "numbers), events, users and sessions are 0 and the others null.",
+    )
+    property: str | None = Field(
+        None, max_length=200, description="Key in `properties`; required by sum, avg, min, max, median, p90, p95."
+    )
+    filter: Filter | None = Field(None, description="Only these events, beside the question's own filter.")
+    name: str | None = Field(
+        None, min_length=1, max_length=60, description="Its column in the answer; absent: `events`, `sum(amount)`."
+    )
+
+    @model_validator(mode="after")
+    def _property_given_when_needed(self) -> Metric:
+        numeric = self.kind in {"sum", "avg", "min", "max", "median", "p90", "p95"}
+        if numeric and not self.property:
+            raise ValueError(f"metric {self.kind} needs a property")
+        if not numeric and self.property is not None:
+            raise ValueError(f"metric {self.kind} takes no property")
+        return self
+
+    @builtins.property  # the plain name is the field above
+    def label(self) -> str:
+        """The metric's column in the answer: `events`, `sum(amount)`, or its own name."""
+        if self.name is not None:
+            return self.name
+        return f"{self.kind}({self.property})" if self.property else self.kind
+
+
+class MetricsQuery(Scope):
+    """Metrics, over time and broken down when asked. The kind of question that charts and tables are made of."""
+
+    kind: Literal["metrics"] = "metrics"
+    metrics: list[Metric] = Field(default_factory=lambda: [Metric()], min_length=1, max_length=10)
+    formulas: list[Formula] = Field(
+        default_factory=list, max_length=5, description="Numbers made of each row's metrics, such as `A / B * 100`."
+    )
+    compare: Compare = None
+    interval: Interval | None = Field(None, description="Absent: the whole range as one. Weeks start on Monday.")
+    timezone: str = Field("UTC", description="IANA name; buckets start at this zone's midnights and full hours.")
+    breakdown: list[str] = Field(default_factory=list, max_length=3, description="Fields to group by.")
+    top: int | None = Field(
+        None, ge=1, le=1000,
+        description="Keep this many groups, the largest by the first metric over the whole range (equal ones in order "
+        "of their values, null last). The answer comes whole: no `next_cursor`. Absent: all groups.",
+    )
+    other: bool = Field(False, description="With `top`: one more group, `other`, holds the rest.")
+    fill: bool = Field(True, description="Without breakdown: empty buckets between since and until appear, as zero.")
+    approximate: bool = Field(
+        False, description="Allow estimated distinct counts (faster); the answer says whether it is `exact`."
+    )
+    limit: int = Field(10_000, ge=1, le=100_000, description="Rows in one answer.")
+    cursor: str | None = Field(None, description="`next_cursor` of the answer before; every other field unchanged.")
+
+    @field_validator("breakdown")
+    @classmethod
+    def _known_breakdown(cls, value: list[str]) -> list[str]:
+        if len(set(value)) != len(value):
+            raise ValueError("breakdown names a field twice")
+        return [check_field(name, BREAKDOWN_COLUMNS) for name in value]
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> MetricsQuery:
+        if self.top is not None and not self.breakdown:
+            raise ValueError("top needs a breakdown")
+        if self.top is not None and self.cursor is not None:
+            raise ValueError("an answer with top comes whole and has no cursor")
+        if self.other and self.top is None:
+            raise ValueError("other needs top")
+        if self.compare is not None and self.cursor is not None:
+            raise ValueError("an answer with compare comes whole and has no cursor")
+        labels = [metric.label for metric in self.metrics] + [formula.label for formula in self.formulas]
+        check_labels(labels, self.breakdown)
+        check_formulas(self.formulas, [metric.kind for metric in self.metrics])
+        check_tests([EventTest(filter=metric.filter) for metric in self.metrics])
+        return self
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        return check_timezone(value)
+
+
+class EventsQuery(Scope):
+    """Single events, newest first (or oldest first: a user's timeline), page by page without losing any."""
+
+    kind: Literal["events"] = "events"
+    user_id: str | None = Field(None, max_length=256, description="Only this user's events: a timeline.")
+    ascending: bool = Field(False, description="Oldest first.")
+    limit: int = Field(100, ge=1, le=5_000)
+    cursor: str | None = None
+
+
+class KeysQuery(Scope):
+    """Which property keys occur, the most frequent first: for filter pickers. Looks at the newest events only.
+
+    The newest are those of the site and the time range; the filter picks among them.
+    """
+
+    kind: Literal["keys"] = "keys"
+    sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are looked at.")
+    limit: int = Field(200, ge=1, le=1_000)
+
+
+class ValuesQuery(Scope):
+    """Which values a field has, the most frequent first: for filter pickers. Looks at the newest events only.
+
+    The newest are those of the site and the time range; the filter picks among them. A property's value comes as a
+    filter takes it (text, number or boolean), arrays and objects as their JSON text.
+    """
+
+    kind: Literal["values"] = "values"
+    field: str
+    search: str | None = Field(None, max_length=200, description="Only values that contain this, whatever the case.")
+    sample: int = Field(100_000, ge=1, le=1_000_000)
+    limit: int = Field(50, ge=1, le=1_000)
+
+    @field_validator("field")
+    @classmethod
+    def _known_field(cls, value: str) -> str:
+        return check_field(value, COLUMNS)
+
+
+Query: TypeAlias = Annotated[
+    MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery | PersonQuery
+    | FunnelQuery | FunnelUsersQuery | RetentionQuery | LifecycleQuery | StickinessQuery | ActiveUsersQuery,
+    Field(discriminator="kind"),
+]
+
+
+class Freshness(Shape):
+    """How current an answer is (G10)."""
+
+    loaded_at: datetime | None = Field(None, description="When the newest batch was stored; null: nothing yet.")
+    queue_lag_seconds: float | None = Field(None, description="Age of the oldest event still queued; null: none waits.")
+
+
+class Result(Shape):
+    """The answer to any question: rows as objects.
+
+    A metrics row has `bucket` (ISO 8601 with offset, when an interval was asked for), a value (or null) per breakdown
+    field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and when it is compared
+    `previous`: an object of the same values, and of `bucket`. An events row has the event's fields. A keys row has
+    `key`, `events`; a values row `value`, `events`.
+    """
+
+    rows: list[dict[str, Any]]
+    next_cursor: str | None = None
+    previous: Period | None = Field(None, description="With `compare`: the period that rows' `previous` is about.")
+    exact: bool = True
+    from_rollup: bool = Field(False, description="Served from the quarter-hour rollup, which equals the raw events.")
+    elapsed_ms: float = 0.0
+    freshness: Freshness = Freshness(loaded_at=None, queue_lag_seconds=None)

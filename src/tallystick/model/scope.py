@@ -1,0 +1,176 @@
+"""Which events a question is about: fields, filters, site and time range. Shapes only, no SQL."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+from tallystick.keys import EVERY_SITE
+
+COLUMNS = ("name", "source", "path", "site_id", "user_id", "session_id", "event_id")
+"""Fields of an event that filters accept by name; a property is written `properties.<key>`."""
+
+BREAKDOWN_COLUMNS = ("name", "source", "path", "site_id", "user_id", "session_id")
+PROPERTY_PREFIX = "properties."
+SERIES_LIMIT = 20_000
+"""Most buckets a time series may have."""
+FILTER_CONDITIONS_MAX = 200
+FILTER_DEPTH_MAX = 10
+
+Interval: TypeAlias = Literal["minute", "hour", "day", "week", "month"]
+Scalar: TypeAlias = str | float | int | bool
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def check_field(name: str, columns: tuple[str, ...]) -> str:
+    """`name` when it is one of `columns` or a property; raises ValueError with what is allowed otherwise."""
+    if name in columns or (name.startswith(PROPERTY_PREFIX) and 0 < len(name) - len(PROPERTY_PREFIX) <= 200):
+        return name
+    raise ValueError(f"unknown field {name!r}: use one of {', '.join(columns)} or properties.<key>")
+
+
+def check_timezone(name: str) -> str:
+    """`name` when it is an IANA time zone; raises ValueError otherwise."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"unknown time zone {name!r}: use an IANA name such as Europe/Berlin") from error
+    return name
+
+
+class Condition(Shape):
+    """One test of one field. A missing property and a null field are `not_set` and fail every other test but `!=`."""
+
+    field: str = Field(description="name, source, path, site_id, user_id, session_id, event_id, or properties.<key>")
+    op: Literal["=", "!=", "in", "contains", ">", "<", "set", "not_set"]
+    value: Scalar | list[Scalar] | None = Field(
+        None,
+        description="A list for `in`, nothing for `set` and `not_set`. A number compares by number (only with numeric "
+        "values), a text by text in code-point order, a boolean with true or false.",
+    )
+
+    @field_validator("field")
+    @classmethod
+    def _known_field(cls, value: str) -> str:
+        return check_field(value, COLUMNS)
+
+    @field_validator("value")
+    @classmethod
+    def _numbers_are_doubles(cls, value: Scalar | list[Scalar] | None) -> Scalar | list[Scalar] | None:
+        for part in value if isinstance(value, list) else [value]:
+            try:
+                finite = not isinstance(part, int | float) or math.isfinite(part)
+            except OverflowError:
+                finite = False
+            if not finite:
+                raise ValueError(f"the number {str(part)[:40]} is beyond the range of a double")
+        return value
+
+    @model_validator(mode="after")
+    def _value_fits_op(self) -> Condition:
+        if self.op in {"set", "not_set"}:
+            fits = self.value is None
+        elif self.op == "in":
+            fits = isinstance(self.value, list) and 0 < len(self.value) <= 1000
+        elif self.op == "contains":
+            fits = isinstance(self.value, str)
+        elif self.op in {">", "<"}:
+            fits = isinstance(self.value, str | int | float) and not isinstance(self.value, bool)
+        else:
+            fits = self.value is not None and not isinstance(self.value, list)
+        if not fits:
+            raise ValueError(f"operator {self.op!r} does not take the value {self.value!r}")
+        return self
+
+
+class AllOf(Shape):
+    """True when every part is; true when empty."""
+
+    all: list[Filter] = Field(max_length=50)
+
+
+class AnyOf(Shape):
+    """True when at least one part is; false when empty."""
+
+    any: list[Filter] = Field(max_length=50)
+
+
+def _filter_tag(value: object) -> str:
+    """Which of the three a filter is, by the key that only it has: so that an error names the right one."""
+    for tag in ("all", "any"):
+        if hasattr(value, tag) or (isinstance(value, dict) and tag in value):
+            return tag
+    return "condition"
+
+
+Filter: TypeAlias = Annotated[
+    Annotated[Condition, Tag("condition")] | Annotated[AllOf, Tag("all")] | Annotated[AnyOf, Tag("any")],
+    Discriminator(_filter_tag),
+]
+
+
+def filter_size(root: Filter) -> tuple[int, int]:
+    """How many conditions a filter has, and how deep it is nested."""
+    if isinstance(root, Condition):
+        return 1, 1
+    sizes = [filter_size(part) for part in (root.all if isinstance(root, AllOf) else root.any)]
+    return sum(count for count, _ in sizes), 1 + max((depth for _, depth in sizes), default=0)
+
+
+def one_site(site_id: str | None) -> str | None:
+    """The id of a site, or None. Raises ValueError: it is `*`, which no site is called."""
+    if site_id == EVERY_SITE:
+        raise ValueError("no site is called *; null is every site")
+    return site_id
+
+
+class Scope(Shape):
+    """Which events a question is about. `since` is included, `until` is not."""
+
+    site_id: str | None = Field("default", max_length=128, description="null: every site that the caller may read.")
+    since: AwareDatetime | None = Field(None, description="Event time, included; absent: from the first event.")
+    until: AwareDatetime | None = Field(None, description="Event time, excluded; absent: up to the newest event.")
+    filter: Filter | None = Field(
+        None, description=f"At most {FILTER_CONDITIONS_MAX} conditions, nested at most {FILTER_DEPTH_MAX} deep."
+    )
+
+    @field_validator("site_id")
+    @classmethod
+    def _site_is_one(cls, value: str | None) -> str | None:
+        return one_site(value)
+
+    @field_validator("filter")
+    @classmethod
+    def _filter_is_bounded(cls, value: Filter | None) -> Filter | None:
+        count, depth = filter_size(value) if value else (0, 0)
+        if count > FILTER_CONDITIONS_MAX or depth > FILTER_DEPTH_MAX:
+            raise ValueError(
+                f"a filter has at most {FILTER_CONDITIONS_MAX} conditions ({count} given), "
+                f"nested at most {FILTER_DEPTH_MAX} deep ({depth} given)"
+            )
+        return value
+
+    @field_validator("since", "until")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        try:
+            return value.astimezone(UTC) if value else None
+        except OverflowError as error:
+            raise ValueError("the time is outside the years 1 to 9999 in UTC") from error
+
+    @model_validator(mode="after")
+    def _range_is_forward(self) -> Scope:
+        if self.since and self.until and self.since > self.until:
+            raise ValueError("since must not be after until")
+        return self
+
+
+AllOf.model_rebuild()
+AnyOf.model_rebuild()

@@ -1,0 +1,397 @@
+"""HTTP/1.1 on one connection: uvicorn's protocol with limits on what a client may send, and on how long it may take.
+
+httptools joins the pieces of a header without a limit and without a deadline, and gives up on a request that asks for
+another protocol. Here heads are counted while they arrive, `Upgrade` is ignored, a refusal can be read before the
+connection closes, and `Connections` keeps the deadlines. What a request costs more than uvicorn's is a few attributes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import sys
+import urllib.parse
+from typing import Any, cast
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from tallystick.config import MIB
+from tallystick.process import refusals
+from tallystick.process.connections import Connections
+from tallystick.process.refusals import HEAD_MAX, HEADERS_MAX, PIPELINED_MAX, Refusal
+
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 64 * MIB
+"""For so long, and so many bytes, a client may go on sending what is not read any more, until it reads its answer."""
+
+_BEFORE, _HEAD, _BODY, _ENDING = range(4)
+"""Where a connection is: between two messages, in a head, after a head, or refused."""
+
+_ACKED = struct.Struct("120xQ")
+"""`tcpi_bytes_acked` in Linux's `struct tcp_info`."""
+
+
+class _Stop(Exception):
+    """Ends the parser's work; the refusal is set."""
+
+
+class _Flow(FlowControl):
+    """Reading stops while requests wait for the answer to one before, whatever that one's application wants to know."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        if not self.held:
+            super().resume_reading()
+
+
+class _LastWords:
+    """The transport as an answer sees it while its request has not come to its end. An answer that begins before that
+    is the connection's last one, and closing leaves its client time to read it.
+    """
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        self._protocol.close_after_answer()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection; `protocol_of` makes the class that uvicorn gets."""
+
+    all: Connections
+    flow: _Flow
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting = self.all.waiting
+        self._stage = _BEFORE
+        self._segment = 0
+        self._run = 0
+        """Bytes since the head's beginning, or since the last byte of a body."""
+        self._since = 0.0
+        """When it began to wait for a request."""
+        self._head_since = 0.0
+        self._current: RequestResponseCycle | None = None
+        """The request that is being answered; `cycle` is the last one that came."""
+        self._stays = True
+        """Whether the last request that came lets the connection live on."""
+        self._refusal: Refusal | None = None
+        self._partial = False
+        """Whether some of a request has come that has not come to its end."""
+        self._until = 0.0
+        self._ignored = 0
+        self._acked = -1
+        self._acked_at = 0.0
+
+    # --- the connection --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _Flow(transport)
+        self._since = self.loop.time()
+        if (refusal := self.all.admit(self)) is not None:
+            self._refuse(refusal)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.all.gone(self)
+        self._stage = _ENDING
+        self.pipeline.clear()
+        if self._current is not None and not self._current.response_complete:
+            self._current.disconnected = True
+            self._current.message_event.set()
+        super().connection_lost(exc)
+
+    def drop(self, reason: str) -> None:
+        """Close it at once, without what is still to be written; an empty `reason` is not counted."""
+        if reason:
+            self.all.ended(reason)
+        self.all.gone(self)
+        self._stage = _ENDING
+        self.transport.abort()
+
+    def look(self, now: float) -> None:
+        """Keep the deadlines."""
+        if self._unread(now):
+            self.drop("unread")
+        elif self._until:
+            if now > self._until:
+                self.drop("")
+        elif self._answering() or self._stage == _ENDING or self.transport.is_closing():
+            return
+        elif self._stage == _HEAD:
+            if now - max(self._head_since, self._since) > self.all.header_timeout:
+                self._refuse(refusals.HEAD_TOO_SLOW)
+        elif now - self._since > (self.all.header_timeout if self.cycle is None else self.all.keep_alive):
+            self.all.ended("silent" if self.cycle is None else "keep_alive")
+            self.transport.close()
+
+    def _answering(self) -> bool:
+        return self._current is not None and not self._current.response_complete
+
+    def _unread(self, now: float) -> bool:
+        """Whether what is written does not leave, since the client has not read a byte for `send_timeout`."""
+        left = self.transport.get_write_buffer_size()
+        if not left:
+            self._acked = -1
+            return False
+        acked = self._bytes_acked()
+        moved = left if acked is None else acked
+        if moved != self._acked:
+            self._acked, self._acked_at = moved, now
+        return now - self._acked_at > self.all.send_timeout
+
+    def _bytes_acked(self) -> int | None:
+        """What the client's system has taken so far; None where nobody tells."""
+        if sys.platform != "linux":
+            return None
+        try:
+            info = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
+        except (AttributeError, OSError):
+            return None
+        return int(_ACKED.unpack(info)[0]) if len(info) == _ACKED.size else None
+
+    # --- what the client sends -------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._stage == _ENDING:
+            self._ignore(len(data))
+            return
+        self._segment = len(data)
+        self._run += self._segment
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._without_upgrade(data, upgrade)
+        except httptools.HttpParserError:
+            self._refuse(refusals.MALFORMED)
+        if self._stage != _BEFORE:
+            self._take_part()
+        if self._run > HEAD_MAX:
+            self._check_part()
+
+    def _take_part(self) -> None:
+        """A request has come in part."""
+        if self._stage != _ENDING:
+            self._partial = True
+            self.all.receiving(self, self._segment)
+        if self._stage == _HEAD:
+            self._head_since = self._head_since or self.loop.time()
+        elif self._stage == _BODY and self.cycle.transport is self.transport and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+            self.cycle.transport = cast("asyncio.Transport", _LastWords(self))
+
+    def _take_whole(self) -> None:
+        """The rest of it has come."""
+        self._partial = False
+        self.all.received(self)
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = self._stays
+            self.cycle.transport = self.transport
+
+    def give_way(self) -> None:
+        """Keep nothing of the request that is just coming, and read no more of it."""
+        self._refuse(refusals.TOO_MUCH)
+
+    def _ignore(self, size: int) -> None:
+        self._ignored += size
+        if self._ignored > LINGER_BYTES:
+            self.drop("")
+
+    def _check_part(self) -> None:
+        """More bytes have come than fit, and neither a head nor a piece of a body has ended."""
+        if self._stage == _BEFORE:
+            self._refuse(refusals.MALFORMED)  # empty lines
+        elif self._stage == _BODY:
+            self._refuse(refusals.HEAD_TOO_LARGE)  # trailers, or what may follow the size of a chunk
+        elif self._stage == _HEAD:
+            if len(self.url) > HEAD_MAX:
+                self._refuse(refusals.URL_TOO_LONG)
+            elif self._run - len(self.url) > HEAD_MAX:
+                self._refuse(refusals.HEAD_TOO_LARGE)
+
+    def _check_head(self) -> None:
+        """A head has ended that may be over the limits."""
+        if len(self.url) > HEAD_MAX:
+            self._refuse(refusals.URL_TOO_LONG)
+        elif len(self.headers) > HEADERS_MAX or sum(len(name) + len(value) for name, value in self.headers) > HEAD_MAX:
+            self._refuse(refusals.HEAD_TOO_LARGE)
+        else:
+            return
+        raise _Stop
+
+    def _without_upgrade(self, data: bytes, upgrade: httptools.HttpParserUpgrade) -> None:
+        """Read on as if no other protocol had been asked for.
+
+        The parser takes the end of such a head for the end of HTTP. A new one gets the head without the `Upgrade`, and
+        then what followed.
+        """
+        try:
+            while True:
+                method = self.parser.get_method()
+                if method == b"CONNECT":
+                    self._refuse(refusals.NO_PROXY)
+                    return
+                data = data[upgrade.args[0] :]
+                version = self.parser.get_http_version().encode()
+                lines = [b"%b %b HTTP/%b\r\n" % (method, self.url, version)]
+                lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                try:
+                    self.parser.feed_data(b"".join([*lines, b"\r\n"]))
+                    self._run = len(data)
+                    self.parser.feed_data(data)
+                    return
+                except httptools.HttpParserUpgrade as another:
+                    upgrade = another
+        except httptools.HttpParserError:
+            self._refuse(refusals.MALFORMED)
+
+    # --- what the parser finds -------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._stage = _HEAD
+        self._head_since = 0.0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        parser = self.parser
+        if parser.should_upgrade():
+            return  # `_without_upgrade` reads it once more
+        if self._segment > HEAD_MAX or self._run > HEAD_MAX or len(self.headers) > HEADERS_MAX:
+            self._check_head()
+        scope = self.scope
+        version = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
+        if version != "1.1":
+            scope["http_version"] = version
+        url = httptools.parse_url(self.url)
+        raw_path = url.path or b"/"
+        path = raw_path.decode("ascii")
+        scope["path"] = urllib.parse.unquote(path) if "%" in path else path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = url.query or b""
+        self._stage = _BODY
+        self._begin(version != "1.0" and parser.should_keep_alive())
+        self.headers = []  # what may still come are trailers, which nobody asked for
+
+    def _begin(self, keep_alive: bool) -> None:
+        """Answer the request whose head has come, or put it behind those that wait for their answers."""
+        before = self.cycle
+        self.cycle = cycle = RequestResponseCycle(
+            scope=self.scope, transport=self.transport, flow=self.flow, logger=self.logger,
+            access_logger=self.access_logger, access_log=self.access_log,
+            default_headers=self.server_state.default_headers, message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue, keep_alive=keep_alive, on_response=self.on_response_complete,
+        )  # fmt: skip
+        self._stays = keep_alive
+        if before is None or before.response_complete:
+            self._waiting.pop(self, None)
+            self._current = cycle
+            self._start_asgi_task(cycle, self.app)
+            return
+        self.pipeline.appendleft((cycle, self.app))
+        self.flow.pause_reading()
+        self.flow.held = True
+        if len(self.pipeline) > PIPELINED_MAX:
+            self._refuse(refusals.TOO_MANY_AT_ONCE)
+            raise _Stop
+
+    def on_body(self, body: bytes) -> None:
+        self._run = 0
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        if self._stage != _BODY:
+            return  # the end that the parser makes of a head with `Upgrade`
+        self._stage = _BEFORE
+        self._run = 0
+        if self._partial:
+            self._take_whole()
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+
+    # --- answers ---------------------------------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing() or self._until:
+            return
+        if self.pipeline:
+            self._current, app = self.pipeline.pop()
+            self.flow.held = bool(self.pipeline)
+            self.flow.resume_reading()
+            self._start_asgi_task(self._current, app)
+        elif self._refusal is not None:
+            self._say(self._refusal)
+        else:
+            self._current = None
+            self._since = self.loop.time()
+            self.flow.resume_reading()
+            self._waiting[self] = None
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Read nothing more. What was asked before is answered, and then this is said."""
+        if self._stage == _ENDING:
+            return
+        self.all.received(self)
+        unread = self.cycle if self._stage == _BODY else None
+        self._stage = _ENDING
+        self._refusal = refusal
+        if unread is not None:
+            unread.disconnected = True
+            unread.message_event.set()
+            if self.pipeline and self.pipeline[0][0] is unread:
+                self.pipeline.popleft()
+        if self._answering() and self._current is not unread:
+            self.flow.held = False
+            self.flow.resume_reading()  # and ignore it, so that the client's end is noticed
+        elif unread is not None and unread.response_started:
+            self.drop(refusal.reason)  # half an answer is out
+        else:
+            self._say(refusal)
+
+    def _say(self, refusal: Refusal) -> None:
+        self.all.refused(refusal)
+        self.transport.write(STATUS_LINE[refusal.status] + refusal.fields())
+        self._linger()
+
+    def close_after_answer(self) -> None:
+        """The answer to a request is written whose body had not come to its end when it began."""
+        if self._stage == _BEFORE:
+            self.transport.close()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close for the client, and take what it still sends, for a while: a reset would take its answer away."""
+        self._stage = _ENDING
+        self._until = self.loop.time() + LINGER_SECONDS
+        self.all.ending(self)
+        if not self.transport.is_closing():
+            self.flow.held = False
+            self.flow.resume_reading()
+            self.transport.write_eof()
+
+    def shutdown(self) -> None:
+        """No request after the last one that came."""
+        self._stays = False
+        super().shutdown()
+
+
+def protocol_of(connections: Connections) -> type[HttpProtocol]:
+    """The protocol class of a process that has these connections."""
+    return type("HttpProtocol", (HttpProtocol,), {"all": connections})

@@ -1,0 +1,142 @@
+"""Answers: JSON bodies, and the one place where an error becomes a status and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+
+from tallystick import logs
+from tallystick.errors import InvalidRequest, TallystickError, Unauthorized
+
+log = logs.logger(__name__)
+
+CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
+"""Codes of the errors that the HTTP layer itself finds; the others are TallystickErrors."""
+
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+_KINDS = {
+    "metrics", "events", "keys", "values", "sessions", "paths", "people", "funnel", "funnel_users", "retention",
+    "lifecycle", "stickiness", "active_users", "person",
+}  # fmt: skip
+_BRANCHES = {"condition", "str", "float", "int", "bool", "previous", "period"}
+"""What pydantic writes into an error's location beside the fields: which branch of a union it was in."""
+_SHAPE_ERRORS = {"missing", "extra_forbidden", "model_type", "model_attributes_type"}
+
+
+def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`value` as JSON: aware instants in ISO 8601, numbers that JSON does not know (NaN, infinity) as null."""
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+def error_answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """`{"error": {"code", "message"}}`; half surrogate pairs in the message, which UTF-8 lacks, become `?`."""
+    readable = message.encode("utf-8", "replace").decode("utf-8")
+    return json_answer({"error": {"code": code, "message": readable}}, status, headers)
+
+
+def from_tallystick_error(error: TallystickError) -> Response:
+    """The answer for an error that Tallystick raised on purpose; the log gets what a client must not see of it."""
+    if error.status >= 500 and error.whole != error.public:
+        log.warning("request refused", code=error.code, error=error.whole)
+    headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Unauthorized):
+        headers = {"WWW-Authenticate": error.challenge}
+    return error_answer(error.status, error.code, error.public, headers)
+
+
+def sentence(errors: Sequence[Any]) -> str:
+    """The most telling of pydantic's errors as one sentence that names the field.
+
+    A union reports what each of its branches misses; a complaint about a value says more than one about the shape, and
+    the deepest of those most.
+    """
+    telling = [error for error in errors if error["type"] not in _SHAPE_ERRORS] or list(errors)
+    chosen = max(telling, key=lambda error: len(error["loc"]))
+    if chosen["type"] == "json_invalid":
+        return f"the body is no JSON: {chosen.get('ctx', {}).get('error', 'it cannot be read')}"
+    message = str(chosen["msg"]).removeprefix("Value error, ")
+    match chosen["type"]:
+        case "extra_forbidden":
+            message = "there is no such field"
+        case "missing":
+            message = "this field is required"
+        case "union_tag_not_found":
+            message = f"the field {chosen['ctx']['discriminator']} is required"
+    field = _field(chosen["loc"])
+    return f"{field}: {message}" if field else message
+
+
+def _field(location: Sequence[Any]) -> str:
+    words = [str(part) for part in location]
+    if words and words[0] in {"body", "query", "path"}:
+        source = words.pop(0)
+        if source == "body" and words and words[0] in _KINDS:
+            words.pop(0)
+        if not words:
+            return f"the {source}"
+    if words[:1] == ["question"] and len(words) > 1 and words[1] in _KINDS:
+        words.pop(1)
+    fields = [word for word in words if word not in _BRANCHES and not word.startswith("list[")]
+    pairs = zip(fields, ["", *fields], strict=False)
+    return ".".join(word for word, before in pairs if word not in {"all", "any"} or word != before)
+
+
+def understood(shape: type[Any], fields: Mapping[str, Any]) -> Any:
+    """`shape(**fields)`. Raises InvalidRequest, with a sentence that names the field."""
+    try:
+        return shape(**fields)
+    except ValidationError as error:
+        raise InvalidRequest(sentence(error.errors(include_url=False))) from error
+
+
+async def _tallystick_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TallystickError)
+    return from_tallystick_error(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return error_answer(InvalidRequest.status, InvalidRequest.code, sentence(error.errors()))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, TallystickError):
+        return from_tallystick_error(error.__cause__)
+    if isinstance(error.__cause__, UnicodeDecodeError | RecursionError):
+        return error_answer(400, InvalidRequest.code, "the body is no JSON: it is not UTF-8, or nested too deep")
+    where = f"{request.method} {request.url.path}"
+    if error.status_code == 404:
+        return error_answer(404, CODES[404], f"there is no route {where}; /docs lists them all")
+    if error.status_code == 405:
+        allowed = {"Allow": ", ".join(_allowed_methods(request))}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allowed)
+        return error_answer(405, CODES[405], f"there is no {where}; use {allowed['Allow']}", allowed)
+    return error_answer(error.status_code, CODES.get(error.status_code, InvalidRequest.code), str(error.detail))
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    taken = {
+        method
+        for method in METHODS
+        for route in request.app.routes
+        if route.matches({**request.scope, "method": method})[0] is Match.FULL
+    }
+    return sorted(taken | {"OPTIONS"} | ({"HEAD"} if "GET" in taken else set()))
+
+
+def install_errors(app: FastAPI) -> None:
+    """Let every error of this app's routes become an answer in Tallystick's form."""
+    app.add_exception_handler(TallystickError, _tallystick_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)

@@ -1,0 +1,46 @@
+"""Queues: the contract in `base`, one backend a file. This is the only place that names the backends."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from tallystick.config import Settings
+from tallystick.errors import ConfigError
+from tallystick.metrics import Metrics
+from tallystick.queue.base import Batch, Depth, Queue
+
+__all__ = ["Batch", "Depth", "Queue", "is_embedded", "make_queue"]
+
+EMBEDDED = ("sqlite", "memory")
+"""Schemes of the queues that live inside one process."""
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether the queue belongs to one process, so that no other can share it."""
+    return urlsplit(settings.resolved_queue_url).scheme in EMBEDDED
+
+
+def make_queue(settings: Settings, metrics: Metrics | None = None) -> Queue:
+    """The queue that `settings.queue_url` names; opens nothing. `metrics`: where it counts what it alone sees.
+
+    Raises:
+        ConfigError: unknown scheme, or a durability that promises are not kept with.
+    """
+    scheme = urlsplit(settings.resolved_queue_url).scheme
+    if scheme == "sqlite":
+        from tallystick.queue.sqlite import SqliteQueue
+
+        return SqliteQueue(settings)
+    if scheme == "memory":
+        from tallystick.queue.memory import MemoryQueue
+
+        return MemoryQueue(settings)
+    if scheme in ("redis", "rediss", "unix"):
+        from tallystick.queue.redis import RedisQueue
+
+        return RedisQueue(settings, metrics)
+    if scheme in ("amqp", "amqps"):
+        from tallystick.queue.rabbitmq import RabbitQueue
+
+        return RabbitQueue(settings)
+    raise ConfigError(f"TALLYSTICK_QUEUE_URL: {scheme!r} is not a queue this version has; use sqlite or memory")

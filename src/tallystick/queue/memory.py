@@ -1,0 +1,80 @@
+"""The queue in memory: for tests and throw-away runs. A crash loses what is queued, so it must be allowed by name."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from tallystick.config import Settings
+from tallystick.errors import ConfigError, QueueFull
+from tallystick.model.block import Block, encode_block
+from tallystick.model.books import Published, QueueBooks, QueuedBlock
+from tallystick.queue.base import Batch, Depth
+from tallystick.queue.shelf import Shelf, Slot
+
+
+class MemoryQueue:
+    """Blocks in a dictionary."""
+
+    durability = "memory"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shelf = Shelf()
+        self._blocks: dict[int, tuple[Block, float]] = {}
+        self._published: dict[str, Published] = {}
+        self._next_id = 0
+        self._arrived = asyncio.Event()
+
+    async def open(self) -> None:
+        if not self._settings.allow_weak_durability:
+            raise ConfigError(
+                "the memory queue loses accepted events when the process ends: "
+                "use sqlite, or set TALLYSTICK_ALLOW_WEAK_DURABILITY=true"
+            )
+
+    async def close(self) -> None:
+        self._shelf.give_back(list(self._shelf.delivered))
+
+    async def publish(self, blocks: Sequence[Block]) -> None:
+        sizes = [len(encode_block(block)) for block in blocks]
+        if self._shelf.bytes + sum(sizes) > self._settings.queue_max_bytes:
+            raise QueueFull
+        now = time.monotonic()
+        for block, size in zip(blocks, sizes, strict=True):
+            self._shelf.put(Slot(self._next_id, block.count, size))
+            self._blocks[self._next_id] = (block, now)
+            self._next_id += 1
+            before = self._published.get(block.ingester, Published(0, 0))
+            self._published[block.ingester] = Published(block.seq + 1, before.events + block.count)
+        self._arrived.set()
+
+    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+        slots = await self._shelf.wait_and_take(self._arrived, max_events, wait, max_bytes)
+        return _MemoryBatch(self, slots) if slots else None
+
+    async def depth(self) -> Depth:
+        oldest = next(iter(self._blocks.values()), None)
+        age = time.monotonic() - oldest[1] if oldest else None
+        return Depth(self._shelf.blocks, self._shelf.events, self._shelf.bytes, age)
+
+    async def books(self) -> QueueBooks:
+        queued = [QueuedBlock(b.ingester, b.seq, b.count) for b, _ in self._blocks.values()]
+        return QueueBooks(dict(self._published), queued)
+
+
+class _MemoryBatch:
+    def __init__(self, queue: MemoryQueue, slots: Sequence[Slot]) -> None:
+        self._queue = queue
+        self._ids = [slot.id for slot in slots]
+        self.blocks: Sequence[Block] = [queue._blocks[id_][0] for id_ in self._ids]
+
+    async def ack(self) -> None:
+        self._queue._shelf.forget(self._ids)
+        for id_ in self._ids:
+            del self._queue._blocks[id_]
+
+    async def nack(self) -> None:
+        self._queue._shelf.give_back(self._ids)
+        self._queue._arrived.set()

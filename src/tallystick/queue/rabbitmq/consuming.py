@@ -1,0 +1,209 @@
+"""Delivered blocks: who has them, in which order they are handed out, and what the broker still holds.
+
+Blocks that the worker refuses go back into this process's own shelf and not to the broker, which would deliver them
+after those it has already sent. They are the broker's again when the channel ends: by `close`, or by the death of this
+process, which the broker sees by the end of the connection or by missing heartbeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import structlog
+
+from tallystick.errors import BlockCorrupt, QueueUnavailable
+from tallystick.model.block import Block, decode_block
+from tallystick.model.books import QueuedBlock
+from tallystick.queue.base import Batch
+from tallystick.queue.rabbitmq.connection import Channel, Counts, Delivery, Line, Missing
+from tallystick.queue.shelf import Shelf, Slot
+
+log = structlog.get_logger(__name__)
+
+ON_THE_WAY = 1.0
+"""Longest wait in seconds for blocks that the broker still counts as waiting although there is room for them here."""
+ASK_AGAIN = 0.005
+NOTHING = Counts(0, 0)
+
+
+class Look(NamedTuple):
+    """What the queue holds, at one moment.
+
+    Attributes:
+        ready: blocks that nobody has.
+        here: how many blocks this process has.
+        named: the blocks that this process has, and those that it acknowledged during the look.
+        others: how many blocks other consumers have at most.
+    """
+
+    ready: int
+    here: int
+    named: Sequence[QueuedBlock]
+    others: int
+
+
+class Consuming:
+    """This process's consumer, which is started by the first `take` and again after a lost connection."""
+
+    def __init__(self, line: Line, prefetch: int) -> None:
+        self._line = line
+        self._queue = line.address.queue
+        self._prefetch = prefetch
+        self._session: _Session | None = None
+        self._looking: Channel | None = None
+        self._starting = asyncio.Lock()
+
+    async def take(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+        """As `Queue.consume`."""
+        until = time.monotonic() + wait
+        while True:
+            try:
+                session = await self._started()
+                if wait <= 0:
+                    await session.settle()
+            except Missing:
+                raise
+            except QueueUnavailable:
+                await asyncio.sleep(max(0.0, until - time.monotonic()))  # the worker comes again at once
+                raise
+            left = max(0.0, until - time.monotonic()) if session.room else 0.0
+            slots = await session.shelf.wait_and_take(session.arrived, max_events, left, max_bytes)
+            if session.alive:
+                return _Taken(session, slots) if slots else None
+            if time.monotonic() >= until:
+                return None
+
+    async def look(self) -> Look:
+        """Raises Missing when the broker has no such queue."""
+        if self._session is not None and self._session.alive:
+            return await self._session.look()
+        async with self._starting:
+            if self._looking is None or not self._looking.alive:
+                self._looking = await (await self._line.connection()).channel()
+            channel = self._looking
+        counts = await channel.count(self._queue)
+        if counts == NOTHING:  # or no answer from its leader
+            await channel.touch(self._queue)
+            counts = await channel.count(self._queue)
+        return Look(counts.ready, 0, [], counts.consumers * self._prefetch)
+
+    async def _started(self) -> _Session:
+        async with self._starting:
+            if self._session is None or not self._session.alive:
+                channel = await (await self._line.connection()).channel()
+                # Kept before it runs: a caller that is cancelled now leaves a consumer that the next one finds.
+                self._session = _Session(channel, self._queue, self._prefetch)
+                await channel.consume(self._queue, self._prefetch, self._session.receive)
+            return self._session
+
+    async def close(self) -> None:
+        """The blocks here are the broker's again, when the line is closed too."""
+        session, self._session, self._looking = self._session, None, None
+        if session is not None:
+            session.end()
+
+
+class _Session:
+    """One channel with one consumer, and the blocks that came by it and are not acknowledged."""
+
+    def __init__(self, channel: Channel, queue: str, prefetch: int) -> None:
+        self._channel = channel
+        self._queue = queue
+        self._prefetch = prefetch
+        self._ended = False
+        self.shelf = Shelf()
+        self.blocks: dict[int, Block] = {}
+        self.arrived = asyncio.Event()
+        channel.when_gone(self.end)
+
+    @property
+    def alive(self) -> bool:
+        return not self._ended and self._channel.alive
+
+    @property
+    def room(self) -> bool:
+        """Whether the broker may deliver another block."""
+        return len(self.blocks) < self._prefetch
+
+    def receive(self, delivery: Delivery) -> None:
+        if self._ended:
+            return
+        block = read_block(delivery.body, delivery.headers)
+        self.blocks[delivery.tag] = block
+        self.shelf.put(Slot(delivery.tag, block.count, len(delivery.body)))
+        self.arrived.set()
+
+    def end(self) -> None:
+        """The channel is gone: what it delivered is delivered again, to whoever comes."""
+        self._ended = True
+        self.arrived.set()
+
+    async def settle(self) -> None:
+        """Returns when what waits at the broker for this consumer is here."""
+        until = time.monotonic() + ON_THE_WAY
+        while time.monotonic() < until:
+            if not (await self.look()).ready or not self.room:
+                return
+            await asyncio.sleep(ASK_AGAIN)
+
+    async def look(self) -> Look:
+        """The channel answers in order: after the second answer is here what was delivered before the first one."""
+        named = dict(self.blocks)
+        ready, consumers = await self._channel.count(self._queue)
+        if not consumers:
+            raise QueueUnavailable("the queue has no leader, or one that does not answer")
+        await self._channel.count(self._queue)
+        named.update(self.blocks)
+        blocks = [QueuedBlock(block.ingester, block.seq, block.count) for _, block in sorted(named.items())]
+        return Look(ready, len(self.blocks), blocks, max(0, consumers - 1) * self._prefetch)
+
+    async def forget(self, tags: Sequence[int]) -> None:
+        """Acknowledge. On a channel that is gone it says nothing: the ledger skips what is delivered again."""
+        if not self.alive:
+            return
+        self.shelf.forget(tags)
+        for tag in tags:
+            del self.blocks[tag]
+        oldest = min(self.blocks, default=None)
+        try:
+            await self._channel.acknowledge(tags, multiple=oldest is None or oldest > tags[-1])
+        except QueueUnavailable as error:
+            log.info("an acknowledgement was lost; the blocks are delivered again", reason=error.whole)
+
+    def give_back(self, tags: Sequence[int]) -> None:
+        if self.alive:
+            self.shelf.give_back(tags)
+            self.arrived.set()
+
+
+class _Taken:
+    def __init__(self, session: _Session, slots: Sequence[Slot]) -> None:
+        self._session = session
+        self._tags = [slot.id for slot in slots]
+        self.blocks: Sequence[Block] = [session.blocks[tag] for tag in self._tags]
+
+    async def ack(self) -> None:
+        await self._session.forget(self._tags)
+
+    async def nack(self) -> None:
+        self._session.give_back(self._tags)
+
+
+def headers_of(block: Block) -> dict[str, str | int]:
+    """What a message says of its block, for people who look at it, and for the time when its body is damaged."""
+    return {"ingester": block.ingester, "seq": block.seq, "count": block.count}
+
+
+def read_block(body: bytes, headers: Mapping[str, Any]) -> Block:
+    """The block of a message; a damaged one as it is, named by the message's headers (G6)."""
+    try:
+        return decode_block(body)
+    except BlockCorrupt:
+        ingester, seq, count = (headers.get(name) for name in ("ingester", "seq", "count"))
+        if isinstance(ingester, str) and isinstance(seq, int) and isinstance(count, int):
+            return Block(ingester, seq, count, body)
+        return Block(hashlib.sha256(body).hexdigest()[:16], 0, 1, body)  # not ours: a name that only it has

@@ -1,0 +1,192 @@
+"""What was published, kept in a stream beside the queue, because RabbitMQ does not count and forgets what it delivered.
+
+After the broker has confirmed a block, its ingester notes down how many blocks and events it has published so far. The
+sums are cumulative, so of each ingester only the newest note counts: one that is late or lost says less than there is,
+never something wrong, and nobody waits for it. A note before the confirmation would be a false alarm later; there is
+none. Old notes fall off the stream's end; an ingester without any is checked against the ledger alone.
+
+The stream is read without taking anything from it, by every process that is asked for the books.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from tallystick.errors import QueueUnavailable
+from tallystick.model.block import Block
+from tallystick.model.books import Published
+from tallystick.queue.rabbitmq.address import notes_arguments
+from tallystick.queue.rabbitmq.connection import Blocked, Channel, Delivery, Line, Unroutable
+
+log = structlog.get_logger(__name__)
+
+NOTE_EVERY = 0.1
+"""Seconds between two notes of an ingester, which bounds how fast the stream grows."""
+RETRY_EVERY = 1.0
+"""Seconds between two tries of a note that the broker does not take."""
+PREFETCH = 1_000
+LAST_NOTE = 2.0
+"""Seconds that closing waits for the last note."""
+
+
+class _Note(msgspec.Struct, omit_defaults=True):
+    """Either what an ingester has published, or a mark: who reads it has read everything before it."""
+
+    ingester: str = ""
+    next_seq: int = 0
+    events: int = 0
+    mark: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Note)
+
+
+class NoteWriter:
+    """Notes down what this process publishes. `confirmed` is called after each confirmed block, in order of seq."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._channel: Channel | None = None
+        self._sums: dict[str, Published] = {}
+        self._untold: set[str] = set()
+        self._writing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def confirmed(self, block: Block) -> None:
+        """The broker has this block."""
+        before = self._sums.get(block.ingester, Published(0, 0))
+        if block.seq != before.next_seq:
+            return  # it began in another process, whose sum is not known here: say less
+        self._sums[block.ingester] = Published(block.seq + 1, before.events + block.count)
+        self._untold.add(block.ingester)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._tell())
+
+    async def _tell(self) -> None:
+        while self._untold:
+            try:
+                await self.write()
+                await asyncio.sleep(NOTE_EVERY)
+            except QueueUnavailable as error:
+                log.debug("a note of what was published has to wait", reason=error.whole)
+                await asyncio.sleep(RETRY_EVERY)
+
+    async def write(self, mark: str = "") -> None:
+        """Write what is not noted yet, and the mark after it. Raises QueueUnavailable; Blocked: nothing was tried."""
+        async with self._writing:
+            channel = await self._open_channel()
+            if await channel.connection.blocked():
+                raise Blocked
+            for ingester in list(self._untold):
+                self._untold.discard(ingester)
+                try:
+                    sums = self._sums[ingester]
+                    await self._put(channel, _Note(ingester, sums.next_seq, sums.events))
+                except BaseException:
+                    self._untold.add(ingester)
+                    raise
+            if mark:
+                await self._put(channel, _Note(mark=mark))
+
+    async def _put(self, channel: Channel, note: _Note) -> None:
+        try:
+            await channel.publish(self._line.address.notes, msgspec.json.encode(note))
+        except Unroutable:
+            self._channel = None  # the next one declares the stream anew
+            raise
+
+    async def _open_channel(self) -> Channel:
+        connection = await self._line.connection()
+        if self._channel is None or not self._channel.alive or self._channel.connection is not connection:
+            channel = await connection.channel(confirms=True)
+            await channel.declare(self._line.address.notes, notes_arguments())
+            self._channel = channel
+        return self._channel
+
+    async def close(self) -> None:
+        """Write what is left, if the broker takes it now."""
+        task, self._task, self._channel = self._task, None, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        with contextlib.suppress(TimeoutError, QueueUnavailable):
+            async with asyncio.timeout(LAST_NOTE):
+                if self._untold:
+                    await self.write()
+
+
+class NoteReader:
+    """Follows the stream from the first question on; after a lost connection it reads the stream again."""
+
+    def __init__(self, line: Line, writer: NoteWriter, timeout: float) -> None:
+        self._line = line
+        self._writer = writer
+        self._timeout = timeout
+        self._channel: Channel | None = None
+        self._caught_up: Channel | None = None
+        self._published: dict[str, Published] = {}
+        self._marks: dict[str, asyncio.Future[None]] = {}
+        self._starting = asyncio.Lock()
+
+    async def published(self) -> Mapping[str, Published]:
+        """Everything that was noted before the call; during an alarm of the broker what was read before it.
+
+        Raises QueueUnavailable.
+        """
+        channel = await self._started()
+        mark = secrets.token_hex(8)
+        seen = self._marks[mark] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._writer.write(mark)
+                await seen
+            self._caught_up = channel
+        except Blocked:
+            if self._caught_up is not channel:
+                raise  # how much is missing is not known
+        except TimeoutError:
+            channel.connection.drop()
+            raise QueueUnavailable("the stream of notes does not come up to date") from None
+        finally:
+            del self._marks[mark]
+        return dict(self._published)
+
+    async def _started(self) -> Channel:
+        async with self._starting:
+            if self._channel is None or not self._channel.alive:
+                channel = await (await self._line.connection()).channel()
+                channel.when_gone(lambda: self._give_up(channel))
+                first = {"x-stream-offset": "first"}
+                await channel.consume(self._line.address.notes, PREFETCH, self._receive, first, keep=False)
+                self._channel = channel
+            return self._channel
+
+    def _receive(self, delivery: Delivery) -> None:
+        try:
+            note = _decoder.decode(delivery.body)
+        except msgspec.DecodeError:
+            return  # somebody else's message
+        if note.mark:
+            seen = self._marks.get(note.mark)
+            if seen is not None and not seen.done():
+                seen.set_result(None)
+            return
+        before = self._published.get(note.ingester)
+        if before is None or before.next_seq < note.next_seq:
+            self._published[note.ingester] = Published(note.next_seq, note.events)
+
+    def _give_up(self, channel: Channel) -> None:
+        if self._channel is channel:
+            self._channel = None
+        for seen in self._marks.values():
+            if not seen.done():
+                seen.set_exception(QueueUnavailable("the connection was lost while the notes were read"))
+
+    def close(self) -> None:
+        self._channel = None

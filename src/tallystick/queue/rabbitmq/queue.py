@@ -1,0 +1,177 @@
+"""The queue on RabbitMQ, 3.10 and newer: a durable quorum queue, one persistent message a block, publisher confirms.
+
+- `publish` returns after the broker's confirmation of every block: a quorum queue confirms what a majority of its
+  members has on disk. A block goes out when the one before it is confirmed, so those that the broker has are always
+  the first ones, and the unknown one is the last of its ingester. The queue type `classic` confirms earlier.
+- Full is `x-overflow=reject-publish` with `x-max-length-bytes`. A quorum queue keeps to it softly: it takes a few
+  blocks more, does not count those that are delivered, and says no until a fifth is free again. Its no comes before
+  anything was stored, so it is QueueFull. A classic queue's no can also mean a failure: QueueUnavailable.
+- Nothing is dropped by a delivery limit: it is declared with one that is never reached. Refused blocks do not go back
+  to the broker anyway, as long as this process lives.
+- A memory or disk alarm of the broker is a QueueFull at once, without trying.
+- One connection publishes and another consumes and asks, because the broker blocks only those that publish.
+- RabbitMQ cannot name the blocks that wait: `books` has a sum of what was published (see `notes`), the names of the
+  blocks in this process, and the number of all others. `depth` knows events, bytes and age of an empty queue only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from tallystick.config import Settings
+from tallystick.errors import ConfigError, QueueFull, QueueUnavailable
+from tallystick.model.block import Block, encode_block
+from tallystick.model.books import QueueBooks
+from tallystick.queue.base import Batch, Depth
+from tallystick.queue.rabbitmq.address import notes_arguments, parse_address, queue_arguments
+from tallystick.queue.rabbitmq.connection import Channel, Line, Missing, Refused, Rejected, Unroutable
+from tallystick.queue.rabbitmq.consuming import Consuming, headers_of
+from tallystick.queue.rabbitmq.notes import NoteReader, NoteWriter
+
+R = TypeVar("R")
+log = structlog.get_logger(__name__)
+
+NEWBORN = 2.0
+"""Seconds between making a queue and using it. RabbitMQ writes down half a second later which files a new quorum queue
+or stream has; a node that is killed before that has the blocks, and does not find them."""
+ALARM = "RabbitMQ's memory or disk alarm is on; nothing of this request was taken"
+
+
+class RabbitQueue:
+    """Blocks as messages. Any number of processes on one queue."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._address = parse_address(settings)
+        self._quorum = settings.rabbitmq_queue_type == "quorum"
+        self.durability = "fsync" if self._quorum else "written"
+        self._declared = False
+        self._channel: Channel | None = None
+        self._opening = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._out = Line(self._address, "tallystick publishes", settings.publish_timeout)
+        self._in = Line(self._address, "tallystick consumes", settings.publish_timeout)
+        self._consuming = Consuming(self._in, settings.rabbitmq_prefetch)
+        self._writer = NoteWriter(self._out)
+        self._reader = NoteReader(self._in, self._writer, settings.publish_timeout)
+
+    async def open(self) -> None:
+        if not self._quorum and not self._settings.allow_weak_durability:
+            raise ConfigError(
+                "a classic queue of RabbitMQ confirms events before they are safe from a power cut: "
+                "use TALLYSTICK_RABBITMQ_QUEUE_TYPE=quorum, or set TALLYSTICK_ALLOW_WEAK_DURABILITY=true"
+            )
+        try:
+            await self._declare()
+        except Refused as error:
+            raise ConfigError(
+                f"TALLYSTICK_QUEUE_URL: {self._address.place}: {error.whole}. If the queue exists with other arguments: "
+                "set the same TALLYSTICK_QUEUE_MAX_BYTES and TALLYSTICK_RABBITMQ_QUEUE_TYPE as before, choose another queue by "
+                "?queue=name, or let workers empty it and delete it"
+            ) from error
+        except BaseException:
+            await self._in.close()
+            raise
+
+    async def _declare(self) -> None:
+        connection = await self._in.connection()
+        try:
+            await (await connection.channel()).count(self._address.queue)
+            new = False
+        except Missing:
+            new = True
+        channel = await connection.channel()
+        await channel.declare(self._address.queue, queue_arguments(self._settings))
+        await channel.declare(self._address.notes, notes_arguments())
+        await channel.close()
+        if new:
+            log.warning("the queue was not there and was made", queue=self._address.queue)
+            await asyncio.sleep(NEWBORN)
+        self._declared = True
+
+    async def close(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._writer.close()
+        self._reader.close()
+        await self._consuming.close()
+        self._channel = None
+        await self._out.close()
+        await self._in.close()
+
+    # --- publishing --------------------------------------------------------------------------------------------------
+
+    async def publish(self, blocks: Sequence[Block]) -> None:
+        data = [encode_block(block) for block in blocks]
+        if sum(map(len, data)) > self._settings.queue_max_bytes:
+            raise QueueFull("larger than the queue's budget; nothing of this request was taken")
+        # In a task of its own: a caller that goes away does not leave half of its blocks behind.
+        task = asyncio.create_task(self._publish(blocks, data))
+        self._tasks.add(task)
+        task.add_done_callback(self._published)
+        done, _ = await asyncio.wait({task}, timeout=self._settings.publish_timeout)
+        if not done:
+            task.cancel()
+            self._out.drop()
+            raise QueueUnavailable
+        task.result()
+
+    def _published(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _publish(self, blocks: Sequence[Block], data: Sequence[bytes]) -> None:
+        if not self._declared:
+            await self._declare()
+        channel = await self._publishing()
+        if await channel.connection.blocked():
+            raise QueueFull(ALARM)
+        for number, (block, bytes_) in enumerate(zip(blocks, data, strict=True)):
+            try:
+                await channel.publish(self._address.queue, bytes_, headers_of(block))
+            except Rejected as error:
+                if number == 0 and self._quorum:
+                    raise QueueFull("the queue's budget is used up; nothing of this request was taken") from error
+                raise QueueUnavailable("the queue is full or failed; some of the events may have been taken") from error
+            except Unroutable:
+                self._declared = False
+                raise
+            self._writer.confirmed(block)
+
+    async def _publishing(self) -> Channel:
+        async with self._opening:
+            connection = await self._out.connection()
+            if self._channel is None or not self._channel.alive or self._channel.connection is not connection:
+                self._channel = await connection.channel(confirms=True)
+            return self._channel
+
+    # --- consuming and asking ----------------------------------------------------------------------------------------
+
+    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+        return await self._again(lambda: self._consuming.take(max_events, wait, max_bytes))
+
+    async def depth(self) -> Depth:
+        look = await self._again(self._consuming.look)
+        blocks = look.ready + look.here
+        if blocks or look.others:
+            return Depth(blocks, None, None, None)
+        return Depth(0, 0, 0, None)
+
+    async def books(self) -> QueueBooks:
+        published = await self._again(self._reader.published)  # before the look: what it names was in the queue
+        look = await self._again(self._consuming.look)
+        return QueueBooks(published, look.named, look.ready + look.others)
+
+    async def _again(self, ask: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """`ask`, once more after declaring a queue that is gone."""
+        try:
+            return await ask()
+        except Missing:
+            await self._declare()
+            return await ask()
+

@@ -1,0 +1,347 @@
+-- What the queue does inside Redis. Each named part is one script, run after `common`; a script is one atomic step, and
+-- with `appendfsync always` its answer leaves after the fsync.
+--
+--   blocks     stream  one entry per block: ingester, seq, count, block (the encoded bytes)
+--   index      stream  the same ids, for blocks that nobody has acknowledged: ingester, seq, count, size. The books, the
+--                      depth and the choice of what fits into a batch need no payload
+--   ingesters  hash    ingester -> "next_seq events queued touched" (blocks that wait; milliseconds since 1970)
+--   totals     hash    blocks and events that wait, bytes that the stream holds
+--   held       hash    id -> size of blocks acknowledged here that another group of the stream has not finished with
+--   returned   stream  one entry, replaced when blocks are given back: it wakes consumers that wait
+--
+-- Blocks given back, or left by a consumer that is gone, belong to the consumer SHELF until somebody takes them.
+
+-- name: common
+local blocks, index, ingesters, totals, held, returned = unpack(KEYS)
+local GROUP, SHELF = 'tallystick', '(given back)'
+local PAGE = 64
+local MOST = 4000  -- ids in one command: Lua cannot unpack many more
+
+local function named(flat)
+  local values = {}
+  for i = 1, #flat, 2 do values[flat[i]] = flat[i + 1] end
+  return values
+end
+
+local function now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- The stream's groups by name, and how many; ours is made when it is not there.
+local function groups()
+  local found, number = {}, 0
+  local list = redis.pcall('XINFO', 'GROUPS', blocks)
+  if not list.err then
+    for _, flat in ipairs(list) do
+      local group = named(flat)
+      found[group.name] = group
+      number = number + 1
+    end
+  end
+  if not found[GROUP] then
+    redis.call('XGROUP', 'CREATE', blocks, GROUP, '0', 'MKSTREAM')
+    found[GROUP] = {['last-delivered-id'] = '0-0'}
+    number = number + 1
+  end
+  return found, number
+end
+
+local function about(id)
+  local entry = redis.call('XRANGE', index, id, id)[1]
+  return entry and named(entry[2])
+end
+
+local function known(name)
+  local text = redis.call('HGET', ingesters, name)
+  if not text then return nil end
+  local next_seq, events, queued, touched = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  return {next_seq = tonumber(next_seq), events = tonumber(events), queued = tonumber(queued),
+          touched = tonumber(touched)}
+end
+
+local function remember(name, entry)
+  redis.call('HSET', ingesters, name, string.format('%.0f %.0f %.0f %.0f',
+    entry.next_seq, entry.events, entry.queued, entry.touched))
+end
+
+local function forget(ids, events)
+  redis.call('XDEL', index, unpack(ids))
+  redis.call('HINCRBY', totals, 'blocks', -#ids)
+  redis.call('HINCRBY', totals, 'events', -events)
+end
+
+-- An entry that is gone although nobody acknowledged it. Its ingester is never folded away, so the books keep showing it.
+local function lose(id, gone)
+  redis.call('XACK', blocks, GROUP, id)
+  local block = about(id)
+  if block then
+    forget({id}, tonumber(block.count))
+    redis.call('HINCRBY', totals, 'bytes', -tonumber(block.size))
+    gone[#gone + 1] = {id, block.ingester .. '-' .. block.seq, tonumber(block.count)}
+  else
+    gone[#gone + 1] = {id, '', 0}
+  end
+end
+
+local function lose_missing(ids, entries, gone)
+  local got = {}
+  for _, entry in ipairs(entries) do got[type(entry) == 'table' and entry[1] or entry] = true end
+  for _, id in ipairs(ids) do
+    if not got[id] and #redis.call('XRANGE', blocks, id, id) == 0 then lose(id, gone) end
+  end
+end
+
+local function claim(consumer, ids, gone, ...)
+  if #ids == 0 then return {} end
+  local command = {'XCLAIM', blocks, GROUP, consumer, 0}
+  for _, id in ipairs(ids) do command[#command + 1] = id end
+  for _, option in ipairs({...}) do command[#command + 1] = option end
+  local entries = redis.call(unpack(command))
+  lose_missing(ids, entries, gone)
+  return entries
+end
+
+local function pending(consumer, start, most)
+  local ids = {}
+  local list = redis.call('XPENDING', blocks, GROUP, start, '+', most, consumer)
+  for _, entry in ipairs(list) do ids[#ids + 1] = entry[1] end
+  return ids
+end
+
+local function last(stream)
+  local entry = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  return entry and entry[1] or '0-0'
+end
+
+local function wake()
+  redis.call('XADD', returned, 'MAXLEN', 1, '*', 'returned', 1)
+end
+
+-- name: publish
+-- ARGV: budget in bytes; for each block ingester, seq, count, encoded bytes. Returns 1, or 0 when they do not fit.
+local bytes, events = 0, 0
+for i = 2, #ARGV, 4 do bytes = bytes + #ARGV[i + 3] end
+if tonumber(redis.call('HGET', totals, 'bytes') or 0) + bytes > tonumber(ARGV[1]) then return 0 end
+local time = now()
+for i = 2, #ARGV, 4 do
+  local name, seq, count, block = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local id = redis.call('XADD', blocks, '*', 'ingester', name, 'seq', seq, 'count', count, 'block', block)
+  redis.call('XADD', index, id, 'ingester', name, 'seq', seq, 'count', count, 'size', #block)
+  local before = known(name) or {events = 0, queued = 0}
+  remember(name, {next_seq = tonumber(seq) + 1, events = before.events + tonumber(count),
+                  queued = before.queued + 1, touched = time})
+  events = events + tonumber(count)
+end
+redis.call('HINCRBY', totals, 'blocks', (#ARGV - 1) / 4)
+redis.call('HINCRBY', totals, 'events', events)
+redis.call('HINCRBY', totals, 'bytes', bytes)
+return 1
+
+-- name: take
+-- ARGV: consumer, most events, most bytes, most blocks. The oldest blocks nobody has, those given back first; at least
+-- one. Returns the entries, what is gone, and the ids after which something new would stand in index and returned.
+local me, most_events, most_bytes, most_blocks = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local events, bytes, number, gone, entries = 0, 0, 0, {}, {}
+
+local function fits(block)
+  events = events + tonumber(block.count)
+  bytes = bytes + tonumber(block.size)
+  number = number + 1
+  return number == 1 or (events <= most_events and bytes <= most_bytes and number <= most_blocks)
+end
+
+local found = groups()
+local ids, full = {}, false
+for _, id in ipairs(pending(SHELF, '-', most_blocks)) do
+  full = not fits(about(id) or {count = 0, size = 0})
+  if full then break end
+  ids[#ids + 1] = id
+end
+for _, entry in ipairs(claim(me, ids, gone)) do entries[#entries + 1] = entry end
+
+if not full then
+  local fresh = {}
+  local after, page = found[GROUP]['last-delivered-id'], nil
+  repeat
+    page = redis.call('XRANGE', index, '(' .. after, '+', 'COUNT', PAGE)
+    for _, entry in ipairs(page) do
+      full = full or not fits(named(entry[2]))
+      if full then break end
+      after = entry[1]
+      fresh[#fresh + 1] = after
+    end
+  until full or #page < PAGE
+  if #fresh > 0 then
+    local read = redis.call('XREADGROUP', 'GROUP', GROUP, me, 'COUNT', #fresh, 'STREAMS', blocks, '>')
+    local got = read and read[1][2] or {}
+    for _, entry in ipairs(got) do entries[#entries + 1] = entry end
+    lose_missing(fresh, got, gone)
+  end
+end
+
+return {entries, gone, last(index), last(returned)}
+
+-- name: acknowledge
+-- ARGV: ids, 4000 at most. An entry goes at once when this is the stream's only group, else when the others are done
+-- with it (`keep`).
+local _, number = groups()
+redis.call('XACK', blocks, GROUP, unpack(ARGV))
+local waiting, events, bytes, by_ingester = {}, 0, 0, {}
+for _, id in ipairs(ARGV) do
+  local block = about(id)
+  if block then
+    waiting[#waiting + 1] = id
+    events = events + tonumber(block.count)
+    bytes = bytes + tonumber(block.size)
+    by_ingester[block.ingester] = (by_ingester[block.ingester] or 0) + 1
+    if number > 1 then redis.call('HSET', held, id, block.size) end
+  end
+end
+if #waiting == 0 then return {} end
+forget(waiting, events)
+if number == 1 then
+  redis.call('XDEL', blocks, unpack(waiting))
+  redis.call('HINCRBY', totals, 'bytes', -bytes)
+end
+for name, done in pairs(by_ingester) do
+  local ingester = known(name)
+  if ingester then
+    ingester.queued = math.max(0, ingester.queued - done)
+    remember(name, ingester)
+  end
+end
+return {}
+
+-- name: give_back
+-- ARGV: consumer, ids. Those that are still this consumer's wait again. Returns what is gone.
+local mine, gone = {}, {}
+groups()
+for i = 2, #ARGV do
+  if #redis.call('XPENDING', blocks, GROUP, ARGV[i], ARGV[i], 1, ARGV[1]) == 1 then mine[#mine + 1] = ARGV[i] end
+end
+claim(SHELF, mine, gone, 'JUSTID')
+if #mine > 0 then wake() end
+return gone
+
+-- name: keep
+-- ARGV: consumer, milliseconds until takeover, ids in its hands. Its entries stay fresh; those it does not know of (the
+-- answer that brought them was lost) wait again, as do those that any consumer left alone for too long; consumers gone
+-- for good are removed. Returns how many blocks of others wait again, what is gone, and the consumers removed.
+local me, takeover = ARGV[1], tonumber(ARGV[2])
+local in_hand, gone, removed, unknown = {}, {}, {}, 0
+for i = 3, #ARGV do in_hand[ARGV[i]] = true end
+local found = groups()
+
+local start = '-'
+repeat
+  local page, lists = pending(me, start, MOST), {[true] = {}, [false] = {}}
+  for _, id in ipairs(page) do
+    local list = lists[in_hand[id] == true]
+    list[#list + 1] = id
+    start = '(' .. id
+  end
+  claim(me, lists[true], gone, 'JUSTID')
+  claim(SHELF, lists[false], gone, 'JUSTID')
+  unknown = unknown + #lists[false]
+until #page < MOST
+
+local function on_shelf()
+  for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', blocks, GROUP)) do
+    local consumer = named(flat)
+    if consumer.name == SHELF then return consumer.pending end
+  end
+  return 0
+end
+
+local before, cursor = on_shelf(), '0-0'
+repeat
+  local answer = redis.call('XAUTOCLAIM', blocks, GROUP, SHELF, takeover, cursor, 'COUNT', 1000, 'JUSTID')
+  cursor = answer[1]
+  for _, id in ipairs(answer[3]) do lose(id, gone) end
+until cursor == '0-0'
+local moved = math.max(0, on_shelf() - before)
+if moved + unknown > 0 then wake() end
+
+for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', blocks, GROUP)) do
+  local consumer = named(flat)
+  local other = consumer.name ~= me and consumer.name ~= SHELF
+  if other and consumer.pending == 0 and consumer.idle > 10 * takeover then
+    redis.call('XGROUP', 'DELCONSUMER', blocks, GROUP, consumer.name)
+    removed[#removed + 1] = consumer.name
+  end
+end
+
+local function parts(id)
+  local milliseconds, number = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(milliseconds), tonumber(number)
+end
+
+local function before_or_same(a, b)
+  local a_time, a_number = parts(a)
+  local b_time, b_number = parts(b)
+  return a_time < b_time or (a_time == b_time and a_number <= b_number)
+end
+
+local function done_with(group, id)
+  if group.pending == 0 then return before_or_same(id, group['last-delivered-id']) end
+  return not before_or_same(redis.call('XPENDING', blocks, group.name)[2], id)
+end
+
+if redis.call('HLEN', held) > 0 then
+  for id, size in pairs(named(redis.call('HGETALL', held))) do
+    local done = true
+    for name, group in pairs(found) do done = done and (name == GROUP or done_with(group, id)) end
+    if done then
+      redis.call('XDEL', blocks, id)
+      redis.call('HDEL', held, id)
+      redis.call('HINCRBY', totals, 'bytes', -tonumber(size))
+    end
+  end
+end
+return {moved, gone, removed}
+
+-- name: leave
+-- ARGV: consumer. What it has waits again, and it is removed. Returns what is gone.
+local gone, any = {}, false
+groups()
+repeat
+  local ids = pending(ARGV[1], '-', MOST)
+  claim(SHELF, ids, gone, 'JUSTID')
+  any = any or #ids > 0
+until #ids == 0
+redis.call('XGROUP', 'DELCONSUMER', blocks, GROUP, ARGV[1])
+if any then wake() end
+return gone
+
+-- name: touch
+-- ARGV: ingester. It is alive although it has published nothing for long, and must not be folded away.
+local entry = known(ARGV[1])
+if entry then
+  entry.touched = now()
+  remember(ARGV[1], entry)
+end
+return 1
+
+-- name: fold
+-- ARGV: milliseconds. Ingesters that were silent for longer and have nothing queued are the ledger's alone from here on.
+local oldest, folded = now() - tonumber(ARGV[1]), 0
+for name, _ in pairs(named(redis.call('HGETALL', ingesters))) do
+  local entry = known(name)
+  if entry and entry.queued == 0 and entry.touched < oldest then
+    redis.call('HDEL', ingesters, name)
+    folded = folded + 1
+  end
+end
+return folded
+
+-- name: depth
+-- Blocks, events, bytes, and the oldest block's age in milliseconds (-1: none waits).
+local counted = redis.call('HMGET', totals, 'blocks', 'events', 'bytes')
+local oldest, age = redis.call('XRANGE', index, '-', '+', 'COUNT', 1)[1], -1
+if oldest then age = math.max(0, now() - tonumber(string.match(oldest[1], '^%d+'))) end
+return {tonumber(counted[1] or 0), tonumber(counted[2] or 0), tonumber(counted[3] or 0), age}
+
+-- name: books
+-- All of ingesters, and the last id of index at that moment.
+return {redis.call('HGETALL', ingesters), last(index)}

@@ -1,0 +1,329 @@
+"""The contract of a queue, kept with the scripts of `queue.lua`.
+
+Nothing is held in this process but the ids of the blocks in its hands: publishing, delivering, acknowledging and giving
+back are one atomic step inside Redis each. A step that was begun is finished, whoever stops waiting for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import time
+import weakref
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from tallystick.config import MIB, Settings
+from tallystick.errors import BlockCorrupt, ConfigError, QueueFull, QueueUnavailable, TallystickError
+from tallystick.metrics import Metrics
+from tallystick.model.block import Block, decode_block, encode_block
+from tallystick.model.books import Published, QueueBooks, QueuedBlock
+from tallystick.queue.base import Batch, Depth
+from tallystick.queue.redis.connection import Address, Exchange, Link, OutOfSpace, Refused
+from tallystick.queue.redis.durability import MINIMUM_VERSION, NEEDED, UNREADABLE, Durability, judge
+from tallystick.queue.redis.scripts import SCRIPTS, key_names
+
+log = structlog.get_logger(__name__)
+
+R = TypeVar("R")
+MOST_BLOCKS = 1_000
+MOST_BYTES = 32 * MIB
+"""Most blocks, and most of their bytes, that Redis hands over in one step, during which it does nothing else."""
+PAGE = 2_000
+"""Queued blocks in one answer while the books are read."""
+DAY = 24 * 3600.0
+FOLD_AFTER = 30 * DAY
+"""Seconds of silence after which an ingester with nothing queued is checked against the ledger alone."""
+FOLD_EVERY = 3600.0
+TOUCH_EVERY = DAY
+"""Seconds between signs of life of an ingester that publishes nothing, far less than FOLD_AFTER."""
+
+
+class RedisQueue:
+    """Blocks in a stream. Any number of processes publish and consume."""
+
+    durability = "fsync"
+    """What is asked for, until `open` has looked at what the server does."""
+
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        self._settings = settings
+        self._metrics = metrics or Metrics()
+        self._address = Address(settings.resolved_queue_url)
+        self._names = key_names(self._address.stream)
+        self._keys = tuple(self._names.values())
+        self._takeover = settings.queue_takeover_seconds
+        self._in_hand: weakref.WeakSet[_RedisBatch] = weakref.WeakSet()
+        """Batches that somebody still has: one that is dropped without a word is given back."""
+        self._running: set[asyncio.Task[Any]] = set()
+        self._undoing: set[asyncio.Task[Any]] = set()
+
+    async def open(self) -> None:
+        """Raises ConfigError when the server is too old, refuses the user, or can lose what it confirmed."""
+        seconds = self._settings.publish_timeout
+        self._publishing = Link(self._address, seconds, self._greet)
+        self._working, self._listening, self._reading = (Link(self._address, seconds) for _ in range(3))
+        self._me = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._taking = asyncio.Lock()
+        self._doubt = True
+        """Whether Redis may count blocks as ours that we do not know of."""
+        self._consumes = False
+        self._ingester = ""
+        self._touched = self._folded = time.monotonic()
+        try:
+            await self._publishing.call("PING")
+        except Refused as error:
+            await self._publishing.close()
+            raise ConfigError(f"TALLYSTICK_QUEUE_URL: {error.whole}") from error
+        self._upkeep = asyncio.create_task(self._keep_up(), name="queue-upkeep")
+
+    async def _greet(self, exchange: Exchange) -> None:
+        info, config = await exchange([("INFO", "server"), ("CONFIG", "GET", *NEEDED)])
+        if isinstance(info, bytes):
+            self._check_version(info)
+        found = UNREADABLE if isinstance(config, Exception) else judge(_pairs(config))
+        self.durability = found.level
+        if found.to_set and not self._settings.allow_weak_durability:
+            raise ConfigError(self._too_weak(found))
+
+    def _check_version(self, info: bytes) -> None:
+        for line in info.decode().splitlines():
+            name, _, version = line.partition(":")
+            if name == "redis_version" and int(version.partition(".")[0]) < MINIMUM_VERSION:
+                shown = self._address.shown
+                raise ConfigError(f"Redis at {shown} is {version}; {MINIMUM_VERSION}.0 or newer is needed")
+
+    def _too_weak(self, found: Durability) -> str:
+        return (
+            f"Redis at {self._address.shown} can lose accepted events; it needs {', '.join(found.to_set)}. Set that in "
+            "its configuration, or set TALLYSTICK_ALLOW_WEAK_DURABILITY=true"
+        )
+
+    async def close(self) -> None:
+        self._upkeep.cancel()
+        await asyncio.wait([self._upkeep, *self._running, *self._undoing])
+        if self._consumes:
+            try:
+                self._alarm(await self._working.run(SCRIPTS["leave"], self._keys, self._me))
+            except QueueUnavailable as error:
+                log.warning("blocks in hand wait for their takeover", consumer=self._me, error=error.whole)
+        self._in_hand.clear()
+        for link in (self._publishing, self._working, self._listening, self._reading):
+            await link.close()
+
+    # --- publishing --------------------------------------------------------------------------------------------------
+
+    async def publish(self, blocks: Sequence[Block]) -> None:
+        if not blocks:
+            return
+        arguments: list[Any] = [self._settings.queue_max_bytes]
+        for block in blocks:
+            arguments += (block.ingester, block.seq, block.count, encode_block(block))
+        self._ingester, self._touched = blocks[-1].ingester, time.monotonic()
+        await self._to_the_end(self._publish(arguments))
+
+    async def _publish(self, arguments: Sequence[Any]) -> None:
+        try:
+            taken = await self._publishing.run(SCRIPTS["publish"], self._keys, *arguments)
+        except OutOfSpace as error:
+            raise QueueFull(f"{error.message}; nothing of this request was taken") from error
+        except ConfigError as error:  # the server came back with other settings
+            raise QueueUnavailable("Redis came back with settings that Tallystick refuses") from error
+        if not taken:
+            raise QueueFull("the queue's budget is used up; nothing of this request was taken")
+
+    # --- consuming ---------------------------------------------------------------------------------------------------
+
+    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+        deadline = time.monotonic() + wait
+        most = MOST_BYTES if max_bytes is None else min(MOST_BYTES, max(0, max_bytes))
+        while True:
+            batch, seen = await self._take(max_events, most)
+            left = deadline - time.monotonic()
+            if batch is not None or left <= 0:
+                return batch
+            # Waiting delivers nothing, so it can be given up at any moment.
+            streams = ("STREAMS", self._names["index"], self._names["returned"], *seen)
+            block = max(1, int(left * 1000))
+            await self._listening.call("XREAD", "COUNT", 1, "BLOCK", block, *streams, seconds=left)
+
+    async def _take(self, max_events: int, max_bytes: int) -> tuple[_RedisBatch | None, Sequence[bytes]]:
+        if self._undoing:
+            await asyncio.wait(self._undoing)
+        taking = self._run(self._taken(max_events, max_bytes), self._running)
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            self._run(_undo(taking), self._undoing)
+            raise
+
+    async def _taken(self, max_events: int, max_bytes: int) -> tuple[_RedisBatch | None, Sequence[bytes]]:
+        """The next batch, and the ids after which something new would stand."""
+        async with self._taking:
+            self._consumes = True
+            if self._doubt:
+                await self._keep()
+            while True:
+                try:
+                    arguments = (self._me, max_events, max_bytes, MOST_BLOCKS)
+                    entries, gone, *seen = await self._working.run(SCRIPTS["take"], self._keys, *arguments)
+                except BaseException:
+                    self._doubt = True
+                    raise
+                self._alarm(gone)
+                batch, foreign = self._accept(entries)
+                if foreign:
+                    log.error("entries that are no blocks are passed over", stream=self._names["blocks"], ids=foreign)
+                    await self._working.run(SCRIPTS["acknowledge"], self._keys, *foreign)
+                if batch is not None or not (gone or foreign):
+                    return batch, seen
+
+    def _accept(self, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[_RedisBatch | None, list[bytes]]:
+        """The batch of these entries, in hand from here on; and the ids of those that are no blocks."""
+        blocks, foreign = _read(entries)
+        if not blocks:
+            return None, foreign
+        batch = _RedisBatch(self, list(blocks), list(blocks.values()))
+        self._in_hand.add(batch)
+        return batch, foreign
+
+    async def _finish(self, batch: _RedisBatch, script: str, *arguments: Any) -> None:
+        try:
+            gone = await self._working.run(SCRIPTS[script], self._keys, *arguments)
+        except BaseException:
+            self._doubt = True  # what is not in hand and still ours is given back before the next delivery
+            raise
+        finally:
+            self._in_hand.discard(batch)
+        self._alarm(gone)
+
+    # --- upkeep ------------------------------------------------------------------------------------------------------
+
+    async def _keep_up(self) -> None:
+        while True:
+            await asyncio.sleep(self._takeover / 4)
+            try:
+                if self._consumes:
+                    async with self._taking:
+                        await self._keep()
+                await self._seldom()
+            except TallystickError as error:
+                log.warning("the queue's upkeep failed and is tried again", error=error.whole)
+            except Exception:
+                log.exception("the queue's upkeep failed and is tried again")
+
+    async def _keep(self) -> None:
+        """Keep what is in hand, give back what is not, take over from the dead. `_taking` is held."""
+        ids = [id_ for batch in self._in_hand for id_ in batch.ids]
+        arguments = (self._me, max(1, int(self._takeover * 1000)), *ids)
+        moved, gone, removed = await self._working.run(SCRIPTS["keep"], self._keys, *arguments)
+        self._doubt = False
+        self._alarm(gone)
+        if moved:
+            log.warning("blocks of consumers that are gone were taken over", blocks=moved)
+        for name in removed:
+            log.info("a consumer that is gone was removed", consumer=name.decode(errors="replace"))
+
+    async def _seldom(self) -> None:
+        now = time.monotonic()
+        if self._ingester and now - self._touched >= TOUCH_EVERY:
+            await self._publishing.run(SCRIPTS["touch"], self._keys, self._ingester)
+            self._touched = now
+        if self._consumes and now - self._folded >= FOLD_EVERY:
+            await self._working.run(SCRIPTS["fold"], self._keys, int(FOLD_AFTER * 1000))
+            self._folded = now
+
+    def _alarm(self, gone: Sequence[Sequence[Any]]) -> None:
+        """Entries that vanished without an acknowledgement: somebody deleted or trimmed what was not stored."""
+        if gone:
+            self._metrics.queue_blocks_gone.inc(len(gone))
+            receipts = [(receipt or id_).decode(errors="replace") for id_, receipt, _ in gone]
+            events = sum(count for *_, count in gone)
+            log.error("blocks are gone from the queue unacknowledged", events=events, blocks=receipts)
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    async def depth(self) -> Depth:
+        """`bytes` is what the stream holds, which is more than what waits while another group lags behind."""
+        blocks, events, bytes_, age = await self._reading.run(SCRIPTS["depth"], self._keys)
+        return Depth(blocks, events, bytes_, age / 1000 if age >= 0 else None)
+
+    async def books(self) -> QueueBooks:
+        """One look for whoever reads the ledger afterwards: every block that was published at the first step is queued,
+        or was acknowledged since and is in the ledger. Redis is never busy with more than a page of it.
+        """
+        ingesters, last = await self._reading.run(SCRIPTS["books"], self._keys)
+        published = {}
+        for name, text in _pairs(ingesters).items():
+            next_seq, events, *_ = map(int, text.split())
+            published[name] = Published(next_seq, events)
+        queued: list[QueuedBlock] = []
+        start, page = b"-", PAGE
+        while page == PAGE:
+            index = await self._reading.call("XRANGE", self._names["index"], start, last, "COUNT", PAGE)
+            queued += [QueuedBlock(flat[1].decode(), int(flat[3]), int(flat[5])) for _, flat in index]
+            page = len(index)
+            start = b"(" + index[-1][0] if index else start
+        return QueueBooks(published, queued)
+
+    # --- finishing what was begun ------------------------------------------------------------------------------------
+
+    def _run(self, work: Coroutine[Any, Any, R], running: set[asyncio.Task[Any]]) -> asyncio.Task[R]:
+        task = asyncio.create_task(work)
+        running.add(task)
+        task.add_done_callback(running.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for `work`; when the waiting is cancelled it goes on, until its own time-out at the latest."""
+        await asyncio.shield(self._run(work, self._running))
+
+
+class _RedisBatch:
+    def __init__(self, queue: RedisQueue, ids: Sequence[bytes], blocks: Sequence[Block]) -> None:
+        self._queue = queue
+        self.ids = ids
+        self.blocks: Sequence[Block] = blocks
+
+    async def ack(self) -> None:
+        await self._queue._to_the_end(self._queue._finish(self, "acknowledge", *self.ids))
+
+    async def nack(self) -> None:
+        await self._queue._to_the_end(self._queue._finish(self, "give_back", self._queue._me, *self.ids))
+
+
+async def _undo(taking: asyncio.Task[tuple[_RedisBatch | None, Sequence[bytes]]]) -> None:
+    """Nobody waits any more for this delivery: give it back."""
+    with contextlib.suppress(TallystickError):
+        batch, _ = await taking
+        if batch is not None:
+            await batch.nack()
+
+
+def _read(entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[dict[bytes, Block], list[bytes]]:
+    """Blocks by their entries' ids, in order; and the ids of entries that Tallystick cannot have written."""
+    blocks: dict[bytes, Block] = {}
+    foreign: list[bytes] = []
+    for id_, flat in entries:
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        try:
+            key = (fields[b"ingester"].decode(), int(fields[b"seq"]), int(fields[b"count"]))
+            data = fields[b"block"]
+        except (KeyError, ValueError):
+            foreign.append(id_)
+            continue
+        try:
+            blocks[id_] = decode_block(data)
+        except BlockCorrupt:
+            # Handed on as it is: its lines() raise, and the worker keeps the bytes as a dead letter (G6).
+            blocks[id_] = Block(*key, data)
+    return blocks, foreign
+
+
+def _pairs(flat: Sequence[bytes]) -> Mapping[str, str]:
+    return {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}

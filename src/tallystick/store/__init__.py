@@ -1,0 +1,62 @@
+"""Stores: the contract in `base`, one backend a file. This is the only place that names the backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tallystick.config import Settings
+from tallystick.errors import ConfigError
+from tallystick.store.base import DeadLetter, PurgeReport, Store, StoredDeadLetter, WriteReport
+
+if TYPE_CHECKING:
+    from tallystick.store.duckdb.recover import Recovered
+
+__all__ = [
+    "DeadLetter", "PurgeReport", "Store", "StoredDeadLetter", "WriteReport", "is_embedded", "make_store",
+    "recover_store", "write_parquet",
+]
+
+EMBEDDED = ("duckdb",)
+"""Schemes of the stores that live inside one process."""
+
+
+def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None:
+    """A file of canonical lines, or of rows, as a new Parquet file; see `tallystick.store.duckdb.parquet`."""
+    from tallystick.store.duckdb.parquet import write_parquet as write
+
+    write(lines, target, columns)
+
+
+def recover_store(
+    settings: Settings, tell: Callable[[str, int, int], None], *, dry_run: bool = False, accept_empty: bool = False
+) -> Recovered:
+    """Bring a damaged embedded store back; see `tallystick.store.duckdb.recover`."""
+    from tallystick.store.duckdb.recover import recover
+
+    return recover(settings, tell, dry_run=dry_run, accept_empty=accept_empty)
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether the store belongs to one process, so that no other can share it."""
+    return urlsplit(settings.resolved_store_url).scheme in EMBEDDED
+
+
+def make_store(settings: Settings) -> Store:
+    """The store that `settings.store_url` names; opens nothing.
+
+    Raises:
+        ConfigError: unknown scheme.
+    """
+    scheme = urlsplit(settings.resolved_store_url).scheme
+    if scheme == "duckdb":
+        from tallystick.store.duckdb import DuckDBStore
+
+        return DuckDBStore(settings)
+    if scheme in ("postgresql", "postgres"):
+        from tallystick.store.postgres import PostgresStore
+
+        return PostgresStore(settings)
+    raise ConfigError(f"TALLYSTICK_STORE_URL: {scheme!r} is not a store this version has; use duckdb or postgresql")

@@ -1,0 +1,63 @@
+"""Canonical lines to a Parquet file, on a connection of its own: the lines may come from any store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tallystick.errors import StoreUnavailable
+from tallystick.store.duckdb.connection import DriverError, connect_memory, quoted
+
+MEMORY = 128 * 1024 * 1024
+ROW_GROUP = 20_000
+"""Rows that the writer holds in memory; larger groups read a little faster and need more of it."""
+
+_COPY = """
+COPY (
+    SELECT event_id, coalesce(site_id, 'default') AS site_id, name, timestamp, received_at, user_id, session_id,
+           coalesce(source, '') AS source, path, coalesce(properties, '{{}}') AS properties
+    FROM read_json(?, format = 'newline_delimited', auto_detect = false, columns = {{
+        event_id: 'UUID', site_id: 'VARCHAR', name: 'VARCHAR', timestamp: 'TIMESTAMPTZ', received_at: 'TIMESTAMPTZ',
+        user_id: 'VARCHAR', session_id: 'VARCHAR', source: 'VARCHAR', path: 'VARCHAR', properties: 'VARCHAR'
+    }})
+) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows})
+"""
+
+
+_COPY_ROWS = """
+COPY (
+    SELECT {names} FROM read_json(?, format = 'newline_delimited', auto_detect = false, columns = {{{types}}})
+) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows})
+"""
+
+
+def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None:
+    """Write the events of a file of canonical lines to a new Parquet file, in their order.
+
+    One column per field; instants are UTC with microseconds, `properties` is JSON text. Blocks: call it in a thread.
+
+    Args:
+        columns: the lines are no events but rows with members `c0`, `c1`, …: the columns' names and DuckDB's types. A
+            name that stands twice but for its case gets a number behind it.
+
+    Raises:
+        StoreUnavailable: the disk is full, or the file cannot be written for another reason.
+    """
+    connection = connect_memory(memory_limit=MEMORY, threads=1)
+    try:
+        copy = _copy_rows(target, columns) if columns else _COPY.format(target=quoted(str(target)), rows=ROW_GROUP)
+        connection.execute(copy, [str(lines)])
+    except DriverError as error:
+        raise StoreUnavailable("the Parquet file cannot be written") from error
+    finally:
+        connection.close()
+
+
+def _copy_rows(target: Path, columns: Sequence[tuple[str, str]]) -> str:
+    names = ", ".join(f"c{place} AS {_identifier(name)}" for place, (name, _) in enumerate(columns))
+    types = ", ".join(f"c{place}: '{type_}'" for place, (_, type_) in enumerate(columns))
+    return _COPY_ROWS.format(names=names, types=types, target=quoted(str(target)), rows=ROW_GROUP)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""').replace("\0", " ") + '"'

@@ -1,0 +1,140 @@
+"""A user's own statement on DuckDB: on a cursor of its own, in the thread of a question.
+
+DuckDB gives rows as they are made, so that no more of them are held than an answer may have. Its memory limit does not
+see the texts that an expression makes; how much the whole process grows is therefore looked at meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tallystick.config import Settings, url_path
+from tallystick.disk import DiskGuard
+from tallystick.errors import InvalidRequest
+from tallystick.model.select import Column, SqlQuery, Table
+from tallystick.store.answer import decode_json
+from tallystick.store.duckdb.connection import SELECT, STATEMENT_ERRORS, Connection
+from tallystick.store.sql_check import PREFIX, check_sql
+from tallystick.store.sql_values import json_value, size_of
+from tallystick.store.sql_wrap import type_of, views_of
+
+CHUNK = 256
+"""Rows that are taken at a time."""
+GROWTH = 256 * 1024 * 1024
+"""Bytes that the process may grow by, beside the memory limit, while a statement runs."""
+
+
+def select(cursor: Connection, query: SqlQuery, sealed: bool, rows: int, size: int) -> Table:
+    """In a thread: check, ask, take at most `rows` rows of about `size` bytes. The transaction ends with the cursor.
+
+    Raises:
+        InvalidRequest: the statement is refused, by Tallystick or by DuckDB, or a single row is larger than `size`.
+    """
+    checked = check_sql(query.sql, "duckdb")
+    views = views_of(checked, "duckdb", site=query.site_id is not None, sealed=sealed)
+    params = [query.site_id] if query.site_id is not None and views else []
+    try:
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        described = _described(cursor, f"{views}SELECT * FROM ({checked.sql}) AS asked", params)
+        statement = f"{views}SELECT {_taken(described)} FROM ({checked.sql}) AS asked ({_places(described)})"
+        _surely_one_select(cursor, statement)
+        cursor.execute(statement, params)
+        columns = [Column(name, type_of(kind, "duckdb")) for name, kind in described]
+        taken, truncated = _rows(cursor, [kind for _, kind in described], rows, size)
+    except STATEMENT_ERRORS as error:
+        raise InvalidRequest(f"sql: {_plain(error)}") from error
+    return Table(columns, taken, truncated, 0.0)
+
+
+def _described(cursor: Connection, statement: str, params: list[str]) -> list[tuple[str, str]]:
+    """The name and DuckDB's type of each column."""
+    _surely_one_select(cursor, statement)
+    cursor.execute(f"DESCRIBE {statement}", params)
+    return [(str(name), str(kind)) for name, kind, *_ in cursor.fetchall()]
+
+
+def _surely_one_select(cursor: Connection, statement: str) -> None:
+    """DuckDB's own parser has the last word on what was checked and written anew."""
+    found = cursor.extract_statements(statement)
+    if len(found) != 1 or found[0].type != SELECT:
+        raise InvalidRequest("sql: only one SELECT is allowed")
+
+
+def _places(described: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"c{place}" for place in range(len(described)))
+
+
+def _taken(described: Sequence[tuple[str, str]]) -> str:
+    """The columns as the driver can give them: it has no zones, and knows no months."""
+    return ", ".join(_as_given(f"c{place}", kind) for place, (_, kind) in enumerate(described))
+
+
+def _is_text_of_nested(kind: str) -> bool:
+    """Lists and structs with such values in them are taken as JSON."""
+    nested = kind.endswith("]") or (kind.endswith(")") and not kind.startswith(("DECIMAL", "ENUM")))
+    return nested and ("WITH TIME ZONE" in kind or "INTERVAL" in kind)
+
+
+def _as_given(column: str, kind: str) -> str:
+    if _is_text_of_nested(kind):
+        return f"CAST(to_json({column}) AS VARCHAR)"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"CAST({column} AS TIMESTAMP)"
+    return f"CAST({column} AS VARCHAR)" if kind in ("INTERVAL", "JSON", "TIME WITH TIME ZONE") else column
+
+
+def _rows(cursor: Connection, kinds: Sequence[str], rows: int, size: int) -> tuple[list[list[Any]], bool]:
+    """The rows, and whether there are more."""
+    as_json = [kind == "JSON" or _is_text_of_nested(kind) for kind in kinds]
+    taken: list[list[Any]] = []
+    room = size
+    while found := cursor.fetchmany(min(CHUNK, rows + 1 - len(taken))):
+        for row in found:
+            values = [
+                json_value(decode_json(value) if text and value is not None else value)
+                for value, text in zip(row, as_json, strict=True)
+            ]
+            room -= sum(map(size_of, values))
+            if len(taken) == rows or room < 0:
+                if not taken:
+                    raise InvalidRequest(f"sql: a single row has more than the {size:,} bytes of TALLYSTICK_SQL_BYTES")
+                return taken, True
+            taken.append(values)
+    return taken, False
+
+
+def _plain(error: Exception) -> str:
+    """DuckDB's words without the statement that it repeats, which is not the one that was sent."""
+    lines = str(error).split("\n\nLINE ")[0].splitlines()
+    return " ".join(line.strip() for line in lines if line.strip()).replace(PREFIX, "")
+
+
+class Growth:
+    """How much the process has grown since this was made, and what is left of the disk; look `every` so many seconds.
+
+    What does not fit into memory DuckDB writes beside the store's file. The disk's reserve is for events.
+    """
+
+    every = 0.05
+
+    def __init__(self, settings: Settings) -> None:
+        self._start = _resident()
+        self._room = settings.store_memory + GROWTH
+        self._disk = DiskGuard(url_path(settings.resolved_store_url).parent, settings)
+
+    def too_much(self) -> str:
+        """What a statement takes more of than it may; empty when it does not."""
+        if _resident() - self._start > self._room:
+            return "it takes more memory than a question may"
+        return "the disk is down to its reserve" if self._disk.low() else ""
+
+
+def _resident() -> int:
+    """Bytes of memory that the process has; 0 where the system does not tell."""
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0

@@ -1,0 +1,300 @@
+"""Questions to PostgreSQL: each in a read-only transaction of its own, within a deadline, a few at a time, by turns.
+
+The server itself ends what takes too long or is asked for by nobody any more; a server that does not even do that loses
+the connection. Each question sees one snapshot, its freshness included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from tallystick.config import Settings
+from tallystick.errors import Forbidden, QueryTimeout, QueryTooExpensive, StoreUnavailable, TallystickError
+from tallystick.model.event import encode_lines
+from tallystick.model.funnel import FunnelScope
+from tallystick.model.query import EventsQuery, Freshness, Query, Result
+from tallystick.model.select import SqlQuery, Table
+from tallystick.store.answer import event_of, shape
+from tallystick.store.buckets import instant_of
+from tallystick.store.compare import Compared, compared, groups_of, result_of
+from tallystick.store.compile import asks_for_persons, compile_export, compile_query
+from tallystick.store.postgres import identity
+from tallystick.store.postgres.connection import Acquire, Connection, DriverErrors, PostgresError, Row
+from tallystick.store.postgres.engine import POSTGRES
+from tallystick.store.postgres.role import StatementRole
+from tallystick.store.statement import Statement
+from tallystick.store.turns import Turns
+
+BEGIN = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL statement_timeout = '{milliseconds}ms';
+SET LOCAL work_mem = '{kibibytes}kB';
+SET LOCAL hash_mem_multiplier = 1;
+SET LOCAL idle_in_transaction_session_timeout = '{idle}s'
+"""
+BY_HASH = "SET LOCAL enable_nestloop = off"
+"""For funnels. PostgreSQL cannot tell how many persons a step leaves, takes them for few, and would look up the events
+of each by itself: 70 s instead of 12 for 10 million events.
+"""
+TIMEOUT = "SET LOCAL statement_timeout = '{milliseconds}ms'"
+LOADED_AT = """
+SELECT CAST(extract(epoch FROM max(newest)) * 1000000 AS bigint) FROM (
+    SELECT max(loaded_at) AS newest FROM blocks UNION ALL SELECT max(loaded_at) FROM ledger_folded
+) AS loads
+"""
+EXPORT_ROWS = 1_000
+"""Most events in one piece of an export."""
+EXPORT_BYTES = 1024 * 1024
+"""About how many bytes of lines such a piece may have, unless a single event is larger."""
+EXPORT_PAUSE = 0.5
+"""Most seconds for which an export lets questions go first, before each of its pieces."""
+IDLE_SECONDS = 30.0
+"""How much longer than its reader may take nothing an export's transaction may be idle, before the server ends it."""
+GRACE_SECONDS = 2.0
+"""How long after its deadline a statement may still be ended by the server; then the connection is dropped."""
+
+TOO_EXPENSIVE = {"53100", "53200", "53400", "54000", "54001"}
+"""SQLSTATE of a full disk, of no memory, of `temp_file_limit`, and of statements beyond the server's limits."""
+CANCELED = "57014"
+
+
+class Reader:
+    """Runs questions on connections that `acquire` gives, one for each, and exports on those of `acquire_export`."""
+
+    def __init__(
+        self,
+        acquire: Acquire,
+        acquire_export: Acquire,
+        settings: Settings,
+        turns: Turns,
+        role: StatementRole | None = None,
+    ) -> None:
+        self._acquire = acquire
+        self._acquire_export = acquire_export
+        self._role = role
+        self._settings = settings
+        self._timeout = settings.query_timeout
+        self._memory = settings.query_memory
+        self._turns = turns
+        self._used: set[Connection] = set()
+
+    async def run(self, query: Query) -> Result:
+        """Answer a question; `freshness.queue_lag_seconds` is left to who knows the queue.
+
+        Raises:
+            InvalidRequest: a cursor that is none, a series with too many buckets.
+            QueryTimeout: not finished within the deadline, which includes the wait for other questions.
+            QueryTooExpensive: more memory or disk than the server has for it.
+            StoreUnavailable: no connection became free in time, or PostgreSQL failed.
+        """
+        started = time.perf_counter()
+        now = datetime.now(UTC)
+        both = compared(query, now)
+        if both is not None:
+            result = await self._run_both(both, now)
+        else:
+            statement = compile_query(query, POSTGRES, now)
+            deadline = self._deadline()
+            async with self._turn(deadline), self._transaction(deadline) as connection:
+                loaded_at = await connection.fetchval(LOADED_AT)
+                if await _joined(connection, query):
+                    statement = compile_query(query, POSTGRES, now, joined=True)
+                if isinstance(query, FunnelScope):
+                    await connection.execute(BY_HASH)
+                rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
+            result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
+        return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
+
+    async def _run_both(self, both: Compared, now: datetime) -> Result:
+        """Two periods in one snapshot and within one deadline."""
+        statement = compile_query(both.asked, POSTGRES, now)
+        deadline = self._deadline()
+        async with self._turn(deadline), self._transaction(deadline) as connection:
+            loaded_at = await connection.fetchval(LOADED_AT)
+            if joined := await _joined(connection, both.asked):
+                statement = compile_query(both.asked, POSTGRES, now, joined=True)
+            rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
+            asked, before = (statement, rows), None
+            groups = groups_of(both.asked, asked)
+            if groups != []:
+                statement = compile_query(both.before, POSTGRES, now, groups=groups, joined=joined)
+                await connection.execute(TIMEOUT.format(milliseconds=self._milliseconds(deadline)))
+                rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
+                before = (statement, rows)
+        return await asyncio.to_thread(result_of, both, asked, before, _instant(loaded_at))
+
+    async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
+        """Every event of a scope as canonical lines, as of the export's beginning, in no order.
+
+        It has a connection of its own kind, and each piece a deadline of its own; while others ask, an export goes half
+        as fast. It has to be closed (`aclose`) to end its transaction before the end. Raises what `run` does.
+        """
+        loop = asyncio.get_running_loop()
+        statement = compile_export(query, POSTGRES)
+        async with self._transaction(self._deadline(), self._acquire_export) as connection:
+            if await _joined(connection, query):
+                statement = compile_export(query, POSTGRES, joined=True)
+            cursor = await connection.cursor(statement.sql, *statement.params)
+            rows, took = EXPORT_ROWS, 0.0
+            while True:
+                await self._turns.quiet(min(took, EXPORT_PAUSE))
+                started = loop.time()
+                found = await cursor.fetch(rows, timeout=self._left(self._deadline()))
+                if not found:
+                    return
+                lines = await asyncio.to_thread(_lines, found)
+                rows = max(1, min(EXPORT_ROWS, EXPORT_BYTES * len(found) // len(lines)))
+                took = loop.time() - started
+                yield lines
+
+    async def select(self, query: SqlQuery, sealed: bool) -> Table:
+        """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
+        from tallystick.store.postgres.memory import watched
+        from tallystick.store.postgres.select import select, table_of  # what reads SQL takes a while to load
+        from tallystick.store.sql_check import check_sql
+
+        if self._role is None:
+            raise Forbidden("SQL is off on this store: TALLYSTICK_SQL=true allows it")
+        started = time.perf_counter()
+        rows = min(query.limit or self._settings.sql_rows, self._settings.sql_rows)
+        size = self._settings.sql_bytes
+        checked = await asyncio.to_thread(check_sql, query.sql, "postgres")
+        deadline = self._deadline()
+        async with self._turn(deadline, heavy=True), self._transaction(deadline, self._role.acquire) as connection:
+            await connection.execute(self._role.begin((query.site_id or "") if sealed else None))
+            asked = select(connection, query, checked, sealed, rows, size, self._left(deadline))
+            columns, found = await watched(asked, connection, self._role.name, self._memory)
+        table = await asyncio.to_thread(table_of, columns, found, rows, size)
+        return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
+
+    async def close(self) -> None:
+        """Stop what runs: it ends with StoreUnavailable."""
+        for connection in list(self._used):
+            _drop(connection)
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._timeout
+
+    def _left(self, deadline: float) -> float:
+        """Seconds until the driver gives up waiting for the server to end a statement."""
+        return max(0.0, deadline - asyncio.get_running_loop().time()) + GRACE_SECONDS
+
+    @staticmethod
+    def _milliseconds(deadline: float) -> int:
+        """How long the server may take for a statement; 0 would be for ever."""
+        return max(1, int((deadline - asyncio.get_running_loop().time()) * 1000))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, deadline: float, heavy: bool = False) -> AsyncIterator[None]:
+        """A turn of the caller's; a heavy one is for a statement of its own. The wait for it ends at the deadline."""
+        with await self._turns.take(deadline, heavy):
+            yield
+
+    # --- transactions ------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self, deadline: float, acquire: Acquire | None = None) -> AsyncIterator[Connection]:
+        """A snapshot to read from, bounded in time and memory. The driver's errors in it become Tallystick's."""
+        async with contextlib.AsyncExitStack() as stack:
+            connection = await self._connect(deadline, stack, acquire or self._acquire)
+            self._used.add(connection)
+            stack.callback(self._used.discard, connection)
+            milliseconds, kibibytes = self._milliseconds(deadline), self._memory // 1024
+            idle = math.ceil(self._settings.export_idle + IDLE_SECONDS)
+            begin = BEGIN.format(milliseconds=milliseconds, kibibytes=kibibytes, idle=idle)
+            with _errors():
+                async with _rolled_back(connection):
+                    await connection.execute(begin)
+                    yield connection
+
+    @staticmethod
+    async def _connect(deadline: float, stack: contextlib.AsyncExitStack, acquire: Acquire) -> Connection:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await stack.enter_async_context(acquire())
+        except TimeoutError as error:
+            raise StoreUnavailable("no connection to PostgreSQL became free before the query's deadline") from error
+
+
+async def _joined(connection: Connection, query: Query) -> bool:
+    """Whether the answer depends on ids that were joined."""
+    return asks_for_persons(query) and await identity.knows(connection, query.site_id)
+
+
+@contextlib.asynccontextmanager
+async def _rolled_back(connection: Connection) -> AsyncIterator[None]:
+    """Nothing of the body's transaction stays: it is rolled back, or the connection is dropped.
+
+    Whoever is cancelled in it takes the statement along: the driver asks the server to cancel it, and sends nothing
+    before the server has.
+    """
+    try:
+        yield
+        await connection.execute("ROLLBACK", timeout=GRACE_SECONDS)
+    except TimeoutError:  # the server neither answered nor ended the statement
+        _drop(connection)
+        raise
+    except BaseException:
+        try:
+            await connection.execute("ROLLBACK", timeout=GRACE_SECONDS)
+        except BaseException:
+            _drop(connection)
+        raise
+
+
+def _drop(connection: Connection) -> None:
+    """End a connection without another word to the server. It may have been dropped before."""
+    with contextlib.suppress(*DriverErrors):
+        connection.terminate()
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """The driver's errors as Tallystick's."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise QueryTimeout from error
+    except PostgresError as error:
+        raise _meaning(error) from error
+    except DriverErrors as error:
+        raise StoreUnavailable("PostgreSQL failed") from error
+
+
+def _meaning(error: PostgresError) -> TallystickError:
+    if error.sqlstate in TOO_EXPENSIVE:
+        return QueryTooExpensive()
+    if error.sqlstate == CANCELED and "timeout" in str(error):
+        return QueryTimeout()
+    if error.sqlstate == CANCELED:
+        return StoreUnavailable("the query was stopped")
+    return StoreUnavailable("PostgreSQL failed")
+
+
+def _result(query: Query, statement: Statement, found: Sequence[Row], loaded_at: int | None) -> Result:
+    """In a thread: rows as an answer."""
+    rows, next_cursor = shape(query, statement, found)
+    return Result(
+        rows=rows,
+        next_cursor=next_cursor,
+        exact=statement.exact,
+        from_rollup=statement.from_rollup,
+        freshness=Freshness(loaded_at=_instant(loaded_at), queue_lag_seconds=None),
+    )
+
+
+def _instant(loaded_at: int | None) -> datetime | None:
+    return None if loaded_at is None else instant_of(loaded_at)
+
+
+def _lines(rows: Sequence[Row]) -> bytes:
+    return encode_lines([event_of(row) for row in rows])

@@ -1,0 +1,42 @@
+-- What `tallystick recover store` makes anew from the events that it could read.
+
+-- name: days
+SELECT DISTINCT epoch_us(date_trunc('day', timestamp)) FROM events ORDER BY 1;
+
+-- name: rollup
+INSERT INTO rollup
+SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), name, source, count(*), max(received_at) FROM events
+WHERE timestamp >= make_timestamp($day) AND timestamp < make_timestamp($day) + INTERVAL 1 DAY GROUP BY ALL;
+
+-- name: people
+INSERT INTO people
+SELECT DISTINCT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), user_id FROM events
+WHERE user_id IS NOT NULL AND timestamp >= make_timestamp($day)
+  AND timestamp < make_timestamp($day) + INTERVAL 1 DAY;
+
+-- name: forget_lost_links
+-- Joined ids whose event could not be read, and was not purged either.
+DELETE FROM identities i WHERE linked_at >= (SELECT coalesce(max(before), '0001-01-01') FROM purges) AND NOT EXISTS (
+    SELECT 1 FROM events e
+    WHERE e.name IN ('identify', '$identify', 'alias', '$create_alias') AND e.timestamp = i.linked_at
+      AND e.event_id = i.event_id AND e.site_id = i.site_id);
+
+-- name: find_links
+-- Ids that an event joins and the table does not know (any more).
+INSERT INTO identities
+SELECT DISTINCT ON (site_id, joined) site_id, joined, user_id, timestamp, event_id, user_id
+FROM (
+    SELECT site_id, link_id(name, user_id, properties) AS joined, user_id, timestamp, event_id FROM events
+    WHERE name IN ('identify', '$identify', 'alias', '$create_alias')
+) AS links
+WHERE joined IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.site_id = links.site_id AND i.user_id = links.joined)
+ORDER BY site_id, joined, timestamp, event_id;
+
+-- name: find_persons
+UPDATE identities SET person_id = p.person_id FROM identity_persons p
+WHERE p.site_id = identities.site_id AND p.user_id = identities.user_id;
+
+-- name: letter_ids
+-- The next dead letter's number is behind those that were kept.
+SELECT max(nextval('dead_letter_ids')) FROM range((SELECT coalesce(max(id), 0) FROM dead_letters));

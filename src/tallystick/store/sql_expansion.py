@@ -1,0 +1,107 @@
+"""How much more a store has to plan than was written. Pure.
+
+Neither store can be interrupted while it works names out, and no memory limit sees that. Three things there double with
+each step, so that a short statement could ask for ages: columns made of aliases beside them (DuckDB writes the alias's
+expression out), common tables that are NOT MATERIALIZED (their SELECT is written out), and `*` or whole rows of several
+tables.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from tallystick.errors import InvalidRequest
+
+ALIASES_MAX = 64
+"""How often an expression may be written out because of its alias."""
+TABLES_MAX = 50
+"""How many views, common tables and functions may stand in FROM, all together: each is planned with its partitions."""
+STARS_MAX = 256
+"""How many times as many columns as a view has `*` and whole rows may make, over all SELECTs."""
+
+
+def check_expansion(tree: exp.Expr, store: str) -> None:
+    """Raises InvalidRequest when a store would have too much to plan."""
+    if any(cte.args.get("materialized") is False for cte in tree.find_all(exp.CTE)):
+        raise InvalidRequest("sql: NOT MATERIALIZED is not allowed")
+    if sum(1 for _ in tree.find_all(exp.Table)) > TABLES_MAX:
+        raise InvalidRequest(f"sql: more than {TABLES_MAX} tables in FROM")
+    stars, counts = 1, dict[int, int]()
+    for select in tree.find_all(exp.Select):
+        stars *= max(1, _stars(select) + whole_rows(select))
+        if stars > STARS_MAX:
+            raise InvalidRequest("sql: too many columns: name them instead of * or whole rows of joined tables")
+        if store == "duckdb" and _nested(select, counts) > ALIASES_MAX:
+            raise InvalidRequest(
+                "sql: columns that are made of aliases beside them, which are made of others, grow too large: "
+                "make the first ones in a subquery or WITH"
+            )
+
+
+def written_out(select: exp.Select) -> int:
+    """How often DuckDB writes the most used expression of a SELECT out, because columns beside it name its alias."""
+    columns = select.expressions
+    names = [column.alias.lower() if isinstance(column, exp.Alias) else "" for column in columns]
+    later = Counter[str]()  # how often what is behind, written out itself, names something
+    for key, part in select.args.items():
+        if isinstance(part, exp.Expr) and key not in ("from_", "with_"):
+            later += _named(part)
+    most = 1
+    for name, column in zip(reversed(names), reversed(columns), strict=True):
+        count = 1 + (later[name] if name else 0)
+        most = max(most, count)
+        if most > ALIASES_MAX:
+            break
+        for named, times in _named(column).items():
+            later[named] += times * count
+    return most
+
+
+def whole_rows(select: exp.Select) -> int:
+    """How many columns are the whole row of a table: `SELECT e FROM events AS e`."""
+    names = {table.lower() for table in _sources(select)}
+    return sum(
+        isinstance(column.this, exp.Identifier) and not column.table and column.name.lower() in names
+        for column in select.find_all(exp.Column)
+    )
+
+
+def _nested(select: exp.Select, counts: dict[int, int]) -> int:
+    """With the SELECTs around it, whose aliases may write it out."""
+    count, above = 1, select
+    while count <= ALIASES_MAX:
+        if id(above) not in counts:
+            counts[id(above)] = written_out(above)
+        count *= counts[id(above)]
+        found = above.find_ancestor(exp.Select)
+        if found is None:
+            break
+        above = found
+    return count
+
+
+def _named(part: exp.Expr) -> Counter[str]:
+    return Counter(column.name.lower() for column in part.find_all(exp.Column) if not column.table)
+
+
+def _sources(select: exp.Select) -> Sequence[str]:
+    """The names of what stands in FROM."""
+    from_ = select.args.get("from_")
+    parts = [from_, *(select.args.get("joins") or ()), *(select.args.get("laterals") or ())]
+    return [source.alias_or_name for part in parts if part is not None for source in _tables(part)]
+
+
+def _tables(part: exp.Expr) -> list[exp.Expr]:
+    source = part if isinstance(part, exp.Lateral) else part.this
+    found = [source] if isinstance(source, exp.Expr) else []
+    return found + [deeper for join in (source.args.get("joins") or () if found else ()) for deeper in _tables(join)]
+
+
+def _stars(select: exp.Select) -> int:
+    """How many tables' columns its stars are."""
+    bare = sum(isinstance(column, exp.Star) for column in select.expressions)
+    named = sum(isinstance(column, exp.Column) and isinstance(column.this, exp.Star) for column in select.expressions)
+    return bare * len(_sources(select)) + named

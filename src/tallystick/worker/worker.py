@@ -1,0 +1,256 @@
+"""Consume → write → acknowledge (G3). What the store cannot take is set aside; what it cannot take *now* waits.
+
+The acknowledgement comes after the store's commit and never before; a worker that dies in between leaves blocks that
+are delivered again and that the ledger recognises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from tallystick.config import Settings
+from tallystick.errors import BatchTooLarge, BlockCorrupt, DataRejected, QueueBroken, TallystickError, Unavailable
+from tallystick.metrics import Metrics
+from tallystick.model.block import Block
+from tallystick.queue.base import Batch, Queue
+from tallystick.store.base import DeadLetter, Store, WriteReport
+from tallystick.worker.batcher import Batcher, Limits, Portions
+from tallystick.worker.poison import corrupt_blocks, poisoned_events, whole_block
+
+log = structlog.get_logger(__name__)
+Key = tuple[str, int]
+"""A block's identity in the ledger."""
+
+FIRST_DELAY = 0.1
+"""Seconds before the first retry; doubled up to `retry_max_delay`."""
+PRESSED_EVENTS = 5_000
+"""A batch of more events than this means load; housekeeping waits."""
+BETWEEN_PIECES = 0.1
+"""Seconds for which blocks are waited for between two pieces of housekeeping, which leaves the cores to requests."""
+RETIRE_EVERY = 3_600.0
+"""Seconds between two looks for events that are older than the retention."""
+SAY_EVERY = 60.0
+"""Seconds between two log lines about the same kind of failure."""
+OVERDUE = 10
+"""Housekeeping waits for a quiet moment for this many times `maintain_every`, then no longer."""
+
+
+class Worker:
+    """Loads the queue into the store, one batch at a time."""
+
+    def __init__(self, queue: Queue, store: Store, settings: Settings, metrics: Metrics | None = None) -> None:
+        self._queue = queue
+        self._store = store
+        self._settings = settings
+        self._metrics = metrics or Metrics()
+        self._limits = Limits(settings.batch_max_events, settings.batch_max_bytes, settings.batch_max_age)
+        self._portions = Portions(min(settings.batch_max_bytes, store.write_bytes))
+        self._stuck: dict[Key, float] = {}
+        """Blocks that did not fit into the store's memory, and when (monotonic) they are tried again."""
+        self._stopping = asyncio.Event()
+        self._maintained = time.monotonic()
+        self._more = False
+        self._retired: float | None = None
+        self._pressed = False
+        """Whether the last batch was so large that there is no time for anything else."""
+        self._said: dict[str, float] = {}
+        """By code, until when (monotonic) its failures are not logged again."""
+        self.failed = asyncio.Event()
+        """Set when the queue's file is broken: the process has to end."""
+
+    async def run(self) -> None:
+        """Load until `stop`; the batch in hand is finished first."""
+        while not self._stopping.is_set():
+            try:
+                await self.step(wait=BETWEEN_PIECES if self._more else 0.5)
+                await self._maintain()
+            except QueueBroken as error:
+                log.critical("the queue is broken", error=error.whole)
+                self.failed.set()
+                return
+            except Unavailable as error:
+                self._say("the worker cannot go on and tries again", error)
+                await self._pause(self._settings.retry_max_delay / 5)
+            except Exception:
+                # Nothing is lost by going on: what was not acknowledged is delivered again.
+                log.exception("the worker failed and goes on")
+                await self._pause(FIRST_DELAY)
+
+    def stop(self) -> None:
+        """Finish the batch in hand; one that the store does not take goes back to the queue."""
+        self._stopping.set()
+
+    async def step(self, wait: float) -> bool:
+        """Gather, write and acknowledge one batch; False when nothing came within `wait` seconds.
+
+        What does not fit into the store's memory is written in portions; a block that alone does not fit goes back to
+        the queue, and the others are acknowledged.
+        """
+        batches = await self._gather(wait)
+        if not batches:
+            return False
+        try:
+            stuck = await self._store_in_portions([block for batch in batches for block in batch.blocks])
+        except BaseException:
+            await _all(batch.nack() for batch in batches)
+            raise
+        await _all(batch.nack() if stuck.intersection(_keys(batch)) else batch.ack() for batch in batches)
+        if len(stuck) == sum(len(batch.blocks) for batch in batches):
+            await self._pause(min(self._stuck.values()) - time.monotonic())
+        return True
+
+    async def _store_in_portions(self, blocks: Sequence[Block]) -> set[Key]:
+        """Store what fits: the blocks that do not, even alone. Those are tried again after the longest pause."""
+        now = time.monotonic()
+        stuck = {block.key for block in blocks if self._stuck.get(block.key, now) > now}
+        waiting = deque(self._portions.split([block for block in blocks if block.key not in stuck], now))
+        while waiting:
+            portion = waiting.popleft()
+            try:
+                await self._store_patiently(portion)
+                for block in portion:
+                    self._stuck.pop(block.key, None)
+            except BatchTooLarge as error:
+                self._metrics.worker_retries.labels(error.code).inc()
+                smaller = self._portions.too_large(portion, time.monotonic())
+                if len(smaller) > 1:
+                    waiting.extendleft(reversed(smaller))
+                    continue
+                log.warning("a block does not fit into the store's memory", block=portion[0].key, error=error.message)
+                self._stuck[portion[0].key] = time.monotonic() + self._settings.retry_max_delay
+                stuck.add(portion[0].key)
+        return stuck
+
+    async def _gather(self, wait: float) -> list[Batch]:
+        batcher = Batcher(self._limits)
+        batches: list[Batch] = []
+        try:
+            while (batch := await self._queue.consume(batcher.room(), wait, batcher.room_bytes())) is not None:
+                batches.append(batch)
+                events = sum(block.count for block in batch.blocks)
+                batcher.add(events, sum(block.size for block in batch.blocks), time.monotonic())
+                wait = batcher.patience(time.monotonic())
+                if wait <= 0 or self._stopping.is_set():
+                    break
+        except BaseException:
+            await _all(batch.nack() for batch in batches)
+            raise
+        self._pressed = self._limits.events - batcher.room() > PRESSED_EVENTS
+        return batches
+
+    async def _store_patiently(self, blocks: Sequence[Block]) -> None:
+        """Write, trying again while the store is unavailable (G6). Such tries do not count as attempts.
+
+        Raises:
+            BatchTooLarge: fewer blocks may fit.
+        """
+        delay = FIRST_DELAY
+        while True:
+            try:
+                await self._store_now(blocks)
+                return
+            except BatchTooLarge:
+                raise
+            except TallystickError as error:
+                self._metrics.worker_retries.labels(error.code).inc()
+                self._say("storing failed, trying again", error)
+                if self._stopping.is_set():
+                    raise
+            await self._pause(delay)
+            delay = min(2 * delay, self._settings.retry_max_delay)
+
+    def _say(self, what: str, error: TallystickError) -> None:
+        """One line for each kind of failure in SAY_EVERY seconds, however often it is tried again."""
+        now = time.monotonic()
+        if now >= self._said.get(error.code, 0.0):
+            self._said[error.code] = now + SAY_EVERY
+            log.warning(what, code=error.code, error=error.whole, longest_pause=self._settings.retry_max_delay)
+
+    async def _store_now(self, blocks: Sequence[Block]) -> None:
+        started = time.perf_counter()
+        try:
+            report = await self._store.write(blocks)
+        except (DataRejected, BlockCorrupt) as error:
+            report = await self._set_aside(blocks, error)
+        self._metrics.write_seconds.observe(time.perf_counter() - started)
+        self._metrics.write_events.observe(sum(entry.count for entry in report.entries))
+        self._metrics.loaded(report.entries, report.skipped)
+
+    async def _set_aside(self, blocks: Sequence[Block], error: TallystickError) -> WriteReport:
+        """Store the batch without its broken blocks and bad events, which become dead letters in the same commit."""
+        letters = corrupt_blocks(blocks)
+        broken = {(letter.ingester, letter.seq) for letter in letters}
+        sound = [block for block in blocks if block.key not in broken]
+        letters += await poisoned_events(sound, self._probe)
+        log.warning("events set aside", dead=sum(letter.events for letter in letters), reason=error.whole)
+        try:
+            return await self._store.write(blocks, letters)
+        except DataRejected as still:
+            return await self._one_by_one(blocks, letters, still)
+
+    async def _one_by_one(
+        self, blocks: Sequence[Block], letters: Sequence[DeadLetter], error: DataRejected
+    ) -> WriteReport:
+        """The batch fails although its events pass alone: store block by block; one that fails is set aside whole."""
+        log.error("a batch fails as a whole and is stored block by block", reason=error.whole)
+        reports = []
+        for block in blocks:
+            own = [letter for letter in letters if (letter.ingester, letter.seq) == block.key]
+            try:
+                reports.append(await self._store.write([block], own))
+            except DataRejected as refused:
+                lines = block.lines()
+                reports.append(
+                    await self._store.write([block], [whole_block(block, lines, refused.code, refused.message, 2)])
+                )
+        entries = [entry for report in reports for entry in report.entries]
+        return WriteReport(sum(report.skipped for report in reports), entries)
+
+    async def _probe(self, lines: bytes) -> None:
+        self._metrics.probes.inc()
+        await self._store.probe(lines)
+
+    async def _maintain(self) -> None:
+        """Housekeeping when it is due or was left unfinished, and nothing waits to be stored."""
+        due = time.monotonic() - self._maintained
+        every = self._settings.maintain_every
+        if (due >= every or self._more) and (not self._pressed or due >= OVERDUE * every):
+            self._more = await self._store.maintain()
+            if not self._more:
+                await self._retire()
+                self._maintained = time.monotonic()
+
+    async def _retire(self) -> None:
+        """Remove the days that are older than the retention; looked at once an hour."""
+        days, now = self._settings.retention_days, time.monotonic()
+        if not days or (self._retired is not None and now - self._retired < RETIRE_EVERY):
+            return
+        oldest = datetime.now(UTC) - timedelta(days=days)
+        midnight = oldest.replace(hour=0, minute=0, second=0, microsecond=0)
+        if (removed := (await self._store.purge(midnight)).events) > 0:
+            log.info("events removed by retention", events=removed, before=midnight.isoformat())
+        self._retired = now
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+
+def _keys(batch: Batch) -> list[Key]:
+    return [block.key for block in batch.blocks]
+
+
+async def _all(calls: Iterable[Awaitable[None]]) -> None:
+    """Await every call, whatever becomes of the others, so that no batch is left without a word; raises an error."""
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
