@@ -16,8 +16,12 @@ BEGIN = "<!-- figures: written by benchmarks/render.py -->\n"
 END = "<!-- end of figures -->\n"
 NONE = "Not measured yet.\n"
 NAMES = {
-    "sqlite": "SQLite", "redis": "Redis", "amqp": "RabbitMQ", "duckdb": "DuckDB", "postgresql": "PostgreSQL",
-}  # fmt: skip
+    "sqlite": "SQLite",
+    "redis": "Redis",
+    "amqp": "RabbitMQ",
+    "duckdb": "DuckDB",
+    "postgresql": "PostgreSQL",
+}
 
 
 def figures(folder: Path) -> str:

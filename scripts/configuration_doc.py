@@ -30,11 +30,19 @@ _GROUP = re.compile(r"^    # (.+)$")
 _FIELD = re.compile(r"^    (\w+): ")
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 _TYPES: dict[object, str] = {
-    str: "text", SecretStr: "text, never shown", int: "whole number", float: "number", bool: "`true` or `false`",
+    str: "text",
+    SecretStr: "text, never shown",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
     Path: "path",
 }
-_BOUNDS = ((annotated_types.Ge, "ge", "≥"), (annotated_types.Gt, "gt", ">"),
-           (annotated_types.Le, "le", "≤"), (annotated_types.Lt, "lt", "<"))  # fmt: skip
+_BOUNDS = (
+    (annotated_types.Ge, "ge", "≥"),
+    (annotated_types.Gt, "gt", ">"),
+    (annotated_types.Le, "le", "≤"),
+    (annotated_types.Lt, "lt", "<"),
+)
 
 
 def groups() -> dict[str, list[str]]:

@@ -20,9 +20,15 @@ from tallystick.cli.bench_server import Api, ServerProcess
 CHROMIUM = ("chromium-headless-shell", "chromium")
 """The browser's programs; the first that is there is taken."""
 FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--process-per-site",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--process-per-site",
+)
 WAITING = ".skeleton, .skeleton-line, [aria-busy=true]"
 """What stands where something is not there yet."""
 STILL = """async () => {
@@ -126,9 +132,12 @@ def wait_until_stored(api: Api, events: int) -> None:
 def take(browser: Browser, url: str, size: str, theme: str, to: Path) -> None:
     width, height = SIZES[size]
     context = browser.new_context(
-        viewport={"width": width, "height": height}, timezone_id=ZONE, locale="en-GB",
-        color_scheme="dark" if theme == "dark" else "light", device_scale_factor=2 if size == "phone" else 1,
-    )  # fmt: skip
+        viewport={"width": width, "height": height},
+        timezone_id=ZONE,
+        locale="en-GB",
+        color_scheme="dark" if theme == "dark" else "light",
+        device_scale_factor=2 if size == "phone" else 1,
+    )
     page = context.new_page()
     page.on("console", lambda message: print(f"{to.stem}: {message.text}") if message.type == "error" else None)
     page.goto(url)

@@ -17,14 +17,21 @@ UMASK = os.umask(0o022)
 os.umask(UMASK)
 
 ONE_PROCESS = (
-    "tests/attack/", "tests/browser/", "tests/conformance/test_sql", "tests/dialects/", "tests/unit/",
-    "tests/test_flights.py", "tests/test_schemathesis.py",
-)  # fmt: skip
+    "tests/attack/",
+    "tests/browser/",
+    "tests/conformance/test_sql",
+    "tests/dialects/",
+    "tests/unit/",
+    "tests/test_flights.py",
+    "tests/test_schemathesis.py",
+)
 """Files whose tests share what takes long to start: one process runs a whole file of these."""
 FIRST = {
-    "tests/faults/": "faults", "tests/test_flights.py": "faults",
-    "tests/unit/test_backup.py": "processes", "tests/unit/test_processes": "processes",
-}  # fmt: skip
+    "tests/faults/": "faults",
+    "tests/test_flights.py": "faults",
+    "tests/unit/test_backup.py": "processes",
+    "tests/unit/test_processes": "processes",
+}
 """Tests that wait more than they compute, so that others run beside them: each of these groups has a process."""
 
 

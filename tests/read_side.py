@@ -49,8 +49,14 @@ class ReadSide:
     def parts(self) -> Parts:
         """What the app is made of."""
         return Parts(
-            settings=self.settings, store=self.store, queue=self.queue, republish=self._republish, metrics=self.metrics,
-            started_at=datetime.now(UTC), ready=lambda: self.not_ready, write_parquet=write_parquet,
+            settings=self.settings,
+            store=self.store,
+            queue=self.queue,
+            republish=self._republish,
+            metrics=self.metrics,
+            started_at=datetime.now(UTC),
+            ready=lambda: self.not_ready,
+            write_parquet=write_parquet,
         )
 
     async def _republish(self, lines: bytes, count: int, request_id: str) -> str:

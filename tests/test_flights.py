@@ -44,9 +44,19 @@ def data(flights: pandas.DataFrame, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("flights")
     flights.to_csv(folder / "flights.csv", index=False)
     out = tallystick(
-        "import", folder / "flights.csv", "--data", folder / "data", "--name", "flight",
-        "--map", "timestamp=time_hour", "--map", "user_id=tailnum", "--map", "source=carrier",
-    )  # fmt: skip
+        "import",
+        folder / "flights.csv",
+        "--data",
+        folder / "data",
+        "--name",
+        "flight",
+        "--map",
+        "timestamp=time_hour",
+        "--map",
+        "user_id=tailnum",
+        "--map",
+        "source=carrier",
+    )
     assert re.match(r"336,776 events accepted, 0 rows rejected", out), out
     return folder / "data"
 
@@ -70,8 +80,14 @@ def by(rows: list[dict[str, Any]], key: str, value: str) -> dict[str, Any]:
 def test_answers_equal_those_of_pandas(flights: pandas.DataFrame, data: Path) -> None:
     """G10: days in UTC as in the data, distinct tail numbers, top carriers, sums and missing values."""
     days = MetricsQuery(metrics=[Metric(kind="events"), Metric(kind="users")], interval="day")
-    total = MetricsQuery(metrics=[Metric(kind="events"), Metric(kind="users"), Metric(kind="sum", property="distance"),
-                                  Metric(kind="avg", property="dep_delay")])  # fmt: skip
+    total = MetricsQuery(
+        metrics=[
+            Metric(kind="events"),
+            Metric(kind="users"),
+            Metric(kind="sum", property="distance"),
+            Metric(kind="avg", property="dep_delay"),
+        ]
+    )
     carriers = MetricsQuery(breakdown=["source"], top=5)
     airports = MetricsQuery(breakdown=["properties.origin"])
     per_day, overall, top, origins = ask(data, days, total, carriers, airports)

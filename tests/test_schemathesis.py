@@ -94,7 +94,9 @@ class RunningApp:
     async def open(self, chosen: Settings) -> None:
         self._opened = open_tallystick(chosen)
         tallystick = await self._opened.__aenter__()
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000")
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000"
+        )
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -142,13 +144,15 @@ def check(operation: Operation, answer: httpx.Response) -> None:
             ErrorAnswer.model_validate_json(answer.content)
 
 
-def send_many(
-    app: RunningApp, operation: Operation, mode: schemathesis.GenerationMode, examples: int
-) -> None:
+def send_many(app: RunningApp, operation: Operation, mode: schemathesis.GenerationMode, examples: int) -> None:
     """Make requests and check what comes back."""
 
     @settings(
-        max_examples=examples, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))

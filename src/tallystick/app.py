@@ -136,9 +136,7 @@ class Tallystick:
     @cached_property
     def ingest(self) -> Ingest:
         takes = self.role in (Role.UP, Role.INGEST)
-        return Ingest(
-            self.settings, self.publisher, self.metrics, make_enrichment(self.settings) if takes else None
-        )
+        return Ingest(self.settings, self.publisher, self.metrics, make_enrichment(self.settings) if takes else None)
 
     @cached_property
     def asgi(self) -> Outer:
@@ -207,7 +205,7 @@ class Tallystick:
             await asyncio.sleep(0.01)
 
 
-# --- routes ----------------------------------------------------------------------------------------------------------
+# --- routes ---------------------------------------------------------------------------------------------------------
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -304,7 +302,7 @@ def _last_answer(send: Send) -> Send:
     return closing
 
 
-# --- opening and closing ---------------------------------------------------------------------------------------------
+# --- opening and closing --------------------------------------------------------------------------------------------
 
 
 @contextlib.asynccontextmanager
@@ -333,7 +331,9 @@ async def open_tallystick(
             tallystick.closed_store = None  # there is nothing to wait for
         elif not later:
             await _open_store(tallystick, 0.0 if store.is_embedded(settings) else patience or 0.0)
-        stack.push_async_callback(_stop_loading, tallystick, asyncio.create_task(_load(tallystick, later), name="worker"))
+        stack.push_async_callback(
+            _stop_loading, tallystick, asyncio.create_task(_load(tallystick, later), name="worker")
+        )
         if role.publishes:
             publishing = asyncio.create_task(tallystick.publisher.run(), name="publisher")
             stack.push_async_callback(_stop_publishing, tallystick, publishing)

@@ -34,7 +34,8 @@ class Settings(BaseSettings):
         "Otherwise only its owner can (0700, 0600), whatever the umask; what was more open is closed at the start.",
     )
     queue_url: str = Field(
-        "", repr=False,
+        "",
+        repr=False,
         description="The queue: `sqlite:///path/queue.sqlite`, `redis://[user:password@]host[:port]/db` (`rediss://` "
         "for TLS, `?stream=name` for another name of its keys), `amqp://user:password@host[:port]/virtualhost` "
         "(`amqps://` for TLS, with `cafile` and others; `?queue=name` for another queue) or `memory://`. Empty: SQLite "
@@ -57,7 +58,9 @@ class Settings(BaseSettings):
         "white space; the site `*` is every site. A site may have several. `tallystick key write` makes one. Empty: "
         "everybody who can reach the port.",
     )
-    write_keys_file: str = Field("", description="File with such entries, instead of or beside `TALLYSTICK_WRITE_KEYS`.")
+    write_keys_file: str = Field(
+        "", description="File with such entries, instead of or beside `TALLYSTICK_WRITE_KEYS`."
+    )
     read_keys: SecretStr = Field(
         SecretStr(""),
         description="Who may ask: entries as in `TALLYSTICK_WRITE_KEYS`. A key of one site sees that site alone; what "
@@ -76,16 +79,19 @@ class Settings(BaseSettings):
 
     # ingest limits
     max_body_bytes: int = Field(
-        8 * MIB, ge=KIB,
+        8 * MIB,
+        ge=KIB,
         description="Largest request body in bytes, before and after decompression; larger: 413.",
     )
     max_request_events: int = Field(5_000, ge=1, description="Most events in one request; more: 413.")
     max_event_bytes: int = Field(
-        64 * KIB, ge=KIB,
+        64 * KIB,
+        ge=KIB,
         description="Largest single event in bytes; a larger one is rejected, the others of the request are not.",
     )
     body_timeout: float = Field(
-        30.0, gt=0,
+        30.0,
+        gt=0,
         description="Seconds a client may take to send a request's body; longer: 408.",
     )
     publish_timeout: float = Field(10.0, gt=0, description="Seconds until an unconfirmed publish becomes 503.")
@@ -128,28 +134,33 @@ class Settings(BaseSettings):
 
     # browser snippet
     snippet_path: str = Field(
-        "/js/tallystick.js", pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$",
+        "/js/tallystick.js",
+        pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$",
         description="Path of the script for web pages; see [snippet.md](snippet.md). Another name than the default is "
         "on no ad blocker's list.",
     )
     snippet_endpoint: str = Field(
-        "/v1/events", pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$",
+        "/v1/events",
+        pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$",
         description="Path to which that script sends, beside `/v1/events` another name of it.",
     )
 
     # queue
     queue_max_bytes: int = Field(
-        4 * GIB, ge=MIB,
+        4 * GIB,
+        ge=MIB,
         description="The queue's budget in bytes; reached: 503 with Retry-After.",
     )
     queue_takeover_seconds: float = Field(
-        60.0, gt=0,
+        60.0,
+        gt=0,
         description="Redis: seconds without a sign of life after which what a worker had in hand goes to another. "
         "(RabbitMQ sees at once that a connection is gone.)",
     )
     block_max_events: int = Field(10_000, ge=1, description="Most events in one block of the queue.")
     block_max_bytes: int = Field(
-        4 * MIB, ge=KIB,
+        4 * MIB,
+        ge=KIB,
         description="Most bytes of canonical lines in one block, unless a single request is larger.",
     )
     rabbitmq_queue_type: Literal["quorum", "classic"] = Field(
@@ -158,22 +169,29 @@ class Settings(BaseSettings):
         "before the 202, so it has to be allowed by allow_weak_durability.",
     )
     rabbitmq_prefetch: int = Field(
-        256, ge=1, le=65_535,
+        256,
+        ge=1,
+        le=65_535,
         description="Most blocks that RabbitMQ delivers to a process before it acknowledges some. The same for all "
         "processes on a queue: the books reckon with it.",
     )
     rabbitmq_heartbeat: int = Field(
-        10, ge=1, le=3_600,
+        10,
+        ge=1,
+        le=3_600,
         description="Seconds between heartbeats to RabbitMQ: after twice as many the broker gives the blocks of a "
         "machine that went silent to another worker.",
     )
     disk_reserve_bytes: int = Field(
-        256 * MIB, ge=0,
+        256 * MIB,
+        ge=0,
         description="Free disk space that is never used: below it (or below the reserve fraction, whichever is "
         "smaller) ingest answers 503 and loading stops.",
     )
     disk_reserve_fraction: float = Field(
-        0.05, ge=0, lt=1,
+        0.05,
+        ge=0,
+        lt=1,
         description="Free part of the disk that is never used; see disk_reserve_bytes.",
     )
     allow_weak_durability: bool = Field(
@@ -184,84 +202,101 @@ class Settings(BaseSettings):
     # worker
     batch_max_events: int = Field(65_536, ge=1, description="Most events in one transaction of the store.")
     batch_max_bytes: int = Field(
-        48 * MIB, ge=MIB,
+        48 * MIB,
+        ge=MIB,
         description="Most bytes of canonical lines in one transaction of the store.",
     )
     batch_max_age: float = Field(0.3, ge=0, description="Seconds a batch is collected before it is stored.")
     retry_max_delay: float = Field(
-        5.0, gt=0,
+        5.0,
+        gt=0,
         description="Longest pause in seconds between tries while the store is unavailable.",
     )
     dedupe_window_hours: float = Field(
-        48.0, gt=0,
+        48.0,
+        gt=0,
         description="How long an event sent again with another timestamp is still recognised; with the same timestamp "
         "it always is.",
     )
     maintain_every: float = Field(
-        10.0, gt=0,
+        10.0,
+        gt=0,
         description="Seconds between housekeeping runs (property columns, rollup compaction, ledger fold), which wait "
         "for moments when little waits to be stored.",
     )
     retention_days: float = Field(
-        0.0, ge=0,
+        0.0,
+        ge=0,
         description="Days for which events are kept; older ones are removed, whole UTC days by their own time, with "
         "their rollups. 0: for ever.",
     )
     ledger_keep_hours: float = Field(
-        168.0, ge=0,
+        168.0,
+        ge=0,
         description="How long each block keeps its own row in the ledger (and its receipt its details) before it is "
         "folded into a sum.",
     )
 
     # store and queries
     store_memory: int = Field(
-        256 * MIB, ge=64 * MIB,
+        256 * MIB,
+        ge=64 * MIB,
         description="DuckDB's memory limit in bytes, for loading and queries together.",
     )
     store_spill: int = Field(
-        8 * GIB, ge=MIB,
+        8 * GIB,
+        ge=MIB,
         description="Most bytes of the disk that DuckDB may use for what does not fit into that memory while it sorts.",
     )
     store_threads: int = Field(2, ge=1, description="DuckDB's threads.")
     store_write_connections: int = Field(
-        2, ge=1,
+        2,
+        ge=1,
         description="PostgreSQL connections of a process for storing and housekeeping.",
     )
     store_read_connections: int = Field(
-        5, ge=1,
+        5,
+        ge=1,
         description="PostgreSQL connections of a process for questions, the ledger and dead letters; as many again for "
         "statements, where `TALLYSTICK_SQL` allows them. Exports have others, as many as there may be of them.",
     )
     store_acquire_timeout: float = Field(
-        5.0, gt=0,
+        5.0,
+        gt=0,
         description="Seconds to wait for a free PostgreSQL connection before answering 503.",
     )
     store_connect_timeout: float = Field(
-        5.0, gt=0,
+        5.0,
+        gt=0,
         description="Seconds for opening a PostgreSQL connection.",
     )
     store_write_timeout: float = Field(
-        120.0, gt=0,
+        120.0,
+        gt=0,
         description="Longest time in seconds of one statement that writes to PostgreSQL; longer: it is tried again.",
     )
     query_timeout: float = Field(30.0, gt=0, description="Deadline of a query in seconds; later: 504.")
     query_memory: int = Field(
-        64 * MIB, ge=MIB,
+        64 * MIB,
+        ge=MIB,
         description="Bytes that each sort and each hash table of a query may take of PostgreSQL's memory; what does "
         "not fit goes through its temporary files.",
     )
     query_concurrency: int = Field(
-        3, ge=1,
+        3,
+        ge=1,
         description="Queries that run at the same time; others wait within their deadline, each key in its turn. One "
         "key may run all of them but one, and of its own statements (`TALLYSTICK_SQL`) all but two. Without keys everybody "
         "is one key.",
     )
     export_concurrency: int = Field(
-        4, ge=1,
+        4,
+        ge=1,
         description="Exports and files at the same time; more: 503. One key may have half of them; more: 429.",
     )
     export_idle: float = Field(
-        30.0, gt=0,
+        30.0,
+        gt=0,
         description="Seconds for which whoever asked for an export, a file or `GET /v1/live` may take nothing of the "
         "answer; longer: it is broken off.",
     )
@@ -270,61 +305,74 @@ class Settings(BaseSettings):
         description="Answer `POST /v1/sql`: statements that whoever may read writes; see [sql.md](sql.md).",
     )
     sql_url: str = Field(
-        "", repr=False,
+        "",
+        repr=False,
         description="PostgreSQL: URL of the store's database with the role that those statements run as, which may "
         "read what they may and nothing else. `tallystick sql-role` says how it is made.",
     )
     sql_rows: int = Field(10_000, ge=1, le=1_000_000, description="Most rows of the answer to a statement.")
     sql_bytes: int = Field(
-        16 * MIB, ge=KIB,
+        16 * MIB,
+        ge=KIB,
         description="About how many bytes the rows of such an answer may have; what is beyond is left out, and the "
         "answer says so.",
     )
 
     live_listeners: int = Field(
-        50, ge=0,
+        50,
+        ge=0,
         description="Most streams of `GET /v1/live` at the same time; more: 503.",
     )
     live_events_per_second: int = Field(
-        20, ge=2, le=500,
+        20,
+        ge=2,
+        le=500,
         description="Most events a second that a stream of `GET /v1/live` shows; it tells how many more there were.",
     )
 
     # connections
     connections: int = Field(
-        0, ge=0,
+        0,
+        ge=0,
         description="Most connections of a process. With all of them open, one that asks for nothing is closed for a "
         "new one, the oldest first; without such: 503. 0: three quarters of the descriptors that the system lets the "
         "process have (all but 256 where there are more than 1,024), at most 10,000.",
     )
     connections_per_address: int = Field(
-        0, ge=0,
+        0,
+        ge=0,
         description="Most connections from one address (IPv6: one /64 network); more: 429. Loopback and "
         "`TALLYSTICK_TRUSTED_PROXIES` may have all. 0: half of the connections.",
     )
     header_timeout: float = Field(
-        20.0, gt=0,
+        20.0,
+        gt=0,
         description="Seconds until the first byte on a new connection, and from a request's first byte to the end of "
         "its headers; longer: the connection is closed, in the second case with 408.",
     )
     send_timeout: float = Field(
-        60.0, gt=0,
+        60.0,
+        gt=0,
         description="Seconds after which the connection of a client that reads nothing of its answer is closed.",
     )
 
     # process
     start_timeout: float = Field(
-        60.0, ge=0,
+        60.0,
+        ge=0,
         description="Seconds for which a start waits for a queue (and `tallystick serve` for a store) that cannot be "
         "reached yet. Workers wait for their store as long as it takes.",
     )
     status_port: int = Field(
-        8001, ge=0, le=65535,
+        8001,
+        ge=0,
+        le=65535,
         description="Port on which `tallystick work` answers /healthz, /readyz and /metrics; with "
         "`tallystick ingest --workers N` process n answers alone on this port + n. 0: none.",
     )
     drain_delay: float = Field(
-        0.0, ge=0,
+        0.0,
+        ge=0,
         description="Seconds after SIGTERM in which requests are still taken while /readyz says no already, so that a "
         "proxy notices.",
     )

@@ -43,7 +43,7 @@ class DiskGuard:
         return self._low
 
 
-# --- who may read ----------------------------------------------------------------------------------------------------
+# --- who may read ---------------------------------------------------------------------------------------------------
 
 OWN = ("queue.sqlite", "store.duckdb", "imports", "export-", "damaged-")
 """What is in a data folder: queue, store, marks of imports, answers' files, what a recovery put aside."""

@@ -42,7 +42,7 @@ class TallystickError(Exception):
         return self.message
 
 
-# --- the caller's fault: the same request will fail again ------------------------------------------------------------
+# --- the caller's fault: the same request will fail again -----------------------------------------------------------
 
 
 class InvalidRequest(TallystickError):
@@ -146,7 +146,7 @@ class TooMany(TallystickError):
     retry_after = 5
 
 
-# --- nobody's fault: the same request may succeed later --------------------------------------------------------------
+# --- nobody's fault: the same request may succeed later -------------------------------------------------------------
 
 
 class Unavailable(TallystickError):
@@ -194,7 +194,7 @@ class BatchTooLarge(StoreUnavailable):
     """The store has no memory for so many events at once; fewer may fit."""
 
 
-# --- the data's fault: seen by the worker only -----------------------------------------------------------------------
+# --- the data's fault: seen by the worker only ----------------------------------------------------------------------
 
 
 class DataRejected(TallystickError):
@@ -214,7 +214,7 @@ class BlockCorrupt(TallystickError):
     code = "block_corrupt"
 
 
-# --- the operator's fault: Tallystick refuses to start -------------------------------------------------------------------
+# --- the operator's fault: Tallystick refuses to start ---------------------------------------------------------------
 
 
 class ConfigError(TallystickError):

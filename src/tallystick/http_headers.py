@@ -21,10 +21,19 @@ READ: Headers = (*_EVERYWHERE, (b"cross-origin-resource-policy", b"same-origin")
 WRITE: Headers = (*_EVERYWHERE, (b"cross-origin-resource-policy", b"cross-origin"))
 """On answers that foreign pages get: of routes that take events, and the script that sends them."""
 
-ONCE = frozenset({
-    b"authorization", b"x-api-key", b"smolhog-api-key", b"idempotency-key", b"content-encoding", b"content-type",
-    b"content-length", b"host", b"origin",
-})  # fmt: skip
+ONCE = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"smolhog-api-key",
+        b"idempotency-key",
+        b"content-encoding",
+        b"content-type",
+        b"content-length",
+        b"host",
+        b"origin",
+    }
+)
 """Request headers that decide something. Of two of them, a proxy in front may have looked at the other one."""
 
 

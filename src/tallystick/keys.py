@@ -37,7 +37,10 @@ _HOST = re.compile(
 )
 """A host and its port, in lower case. IPv6 has brackets and no zone."""
 _NEEDED: dict[str, tuple[Right, ...]] = {
-    "up": ("write", "read"), "ingest": ("write",), "serve": ("read",), "work": (),
+    "up": ("write", "read"),
+    "ingest": ("write",),
+    "serve": ("read",),
+    "work": (),
 }
 
 
@@ -94,7 +97,7 @@ def presented(authorization: bytes, x_api_key: bytes, own_header: bytes = b"") -
     return found.pop() if found else b""
 
 
-# --- settings --------------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------------------------
 
 
 def parse(text: str, where: str) -> dict[bytes, str]:
@@ -152,7 +155,7 @@ def new_key(right: Right) -> str:
     return f"{right[0]}k_{secrets.token_urlsafe(RANDOM_BYTES)}"
 
 
-# --- listening -------------------------------------------------------------------------------------------------------
+# --- listening ------------------------------------------------------------------------------------------------------
 
 
 def may_listen(host: str, keys: Keys, role: str) -> None:

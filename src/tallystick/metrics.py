@@ -85,30 +85,44 @@ class Metrics:
 
     def _http(self, registry: CollectorRegistry) -> None:
         self.http_requests = Counter(
-            "tallystick_http_requests_total", "Requests answered, by route template and status.", ["route", "status"],
+            "tallystick_http_requests_total",
+            "Requests answered, by route template and status.",
+            ["route", "status"],
             registry=registry,
         )
         self.http_seconds = Histogram(
-            "tallystick_http_request_seconds", "From taking a request up to its answer's last byte, by route template.",
-            ["route"], buckets=FAST, registry=registry,
+            "tallystick_http_request_seconds",
+            "From taking a request up to its answer's last byte, by route template.",
+            ["route"],
+            buckets=FAST,
+            registry=registry,
         )
-        self.http_connections = Gauge("tallystick_http_connections", "Open connections of this process.", registry=registry)
+        self.http_connections = Gauge(
+            "tallystick_http_connections", "Open connections of this process.", registry=registry
+        )
         self.http_connections_ended = Counter(
             "tallystick_http_connections_ended_total",
-            "Connections that this process ended on its own, by reason: see Connections.", ["reason"],
+            "Connections that this process ended on its own, by reason: see Connections.",
+            ["reason"],
             registry=registry,
         )
         self.access_refused = Counter(
             "tallystick_access_refused_total",
             "Requests refused for their key or their Host header, by side (write, read, share) and error code.",
-            ["side", "code"], registry=registry,
+            ["side", "code"],
+            registry=registry,
         )
         self.query_seconds = Histogram(
-            "tallystick_query_seconds", "Time the store took for a question, by its kind.", ["kind"], buckets=SLOW,
+            "tallystick_query_seconds",
+            "Time the store took for a question, by its kind.",
+            ["kind"],
+            buckets=SLOW,
             registry=registry,
         )
         self.query_failures = Counter(
-            "tallystick_query_failures_total", "Questions without an answer, by kind and error code.", ["kind", "code"],
+            "tallystick_query_failures_total",
+            "Questions without an answer, by kind and error code.",
+            ["kind", "code"],
             registry=registry,
         )
 
@@ -117,20 +131,29 @@ class Metrics:
             Counter("tallystick_events_accepted_total", "Events that got a success.", registry=registry)
         )
         self.events_rejected = Counter(
-            "tallystick_events_rejected_total", "Events refused as invalid, by rejection code.", ["code"], registry=registry
+            "tallystick_events_rejected_total",
+            "Events refused as invalid, by rejection code.",
+            ["code"],
+            registry=registry,
         )
         self.ingest_refused = Counter(
-            "tallystick_ingest_refused_total", "Write requests refused as a whole, by error code.", ["code"],
+            "tallystick_ingest_refused_total",
+            "Write requests refused as a whole, by error code.",
+            ["code"],
             registry=registry,
         )
         self.ingest_body_bytes = Counter(
-            "tallystick_ingest_body_bytes_total", "Bytes of write requests' bodies after decompression.", registry=registry
+            "tallystick_ingest_body_bytes_total",
+            "Bytes of write requests' bodies after decompression.",
+            registry=registry,
         )
         self.blocks_published = Counter(
             "tallystick_blocks_published_total", "Blocks that the queue made durable.", registry=registry
         )
         self.publish_seconds = Histogram(
-            "tallystick_publish_seconds", "Time of one durable publish, shared by the requests in it.", buckets=FAST,
+            "tallystick_publish_seconds",
+            "Time of one durable publish, shared by the requests in it.",
+            buckets=FAST,
             registry=registry,
         )
         self.publish_failures = Counter(
@@ -145,25 +168,36 @@ class Metrics:
             "tallystick_events_duplicate_total", "Events that were stored before.", registry=registry
         )
         self.events_conflict = Counter(
-            "tallystick_events_conflict_total", "Duplicates whose payload differs from the event stored first.",
+            "tallystick_events_conflict_total",
+            "Duplicates whose payload differs from the event stored first.",
             registry=registry,
         )
-        self.events_dead = Counter("tallystick_events_dead_total", "Events set aside as dead letters.", registry=registry)
-        self.blocks_stored = Counter("tallystick_blocks_stored_total", "Blocks entered in the ledger.", registry=registry)
+        self.events_dead = Counter(
+            "tallystick_events_dead_total", "Events set aside as dead letters.", registry=registry
+        )
+        self.blocks_stored = Counter(
+            "tallystick_blocks_stored_total", "Blocks entered in the ledger.", registry=registry
+        )
         self.blocks_skipped = Counter(
             "tallystick_blocks_skipped_total", "Blocks delivered again that the ledger had already.", registry=registry
         )
         self.write_seconds = Histogram(
-            "tallystick_store_write_seconds", "Time of one loading transaction of the store.", buckets=SLOW,
+            "tallystick_store_write_seconds",
+            "Time of one loading transaction of the store.",
+            buckets=SLOW,
             registry=registry,
         )
         self.write_events = Histogram(
-            "tallystick_store_write_events", "Events in one loading transaction of the store.",
-            buckets=(1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000), registry=registry,
+            "tallystick_store_write_events",
+            "Events in one loading transaction of the store.",
+            buckets=(1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000),
+            registry=registry,
         )
         self.worker_retries = Counter(
-            "tallystick_worker_retries_total", "Loading transactions that failed and are tried again, by error code.",
-            ["code"], registry=registry,
+            "tallystick_worker_retries_total",
+            "Loading transactions that failed and are tried again, by error code.",
+            ["code"],
+            registry=registry,
         )
         self.probes = Counter(
             "tallystick_worker_probes_total", "Tries spent on finding the bad events of a batch.", registry=registry
@@ -177,17 +211,21 @@ class Metrics:
 
     def _scraped(self, registry: CollectorRegistry) -> None:
         self.up = Gauge(
-            "tallystick_up", "1 when this part answered the scrape, else 0 (its other gauges are NaN then).", ["part"],
+            "tallystick_up",
+            "1 when this part answered the scrape, else 0 (its other gauges are NaN then).",
+            ["part"],
             registry=registry,
         )
         self.ready = Gauge("tallystick_ready", "1 while /readyz answers 200, else 0.", registry=registry)
         self.queue_blocks = Gauge("tallystick_queue_blocks", "Blocks waiting in the queue.", registry=registry)
         self.queue_events = Gauge(
-            "tallystick_queue_events", "Events waiting in the queue. NaN: it cannot tell (RabbitMQ).",
+            "tallystick_queue_events",
+            "Events waiting in the queue. NaN: it cannot tell (RabbitMQ).",
             registry=registry,
         )
         self.queue_bytes = Gauge(
-            "tallystick_queue_bytes", "Bytes of the blocks waiting in the queue. NaN: it cannot tell (RabbitMQ).",
+            "tallystick_queue_bytes",
+            "Bytes of the blocks waiting in the queue. NaN: it cannot tell (RabbitMQ).",
             registry=registry,
         )
         self.queue_oldest = Gauge(
@@ -196,7 +234,9 @@ class Metrics:
             registry=registry,
         )
         self.questions = Gauge(
-            "tallystick_queries", "Questions that run now, and those that wait for their turn.", ["state"],
+            "tallystick_queries",
+            "Questions that run now, and those that wait for their turn.",
+            ["state"],
             registry=registry,
         )
         self.exports = Gauge("tallystick_exports", "Exports and files that are made or sent now.", registry=registry)
@@ -205,10 +245,13 @@ class Metrics:
             "tallystick_ledger_events",
             "The books, from stored rows: accepted = stored + duplicates + dead + queued; conflicts are part of "
             "duplicates, missing is 0 unless events were lost.",
-            ["column"], registry=registry,
+            ["column"],
+            registry=registry,
         )
         self.info = Gauge(
-            "tallystick_info", "Always 1; the labels say what runs.", ["version", "durability", "process"],
+            "tallystick_info",
+            "Always 1; the labels say what runs.",
+            ["version", "durability", "process"],
             registry=registry,
         )
 

@@ -10,13 +10,30 @@ from collections.abc import Callable
 from random import Random
 
 FORBIDDEN = (
-    "bite", "sting", "BITE", '"bite"', '"Bite"', '"größe"', "pg_read_file", "pg_sleep", "ts_stat", "query_to_xml",
-    "pg_terminate_backend", "set_config", "current_setting", "pg_ls_dir", "lo_get", "nextval", "pg_advisory_lock",
-)  # fmt: skip
+    "bite",
+    "sting",
+    "BITE",
+    '"bite"',
+    '"Bite"',
+    '"größe"',
+    "pg_read_file",
+    "pg_sleep",
+    "ts_stat",
+    "query_to_xml",
+    "pg_terminate_backend",
+    "set_config",
+    "current_setting",
+    "pg_ls_dir",
+    "lo_get",
+    "nextval",
+    "pg_advisory_lock",
+)
 """What must not be called, as it can be written; the first are functions of the tests' own."""
 VIEWS = {
-    "events": ["name", "user_id", "path", "source"], "users": ["user_id"], "sessions": ["session_id", "entry_path"],
-}  # fmt: skip
+    "events": ["name", "user_id", "path", "source"],
+    "users": ["user_id"],
+    "sessions": ["session_id", "entry_path"],
+}
 ALIASES = ("e", "t", "u", "bite", '"Bite"', "events")
 Scope = dict[str, list[str]]
 
@@ -37,7 +54,7 @@ class Maker:
     def statement(self, depth: int) -> str:
         return self._query(depth)[0]
 
-    # --- queries -----------------------------------------------------------------------------------------------------
+    # --- queries ----------------------------------------------------------------------------------------------------
 
     def _query(self, depth: int, width: int | None = None) -> tuple[str, list[str]]:
         """A SELECT and its columns, all of them texts."""
@@ -107,7 +124,7 @@ class Maker:
         scope[alias] = VIEWS[view]
         return f"{view} AS {alias}"
 
-    # --- expressions -------------------------------------------------------------------------------------------------
+    # --- expressions ------------------------------------------------------------------------------------------------
 
     def _text(self, depth: int) -> str:
         random = self._random
@@ -120,13 +137,19 @@ class Maker:
             return self._text(depth - 1)
 
         made: list[Callable[[], str]] = [
-            lambda: f"({inner()})", lambda: f"concat({inner()}, {inner()})", lambda: f"coalesce({inner()}, 'x')",
-            lambda: f"CAST({inner()} AS TEXT)", lambda: f"lower({inner()})", lambda: f"{inner()} || {inner()}",
+            lambda: f"({inner()})",
+            lambda: f"concat({inner()}, {inner()})",
+            lambda: f"coalesce({inner()}, 'x')",
+            lambda: f"CAST({inner()} AS TEXT)",
+            lambda: f"lower({inner()})",
+            lambda: f"{inner()} || {inner()}",
             lambda: f"CASE WHEN {self._condition(depth - 1)} THEN {inner()} ELSE {inner()} END",
-            lambda: f"max({inner()}) OVER (PARTITION BY {inner()})", lambda: f"(ARRAY[{inner()}])[1]",
+            lambda: f"max({inner()}) OVER (PARTITION BY {inner()})",
+            lambda: f"(ARRAY[{inner()}])[1]",
             lambda: f"(SELECT max(q.c) FROM ({self._query(depth - 1, 1)[0]}) AS q(c))",
-            lambda: f"first_value({inner()}) OVER (ORDER BY {inner()})", lambda: f"CAST(to_json({inner()}) AS TEXT)",
-        ]  # fmt: skip
+            lambda: f"first_value({inner()}) OVER (ORDER BY {inner()})",
+            lambda: f"CAST(to_json({inner()}) AS TEXT)",
+        ]
         return random.choice(made)()
 
     def _condition(self, depth: int) -> str:
@@ -154,12 +177,30 @@ class Maker:
         """A call, or what looks like one."""
         random = self._random
         name, alias, inner = random.choice(FORBIDDEN), random.choice(ALIASES), self._column()
-        return random.choice([
-            "({inner}).{name}", "({inner}::text).{name}", "({alias}).{name}", "{alias}.{name}", "{name}({inner})",
-            "(ARRAY[{inner}])[1].{name}", "(SELECT {inner} AS {name}).{name}", "{alias}.{name}.{name}",
-            "({alias}.*).{name}",
-            "pg_catalog.{name}({inner})", "{inner}::{name}", "{name} '{{x}}'", "{alias}", "{name}", "{alias}.*",
-            "row_to_json({alias})", "({alias}).*", "CAST({inner} AS {name})", "{inner} OPERATOR(public.{name}) 'x'",
-            "json_agg({alias}) OVER ()", "{inner} COLLATE {name}", "{name}({alias}.*)",
-            "{name}(VARIADIC ARRAY[{inner}])",
-        ]).format(name=name, alias=alias, inner=inner)  # fmt: skip
+        return random.choice(
+            [
+                "({inner}).{name}",
+                "({inner}::text).{name}",
+                "({alias}).{name}",
+                "{alias}.{name}",
+                "{name}({inner})",
+                "(ARRAY[{inner}])[1].{name}",
+                "(SELECT {inner} AS {name}).{name}",
+                "{alias}.{name}.{name}",
+                "({alias}.*).{name}",
+                "pg_catalog.{name}({inner})",
+                "{inner}::{name}",
+                "{name} '{{x}}'",
+                "{alias}",
+                "{name}",
+                "{alias}.*",
+                "row_to_json({alias})",
+                "({alias}).*",
+                "CAST({inner} AS {name})",
+                "{inner} OPERATOR(public.{name}) 'x'",
+                "json_agg({alias}) OVER ()",
+                "{inner} COLLATE {name}",
+                "{name}({alias}.*)",
+                "{name}(VARIADIC ARRAY[{inner}])",
+            ]
+        ).format(name=name, alias=alias, inner=inner)

@@ -49,9 +49,14 @@ def made(server: PostgresServer, folder: Path) -> Settings:
     assert ROLE_PASSWORD not in printed
     server.script(printed, database_of(url))
     return Settings(
-        data=folder, store_url=url, sql=True, sql_url=statements_url, allow_weak_durability=True,
-        disk_reserve_bytes=0, query_timeout=20.0,
-    )  # fmt: skip
+        data=folder,
+        store_url=url,
+        sql=True,
+        sql_url=statements_url,
+        allow_weak_durability=True,
+        disk_reserve_bytes=0,
+        query_timeout=20.0,
+    )
 
 
 def database_of(url: str) -> str:
@@ -65,12 +70,15 @@ async def opened(settings: Settings) -> AsyncIterator[Store]:
     await store.open()
     try:
         texts = {"user_id": CANARY, "session_id": CANARY, "path": CANARY, "properties": {"a": CANARY}}
-        await put(store, [
-            make_event(1, MINE, name="own", timestamp=NOON, user_id="me", properties={"a": 1}),
-            make_event(2, MINE, name="own", timestamp=NOON, user_id="7"),
-            make_event(3, THEIRS, name=CANARY, timestamp=NOON, **texts),
-            make_event(4, THEIRS, name=CANARY, timestamp=NOON, **texts),
-        ])  # fmt: skip
+        await put(
+            store,
+            [
+                make_event(1, MINE, name="own", timestamp=NOON, user_id="me", properties={"a": 1}),
+                make_event(2, MINE, name="own", timestamp=NOON, user_id="7"),
+                make_event(3, THEIRS, name=CANARY, timestamp=NOON, **texts),
+                make_event(4, THEIRS, name=CANARY, timestamp=NOON, **texts),
+            ],
+        )
         yield store
     finally:
         await store.close()

@@ -88,7 +88,7 @@ async def content(store: DuckDBStore) -> Content:
     return Content(events, rollup, answers, ledger, letters, reports)
 
 
-# --- ways to damage a file -------------------------------------------------------------------------------------------
+# --- ways to damage a file ------------------------------------------------------------------------------------------
 
 
 def _flip(name: str, first: int = 0, end: int | None = None) -> Damage:

@@ -19,8 +19,11 @@ from tests.keyed import DECIDED, EVERY, KEYS, WRITE, Side, opened
 from tests.thorough import some
 
 ROOT = Path(tallystick.__file__).parent
-CLIENTS = {name for name, kind in vars(errors).items()
-           if isinstance(kind, type) and issubclass(kind, Unavailable | errors.QueryTooExpensive | errors.QueryTimeout)}
+CLIENTS = {
+    name
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, Unavailable | errors.QueryTooExpensive | errors.QueryTimeout)
+}
 """Errors that clients are told of and that a driver's error may be behind."""
 WORDS = re.compile(r"Catalog|Binder|IO Error|SELECT|apsw|duckdb|asyncpg|has been closed|/tmp/", re.IGNORECASE)
 
@@ -65,7 +68,7 @@ def test_the_log_gets_what_the_client_does_not() -> None:
     assert StoreUnavailable("x").whole == "x"
     inner.__cause__ = OSError()
     assert inner.whole == "the store failed: OSError"
-    assert DataRejected("value \"x\" of relation events").public == "the store cannot take this"
+    assert DataRejected('value "x" of relation events').public == "the store cannot take this"
 
 
 async def refused_everywhere(side: Side, routes: list[tuple[str, str]], statuses: set[int]) -> int:

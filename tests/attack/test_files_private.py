@@ -33,8 +33,11 @@ def modes(folder: Path) -> dict[str, str]:
 def command(umask: int, *arguments: str) -> None:
     """A command that has to end well, started with this umask."""
     subprocess.run(
-        [sys.executable, "-c", "from tallystick.cli import main; main()", *arguments], check=True, capture_output=True,
-        timeout=60, umask=umask,
+        [sys.executable, "-c", "from tallystick.cli import main; main()", *arguments],
+        check=True,
+        capture_output=True,
+        timeout=60,
+        umask=umask,
     )
 
 
@@ -103,7 +106,9 @@ async def test_a_folder_of_everybodys_is_left_as_it_is(tmp_path: Path) -> None:
         (folder / "other.txt").write_text("x")
         (folder / "other.txt").chmod(0o644)
     beside = Settings(
-        data=tmp_path / "data", queue_url=f"sqlite:///{shared}/queue.sqlite", store_url=f"duckdb:///{shared}/store.duckdb",
+        data=tmp_path / "data",
+        queue_url=f"sqlite:///{shared}/queue.sqlite",
+        store_url=f"duckdb:///{shared}/store.duckdb",
         disk_reserve_bytes=0,
     )
     await touched(beside)

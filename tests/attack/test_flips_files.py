@@ -87,7 +87,7 @@ async def test_whatever_is_in_the_lock(tmp_path: Path) -> None:
         assert (await queue.depth()).events == 1
 
 
-# --- by commands -----------------------------------------------------------------------------------------------------
+# --- by commands ----------------------------------------------------------------------------------------------------
 
 
 class Ended(NamedTuple):
@@ -149,13 +149,21 @@ def test_a_damaged_log_from_the_refusal_to_closed_books(killed: Path, tmp_path: 
     assert "40 events in 20 blocks wait in the new queue" in recovered.out
     assert "no accepted event is missing" in recovered.out
     assert sorted(file.name for file in next(data.glob("damaged-*")).iterdir()) == [
-        "queue.sqlite", "queue.sqlite-shm", "queue.sqlite-wal", "queue.sqlite.mark"
-    ]  # fmt: skip
+        "queue.sqlite",
+        "queue.sqlite-shm",
+        "queue.sqlite-wal",
+        "queue.sqlite.mark",
+    ]
     found = command(data, "verify", "--json")
     assert found.code == 0, found
     assert json.loads(found.out)["ledger"] == {
-        "accepted": 60, "stored": 20, "duplicates": 0, "conflicts": 0, "dead": 0, "queued": 40
-    }  # fmt: skip
+        "accepted": 60,
+        "stored": 20,
+        "duplicates": 0,
+        "conflicts": 0,
+        "dead": 0,
+        "queued": 40,
+    }
     assert "is not damaged; nothing was changed" in command(data, "recover", "queue").out
 
 

@@ -30,9 +30,13 @@ def world() -> Iterator[World]:
 
 
 FILES = [
-    ("killed", "queue.sqlite"), ("killed", "queue.sqlite-wal"), ("killed", "queue.sqlite-shm"),
-    ("killed", "queue.sqlite.mark"), ("stopped", "queue.sqlite"), ("stopped", "queue.sqlite.mark"),
-]  # fmt: skip
+    ("killed", "queue.sqlite"),
+    ("killed", "queue.sqlite-wal"),
+    ("killed", "queue.sqlite-shm"),
+    ("killed", "queue.sqlite.mark"),
+    ("stopped", "queue.sqlite"),
+    ("stopped", "queue.sqlite.mark"),
+]
 TOLD: dict[tuple[str, str], set[str]] = {
     ("killed", "queue.sqlite"): {"harmless", "refused"},
     ("killed", "queue.sqlite-wal"): {"refused"},

@@ -108,7 +108,7 @@ async def test_a_folder_of_an_older_version_is_taken_over(tmp_path: Path) -> Non
         await quiet(tmp_path)
 
 
-# --- backups and interruptions ---------------------------------------------------------------------------------------
+# --- backups and interruptions --------------------------------------------------------------------------------------
 
 
 async def test_an_older_copy_of_the_queue(tmp_path: Path) -> None:
@@ -134,9 +134,7 @@ async def test_an_older_copy_of_the_queue(tmp_path: Path) -> None:
     assert "has block 1, but the queue knows of 1 blocks only" in difference.message
 
 
-async def test_an_interrupted_recovery_goes_on(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_interrupted_recovery_goes_on(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """G6: at whichever step; until it is over nobody opens the queue."""
     original = os.replace
     for step in range(6):

@@ -168,7 +168,7 @@ def test_damage_is_harmless_or_told_and_recovered(
         shutil.rmtree(folder)
 
 
-# --- while a server runs ---------------------------------------------------------------------------------------------
+# --- while a server runs --------------------------------------------------------------------------------------------
 
 
 def _ruin(path: Path) -> None:
@@ -194,9 +194,10 @@ async def test_a_server_whose_store_is_damaged_goes_on_taking_events(
 
     monkeypatch.setattr(DuckDBStore, "write", counted)
     settings = settings_in(folder)
-    async with open_tallystick(settings) as tallystick, httpx.AsyncClient(
-        transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost"
-    ) as client:
+    async with (
+        open_tallystick(settings) as tallystick,
+        httpx.AsyncClient(transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost") as client,
+    ):
         assert (await client.get("/readyz")).status_code == 200
         _ruin(folder / "store.duckdb")
 

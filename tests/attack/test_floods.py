@@ -141,7 +141,7 @@ def test_the_soft_limit_is_raised(tmp_path: Path) -> None:
         assert resource.prlimit(part.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
 
 
-# --- counting --------------------------------------------------------------------------------------------------------
+# --- counting -------------------------------------------------------------------------------------------------------
 
 
 class Caller:

@@ -30,14 +30,21 @@ EACH = 200 if THOROUGH else 3
 SEED = os.environ.get("TALLYSTICK_FUZZ_SEED") or str(random.randrange(10**6))
 
 SETTINGS = {
-    "TALLYSTICK_ENRICH_AGENT": "true", "TALLYSTICK_ENRICH_PAGE": "true", "TALLYSTICK_ENRICH_VISITOR": "true", "TALLYSTICK_SQL": "true",
-    "TALLYSTICK_QUERY_TIMEOUT": "5", "TALLYSTICK_BODY_TIMEOUT": "1", "TALLYSTICK_HEADER_TIMEOUT": "1",
-}  # fmt: skip
+    "TALLYSTICK_ENRICH_AGENT": "true",
+    "TALLYSTICK_ENRICH_PAGE": "true",
+    "TALLYSTICK_ENRICH_VISITOR": "true",
+    "TALLYSTICK_SQL": "true",
+    "TALLYSTICK_QUERY_TIMEOUT": "5",
+    "TALLYSTICK_BODY_TIMEOUT": "1",
+    "TALLYSTICK_HEADER_TIMEOUT": "1",
+}
 READY = request("GET", "/v1/values?field=name", f"x-api-key: {READ}")
 EVENT = request(
-    "POST", "/v1/events", f"x-api-key: {WRITE}",
+    "POST",
+    "/v1/events",
+    f"x-api-key: {WRITE}",
     body=json.dumps({"name": "page_view", "user_id": "u", "properties": {"a": 1}}).encode(),
-)  # fmt: skip
+)
 
 DOCUMENT = build_app(Settings(queue_url="memory://", allow_weak_durability=True, sql=True)).openapi()
 OPERATIONS = operations(DOCUMENT)
@@ -109,9 +116,10 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             stack.callback(database.kill)
             url = database.new_database(statements=True)
             settings |= {
-                "TALLYSTICK_STORE_URL": url, "TALLYSTICK_SQL_URL": database.statements_url(url),
+                "TALLYSTICK_STORE_URL": url,
+                "TALLYSTICK_SQL_URL": database.statements_url(url),
                 "TALLYSTICK_ALLOW_WEAK_DURABILITY": "true",
-            }  # fmt: skip
+            }
         server = Part(("up", "--port", "0"), settings, folder / "log")
         stack.callback(server.kill)
         found = Target(server, keys)

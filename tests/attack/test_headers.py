@@ -20,14 +20,17 @@ from tests.keyed import DECIDED, EVERY, GUARDED, JSON, KEYS, VALUES, WRITE, Side
 from tests.thorough import some
 
 EVERYWHERE = {
-    "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin",
-}  # fmt: skip
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+}
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 SCRIPT = "/js/tallystick.js"
 WRITES = ["/v1/events", "/events", "/api/events", "/v1/events/bulk", "/api/event", "/event"]
 EVENT = {
-    "/v1/events": {"name": "a"}, "/event": {"site_id": "s", "event_type": "a", "path": "/", "timestamp": "2026-01-01"},
-}  # fmt: skip
+    "/v1/events": {"name": "a"},
+    "/event": {"site_id": "s", "event_type": "a", "path": "/", "timestamp": "2026-01-01"},
+}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -81,10 +84,14 @@ async def test_every_route_has_the_headers(keyed: Side) -> None:
 async def test_every_answer_of_a_write_route_has_them(keyed: Side, path: str) -> None:
     """Those that pages elsewhere wait for, with and without CORS: taken, refused, too large."""
     for content, headers in (
-        (httpx.Response(200, json=EVENT.get(path, {})).content, {"X-API-Key": WRITE}), (b"", {"X-API-Key": WRITE}),
-        (b"{", {"X-API-Key": WRITE}), (b"{}", {}), (b" " * (64 * KIB + 1), {"X-API-Key": WRITE}),
-        (b"{}", {"X-API-Key": WRITE, "Content-Encoding": "br"}), (b"{}", {"Authorization": f"Bearer {EVERY}"}),
-    ):  # fmt: skip
+        (httpx.Response(200, json=EVENT.get(path, {})).content, {"X-API-Key": WRITE}),
+        (b"", {"X-API-Key": WRITE}),
+        (b"{", {"X-API-Key": WRITE}),
+        (b"{}", {}),
+        (b" " * (64 * KIB + 1), {"X-API-Key": WRITE}),
+        (b"{}", {"X-API-Key": WRITE, "Content-Encoding": "br"}),
+        (b"{}", {"Authorization": f"Bearer {EVERY}"}),
+    ):
         answer = await keyed.client.post(path, content=content, headers={**headers, "Origin": "https://shop.example"})
         assert wrong(answer, for_pages=True) == [], (content[:20], answer.status_code)
     options = await keyed.client.options(path)
@@ -93,8 +100,14 @@ async def test_every_answer_of_a_write_route_has_them(keyed: Side, path: str) ->
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_streams_and_files_have_them(keyed: Side) -> None:
-    for path in ("/v1/export", "/v1/export?format=csv", "/v1/export?format=parquet", "/v1/live?seconds=0", "/metrics",
-                 *(f"/docs/assets/{name}" for name in (*ASSETS, *OWN))):  # fmt: skip
+    for path in (
+        "/v1/export",
+        "/v1/export?format=csv",
+        "/v1/export?format=parquet",
+        "/v1/live?seconds=0",
+        "/metrics",
+        *(f"/docs/assets/{name}" for name in (*ASSETS, *OWN)),
+    ):
         answer = await keyed.get(path, EVERY)
         assert (answer.status_code, wrong(answer)) == (200, []), path
 
@@ -127,7 +140,9 @@ async def test_where_the_docs_are_not_built_they_say_so(
 async def test_every_role_has_them(tmp_path: Path, role: Role) -> None:
     """G12: also where queue and store are out of reach, and while the process stops."""
     settings = Settings(
-        data=tmp_path, queue_url="redis://127.0.0.1:1/0", store_url="postgresql://nobody@127.0.0.1:1/none",
+        data=tmp_path,
+        queue_url="redis://127.0.0.1:1/0",
+        store_url="postgresql://nobody@127.0.0.1:1/none",
         store_acquire_timeout=0.1,
     )
     tallystick = Tallystick(settings, role)
@@ -146,7 +161,7 @@ async def test_every_role_has_them(tmp_path: Path, role: Role) -> None:
                 assert wrong(await client.post(path, content=b"{"), for_pages=pages) == [], (state, path)
 
 
-# --- the same thing twice --------------------------------------------------------------------------------------------
+# --- the same thing twice -------------------------------------------------------------------------------------------
 
 
 def pairs(*headers: tuple[str, str]) -> Any:

@@ -39,16 +39,20 @@ HEADS: dict[str, tuple[bytes, bytes, int]] = {
     "empty lines": (b"", b"\r\n" * 512, 400),
     "trailers": (
         b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n",
-        b"x: " + b"y" * 509 + b"\r\n", 431,
+        b"x: " + b"y" * 509 + b"\r\n",
+        431,
     ),
     "one trailer": (
         b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: ",
-        b"y" * KIB, 431,
+        b"y" * KIB,
+        431,
     ),
     "chunk extension": (
-        b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2;", b"a" * KIB, 431,
+        b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2;",
+        b"a" * KIB,
+        431,
     ),
-}  # fmt: skip
+}
 """The beginning of what has no end, what comes again and again, and the status that ends it."""
 
 
@@ -68,7 +72,7 @@ def url(process: tuple[Part, str]) -> str:
     return process[1]
 
 
-# --- heads -----------------------------------------------------------------------------------------------------------
+# --- heads ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_head_without_an_end_is_refused_at_once(server: Part, url: str) -> None:
@@ -152,7 +156,7 @@ def test_requests_without_a_number_do_not_wait_behind_one(server: Part, url: str
     soon(lambda: metric(url, "tallystick_http_connections") == 1, "the stream ends with its connection")
 
 
-# --- time ------------------------------------------------------------------------------------------------------------
+# --- time -----------------------------------------------------------------------------------------------------------
 
 
 def test_who_says_nothing_is_closed(url: str) -> None:
@@ -232,7 +236,7 @@ def test_a_stream_stays_open(url: str) -> None:
         assert not connection.closed_within(2.2)
 
 
-# --- refusals --------------------------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------------------------
 
 LARGE = b"x" * (9 * KIB * KIB)
 
@@ -284,7 +288,7 @@ def test_a_bad_request_is_answered_after_those_before_it(url: str) -> None:
         assert [(one.status, one.closes) for one in answers] == [(200, False), (400, True)]
 
 
-# --- the other processes ---------------------------------------------------------------------------------------------
+# --- the other processes --------------------------------------------------------------------------------------------
 
 
 def test_all_roles_have_the_limits(tmp_path: Path) -> None:

@@ -75,8 +75,10 @@ def test_curl_with_http2(url: str, tmp_path: Path) -> None:
     body.write_bytes(json.dumps({"events": [{"name": "from_curl"}] * 4_000}).encode())
     told = subprocess.run(
         ["curl", "-s", "--http2", "--noproxy", "*", "-d", f"@{body}", f"{url}/v1/events", f"{url}/v1/events"],
-        capture_output=True, check=True, timeout=60,
-    )  # fmt: skip
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
     assert told.stdout.count(b'"accepted":4000') == 2, told
 
 

@@ -17,9 +17,25 @@ from tallystick.store.duckdb.parquet import write_parquet
 from tests.thorough import THOROUGH, some
 
 NAMES = [
-    "*", "?", "[ab]", "{a,b}", "a*b", "a'b", 'a"b', "a b", "~", "-", "s3:", "$HOME", "%20", "\\*", "**", "a;b", "#",
+    "*",
+    "?",
+    "[ab]",
+    "{a,b}",
+    "a*b",
+    "a'b",
+    'a"b',
+    "a b",
+    "~",
+    "-",
+    "s3:",
+    "$HOME",
+    "%20",
+    "\\*",
+    "**",
+    "a;b",
+    "#",
     "n\u00e4",
-]  # fmt: skip
+]
 MEBIBYTES = [15, 17, 31, 33, 40, 64, 120, 200]
 """Sizes of a row, around those at which DuckDB treats it differently."""
 
@@ -115,8 +131,15 @@ def test_the_command_says_so_and_ends_with_1(tmp_path: Path) -> None:
     path.write_text(f"name,x\na,1\nb,{'y' * (40 << 20)}\nc,2\n")
     with pytest.raises(AssertionError):
         run_command({"TALLYSTICK_DISK_RESERVE_BYTES": "0"}, "import", str(path), "--data", str(tmp_path / "data"))
-    again = run_command({"TALLYSTICK_DISK_RESERVE_BYTES": "0"}, "import", str(path), "--data", str(tmp_path / "data"),
-                        "--again", "--allow-rejected")  # fmt: skip
+    again = run_command(
+        {"TALLYSTICK_DISK_RESERVE_BYTES": "0"},
+        "import",
+        str(path),
+        "--data",
+        str(tmp_path / "data"),
+        "--again",
+        "--allow-rejected",
+    )
     assert "2 events accepted, 1 rows rejected" in again
     assert "line 3: Maximum line size" in again
 

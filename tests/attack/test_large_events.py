@@ -42,12 +42,17 @@ def large_events(first: int, count: int, site_id: str = "large") -> list[Event]:
     dice = random.Random(first)
     return [
         Event(
-            event_id=UUID(int=10_000_000 + number), name="upload", timestamp=NOON, received_at=NOON, site_id=site_id,
-            user_id=f"user-{number % 100}", session_id=f"session-{number % 100}",
+            event_id=UUID(int=10_000_000 + number),
+            name="upload",
+            timestamp=NOON,
+            received_at=NOON,
+            site_id=site_id,
+            user_id=f"user-{number % 100}",
+            session_id=f"session-{number % 100}",
             properties=msgspec.Raw(b'{"text":"' + base64.b64encode(dice.randbytes(LARGE * 3 // 4)) + b'"}'),
         )
         for number in range(first, first + count)
-    ]  # fmt: skip
+    ]
 
 
 def large_blocks(events: int) -> list[Block]:

@@ -26,14 +26,35 @@ from tests.thorough import examples
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 WHEN = "2026-01-02T03:04:05Z"
 BLANK = [
-    " ", "   ", "\t", "\n", "\r\n", "\u00a0", "\u2003", "\u3000", "\u200b", "\u2060\ufeff", " \u200d ", "\u2028",
+    " ",
+    "   ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\u00a0",
+    "\u2003",
+    "\u3000",
+    "\u200b",
+    "\u2060\ufeff",
+    " \u200d ",
+    "\u2028",
     "\u0085",
-]  # fmt: skip
+]
 CONTROLLED = ["a\tb", "a\n", "\x01a", "a\x1f", "a\x7f", "\x9fa", "a\x1b[31m"]
 FINE = [
-    "a", " a", "a ", "a b", "\u00e4", "\u65e5\u672c", "\U0001f469\u200d\U0001f4bb", "a\u00a0b", "\u200ba", "*a", "**",
+    "a",
+    " a",
+    "a ",
+    "a b",
+    "\u00e4",
+    "\u65e5\u672c",
+    "\U0001f469\u200d\U0001f4bb",
+    "a\u00a0b",
+    "\u200ba",
+    "*a",
+    "**",
     "a*",
-]  # fmt: skip
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -106,9 +127,12 @@ async def test_the_dialects_refuse_them(side: Side) -> None:
 async def test_no_question_is_about_a_site_of_that_name(side: Side) -> None:
     """In a query string `*` is every site; in JSON that is null."""
     for path, body in (
-        ("/v1/query", {"kind": "events", "site_id": "*"}), ("/v1/query", {"kind": "metrics", "site_id": "*"}),
-        ("/v1/query/sessions", {"site_id": "*"}), ("/v1/query/funnel", {"steps": [{}, {}], "site_id": "*"}),
-        ("/v1/sql", {"sql": "SELECT 1", "site_id": "*"}), ("/v1/boards", {"name": "b", "site_id": "*"}),
+        ("/v1/query", {"kind": "events", "site_id": "*"}),
+        ("/v1/query", {"kind": "metrics", "site_id": "*"}),
+        ("/v1/query/sessions", {"site_id": "*"}),
+        ("/v1/query/funnel", {"steps": [{}, {}], "site_id": "*"}),
+        ("/v1/sql", {"sql": "SELECT 1", "site_id": "*"}),
+        ("/v1/boards", {"name": "b", "site_id": "*"}),
         ("/v1/reports", {"name": "r", "question": {"kind": "events"}, "site_id": "*"}),
     ):
         answer = await side.client.post(path, content=json.dumps(body), headers=JSON)

@@ -31,23 +31,38 @@ LISTED = SCALAR["postgres"] | TABLE["postgres"]
 SYNTAX = {"interval"}
 """What is no call in PostgreSQL's grammar, parentheses or not."""
 DOTTED = [
-    "SELECT ('x'::text).{f}", "SELECT ('x').{f}", "SELECT (1).{f}", "SELECT (SELECT 'x' AS {f}).{f}",
-    "SELECT t.{f} FROM unnest(ARRAY['x']) AS t", "SELECT unnest.{f} FROM unnest(ARRAY['x'])",
-    "SELECT (ARRAY['x'])[1].{f}", "SELECT v.{f} FROM (VALUES ('x')) AS v", "SELECT (v).{f} FROM (VALUES ('x')) AS v(a)",
-    "SELECT 1 AS {f}, t.{f} FROM unnest(ARRAY['x']) AS t", "WITH {f} AS (SELECT 1 AS {f}) SELECT t.{f} FROM "
-    "unnest(ARRAY['x']) AS t, {f}", "SELECT 1 FROM unnest(ARRAY['x']) AS t ORDER BY t.{f}",
-    "SELECT (e).{f} FROM events AS e", "SELECT (e.name).{f} FROM events AS e", "SELECT e.name.{f} FROM events AS e",
+    "SELECT ('x'::text).{f}",
+    "SELECT ('x').{f}",
+    "SELECT (1).{f}",
+    "SELECT (SELECT 'x' AS {f}).{f}",
+    "SELECT t.{f} FROM unnest(ARRAY['x']) AS t",
+    "SELECT unnest.{f} FROM unnest(ARRAY['x'])",
+    "SELECT (ARRAY['x'])[1].{f}",
+    "SELECT v.{f} FROM (VALUES ('x')) AS v",
+    "SELECT (v).{f} FROM (VALUES ('x')) AS v(a)",
+    "SELECT 1 AS {f}, t.{f} FROM unnest(ARRAY['x']) AS t",
+    "WITH {f} AS (SELECT 1 AS {f}) SELECT t.{f} FROM unnest(ARRAY['x']) AS t, {f}",
+    "SELECT 1 FROM unnest(ARRAY['x']) AS t ORDER BY t.{f}",
+    "SELECT (e).{f} FROM events AS e",
+    "SELECT (e.name).{f} FROM events AS e",
+    "SELECT e.name.{f} FROM events AS e",
     "SELECT 1 FROM unnest(ARRAY['x']) t WHERE EXISTS (SELECT 1 FROM (SELECT 1 AS {f}) t, (SELECT t.{f}) u)",
     "SELECT u.{f} FROM events e, LATERAL unnest(ARRAY[e.name]) AS u",
     "SELECT min(t.{f}) OVER () FROM unnest(ARRAY[1]) t",
-]  # fmt: skip
+]
 CALLED = [
-    "SELECT {f}()", "SELECT {f}('x')", "SELECT {f}(name) FROM events", "SELECT * FROM {f}('x')",
+    "SELECT {f}()",
+    "SELECT {f}('x')",
+    "SELECT {f}(name) FROM events",
+    "SELECT * FROM {f}('x')",
     "SELECT pg_catalog.{f}('x')",
-    "SELECT {f}('x', 1)", "SELECT 1 FROM events WHERE {f}(name) IS NULL",
+    "SELECT {f}('x', 1)",
+    "SELECT 1 FROM events WHERE {f}(name) IS NULL",
     "SELECT count(*) FILTER (WHERE {f}(1)) FROM events",
-    "SELECT 1 FROM events, LATERAL {f}(name) AS l", "SELECT 1 ORDER BY {f}('x')", "SELECT {f}('x') OVER () FROM events",
-]  # fmt: skip
+    "SELECT 1 FROM events, LATERAL {f}(name) AS l",
+    "SELECT 1 ORDER BY {f}('x')",
+    "SELECT {f}('x') OVER () FROM events",
+]
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +121,7 @@ async def test_only_columns_of_a_view_are_read_as_columns(server: PostgresServer
         assert refused(f'SELECT e."{name}" FROM events AS e') == (name not in events)
 
 
-# --- the role --------------------------------------------------------------------------------------------------------
+# --- the role -------------------------------------------------------------------------------------------------------
 
 EVERY = """
 SELECT p.oid::regprocedure::text AS name, p.proname, p.prokind::text, p.proretset, p.provariadic <> 0 AS variadic,
@@ -181,8 +196,10 @@ async def test_what_is_listed_can_be_called_by_the_role(settings: Settings) -> N
         async with connected(settings.store_url) as keeper:
             denied = await keeper.fetch(
                 "SELECT oid::regprocedure::text FROM pg_proc WHERE proname = ANY ($1) AND pronamespace = "
-                "'pg_catalog'::regnamespace AND NOT has_function_privilege($2, oid, 'EXECUTE')", sorted(LISTED), ROLE,
-            )  # fmt: skip
+                "'pg_catalog'::regnamespace AND NOT has_function_privilege($2, oid, 'EXECUTE')",
+                sorted(LISTED),
+                ROLE,
+            )
         assert not denied
     finally:
         await store.close()

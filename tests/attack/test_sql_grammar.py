@@ -31,9 +31,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CANARIES = ("bite", "sting", "Bite", "größe")
 KINDS = (
-    "text", "integer", "bigint", "numeric", "double precision", "boolean", "json", "text[]", "integer[]", "timestamptz",
-    "uuid", "interval", "record", "anyelement", "public.site_events",
-)  # fmt: skip
+    "text",
+    "integer",
+    "bigint",
+    "numeric",
+    "double precision",
+    "boolean",
+    "json",
+    "text[]",
+    "integer[]",
+    "timestamptz",
+    "uuid",
+    "interval",
+    "record",
+    "anyelement",
+    "public.site_events",
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +115,14 @@ async def test_the_canaries_sing(side: Store, monkeypatch: pytest.MonkeyPatch) -
     """The detector itself: with the first fence down each spelling calls one, and is noticed."""
     monkeypatch.setattr("tallystick.store.sql_check.check_sql", unchecked)
     for sql in (
-        "SELECT ('x'::text).bite", "SELECT t.bite FROM unnest(ARRAY['x']) AS t", "SELECT e.sting FROM site_events AS e",
-        'SELECT (1)."Bite"', "SELECT (now()).bite", "SELECT (ARRAY['x']).größe", "SELECT t.bite FROM (VALUES (1, 2)) t",
-    ):  # fmt: skip
+        "SELECT ('x'::text).bite",
+        "SELECT t.bite FROM unnest(ARRAY['x']) AS t",
+        "SELECT e.sting FROM site_events AS e",
+        'SELECT (1)."Bite"',
+        "SELECT (now()).bite",
+        "SELECT (ARRAY['x']).größe",
+        "SELECT t.bite FROM (VALUES (1, 2)) t",
+    ):
         with pytest.raises(TallystickError) as error:
             await asked(side, sql)
         assert CALLED in f"{error.value.message} {error.value.__cause__}", sql

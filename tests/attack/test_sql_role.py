@@ -66,34 +66,46 @@ ATTACKS = {
     "large objects made": ("SELECT lo_from_bytea(0, 'x')", DENIED),
     "settings": ("SELECT set_config('runnel.site', 'theirs', true)", DENIED),
     "settings, in a row": (
-        "SELECT s, e.* FROM set_config('runnel.site', 'theirs', true) AS s, site_events AS e", DENIED,
+        "SELECT s, e.* FROM set_config('runnel.site', 'theirs', true) AS s, site_events AS e",
+        DENIED,
     ),
     "settings read": ("SELECT current_setting('runnel.seal')", DENIED),
     "settings listed": ("SELECT * FROM pg_settings", DENIED),
     "settings changed": ("SELECT * FROM pg_show_all_settings()", DENIED),
-    "sleep": ("SELECT pg_sleep(100)", DENIED), "sleep for": ("SELECT pg_sleep_for('1 min')", DENIED),
+    "sleep": ("SELECT pg_sleep(100)", DENIED),
+    "sleep for": ("SELECT pg_sleep_for('1 min')", DENIED),
     "terminate": ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity", DENIED),
-    "terminate one": ("SELECT pg_terminate_backend(1)", DENIED), "cancel": ("SELECT pg_cancel_backend(1)", DENIED),
-    "sessions": ("SELECT query FROM pg_stat_activity", DENIED), "locks": ("SELECT * FROM pg_locks", DENIED),
+    "terminate one": ("SELECT pg_terminate_backend(1)", DENIED),
+    "cancel": ("SELECT pg_cancel_backend(1)", DENIED),
+    "sessions": ("SELECT query FROM pg_stat_activity", DENIED),
+    "locks": ("SELECT * FROM pg_locks", DENIED),
     "statements in text": ("SELECT * FROM ts_stat('SELECT to_tsvector(name) FROM all_events')", DENIED),
     "statements in XML": ("SELECT query_to_xml('SELECT * FROM all_events', true, true, '')", DENIED),
     "tables in XML": ("SELECT table_to_xml('events', true, true, '')", DENIED),
     "the database in XML": ("SELECT database_to_xml(true, true, '')", DENIED),
     "cursors in XML": ("SELECT cursor_to_xml('a', 1, true, true, '')", DENIED),
-    "advisory locks": ("SELECT pg_advisory_lock(1)", DENIED), "notices": ("SELECT pg_notify('a', 'b')", DENIED),
+    "advisory locks": ("SELECT pg_advisory_lock(1)", DENIED),
+    "notices": ("SELECT pg_notify('a', 'b')", DENIED),
     "sequences": ("SELECT nextval('dead_letters_id_seq')", DENIED),
     "sequences set": ("SELECT setval('dead_letters_id_seq', 1)", DENIED),
     "rows by place": ("SELECT currtid2('events', '(0,1)')", DENIED),
     "slots": ("SELECT pg_create_physical_replication_slot('x')", DENIED),
     "log": ("SELECT pg_logical_emit_message(false, 'a', 'b')", DENIED),
-    "statistics": ("SELECT count(*) FROM pg_stats", DENIED), "sizes": ("SELECT pg_relation_size('events')", DENIED),
-    "who": ("SELECT inet_server_addr()", DENIED), "passwords": ("SELECT * FROM pg_authid", DENIED),
-    "events": ("SELECT * FROM events", DENIED), "a partition": ("SELECT * FROM events_20250601", DENIED),
+    "statistics": ("SELECT count(*) FROM pg_stats", DENIED),
+    "sizes": ("SELECT pg_relation_size('events')", DENIED),
+    "who": ("SELECT inet_server_addr()", DENIED),
+    "passwords": ("SELECT * FROM pg_authid", DENIED),
+    "events": ("SELECT * FROM events", DENIED),
+    "a partition": ("SELECT * FROM events_20250601", DENIED),
     "events of other schemas": ("SELECT * FROM public.events", DENIED),
-    "reports": ("SELECT * FROM library", DENIED), "share links": ("SELECT digest FROM shares", DENIED),
-    "dead letters": ("SELECT * FROM dead_letters", DENIED), "the ledger": ("SELECT * FROM blocks", DENIED),
-    "rollups": ("SELECT * FROM rollup", DENIED), "identities": ("SELECT * FROM identities", DENIED),
-    "people": ("SELECT * FROM people", DENIED), "the secret": ("SELECT secret FROM sql_secret", DENIED),
+    "reports": ("SELECT * FROM library", DENIED),
+    "share links": ("SELECT digest FROM shares", DENIED),
+    "dead letters": ("SELECT * FROM dead_letters", DENIED),
+    "the ledger": ("SELECT * FROM blocks", DENIED),
+    "rollups": ("SELECT * FROM rollup", DENIED),
+    "identities": ("SELECT * FROM identities", DENIED),
+    "people": ("SELECT * FROM people", DENIED),
+    "the secret": ("SELECT secret FROM sql_secret", DENIED),
     "locking": ("SELECT * FROM site_events FOR UPDATE", f"{DENIED}|read-only"),
     "writing": ("SELECT 1 AS a) AS asked; DELETE FROM events; SELECT * FROM (SELECT 1 AS a", "multiple commands"),
     "a writing WITH": ("WITH x AS (DELETE FROM all_events RETURNING 1) SELECT * FROM x", "top level|read-only"),
@@ -101,9 +113,10 @@ ATTACKS = {
     "all sites, by an error": ("SELECT * FROM all_events WHERE CAST(name AS INT) = 1", "seal"),
     "all sites, joined": ("SELECT * FROM (SELECT 1) a LEFT JOIN all_events e ON CAST(e.name AS INT) = 1", "seal"),
     "all sites, each": (
-        "SELECT l.* FROM site_events s, LATERAL (SELECT * FROM all_events WHERE name > s.name) l", "seal",
+        "SELECT l.* FROM site_events s, LATERAL (SELECT * FROM all_events WHERE name > s.name) l",
+        "seal",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -141,9 +154,16 @@ async def test_no_other_site_without_its_seal(settings: Settings, side: Store) -
     own, other, every = (seal_of(secret, scope) for scope in (f"site {MINE}", f"site {THEIRS}", "all"))
     async with connected(settings.sql_url) as role:
         for site, seal, seen in [
-            (MINE, own, 2), (THEIRS, other, 2), (THEIRS, own, None), (THEIRS, every, None), (THEIRS, "", None),
-            ("", own, None), (f"{MINE} ", own, None), (MINE, own.upper(), None), (THEIRS, secret.hex(), None),
-        ]:  # fmt: skip
+            (MINE, own, 2),
+            (THEIRS, other, 2),
+            (THEIRS, own, None),
+            (THEIRS, every, None),
+            (THEIRS, "", None),
+            ("", own, None),
+            (f"{MINE} ", own, None),
+            (MINE, own.upper(), None),
+            (THEIRS, secret.hex(), None),
+        ]:
             await role.execute(f"SET runnel.site = '{site}'; SET runnel.seal = '{seal}'")
             if seen is None:
                 with pytest.raises(Exception, match="the seal of this statement's site is missing or wrong"):
@@ -159,13 +179,28 @@ async def test_no_other_site_without_its_seal(settings: Settings, side: Store) -
 
 
 WRITES = [
-    "CREATE TABLE x (a int)", "CREATE TEMP TABLE x (a int)", "CREATE TEMP VIEW x AS SELECT 1", "CREATE SCHEMA x",
-    "SELECT 1 INTO TEMP x", "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DELETE FROM all_events",
-    "INSERT INTO events SELECT * FROM site_events", "UPDATE site_events SET name = 'x'", "TRUNCATE events",
-    "COPY (SELECT 1) TO '/tmp/x'", "COPY (SELECT 1) TO PROGRAM 'id'", "ALTER ROLE tallystick_sql SUPERUSER", "CHECKPOINT",
-    "SET temp_file_limit = -1", "SET ROLE keeper", "SET SESSION AUTHORIZATION keeper", "ALTER SYSTEM SET port = 1",
-    "CREATE EXTENSION dblink", "LOAD 'x'", "DROP VIEW site_events",
-]  # fmt: skip
+    "CREATE TABLE x (a int)",
+    "CREATE TEMP TABLE x (a int)",
+    "CREATE TEMP VIEW x AS SELECT 1",
+    "CREATE SCHEMA x",
+    "SELECT 1 INTO TEMP x",
+    "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "DELETE FROM all_events",
+    "INSERT INTO events SELECT * FROM site_events",
+    "UPDATE site_events SET name = 'x'",
+    "TRUNCATE events",
+    "COPY (SELECT 1) TO '/tmp/x'",
+    "COPY (SELECT 1) TO PROGRAM 'id'",
+    "ALTER ROLE tallystick_sql SUPERUSER",
+    "CHECKPOINT",
+    "SET temp_file_limit = -1",
+    "SET ROLE keeper",
+    "SET SESSION AUTHORIZATION keeper",
+    "ALTER SYSTEM SET port = 1",
+    "CREATE EXTENSION dblink",
+    "LOAD 'x'",
+    "DROP VIEW site_events",
+]
 
 
 async def test_the_role_writes_nothing(settings: Settings, side: Store) -> None:
@@ -178,7 +213,7 @@ async def test_the_role_writes_nothing(settings: Settings, side: Store) -> None:
     assert (await asked(side, "SELECT count(*) FROM events")).rows == [[2]]
 
 
-# --- starting --------------------------------------------------------------------------------------------------------
+# --- starting -------------------------------------------------------------------------------------------------------
 
 FAULTS = {
     "superuser": ("ALTER ROLE {role} SUPERUSER", "is a superuser", "ALTER ROLE {role} NOSUPERUSER"),
@@ -193,33 +228,55 @@ FAULTS = {
     "a table": ("GRANT SELECT ON shares TO {role}", "read or change shares", "REVOKE SELECT ON shares FROM {role}"),
     "everybody's table": ("GRANT SELECT ON events TO PUBLIC", "change events", "REVOKE SELECT ON events FROM PUBLIC"),
     "a column": (
-        "GRANT SELECT (path) ON events TO {role}", "change events", "REVOKE SELECT (path) ON events FROM {role}"),
+        "GRANT SELECT (path) ON events TO {role}",
+        "change events",
+        "REVOKE SELECT (path) ON events FROM {role}",
+    ),
     "writing": ("GRANT DELETE ON blocks TO {role}", "change blocks", "REVOKE DELETE ON blocks FROM {role}"),
     "a sequence": (
-        "GRANT USAGE ON SEQUENCE dead_letters_id_seq TO {role}", "may use dead_letters_id_seq",
-        "REVOKE USAGE ON SEQUENCE dead_letters_id_seq FROM {role}"),
+        "GRANT USAGE ON SEQUENCE dead_letters_id_seq TO {role}",
+        "may use dead_letters_id_seq",
+        "REVOKE USAGE ON SEQUENCE dead_letters_id_seq FROM {role}",
+    ),
     "tables": ("GRANT CREATE ON SCHEMA public TO {role}", "make tables", "REVOKE CREATE ON SCHEMA public FROM {role}"),
     "temporary": (
-        "GRANT TEMP ON DATABASE {database} TO {role}", "temporary", "REVOKE TEMP ON DATABASE {database} FROM {role}"),
+        "GRANT TEMP ON DATABASE {database} TO {role}",
+        "temporary",
+        "REVOKE TEMP ON DATABASE {database} FROM {role}",
+    ),
     "schemas": (
-        "GRANT CREATE ON DATABASE {database} TO {role}", "make schemas",
-        "REVOKE CREATE ON DATABASE {database} FROM {role}"),
+        "GRANT CREATE ON DATABASE {database} TO {role}",
+        "make schemas",
+        "REVOKE CREATE ON DATABASE {database} FROM {role}",
+    ),
     **{
         name: (
-            f"GRANT EXECUTE ON FUNCTION {name} TO PUBLIC", f"may call {name.partition('(')[0]}",
+            f"GRANT EXECUTE ON FUNCTION {name} TO PUBLIC",
+            f"may call {name.partition('(')[0]}",
             f"REVOKE EXECUTE ON FUNCTION {name} FROM PUBLIC",
         )
-        for name in ("set_config(text, text, bool)", "pg_sleep(float8)", "ts_stat(text)", "pg_notify(text, text)",
-                     "current_setting(text)", "database_to_xml(bool, bool, text)", "lo_get(oid)")
+        for name in (
+            "set_config(text, text, bool)",
+            "pg_sleep(float8)",
+            "ts_stat(text)",
+            "pg_notify(text, text)",
+            "current_setting(text)",
+            "database_to_xml(bool, bool, text)",
+            "lo_get(oid)",
+        )
     },
     "an extension": ("CREATE EXTENSION dblink", "may call dblink", "DROP EXTENSION dblink"),
     "a function that does more": (
         "CREATE FUNCTION public.bite() RETURNS int IMMUTABLE SECURITY DEFINER LANGUAGE sql AS 'SELECT 1'",
-        "may call .*bite", "DROP FUNCTION public.bite()"),
+        "may call .*bite",
+        "DROP FUNCTION public.bite()",
+    ),
     "temporary files": (
-        "ALTER ROLE {role} SET temp_file_limit = -1", "has no temp_file_limit",
-        "ALTER ROLE {role} SET temp_file_limit = '2GB'"),
-}  # fmt: skip
+        "ALTER ROLE {role} SET temp_file_limit = -1",
+        "has no temp_file_limit",
+        "ALTER ROLE {role} SET temp_file_limit = '2GB'",
+    ),
+}
 
 
 async def test_a_role_that_may_do_more_is_refused(settings: Settings, side: Store, server: PostgresServer) -> None:
@@ -241,14 +298,18 @@ async def test_what_the_command_prints_puts_it_right(settings: Settings, side: S
     """Also a second time, after an extension came and after rights were given away."""
     database = database_of(settings.store_url)
     for wrong in (
-        "CREATE EXTENSION dblink", "GRANT EXECUTE ON FUNCTION pg_sleep(float8) TO PUBLIC",
-        f"GRANT TEMP ON DATABASE {database} TO PUBLIC", f"ALTER ROLE {ROLE} CREATEDB",
+        "CREATE EXTENSION dblink",
+        "GRANT EXECUTE ON FUNCTION pg_sleep(float8) TO PUBLIC",
+        f"GRANT TEMP ON DATABASE {database} TO PUBLIC",
+        f"ALTER ROLE {ROLE} CREATEDB",
         f"ALTER ROLE {ROLE} RESET temp_file_limit",
-    ):  # fmt: skip
+    ):
         server.sql(wrong, database)
     with pytest.raises(ConfigError, match=r"has CREATEDB, .* and \d+ other things"):
         await make_store(settings).open()
-    printed = run_command({"TALLYSTICK_STORE_URL": settings.store_url, "TALLYSTICK_SQL_URL": settings.sql_url}, "sql-role")
+    printed = run_command(
+        {"TALLYSTICK_STORE_URL": settings.store_url, "TALLYSTICK_SQL_URL": settings.sql_url}, "sql-role"
+    )
     server.script(printed, database)
     async with opened(settings) as again:
         assert (await asked(again, "SELECT count(*) FROM events")).rows == [[2]]

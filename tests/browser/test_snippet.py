@@ -61,7 +61,7 @@ def paths(rows: list[dict[str, object]]) -> list[object]:
     return [row["path"] for row in rows]
 
 
-# --- page views ------------------------------------------------------------------------------------------------------
+# --- page views -----------------------------------------------------------------------------------------------------
 
 
 def test_page_view(server: Server, shop: Site, page: Page, context: BrowserContext) -> None:
@@ -71,8 +71,9 @@ def test_page_view(server: Server, shop: Site, page: Page, context: BrowserConte
     assert (row["site_id"], row["path"], row["source"]) == (server.site, "/pricing", "web")
     assert (row["user_id"], row["session_id"]) == (None, None)
     assert row["properties"] == {
-        "$current_url": f"{shop.url}/pricing?utm_source=news", "$referrer": "https://search.example/q",
-    }  # fmt: skip
+        "$current_url": f"{shop.url}/pricing?utm_source=news",
+        "$referrer": "https://search.example/q",
+    }
     assert UUID(row["event_id"]).version == 4
     assert context.cookies() == []
     assert page.evaluate("localStorage.length + sessionStorage.length") == 0
@@ -113,7 +114,7 @@ def test_back_to_a_page_that_the_browser_kept(server: Server, shop: Site, page: 
     assert paths(server.wait_for(["page_view"] * 3)) == ["/a", "/b", "/a"]
 
 
-# --- custom events ---------------------------------------------------------------------------------------------------
+# --- custom events --------------------------------------------------------------------------------------------------
 
 STUB = "window.tallystick = window.tallystick || function () { (tallystick.q = tallystick.q || []).push(arguments) };"
 
@@ -152,7 +153,7 @@ def test_many_and_large_events(server: Server, shop: Site, page: Page) -> None:
     assert len(rows[-1]["properties"]["text"]) == 19_000
 
 
-# --- leaving ---------------------------------------------------------------------------------------------------------
+# --- leaving --------------------------------------------------------------------------------------------------------
 
 
 def test_leave(server: Server, shop: Site, page: Page) -> None:
@@ -216,7 +217,7 @@ def test_outbound_links(server: Server, shop: Site, page: Page) -> None:
     server.wait_for(["page_view", "outbound_click", "page_view", "page_view"])
 
 
-# --- a server that is away -------------------------------------------------------------------------------------------
+# --- a server that is away ------------------------------------------------------------------------------------------
 
 
 def test_server_away_and_back(server: Server, shop: Site, page: Page) -> None:
@@ -274,7 +275,7 @@ def test_which_answers_are_tried_again(server: Server, shop: Site, page: Page, s
     assert len(server.events()) == requests - 1
 
 
-# --- attributes ------------------------------------------------------------------------------------------------------
+# --- attributes -----------------------------------------------------------------------------------------------------
 
 
 def test_two_sites_on_a_page(server: Server, shop: Site, page: Page) -> None:
@@ -330,14 +331,16 @@ def test_content_security_policy(server: Server, shop: Site, page: Page) -> None
     assert [message for message in messages if "favicon" not in message] == []
 
 
-# --- names and keys --------------------------------------------------------------------------------------------------
+# --- names and keys -------------------------------------------------------------------------------------------------
 
 
 def test_other_names_and_a_key(browser: Browser, tmp_path: Path, page: Page) -> None:
     key = "wk_0123456789abcdef"
     settings = {
-        "TALLYSTICK_SNIPPET_PATH": "/lib/p.js", "TALLYSTICK_SNIPPET_ENDPOINT": "/lib/in", "TALLYSTICK_WRITE_KEYS": f"shop={key}",
-    }  # fmt: skip
+        "TALLYSTICK_SNIPPET_PATH": "/lib/p.js",
+        "TALLYSTICK_SNIPPET_ENDPOINT": "/lib/in",
+        "TALLYSTICK_WRITE_KEYS": f"shop={key}",
+    }
     server = Server(tmp_path, settings)
     with server.process, site() as shop:
         tag = f'<script defer src="{server.url}/lib/p.js" data-key="{key}"></script>'
@@ -350,8 +353,9 @@ def test_other_names_and_a_key(browser: Browser, tmp_path: Path, page: Page) -> 
         page.wait_for_timeout(100)  # in which the page's requests are heard of
     assert row["site_id"] == "shop"
     assert [request for request in requests if server.url in request] == [
-        f"GET {server.url}/lib/p.js", f"POST {server.url}/lib/in",
-    ]  # fmt: skip
+        f"GET {server.url}/lib/p.js",
+        f"POST {server.url}/lib/in",
+    ]
 
 
 def test_enrichment(tmp_path: Path, page: Page) -> None:

@@ -15,15 +15,40 @@ from tests.conformance.query_steps import MOMENTS, make_event, numbers
 MINUTE = timedelta(minutes=1)
 PAGES = ["/", "/a", "/b", "/c", "/ü"]
 JUST = timedelta(microseconds=1)
-PAUSES = [timedelta(), JUST, MINUTE, 29 * MINUTE, 30 * MINUTE, 30 * MINUTE + JUST, timedelta(hours=5),
-          timedelta(hours=23, minutes=59), timedelta(hours=24), timedelta(days=2)]  # fmt: skip
-REFERRERS = [None, "", "$direct", "www.google.co.uk", "google.com", "bing.com", "notbing.com", "mail.google.com",
-             "t.co", "m.facebook.com", "example.org", "search.brave.com", "brave.com"]  # fmt: skip
+PAUSES = [
+    timedelta(),
+    JUST,
+    MINUTE,
+    29 * MINUTE,
+    30 * MINUTE,
+    30 * MINUTE + JUST,
+    timedelta(hours=5),
+    timedelta(hours=23, minutes=59),
+    timedelta(hours=24),
+    timedelta(days=2),
+]
+REFERRERS = [
+    None,
+    "",
+    "$direct",
+    "www.google.co.uk",
+    "google.com",
+    "bing.com",
+    "notbing.com",
+    "mail.google.com",
+    "t.co",
+    "m.facebook.com",
+    "example.org",
+    "search.brave.com",
+    "brave.com",
+]
 TAGS = [None, "", "Email", "newsletter", "cpc", "google", 7]
 moments = st.builds(
     lambda base, pause, more: base + pause + more * MINUTE,
-    st.sampled_from(MOMENTS), st.sampled_from(PAUSES), st.sampled_from([-1500, -60, -15, 0, 15, 45, 600]),
-)  # fmt: skip
+    st.sampled_from(MOMENTS),
+    st.sampled_from(PAUSES),
+    st.sampled_from([-1500, -60, -15, 0, 15, 45, 600]),
+)
 
 
 @st.composite
@@ -48,19 +73,22 @@ def _visited(draw: st.DrawFn, number: int, site: str, at: Any) -> Event:
         "$ad_click": draw(st.sampled_from([None, None, None, "gclid"])),
     }
     return make_event(
-        number, site, timestamp=at,
+        number,
+        site,
+        timestamp=at,
         name=draw(st.sampled_from(["page_view", "page_view", "$pageview", "click", "ключ"])),
         path=draw(st.sampled_from([None, *PAGES])),
         user_id=draw(st.sampled_from([None, "ann", "ann", "bob"])),
         session_id=draw(st.sampled_from([None, None, "s1", "s2"])),
         source=draw(st.sampled_from(["", "web"])),
         properties={key: value for key, value in given.items() if value is not None},
-    )  # fmt: skip
+    )
 
 
 filters: st.SearchStrategy[Condition | None] = st.sampled_from(
     [
-        None, None,
+        None,
+        None,
         Condition(field="path", op="=", value="/a"),
         Condition(field="name", op="!=", value="click"),
         Condition(field="properties.utm_source", op="set"),

@@ -45,8 +45,12 @@ STORES = {"duckdb": "", "postgres": "@postgres_url"}
 """Store URL by test id; empty is the default, a file in the data folder."""
 
 PAIRS = {
-    ("memory", "duckdb"), ("sqlite", "duckdb"), ("sqlite", "postgres"), ("redis", "postgres"), ("rabbitmq", "postgres"),
-}  # fmt: skip
+    ("memory", "duckdb"),
+    ("sqlite", "duckdb"),
+    ("sqlite", "postgres"),
+    ("redis", "postgres"),
+    ("rabbitmq", "postgres"),
+}
 """Which of them `make test` puts together: each with one that it is run with. `make faults` takes every pair."""
 
 

@@ -40,10 +40,7 @@ links_between = st.one_of(good_links, good_links, good_links, odd_links)
 @st.composite
 def joining(draw: st.DrawFn, events: st.SearchStrategy[list[Event]], most: int = 8) -> list[Event]:
     """Events of these, from more ids than they have, with some among them that join ids; in any order, some twice."""
-    found = [
-        msgspec.structs.replace(event, user_id=draw(st.sampled_from([*IDS, None])))
-        for event in draw(events)
-    ]
+    found = [msgspec.structs.replace(event, user_id=draw(st.sampled_from([*IDS, None]))) for event in draw(events)]
     base = next(numbers) * 1000 + 700_000_000
     places = [(event.site_id, event.timestamp) for event in found] or [(f"a{base}", NOON)]
     for index in range(draw(st.integers(2, most))):

@@ -47,7 +47,7 @@ def answer(query: Query, events: Iterable[Event]) -> list[Row]:
     return [_event_row(event) for event in sorted(mine, key=_age, reverse=not query.ascending)]
 
 
-# --- fields and filters ----------------------------------------------------------------------------------------------
+# --- fields and filters ---------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=10_000)
@@ -129,7 +129,7 @@ def _ordered(op: str, value: Any, wanted: Any) -> bool:
     return comparable and bool(value > wanted if op == ">" else value < wanted)
 
 
-# --- time ------------------------------------------------------------------------------------------------------------
+# --- time -----------------------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=100_000)
@@ -188,7 +188,7 @@ def all_buckets(query: MetricsQuery | SessionsQuery, found: Sequence[datetime]) 
     return sorted(buckets | ({end} if first <= last and end else set()))
 
 
-# --- metrics ---------------------------------------------------------------------------------------------------------
+# --- metrics --------------------------------------------------------------------------------------------------------
 
 
 def _numbers(metric: Metric, events: Sequence[Event]) -> list[float]:
@@ -268,8 +268,10 @@ def _top(query: MetricsQuery, groups: dict[tuple[datetime | None, Group], list[E
         whole.setdefault(group, []).extend(events)
     value = {group: metric_value(query.metrics[0], events) for group, events in whole.items()}
     ranked = sorted(whole, key=_value_order)
-    ranked.sort(key=lambda group: (value[group] is not None, value[group]) if value[group] is not None else (False,),
-                reverse=True)
+    ranked.sort(
+        key=lambda group: (value[group] is not None, value[group]) if value[group] is not None else (False,),
+        reverse=True,
+    )
     # A reversed sort keeps equal ones in their order, so ties stay in the order of their values.
     top = ranked[: query.top]
     rows: list[tuple[Any, Row]] = []
@@ -301,7 +303,7 @@ def figures(query: MetricsQuery, events: Sequence[Event]) -> Row:
     return values | {f.label: formula_value(f.expression, list(values.values())) for f in query.formulas}
 
 
-# --- single events, keys, values -------------------------------------------------------------------------------------
+# --- single events, keys, values ------------------------------------------------------------------------------------
 
 
 def _instant(moment: datetime) -> str:

@@ -8,8 +8,11 @@ import operator
 from collections.abc import Callable, Sequence
 
 STEPS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-}  # fmt: skip
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 
 
 def formula_value(expression: str, values: Sequence[float | None]) -> float | None:

@@ -108,15 +108,17 @@ def _rows(query: FunnelQuery, found: Sequence[Attempt]) -> list[Row]:
     for index, step in enumerate(query.steps):
         before = max(0, index - 1)
         taken = sorted((a[index] - a[before]) / timedelta(seconds=1) for a in found if len(a) > index > 0)
-        rows.append({
-            "step": index + 1,
-            "name": None if query.order == "any" else step.name,
-            "users": users[index],
-            "from_first": users[index] / users[0] if users[0] else None,
-            "from_previous": users[index] / users[before] if users[before] else None,
-            "median_seconds": NUMERIC["median"](taken) if taken else None,
-            "p90_seconds": NUMERIC["p90"](taken) if taken else None,
-        })  # fmt: skip
+        rows.append(
+            {
+                "step": index + 1,
+                "name": None if query.order == "any" else step.name,
+                "users": users[index],
+                "from_first": users[index] / users[0] if users[0] else None,
+                "from_previous": users[index] / users[before] if users[before] else None,
+                "median_seconds": NUMERIC["median"](taken) if taken else None,
+                "p90_seconds": NUMERIC["p90"](taken) if taken else None,
+            }
+        )
     return rows
 
 

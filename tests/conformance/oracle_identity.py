@@ -97,11 +97,14 @@ def answer_person(query: PersonQuery, events: Sequence[Event]) -> dict[str, Any]
         linked_to, link = links.get((site, user), (None, None))
         rows.append(
             {
-                "user_id": user, "site_id": site, "linked_to": linked_to,
-                "linked_at": None if link is None else _shown(link), "event_id": link and str(link.event_id),
+                "user_id": user,
+                "site_id": site,
+                "linked_to": linked_to,
+                "linked_at": None if link is None else _shown(link),
+                "event_id": link and str(link.event_id),
                 **_seen([event for event in mine if event.user_id == user]),
             }
-        )  # fmt: skip
+        )
     rows.sort(key=lambda row: (row["linked_at"] or "", row["user_id"]))
     return {"person_id": person, **_seen(mine), "ids": rows[: query.limit], "ids_total": len(rows)}
 

@@ -36,7 +36,7 @@ def persons_answer(query: PersonsQuery, events: Sequence[Event], now: datetime) 
     return _active_users(query, known, now)
 
 
-# --- periods ---------------------------------------------------------------------------------------------------------
+# --- periods --------------------------------------------------------------------------------------------------------
 
 
 def _period(query: PersonsQuery, moment: datetime) -> datetime:
@@ -92,7 +92,7 @@ def _sets(query: PersonsQuery, events: Iterable[Event]) -> dict[datetime, set[st
     return sets
 
 
-# --- questions -------------------------------------------------------------------------------------------------------
+# --- questions ------------------------------------------------------------------------------------------------------
 
 
 def _retention(query: RetentionQuery, known: Sequence[Event], now: datetime) -> list[Row]:
@@ -111,13 +111,15 @@ def _retention(query: RetentionQuery, known: Sequence[Event], now: datetime) -> 
             periods.append(_next(query, periods[-1]))
         begun = [period for period in periods if period < min(query.until or now, now)]
         returned = [len(persons & came.get(period, set())) for period in begun]
-        rows.append({
-            "cohort": _label(query, cohort),
-            "users": len(persons),
-            "returned": returned,
-            "shares": [_share(count, len(persons)) for count in returned],
-            "complete": sum(_over(query, period, now) for period in begun),
-        })  # fmt: skip
+        rows.append(
+            {
+                "cohort": _label(query, cohort),
+                "users": len(persons),
+                "returned": returned,
+                "shares": [_share(count, len(persons)) for count in returned],
+                "complete": sum(_over(query, period, now) for period in begun),
+            }
+        )
     return rows
 
 
@@ -128,14 +130,16 @@ def _lifecycle(query: LifecycleQuery, known: Sequence[Event], now: datetime) -> 
     for period in _series(query, [key for key in active if not since or key >= _before(query, since)]):
         persons, last = active.get(period, set()), active.get(_before(query, period), set())
         ever = set().union(*(active[key] for key in active if key < period))
-        rows.append({
-            "bucket": _label(query, period),
-            "new": len(persons - ever),
-            "returning": len(persons & last),
-            "resurrecting": len((persons & ever) - last),
-            "dormant": len(last - persons),
-            "complete": _over(query, period, now),
-        })  # fmt: skip
+        rows.append(
+            {
+                "bucket": _label(query, period),
+                "new": len(persons - ever),
+                "returning": len(persons & last),
+                "resurrecting": len((persons & ever) - last),
+                "dormant": len(last - persons),
+                "complete": _over(query, period, now),
+            }
+        )
     return rows
 
 
@@ -148,12 +152,14 @@ def _stickiness(query: StickinessQuery, known: Sequence[Event]) -> list[Row]:
     rows = []
     for number in range(1, len(_series(query, active)) + 1):
         users = sum(count == number for count in periods.values())
-        rows.append({
-            "periods": number,
-            "users": users,
-            "at_least": sum(count >= number for count in periods.values()),
-            "share": _share(users, len(periods)),
-        })  # fmt: skip
+        rows.append(
+            {
+                "periods": number,
+                "users": users,
+                "at_least": sum(count >= number for count in periods.values()),
+                "share": _share(users, len(periods)),
+            }
+        )
     return rows
 
 
@@ -168,15 +174,17 @@ def _active_users(query: ActiveUsersQuery, known: Sequence[Event], now: datetime
     for day in _series(query, _sets(query, looked_at)):
         today = day.astimezone(zone).date()
         dau, wau, mau = (_of_last(by_date, today, days) for days in (1, 7, 30))
-        rows.append({
-            "bucket": _label(query, day),
-            "dau": dau,
-            "wau": wau,
-            "mau": mau,
-            "dau_wau": _share(dau, wau),
-            "dau_mau": _share(dau, mau),
-            "complete": _over(query, day, now),
-        })  # fmt: skip
+        rows.append(
+            {
+                "bucket": _label(query, day),
+                "dau": dau,
+                "wau": wau,
+                "mau": mau,
+                "dau_wau": _share(dau, wau),
+                "dau_mau": _share(dau, mau),
+                "complete": _over(query, day, now),
+            }
+        )
     return rows
 
 

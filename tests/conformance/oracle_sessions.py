@@ -107,7 +107,7 @@ def _all_buckets(query: SessionsQuery, found: Sequence[datetime]) -> set[datetim
     return buckets
 
 
-# --- one session -----------------------------------------------------------------------------------------------------
+# --- one session ----------------------------------------------------------------------------------------------------
 
 
 def _is_page(query: SessionScope, event: Event) -> bool:

@@ -99,4 +99,3 @@ async def restart(queue: Queue, store: Store) -> None:
     await queue.open()
     await store.open()
     await store.migrate()
-

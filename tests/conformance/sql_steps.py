@@ -47,12 +47,17 @@ def events() -> list[Event]:
             properties["plan"] = "pro"
         found.append(
             make_event(
-                90_000_000 + place, SITE, name=["page_view", "click", "purchase"][place % 3],
-                timestamp=NOON + timedelta(minutes=place * 7), user_id=[None, "ann", "bob", "Çem"][place % 4],
-                session_id="s1" if place % 4 == 1 else None, path=f"/{place % 5}" if place % 2 else None,
-                source=["web", ""][place % 2], properties=properties,
+                90_000_000 + place,
+                SITE,
+                name=["page_view", "click", "purchase"][place % 3],
+                timestamp=NOON + timedelta(minutes=place * 7),
+                user_id=[None, "ann", "bob", "Çem"][place % 4],
+                session_id="s1" if place % 4 == 1 else None,
+                path=f"/{place % 5}" if place % 2 else None,
+                source=["web", ""][place % 2],
+                properties=properties,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -80,11 +85,19 @@ def events_view(stored: Sequence[Event]) -> list[list[Any]]:
     """The rows of `events` in order of time."""
     return [
         [
-            str(e.event_id), e.site_id, e.name, show_instant(e.timestamp), show_instant(e.received_at), e.user_id,
-            e.session_id, e.source, e.path, msgspec.json.decode(e.properties),
+            str(e.event_id),
+            e.site_id,
+            e.name,
+            show_instant(e.timestamp),
+            show_instant(e.received_at),
+            e.user_id,
+            e.session_id,
+            e.source,
+            e.path,
+            msgspec.json.decode(e.properties),
         ]
         for e in sorted(stored, key=lambda e: (e.timestamp, e.event_id))
-    ]  # fmt: skip
+    ]
 
 
 def sessions_view(stored: Sequence[Event]) -> list[list[Any]]:
@@ -94,11 +107,19 @@ def sessions_view(stored: Sequence[Event]) -> list[list[Any]]:
         pages = [event for event in session if event.name in PAGE_NAMES]
         first, last = session[0].timestamp, session[-1].timestamp
         shown = pages or session
-        rows.append([
-            session[0].site_id, session[0].session_id, min((e.user_id for e in session if e.user_id), default=None),
-            show_instant(first), (last - first) / timedelta(seconds=1), len(session), len(pages), shown[0].path,
-            shown[-1].path,
-        ])  # fmt: skip
+        rows.append(
+            [
+                session[0].site_id,
+                session[0].session_id,
+                min((e.user_id for e in session if e.user_id), default=None),
+                show_instant(first),
+                (last - first) / timedelta(seconds=1),
+                len(session),
+                len(pages),
+                shown[0].path,
+                shown[-1].path,
+            ]
+        )
     return rows
 
 
@@ -118,13 +139,17 @@ def _day(moment: datetime) -> str:
 Expected = Callable[[Sequence[Event]], list[list[Any]]]
 STATEMENTS: dict[str, tuple[str, Expected]] = {
     "events": ("SELECT * FROM events ORDER BY timestamp", events_view),
-    "count": ("SELECT count(*), count(user_id), count(DISTINCT user_id) FROM events",
-              lambda es: [[len(es), sum(e.user_id is not None for e in es), len({e.user_id for e in es} - {None})]]),
+    "count": (
+        "SELECT count(*), count(user_id), count(DISTINCT user_id) FROM events",
+        lambda es: [[len(es), sum(e.user_id is not None for e in es), len({e.user_id for e in es} - {None})]],
+    ),
     "a property by its key": (
         "SELECT properties->>'$os' AS os, sum(CAST(properties->>'amount' AS INTEGER)) AS amount FROM events\n"
         "WHERE properties->>'$os' = 'mac' OR properties->>'plan' = 'pro' GROUP BY os ORDER BY os",
-        lambda es: [[os, sum(_properties(e)["amount"] for e in own if os == "mac" or "plan" in _properties(e))]
-                    for os, own in sorted(_by(es, lambda e: _properties(e)["$os"]).items())],
+        lambda es: [
+            [os, sum(_properties(e)["amount"] for e in own if os == "mac" or "plan" in _properties(e))]
+            for os, own in sorted(_by(es, lambda e: _properties(e)["$os"]).items())
+        ],
     ),
     "in lists and objects": (
         "SELECT properties->'deep'->'list'->>0, properties->'deep'->'list'->>-1, properties->'deep'->>'none'\n"
@@ -139,8 +164,10 @@ STATEMENTS: dict[str, tuple[str, Expected]] = {
     "filter, having, order": (
         "SELECT name, count(*) FILTER (WHERE user_id = 'bob') AS bobs FROM events GROUP BY name\n"
         "HAVING count(*) > 2 ORDER BY bobs DESC, name LIMIT 2 OFFSET 1",
-        lambda es: sorted(([name, sum(e.user_id == "bob" for e in own)]
-                           for name, own in _by(es, lambda e: e.name).items()), key=lambda r: (-r[1], r[0]))[1:3],
+        lambda es: sorted(
+            ([name, sum(e.user_id == "bob" for e in own)] for name, own in _by(es, lambda e: e.name).items()),
+            key=lambda r: (-r[1], r[0]),
+        )[1:3],
     ),
     "common tables and a join": (
         "WITH seen AS (SELECT user_id, min(timestamp) AS at FROM events WHERE user_id IS NOT NULL GROUP BY user_id),\n"
@@ -157,9 +184,11 @@ STATEMENTS: dict[str, tuple[str, Expected]] = {
         "SELECT path, row_number() OVER w, lag(path, 1, '-') OVER w FROM events WHERE path IS NOT NULL\n"
         "WINDOW w AS (PARTITION BY path ORDER BY timestamp ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)\n"
         "ORDER BY path, 2",
-        lambda es: [[path, place + 1, path if place else "-"]
-                    for path, own in sorted((p, o) for p, o in _by(es, lambda e: e.path).items() if p)
-                    for place in range(len(own))],
+        lambda es: [
+            [path, place + 1, path if place else "-"]
+            for path, own in sorted((p, o) for p, o in _by(es, lambda e: e.path).items() if p)
+            for place in range(len(own))
+        ],
     ),
     "union": (
         "SELECT name FROM events UNION SELECT 'x' EXCEPT SELECT 'click' ORDER BY name",
@@ -212,9 +241,11 @@ STATEMENTS: dict[str, tuple[str, Expected]] = {
     "odd names": ('SELECT 1 AS "Größe ""m""", 2 AS "select"', lambda es: [[1, 2]]),
     "a comment": ("SELECT 1 -- ; DROP TABLE events\n/* SELECT */ + 1;", lambda es: [[2]]),
     "nothing found": ("SELECT name FROM events WHERE false", lambda es: []),
-    "distinct on": ("SELECT DISTINCT ON (name) name FROM events ORDER BY name",
-                    lambda es: [["click"], ["page_view"], ["purchase"]]),
-}  # fmt: skip
+    "distinct on": (
+        "SELECT DISTINCT ON (name) name FROM events ORDER BY name",
+        lambda es: [["click"], ["page_view"], ["purchase"]],
+    ),
+}
 
 
 async def answered(

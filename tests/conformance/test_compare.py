@@ -72,9 +72,13 @@ def ranges(draw: st.DrawFn) -> dict[str, Any]:
         other = draw(st.sampled_from(MOMENTS)) - timedelta(minutes=draw(st.integers(0, minutes)))
         compare = Period(since=other, until=other + timedelta(minutes=draw(st.integers(0, minutes))))
     return {
-        "since": since, "until": max(since, until), "interval": interval, "timezone": name, "compare": compare,
+        "since": since,
+        "until": max(since, until),
+        "interval": interval,
+        "timezone": name,
+        "compare": compare,
         "fill": draw(st.booleans()),
-    }  # fmt: skip
+    }
 
 
 @st.composite
@@ -142,19 +146,29 @@ async def test_days_of_another_length_stand_beside_whole_days(
     since, until = (datetime(*day, tzinfo=ZoneInfo(name)).astimezone(UTC) for day in (first, last))
     for interval, fields in some(product(("hour", "day", "month", None), ([], ["name"]))):
         query = MetricsQuery(
-            site_id="clock", since=since, until=until, compare="previous", timezone=name, interval=interval,
-            metrics=[Metric(), Metric(kind="users")], formulas=[Formula(expression="A / B")], breakdown=fields,
-        )  # fmt: skip
+            site_id="clock",
+            since=since,
+            until=until,
+            compare="previous",
+            timezone=name,
+            interval=interval,
+            metrics=[Metric(), Metric(kind="users")],
+            formulas=[Formula(expression="A / B")],
+            breakdown=fields,
+        )
         await check(store, query, events)
 
 
 async def test_without_until_the_question_ends_now(store: Store) -> None:
     now = datetime.now(UTC)
     ages = {"shown": 5, "before": 15, "long ago": 25, "ahead": -500}
-    await put(store, [
-        make_event(91_000_000 + age, "now", name=name, timestamp=now - timedelta(minutes=age))
-        for name, age in ages.items()
-    ])  # fmt: skip
+    await put(
+        store,
+        [
+            make_event(91_000_000 + age, "now", name=name, timestamp=now - timedelta(minutes=age))
+            for name, age in ages.items()
+        ],
+    )
     query = MetricsQuery(site_id="now", since=now - timedelta(minutes=10), compare="previous")
     result = await store.run(query)
     assert result.rows == [{"events": 1, "previous": {"events": 1}}]
@@ -172,9 +186,13 @@ async def test_groups_that_are_gone_are_looked_up_and_others_are_not(store: Stor
     ]
     await put(store, events)
     query = MetricsQuery(
-        site_id="gone", since=NOON + timedelta(days=1), until=NOON + timedelta(days=2), breakdown=["name"], limit=2,
+        site_id="gone",
+        since=NOON + timedelta(days=1),
+        until=NOON + timedelta(days=2),
+        breakdown=["name"],
+        limit=2,
         compare="previous",
-    )  # fmt: skip
+    )
     await check(store, query, events)
     assert [row["previous"]["events"] for row in (await store.run(query)).rows] == [1, 1]
 
@@ -237,9 +255,12 @@ async def test_both_periods_are_of_one_moment(
 
     monkeypatch.setattr(f"{module}.groups_of", between)
     query = MetricsQuery(
-        site_id="moment", since=NOON + timedelta(minutes=10), until=NOON + timedelta(minutes=20), compare="previous",
+        site_id="moment",
+        since=NOON + timedelta(minutes=10),
+        until=NOON + timedelta(minutes=20),
+        compare="previous",
         filter=AllOf(all=[Condition(field="path", op="not_set")]),
-    )  # fmt: skip
+    )
     assert (await store.run(query)).rows == [{"events": 10, "previous": {"events": 10}}]
     assert stored == [True]
     monkeypatch.undo()

@@ -25,10 +25,14 @@ WAYS: list[dict[str, Any]] = [
     {"breakdown": ["path"], "top": 2, "other": True, "interval": "month"},
 ]
 of_rollup: st.SearchStrategy[Filter] = st.one_of(
-    st.builds(lambda field, value: Condition(field=field, op="=", value=value),
-              st.sampled_from(["name", "source"]), st.sampled_from(["a", "b", "web", ""])),
-    st.just(AllOf(all=[])), st.just(AnyOf(any=[])),
-)  # fmt: skip
+    st.builds(
+        lambda field, value: Condition(field=field, op="=", value=value),
+        st.sampled_from(["name", "source"]),
+        st.sampled_from(["a", "b", "web", ""]),
+    ),
+    st.just(AllOf(all=[])),
+    st.just(AnyOf(any=[])),
+)
 
 
 def expressions(letters: str) -> st.SearchStrategy[str]:
@@ -36,8 +40,9 @@ def expressions(letters: str) -> st.SearchStrategy[str]:
     leaves = st.sampled_from([*letters, "2", "0", "0.5", "1e308"])
     return st.recursive(
         leaves,
-        lambda part: st.builds("({} {} {})".format, part, st.sampled_from("+-*/"), part)
-        | st.builds("-{}".format, part),
+        lambda part: (
+            st.builds("({} {} {})".format, part, st.sampled_from("+-*/"), part) | st.builds("-{}".format, part)
+        ),
         max_leaves=5,
     )
 
@@ -48,10 +53,14 @@ def metrics(draw: st.DrawFn) -> dict[str, Any]:
     kinds = draw(st.lists(st.sampled_from(EXACT * 2 + ["last_received", *NUMERIC[:2]]), min_size=1, max_size=4))
     alike = draw(st.none() | of_rollup)
     made = [
-        Metric(kind=kind, name=f"m{place}", property="amount" if kind in NUMERIC else None,
-               filter=alike or draw(st.one_of(st.none(), of_rollup, of_rollup, filters)))
+        Metric(
+            kind=kind,
+            name=f"m{place}",
+            property="amount" if kind in NUMERIC else None,
+            filter=alike or draw(st.one_of(st.none(), of_rollup, of_rollup, filters)),
+        )
         for place, kind in enumerate(kinds)
-    ]  # fmt: skip
+    ]
     letters = "".join("ABCD"[place] for place, kind in enumerate(kinds) if kind in EXACT)
     texts = draw(st.lists(expressions(letters), max_size=2)) if letters else []
     return {"metrics": made, "formulas": [Formula(name=f"f{n}", expression=text) for n, text in enumerate(texts)]}

@@ -23,11 +23,19 @@ ORDERS = ["ordered", "strict", "any"]
 PRO = {"field": "properties.plan", "op": "=", "value": "pro"}
 TRIAL = {"field": "properties.plan", "op": "in", "value": ["trial", 1]}
 TESTS: list[dict[str, Any]] = [
-    {"name": "a"}, {"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "ü"}, {},
-    {"name": "a", "filter": PRO}, {"name": "a", "filter": TRIAL}, {"filter": PRO}, {"filter": {"all": [PRO]}},
+    {"name": "a"},
+    {"name": "a"},
+    {"name": "b"},
+    {"name": "c"},
+    {"name": "ü"},
+    {},
+    {"name": "a", "filter": PRO},
+    {"name": "a", "filter": TRIAL},
+    {"filter": PRO},
+    {"filter": {"all": [PRO]}},
     {"name": "b", "filter": {"any": [{"field": "path", "op": "contains", "value": "/"}, TRIAL]}},
     {"filter": {"field": "path", "op": "!=", "value": "/x"}},
-]  # fmt: skip
+]
 apart = st.lists(st.sampled_from([*TESTS[1:5]]), min_size=2, max_size=4, unique_by=lambda step: step["name"])
 steps = st.one_of(apart, st.lists(st.sampled_from(TESTS), min_size=2, max_size=5))
 
@@ -43,13 +51,15 @@ def doings(draw: st.DrawFn) -> list[Event]:
         plan = draw(st.sampled_from([None, "pro", "pro", "trial", 1, True]))
         events.append(
             make_event(
-                number * 1000 + index, f"{draw(st.sampled_from('aab'))}{number}", timestamp=at,
+                number * 1000 + index,
+                f"{draw(st.sampled_from('aab'))}{number}",
+                timestamp=at,
                 name=draw(st.sampled_from(["a", "a", "b", "b", "c", "ü"])),
                 path=draw(st.sampled_from([None, "/", "/x", "ü"])),
                 user_id=draw(st.sampled_from([None, "ann", "ann", "ann", "bob", "Zoë"])),
                 properties={} if plan is None else {"plan": plan},
             )
-        )  # fmt: skip
+        )
     return draw(st.permutations(events))
 
 
@@ -60,20 +70,35 @@ def funnels(draw: st.DrawFn) -> dict[str, Any]:
     if since and until and since > until:
         since, until = until, since
     return {
-        "steps": draw(steps), "order": draw(st.sampled_from(ORDERS)),
-        "window": draw(st.sampled_from([1, 2, 3, 5, 10, 3600])), "since": since, "until": until,
+        "steps": draw(steps),
+        "order": draw(st.sampled_from(ORDERS)),
+        "window": draw(st.sampled_from([1, 2, 3, 5, 10, 3600])),
+        "since": since,
+        "until": until,
         "filter": draw(st.sampled_from([None, None, None, {"field": "path", "op": "set"}])),
-    }  # fmt: skip
+    }
 
 
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
-@given(events=doings(), asked=st.lists(funnels(), min_size=3, max_size=6), tidy=st.booleans(),
-       breakdown=st.sampled_from([None, "path", "properties.plan", "name"]), top=st.integers(1, 3),
-       other=st.booleans(), limit=st.integers(1, 3))  # fmt: skip
+@given(
+    events=doings(),
+    asked=st.lists(funnels(), min_size=3, max_size=6),
+    tidy=st.booleans(),
+    breakdown=st.sampled_from([None, "path", "properties.plan", "name"]),
+    top=st.integers(1, 3),
+    other=st.booleans(),
+    limit=st.integers(1, 3),
+)
 async def test_any_funnel_is_answered_exactly(
-    store: Store, events: list[Event], asked: list[dict[str, Any]], tidy: bool, breakdown: str | None, top: int,
-    other: bool, limit: int,
-) -> None:  # fmt: skip
+    store: Store,
+    events: list[Event],
+    asked: list[dict[str, Any]],
+    tidy: bool,
+    breakdown: str | None,
+    top: int,
+    other: bool,
+    limit: int,
+) -> None:
     await put(store, events, tidy)
     sites = sorted({event.site_id for event in events})
     scopes: list[dict[str, Any]] = [{"site_id": site} for site in sites]
@@ -175,11 +200,14 @@ async def test_a_funnel_of_twenty_steps(store: Store) -> None:
         site = f"{order}{turn}{number}"
         events = [
             make_event(number + n, site, name=name, user_id=user, timestamp=NOON + n * SECOND)
-            for user in ("ann", "bob") for n, name in enumerate(names if user == "ann" else names[:7])
-        ]  # fmt: skip
+            for user in ("ann", "bob")
+            for n, name in enumerate(names if user == "ann" else names[:7])
+        ]
         number += 1000
-        events = [make_event(number + n, site, name=e.name, user_id=e.user_id, timestamp=e.timestamp)
-                  for n, e in enumerate(events)]  # fmt: skip
+        events = [
+            make_event(number + n, site, name=e.name, user_id=e.user_id, timestamp=e.timestamp)
+            for n, e in enumerate(events)
+        ]
         await put(store, events)
         steps = [{"name": name} for name in (names[::-1] if turn else names)]
         query = FunnelQuery(site_id=site, steps=steps, order=order, window=15)

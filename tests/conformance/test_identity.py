@@ -55,7 +55,7 @@ def agree(query: Any, got: Any, wanted: Any) -> None:
     assert same(got, wanted), f"{query!r}\nstore:  {got}\noracle: {wanted}"
 
 
-# --- who is who ------------------------------------------------------------------------------------------------------
+# --- who is who -----------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=examples(25), **ANY)
@@ -82,7 +82,7 @@ async def test_the_books_say_so(store: Store) -> None:
     assert await store.verify() == []
 
 
-# --- questions -------------------------------------------------------------------------------------------------------
+# --- questions ------------------------------------------------------------------------------------------------------
 
 
 FOCUS: list[dict[str, Any]] = [
@@ -92,13 +92,17 @@ FOCUS: list[dict[str, Any]] = [
     {"metrics": OF_PEOPLE, "filter": None},
     {"metrics": OF_PEOPLE, "filter": {"field": "user_id", "op": "in", "value": IDS[:3]}},
     {"metrics": OF_PEOPLE, "filter": None, "breakdown": ["user_id"], "top": 2, "other": True},
-]  # fmt: skip
+]
 """What makes most of the questions ones about persons: from the rollup of people, its days, and the events."""
 
 
 @settings(max_examples=examples(15), **ANY)
-@given(events=joining(event_lists()), asked=st.lists(metrics_queries(), min_size=len(FOCUS), max_size=len(FOCUS)),
-       size=sizes, everywhere=st.booleans())  # fmt: skip
+@given(
+    events=joining(event_lists()),
+    asked=st.lists(metrics_queries(), min_size=len(FOCUS), max_size=len(FOCUS)),
+    size=sizes,
+    everywhere=st.booleans(),
+)
 async def test_metrics_count_persons(
     store: Store, events: list[Event], asked: list[dict[str, Any]], size: int, everywhere: bool
 ) -> None:
@@ -131,8 +135,12 @@ async def test_retention_lifecycle_stickiness_and_active_users(
 
 
 @settings(max_examples=examples(12), **ANY)
-@given(events=joining(doings()), asked=st.lists(funnels(), min_size=2, max_size=4), size=sizes,
-       breakdown=st.sampled_from([None, "path", "user_id"]))  # fmt: skip
+@given(
+    events=joining(doings()),
+    asked=st.lists(funnels(), min_size=2, max_size=4),
+    size=sizes,
+    breakdown=st.sampled_from([None, "path", "user_id"]),
+)
 async def test_funnels(
     store: Store, events: list[Event], asked: list[dict[str, Any]], size: int, breakdown: str | None
 ) -> None:
@@ -173,9 +181,14 @@ async def test_paths(store: Store, events: list[Event], asked: list[dict[str, An
 
 @settings(max_examples=examples(25), **ANY)
 @given(
-    events=joining(visits()), order=st.sampled_from(["last_seen", "first_seen", "events", "user_id"]), test=filters,
-    ascending=st.booleans(), limit=st.integers(1, 4), search=st.sampled_from([None, "", "N", "x"]), size=sizes,
-)  # fmt: skip
+    events=joining(visits()),
+    order=st.sampled_from(["last_seen", "first_seen", "events", "user_id"]),
+    test=filters,
+    ascending=st.booleans(),
+    limit=st.integers(1, 4),
+    search=st.sampled_from([None, "", "N", "x"]),
+    size=sizes,
+)
 async def test_the_list_has_one_row_a_person(
     store: Store, events: list[Event], order: Any, test: Any, ascending: bool, limit: int, search: str | None, size: int
 ) -> None:
@@ -184,16 +197,16 @@ async def test_the_list_has_one_row_a_person(
     known = unique(events)
     persons = as_persons(known)
     for site in sites_of(known):
-        query = PeopleQuery(
-            site_id=site, order=order, filter=test, ascending=ascending, limit=limit, search=search
-        )
+        query = PeopleQuery(site_id=site, order=order, filter=test, ascending=ascending, limit=limit, search=search)
         links = links_of(known)
         found = {
             person_of(links, site, event.user_id)
             for event in known
-            if event.user_id is not None and event.site_id == site and oracle.in_scope(query, event)
+            if event.user_id is not None
+            and event.site_id == site
+            and oracle.in_scope(query, event)
             and (search or "").lower() in f"{event.user_id}\n{person_of(links, site, event.user_id)}".lower()
-        }  # fmt: skip
+        }
         everybody = answer_people(query.model_copy(update={"search": None}), persons)
         wanted, got = [row for row in everybody if row["user_id"] in found], []
         while (result := await store.run(query)).next_cursor:
@@ -213,26 +226,34 @@ async def test_a_timeline_has_all_events_of_the_person_as_they_were_sent(
     for scope in [*({"site_id": site} for site in sites_of(known)), of_all(known)]:
         query = EventsQuery(**scope, user_id=user, ascending=ascending, limit=3)
         mine = [
-            event for event in known if event.user_id is not None
+            event
+            for event in known
+            if event.user_id is not None
             and person_of(links, event.site_id, event.user_id) == person_of(links, event.site_id, user)
-        ]  # fmt: skip
+        ]
         wanted = oracle.answer(query.model_copy(update={"user_id": None}), mine)
         agree(query, await ask(store, query), wanted)
         exported = b"".join([chunk async for chunk in store.export(query)]).count(b"\n")
         assert exported == len(wanted)
 
 
-# --- rules, one by one -----------------------------------------------------------------------------------------------
+# --- rules, one by one ----------------------------------------------------------------------------------------------
 
 
 def told(*links: tuple[str, str, int]) -> list[Event]:
     """On a site of its own: `(id, its user, minute)` of identify events."""
     base = next(numbers) * 1000
     return [
-        make_event(base + n, f"s{base}", name="identify", user_id=user, timestamp=NOON + minute * MINUTE,
-                   properties={"anonymous_id": joined})
+        make_event(
+            base + n,
+            f"s{base}",
+            name="identify",
+            user_id=user,
+            timestamp=NOON + minute * MINUTE,
+            properties={"anonymous_id": joined},
+        )
         for n, (joined, user, minute) in enumerate(links)
-    ]  # fmt: skip
+    ]
 
 
 async def persons(store: Store, events: Sequence[Event], ids: str) -> str:
@@ -276,8 +297,9 @@ async def test_a_link_counts_from_the_moment_it_is_stored_and_for_earlier_events
     query = MetricsQuery(site_id=f"s{base}", metrics=OF_PEOPLE)
     [row] = (await store.run(query)).rows
     assert (row["users"], row["events"]) == (3, 4)
-    link = make_event(base, f"s{base}", name="$create_alias", user_id="u", timestamp=NOON + 90 * MINUTE,
-                      properties={"alias": "a"})  # fmt: skip
+    link = make_event(
+        base, f"s{base}", name="$create_alias", user_id="u", timestamp=NOON + 90 * MINUTE, properties={"alias": "a"}
+    )
     await put(store, [link])
     [row] = (await store.run(query)).rows
     assert (row["users"], row["events"], row["events_per_user"]) == (2, 5, 2.5)
@@ -318,12 +340,21 @@ async def test_a_person_of_several_sites(store: Store) -> None:
     number = next(numbers)
     user = f"user-{number}"
     events = [
-        make_event(number * 1000 + n, f"s{number}-{n}", name=name, user_id=who, timestamp=NOON + n * MINUTE,
-                   properties=properties)
-        for n, (name, who, properties) in enumerate([
-            ("page_view", user, {}), ("alias", f"new-{number}", {"previousId": user}),
-        ])
-    ]  # fmt: skip
+        make_event(
+            number * 1000 + n,
+            f"s{number}-{n}",
+            name=name,
+            user_id=who,
+            timestamp=NOON + n * MINUTE,
+            properties=properties,
+        )
+        for n, (name, who, properties) in enumerate(
+            [
+                ("page_view", user, {}),
+                ("alias", f"new-{number}", {"previousId": user}),
+            ]
+        )
+    ]
     await put(store, events)
     [row] = (await store.run(PersonQuery(site_id=None, user_id=user))).rows
     assert (row["person_id"], row["events"], row["ids_total"]) == (None, 2, 3)

@@ -37,11 +37,14 @@ def linked(seed: int, count: int, ids: str = "abcdefgh", site: str = "") -> list
         joins = chance.random() < 0.5
         events.append(
             make_event(
-                base + n, site or f"t{base}", name=chance.choice(["identify", "$create_alias"]) if joins else "view",
-                user_id=chance.choice(ids), timestamp=NOON + timedelta(seconds=chance.randrange(20)),
+                base + n,
+                site or f"t{base}",
+                name=chance.choice(["identify", "$create_alias"]) if joins else "view",
+                user_id=chance.choice(ids),
+                timestamp=NOON + timedelta(seconds=chance.randrange(20)),
                 properties={"$anon_distinct_id": chance.choice(ids), "alias": chance.choice(ids)},
             )
-        )  # fmt: skip
+        )
     return events
 
 
@@ -55,7 +58,7 @@ async def check(store: Store, events: Sequence[Event], ids: str = "abcdefgh") ->
     assert await store.verify() == []
 
 
-# --- a store that was filled before ----------------------------------------------------------------------------------
+# --- a store that was filled before ---------------------------------------------------------------------------------
 
 
 async def test_a_store_that_was_filled_before_knows_its_persons(
@@ -84,7 +87,7 @@ async def test_a_store_that_was_filled_before_knows_its_persons(
     await store.close()
 
 
-# --- loading ---------------------------------------------------------------------------------------------------------
+# --- loading --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -112,10 +115,16 @@ async def test_a_person_of_very_many_ids(store: Store) -> None:
     """Joining one more reads none of them, and moving all of them is one statement."""
     many = 3000
     events = [
-        make_event(5_000_000 + n, "hub", name="identify", user_id="guest", timestamp=NOON + timedelta(seconds=n),
-                   properties={"anonymous_id": f"device-{n}"})
+        make_event(
+            5_000_000 + n,
+            "hub",
+            name="identify",
+            user_id="guest",
+            timestamp=NOON + timedelta(seconds=n),
+            properties={"anonymous_id": f"device-{n}"},
+        )
         for n in range(many)
-    ]  # fmt: skip
+    ]
     await put_in_pieces(store, events, 1000)
     [row] = (await store.run(PersonQuery(site_id="hub", user_id="device-7", limit=5))).rows
     assert (row["person_id"], row["ids_total"], len(row["ids"])) == ("guest", many + 1, 5)
@@ -128,7 +137,7 @@ async def test_a_person_of_very_many_ids(store: Store) -> None:
     assert await store.verify() == []
 
 
-# --- several workers -------------------------------------------------------------------------------------------------
+# --- several workers ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -161,10 +170,11 @@ async def test_two_links_that_make_a_chain_wait_for_each_other(
 ) -> None:
     """G10: the second worker looks again once the first has committed; neither sees the other's link before."""
     chain = [
-        make_event(6_000_000 + n, "chain", name="identify", user_id=user, timestamp=NOON,
-                   properties={"anonymous_id": joined})
+        make_event(
+            6_000_000 + n, "chain", name="identify", user_id=user, timestamp=NOON, properties={"anonymous_id": joined}
+        )
         for n, (joined, user) in enumerate([("a", "b"), ("b", "c")])
-    ]  # fmt: skip
+    ]
     looked = asyncio.Barrier(2)
     join = postgres_identity.join
 
@@ -180,17 +190,23 @@ async def test_two_links_that_make_a_chain_wait_for_each_other(
         await check(stores[0], chain, "abc")
 
 
-# --- purge and verify ------------------------------------------------------------------------------------------------
+# --- purge and verify -----------------------------------------------------------------------------------------------
 
 
 async def test_who_has_no_event_left_is_forgotten(store: Store) -> None:
     """G4, G13: the others stay who they are, although the event that joined them is gone."""
     days = [("identify", "old", 0, "gone"), ("identify", "u", 0, "a"), ("view", "a", 5, ""), ("view", "w", 5, "")]
     events = [
-        make_event(7_000_000 + n, "purged", name=name, user_id=user, timestamp=NOON + timedelta(days=day),
-                   properties={"anonymous_id": joined})
+        make_event(
+            7_000_000 + n,
+            "purged",
+            name=name,
+            user_id=user,
+            timestamp=NOON + timedelta(days=day),
+            properties={"anonymous_id": joined},
+        )
         for n, (name, user, day, joined) in enumerate(days)
-    ]  # fmt: skip
+    ]
     await put(store, events)
     assert (await store.purge(NOON + timedelta(days=2))).events == 2
     assert await store.verify() == []
@@ -218,10 +234,11 @@ async def test_verify_finds_what_is_wrong(store: Store, store_settings: Settings
     """G4."""
     now = datetime.now(UTC)
     chain = [
-        make_event(8_000_000 + n, "spoilt", name="identify", user_id=user, timestamp=now,
-                   properties={"anonymous_id": joined})
+        make_event(
+            8_000_000 + n, "spoilt", name="identify", user_id=user, timestamp=now, properties={"anonymous_id": joined}
+        )
         for n, (joined, user) in enumerate([("a", "b"), ("b", "c")])
-    ]  # fmt: skip
+    ]
     await put(store, chain)
     assert await store.verify() == []
     if isinstance(store, DuckDBStore):

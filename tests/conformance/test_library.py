@@ -32,7 +32,7 @@ def share(id_: str, board_id: str = "b", **fields: Any) -> Share:
     return Share(id_, board_id, f"for {id_}", bytes(range(32)), NOON, **fields)
 
 
-# --- keeping ---------------------------------------------------------------------------------------------------------
+# --- keeping --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["report", "board"])
@@ -106,7 +106,7 @@ async def test_retention_leaves_it_alone(store: Store) -> None:
     assert await store.verify() == []
 
 
-# --- several at a time -----------------------------------------------------------------------------------------------
+# --- several at a time ----------------------------------------------------------------------------------------------
 
 
 async def test_only_the_version_that_is_there_can_be_changed(store: Store) -> None:
@@ -173,7 +173,7 @@ async def test_two_processes_share_a_library(settings: Settings, postgres_url: s
             await store.close()
 
 
-# --- limits ----------------------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["report", "board"])
@@ -204,14 +204,21 @@ async def test_a_board_has_so_many_links_and_no_more(store: Store, monkeypatch: 
     assert [found.id for found in await store.library.shares("b")] == ["t", "v"]
 
 
-# --- boards and their reports ----------------------------------------------------------------------------------------
+# --- boards and their reports ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("site", "shown", "fits"),
-    [("shop", "shop", True), ("shop", "blog", False), ("shop", "every", False), ("shop", "none", False),
-     (None, "shop", True), (None, "every", True), (None, "none", False)],
-)  # fmt: skip
+    [
+        ("shop", "shop", True),
+        ("shop", "blog", False),
+        ("shop", "every", False),
+        ("shop", "none", False),
+        (None, "shop", True),
+        (None, "every", True),
+        (None, "none", False),
+    ],
+)
 async def test_a_board_shows_reports_that_are_there_and_of_its_site(
     store: Store, site: str | None, shown: str, fits: bool
 ) -> None:
@@ -247,7 +254,7 @@ async def test_a_report_that_boards_show_stays(store: Store) -> None:
     assert [found.id for found in await store.library.documents("report")] == ["q"]
 
 
-# --- links -----------------------------------------------------------------------------------------------------------
+# --- links ----------------------------------------------------------------------------------------------------------
 
 
 async def test_links_are_kept_used_and_removed(store: Store) -> None:

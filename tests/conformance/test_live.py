@@ -29,9 +29,7 @@ class Stage:
 def events_now(site: str, number: int, ago: timedelta = timedelta(seconds=5)) -> list[Event]:
     base = next(numbers) * 1_000_000
     start = datetime.now(UTC) - ago
-    return [
-        make_event(base + n, site, name="seen", timestamp=start + timedelta(milliseconds=n)) for n in range(number)
-    ]
+    return [make_event(base + n, site, name="seen", timestamp=start + timedelta(milliseconds=n)) for n in range(number)]
 
 
 async def told(listener: Listener, events: int) -> list[Message]:

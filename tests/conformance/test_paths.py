@@ -29,10 +29,15 @@ def path_questions(draw: st.DrawFn) -> dict[str, Any]:
     anchor = draw(st.sampled_from(PAGES if by == "page" else ["click", "page_view", "ключ"]))
     where = draw(st.sampled_from(["", "", "start", "end"]))
     return {
-        "by": by, **({where: anchor} if where else {}), "steps": draw(st.integers(2, 10)), "merge": draw(st.booleans()),
-        "top": draw(st.sampled_from([1, 2, 20])), "inactivity": draw(st.sampled_from([1, 30, 720])),
-        "filter": draw(filters), "since": draw(st.none() | moments),
-    }  # fmt: skip
+        "by": by,
+        **({where: anchor} if where else {}),
+        "steps": draw(st.integers(2, 10)),
+        "merge": draw(st.booleans()),
+        "top": draw(st.sampled_from([1, 2, 20])),
+        "inactivity": draw(st.sampled_from([1, 30, 720])),
+        "filter": draw(filters),
+        "since": draw(st.none() | moments),
+    }
 
 
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
@@ -50,13 +55,24 @@ async def test_any_question_about_paths_is_answered_exactly(
 
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    events=visits(), order=st.sampled_from(ORDERS), ascending=st.booleans(), limit=st.integers(1, 4), test=filters,
-    search=st.sampled_from([None, "", "N", "o"]), since=st.none() | moments,
-)  # fmt: skip
+    events=visits(),
+    order=st.sampled_from(ORDERS),
+    ascending=st.booleans(),
+    limit=st.integers(1, 4),
+    test=filters,
+    search=st.sampled_from([None, "", "N", "o"]),
+    since=st.none() | moments,
+)
 async def test_users_come_page_by_page_once_each(
-    store: Store, events: list[Event], order: Any, ascending: bool, limit: int, test: Any, search: str | None,
+    store: Store,
+    events: list[Event],
+    order: Any,
+    ascending: bool,
+    limit: int,
+    test: Any,
+    search: str | None,
     since: datetime | None,
-) -> None:  # fmt: skip
+) -> None:
     await put(store, events, tidy=False)
     for scope in scopes(events):
         query = PeopleQuery(
@@ -76,8 +92,11 @@ async def test_a_cursor_of_users_belongs_to_its_question(store: Store) -> None:
     events = (await store.run(EventsQuery(limit=2))).next_cursor
     assert cursor
     for query in (
-        PeopleQuery(order="events", cursor=cursor), PeopleQuery(search="u", cursor=cursor), PeopleQuery(cursor=events),
-        PeopleQuery(order="user_id", cursor=cursor), PeopleQuery(cursor="W10"),
-    ):  # fmt: skip
+        PeopleQuery(order="events", cursor=cursor),
+        PeopleQuery(search="u", cursor=cursor),
+        PeopleQuery(cursor=events),
+        PeopleQuery(order="user_id", cursor=cursor),
+        PeopleQuery(cursor="W10"),
+    ):
         with pytest.raises(InvalidRequest):
             await store.run(query)

@@ -22,13 +22,20 @@ from tests.thorough import examples
 DAY = timedelta(days=1)
 QUESTION: TypeAdapter[PersonsQuery] = TypeAdapter(PersonsQuery)
 TESTS: list[dict[str, Any]] = [
-    {}, {}, {"name": "a"}, {"name": "b"},
+    {},
+    {},
+    {"name": "a"},
+    {"name": "b"},
     {"name": "a", "filter": {"field": "properties.plan", "op": "=", "value": "pro"}},
     {"filter": {"field": "path", "op": "!=", "value": "/x"}},
-]  # fmt: skip
+]
 FILTERS: list[dict[str, Any] | None] = [
-    None, None, None, {"field": "site_id", "op": "set"}, {"field": "properties.plan", "op": "set"}
-]  # fmt: skip
+    None,
+    None,
+    None,
+    {"field": "site_id", "op": "set"},
+    {"field": "properties.plan", "op": "set"},
+]
 
 
 @st.composite
@@ -42,13 +49,15 @@ def seasons(draw: st.DrawFn) -> tuple[datetime, list[Event]]:
         minutes = draw(st.sampled_from([-900, -61, -1, 0, 0, 14, 30, 600]))
         events.append(
             make_event(
-                number * 1000 + index, f"{draw(st.sampled_from('aaab'))}{number}",
+                number * 1000 + index,
+                f"{draw(st.sampled_from('aaab'))}{number}",
                 timestamp=base + days * DAY + minutes * DAY / 1440 + draw(st.integers(0, 1)) * DAY / 86_400_000_000,
-                name=draw(st.sampled_from(["a", "a", "b"])), path=draw(st.sampled_from([None, "/x"])),
+                name=draw(st.sampled_from(["a", "a", "b"])),
+                path=draw(st.sampled_from([None, "/x"])),
                 user_id=draw(st.sampled_from([None, "ann", "ann", "bob", "Zoë"])),
                 properties=draw(st.sampled_from([{}, {"plan": "pro"}])),
             )
-        )  # fmt: skip
+        )
     return base, events
 
 
@@ -56,17 +65,22 @@ def seasons(draw: st.DrawFn) -> tuple[datetime, list[Event]]:
 def questions(draw: st.DrawFn) -> dict[str, Any]:
     kind = draw(st.sampled_from(["retention", "retention", "lifecycle", "stickiness", "active_users"]))
     question: dict[str, Any] = {
-        "kind": kind, "timezone": draw(st.sampled_from(["UTC", *ZONES])), "filter": draw(st.sampled_from(FILTERS)),
-        "since": draw(st.sampled_from([None, -30, -7, 0, 1])), "until": draw(st.sampled_from([None, 1, 14, 61])),
+        "kind": kind,
+        "timezone": draw(st.sampled_from(["UTC", *ZONES])),
+        "filter": draw(st.sampled_from(FILTERS)),
+        "since": draw(st.sampled_from([None, -30, -7, 0, 1])),
+        "until": draw(st.sampled_from([None, 1, 14, 61])),
         "whole": draw(st.booleans()),
-    }  # fmt: skip
+    }
     if kind != "active_users":
         question["interval"] = draw(st.sampled_from(["day", "day", "week", "month"]))
     if kind == "retention":
         question |= {
-            "mode": draw(st.sampled_from(["first_time", "recurring"])), "periods": draw(st.integers(1, 9)),
-            "start": draw(st.sampled_from(TESTS)), "returning": draw(st.sampled_from(TESTS)),
-        }  # fmt: skip
+            "mode": draw(st.sampled_from(["first_time", "recurring"])),
+            "periods": draw(st.integers(1, 9)),
+            "start": draw(st.sampled_from(TESTS)),
+            "returning": draw(st.sampled_from(TESTS)),
+        }
     return question
 
 

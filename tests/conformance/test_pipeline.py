@@ -36,7 +36,7 @@ def worker(queue: Queue, store: Store, settings: Settings) -> Worker:
     return Worker(queue, store, settings)
 
 
-# --- loading ---------------------------------------------------------------------------------------------------------
+# --- loading --------------------------------------------------------------------------------------------------------
 
 
 async def test_what_was_published_is_stored(queue: Queue, store: Store, worker: Worker) -> None:
@@ -89,7 +89,7 @@ async def test_the_books_close_at_every_moment_of_loading(queue: Queue, store: S
     await running
 
 
-# --- stopped in the middle -------------------------------------------------------------------------------------------
+# --- stopped in the middle ------------------------------------------------------------------------------------------
 
 
 async def test_killed_between_commit_and_acknowledgement(queue: Queue, store: Store, settings: Settings) -> None:
@@ -137,7 +137,7 @@ async def test_cancelled_at_any_moment(queue: Queue, store: Store, settings: Set
     assert outcome(await closed_books(queue, store)) == {"accepted": 600, "stored": 600}
 
 
-# --- the store is away -----------------------------------------------------------------------------------------------
+# --- the store is away ----------------------------------------------------------------------------------------------
 
 
 class Outage:
@@ -225,7 +225,7 @@ async def test_stopping_while_the_store_is_away_gives_the_blocks_back(
     assert outcome(await closed_books(queue, store)) == {"accepted": 10, "stored": 10}
 
 
-# --- the same event again --------------------------------------------------------------------------------------------
+# --- the same event again -------------------------------------------------------------------------------------------
 
 
 async def load(queue: Queue, worker: Worker, batches: Sequence[Sequence[Event]]) -> None:

@@ -152,9 +152,7 @@ async def test_bad_events_are_not_set_aside_twice(queue: Queue, store: Store, se
     [b"", b"no Zstandard at all", sample_block(1, range(7)).payload[:-9], sample_block(1, range(6)).payload],
     ids=["empty", "noise", "cut", "other count"],
 )
-async def test_a_damaged_block_is_set_aside_whole(
-    queue: Queue, store: Store, worker: Worker, payload: bytes
-) -> None:
+async def test_a_damaged_block_is_set_aside_whole(queue: Queue, store: Store, worker: Worker, payload: bytes) -> None:
     """G6: quarantined with its bytes and counted event by event; no crash loop, no deletion."""
     await queue.publish([sample_block(0, range(10)), Block(INGESTER, 1, 7, payload), sample_block(2, range(20, 30))])
 

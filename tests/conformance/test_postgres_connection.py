@@ -36,7 +36,7 @@ async def beside(settings: Settings, store: PostgresStore) -> AsyncIterator[Conn
         yield connection
 
 
-# --- refused at the start --------------------------------------------------------------------------------------------
+# --- refused at the start -------------------------------------------------------------------------------------------
 
 PLACE = "127.0.0.1:{port}/{database}"
 
@@ -122,7 +122,7 @@ async def test_a_server_that_says_nothing(settings: Settings) -> None:
     await server.wait_closed()
 
 
-# --- TLS -------------------------------------------------------------------------------------------------------------
+# --- TLS ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ async def test_a_server_without_tls_is_refused_when_it_is_asked_for(settings: Se
         await PostgresStore(settings.model_copy(update={"store_url": url})).open()
 
 
-# --- while it runs ---------------------------------------------------------------------------------------------------
+# --- while it runs --------------------------------------------------------------------------------------------------
 
 
 async def test_no_free_connection_is_an_error_and_no_hang(settings: Settings) -> None:

@@ -37,7 +37,7 @@ async def beside(settings: Settings, store: PostgresStore) -> AsyncIterator[Conn
         yield connection
 
 
-# --- made ------------------------------------------------------------------------------------------------------------
+# --- made -----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_batch_of_hundreds_of_days(store: PostgresStore, beside: Connection) -> None:
@@ -79,7 +79,7 @@ async def test_the_days_that_come_are_made_ahead(store: PostgresStore, beside: C
     assert await existing(beside) >= set(range(today, today + AHEAD))
 
 
-# --- purged ----------------------------------------------------------------------------------------------------------
+# --- purged ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_purge_drops_whole_days_and_cuts_one_at_its_quarter_hour(

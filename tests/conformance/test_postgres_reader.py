@@ -235,9 +235,12 @@ async def test_a_funnel_joins_its_persons_with_events_by_hash(
     def kept(query: Query, statement: Statement, rows: list[Any], loaded_at: Any) -> Result:
         plans.append("\n".join(row[0] for row in rows))
         return Result(
-            rows=[], next_cursor=None, exact=True, from_rollup=False,
+            rows=[],
+            next_cursor=None,
+            exact=True,
+            from_rollup=False,
             freshness=Freshness(loaded_at=None, queue_lag_seconds=None),
-        )  # fmt: skip
+        )
 
     monkeypatch.setattr(read, "compile_query", explained)
     monkeypatch.setattr(read, "_result", kept)

@@ -39,7 +39,7 @@ async def beside(settings: Settings, store: PostgresStore) -> AsyncIterator[Conn
         yield connection
 
 
-# --- several writers -------------------------------------------------------------------------------------------------
+# --- several writers ------------------------------------------------------------------------------------------------
 
 
 async def test_overlapping_blocks_and_resent_events(settings: Settings) -> None:
@@ -147,7 +147,7 @@ async def test_a_block_that_was_folded_meanwhile(settings: Settings) -> None:
         assert await store.verify() == []
 
 
-# --- the window ------------------------------------------------------------------------------------------------------
+# --- the window -----------------------------------------------------------------------------------------------------
 
 
 async def test_sent_again_when_its_first_time_is_years_old(store: PostgresStore, beside: Connection) -> None:
@@ -218,7 +218,7 @@ async def test_ids_older_than_the_window_are_forgotten(store: PostgresStore, bes
     assert await beside.fetchval("SELECT swept_at > now() - interval '1 minute' FROM recent_state")
 
 
-# --- housekeeping ----------------------------------------------------------------------------------------------------
+# --- housekeeping ---------------------------------------------------------------------------------------------------
 
 
 async def test_rollups_are_compacted(settings: Settings, beside: Connection) -> None:

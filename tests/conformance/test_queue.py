@@ -16,7 +16,7 @@ LONG = 20.0
 """Seconds that no test waits in full: something has to happen before."""
 
 
-# --- in and out ------------------------------------------------------------------------------------------------------
+# --- in and out -----------------------------------------------------------------------------------------------------
 
 
 async def test_blocks_come_out_as_they_went_in_and_in_order(queue: Queue) -> None:
@@ -87,7 +87,7 @@ async def test_batches_refused_out_of_order_are_delivered_in_order(queue: Queue)
     assert await take_all(queue) == blocks
 
 
-# --- how much, how long ----------------------------------------------------------------------------------------------
+# --- how much, how long ---------------------------------------------------------------------------------------------
 
 
 async def test_a_batch_holds_at_most_max_events(queue: Queue) -> None:
@@ -181,7 +181,7 @@ async def test_a_consume_that_was_cancelled_takes_nothing(queue: Queue) -> None:
     assert [block.seq for block in await take_all(queue)] == [0]
 
 
-# --- many at once ----------------------------------------------------------------------------------------------------
+# --- many at once ---------------------------------------------------------------------------------------------------
 
 
 async def test_many_publishers_at_once_lose_nothing(queue: Queue) -> None:
@@ -249,7 +249,7 @@ async def test_a_cancelled_acknowledgement_leaves_the_books_and_the_depth_in_ste
     assert (await queue.depth()).blocks == len((await queue.books()).queued)
 
 
-# --- depth and books -------------------------------------------------------------------------------------------------
+# --- depth and books ------------------------------------------------------------------------------------------------
 
 
 async def test_an_empty_queue_has_no_age(queue: Queue) -> None:

@@ -104,7 +104,7 @@ async def test_a_second_opening_is_refused(file_queue_settings: Settings) -> Non
         pass
 
 
-# --- what is promised, and what is damaged ---------------------------------------------------------------------------
+# --- what is promised, and what is damaged --------------------------------------------------------------------------
 
 
 async def test_durability_is_named(queue: Queue) -> None:

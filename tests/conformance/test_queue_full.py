@@ -97,9 +97,7 @@ class Usage(NamedTuple):
     free: int
 
 
-async def test_the_disk_reserve_is_not_used(
-    file_queue_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_disk_reserve_is_not_used(file_queue_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """G5: down to the reserve is full; reading and acknowledging go on; it recovers by itself."""
     free = GIB
     monkeypatch.setattr(disk, "CHECK_EVERY", 0.0)

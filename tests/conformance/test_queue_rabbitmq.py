@@ -27,7 +27,7 @@ async def queue(rabbit: Settings) -> AsyncIterator[Queue]:
         yield queue
 
 
-# --- full, gone, damaged ---------------------------------------------------------------------------------------------
+# --- full, gone, damaged --------------------------------------------------------------------------------------------
 
 
 async def test_of_several_blocks_the_first_ones_are_taken(rabbit: Settings) -> None:
@@ -60,9 +60,7 @@ async def test_a_queue_that_was_deleted_is_an_error_and_is_made_again(
         assert [block.key for block in await take_all(queue)] == [(other, 0)]
 
 
-async def test_a_worker_survives_that_its_queue_is_deleted(
-    rabbitmq_server: RabbitServer, rabbit: Settings
-) -> None:
+async def test_a_worker_survives_that_its_queue_is_deleted(rabbitmq_server: RabbitServer, rabbit: Settings) -> None:
     async with opened(rabbit) as queue:
         waiting = asyncio.create_task(queue.consume(10, PATIENCE))
         await queue.publish([sample_block(0, [0])])
@@ -152,7 +150,7 @@ async def publish_raw(settings: Settings, body: bytes, headers: dict[str, str | 
     await connection.close()
 
 
-# --- several processes -----------------------------------------------------------------------------------------------
+# --- several processes ----------------------------------------------------------------------------------------------
 
 
 async def test_two_workers_share(rabbit: Settings) -> None:
@@ -248,7 +246,7 @@ async def test_cancelled_calls_leave_connections_in_step(queue: Queue) -> None:
     assert set(confirmed) <= set(await drain(queue))
 
 
-# --- settings --------------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_queue_with_other_arguments_is_refused(rabbit: Settings) -> None:

@@ -197,9 +197,7 @@ async def test_a_connection_that_went_dead_is_given_up(wire: Wire, over_wire: Se
     assert {(INGESTER, 0), block.key} <= set(delivered)
 
 
-async def test_an_alarm_of_the_broker_is_a_503_at_once(
-    rabbitmq_server: RabbitServer, rabbit: Settings
-) -> None:
+async def test_an_alarm_of_the_broker_is_a_503_at_once(rabbitmq_server: RabbitServer, rabbit: Settings) -> None:
     """G5: it takes nothing more, says so without waiting, goes on delivering, and recovers by itself."""
     async with opened(rabbit.model_copy(update={"publish_timeout": 600.0})) as queue:
         await queue.publish([sample_block(0, [0])])

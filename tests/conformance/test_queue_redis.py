@@ -19,7 +19,7 @@ from tests.servers.process import needed
 from tests.servers.redis import RedisServer, Tls
 from tests.servers.scratch import scratch_folder
 
-# --- durability ------------------------------------------------------------------------------------------------------
+# --- durability -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_a_server_that_is_made_weaker_is_noticed_on_the_same_connection(
         assert "appendfsync always" in refused.value.whole
 
 
-# --- full ------------------------------------------------------------------------------------------------------------
+# --- full -----------------------------------------------------------------------------------------------------------
 
 
 async def fill(queue: Queue, size: int = 200_000) -> int:
@@ -173,7 +173,7 @@ async def save(own_redis: RedisServer) -> None:
     await finished(own_redis, "rdb_bgsave_in_progress")
 
 
-# --- ways to reach it ------------------------------------------------------------------------------------------------
+# --- ways to reach it -----------------------------------------------------------------------------------------------
 
 
 async def test_tls(strict: Settings) -> None:
@@ -197,9 +197,23 @@ def certify(folder: Path) -> Tls:
     """A certificate for localhost that only who has it trusts."""
     certificate, key = folder / "server.crt", folder / "server.key"
     command = [
-        str(needed("openssl", "openssl")), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out", str(certificate), "-keyout", str(key),
-    ]  # fmt: skip
+        str(needed("openssl", "openssl")),
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-out",
+        str(certificate),
+        "-keyout",
+        str(key),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     key.chmod(0o644)  # for the server's own user; the folder is gone after the test
     return Tls(certificate, certificate, key)

@@ -17,7 +17,7 @@ from tests.conformance.queue_steps import NO_WAIT, PATIENCE, opened, take, take_
 from tests.conformance.redis_steps import Stream, hang, waited
 from tests.samples import sample_block
 
-# --- taken over ------------------------------------------------------------------------------------------------------
+# --- taken over -----------------------------------------------------------------------------------------------------
 
 
 ALIVE = 2.0
@@ -49,9 +49,14 @@ def alive(impatient: Settings) -> Settings:
 async def test_a_running_consumer_takes_over_from_one_that_is_killed(alive: Settings) -> None:
     """G3, G11: after the idle time, not before and not only at the start."""
     other = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CONSUME_AND_HANG, alive.queue_url, str(ALIVE), cwd=Path(__file__).parents[2],
+        sys.executable,
+        "-c",
+        CONSUME_AND_HANG,
+        alive.queue_url,
+        str(ALIVE),
+        cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
-    )  # fmt: skip
+    )
     assert other.stdout is not None
     async with opened(alive) as queue:
         await queue.publish([sample_block(seq, [seq]) for seq in range(2)])

@@ -133,7 +133,7 @@ async def test_a_worker_goes_on_after_kill_9_of_the_queue(own_redis: RedisServer
     await store.close()
 
 
-# --- unavailable -----------------------------------------------------------------------------------------------------
+# --- unavailable ----------------------------------------------------------------------------------------------------
 
 
 async def test_no_server_is_unavailable(own_redis: RedisServer, strict: Settings) -> None:

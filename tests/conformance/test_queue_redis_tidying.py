@@ -20,7 +20,7 @@ from tests.conformance.queue_steps import NO_WAIT, PATIENCE, opened, take, take_
 from tests.conformance.redis_steps import TAKEOVER, Stream, hang, until
 from tests.samples import INGESTER, incompressible_block, sample_block
 
-# --- gone ------------------------------------------------------------------------------------------------------------
+# --- gone -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seq", [0, 1, 2])
@@ -103,7 +103,7 @@ async def test_a_damaged_block_is_handed_on_with_its_bytes(impatient: Settings, 
         assert (await queue.depth()).blocks == 0
 
 
-# --- other groups, tidying -------------------------------------------------------------------------------------------
+# --- other groups, tidying ------------------------------------------------------------------------------------------
 
 
 async def test_an_entry_stays_until_every_group_is_done_with_it(impatient: Settings, stream: Stream) -> None:

@@ -21,9 +21,16 @@ from tests.thorough import examples
 
 METRICS = [*DEFAULT_METRICS, "avg_duration", "pages", "events"]
 BREAKDOWNS = [
-    "entry_page", "exit_page", "channel", "referrer", "path", "name", "user_id", "properties.utm_source",
+    "entry_page",
+    "exit_page",
+    "channel",
+    "referrer",
+    "path",
+    "name",
+    "user_id",
+    "properties.utm_source",
     "properties.$referring_domain",
-]  # fmt: skip
+]
 
 
 @st.composite
@@ -44,10 +51,16 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
         "bounce": draw(st.sampled_from(["one_page", "one_event"])),
         "inactivity": draw(st.sampled_from([30, 30, 1, 720])),
         "page_names": draw(st.sampled_from([["page_view"], ["page_view", "$pageview"]])),
-        "interval": interval, "timezone": draw(st.sampled_from(ZONES)), "fill": fill,
-        "breakdown": breakdown, "other": bool(breakdown) and draw(st.booleans()),
-        "top": draw(st.sampled_from([1, 2, 100])), "since": since, "until": until, "filter": draw(filters),
-    }  # fmt: skip
+        "interval": interval,
+        "timezone": draw(st.sampled_from(ZONES)),
+        "fill": fill,
+        "breakdown": breakdown,
+        "other": bool(breakdown) and draw(st.booleans()),
+        "top": draw(st.sampled_from([1, 2, 100])),
+        "since": since,
+        "until": until,
+        "filter": draw(filters),
+    }
 
 
 async def check(store: Store, query: SessionsQuery, events: list[Event]) -> None:
@@ -81,10 +94,16 @@ async def test_a_session_that_crosses_an_edge_belongs_to_the_range_in_which_it_b
     """Whole, up to 24 hours behind the range; a session that began before it is not counted again."""
     minutes = [0, 10, 20, 24 * 60 + 14]
     events = [
-        make_event(80_000_000 + n, "edge", name="page_view", path=f"/{n}", session_id="s",
-                   timestamp=NOON + timedelta(minutes=minute))
+        make_event(
+            80_000_000 + n,
+            "edge",
+            name="page_view",
+            path=f"/{n}",
+            session_id="s",
+            timestamp=NOON + timedelta(minutes=minute),
+        )
         for n, minute in enumerate(minutes)
-    ]  # fmt: skip
+    ]
     await put(store, events)
     edge = NOON + timedelta(minutes=15)
     metrics: Any = ["sessions", "pages", "avg_duration"]

@@ -111,13 +111,22 @@ async def test_any_question_has_the_same_answer(
 @pytest.mark.parametrize("state", [*STATES[1:], "short"])
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    events=visits(most=60), in_order=st.booleans(), asked=st.lists(trailed, min_size=2, max_size=5),
-    ends=st.lists(st.none() | moments, min_size=5, max_size=5), other=path_questions(),
-)  # fmt: skip
+    events=visits(most=60),
+    in_order=st.booleans(),
+    asked=st.lists(trailed, min_size=2, max_size=5),
+    ends=st.lists(st.none() | moments, min_size=5, max_size=5),
+    other=path_questions(),
+)
 async def test_any_question_about_paths_has_the_same_answer(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, state: str, events: list[Event], in_order: bool,
-    asked: list[dict[str, Any]], ends: list[Any], other: dict[str, Any],
-) -> None:  # fmt: skip
+    store: DuckDBStore,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    events: list[Event],
+    in_order: bool,
+    asked: list[dict[str, Any]],
+    ends: list[Any],
+    other: dict[str, Any],
+) -> None:
     monkeypatch.setattr(fold_sql, "TRAIL_MOST", 2 if state == "short" else 32)
     monkeypatch.setattr(fold_sql, "TRAIL_PAGES", 3 if state == "short" else 1_000)
     if in_order:  # as most arrive: the pieces of a session are then put together without another look
@@ -134,13 +143,19 @@ async def test_any_question_about_paths_has_the_same_answer(
 @pytest.mark.parametrize("state", STATES[1:])
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    events=doings(), asked=st.lists(funnels(), min_size=3, max_size=6), of_one=st.sampled_from([None, "ann", "Zoë"]),
+    events=doings(),
+    asked=st.lists(funnels(), min_size=3, max_size=6),
+    of_one=st.sampled_from([None, "ann", "Zoë"]),
     breakdown=st.sampled_from([None, None, "path", "user_id"]),
-)  # fmt: skip
+)
 async def test_any_funnel_has_the_same_answer(
-    store: DuckDBStore, state: str, events: list[Event], asked: list[dict[str, Any]], of_one: str | None,
+    store: DuckDBStore,
+    state: str,
+    events: list[Event],
+    asked: list[dict[str, Any]],
+    of_one: str | None,
     breakdown: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Of persons who have numbers, who get theirs within the question, and who have none."""
     await put(store, events, state)
     own = of_one and {"filter": {"field": "user_id", "op": "=", "value": of_one}}
@@ -170,13 +185,19 @@ async def test_any_count_of_users_is_the_same(
 @pytest.mark.parametrize("state", STATES[1:])
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    events=joining(doings()), asked=st.lists(funnels(), min_size=2, max_size=4), everywhere=st.booleans(),
+    events=joining(doings()),
+    asked=st.lists(funnels(), min_size=2, max_size=4),
+    everywhere=st.booleans(),
     tests=st.lists(st.none() | filters, min_size=2, max_size=2),
-)  # fmt: skip
+)
 async def test_any_person_is_counted_once(
-    store: DuckDBStore, state: str, events: list[Event], asked: list[dict[str, Any]], everywhere: bool,
+    store: DuckDBStore,
+    state: str,
+    events: list[Event],
+    asked: list[dict[str, Any]],
+    everywhere: bool,
     tests: list[Filter | None],
-) -> None:  # fmt: skip
+) -> None:
     """The ids of joined persons have numbers, and so has each person, also one without an event under that id."""
     await put(store, events, state)
     persons = as_persons(unique(events))
@@ -195,13 +216,18 @@ async def test_any_person_is_counted_once(
 @pytest.mark.parametrize("state", STATES)
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    lists=st.lists(visits(most=16), min_size=1, max_size=3), asked=st.lists(foldable, min_size=2, max_size=4),
+    lists=st.lists(visits(most=16), min_size=1, max_size=3),
+    asked=st.lists(foldable, min_size=2, max_size=4),
     way=trailed,
-)  # fmt: skip
+)
 async def test_all_sites_and_purged_events(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, state: str, lists: list[list[Event]],
-    asked: list[dict[str, Any]], way: dict[str, Any],
-) -> None:  # fmt: skip
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    lists: list[list[Event]],
+    asked: list[dict[str, Any]],
+    way: dict[str, Any],
+) -> None:
     """Of a store that has nothing else: two sites may use the same ids, and retention cuts sessions."""
     monkeypatch.setattr(fold, "PIECE", 3)
     monkeypatch.setattr(fold, "REST", 0.0)

@@ -94,12 +94,17 @@ async def test_limits_of_an_answer(kept_store_settings: Settings, kept_store: St
 
 
 MISTAKES = [
-    "SELECT nope FROM events", "SELECT name + 1 FROM events", "SELECT CAST(name AS INTEGER) FROM events",
-    "SELECT count(*) FROM events GROUP BY name HAVING name > 1 + 'a'", "SELECT (SELECT name FROM events)",
-    "SELECT * FROM events AS a, events AS b WHERE user_id = 'x'", "SELECT sum(name) FROM events",
-    "SELECT date_trunc('nonsense', timestamp) FROM events", "SELECT length() FROM events",
+    "SELECT nope FROM events",
+    "SELECT name + 1 FROM events",
+    "SELECT CAST(name AS INTEGER) FROM events",
+    "SELECT count(*) FROM events GROUP BY name HAVING name > 1 + 'a'",
+    "SELECT (SELECT name FROM events)",
+    "SELECT * FROM events AS a, events AS b WHERE user_id = 'x'",
+    "SELECT sum(name) FROM events",
+    "SELECT date_trunc('nonsense', timestamp) FROM events",
+    "SELECT length() FROM events",
     "SELECT name FROM events UNION SELECT 1, 2",
-]  # fmt: skip
+]
 
 
 @kept_loop
@@ -122,7 +127,7 @@ LEAKS = [
     "SELECT count(*) FROM events AS a JOIN events AS b ON CAST(a.user_id AS INTEGER) = CAST(b.user_id AS INTEGER)",
     "SELECT count(*) FROM events WHERE user_id IN (SELECT CAST(CAST(user_id AS INTEGER) AS TEXT) FROM events)",
     "SELECT (SELECT max(CAST(user_id AS INTEGER)) FROM events WHERE name <> '')",
-]  # fmt: skip
+]
 
 
 async def test_an_error_tells_nothing_of_another_site(store: Store) -> None:

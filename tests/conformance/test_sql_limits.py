@@ -37,19 +37,36 @@ ENDLESS = [
     "generate_series(1, 100000) AS b(i)",
 ]
 REACHING = [
-    "SELECT * FROM read_text('{path}')", "SELECT * FROM read_csv('{path}')", "SELECT * FROM '{path}'",
-    'SELECT * FROM "{path}"', "SELECT * FROM read_blob('{path}')", "SELECT * FROM glob('{path}')",
-    "SELECT * FROM read_json('{path}')", "SELECT * FROM sniff_csv('{path}')", "SELECT pg_read_file('{path}')",
-    "SELECT * FROM pg_read_file('{path}')", "SELECT pg_read_binary_file('{path}')", "SELECT lo_import('{path}')",
-    "SELECT * FROM pg_ls_dir('{folder}')", "SELECT * FROM query('FROM read_text(''{path}'')')",
-    "SELECT * FROM query_table('{path}')", "COPY (SELECT 1) TO '{path}'", "COPY events TO PROGRAM 'cat {path}'",
-    "ATTACH '{path}' AS x", "SELECT query_to_xml('SELECT pg_read_file(''{path}'')', true, true, '')",
-    "SELECT * FROM events UNION ALL SELECT content FROM read_text('{path}')", "SELECT getenv('HOME')",
-    "SELECT current_setting('data_directory')", "SELECT name FROM events, LATERAL (SELECT pg_read_file('{path}')) AS x",
-    "WITH events AS (SELECT * FROM read_text('{path}')) SELECT * FROM events", "SELECT * FROM duckdb_settings()",
-    "SELECT * FROM 'http://127.0.0.1:9/x.csv'", "SELECT dblink('host=127.0.0.1', 'SELECT 1')",
-    "SELECT * FROM postgres_scan('host=127.0.0.1', 'public', 'x')", "SELECT content FROM read_text(\t\"{path}\")",
-]  # fmt: skip
+    "SELECT * FROM read_text('{path}')",
+    "SELECT * FROM read_csv('{path}')",
+    "SELECT * FROM '{path}'",
+    'SELECT * FROM "{path}"',
+    "SELECT * FROM read_blob('{path}')",
+    "SELECT * FROM glob('{path}')",
+    "SELECT * FROM read_json('{path}')",
+    "SELECT * FROM sniff_csv('{path}')",
+    "SELECT pg_read_file('{path}')",
+    "SELECT * FROM pg_read_file('{path}')",
+    "SELECT pg_read_binary_file('{path}')",
+    "SELECT lo_import('{path}')",
+    "SELECT * FROM pg_ls_dir('{folder}')",
+    "SELECT * FROM query('FROM read_text(''{path}'')')",
+    "SELECT * FROM query_table('{path}')",
+    "COPY (SELECT 1) TO '{path}'",
+    "COPY events TO PROGRAM 'cat {path}'",
+    "ATTACH '{path}' AS x",
+    "SELECT query_to_xml('SELECT pg_read_file(''{path}'')', true, true, '')",
+    "SELECT * FROM events UNION ALL SELECT content FROM read_text('{path}')",
+    "SELECT getenv('HOME')",
+    "SELECT current_setting('data_directory')",
+    "SELECT name FROM events, LATERAL (SELECT pg_read_file('{path}')) AS x",
+    "WITH events AS (SELECT * FROM read_text('{path}')) SELECT * FROM events",
+    "SELECT * FROM duckdb_settings()",
+    "SELECT * FROM 'http://127.0.0.1:9/x.csv'",
+    "SELECT dblink('host=127.0.0.1', 'SELECT 1')",
+    "SELECT * FROM postgres_scan('host=127.0.0.1', 'public', 'x')",
+    'SELECT content FROM read_text(\t"{path}")',
+]
 
 
 class Secret:
@@ -93,13 +110,19 @@ def unchecked(sql: str, _store: str) -> CheckedSql:
     return CheckedSql(sql, frozenset())
 
 
-@pytest.mark.parametrize("sql", [
-    "SELECT * FROM read_text('{path}')", "SELECT * FROM '{path}'", "SELECT pg_read_file('{path}')",
-    "SELECT 1 AS a) AS asked; COPY (SELECT 1) TO '{path}'; SELECT * FROM (SELECT 1 AS a",
-    "SELECT 1 AS a) AS asked; DELETE FROM events; SELECT * FROM (SELECT 1 AS a",
-    "SELECT 1 AS a) AS asked (c0); DROP TABLE events; SELECT c0 FROM (SELECT 1 AS a",
-    "SELECT nextval('dead_letter_ids')",
-], ids=lambda sql: sql[:70])  # fmt: skip
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('{path}')",
+        "SELECT * FROM '{path}'",
+        "SELECT pg_read_file('{path}')",
+        "SELECT 1 AS a) AS asked; COPY (SELECT 1) TO '{path}'; SELECT * FROM (SELECT 1 AS a",
+        "SELECT 1 AS a) AS asked; DELETE FROM events; SELECT * FROM (SELECT 1 AS a",
+        "SELECT 1 AS a) AS asked (c0); DROP TABLE events; SELECT c0 FROM (SELECT 1 AS a",
+        "SELECT nextval('dead_letter_ids')",
+    ],
+    ids=lambda sql: sql[:70],
+)
 async def test_what_stands_behind_the_check(
     store: Store, secret: Secret, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,13 +177,17 @@ async def test_a_row_too_large_for_an_answer_is_refused(store: Store) -> None:
         await store.select(SqlQuery(sql=sql))
 
 
-# --- DuckDB ----------------------------------------------------------------------------------------------------------
+# --- DuckDB ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sql", [
-    "SELECT array_agg(i) FROM generate_series(1, 10000000000) AS s(i)",
-    "SELECT length(string_agg(md5(CAST(i AS VARCHAR)), '')) FROM generate_series(1, 10000000000) AS s(i)",
-], ids=lambda sql: sql[:40])  # fmt: skip
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT array_agg(i) FROM generate_series(1, 10000000000) AS s(i)",
+        "SELECT length(string_agg(md5(CAST(i AS VARCHAR)), '')) FROM generate_series(1, 10000000000) AS s(i)",
+    ],
+    ids=lambda sql: sql[:40],
+)
 async def test_duckdb_a_statement_that_does_not_fit_fails_alone(settings: Settings, sql: str) -> None:
     store = make_store(settings)
     await store.open()
@@ -231,7 +258,7 @@ def test_duckdb_evaluates_no_condition_before_the_site_s(settings: Settings, oth
     connection.close()
 
 
-# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+# --- PostgreSQL -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -307,13 +334,15 @@ async def test_postgres_a_database_of_before_the_role_opens(on_postgres: Setting
 UNBOUNDED = {
     "rows of a series": ("SELECT count(*) FROM generate_series(1, 1000000000000) AS s(i)", "temp"),
     "a sort": (
-        "SELECT i FROM generate_series(1, 1000000000000) AS s(i) ORDER BY md5(CAST(i AS TEXT)) LIMIT 20000", "temp",
+        "SELECT i FROM generate_series(1, 1000000000000) AS s(i) ORDER BY md5(CAST(i AS TEXT)) LIMIT 20000",
+        "temp",
     ),
     "rows in a list": (
         "SELECT array_length(array_agg(concat(name, md5(CAST(i AS TEXT)))), 1) "
-        "FROM events, generate_series(1, 30000) AS s(i), generate_series(1, 30000) AS t(j)", "memory",
+        "FROM events, generate_series(1, 30000) AS s(i), generate_series(1, 30000) AS t(j)",
+        "memory",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture

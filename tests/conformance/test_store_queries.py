@@ -96,8 +96,10 @@ def conditions(draw: st.DrawFn) -> Condition:
 
 filters: st.SearchStrategy[Filter] = st.recursive(
     conditions(),
-    lambda parts: st.builds(lambda tests: AllOf(all=tests), st.lists(parts, max_size=3))
-    | st.builds(lambda tests: AnyOf(any=tests), st.lists(parts, max_size=3)),
+    lambda parts: (
+        st.builds(lambda tests: AllOf(all=tests), st.lists(parts, max_size=3))
+        | st.builds(lambda tests: AnyOf(any=tests), st.lists(parts, max_size=3))
+    ),
     max_leaves=4,
 )
 
@@ -225,8 +227,13 @@ async def test_each_metric_ranks(store: Store) -> None:
     for metric, field, other in some(product(METRICS, ["name", "path", "properties.plan"], [False, True])):
         for interval in (None, "month"):
             query = MetricsQuery(
-                site_id="ranked", metrics=[metric, Metric(kind="users")] if metric.kind != "users" else [metric],
-                breakdown=[field], top=3, other=other, interval=interval, timezone="Asia/Kathmandu",
+                site_id="ranked",
+                metrics=[metric, Metric(kind="users")] if metric.kind != "users" else [metric],
+                breakdown=[field],
+                top=3,
+                other=other,
+                interval=interval,
+                timezone="Asia/Kathmandu",
             )
             await check(store, query, events)
 

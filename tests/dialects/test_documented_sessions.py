@@ -10,7 +10,9 @@ from tests.dialects.transcript import SESSIONS, matches, replay
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SESSIONS.glob("*.txt")))
-async def test_session_gets_the_documented_answers(name: str, client: httpx.AsyncClient, tallystick: Tallystick) -> None:
+async def test_session_gets_the_documented_answers(
+    name: str, client: httpx.AsyncClient, tallystick: Tallystick
+) -> None:
     """Also G4: nothing that was accepted is missing when everything is stored."""
     assert await replay(name, client, tallystick) > 5
     await tallystick.drained()

@@ -44,7 +44,7 @@ async def stored(client: httpx.AsyncClient, tallystick: Tallystick) -> list[dict
     return rows
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------------------------
 
 
 async def test_the_strings_are_stripped(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
@@ -86,7 +86,15 @@ async def test_one_wrong_event_refuses_the_whole_request(
 @pytest.mark.parametrize(
     "body",
     [
-        "", "{", "[]", "7", "{}", '{"x": 1}', '{"events": 7}', '{"events": [NaN]}', '{"request_id": "x", "events": []}',
+        "",
+        "{",
+        "[]",
+        "7",
+        "{}",
+        '{"x": 1}',
+        '{"events": 7}',
+        '{"events": [NaN]}',
+        '{"request_id": "x", "events": []}',
         "[" * 100_000,
     ],
 )
@@ -236,7 +244,7 @@ def test_both_ways_have_the_same_limit_of_nesting(deep: int) -> None:
         assert fast is not None
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------------------------
 
 
 async def test_daily_pages_lose_nothing_and_never_cut_a_day(client: httpx.AsyncClient, tallystick: Tallystick) -> None:

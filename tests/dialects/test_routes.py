@@ -59,7 +59,9 @@ async def test_a_request_is_counted_by_its_route_and_status(
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_read_is_counted_by_its_route(empty: httpx.AsyncClient, path: str) -> None:
     status = (await empty.get(path)).status_code
-    assert f'tallystick_http_requests_total{{route="{path}",status="{status}"}} 1.0' in (await empty.get("/metrics")).text
+    assert (
+        f'tallystick_http_requests_total{{route="{path}",status="{status}"}} 1.0' in (await empty.get("/metrics")).text
+    )
 
 
 @pytest.mark.parametrize("path", WRITES)

@@ -43,7 +43,9 @@ async def test_two_users_may_produce_the_same_id_and_a_resent_event_is_stored_on
     assert sum(entry.duplicates for entry in ledger) == 2
 
 
-async def test_the_original_id_is_kept_and_not_shown_to_its_clients(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
+async def test_the_original_id_is_kept_and_not_shown_to_its_clients(
+    client: httpx.AsyncClient, tallystick: Tallystick
+) -> None:
     await send(client, event(properties={"a": 1}))
     assert (await stored(client, tallystick))[0]["properties"] == {"a": 1}
     native = (await client.get("/v1/events")).json()["rows"][0]
@@ -92,7 +94,14 @@ def nested(depth: int) -> str:
 @pytest.mark.parametrize(
     "body",
     [
-        "", "{", "[]", "null", "{}", '{"events": {}}', '{"events": [,]}', '{"events": [{"properties": NaN}]}',
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"events": {}}',
+        '{"events": [,]}',
+        '{"events": [{"properties": NaN}]}',
         "[" * 100_000,
     ],
 )
@@ -142,7 +151,9 @@ async def test_a_broken_clock_does_not_lose_the_event(client: httpx.AsyncClient,
     assert (await stored(client, tallystick))[0]["properties"] == {"$timestamp": "10000-01-01T00:00:00Z"}
 
 
-async def test_unknown_fields_are_let_be_and_pretty_json_is_taken(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
+async def test_unknown_fields_are_let_be_and_pretty_json_is_taken(
+    client: httpx.AsyncClient, tallystick: Tallystick
+) -> None:
     body = json.dumps({"app": 1, "events": [event(x=1, properties={"a": 1})]}, indent=2)
     assert (await client.post("/events", content=body)).status_code == 200
     assert (await stored(client, tallystick))[0]["properties"] == {"a": 1}
@@ -150,7 +161,11 @@ async def test_unknown_fields_are_let_be_and_pretty_json_is_taken(client: httpx.
 
 async def test_a_path_among_the_properties_is_promoted(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     expected: list[tuple[Any, str | None]] = [
-        ("/pricing", "/pricing"), (7, None), ("", None), ("/" * 2_048, "/" * 2_048), ("/" * 2_049, None),
+        ("/pricing", "/pricing"),
+        (7, None),
+        ("", None),
+        ("/" * 2_048, "/" * 2_048),
+        ("/" * 2_049, None),
         ({"a": 1}, None),
     ]
     for number, (path, _) in enumerate(expected):

@@ -39,9 +39,13 @@ class Part:
         self._log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*TALLYSTICK, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env={**environment, **settings}, start_new_session=True,
-            )  # fmt: skip
+                [*TALLYSTICK, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**environment, **settings},
+                start_new_session=True,
+            )
 
     @property
     def output(self) -> str:

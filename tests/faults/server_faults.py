@@ -55,7 +55,7 @@ class FaultRun:
         finally:
             self.deployment.kill()
 
-    # --- the faults ------------------------------------------------------------------------------------------------
+    # --- the faults -----------------------------------------------------------------------------------------------
 
     async def ingest_dies(self) -> None:
         """kill -9 of the process that takes events; another one starts."""

@@ -48,9 +48,10 @@ class Deployment:
     def __init__(self, folder: Path, servers: Servers) -> None:
         self._folder = folder
         self._settings = {
-            "TALLYSTICK_QUEUE_URL": servers.redis.url, "TALLYSTICK_STORE_URL": servers.postgres.new_database(),
+            "TALLYSTICK_QUEUE_URL": servers.redis.url,
+            "TALLYSTICK_STORE_URL": servers.postgres.new_database(),
             "TALLYSTICK_START_TIMEOUT": "30",
-        }  # fmt: skip
+        }
         self.ports = {"ingest": free_port(), "serve": free_port()}
         self._running: dict[str, Part] = {}
         self._started: list[Part] = []

@@ -61,9 +61,21 @@ class PostgresServer:
             shutil.chown(self.folder, self._owner.pw_uid, self._owner.pw_gid)
             shutil.chown(secret, self._owner.pw_uid, self._owner.pw_gid)
         self._run(
-            "initdb", "--pgdata", str(self._data), "--username", USER, "--pwfile", str(secret), "--no-sync",
-            "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8",
-        )  # fmt: skip
+            "initdb",
+            "--pgdata",
+            str(self._data),
+            "--username",
+            USER,
+            "--pwfile",
+            str(secret),
+            "--no-sync",
+            "--auth",
+            "scram-sha-256",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C.UTF-8",
+        )
         if tls:
             self._certify()
 
@@ -72,16 +84,30 @@ class PostgresServer:
         crt, key = self._data / "server.crt", self._data / "server.key"
         openssl = needed("openssl", "openssl")
         command = [
-            str(openssl), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-            "-addext", "subjectAltName=IP:127.0.0.1", "-out", str(crt), "-keyout", str(key),
-        ]  # fmt: skip
+            str(openssl),
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-out",
+            str(crt),
+            "-keyout",
+            str(key),
+        ]
         subprocess.run(command, check=True, capture_output=True)
         key.chmod(0o600)
         if self._owner is not None:
             shutil.chown(key, self._owner.pw_uid, self._owner.pw_gid)
         shutil.copy(crt, self.folder / "server.crt")
 
-    # --- the server's life -----------------------------------------------------------------------------------------
+    # --- the server's life ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start it and return once it answers; a crashed one recovers first."""
@@ -89,9 +115,13 @@ class PostgresServer:
         command = [str(self._bin / "postgres"), "-D", str(self._data), f"--port={self.port}", *options]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "-k", str(self.folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                [*command, "-k", str(self.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
                 **self._as_owner(),  # type: ignore[call-overload]
-            )  # fmt: skip
+            )
         wait_until(self._answers, f"PostgreSQL on port {self.port}")
 
     def kill(self) -> None:
@@ -116,7 +146,7 @@ class PostgresServer:
         ready = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(ready, capture_output=True, check=False).returncode == 0
 
-    # --- databases -------------------------------------------------------------------------------------------------
+    # --- databases ------------------------------------------------------------------------------------------------
 
     def new_database(self, *, statements: bool = False, owner: str = USER) -> str:
         """Make an empty database; its URL.
@@ -146,9 +176,22 @@ class PostgresServer:
     def sql(self, statement: str, database: str) -> str:
         """What psql prints for a statement, columns separated by `|`."""
         result = self._run(
-            "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-qAt", "-h", "127.0.0.1", "-p", str(self.port),
-            "-U", USER, "-d", database, "-c", statement,
-        )  # fmt: skip
+            "psql",
+            "--no-psqlrc",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-qAt",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            USER,
+            "-d",
+            database,
+            "-c",
+            statement,
+        )
         return result.strip()
 
     def script(self, statements: str, database: str) -> None:
@@ -158,9 +201,22 @@ class PostgresServer:
         if self._owner is not None:
             shutil.chown(file, self._owner.pw_uid, self._owner.pw_gid)
         self._run(
-            "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER,
-            "-d", database, "-f", str(file),
-        )  # fmt: skip
+            "psql",
+            "--no-psqlrc",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-q",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            USER,
+            "-d",
+            database,
+            "-f",
+            str(file),
+        )
 
     def schema(self, url: str) -> str:
         """A database's schema as pg_dump writes it."""
@@ -177,9 +233,14 @@ class PostgresServer:
         """A program of PostgreSQL's, as the server's user; its output."""
         environment = {"PATH": os.environ["PATH"], "PGPASSWORD": PASSWORD, "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
-            [str(self._bin / program), *arguments], env=environment, cwd=self.folder, capture_output=True, text=True,
-            check=False, **self._as_owner(),  # type: ignore[call-overload]
-        )  # fmt: skip
+            [str(self._bin / program), *arguments],
+            env=environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._as_owner(),  # type: ignore[call-overload]
+        )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr}")
         return str(done.stdout)

@@ -83,8 +83,16 @@ class RabbitServer:
         """`rabbitmqctl` on this node; what it printed. It starts an Erlang of its own: about a second."""
         command = [str(self._ctl), "--quiet", *arguments]
         done = subprocess.run(
-            command, env=self._environment(), cwd=self._folder, capture_output=True, text=True, check=False,
-            timeout=START_SECONDS, user=self._uid, group=self._gid, extra_groups=self._groups,
+            command,
+            env=self._environment(),
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START_SECONDS,
+            user=self._uid,
+            group=self._gid,
+            extra_groups=self._groups,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -93,8 +101,16 @@ class RabbitServer:
         with (self._folder / "output").open("ab") as log:
             self._processes.append(
                 subprocess.Popen(
-                    command, env=self._environment(), cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log,
-                    stderr=log, start_new_session=True, user=self._uid, group=self._gid, extra_groups=self._groups,
+                    command,
+                    env=self._environment(),
+                    cwd=self._folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    user=self._uid,
+                    group=self._gid,
+                    extra_groups=self._groups,
                 )
             )
 
@@ -140,10 +156,23 @@ class RabbitServer:
     def _certify(self) -> None:
         """A certificate for 127.0.0.1 that is its own authority."""
         command = [
-            str(needed("openssl", "openssl")), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-out", str(self._folder / "certificate.pem"), "-keyout", str(self._folder / "key.pem"),
-        ]  # fmt: skip
+            str(needed("openssl", "openssl")),
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-out",
+            str(self._folder / "certificate.pem"),
+            "-keyout",
+            str(self._folder / "key.pem"),
+        ]
         subprocess.run(command, check=True, capture_output=True)
 
     def _configuration(self) -> Sequence[str]:
@@ -181,4 +210,3 @@ class RabbitServer:
             # Without this Erlang's schedulers spin while they wait, on cores that the tests need.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         }
-

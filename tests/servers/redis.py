@@ -87,10 +87,15 @@ class RedisServer:
         command = [str(self._program), str(self.folder / "redis.conf")]
         with (self.folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                user=self._user.pw_uid if self._user else None, group=self._user.pw_gid if self._user else None,
+                command,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                user=self._user.pw_uid if self._user else None,
+                group=self._user.pw_gid if self._user else None,
                 extra_groups=[] if self._user else None,
-            )  # fmt: skip
+            )
         wait_until(self._answers, f"Redis on port {self.port}", START_SECONDS)
 
     def configure(self, **settings: str) -> None:

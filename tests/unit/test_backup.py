@@ -158,14 +158,26 @@ def test_redis_and_postgresql_while_they_run(servers: Servers, tmp_path: Path) -
 
     back_up_redis(servers.redis, tmp_path / "queue.rdb")
     pg_dump = str(needed("pg_dump", "postgresql-client", PROGRAMS))
-    dump = [pg_dump, "--format=custom", "--file", str(tmp_path / "store.dump"), servers.settings["TALLYSTICK_STORE_URL"]]
+    dump = [
+        pg_dump,
+        "--format=custom",
+        "--file",
+        str(tmp_path / "store.dump"),
+        servers.settings["TALLYSTICK_STORE_URL"],
+    ]
     subprocess.run(dump, check=True, capture_output=True)
 
     empty = servers.postgres.new_database()
     pg_restore = str(needed("pg_restore", "postgresql-client", PROGRAMS))
     restore = [
-        pg_restore, "--no-owner", "--no-privileges", "--exit-on-error", "--dbname", empty, str(tmp_path / "store.dump"),
-    ]  # fmt: skip
+        pg_restore,
+        "--no-owner",
+        "--no-privileges",
+        "--exit-on-error",
+        "--dbname",
+        empty,
+        str(tmp_path / "store.dump"),
+    ]
     subprocess.run(restore, check=True, capture_output=True)
     with scratch_folder("restored") as folder:
         redis = restore_redis(folder, tmp_path / "queue.rdb")
@@ -210,4 +222,3 @@ def test_a_store_that_is_newer_than_its_queue(servers: Servers, tmp_path: Path) 
                 redis.kill()
         finally:
             work.kill()
-

@@ -92,7 +92,7 @@ def test_it_flushes_exactly_when_a_limit_is_reached(blocks: list[tuple[int, int,
     assert (batcher.room() <= 0) == full
 
 
-# --- portions --------------------------------------------------------------------------------------------------------
+# --- portions -------------------------------------------------------------------------------------------------------
 
 
 def sizes(portions: list[Sequence[Block]]) -> list[list[int]]:

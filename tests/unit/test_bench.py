@@ -31,7 +31,7 @@ Answer = Callable[[bytes], Awaitable[list[bytes]]]
 """From a request's body to the bytes of the answer, in the pieces that they are sent in."""
 
 
-# --- events ----------------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------------------------
 
 
 def test_single_bodies_are_events_with_ids_of_their_own() -> None:
@@ -82,7 +82,7 @@ def test_what_comes_in_later_changes_no_answer_about_the_history() -> None:
     assert unbounded == ["newest 100 events", "property keys"]
 
 
-# --- the client ------------------------------------------------------------------------------------------------------
+# --- the client -----------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -185,7 +185,7 @@ async def test_the_open_loop_keeps_its_rate() -> None:
     assert time.perf_counter() - began >= 49 / 200
 
 
-# --- the server's handling -------------------------------------------------------------------------------------------
+# --- the server's handling ------------------------------------------------------------------------------------------
 
 
 def test_a_server_that_ends_at_its_start_is_reported_with_its_output(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_memory_and_processor_time_are_the_servers(tmp_path: Path) -> None:
         server.kill()
 
 
-# --- the report ------------------------------------------------------------------------------------------------------
+# --- the report -----------------------------------------------------------------------------------------------------
 
 
 def report() -> Report:

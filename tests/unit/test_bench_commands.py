@@ -69,9 +69,13 @@ def test_dedupe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_dedupe, "BATCHES", (500,))
     report = run(tmp_path, "dedupe", "--rows", "0.01,0.03", "--scratch", str(tmp_path / "scratch"))
     assert [(f.rows, f.batch, f.kind) for f in report.dedupe] == [
-        (11_000, 500, "fresh"), (14_500, 500, "resent"), (14_500, 500, "backfill"),
-        (31_000, 500, "fresh"), (34_500, 500, "resent"), (34_500, 500, "backfill"),
-    ]  # fmt: skip
+        (11_000, 500, "fresh"),
+        (14_500, 500, "resent"),
+        (14_500, 500, "backfill"),
+        (31_000, 500, "fresh"),
+        (34_500, 500, "resent"),
+        (34_500, 500, "backfill"),
+    ]
     assert all(0 < f.min_ms <= f.median_ms <= f.max_ms for f in report.dedupe)
 
 

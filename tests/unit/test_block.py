@@ -106,9 +106,20 @@ def test_a_receipt_names_its_block(ingester: str, seq: int) -> None:
 
 @pytest.mark.parametrize(
     "receipt",
-    ["", "-", "0123456789abcdef", "0123456789abcdef-", "0123456789ABCDEF-1", "0123456789abcde-1", "0123456789abcdef--1",
-     "0123456789abcdef-1.5", "0123456789abcdef-٣", f"0123456789abcdef-{10**18}", "x123456789abcdef-1"],
-)  # fmt: skip
+    [
+        "",
+        "-",
+        "0123456789abcdef",
+        "0123456789abcdef-",
+        "0123456789ABCDEF-1",
+        "0123456789abcde-1",
+        "0123456789abcdef--1",
+        "0123456789abcdef-1.5",
+        "0123456789abcdef-٣",
+        f"0123456789abcdef-{10**18}",
+        "x123456789abcdef-1",
+    ],
+)
 def test_what_is_no_receipt_is_not_read_as_one(receipt: str) -> None:
     assert parse_receipt(receipt) is None
 

@@ -32,8 +32,12 @@ def zstd_stream(body: bytes) -> bytes:
 
 
 PACKERS: list[tuple[str, Callable[[bytes], bytes]]] = [
-    ("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress), ("deflate", raw_deflate),
-    ("zstd", zstandard.compress), ("zstd", zstd_stream),
+    ("gzip", gzip.compress),
+    ("x-gzip", gzip.compress),
+    ("deflate", zlib.compress),
+    ("deflate", raw_deflate),
+    ("zstd", zstandard.compress),
+    ("zstd", zstd_stream),
 ]
 
 
@@ -99,7 +103,7 @@ def test_other_encodings(encoding: bytes) -> None:
         decompress(BODY, encoding, LIMIT)
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------------------------
 
 
 def scope_of(**headers: str) -> Scope:

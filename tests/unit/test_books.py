@@ -131,7 +131,7 @@ def test_lost_events_are_counted_as_missing(history: Histories) -> None:
     assert totals.missing == events(history, Fate.LOST)
 
 
-# --- a queue that cannot name all of its blocks ----------------------------------------------------------------------
+# --- a queue that cannot name all of its blocks ---------------------------------------------------------------------
 
 
 def anonymous_look(history: Histories, here: set[int], late: int, more: int) -> QueueBooks:
@@ -197,7 +197,7 @@ def test_too_many_events_are_found_without_names_too() -> None:
     assert [d.check for d in differences] == ["count"]
 
 
-# --- single cases ----------------------------------------------------------------------------------------------------
+# --- single cases ---------------------------------------------------------------------------------------------------
 
 
 def test_a_lost_last_block_is_found_by_what_the_queue_remembers() -> None:

@@ -69,8 +69,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     data = tmp_path_factory.mktemp("served")
     process = subprocess.Popen(
         [*TALLYSTICK, "up", "--port", "0", "--data", str(data)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -89,10 +91,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 def lines_file(folder: Path, count: int, name: str = "rows.ndjson") -> Path:
     path = folder / name
     start = 1_767_225_600
-    path.write_text("".join(
-        json.dumps({"name": "seen", "timestamp": start + row, "user_id": f"u{row % 10}", "n": row}) + "\n"
-        for row in range(count)
-    ))  # fmt: skip
+    path.write_text(
+        "".join(
+            json.dumps({"name": "seen", "timestamp": start + row, "user_id": f"u{row % 10}", "n": row}) + "\n"
+            for row in range(count)
+        )
+    )
     return path
 
 
@@ -103,13 +107,25 @@ def wait_until(true: Callable[[], bool], seconds: float = 15.0) -> None:
         time.sleep(0.02)
 
 
-# --- help and mistakes -----------------------------------------------------------------------------------------------
+# --- help and mistakes ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "command",
-    ["up", "migrate", "verify", "dead list", "dead show", "dead replay", "dead drop", "import", "export", "query",
-     "demo", "bench"],
+    [
+        "up",
+        "migrate",
+        "verify",
+        "dead list",
+        "dead show",
+        "dead replay",
+        "dead drop",
+        "import",
+        "export",
+        "query",
+        "demo",
+        "bench",
+    ],
 )
 def test_help_has_an_example(tallystick: Command, command: str) -> None:
     ran = tallystick(*command.split(), "--help")
@@ -161,7 +177,7 @@ def test_banner_line_can_be_pasted(tmp_path: Path, server: tuple[str, Path]) -> 
     assert json.loads(done.stdout)["accepted"] == 1
 
 
-# --- a folder at rest ------------------------------------------------------------------------------------------------
+# --- a folder at rest -----------------------------------------------------------------------------------------------
 
 
 def test_import_verify_export_on_a_folder(tallystick: Command, tmp_path: Path) -> None:
@@ -284,7 +300,7 @@ def test_verify_prints_every_difference(tallystick: Command, tmp_path: Path) -> 
     assert "1 of 3 blocks are missing" in ran.out
 
 
-# --- a running server ------------------------------------------------------------------------------------------------
+# --- a running server -----------------------------------------------------------------------------------------------
 
 
 def test_folder_of_a_running_server_is_refused(tallystick: Command, server: tuple[str, Path], tmp_path: Path) -> None:

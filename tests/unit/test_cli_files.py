@@ -51,7 +51,7 @@ def parquet_file(folder: Path, select: str) -> Path:
     return path
 
 
-# --- CSV -------------------------------------------------------------------------------------------------------------
+# --- CSV ------------------------------------------------------------------------------------------------------------
 
 
 def test_csv_column_is_a_number_only_when_every_cell_is_one(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_csv_header_that_is_not_compressed_as_the_ending_says(tmp_path: Path) ->
         read_header(path)
 
 
-# --- Parquet ---------------------------------------------------------------------------------------------------------
+# --- Parquet --------------------------------------------------------------------------------------------------------
 
 
 def test_parquet_keeps_types(tmp_path: Path) -> None:
@@ -142,11 +142,23 @@ def test_parquet_keeps_types(tmp_path: Path) -> None:
         "true f, DATE '2026-01-02' g, TIMESTAMP '2026-01-02 03:04:05' h, TIMESTAMPTZ '2026-01-02 03:04:05+02' i, "
         "'\\xFF'::BLOB j, {'k': 1} k, [1, NULL] l, '' m, NULL::VARCHAR n, 'text' o, '{\"z\": 1}'::JSON p",
     )
-    assert properties(path, kind="parquet") == [{
-        "a": 1, "b": 18446744073709551615, "c": 0.1, "e": 1.1, "f": True, "g": "2026-01-02",
-        "h": "2026-01-02T03:04:05.000000Z", "i": "2026-01-02T01:04:05.000000Z", "j": "/w==", "k": {"k": 1},
-        "l": [1, None], "o": "text", "p": {"z": 1},
-    }]  # fmt: skip
+    assert properties(path, kind="parquet") == [
+        {
+            "a": 1,
+            "b": 18446744073709551615,
+            "c": 0.1,
+            "e": 1.1,
+            "f": True,
+            "g": "2026-01-02",
+            "h": "2026-01-02T03:04:05.000000Z",
+            "i": "2026-01-02T01:04:05.000000Z",
+            "j": "/w==",
+            "k": {"k": 1},
+            "l": [1, None],
+            "o": "text",
+            "p": {"z": 1},
+        }
+    ]
 
 
 def test_parquet_that_is_none(tmp_path: Path) -> None:
@@ -156,7 +168,7 @@ def test_parquet_that_is_none(tmp_path: Path) -> None:
         TableFile(path, "parquet")
 
 
-# --- times, fields, ids ----------------------------------------------------------------------------------------------
+# --- times, fields, ids ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -200,9 +212,14 @@ def test_columns_become_fields_by_name_or_map_and_the_rest_properties(tmp_path: 
     )
     first, second = events(path, parse_choices(["name=kind"], None, "shop", ["secret"], "UTC"))
     assert first == {
-        "event_id": "abc", "site_id": "shop", "name": "view", "user_id": "7", "source": "web", "path": "/a",
+        "event_id": "abc",
+        "site_id": "shop",
+        "name": "view",
+        "user_id": "7",
+        "source": "web",
+        "path": "/a",
         "properties": {"x": 1, "y": [2]},
-    }  # fmt: skip
+    }
     assert UUID(second.pop("event_id")).version == 5
     assert second == {"site_id": "shop", "name": "buy", "source": "ios", "properties": {"properties": "plain"}}
 
@@ -234,9 +251,14 @@ def test_plan_that_cannot_work(columns: list[str], maps: list[str], complaint: s
 
 @pytest.mark.parametrize(
     ("maps", "name", "zone"),
-    [(["timestamp"], None, "UTC"), (["when=a"], None, "UTC"), (["name=a", "name=b"], None, "UTC"),
-     (["name=a"], "b", "UTC"), ([], "b", "Mars/Base")],
-)  # fmt: skip
+    [
+        (["timestamp"], None, "UTC"),
+        (["when=a"], None, "UTC"),
+        (["name=a", "name=b"], None, "UTC"),
+        (["name=a"], "b", "UTC"),
+        ([], "b", "Mars/Base"),
+    ],
+)
 def test_options_that_cannot_be_meant(maps: list[str], name: str | None, zone: str) -> None:
     with pytest.raises(ConfigError):
         parse_choices(maps, name, None, (), zone)
@@ -251,7 +273,7 @@ def test_statement_quotes_what_the_file_says(tmp_path: Path) -> None:
     assert json.loads("{" + members + "}") == {"name": "it's", "properties": {"a'); DROP TABLE x --": 1, 'b"c': 2}}
 
 
-# --- NDJSON ----------------------------------------------------------------------------------------------------------
+# --- NDJSON ---------------------------------------------------------------------------------------------------------
 
 
 def mapped(line: bytes, choices: Choices | None = None) -> dict[str, Any]:
@@ -266,9 +288,12 @@ def test_ndjson_native_event_passes_and_other_keys_become_properties() -> None:
         b'"properties":{"a":1.0}}'
     )
     assert mapped(line) == {
-        "event_id": "e", "name": "n", "timestamp": "2026-01-01", "user_id": "7",
+        "event_id": "e",
+        "name": "n",
+        "timestamp": "2026-01-01",
+        "user_id": "7",
         "properties": {"color": "red", "a": 1.0},
-    }  # fmt: skip
+    }
 
 
 def test_ndjson_mapping_as_for_columns() -> None:
@@ -279,16 +304,24 @@ def test_ndjson_mapping_as_for_columns() -> None:
         b'"site_id":null}'
     )
     assert mapped(line, choices) == {
-        "event_id": "5", "name": "flight", "source": "UA",
+        "event_id": "5",
+        "name": "flight",
+        "source": "UA",
         "properties": {"name": "x", "source": "y", "properties": {"p": 1}},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
     ("value", "sent"),
-    [('"2026-01-02T03:04:05"', "2026-01-02T02:04:05Z"), ('"2026-01-02T03:04:05Z"', "2026-01-02T03:04:05Z"),
-     ("1767323045", 1767323045), ('"soon"', "soon"), ("null", " "), ('""', " ")],
-)  # fmt: skip
+    [
+        ('"2026-01-02T03:04:05"', "2026-01-02T02:04:05Z"),
+        ('"2026-01-02T03:04:05Z"', "2026-01-02T03:04:05Z"),
+        ("1767323045", 1767323045),
+        ('"soon"', "soon"),
+        ("null", " "),
+        ('""', " "),
+    ],
+)
 def test_ndjson_times(value: str, sent: str) -> None:
     choices = parse_choices(["timestamp=t"], "n", None, (), "Europe/Berlin")
     assert mapped(f'{{"t":{value}}}'.encode(), choices)["timestamp"] == sent

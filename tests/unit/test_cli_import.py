@@ -105,7 +105,7 @@ async def test_sink_halves_what_is_too_large_and_keeps_the_places() -> None:
     assert [(r.index, r.code) for r in outcome.rejected] == [(1, "bad"), (2, "too_large")]
 
 
-# --- run -------------------------------------------------------------------------------------------------------------
+# --- run ------------------------------------------------------------------------------------------------------------
 
 
 def source_of(folder: Path, rows: int) -> Source:

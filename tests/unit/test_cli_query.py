@@ -45,8 +45,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     keys = {"TALLYSTICK_READ_KEYS": f"*={READ}", "TALLYSTICK_WRITE_KEYS": f"*={WRITE}"}
     process = subprocess.Popen(
         [*TALLYSTICK, "up", "--port", "0", "--data", str(data)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **keys},
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **keys},
+    )
     try:
         assert process.stdout is not None
         found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
@@ -69,8 +72,15 @@ def fill(url: str) -> None:
         for n, name in enumerate(["page_view"] * views + ["signup"] * signups):
             at = DAY + timedelta(days=day, minutes=n)
             source = EVIL if n == 0 else "web"
-            events.append({"name": name, "timestamp": at.isoformat(), "user_id": f"u{n % 4}", "source": source,
-                           "properties": {"plan": "pro" if n % 2 else "free", "amount": n}})  # fmt: skip
+            events.append(
+                {
+                    "name": name,
+                    "timestamp": at.isoformat(),
+                    "user_id": f"u{n % 4}",
+                    "source": source,
+                    "properties": {"plan": "pro" if n % 2 else "free", "amount": n},
+                }
+            )
     events.append({"name": "page_view", "timestamp": DAY.isoformat(), "site_id": "shop"})
     with plain_http.client(url) as client:
         sent = client.post("/v1/events", json=events, headers={"X-API-Key": WRITE})
@@ -117,12 +127,23 @@ def test_a_series_has_bars(query: Command) -> None:
 
 def test_conversion_beside_the_day_before(query: Command) -> None:
     ran = query(
-        "events[name=signup]", "events[name=page_view]", "--formula", "share: A / B * 100", "--compare",
-        "--since", "2026-03-02", "--until", "2026-03-03", "--interval", "none",
-    )  # fmt: skip
+        "events[name=signup]",
+        "events[name=page_view]",
+        "--formula",
+        "share: A / B * 100",
+        "--compare",
+        "--since",
+        "2026-03-02",
+        "--until",
+        "2026-03-03",
+        "--interval",
+        "none",
+    )
     titles, row, note = cells(ran.out)
     assert [title for title in titles if title not in ("before", "change")] == [
-        "events[name=signup]", "events[name=page_view]", "share",
+        "events[name=signup]",
+        "events[name=page_view]",
+        "share",
     ]
     assert row == ["3", "1", "+200.0%", "8", "4", "+100.0%", "37.5", "25", "+50.0%"]
     assert note == ["before: 2026-03-01 00:00 to 2026-03-02 00:00 UTC"]
@@ -147,19 +168,28 @@ def test_csv_and_json_are_what_the_server_says(query: Command, server: str) -> N
     assert answer["exact"] is True
     done = subprocess.run(
         [*TALLYSTICK, "query", "--interval", "none", *RANGE, "--format", "json", "--url", server],
-        capture_output=True, check=True, env={**os.environ, "TALLYSTICK_KEY": READ},
-    )  # fmt: skip
+        capture_output=True,
+        check=True,
+        env={**os.environ, "TALLYSTICK_KEY": READ},
+    )
     assert json.loads(done.stdout)["rows"] == [{"events": 16, "users": 4}]
 
 
 @pytest.mark.parametrize(
     ("test", "count"),
     [
-        ("properties.plan=pro", 7), ("properties.plan!=pro", 9), ("properties.plan~r", 16), ("properties.amount>6", 4),
-        ("properties.amount<1", 2), ("name=signup", 4), ("name:in:signup,other", 4), ("properties.amount:=:10", 1),
-        ("user_id:set", 16), ("path=/a:b", 0),
+        ("properties.plan=pro", 7),
+        ("properties.plan!=pro", 9),
+        ("properties.plan~r", 16),
+        ("properties.amount>6", 4),
+        ("properties.amount<1", 2),
+        ("name=signup", 4),
+        ("name:in:signup,other", 4),
+        ("properties.amount:=:10", 1),
+        ("user_id:set", 16),
+        ("path=/a:b", 0),
     ],
-)  # fmt: skip
+)
 def test_filters(query: Command, test: str, count: int) -> None:
     ran = query("events", "--interval", "none", *RANGE, "--filter", test)
     assert cells(ran.out) == [["events"], [str(count)]]
@@ -176,7 +206,9 @@ FUNNEL = {"kind": "funnel", "since": "2026-03-01T00:00:00Z", "steps": [{"name": 
 def test_any_question(query: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = query("--json", json.dumps(FUNNEL))
     assert [row[:3] for row in cells(ran.out)] == [
-        ["step", "name", "users"], ["1", "page_view", "4"], ["2", "signup", "3"],
+        ["step", "name", "users"],
+        ["1", "page_view", "4"],
+        ["2", "signup", "3"],
     ]
     file = tmp_path / "question.json"
     file.write_text(json.dumps(FUNNEL))
@@ -233,9 +265,19 @@ def test_without_a_key_it_is_refused(query: Command, monkeypatch: pytest.MonkeyP
 
 def typed(**changes: Any) -> Typed:
     given: dict[str, Any] = {
-        "metrics": (), "by": (), "since": None, "until": None, "interval": None, "timezone": "UTC", "filters": (),
-        "formulas": (), "compare": False, "top": None, "other": False, "site": None,
-    }  # fmt: skip
+        "metrics": (),
+        "by": (),
+        "since": None,
+        "until": None,
+        "interval": None,
+        "timezone": "UTC",
+        "filters": (),
+        "formulas": (),
+        "compare": False,
+        "top": None,
+        "other": False,
+        "site": None,
+    }
     return Typed(**{**given, **changes})
 
 
@@ -262,9 +304,18 @@ def test_a_metric_with_several_conditions() -> None:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (0, "0"), (1234567, "1,234,567"), (2.0, "2"), (0.125, "0.125"), (1 / 3, "0.333"), (-1234.5, "-1,234.5"),
-        (1e-9, "1.000e-09"), (1e300, "1.000e+300"), (0.0, "0"), (None, ""), ("2026", "2026"),
+        (0, "0"),
+        (1234567, "1,234,567"),
+        (2.0, "2"),
+        (0.125, "0.125"),
+        (1 / 3, "0.333"),
+        (-1234.5, "-1,234.5"),
+        (1e-9, "1.000e-09"),
+        (1e300, "1.000e+300"),
+        (0.0, "0"),
+        (None, ""),
+        ("2026", "2026"),
     ],
-)  # fmt: skip
+)
 def test_numbers(value: Any, shown: str) -> None:
     assert number(value) == shown

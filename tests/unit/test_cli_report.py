@@ -101,10 +101,11 @@ def test_a_report_is_asked_as_table_csv_json_and_parquet(
 def test_what_is_wrong_is_one_line(tallystick: Command, folder: tuple[Path, dict[str, Any]]) -> None:
     path, made = folder
     for arguments, word in (
-        (("report", "show", "0" * 12), "there is no report"), (("report", "show", "../x"), "is no id"),
+        (("report", "show", "0" * 12), "there is no report"),
+        (("report", "show", "../x"), "is no id"),
         (("report", "run", made["report"]["id"], "--range", "8d"), "range"),
         (("share", "revoke", "0" * 12), "there is no share link"),
-    ):  # fmt: skip
+    ):
         ran = tallystick(*arguments, "--data", path)
         assert (ran.code, ran.out) == (2, "")
         assert word in ran.err
@@ -116,8 +117,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     keys = {"TALLYSTICK_READ_KEYS": f"shop={SHOP} blog={BLOG} *={EVERY}"}
     process = subprocess.Popen(
         [*TALLYSTICK, "up", "--port", "0", "--data", str(tmp_path_factory.mktemp("served"))],
-        env={"PATH": os.environ["PATH"], **keys}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        env={"PATH": os.environ["PATH"], **keys},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
         assert process.stdout is not None
         found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())

@@ -38,12 +38,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server with keys and some events of two sites."""
     data = tmp_path_factory.mktemp("sql")
     given = {
-        "TALLYSTICK_READ_KEYS": f"*={READ} shop={SHOP}", "TALLYSTICK_WRITE_KEYS": f"*={WRITE}", "TALLYSTICK_SQL": "true",
-    }  # fmt: skip
+        "TALLYSTICK_READ_KEYS": f"*={READ} shop={SHOP}",
+        "TALLYSTICK_WRITE_KEYS": f"*={WRITE}",
+        "TALLYSTICK_SQL": "true",
+    }
     process = subprocess.Popen(
         [*TALLYSTICK, "up", "--port", "0", "--data", str(data)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **given},
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **given},
+    )
     try:
         assert process.stdout is not None
         found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
@@ -61,10 +66,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def fill(url: str) -> None:
     events = [
-        {"name": "view", "path": "/a" if n % 3 else "\x1b[31m[bold]", "site_id": "shop" if n % 2 else "blog",
-         "user_id": f"u{n % 4}"}
+        {
+            "name": "view",
+            "path": "/a" if n % 3 else "\x1b[31m[bold]",
+            "site_id": "shop" if n % 2 else "blog",
+            "user_id": f"u{n % 4}",
+        }
         for n in range(1_200)
-    ]  # fmt: skip
+    ]
     plain_http.post(f"{url}/v1/events", json=events, headers={"X-API-Key": WRITE}).raise_for_status()
     headers = {"X-API-Key": READ}
 
@@ -97,8 +106,10 @@ def test_a_table(tallystick: Command) -> None:
     ran = tallystick(f"SELECT path, {figures} FROM events GROUP BY 1 ORDER BY 2")
     assert (ran.code, ran.err) == (0, "")
     assert [line.split() for line in ran.out.splitlines()] == [
-        ["path", "events", "a", "n", "l"], ["\\x1b[31m[bold]", "400", "1.5", "[1]"], ["/a", "800", "1.5", "[1]"],
-    ]  # fmt: skip
+        ["path", "events", "a", "n", "l"],
+        ["\\x1b[31m[bold]", "400", "1.5", "[1]"],
+        ["/a", "800", "1.5", "[1]"],
+    ]
 
 
 def test_a_site_a_limit_and_large_numbers(tallystick: Command) -> None:

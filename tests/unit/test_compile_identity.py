@@ -21,7 +21,10 @@ USERS: dict[str, Any] = {"kind": "metrics", "metrics": [{"kind": "users"}]}
 QUESTIONS: dict[str, dict[str, Any]] = {
     "daily_users": {**USERS, "interval": "day", **MAY},
     "users_per_path": {
-        **USERS, "breakdown": ["path"], "top": 3, "filter": {"field": "user_id", "op": "=", "value": "a"},
+        **USERS,
+        "breakdown": ["path"],
+        "top": 3,
+        "filter": {"field": "user_id", "op": "=", "value": "a"},
     },
     "people": {"kind": "people", "search": "An"},
     "timeline": {"kind": "events", "user_id": "ann", "ascending": True, "limit": 50},
@@ -31,11 +34,15 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "funnel": {"kind": "funnel", "steps": [{"name": "view"}, {"name": "buy"}]},
     "retention": {"kind": "retention", "interval": "day", **MAY},
     "sessions": {"kind": "sessions", **MAY},
-}  # fmt: skip
+}
 UNCONCERNED: list[dict[str, Any]] = [
-    {"kind": "metrics"}, {"kind": "metrics", "metrics": [{"kind": "sessions"}], "breakdown": ["path"]},
-    {"kind": "events"}, {"kind": "keys"}, {"kind": "values", "field": "user_id"}, {"kind": "person", "user_id": "a"},
-]  # fmt: skip
+    {"kind": "metrics"},
+    {"kind": "metrics", "metrics": [{"kind": "sessions"}], "breakdown": ["path"]},
+    {"kind": "events"},
+    {"kind": "keys"},
+    {"kind": "values", "field": "user_id"},
+    {"kind": "person", "user_id": "a"},
+]
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)

@@ -27,9 +27,12 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("tallystick:")}
 REQUIRED = re.compile(r"\$\{(\w+):\?[^}]+\}")
 GIVEN = {
-    "POSTGRES_PASSWORD": "p" * 48, "REDIS_PASSWORD": "r" * 48, "RABBITMQ_PASSWORD": "m" * 48,
-    "TALLYSTICK_WRITE_KEYS": "*=" + "w" * 40, "TALLYSTICK_READ_KEYS": "*=" + "k" * 40,
-}  # fmt: skip
+    "POSTGRES_PASSWORD": "p" * 48,
+    "REDIS_PASSWORD": "r" * 48,
+    "RABBITMQ_PASSWORD": "m" * 48,
+    "TALLYSTICK_WRITE_KEYS": "*=" + "w" * 40,
+    "TALLYSTICK_READ_KEYS": "*=" + "k" * 40,
+}
 """What an operator fills in."""
 
 
@@ -48,7 +51,7 @@ def settings_of(service: dict[str, Any]) -> Settings:
     return Settings.model_validate(fields)
 
 
-# --- compose.yaml ----------------------------------------------------------------------------------------------------
+# --- compose.yaml ---------------------------------------------------------------------------------------------------
 
 
 def test_what_the_issue_asks_for_is_there() -> None:
@@ -181,7 +184,7 @@ async def test_the_redis_of_compose_is_durable_enough(tmp_path: Path) -> None:
             server.wait()
 
 
-# --- Dockerfile ------------------------------------------------------------------------------------------------------
+# --- Dockerfile -----------------------------------------------------------------------------------------------------
 
 
 def instructions() -> list[tuple[str, str]]:

@@ -49,7 +49,7 @@ def with_properties(properties: str) -> str:
     return f'{{"name":"a","event_id":"{ID}","properties":{properties}}}'
 
 
-# --- the fast way and the careful way --------------------------------------------------------------------------------
+# --- the fast way and the careful way -------------------------------------------------------------------------------
 
 TEXTS = st.one_of(
     st.text(max_size=8),
@@ -88,8 +88,12 @@ JSON = st.recursive(
 DEEP = st.integers(55, 70).map(lambda depth: json.loads('{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"))
 FIELDS = ("site_id", "user_id", "session_id", "source", "path")
 ODD: dict[str, st.SearchStrategy[Any]] = {
-    "name": st.one_of(st.just("page_view"), TEXTS, SCALARS), "event_id": IDS, "timestamp": TIMES, "received_at": TIMES,
-    "other": JSON, "properties": st.one_of(st.dictionaries(TEXTS, JSON, max_size=4), DEEP, JSON),
+    "name": st.one_of(st.just("page_view"), TEXTS, SCALARS),
+    "event_id": IDS,
+    "timestamp": TIMES,
+    "received_at": TIMES,
+    "other": JSON,
+    "properties": st.one_of(st.dictionaries(TEXTS, JSON, max_size=4), DEEP, JSON),
     **dict.fromkeys(FIELDS, SCALARS),
 }
 ODD_IN_ONE = st.sampled_from(sorted(ODD)).flatmap(lambda field: ODD[field].map(lambda value: {field: value}))
@@ -118,14 +122,22 @@ def comparable(decoded: Decoded, given_ids: list[bool]) -> list[dict[str, Any]]:
 
 
 @examples(max_examples=500)
-@given(events=st.lists(EVENTS, min_size=1, max_size=3), form=st.sampled_from(["array", "events", "lines", "one"]),
-       ascii_only=st.booleans(), indent=st.sampled_from([None, 1]))
+@given(
+    events=st.lists(EVENTS, min_size=1, max_size=3),
+    form=st.sampled_from(["array", "events", "lines", "one"]),
+    ascii_only=st.booleans(),
+    indent=st.sampled_from([None, 1]),
+)
 def test_both_ways_give_the_same(events: list[Any], form: str, ascii_only: bool, indent: int | None) -> None:
     if form == "one":
         events = events[:1]
     texts = [json.dumps(event, ensure_ascii=ascii_only, indent=None if form == "lines" else indent) for event in events]
-    text = {"array": f"[{','.join(texts)}]", "events": f'{{"events":[{",".join(texts)}]}}', "lines": "\n".join(texts),
-            "one": texts[0]}[form]
+    text = {
+        "array": f"[{','.join(texts)}]",
+        "events": f'{{"events":[{",".join(texts)}]}}',
+        "lines": "\n".join(texts),
+        "one": texts[0],
+    }[form]
     body = clean_json(text.encode("utf-8", "surrogatepass"))
     fast = _decode_fast(body, NOW, SETTINGS, form == "lines")
     try:
@@ -154,8 +166,13 @@ def test_both_ways_read_every_written_time_alike() -> None:
 
 def test_the_fast_way_is_taken_for_plain_events() -> None:
     """Else the property above would compare nothing."""
-    event = {"name": "a", "event_id": ID, "timestamp": "2026-02-01T08:00:00+01:00", "user_id": "u",
-             "properties": {"k": [1, "é"]}}
+    event = {
+        "name": "a",
+        "event_id": ID,
+        "timestamp": "2026-02-01T08:00:00+01:00",
+        "user_id": "u",
+        "properties": {"k": [1, "é"]},
+    }
     for body in (json.dumps(event), json.dumps([event] * 3), json.dumps({"events": [event]})):
         assert _decode_fast(body.encode(), NOW, SETTINGS, False)
     assert _decode_fast(b'{"name":"a"}\r\n\r\n{"name":"b"}\r\n', NOW, SETTINGS, True)
@@ -167,7 +184,7 @@ def test_the_fast_way_leaves_small_limits_to_the_careful_one() -> None:
     assert refusals(decoded) == [(0, "event_too_large")]
 
 
-# --- the forms of a body ---------------------------------------------------------------------------------------------
+# --- the forms of a body --------------------------------------------------------------------------------------------
 
 A, B = '{"name":"a"}', '{"name":"b"}'
 
@@ -199,8 +216,26 @@ def test_one_event_pretty_printed() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", " \n", "[]", '{"events":[]}', "5", '"text"', "null", "{", '{"events":null}', '{"events":5}', "[1,",
-             f"{A[:-1]}\n", "\ufeff", "name=a&user_id=b", "NaN", "[" * 100_000, "[" * 100_000 + "]" * 100_000]
+    "body",
+    [
+        "",
+        " \n",
+        "[]",
+        '{"events":[]}',
+        "5",
+        '"text"',
+        "null",
+        "{",
+        '{"events":null}',
+        '{"events":5}',
+        "[1,",
+        f"{A[:-1]}\n",
+        "\ufeff",
+        "name=a&user_id=b",
+        "NaN",
+        "[" * 100_000,
+        "[" * 100_000 + "]" * 100_000,
+    ],
 )
 def test_no_form(body: str) -> None:
     with pytest.raises(InvalidRequest):
@@ -212,19 +247,25 @@ def test_a_line_is_one_event() -> None:
     assert refusals(decode('{"name":\n"a"}', ndjson=True)) == [(0, "event_invalid"), (1, "event_invalid")]
 
 
-# --- partial requests ------------------------------------------------------------------------------------------------
+# --- partial requests -----------------------------------------------------------------------------------------------
 
 
 def test_partial_request() -> None:
     """G8: valid events are taken, invalid ones are reported by their place, with a code and a sentence."""
     bodies: dict[str, Any] = {
-        "name_missing": {}, "name_invalid": {"name": ["a"]}, "name_too_long": {"name": "x" * 201},
-        "site_id_too_long": {"name": "a", "site_id": "x" * 129}, "user_id_invalid": {"name": "a", "user_id": {}},
+        "name_missing": {},
+        "name_invalid": {"name": ["a"]},
+        "name_too_long": {"name": "x" * 201},
+        "site_id_too_long": {"name": "a", "site_id": "x" * 129},
+        "user_id_invalid": {"name": "a", "user_id": {}},
         "session_id_too_long": {"name": "a", "session_id": "x" * 257},
-        "path_too_long": {"name": "a", "path": "x" * 2049}, "source_too_long": {"name": "a", "source": "x" * 65},
+        "path_too_long": {"name": "a", "path": "x" * 2049},
+        "source_too_long": {"name": "a", "source": "x" * 65},
         "event_id_too_long": {"name": "a", "event_id": "x" * 513},
-        "event_id_invalid": {"name": "a", "event_id": True}, "timestamp_invalid": {"name": "a", "timestamp": "soon"},
-        "properties_invalid": {"name": "a", "properties": [1]}, "event_invalid": 5,
+        "event_id_invalid": {"name": "a", "event_id": True},
+        "timestamp_invalid": {"name": "a", "timestamp": "soon"},
+        "properties_invalid": {"name": "a", "properties": [1]},
+        "event_invalid": 5,
         "event_too_large": {"name": "a", "properties": {"k": "x" * 65_536}},
         "too_deep": {"name": "a", "properties": json.loads('{"k":' + "[" * 64 + "]" * 64 + "}")},
     }
@@ -236,9 +277,16 @@ def test_partial_request() -> None:
 
 
 def test_limits_are_inclusive() -> None:
-    longest = {"name": "é" * 200, "site_id": "s" * 128, "user_id": "u" * 256, "session_id": "s" * 256,
-               "source": "s" * 64, "path": "/" * 2048, "event_id": "x" * 512,
-               "properties": json.loads('{"k":' + "[" * 63 + "]" * 63 + "}")}
+    longest = {
+        "name": "é" * 200,
+        "site_id": "s" * 128,
+        "user_id": "u" * 256,
+        "session_id": "s" * 256,
+        "source": "s" * 64,
+        "path": "/" * 2048,
+        "event_id": "x" * 512,
+        "properties": json.loads('{"k":' + "[" * 63 + "]" * 63 + "}"),
+    }
     event = only(json.dumps(longest))
     assert (event.name, event.path) == ("é" * 200, "/" * 2048)
 
@@ -256,7 +304,7 @@ def test_too_many_events() -> None:
             decode_native(body.encode(), NOW, settings, ndjson=ndjson)
 
 
-# --- ids -------------------------------------------------------------------------------------------------------------
+# --- ids ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("given_id", [ID, ID.upper(), ID.replace("-", "")])
@@ -283,7 +331,7 @@ def test_a_repeated_request_derives_the_missing_ids() -> None:
     assert first[2].event_id == UUID(ID)
 
 
-# --- odd input -------------------------------------------------------------------------------------------------------
+# --- odd input ------------------------------------------------------------------------------------------------------
 
 
 def test_nul_and_half_surrogates_become_the_replacement_character() -> None:

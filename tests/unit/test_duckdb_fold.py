@@ -138,8 +138,14 @@ async def test_other_rules_fold_anew(store: DuckDBStore, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     "damage",
-    ["SET pages = 7", "SET exit_path = NULL", "SET channel = 'direct'", "SET entry_id = uuid()", "SET trail = ['/x']",
-     "SET session_hash = 7"],
+    [
+        "SET pages = 7",
+        "SET exit_path = NULL",
+        "SET channel = 'direct'",
+        "SET entry_id = uuid()",
+        "SET trail = ['/x']",
+        "SET session_hash = 7",
+    ],
 )
 async def test_verify_finds_sessions_that_are_wrong(store: DuckDBStore, damage: str) -> None:
     """G4: the folded sessions are compared with the raw events."""

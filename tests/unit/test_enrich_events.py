@@ -39,9 +39,14 @@ def everything(folder: Path, **more: Any) -> Settings:
     file = folder / "country.mmdb"
     write_country_file(file, {"198.51.100.0/24": {"country": {"iso_code": "DE"}}})
     on: dict[str, Any] = {
-        "enrich_agent": True, "enrich_page": True, "enrich_visitor": True, "enrich_country_file": str(file),
-        "enrich_address": "truncated", "trusted_proxies": PROXY, **more,
-    }  # fmt: skip
+        "enrich_agent": True,
+        "enrich_page": True,
+        "enrich_visitor": True,
+        "enrich_country_file": str(file),
+        "enrich_address": "truncated",
+        "trusted_proxies": PROXY,
+        **more,
+    }
     return Settings(data=folder / "data", disk_reserve_bytes=0, batch_max_age=0.0, store_memory=128 * MIB, **on)
 
 
@@ -155,7 +160,7 @@ def test_visitors(enrichment: Enrichment) -> None:
     assert who(CHROME, "unknown") is None
 
 
-# --- lines -----------------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------------------------
 
 EVENTS = st.fixed_dictionaries(
     {"name": st.just("n"), "event_id": st.uuids().map(str)},
@@ -181,7 +186,7 @@ def test_both_ways_of_decoding_agree(enrichment: Enrichment, events: list[dict[s
     assert careful.count == len(events)
 
 
-# --- the whole of Tallystick ---------------------------------------------------------------------------------------------
+# --- the whole of Tallystick -----------------------------------------------------------------------------------------
 
 
 class Side:

@@ -21,7 +21,7 @@ from tests.unit.enrich_samples import CHROME, GOOGLEBOT, IPHONE, SERVICE, write_
 
 AGENTS = Agents()
 
-# --- User-Agent ------------------------------------------------------------------------------------------------------
+# --- User-Agent -----------------------------------------------------------------------------------------------------
 
 KIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 
@@ -32,30 +32,48 @@ KIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         (CHROME, ("Chrome", 126, "Windows", "Desktop", None)),
         (IPHONE, ("Mobile Safari", 17, "iOS", "Mobile", None)),
         (IPHONE.replace("iPhone; CPU iPhone OS", "iPad; CPU OS"), ("Mobile Safari", 17, "iOS", "Tablet", None)),
-        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
-         "Safari/605.1.15", ("Safari", 17, "Mac OS X", "Desktop", None)),
-        (f"Mozilla/5.0 (Linux; Android 10; K) {KIT} Chrome/126.0.0.0 Mobile Safari/537.36",
-         ("Chrome", 126, "Android", "Mobile", None)),
-        (f"Mozilla/5.0 (Linux; Android 10; K) {KIT} Chrome/126.0.0.0 Safari/537.36",
-         ("Chrome", 126, "Android", "Tablet", None)),
-        ("Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
-         ("Firefox", 127, "Linux", "Desktop", None)),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
+            "Safari/605.1.15",
+            ("Safari", 17, "Mac OS X", "Desktop", None),
+        ),
+        (
+            f"Mozilla/5.0 (Linux; Android 10; K) {KIT} Chrome/126.0.0.0 Mobile Safari/537.36",
+            ("Chrome", 126, "Android", "Mobile", None),
+        ),
+        (
+            f"Mozilla/5.0 (Linux; Android 10; K) {KIT} Chrome/126.0.0.0 Safari/537.36",
+            ("Chrome", 126, "Android", "Tablet", None),
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+            ("Firefox", 127, "Linux", "Desktop", None),
+        ),
         (f"{CHROME} Edg/126.0.0.0", ("Microsoft Edge", 126, "Windows", "Desktop", None)),
         (f"{CHROME} OPR/112.0.0.0", ("Opera", 112, "Windows", "Desktop", None)),
-        (f"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) {KIT} Chrome/126.0.0.0 Safari/537.36",
-         ("Chrome", 126, "Chrome OS", "Desktop", None)),
-        (f"Mozilla/5.0 (SMART-TV; Linux; Tizen 7.0) {KIT} SamsungBrowser/4.0 Chrome/94.0.4606.31 TV Safari/537.36",
-         ("Samsung Internet", 4, "Tizen", "TV", None)),
-        ("Mozilla/5.0 (PlayStation; PlayStation 5/2.26) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/13.0 "
-         "Safari/605.1.15", ("Safari", 13, None, "Console", None)),
+        (
+            f"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) {KIT} Chrome/126.0.0.0 Safari/537.36",
+            ("Chrome", 126, "Chrome OS", "Desktop", None),
+        ),
+        (
+            f"Mozilla/5.0 (SMART-TV; Linux; Tizen 7.0) {KIT} SamsungBrowser/4.0 Chrome/94.0.4606.31 TV Safari/537.36",
+            ("Samsung Internet", 4, "Tizen", "TV", None),
+        ),
+        (
+            "Mozilla/5.0 (PlayStation; PlayStation 5/2.26) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/13.0 "
+            "Safari/605.1.15",
+            ("Safari", 13, None, "Console", None),
+        ),
         (GOOGLEBOT, ("Googlebot", 2, None, None, True)),
-        ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
-         ("GPTBot", 1, None, None, True)),
+        (
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+            ("GPTBot", 1, None, None, True),
+        ),
         (CHROME.replace("Chrome/", "HeadlessChrome/"), ("HeadlessChrome", 126, "Windows", None, True)),
         ("Mozilla/5.0", (None, None, None, None, None)),
         ("", (None, None, None, None, None)),
     ],
-)  # fmt: skip
+)
 def test_agent(agent: str, expected: tuple[Any, ...]) -> None:
     found = AGENTS.properties(agent)
     names = ("$browser", "$browser_version", "$os", "$device_type", "$bot")
@@ -74,7 +92,7 @@ def test_programs_are_no_browsers() -> None:
     assert not any(map(is_browser, (SERVICE, "curl/8.5.0", "okhttp/4.9.3", "")))
 
 
-# --- page ------------------------------------------------------------------------------------------------------------
+# --- page -----------------------------------------------------------------------------------------------------------
 
 
 def test_page() -> None:
@@ -84,8 +102,10 @@ def test_page() -> None:
     )
     assert page.path == "/pricing"
     assert page.properties == {
-        "$referring_domain": "www.google.com", "utm_source": "news letter", "utm_medium": "email",
-    }  # fmt: skip
+        "$referring_domain": "www.google.com",
+        "utm_source": "news letter",
+        "utm_medium": "email",
+    }
     assert page.encoded == b'"$referring_domain":"www.google.com","utm_source":"news letter","utm_medium":"email"'
 
 
@@ -127,7 +147,7 @@ def test_any_page_is_taken(url: str, referrer: str) -> None:
     read_page(f"https://{url}", f"http://{referrer}").encoded.decode("utf-8")
 
 
-# --- address ---------------------------------------------------------------------------------------------------------
+# --- address --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -173,7 +193,7 @@ def test_parts_of_addresses() -> None:
     assert parse_address("fe80::1%eth0") == ip_address("fe80::1")
 
 
-# --- country ---------------------------------------------------------------------------------------------------------
+# --- country --------------------------------------------------------------------------------------------------------
 
 RECORDS: dict[str, dict[str, Any]] = {
     "198.51.100.0/24": {"country": {"iso_code": "DE"}, "registered_country": {"iso_code": "US"}},

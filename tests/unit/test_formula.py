@@ -43,8 +43,9 @@ def expressions(
 
 values = st.lists(
     st.one_of(st.none(), st.integers(-(2**62), 2**62), st.floats(allow_nan=False, allow_infinity=False)),
-    min_size=3, max_size=3,
-)  # fmt: skip
+    min_size=3,
+    max_size=3,
+)
 
 
 @given(text=expressions(), given_values=values)

@@ -31,7 +31,9 @@ class Side:
 
     def __init__(self, tallystick: Tallystick) -> None:
         self.tallystick = tallystick
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000")
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000"
+        )
 
     async def send(self, body: Any, *, status: int = 202, query: str = "", **headers: str) -> Any:
         """The answer's JSON; a body that is no text or bytes is sent as JSON. `_` in a header's name is a hyphen."""
@@ -58,7 +60,7 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
             yield made
 
 
-# --- answers ---------------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------------------------
 
 
 async def test_accepted(side: Side) -> None:
@@ -180,7 +182,7 @@ async def test_browsers_may_send_from_any_page(side: Side) -> None:
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
-# --- sent again ------------------------------------------------------------------------------------------------------
+# --- sent again -----------------------------------------------------------------------------------------------------
 
 
 async def test_idempotency_key_makes_a_retry_one(side: Side) -> None:
@@ -203,7 +205,7 @@ async def test_the_same_id_is_stored_once(side: Side) -> None:
     assert [row["event_id"] for row in await side.rows()] == [event_id]
 
 
-# --- clocks ----------------------------------------------------------------------------------------------------------
+# --- clocks ---------------------------------------------------------------------------------------------------------
 
 
 async def test_clocks(side: Side) -> None:
@@ -222,7 +224,7 @@ async def test_clocks(side: Side) -> None:
     assert rows[7]["timestamp"] == rows[8]["timestamp"] == "2026-02-01T00:00:00.250000Z"
 
 
-# --- odd input, through the store ------------------------------------------------------------------------------------
+# --- odd input, through the store -----------------------------------------------------------------------------------
 
 SHOWN: dict[str, tuple[str, Any]] = {
     "NUL": (r'{"k":"a\u0000b"}', {"k": "a\ufffdb"}),
@@ -271,11 +273,20 @@ async def test_a_question_takes_the_key_that_is_shown(side: Side) -> None:
 async def test_odd_bytes_have_one_result(side: Side) -> None:
     """G8: what is no JSON costs its own line where lines are sent, and the request where one document is."""
     deep = b"[" * 100_000 + b"]" * 100_000
-    lines = [b'{"name":"utf8 \xff"}', b'{"name":"b","properties":{"k":NaN}}', b'{"name":"c\x00"}',
-             b"\xff\xfe{\x00}\x00", b'{"name":"deep","properties":' + deep + b"}", b'{"name":"good"}']
+    lines = [
+        b'{"name":"utf8 \xff"}',
+        b'{"name":"b","properties":{"k":NaN}}',
+        b'{"name":"c\x00"}',
+        b"\xff\xfe{\x00}\x00",
+        b'{"name":"deep","properties":' + deep + b"}",
+        b'{"name":"good"}',
+    ]
     answer = await side.send(b"\xef\xbb\xbf" + b"\r\n".join(lines), content_type="application/x-ndjson")
     assert [(one["index"], one["code"]) for one in answer["rejected"]] == [
-        (1, "event_invalid"), (2, "event_invalid"), (3, "event_invalid"), (4, "too_deep"),
+        (1, "event_invalid"),
+        (2, "event_invalid"),
+        (3, "event_invalid"),
+        (4, "too_deep"),
     ]
     for line in lines[1:5]:
         assert (await side.send(b"[" + line + b"]", status=400))["error"]["code"] == "invalid_request"

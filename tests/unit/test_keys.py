@@ -36,7 +36,7 @@ def digest(key: str) -> bytes:
     return sha256(key.encode()).digest()
 
 
-# --- settings --------------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------------------------
 
 
 ENTRIES = st.lists(st.tuples(SITES, PLAIN, st.booleans()), min_size=1, max_size=6, unique_by=lambda entry: entry[1])
@@ -183,7 +183,7 @@ def test_a_command_shows_no_secret_that_is_wrong() -> None:
         load_settings(port="abc")
 
 
-# --- keys ------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------------------------
 
 
 def test_each_key_has_its_right_and_its_site() -> None:
@@ -247,7 +247,7 @@ def test_new_keys_are_random_and_fit_the_settings() -> None:
     assert len(parse(" ".join(f"shop={key}" for key in made), "HERE")) == 200
 
 
-# --- listening -------------------------------------------------------------------------------------------------------
+# --- listening ------------------------------------------------------------------------------------------------------
 
 SOME = {digest(WRITE): "*"}
 WORLD = ["0.0.0.0", "::", "192.168.1.5", "::ffff:127.0.0.1", "8.8.8.8"]
@@ -262,8 +262,10 @@ def test_loopback_may_always_be_listened_on(role: str, host: str) -> None:
 @pytest.mark.parametrize(
     ("role", "missing"),
     [
-        ("up", "TALLYSTICK_WRITE_KEYS and TALLYSTICK_READ_KEYS"), ("ingest", "TALLYSTICK_WRITE_KEYS"),
-        ("serve", "TALLYSTICK_READ_KEYS"), ("work", ""),
+        ("up", "TALLYSTICK_WRITE_KEYS and TALLYSTICK_READ_KEYS"),
+        ("ingest", "TALLYSTICK_WRITE_KEYS"),
+        ("serve", "TALLYSTICK_READ_KEYS"),
+        ("work", ""),
     ],
 )
 @pytest.mark.parametrize("host", WORLD)
@@ -286,11 +288,23 @@ def test_one_kind_of_keys_does_not_guard_the_other_side(known: Keys) -> None:
 @pytest.mark.parametrize(
     ("host", "own"),
     [
-        ("localhost", True), ("localhost:8000", True), ("LOCALHOST.", True), ("app.localhost:80", True),
-        ("127.0.0.1:8000", True), ("[::1]:8000", True), ("192.168.1.5", False), ("", True),
-        ("localhost.evil.example", False), ("evil.example", False), ("evil.example:8000", False),
-        ("127.0.0.1.evil.example", False), ("[::1", False), ("[evil.example]", False), ("1.2.3", False),
-        ("user@127.0.0.1", False), ("mylocalhost", False),
+        ("localhost", True),
+        ("localhost:8000", True),
+        ("LOCALHOST.", True),
+        ("app.localhost:80", True),
+        ("127.0.0.1:8000", True),
+        ("[::1]:8000", True),
+        ("192.168.1.5", False),
+        ("", True),
+        ("localhost.evil.example", False),
+        ("evil.example", False),
+        ("evil.example:8000", False),
+        ("127.0.0.1.evil.example", False),
+        ("[::1", False),
+        ("[evil.example]", False),
+        ("1.2.3", False),
+        ("user@127.0.0.1", False),
+        ("mylocalhost", False),
     ],
 )
 def test_which_hosts_cannot_be_a_web_pages_own_name(host: str, own: bool) -> None:
@@ -298,7 +312,7 @@ def test_which_hosts_cannot_be_a_web_pages_own_name(host: str, own: bool) -> Non
     assert names_this_machine(host) is own
 
 
-# --- logs ------------------------------------------------------------------------------------------------------------
+# --- logs -----------------------------------------------------------------------------------------------------------
 
 
 def test_refusals_are_logged_seldom_and_counted() -> None:

@@ -41,8 +41,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     secret, output = folder / "write-keys", folder / "output"
     secret.write_text(f"*={WRITE}\n*={BOTH}\n")
-    keys = {"TALLYSTICK_WRITE_KEYS_FILE": str(secret), "TALLYSTICK_READ_KEYS": f"*={EVERY} shop={SHOP} *={BOTH}",
-            "TALLYSTICK_LOG_LEVEL": "debug"}  # fmt: skip
+    keys = {
+        "TALLYSTICK_WRITE_KEYS_FILE": str(secret),
+        "TALLYSTICK_READ_KEYS": f"*={EVERY} shop={SHOP} *={BOTH}",
+        "TALLYSTICK_LOG_LEVEL": "debug",
+    }
     command = [*TALLYSTICK, "up", "--host", "0.0.0.0", "--port", "0", "--data", str(folder / "data")]
     with output.open("wb") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **keys})
@@ -85,7 +88,7 @@ def tallystick(capfd: pytest.CaptureFixture[str]) -> Command:
     return run
 
 
-# --- making them -----------------------------------------------------------------------------------------------------
+# --- making them ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("right", ["write", "read"])
@@ -110,7 +113,7 @@ def test_a_site_that_settings_cannot_name(tallystick: Command, site: str) -> Non
     assert "--site" in ran.err
 
 
-# --- using them ------------------------------------------------------------------------------------------------------
+# --- using them -----------------------------------------------------------------------------------------------------
 
 
 def test_commands_send_their_key(
@@ -186,8 +189,11 @@ def test_a_measurement_sends_its_key(server: Served) -> None:
 
 @pytest.mark.parametrize(
     ("set_", "missing"),
-    [({}, "TALLYSTICK_WRITE_KEYS and TALLYSTICK_READ_KEYS"), ({"TALLYSTICK_WRITE_KEYS": f"*={WRITE}"}, "TALLYSTICK_READ_KEYS"),
-     ({"TALLYSTICK_READ_KEYS": f"*={WRITE}"}, "TALLYSTICK_WRITE_KEYS")],
+    [
+        ({}, "TALLYSTICK_WRITE_KEYS and TALLYSTICK_READ_KEYS"),
+        ({"TALLYSTICK_WRITE_KEYS": f"*={WRITE}"}, "TALLYSTICK_READ_KEYS"),
+        ({"TALLYSTICK_READ_KEYS": f"*={WRITE}"}, "TALLYSTICK_WRITE_KEYS"),
+    ],
 )
 def test_a_server_without_keys_does_not_listen_to_the_world(
     tallystick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_: dict[str, str], missing: str

@@ -55,13 +55,16 @@ def log_lines() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-# --- every route -----------------------------------------------------------------------------------------------------
+# --- every route ----------------------------------------------------------------------------------------------------
 
 
 def test_every_route_is_decided_about(tmp_path: Path) -> None:
     """G12: a new route fails here until somebody has said who may call it."""
-    served = [(method, path, endpoint) for method, path, endpoint in endpoints(build_app(Settings(data=tmp_path)))
-              if method != "HEAD"]
+    served = [
+        (method, path, endpoint)
+        for method, path, endpoint in endpoints(build_app(Settings(data=tmp_path)))
+        if method != "HEAD"
+    ]
     assert {(method, path) for method, path, _ in served} == DECIDED.keys()
     for method, path, endpoint in served:
         assert access_of(endpoint) is DECIDED[method, path]
@@ -74,9 +77,7 @@ def test_a_route_that_says_nothing_needs_a_key_for_every_site() -> None:
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 @pytest.mark.asyncio(loop_scope="module")
-async def test_guarded_routes_let_in_who_has_a_key(
-    keyed: Side, method: str, path: str, log_lines: io.StringIO
-) -> None:
+async def test_guarded_routes_let_in_who_has_a_key(keyed: Side, method: str, path: str, log_lines: io.StringIO) -> None:
     """G12: no or an unknown key 401, a write key 403, a read key is let in; none of them is ever shown or logged."""
     bare = await keyed.ask(method, path)
     assert (bare.status_code, bare.headers["www-authenticate"]) == (401, 'Bearer realm="Tallystick"')
@@ -125,8 +126,16 @@ async def test_what_spans_all_sites_needs_a_key_for_all(keyed: Side, method: str
 async def test_without_a_good_key_no_body_is_read(keyed: Side) -> None:
     """G12: who has no key costs nothing."""
     for path in BODIES:
-        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
-                 "http_version": "1.1", "scheme": "http", "headers": [(b"content-type", b"application/json")]}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "http_version": "1.1",
+            "scheme": "http",
+            "headers": [(b"content-type", b"application/json")],
+        }
         sent: list[Any] = []
 
         async def receive() -> Any:
@@ -165,7 +174,7 @@ async def test_refusals_are_counted(tmp_path: Path) -> None:
     assert 'tallystick_http_requests_total{route="/v1/query",status="401"} 2.0' in text
 
 
-# --- without keys ----------------------------------------------------------------------------------------------------
+# --- without keys ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("method", "path"), [*GUARDED, ("GET", "/metrics")])
@@ -194,7 +203,7 @@ async def test_without_read_keys_nobody_asks_from_afar(tmp_path: Path) -> None:
             assert (await side.ask(method, path, key, host=host)).status_code == 403, (method, path, key, host)
 
 
-# --- /metrics --------------------------------------------------------------------------------------------------------
+# --- /metrics -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -222,7 +231,7 @@ async def test_a_proxy_on_the_same_machine_does_not_publish_metrics(keyed: Side)
     assert (await keyed.get("/metrics", EVERY, host="stats.example.org")).status_code == 200
 
 
-# --- other origins ---------------------------------------------------------------------------------------------------
+# --- other origins --------------------------------------------------------------------------------------------------
 
 
 SMOLHOG = {"/", "/health", "/analytics/stats", "/api/analytics/stats", "/analytics/events", "/api/analytics/events"}
@@ -242,8 +251,11 @@ async def test_no_other_origin_may_read(keyed: Side, method: str, path: str) -> 
 async def test_smolhogs_answers_are_for_pages_that_know_a_key(keyed: Side, keyless: Side, path: str) -> None:
     """G12: its API is open to every origin. Without keys that is for pages of the same machine only."""
     for origin, shared in (
-        ("https://evil.example", None), ("null", None), ("http://localhost.evil.example", None),
-        ("http://localhost:3000", "*"), ("http://127.0.0.1:5173", "*"),
+        ("https://evil.example", None),
+        ("null", None),
+        ("http://localhost.evil.example", None),
+        ("http://localhost:3000", "*"),
+        ("http://127.0.0.1:5173", "*"),
     ):
         answer = await keyless.get(path, origin=origin)
         assert answer.headers.get("access-control-allow-origin") == shared, origin
@@ -253,7 +265,7 @@ async def test_smolhogs_answers_are_for_pages_that_know_a_key(keyed: Side, keyle
     assert (await keyed.get("/v1/query", smolhog_api_key=EVERY)).status_code == 401
 
 
-# --- the document ----------------------------------------------------------------------------------------------------
+# --- the document ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("settings", [{}, KEYS])

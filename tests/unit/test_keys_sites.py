@@ -80,12 +80,12 @@ async def test_another_site_is_refused(keyed: Side, path: str) -> None:
         assert "blog" in (await keyed.ask("GET", path, EVERY, f"{own}&site_id={site}")).text
 
 
-SHAPES: dict[str, type[Scope]] = {
-    shape.model_fields["kind"].default: shape for shape in get_args(get_args(Query)[0])
-}
+SHAPES: dict[str, type[Scope]] = {shape.model_fields["kind"].default: shape for shape in get_args(get_args(Query)[0])}
 STEPS = [{"name": "shop-name"}, {"name": "blog-name"}]
 REQUIRED: dict[str, dict[str, Any]] = {
-    "values": {"field": "site_id"}, "funnel": {"steps": STEPS}, "funnel_users": {"steps": STEPS, "step": 1},
+    "values": {"field": "site_id"},
+    "funnel": {"steps": STEPS},
+    "funnel_users": {"steps": STEPS, "step": 1},
     "person": {"user_id": "u"},
 }
 """What a question of a kind cannot do without."""
@@ -139,8 +139,10 @@ async def test_a_cursor_of_all_sites_is_none_of_one(tmp_path: Path) -> None:
     async with opened(tmp_path, **KEYS) as side:
         await side.send(*({"name": "n", "site_id": site} for site in ("shop", "blog") for _ in range(3)))
         await side.tallystick.drained()
-        pages = {key: (await side.query(key, kind="events", limit=1, site_id=site)).json()
-                 for key, site in ((EVERY, None), (BLOG, "blog"))}
+        pages = {
+            key: (await side.query(key, kind="events", limit=1, site_id=site)).json()
+            for key, site in ((EVERY, None), (BLOG, "blog"))
+        }
         for page in pages.values():
             answer = await side.query(SHOP, kind="events", limit=5, cursor=page["next_cursor"])
             assert answer.status_code == 400

@@ -53,7 +53,9 @@ class Side:
 
     def __init__(self, tallystick: Tallystick) -> None:
         self.tallystick = tallystick
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000")
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(tallystick.asgi), base_url="http://localhost:8000"
+        )
 
     async def send(self, path: str, body: Any, key: str = "", **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -153,13 +155,19 @@ async def test_errors_keep_the_dialects_form(side: Side) -> None:
     assert (await side.send("/event", SENT["/event"])).json().keys() == {"error"}
 
 
-# --- sites -----------------------------------------------------------------------------------------------------------
+# --- sites ----------------------------------------------------------------------------------------------------------
 
 
 async def test_events_belong_to_the_site_of_their_key(side: Side) -> None:
     """G12: named or not; an event of another site is rejected alone, by its place."""
-    mixed = [{"name": "a"}, {"name": "b", "site_id": "shop"}, {"name": "c", "site_id": "blog"},
-             {"name": "d", "site_id": "default"}, {"name": "e", "site_id": ""}, {"name": "f", "site_id": None}]
+    mixed = [
+        {"name": "a"},
+        {"name": "b", "site_id": "shop"},
+        {"name": "c", "site_id": "blog"},
+        {"name": "d", "site_id": "default"},
+        {"name": "e", "site_id": ""},
+        {"name": "f", "site_id": None},
+    ]
     answer = await side.send("/v1/events", mixed, SHOP)
     assert answer.status_code == 202
     assert [(one["index"], one["code"]) for one in answer.json()["rejected"]] == [(2, "wrong_site"), (3, "wrong_site")]
@@ -223,8 +231,11 @@ ONE_EVENT = st.fixed_dictionaries(
 
 
 @given(
-    st.lists(ONE_EVENT, min_size=1, max_size=4), st.sampled_from(["shop", "default", "5"]),
-    st.sampled_from(["array", "events", "lines", "one"]), st.booleans(), st.booleans(),
+    st.lists(ONE_EVENT, min_size=1, max_size=4),
+    st.sampled_from(["shop", "default", "5"]),
+    st.sampled_from(["array", "events", "lines", "one"]),
+    st.booleans(),
+    st.booleans(),
 )
 def test_no_event_gets_past_its_keys_site(
     events: list[dict[str, Any]], site: str, form: str, ascii_only: bool, hidden: bool
@@ -257,13 +268,14 @@ def test_bodies_that_name_no_site_or_the_right_one_go_the_fast_way() -> None:
     assert named is None
 
 
-# --- the key in the body ---------------------------------------------------------------------------------------------
+# --- the key in the body --------------------------------------------------------------------------------------------
 
 
 async def test_a_beacon_has_its_key_in_the_body(side: Side) -> None:
     """G12: browsers' sendBeacon sets no headers. The key is not stored."""
     for body in (
-        {"key": SHOP, "events": [{"name": "a"}, {"name": "b"}]}, {"name": "c", "key": SHOP, "properties": {"key": "p"}},
+        {"key": SHOP, "events": [{"name": "a"}, {"name": "b"}]},
+        {"name": "c", "key": SHOP, "properties": {"key": "p"}},
         b"\xef\xbb\xbf" + json.dumps({"key": SHOP, "name": "d"}).encode(),
     ):
         answer = await side.send("/v1/events", body, content_type="text/plain;charset=UTF-8")
@@ -279,10 +291,17 @@ async def test_a_beacon_has_its_key_in_the_body(side: Side) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"name": "a", "key": "wrong-0123456789abcdef"}, {"name": "a", "key": 5}, {"name": "a", "key": None},
-        [{"name": "a", "key": SHOP}], {"events": [{"name": "a", "key": SHOP}]},
+        {"name": "a", "key": "wrong-0123456789abcdef"},
+        {"name": "a", "key": 5},
+        {"name": "a", "key": None},
+        [{"name": "a", "key": SHOP}],
+        {"events": [{"name": "a", "key": SHOP}]},
         {"name": "a", "properties": {"key": SHOP}},
-        b'{"key":"' + SHOP.encode() + b'","name":"a"}\n{"name":"b"}', b"", b"{", b"\xff", b"[" * 60_000,
+        b'{"key":"' + SHOP.encode() + b'","name":"a"}\n{"name":"b"}',
+        b"",
+        b"{",
+        b"\xff",
+        b"[" * 60_000,
         b'{"key":"\\ud800","name":"a"}',
     ],
 )
@@ -322,8 +341,13 @@ async def test_who_shows_no_key_first_cannot_send_much(side: Side, pack: bool) -
 async def test_without_a_good_key_no_body_is_read(side: Side) -> None:
     """G12: who has no key costs nothing."""
     for path in SENT:
-        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"",
-                 "headers": [(b"x-api-key", b"wrong-0123456789abcdef")]}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"x-api-key", b"wrong-0123456789abcdef")],
+        }
         sent = []
 
         async def receive() -> Any:
@@ -337,8 +361,11 @@ async def test_without_a_good_key_no_body_is_read(side: Side) -> None:
 
 
 async def test_browsers_may_send_their_key_from_any_page(side: Side) -> None:
-    headers = {"Origin": "https://x.test", "Access-Control-Request-Method": "POST",
-               "Access-Control-Request-Headers": "authorization,x-api-key"}
+    headers = {
+        "Origin": "https://x.test",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,x-api-key",
+    }
     asked = await side.client.options("/v1/events", headers=headers)
     allowed = asked.headers["access-control-allow-headers"]
     assert asked.status_code == 204
@@ -347,7 +374,7 @@ async def test_browsers_may_send_their_key_from_any_page(side: Side) -> None:
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
 
 
-# --- without keys ----------------------------------------------------------------------------------------------------
+# --- without keys ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", SENT)

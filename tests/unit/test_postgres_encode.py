@@ -141,7 +141,7 @@ def test_what_is_no_canonical_line_is_rejected(change: tuple[bytes, bytes]) -> N
         Encoder().encode(line.replace(*change))
 
 
-# --- repeated keys ---------------------------------------------------------------------------------------------------
+# --- repeated keys --------------------------------------------------------------------------------------------------
 
 keys = st.sampled_from(["a", "b", 'q"', "c\\", "d:", "é", "", "a\tb"])
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts | keys

@@ -43,7 +43,11 @@ class Bench:
     def start(self, *arguments: str, ready: bool = True, **settings: str) -> Part:
         """`tallystick ARGUMENTS`; `ready`: wait until it does its part."""
         log = self.folder / f"{len(self.parts)}.log"
-        given = {"TALLYSTICK_QUEUE_URL": self.redis.url, "TALLYSTICK_STATUS_PORT": "0", "TALLYSTICK_DATA": str(self.folder)}
+        given = {
+            "TALLYSTICK_QUEUE_URL": self.redis.url,
+            "TALLYSTICK_STATUS_PORT": "0",
+            "TALLYSTICK_DATA": str(self.folder),
+        }
         self.parts.append(Part(arguments, {**given, **settings}, log))
         if ready:
             self.parts[-1].until_ready()
@@ -74,7 +78,7 @@ def bench(tmp_path: Path, redis: RedisServer) -> Iterator[Bench]:
         part.kill()
 
 
-# --- what is refused -------------------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_a_port_of_somebody_else_is_not_shared() -> None:
             open_door(settings, Role.INGEST)
 
 
-# --- routes ----------------------------------------------------------------------------------------------------------
+# --- routes ---------------------------------------------------------------------------------------------------------
 
 
 def test_ingest_only_takes_events(bench: Bench) -> None:
@@ -152,7 +156,7 @@ def test_ingest_loads_no_store(bench: Bench) -> None:
     assert "asyncpg" not in mapped
 
 
-# --- starting --------------------------------------------------------------------------------------------------------
+# --- starting -------------------------------------------------------------------------------------------------------
 
 
 def test_a_queue_that_is_not_there_yet_is_waited_for(bench: Bench) -> None:
@@ -182,7 +186,7 @@ def test_told_to_stop_while_it_waits(bench: Bench) -> None:
     assert part.stop() < 5
 
 
-# --- several on one port ---------------------------------------------------------------------------------------------
+# --- several on one port --------------------------------------------------------------------------------------------
 
 
 def children(part: Part) -> list[int]:
@@ -230,7 +234,7 @@ def test_children_that_cannot_start_end_the_command(bench: Bench) -> None:
     assert "could not start" in part.output
 
 
-# --- one after the other on a port -----------------------------------------------------------------------------------
+# --- one after the other on a port ----------------------------------------------------------------------------------
 
 
 def test_what_waits_to_be_accepted_survives_its_listener() -> None:

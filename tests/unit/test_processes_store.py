@@ -25,9 +25,11 @@ class Place:
         self.redis = redis
         self.postgres = postgres
         self.settings = {
-            "TALLYSTICK_QUEUE_URL": redis.url, "TALLYSTICK_STORE_URL": postgres.new_database(),
-            "TALLYSTICK_DATA": str(folder / "none"), "TALLYSTICK_RETRY_MAX_DELAY": "0.2",
-        }  # fmt: skip
+            "TALLYSTICK_QUEUE_URL": redis.url,
+            "TALLYSTICK_STORE_URL": postgres.new_database(),
+            "TALLYSTICK_DATA": str(folder / "none"),
+            "TALLYSTICK_RETRY_MAX_DELAY": "0.2",
+        }
         self.parts: list[Part] = []
 
     def start(self, role: str, port: int, **settings: str) -> Part:

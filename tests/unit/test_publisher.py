@@ -209,7 +209,7 @@ async def gone_while_waiting(publisher: Publisher, queue: GatedQueue) -> asyncio
 
 @pytest.mark.parametrize("gone", [gone_while_committing, gone_while_waiting])
 async def test_a_client_that_is_gone_hangs_nobody(
-    gone: Callable[[Publisher, GatedQueue], Awaitable[asyncio.Task[str]]]
+    gone: Callable[[Publisher, GatedQueue], Awaitable[asyncio.Task[str]]],
 ) -> None:
     """Its events are published all the same: it cannot know that they were not."""
     async with publishing() as (publisher, queue):

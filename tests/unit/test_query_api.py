@@ -25,7 +25,7 @@ async def side(tmp_path: Path) -> AsyncIterator[ReadSide]:
         yield opened
 
 
-# --- questions -------------------------------------------------------------------------------------------------------
+# --- questions ------------------------------------------------------------------------------------------------------
 
 
 async def test_post_query_counts(side: ReadSide) -> None:
@@ -40,14 +40,28 @@ async def test_get_query_is_the_same_question_as_post(side: ReadSide) -> None:
     events = [sample_event(n, properties=b'{"amount":%d}' % n) for n in range(10)]
     await side.store_blocks([block_of(0, events)])
     got = await side.get(
-        "/v1/query", metric=["events", "sum:amount"], breakdown="name", filter="properties.amount:>:4", interval="day",
-        since="2026-03-01", until="2026-03-02", timezone="Europe/Berlin",
+        "/v1/query",
+        metric=["events", "sum:amount"],
+        breakdown="name",
+        filter="properties.amount:>:4",
+        interval="day",
+        since="2026-03-01",
+        until="2026-03-02",
+        timezone="Europe/Berlin",
     )
-    posted = await side.post("/v1/query", {
-        "kind": "metrics", "metrics": [{"kind": "events"}, {"kind": "sum", "property": "amount"}],
-        "breakdown": ["name"], "filter": {"field": "properties.amount", "op": ">", "value": 4}, "interval": "day",
-        "since": "2026-02-28T23:00:00Z", "until": "2026-03-01T23:00:00Z", "timezone": "Europe/Berlin",
-    })
+    posted = await side.post(
+        "/v1/query",
+        {
+            "kind": "metrics",
+            "metrics": [{"kind": "events"}, {"kind": "sum", "property": "amount"}],
+            "breakdown": ["name"],
+            "filter": {"field": "properties.amount", "op": ">", "value": 4},
+            "interval": "day",
+            "since": "2026-02-28T23:00:00Z",
+            "until": "2026-03-01T23:00:00Z",
+            "timezone": "Europe/Berlin",
+        },
+    )
     assert got["rows"] == posted["rows"]
     assert got["rows"][0]["sum(amount)"] == 5 + 6 + 7 + 8 + 9
 
@@ -104,7 +118,7 @@ async def test_numbers_that_json_lacks_are_null(side: ReadSide) -> None:
     assert answer.json()["rows"] == [{"sum(amount)": None}]
 
 
-# --- exports ---------------------------------------------------------------------------------------------------------
+# --- exports --------------------------------------------------------------------------------------------------------
 
 
 async def test_export_ndjson_gives_canonical_lines(side: ReadSide) -> None:
@@ -132,9 +146,7 @@ async def test_export_csv_escapes_formulas(side: ReadSide) -> None:
 
 async def test_export_csv_of_nothing_is_the_header(side: ReadSide) -> None:
     answer = await side.client.get("/v1/export", params={"format": "csv"})
-    assert answer.text == (
-        "event_id,site_id,name,timestamp,received_at,user_id,session_id,source,path,properties\r\n"
-    )
+    assert answer.text == ("event_id,site_id,name,timestamp,received_at,user_id,session_id,source,path,properties\r\n")
 
 
 async def test_export_parquet_holds_the_same_events(side: ReadSide, tmp_path: Path) -> None:
@@ -146,9 +158,14 @@ async def test_export_parquet_holds_the_same_events(side: ReadSide, tmp_path: Pa
     assert answer.headers["content-type"] == "application/vnd.apache.parquet"
     file = tmp_path / "answer.parquet"
     file.write_bytes(answer.content)
-    rows = connect_memory(64 * 1024 * 1024, 1).execute(
-        "SELECT event_id, epoch_us(timestamp), user_id, properties FROM read_parquet(?) ORDER BY timestamp", [str(file)]
-    ).fetchall()
+    rows = (
+        connect_memory(64 * 1024 * 1024, 1)
+        .execute(
+            "SELECT event_id, epoch_us(timestamp), user_id, properties FROM read_parquet(?) ORDER BY timestamp",
+            [str(file)],
+        )
+        .fetchall()
+    )
     assert rows == [
         (e.event_id, round(e.timestamp.timestamp() * 1_000_000), e.user_id, bytes(e.properties).decode())
         for e in events[:10]
@@ -177,7 +194,7 @@ async def test_head_of_an_export_reads_nothing(side: ReadSide, monkeypatch: pyte
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
 
 
-# --- receipts --------------------------------------------------------------------------------------------------------
+# --- receipts -------------------------------------------------------------------------------------------------------
 
 
 async def test_receipt_goes_from_queued_to_stored(side: ReadSide) -> None:
@@ -222,7 +239,7 @@ async def test_unknown_receipts_are_404(side: ReadSide, receipt: str) -> None:
     assert answer.json()["error"]["code"] == "not_found"
 
 
-# --- the books -------------------------------------------------------------------------------------------------------
+# --- the books ------------------------------------------------------------------------------------------------------
 
 
 async def test_pipeline_closes_the_books(side: ReadSide) -> None:
@@ -231,7 +248,12 @@ async def test_pipeline_closes_the_books(side: ReadSide) -> None:
     await side.queue.publish([sample_block(1, [3, 4])])
     status = PipelineStatus.model_validate(await side.get("/v1/pipeline"))
     assert status.ledger.model_dump() == {
-        "accepted": 5, "stored": 2, "duplicates": 1, "conflicts": 0, "dead": 0, "queued": 2
+        "accepted": 5,
+        "stored": 2,
+        "duplicates": 1,
+        "conflicts": 0,
+        "dead": 0,
+        "queued": 2,
     }
     assert status.differences == []
     assert (status.queue.blocks, status.queue.events) == (1, 2)
@@ -260,7 +282,7 @@ async def test_verify_sees_a_lost_block(side: ReadSide) -> None:
     assert "sequence" in {difference.check for difference in found.differences}
 
 
-# --- health ----------------------------------------------------------------------------------------------------------
+# --- health ---------------------------------------------------------------------------------------------------------
 
 
 async def test_healthz_is_exactly_ok(side: ReadSide) -> None:
@@ -284,12 +306,19 @@ async def test_metrics_show_queue_and_books(side: ReadSide) -> None:
     await side.queue.publish([sample_block(1, [3, 4])])
     text = (await side.client.get("/metrics")).text
     for line in (
-        'tallystick_ledger_events{column="stored"} 2.0', 'tallystick_ledger_events{column="missing"} 0.0',
-        "tallystick_queue_events 2.0", 'tallystick_up{part="store"} 1.0', "tallystick_ready 1.0",
+        'tallystick_ledger_events{column="stored"} 2.0',
+        'tallystick_ledger_events{column="missing"} 0.0',
+        "tallystick_queue_events 2.0",
+        'tallystick_up{part="store"} 1.0',
+        "tallystick_ready 1.0",
     ):
         assert f"\n{line}\n" in text
-    assert 'tallystick_http_requests_total{route="/metrics",status="200"}' not in text, "this very request is not done yet"
-    assert 'tallystick_http_requests_total{route="/metrics",status="200"} 1.0' in (await side.client.get("/metrics")).text
+    assert 'tallystick_http_requests_total{route="/metrics",status="200"}' not in text, (
+        "this very request is not done yet"
+    )
+    assert (
+        'tallystick_http_requests_total{route="/metrics",status="200"} 1.0' in (await side.client.get("/metrics")).text
+    )
 
 
 async def test_unknown_paths_do_not_become_labels(side: ReadSide) -> None:
@@ -297,5 +326,3 @@ async def test_unknown_paths_do_not_become_labels(side: ReadSide) -> None:
     text = (await side.client.get("/metrics")).text
     assert 'tallystick_http_requests_total{route="none",status="404"} 1.0' in text
     assert "xxxxx" not in text
-
-

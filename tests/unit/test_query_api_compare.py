@@ -31,14 +31,25 @@ async def side(tmp_path: Path) -> AsyncIterator[ReadSide]:
 
 
 async def test_a_conversion_beside_that_of_the_hour_before(side: ReadSide) -> None:
-    answer = await side.post("/v1/query", {
-        "kind": "metrics", **HOUR, "compare": "previous", "metrics": [SIGNUPS, {"kind": "events"}],
-        "formulas": [{"name": "share", "expression": "A / B * 100"}, {"expression": "A / (B - B)"}],
-    })  # fmt: skip
-    assert answer["rows"] == [{
-        "signups": 2, "events": 10, "share": 20.0, "A / (B - B)": None,
-        "previous": {"signups": 1, "events": 5, "share": 20.0, "A / (B - B)": None},
-    }]  # fmt: skip
+    answer = await side.post(
+        "/v1/query",
+        {
+            "kind": "metrics",
+            **HOUR,
+            "compare": "previous",
+            "metrics": [SIGNUPS, {"kind": "events"}],
+            "formulas": [{"name": "share", "expression": "A / B * 100"}, {"expression": "A / (B - B)"}],
+        },
+    )
+    assert answer["rows"] == [
+        {
+            "signups": 2,
+            "events": 10,
+            "share": 20.0,
+            "A / (B - B)": None,
+            "previous": {"signups": 1, "events": 5, "share": 20.0, "A / (B - B)": None},
+        }
+    ]
     assert (answer["previous"], answer["from_rollup"]) == (BEFORE, True)
 
 
@@ -53,7 +64,8 @@ async def test_another_period_of_ones_own(side: ReadSide) -> None:
 async def test_sessions_are_compared_by_either_route(side: ReadSide) -> None:
     question = {**HOUR, "compare": "previous", "metrics": ["sessions", "events"]}
     answers = [
-        await side.post("/v1/query", {"kind": "sessions", **question}), await side.post("/v1/query/sessions", question),
+        await side.post("/v1/query", {"kind": "sessions", **question}),
+        await side.post("/v1/query/sessions", question),
     ]
     [now], [before] = [
         (await side.post("/v1/query/sessions", {**question, "compare": None, **period}))["rows"]
@@ -66,13 +78,25 @@ async def test_sessions_are_compared_by_either_route(side: ReadSide) -> None:
 
 async def test_get_query_compares_and_computes(side: ReadSide) -> None:
     got = await side.get(
-        "/v1/query", metric=["events", "users"], formula=["per user: A / B", "A + B"], compare="previous",
-        interval="hour", since=HOUR["since"], until=HOUR["until"],
-    )  # fmt: skip
-    posted = await side.post("/v1/query", {
-        "kind": "metrics", **HOUR, "metrics": [{"kind": "events"}, {"kind": "users"}], "compare": "previous",
-        "formulas": [{"name": "per user", "expression": "A / B"}, {"expression": "A + B"}], "interval": "hour",
-    })  # fmt: skip
+        "/v1/query",
+        metric=["events", "users"],
+        formula=["per user: A / B", "A + B"],
+        compare="previous",
+        interval="hour",
+        since=HOUR["since"],
+        until=HOUR["until"],
+    )
+    posted = await side.post(
+        "/v1/query",
+        {
+            "kind": "metrics",
+            **HOUR,
+            "metrics": [{"kind": "events"}, {"kind": "users"}],
+            "compare": "previous",
+            "formulas": [{"name": "per user", "expression": "A / B"}, {"expression": "A + B"}],
+            "interval": "hour",
+        },
+    )
     assert got["rows"] == posted["rows"]
     assert list(got["rows"][0]["previous"]) == ["bucket", "events", "users", "per user", "A + B"]
 
@@ -110,13 +134,22 @@ async def test_a_file_has_the_other_period_as_columns(side: ReadSide) -> None:
 async def test_a_key_of_one_site_sees_that_site_alone(tmp_path: Path) -> None:
     """G12: in the other period and through a metric's own filter, too."""
     other = {"field": "site_id", "op": "=", "value": "blog"}
-    asked: dict[str, Any] = {"kind": "metrics", **HOUR, "compare": "previous", "breakdown": ["site_id"], "top": 5,
-                             "metrics": [{}, {"name": "blog", "filter": other}]}  # fmt: skip
+    asked: dict[str, Any] = {
+        "kind": "metrics",
+        **HOUR,
+        "compare": "previous",
+        "breakdown": ["site_id"],
+        "top": 5,
+        "metrics": [{}, {"name": "blog", "filter": other}],
+    }
     async with opened(tmp_path, **KEYS) as side:
-        await side.send(*(
-            {"name": "n", "site_id": site, "timestamp": f"2026-03-01T{hour}:30:00Z"}
-            for site in ("shop", "blog") for hour in (11, 12)
-        ))  # fmt: skip
+        await side.send(
+            *(
+                {"name": "n", "site_id": site, "timestamp": f"2026-03-01T{hour}:30:00Z"}
+                for site in ("shop", "blog")
+                for hour in (11, 12)
+            )
+        )
         await side.tallystick.drained()
         rows = (await side.query(SHOP, **asked)).json()["rows"]
         assert rows == [{"site_id": "shop", "events": 1, "blog": 0, "previous": {"events": 1, "blog": 0}}]

@@ -49,7 +49,7 @@ def error_of(answer: httpx.Response, status: int) -> Any:
     return body["error"]
 
 
-# --- sentences -------------------------------------------------------------------------------------------------------
+# --- sentences ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,14 @@ async def test_get_query_names_the_parameter(side: ReadSide, query: str, sentenc
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b"[]", b'"text"', b'{"kind":"metrics","filter":NaN}',
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b'"text"',
+        b'{"kind":"metrics","filter":NaN}',
         b'{"kind":"metrics","filter":{"field":"name\\ud800","op":"=","value":1}}',
         b'{"kind":"metrics","since":"0001-01-01T00:00:00+14:00"}',
         b'{"kind":"metrics","until":"9999-12-31T23:59:59-14:00"}',
@@ -134,7 +141,7 @@ async def test_instants_at_the_end_of_time_are_no_server_error(side: ReadSide) -
             assert answer.status_code in (200, 400), answer.text
 
 
-# --- the form of errors ----------------------------------------------------------------------------------------------
+# --- the form of errors ---------------------------------------------------------------------------------------------
 
 
 async def test_unknown_route(side: ReadSide) -> None:
@@ -180,8 +187,14 @@ async def test_too_large_body(tmp_path: Path) -> None:
 async def test_body_that_never_ends(tmp_path: Path) -> None:
     async with open_read_side(tmp_path, body_timeout=0.05) as side:
         scope = {
-            "type": "http", "method": "POST", "path": "/v1/query", "raw_path": b"/v1/query", "query_string": b"",
-            "headers": [(b"content-type", b"application/json")], "http_version": "1.1", "scheme": "http",
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/query",
+            "raw_path": b"/v1/query",
+            "query_string": b"",
+            "headers": [(b"content-type", b"application/json")],
+            "http_version": "1.1",
+            "scheme": "http",
         }
         sent: list[Message] = []
 
@@ -199,8 +212,11 @@ async def test_body_that_never_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "status", "retry"),
     [
-        (QueryTimeout(), 504, None), (QueryTooExpensive(), 422, None), (StoreUnavailable(), 503, "5"),
-        (QueueUnavailable(), 503, "1"), (TallystickError("odd"), 500, None),
+        (QueryTimeout(), 504, None),
+        (QueryTooExpensive(), 422, None),
+        (StoreUnavailable(), 503, "5"),
+        (QueueUnavailable(), 503, "1"),
+        (TallystickError("odd"), 500, None),
     ],
 )
 async def test_tallystick_errors_have_their_status(
@@ -259,7 +275,7 @@ async def test_export_that_fails_before_its_first_chunk_is_an_error_answer(
     assert not list(side.settings.data.glob("export-*"))
 
 
-# --- request ids and logs --------------------------------------------------------------------------------------------
+# --- request ids and logs -------------------------------------------------------------------------------------------
 
 
 async def test_request_id_is_echoed_or_made(side: ReadSide) -> None:
@@ -278,9 +294,7 @@ async def test_unexpected_exception_is_logged_and_not_shown(
 
     monkeypatch.setattr(side.store, "run", fail)
     answer = await side.client.get("/v1/query", params={"site_id": "s3cret-param"}, headers={"X-Request-ID": "find-me"})
-    assert error_of(answer, 500) == {
-        "code": "internal", "message": "something went wrong; the log has it as find-me"
-    }
+    assert error_of(answer, 500) == {"code": "internal", "message": "something went wrong; the log has it as find-me"}
     [line] = [json.loads(text) for text in log_lines.getvalue().splitlines() if "request failed" in text]
     assert line["request_id"] == "find-me"
     assert line["path"] == "/v1/query"
@@ -324,7 +338,7 @@ def test_request_context_binds_and_lets_go(log_lines: io.StringIO) -> None:
     assert "request_id" not in outside
 
 
-# --- the documentation that it serves --------------------------------------------------------------------------------
+# --- the documentation that it serves -------------------------------------------------------------------------------
 
 
 async def test_docs_load_nothing_from_elsewhere(side: ReadSide) -> None:

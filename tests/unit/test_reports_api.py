@@ -19,9 +19,7 @@ from tests.read_side import ReadSide, open_read_side
 from tests.samples import NOON, block_of, sample_event
 from tests.unit.test_result_files import ASKED
 
-SHAPES: dict[str, type[Scope]] = {
-    shape.model_fields["kind"].default: shape for shape in get_args(get_args(Query)[0])
-}
+SHAPES: dict[str, type[Scope]] = {shape.model_fields["kind"].default: shape for shape in get_args(get_args(Query)[0])}
 DAYS = "2026-03-01/2026-03-02"
 QUESTION = {"kind": "metrics", "interval": "day"}
 REPORT = {"name": "Views", "question": QUESTION, "range": DAYS}
@@ -52,16 +50,23 @@ async def refused(side: ReadSide, fields: Any, path: str = "/v1/reports") -> str
     return str(answer["error"]["message"])
 
 
-# --- reports ---------------------------------------------------------------------------------------------------------
+# --- reports --------------------------------------------------------------------------------------------------------
 
 
 async def test_a_report_is_saved_read_changed_and_deleted(side: ReadSide) -> None:
     made = await save(side, description="how many", view={"chart": "bars"}, timezone="Europe/Berlin", site_id="shop")
     assert made == {
-        "id": made["id"], "name": "Views", "description": "how many", "site_id": "shop", "question": QUESTION,
-        "range": DAYS, "timezone": "Europe/Berlin", "view": {"chart": "bars"}, "created_at": made["created_at"],
+        "id": made["id"],
+        "name": "Views",
+        "description": "how many",
+        "site_id": "shop",
+        "question": QUESTION,
+        "range": DAYS,
+        "timezone": "Europe/Berlin",
+        "view": {"chart": "bars"},
+        "created_at": made["created_at"],
         "updated_at": made["created_at"],
-    }  # fmt: skip
+    }
     path = f"/v1/reports/{made['id']}"
     assert await side.get(path) == made
     assert await side.get("/v1/reports") == {"reports": [made]}
@@ -75,8 +80,12 @@ async def test_a_report_is_saved_read_changed_and_deleted(side: ReadSide) -> Non
     assert changed["created_at"] == made["created_at"]
     deleted = await side.client.delete(path)
     assert (deleted.status_code, deleted.content) == (204, b"")
-    for answer in (await side.client.get(path), await side.client.delete(path),
-                   await side.client.put(path, json=change), await side.client.post(f"{path}/run", json={})):
+    for answer in (
+        await side.client.get(path),
+        await side.client.delete(path),
+        await side.client.put(path, json=change),
+        await side.client.post(f"{path}/run", json={}),
+    ):
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
@@ -113,27 +122,39 @@ async def test_lists_are_of_a_site_of_every_site_or_of_all(side: ReadSide) -> No
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
-        ({"name": ""}, "name"), ({"name": " \n"}, "name"), ({"name": "x" * 201}, "name"), ({"name": "a\0b"}, "name"),
-        ({"description": "x" * 2_001}, "description"), ({"description": "a\x1bb"}, "description"),
-        ({"site_id": "s" * 129}, "site_id"), ({"site_id": "a\0"}, "site_id"),
-        ({"range": "8d"}, "range"), ({"range": "2026-03-02/2026-03-01"}, "range"), ({"timezone": "Mars"}, "timezone"),
+        ({"name": ""}, "name"),
+        ({"name": " \n"}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"name": "a\0b"}, "name"),
+        ({"description": "x" * 2_001}, "description"),
+        ({"description": "a\x1bb"}, "description"),
+        ({"site_id": "s" * 129}, "site_id"),
+        ({"site_id": "a\0"}, "site_id"),
+        ({"range": "8d"}, "range"),
+        ({"range": "2026-03-02/2026-03-01"}, "range"),
+        ({"timezone": "Mars"}, "timezone"),
         ({"question": {"kind": "metrics", "intervall": "day"}}, "question.intervall: there is no such field"),
         ({"question": {"interval": "day"}}, "question: the field 'kind' is required"),
-        ({"question": {"kind": "sql"}}, "question"), ({"question": "all"}, "question"),
+        ({"question": {"kind": "sql"}}, "question"),
+        ({"question": "all"}, "question"),
         ({"question": {**QUESTION, "since": "2026-03-01T00:00:00Z"}}, "question: a saved question has no since"),
         ({"question": {**QUESTION, "until": "2026-03-01T00:00:00Z"}}, "question: a saved question has no until"),
         ({"question": {"kind": "events", "cursor": "abc"}}, "question: a saved question has no cursor"),
         ({"question": {**QUESTION, "site_id": "blog"}, "site_id": "shop"}, "question.site_id"),
         ({"question": {**QUESTION, "timezone": "Europe/Berlin"}}, "timezone"),
-        ({"question": {"kind": "events", "filter": {"field": "name", "op": "in", "value": ["x" * 100] * 400}}},
-         f"{QUESTION_MAX:,} bytes"),
-        ({"view": {"a": "x" * VIEW_MAX}}, f"{VIEW_MAX:,} bytes"), ({"view": []}, "view"),
-        ({"view": {"a": "\ud800"}}, "view"), ({"view": {"a": 10**400}}, "view"),
+        (
+            {"question": {"kind": "events", "filter": {"field": "name", "op": "in", "value": ["x" * 100] * 400}}},
+            f"{QUESTION_MAX:,} bytes",
+        ),
+        ({"view": {"a": "x" * VIEW_MAX}}, f"{VIEW_MAX:,} bytes"),
+        ({"view": []}, "view"),
+        ({"view": {"a": "\ud800"}}, "view"),
+        ({"view": {"a": 10**400}}, "view"),
         ({"view": {"a": json.loads("[" * 50 + "]" * 50)}}, "deeper than 50 levels"),
         ({"view": {"a": json.loads("[" * 900 + "]" * 900)}}, "deeper than 50 levels"),
         ({"id": "mine"}, "id: there is no such field"),
     ],
-)  # fmt: skip
+)
 async def test_what_cannot_be_saved_is_refused_with_the_field(
     side: ReadSide, fields: dict[str, Any], word: str
 ) -> None:
@@ -157,8 +178,12 @@ async def test_what_the_report_says_itself_is_not_kept_twice(side: ReadSide) -> 
 async def test_a_foreign_page_cannot_change_anything(side: ReadSide) -> None:
     """A form of another site could send this without asking first, were it not for the content type."""
     made = await save(side)
-    for method, path in (("POST", "/v1/reports"), ("PUT", f"/v1/reports/{made['id']}"), ("POST", "/v1/boards"),
-                         ("POST", f"/v1/reports/{made['id']}/run")):
+    for method, path in (
+        ("POST", "/v1/reports"),
+        ("PUT", f"/v1/reports/{made['id']}"),
+        ("POST", "/v1/boards"),
+        ("POST", f"/v1/reports/{made['id']}/run"),
+    ):
         for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
             answer = await side.client.request(method, path, content="{}", headers={"Content-Type": kind})
             assert answer.status_code == 415
@@ -172,7 +197,7 @@ async def test_a_site_has_so_many_reports(side: ReadSide, monkeypatch: pytest.Mo
     assert "delete some" in answer["error"]["message"]
 
 
-# --- asking ----------------------------------------------------------------------------------------------------------
+# --- asking ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", SHAPES)
@@ -210,8 +235,12 @@ async def test_a_reader_may_ask_for_another_range_zone_and_less(side: ReadSide) 
     assert moved["since"] == "2026-02-28T23:00:00Z"
     assert await side.get(f"/v1/reports/{made['id']}") == made
     orders: tuple[Any, ...] = (
-        {"range": "8d"}, {"timezone": "Mars"}, {"filter": {"field": "nix"}}, {"since": "2026-03-01"}, [],
-    )  # fmt: skip
+        {"range": "8d"},
+        {"timezone": "Mars"},
+        {"filter": {"field": "nix"}},
+        {"since": "2026-03-01"},
+        [],
+    )
     for wrong in orders:
         await refused(side, wrong, path)
 
@@ -241,9 +270,7 @@ async def test_a_run_comes_as_a_file_with_the_reports_name(side: ReadSide) -> No
         answer = await side.client.post(f"/v1/reports/{made['id']}/run?format={form}", json={})
         assert answer.headers["content-disposition"] == f'attachment; filename="views-by-day.{form}"'
         if form == "csv":
-            assert answer.text == (
-                "bucket,events\r\n2026-03-01T00:00:00+00:00,40\r\n2026-03-02T00:00:00+00:00,0\r\n"
-            )
+            assert answer.text == ("bucket,events\r\n2026-03-01T00:00:00+00:00,40\r\n2026-03-02T00:00:00+00:00,0\r\n")
 
 
 async def test_a_question_that_this_version_does_not_know_is_shown_and_not_asked(side: ReadSide) -> None:
@@ -267,7 +294,7 @@ async def test_an_id_that_is_none_is_not_found(side: ReadSide, id_: str) -> None
     assert (await side.client.delete(f"/v1/shares/{id_}")).status_code in (400, 404)
 
 
-# --- boards ----------------------------------------------------------------------------------------------------------
+# --- boards ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_board_is_saved_read_changed_and_deleted(side: ReadSide) -> None:
@@ -291,10 +318,13 @@ async def test_tiles_are_bounded_and_lead_to_reports(side: ReadSide) -> None:
     tile = {"report_id": (await save(side))["id"]}
     elsewhere = {"report_id": (await save(side, site_id="shop"))["id"]}
     for tiles, word in (
-        ([tile] * (TILES_MAX + 1), "tiles"), ([{**tile, "width": 5}], "tiles.0.width"),
-        ([{**tile, "height": 0}], "tiles.0.height"), ([tile, {"report_id": "0" * 12}], "tiles.1.report_id"),
-        ([elsewhere], "tiles.0.report_id"), ([{"report_id": "%"}], "tiles.0.report_id"),
-    ):  # fmt: skip
+        ([tile] * (TILES_MAX + 1), "tiles"),
+        ([{**tile, "width": 5}], "tiles.0.width"),
+        ([{**tile, "height": 0}], "tiles.0.height"),
+        ([tile, {"report_id": "0" * 12}], "tiles.1.report_id"),
+        ([elsewhere], "tiles.0.report_id"),
+        ([{"report_id": "%"}], "tiles.0.report_id"),
+    ):
         assert word in await refused(side, {"name": "b", "tiles": tiles}, "/v1/boards")
     await side.post("/v1/boards", {"name": "b", "tiles": [tile] * TILES_MAX}, 201)
     await side.post("/v1/boards", {"name": "b", "tiles": [tile, elsewhere], "site_id": None}, 201)

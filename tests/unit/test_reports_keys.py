@@ -78,7 +78,7 @@ async def report_on_board(side: Side, key: str, **site: Any) -> tuple[dict[str, 
     return report, board
 
 
-# --- keys of one site ------------------------------------------------------------------------------------------------
+# --- keys of one site -----------------------------------------------------------------------------------------------
 
 
 async def test_what_a_key_of_one_site_saves_is_that_sites(side: Side) -> None:
@@ -106,11 +106,14 @@ async def test_what_another_site_saved_is_not_there(side: Side, owner: dict[str,
     ids = {"report_id": report["id"], "board_id": board["id"], "share_id": share["id"]}
     bodies: dict[tuple[str, str], dict[str, Any]] = {
         ("PUT", "/v1/reports/{report_id}"): {
-            "name": "n", "question": {"kind": "events"}, "updated_at": report["updated_at"],
+            "name": "n",
+            "question": {"kind": "events"},
+            "updated_at": report["updated_at"],
         },
         ("PUT", "/v1/boards/{board_id}"): {"name": "n", "updated_at": board["updated_at"]},
-        ("POST", "/v1/boards/{board_id}/shares"): {"name": "s"}, ("POST", "/v1/reports/{report_id}/run"): {},
-    }  # fmt: skip
+        ("POST", "/v1/boards/{board_id}/shares"): {"name": "s"},
+        ("POST", "/v1/reports/{report_id}/run"): {},
+    }
     tried = 0
     for method, path in LIBRARY:
         if "{" in path:
@@ -150,7 +153,7 @@ async def test_the_refusal_to_delete_names_no_board_of_every_site(side: Side) ->
     assert "secret" not in refused
 
 
-# --- share links -----------------------------------------------------------------------------------------------------
+# --- share links ----------------------------------------------------------------------------------------------------
 
 
 async def shared(side: Side, **fields: Any) -> tuple[dict[str, Any], dict[str, Any], str]:
@@ -164,8 +167,10 @@ async def test_a_link_shows_its_board_to_people_without_a_key(side: Side) -> Non
     """On a server that is reached from afar and has keys."""
     report, board, token = await shared(side)
     assert (await call(side, token, "GET", "/v1/shared")).json() == {
-        "board": board, "reports": [report], "expires_at": None,
-    }  # fmt: skip
+        "board": board,
+        "reports": [report],
+        "expires_at": None,
+    }
     path = f"/v1/shared/reports/{report['id']}/run"
     answer = (await call(side, token, "POST", path, {})).json()
     own = (await call(side, SHOP, "POST", f"/v1/reports/{report['id']}/run", {})).json()
@@ -181,9 +186,13 @@ async def test_a_link_asks_what_was_saved_and_nothing_else(side: Side) -> None:
     report, board, token = await shared(side)
     path = f"/v1/shared/reports/{report['id']}/run"
     orders: tuple[dict[str, Any], ...] = (
-        {"range": "2025-01-01/2025-12-31"}, {"timezone": "Europe/Berlin"}, {"site_id": "blog"},
-        {"question": {"kind": "keys"}}, {"filter": {"all": []}}, {"since": "2025-01-01T00:00:00Z"},
-    )  # fmt: skip
+        {"range": "2025-01-01/2025-12-31"},
+        {"timezone": "Europe/Berlin"},
+        {"site_id": "blog"},
+        {"question": {"kind": "keys"}},
+        {"filter": {"all": []}},
+        {"since": "2025-01-01T00:00:00Z"},
+    )
     for more in orders:
         assert (await call(side, token, "POST", path, more)).status_code == 400
     hidden = await saved(side, SHOP, "/v1/reports", name="hidden", question={"kind": "keys"})
@@ -204,8 +213,12 @@ async def test_a_token_opens_no_other_route(side: Side) -> None:
             refused = await side.ask(method, path, **how, host="stats.example.org")
             assert refused.status_code in (401, 403), (method, path)
             assert token not in refused.text
-    for method, path in (("GET", f"/v1/reports/{report['id']}"), ("DELETE", f"/v1/boards/{board['id']}"),
-                         ("GET", f"/v1/boards/{board['id']}/shares"), ("POST", f"/v1/reports/{report['id']}/run")):
+    for method, path in (
+        ("GET", f"/v1/reports/{report['id']}"),
+        ("DELETE", f"/v1/boards/{board['id']}"),
+        ("GET", f"/v1/boards/{board['id']}/shares"),
+        ("POST", f"/v1/reports/{report['id']}/run"),
+    ):
         assert (await call(side, token, method, path, {} if method == "POST" else None)).status_code == 401
     sent = await side.client.post("/v1/events", json={"name": "n"}, headers={"X-API-Key": token})
     assert sent.status_code == 401
@@ -216,11 +229,22 @@ async def test_share_routes_take_a_token_in_one_header_alone(side: Side, method:
     """G12: neither read nor write keys, nor a token where URLs and other headers are written down."""
     _, _, token = await shared(side)
     for how in (
-        {}, {"key": SHOP}, {"key": EVERY}, {"key": WRITE}, {"key": WRONG}, {"x_api_key": token}, {"cookie": token},
-        {"query": f"token={token}"}, {"authorization": token}, {"authorization": f"Basic {token}"}, {"key": token[:-1]},
-        {"key": token + "A"}, {"key": token[:-1] + ("A" if token[-1] != "A" else "B")}, {"key": token.upper()},
+        {},
+        {"key": SHOP},
+        {"key": EVERY},
+        {"key": WRITE},
+        {"key": WRONG},
+        {"x_api_key": token},
+        {"cookie": token},
+        {"query": f"token={token}"},
+        {"authorization": token},
+        {"authorization": f"Basic {token}"},
+        {"key": token[:-1]},
+        {"key": token + "A"},
+        {"key": token[:-1] + ("A" if token[-1] != "A" else "B")},
+        {"key": token.upper()},
         {"key": f"sh_{'0' * 12}_{token.rpartition('_')[2]}".ljust(59, "0")[:59]},
-    ):  # fmt: skip
+    ):
         refused = await side.ask(method, path, **how)
         assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthorized"), how
         assert refused.headers["www-authenticate"] == 'Bearer realm="Tallystick"'
@@ -241,8 +265,16 @@ async def test_revoked_expired_and_unknown_are_refused_alike(side: Side) -> None
     stored = await library.share(late["id"])
     assert stored is not None
     await library.remove_share(stored.id)
-    await library.add_share(type(stored)(stored.id, stored.board_id, stored.name, stored.digest, stored.created_at,
-                                         datetime.now(UTC) - timedelta(microseconds=1)))
+    await library.add_share(
+        type(stored)(
+            stored.id,
+            stored.board_id,
+            stored.name,
+            stored.digest,
+            stored.created_at,
+            datetime.now(UTC) - timedelta(microseconds=1),
+        )
+    )
     expired = await call(side, late["token"], "GET", "/v1/shared")
     unknown = await call(side, f"sh_{'z' * 12}_{'A' * 43}", "GET", "/v1/shared")
     gone = await saved(side, SHOP, "/v1/boards", name="gone")
@@ -281,9 +313,7 @@ async def test_a_token_is_told_once_and_kept_nowhere(side: Side, tmp_path: Path,
     assert not any(secret.encode() in content for content in files)
 
 
-async def test_without_a_token_no_body_is_read_and_no_store_asked(
-    side: Side, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_a_token_no_body_is_read_and_no_store_asked(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     """G12: who has none costs nothing."""
     monkeypatch.setattr(type(side.tallystick.store.library), "share", None)
     for key in ("", WRONG, "sh_", "sh_" + "a" * 12):

@@ -22,36 +22,51 @@ from tallystick.query.result_columns import INSTANTS, columns_of, flat
 from tests.read_side import ReadSide, open_read_side
 from tests.samples import block_of, sample_event
 
-SHAPES: dict[str, type[Scope]] = {
-    shape.model_fields["kind"].default: shape for shape in get_args(get_args(Query)[0])
-}
+SHAPES: dict[str, type[Scope]] = {shape.model_fields["kind"].default: shape for shape in get_args(get_args(Query)[0])}
 RANGE = {"since": "2026-03-01T00:00:00Z", "until": "2026-03-04T00:00:00Z"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STEPS = [{"name": "page_view"}, {"name": "=1+1"}]
 ASKED: dict[str, list[dict[str, Any]]] = {
     "metrics": [
-        {}, {"interval": "hour", "timezone": "Asia/Kathmandu", **RANGE},
-        {"breakdown": ["name", "properties.mixed"], "metrics": [{"kind": "users"}, {"kind": "avg", "property": "n"},
-                                                                {"kind": "last_received"}]},
+        {},
+        {"interval": "hour", "timezone": "Asia/Kathmandu", **RANGE},
+        {
+            "breakdown": ["name", "properties.mixed"],
+            "metrics": [{"kind": "users"}, {"kind": "avg", "property": "n"}, {"kind": "last_received"}],
+        },
         {"interval": "day", "compare": "previous", **RANGE},
         {"breakdown": ["user_id"], "top": 2, "other": True},
-        {"metrics": [{"kind": "events", "name": "=A"}, {"kind": "users"}],
-         "formulas": [{"expression": "A / B", "name": "per user"}], "breakdown": ["properties.N"]},
+        {
+            "metrics": [{"kind": "events", "name": "=A"}, {"kind": "users"}],
+            "formulas": [{"expression": "A / B", "name": "per user"}],
+            "breakdown": ["properties.N"],
+        },
     ],
     "events": [{}, {"ascending": True}],
-    "keys": [{}], "values": [{"field": "properties.mixed"}, {"field": "name"}],
+    "keys": [{}],
+    "values": [{"field": "properties.mixed"}, {"field": "name"}],
     "sessions": [{}, {"interval": "day", "compare": "previous", **RANGE}, {"breakdown": ["entry_page"], "other": True}],
-    "paths": [{"by": "event"}], "people": [{}], "person": [{"user_id": "user-1"}],
+    "paths": [{"by": "event"}],
+    "people": [{}],
+    "person": [{"user_id": "user-1"}],
     "funnel": [{"steps": STEPS}, {"steps": STEPS, "breakdown": "properties.mixed"}],
     "funnel_users": [{"steps": STEPS, "step": 1}],
-    "retention": [RANGE], "lifecycle": [RANGE], "stickiness": [RANGE], "active_users": [RANGE],
-}  # fmt: skip
+    "retention": [RANGE],
+    "lifecycle": [RANGE],
+    "stickiness": [RANGE],
+    "active_users": [RANGE],
+}
 """Questions of every kind."""
 QUESTIONS = [{"kind": kind, **question} for kind, questions in ASKED.items() for question in questions]
 PROPERTIES = (
-    b'{"mixed":"=cmd","n":1,"N":"x","list":[1,"a,\\"b"],"deep":{"k":null}}', b'{"mixed":7,"n":-2.5}',
-    b'{"mixed":true,"n":1e300}', b'{"mixed":"line\\r\\nbreak, \\"quoted\\"","N":"\xc3\xbc"}', b"{}", b'{"mixed":null}',
-    b'{"mixed":"2026-03-01T00:00:00Z","text":"a\\u0000b"}', b'{"mixed":"-5"}',
+    b'{"mixed":"=cmd","n":1,"N":"x","list":[1,"a,\\"b"],"deep":{"k":null}}',
+    b'{"mixed":7,"n":-2.5}',
+    b'{"mixed":true,"n":1e300}',
+    b'{"mixed":"line\\r\\nbreak, \\"quoted\\"","N":"\xc3\xbc"}',
+    b"{}",
+    b'{"mixed":null}',
+    b'{"mixed":"2026-03-01T00:00:00Z","text":"a\\u0000b"}',
+    b'{"mixed":"-5"}',
 )
 
 
@@ -180,8 +195,12 @@ async def test_without_rows_the_columns_are_the_same(side: ReadSide, kind: str, 
     """So that a program that reads a file every day does not fail on a quiet one."""
     for question in ASKED[kind]:
         asked = SHAPES[kind](**{name: value for name, value in question.items() if name != "compare"})
-        rows = (await ask(side, {**question, "kind": kind, "compare": None} if "compare" in question
-                          else {**question, "kind": kind})).json()["rows"]
+        rows = (
+            await ask(
+                side,
+                {**question, "kind": kind, "compare": None} if "compare" in question else {**question, "kind": kind},
+            )
+        ).json()["rows"]
         full = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "other"]
         assert columns_of(asked, []) == full  # type: ignore[arg-type]
     empty = {"kind": kind, **ASKED[kind][-1], "site_id": "nobody", "compare": None}

@@ -123,10 +123,12 @@ async def test_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "names",
     [
-        {"snippet_path": "/lib/in"}, {"snippet_path": "/v1/events"}, {"snippet_path": "/event"},
+        {"snippet_path": "/lib/in"},
+        {"snippet_path": "/v1/events"},
+        {"snippet_path": "/event"},
         {"snippet_endpoint": "/v1/events/bulk"},
     ],
-)  # fmt: skip
+)
 async def test_names_that_are_taken(tmp_path: Path, names: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=f"TALLYSTICK_{next(iter(names)).upper()}: .* is taken"):
         async with open_tallystick(settings_in(tmp_path, **names)) as tallystick:

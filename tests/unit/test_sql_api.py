@@ -38,8 +38,9 @@ async def test_it_is_off_unless_a_setting_allows_it(tmp_path: Path) -> None:
         refused = await side.client.post("/v1/sql", json={"sql": "SELECT 1"})
         assert refused.status_code == 403
         assert refused.json()["error"] == {
-            "code": "forbidden", "message": "SQL is off on this server: its operator can allow it with TALLYSTICK_SQL=true",
-        }  # fmt: skip
+            "code": "forbidden",
+            "message": "SQL is off on this server: its operator can allow it with TALLYSTICK_SQL=true",
+        }
         assert (await side.client.get("/v1/sql/schema")).json()["enabled"] is False
 
 
@@ -49,8 +50,10 @@ async def test_the_schema(side: Side) -> None:
     assert schema["dialect"] == "duckdb"
     assert [view["name"] for view in schema["views"]] == list(VIEWS)
     assert schema["views"][0]["columns"][0] == {
-        "name": "event_id", "type": "uuid", "description": "Its id, unique within its site.",
-    }  # fmt: skip
+        "name": "event_id",
+        "type": "uuid",
+        "description": "Its id, unique within its site.",
+    }
     for example in schema["examples"]:
         assert (await post(side, example["sql"], SHOP)).status_code == 200
 
@@ -60,11 +63,15 @@ async def test_an_answer(side: Side) -> None:
     answer = (await post(side, sql)).json()
     assert answer.pop("elapsed_ms") > 0
     assert answer == {
-        "columns": [{"name": "site_id", "type": "text"}, {"name": "n", "type": "integer"},
-                    {"name": "a", "type": "number"}, {"name": "nothing", "type": "text"}],
+        "columns": [
+            {"name": "site_id", "type": "text"},
+            {"name": "n", "type": "integer"},
+            {"name": "a", "type": "number"},
+            {"name": "nothing", "type": "text"},
+        ],
         "rows": [["blog", 1, 1.5, None], ["default", 1, 1.5, None], ["shop", 1, 1.5, None]],
         "truncated": False,
-    }  # fmt: skip
+    }
     assert (await post(side, sql, site_id="blog")).json()["rows"] == [["blog", 1, 1.5, None]]
     assert (await post(side, sql, limit=2)).json()["truncated"] is True
 
@@ -84,11 +91,24 @@ async def test_no_more_rows_than_set(side: Side) -> None:
         assert (len(answer["rows"]), answer["truncated"]) == (expected, True)
 
 
-@pytest.mark.parametrize("body", [
-    {}, {"sql": ""}, {"sql": "x" * 20_001}, {"sql": 1}, {"sql": "SELECT 1", "limit": 0}, {"sql": "SELECT 1", "more": 1},
-    {"sql": "SELECT 1", "site_id": "x" * 129}, [], "SELECT 1", {"sql": "DROP TABLE events"}, {"sql": "SELECT nope"},
-    {"sql": "SELECT 1", "limit": "many"},
-], ids=lambda body: str(body)[:40])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"sql": ""},
+        {"sql": "x" * 20_001},
+        {"sql": 1},
+        {"sql": "SELECT 1", "limit": 0},
+        {"sql": "SELECT 1", "more": 1},
+        {"sql": "SELECT 1", "site_id": "x" * 129},
+        [],
+        "SELECT 1",
+        {"sql": "DROP TABLE events"},
+        {"sql": "SELECT nope"},
+        {"sql": "SELECT 1", "limit": "many"},
+    ],
+    ids=lambda body: str(body)[:40],
+)
 async def test_what_is_refused(side: Side, body: Any) -> None:
     answer = await side.client.post("/v1/sql", json=body, headers={"X-API-Key": EVERY})
     assert answer.status_code == 400
@@ -115,29 +135,56 @@ async def test_keys(side: Side) -> None:
 
 
 LOOKS = [
-    "SELECT * FROM events", "SELECT * FROM users", "SELECT * FROM sessions", "SELECT DISTINCT site_id FROM events",
-    "SELECT * FROM events WHERE site_id = 'blog'", "SELECT * FROM events WHERE site_id <> 'shop' OR true",
-    "SELECT * FROM events UNION ALL SELECT * FROM events", "SELECT * FROM EVENTS", 'SELECT * FROM "EvEnTs" AS "events"',
-    "SELECT * FROM events AS blog", "SELECT a.* FROM events AS a LEFT JOIN events AS b ON a.site_id <> b.site_id",
+    "SELECT * FROM events",
+    "SELECT * FROM users",
+    "SELECT * FROM sessions",
+    "SELECT DISTINCT site_id FROM events",
+    "SELECT * FROM events WHERE site_id = 'blog'",
+    "SELECT * FROM events WHERE site_id <> 'shop' OR true",
+    "SELECT * FROM events UNION ALL SELECT * FROM events",
+    "SELECT * FROM EVENTS",
+    'SELECT * FROM "EvEnTs" AS "events"',
+    "SELECT * FROM events AS blog",
+    "SELECT a.* FROM events AS a LEFT JOIN events AS b ON a.site_id <> b.site_id",
     "SELECT * FROM users AS u, LATERAL (SELECT * FROM events AS e WHERE e.user_id = u.user_id) AS l",
-    "SELECT * FROM events FULL JOIN events AS b ON false", "SELECT * FROM events -- WHERE site_id = 'shop'\n",
-    "SELECT * FROM events /* ) */ WHERE true OR (site_id = 'shop')", "SELECT * FROM (SELECT * FROM events) AS events",
+    "SELECT * FROM events FULL JOIN events AS b ON false",
+    "SELECT * FROM events -- WHERE site_id = 'shop'\n",
+    "SELECT * FROM events /* ) */ WHERE true OR (site_id = 'shop')",
+    "SELECT * FROM (SELECT * FROM events) AS events",
     "WITH e AS (SELECT * FROM events), f AS (SELECT * FROM e WHERE site_id <> 'shop') SELECT * FROM f",
-    "SELECT (SELECT string_agg(site_id, ',') FROM events)", "SELECT events FROM events",
+    "SELECT (SELECT string_agg(site_id, ',') FROM events)",
+    "SELECT events FROM events",
     "SELECT to_json(e) FROM events AS e",
     "SELECT * FROM events WHERE user_id IN (SELECT user_id FROM users WHERE site_id = 'blog')",
-    "SELECT max(site_id) OVER () FROM events", "SELECT site_id FROM events QUALIFY true", "SELECT count(*) FROM events",
-    "SELECT * FROM events WHERE $1 = 'x'", "SELECT * FROM tallystick_sql_events", "SELECT * FROM main.events",
-    "SELECT * FROM tallystick.main.events", 'SELECT * FROM "tallystick"."main"."events"', "SELECT * FROM events_sealed",
-    "WITH events AS (SELECT * FROM main.events) SELECT * FROM events", "SELECT * FROM rollup", "SELECT * FROM people",
-    "WITH tallystick_sql_events AS (SELECT 1) SELECT * FROM events", "WITH x AS (SELECT * FROM blocks) SELECT 1",
-    "WITH rollup AS (SELECT 1) SELECT (SELECT max(site_id) FROM main.rollup)", "TABLE rollup", "FROM people",
+    "SELECT max(site_id) OVER () FROM events",
+    "SELECT site_id FROM events QUALIFY true",
+    "SELECT count(*) FROM events",
+    "SELECT * FROM events WHERE $1 = 'x'",
+    "SELECT * FROM tallystick_sql_events",
+    "SELECT * FROM main.events",
+    "SELECT * FROM tallystick.main.events",
+    'SELECT * FROM "tallystick"."main"."events"',
+    "SELECT * FROM events_sealed",
+    "WITH events AS (SELECT * FROM main.events) SELECT * FROM events",
+    "SELECT * FROM rollup",
+    "SELECT * FROM people",
+    "WITH tallystick_sql_events AS (SELECT 1) SELECT * FROM events",
+    "WITH x AS (SELECT * FROM blocks) SELECT 1",
+    "WITH rollup AS (SELECT 1) SELECT (SELECT max(site_id) FROM main.rollup)",
+    "TABLE rollup",
+    "FROM people",
     "SELECT (WITH rollup AS (SELECT 1 AS x) SELECT x FROM rollup), site_id FROM rollup",
-    "SELECT 1) AS asked; SELECT * FROM events; --", "SELECT * FROM (SELECT 1) AS asked, events AS kept",
-    "SELECT asked.* FROM events AS asked", "SELECT kept.site_id, row FROM events", "SELECT row FROM events AS kept",
-    "SELECT * FROM events AS e(site_id, event_id) WHERE e.site_id IS NOT NULL", "SELECT rowid FROM events",
-    "SELECT * FROM events, shares", "SELECT U&'\\0062log'", "SELECT * FROM \"events\" \"tallystick_sql_events\"",
-]  # fmt: skip
+    "SELECT 1) AS asked; SELECT * FROM events; --",
+    "SELECT * FROM (SELECT 1) AS asked, events AS kept",
+    "SELECT asked.* FROM events AS asked",
+    "SELECT kept.site_id, row FROM events",
+    "SELECT row FROM events AS kept",
+    "SELECT * FROM events AS e(site_id, event_id) WHERE e.site_id IS NOT NULL",
+    "SELECT rowid FROM events",
+    "SELECT * FROM events, shares",
+    "SELECT U&'\\0062log'",
+    'SELECT * FROM "events" "tallystick_sql_events"',
+]
 
 
 @pytest.mark.parametrize("sql", LOOKS)
@@ -161,7 +208,7 @@ async def test_every_site_s_own_rows(side: Side) -> None:
             assert rows == [[site] for site in sites]
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------------------------
 
 ODD = """
 SELECT '=1+1' AS "=name", 'a,"b"' AS b, NULL AS c, 1.50 AS d, true AS e, [1, 2] AS f, timestamp AS g, properties AS h,
@@ -178,9 +225,21 @@ async def test_csv(side: Side) -> None:
     header, row = csv.reader(io.StringIO(answer.text))
     assert header[:4] == ["'=name", "b", "c", "d"]
     assert row == [
-        "'=1+1", 'a,"b"', "", "1.50", "true", "[1,2]", "2025-11-12T10:00:00.000000Z", '{"shop-key":"shop-value"}',
-        "184467440737095516150", "x", "2025-01-02", "0.5", "7", "2.5",
-    ]  # fmt: skip
+        "'=1+1",
+        'a,"b"',
+        "",
+        "1.50",
+        "true",
+        "[1,2]",
+        "2025-11-12T10:00:00.000000Z",
+        '{"shop-key":"shop-value"}',
+        "184467440737095516150",
+        "x",
+        "2025-01-02",
+        "0.5",
+        "7",
+        "2.5",
+    ]
 
 
 async def test_parquet(side: Side, tmp_path: Path) -> None:
@@ -188,9 +247,7 @@ async def test_parquet(side: Side, tmp_path: Path) -> None:
     assert answer.headers["content-type"] == "application/vnd.apache.parquet"
     (tmp_path / "sql.parquet").write_bytes(answer.content)
     with duckdb.connect() as connection:
-        found = connection.execute(
-            f"SELECT * EXCLUDE (g), epoch_us(g) FROM read_parquet('{tmp_path / 'sql.parquet'}')"
-        )
+        found = connection.execute(f"SELECT * EXCLUDE (g), epoch_us(g) FROM read_parquet('{tmp_path / 'sql.parquet'}')")
         assert found.description is not None
         types = [str(column[1]) for column in found.description]
         (row,) = found.fetchall()
@@ -217,7 +274,7 @@ async def test_json_as_a_file(side: Side) -> None:
     assert (await post(side, "SELECT 1 AS a", form="xml")).status_code == 400
 
 
-# --- time and metrics ------------------------------------------------------------------------------------------------
+# --- time and metrics -----------------------------------------------------------------------------------------------
 
 
 async def test_late_is_504_and_counted(tmp_path: Path) -> None:

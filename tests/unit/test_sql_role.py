@@ -38,12 +38,15 @@ def test_a_url_is_made_of_the_store_s(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "to_regnamespace('odd')" in out
 
 
-@pytest.mark.parametrize(("name", "value", "why"), [
-    ("TALLYSTICK_STORE_URL", "duckdb:///store.duckdb", "DuckDB runs statements without"),
-    ("TALLYSTICK_SQL_URL", "postgresql://asker@h/events", "has no password"),
-    ("TALLYSTICK_SQL_URL", "postgresql://asker:p%C3%A4ss@h/events", "of ASCII"),
-    ("TALLYSTICK_SQL_URL", "postgresql://[asker:x@h/events", "cannot be read|can be read"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("TALLYSTICK_STORE_URL", "duckdb:///store.duckdb", "DuckDB runs statements without"),
+        ("TALLYSTICK_SQL_URL", "postgresql://asker@h/events", "has no password"),
+        ("TALLYSTICK_SQL_URL", "postgresql://asker:p%C3%A4ss@h/events", "of ASCII"),
+        ("TALLYSTICK_SQL_URL", "postgresql://[asker:x@h/events", "cannot be read|can be read"),
+    ],
+)
 def test_what_it_cannot_do(
     name: str, value: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

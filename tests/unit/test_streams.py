@@ -194,7 +194,7 @@ async def test_places_of_a_key_and_of_all() -> None:
         assert places.taken == 4, "without keys everybody is one"
 
 
-# --- what a whole server says of its turns ---------------------------------------------------------------------------
+# --- what a whole server says of its turns --------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -35,8 +35,10 @@ def test_any_bytes_become_utf8(body: bytes) -> None:
     clean_json(body).decode("utf-8")
 
 
-JSON = st.recursive(st.none() | st.text(st.sampled_from('[]{}"\\a')),
-                    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2))
+JSON = st.recursive(
+    st.none() | st.text(st.sampled_from('[]{}"\\a')),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+)
 
 
 def depth(value: object) -> int:

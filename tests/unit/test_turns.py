@@ -137,7 +137,7 @@ async def test_waiting_for_quiet_ends_with_the_last_turn() -> None:
     assert waiting.done()
 
 
-# --- whatever happens ------------------------------------------------------------------------------------------------
+# --- whatever happens -----------------------------------------------------------------------------------------------
 
 Step = tuple[str, int, bool]
 STEPS = st.lists(

@@ -32,12 +32,15 @@ NAME_WEIGHTS = (0.62, 0.2, 0.08, 0.05, 0.02, 0.03)
 SOURCES = ("web", "ios", "android")
 PLANS = ("free", "pro", "team", "enterprise")
 ARRIVALS = (
-    "", ',"$referring_domain":"www.google.com"', ',"$referring_domain":"duckduckgo.com"', ',"$referring_domain":"t.co"',
+    "",
+    ',"$referring_domain":"www.google.com"',
+    ',"$referring_domain":"duckduckgo.com"',
+    ',"$referring_domain":"t.co"',
     ',"$referring_domain":"www.linkedin.com"',
     ',"utm_source":"newsletter","utm_medium":"email","utm_campaign":"weekly"',
     ',"utm_source":"google","utm_medium":"cpc","utm_campaign":"brand"',
     *(f',"$referring_domain":"site-{n:02}.example"' for n in range(50)),
-)  # fmt: skip
+)
 """What the first event of a visit tells of where it came from; the most frequent first."""
 BROWSERS = ("Chrome 131", "Safari 18", "Firefox 133", "Edge 131", "Chrome 130", "Samsung 27", "Opera 115", "Vivaldi 7")
 
@@ -110,9 +113,14 @@ class Site:
         seconds, micros = np.divmod(of_day, 1_000_000)
         count = len(at)
         return [
-            calendar[days - first], literal("T", count), self.clock[seconds], literal(".", count),
-            self.thousandths[micros // 1_000], self.thousandths[micros % 1_000], literal("Z", count),
-        ]  # fmt: skip
+            calendar[days - first],
+            literal("T", count),
+            self.clock[seconds],
+            literal(".", count),
+            self.thousandths[micros // 1_000],
+            self.thousandths[micros % 1_000],
+            literal("Z", count),
+        ]
 
     def properties(self, rng: np.random.Generator, users: Ints, names: Ints, first: Flags | None) -> list[Bytes]:
         """Columns of a JSON object: a user keeps plan and browser, 40 % have a referrer, purchases have an amount, the
@@ -125,9 +133,14 @@ class Site:
         browsers = np.searchsorted(self.browser_tail, (users * 2654435761 % 1_000_003) / 1_000_003)
         plans = np.searchsorted((0.8, 0.95, 0.99, 1.0), (users * 40503 % 65_537) / 65_537)
         return [
-            literal("{", count), self.plans[plans], self.browsers[browsers], self.referrers[referrers],
-            self.amounts[amounts], *arrivals, literal("}", count),
-        ]  # fmt: skip
+            literal("{", count),
+            self.plans[plans],
+            self.browsers[browsers],
+            self.referrers[referrers],
+            self.amounts[amounts],
+            *arrivals,
+            literal("}", count),
+        ]
 
 
 def literal(text: str, count: int) -> Bytes:
@@ -163,17 +176,25 @@ def event_rows(
         return literal(f'","{key}":"', count)
 
     columns = [
-        literal('{"event_id":"', count), here.uuids(count),
-        comma("name"), here.names[names],
-        comma("timestamp"), *here.instants(at),
+        literal('{"event_id":"', count),
+        here.uuids(count),
+        comma("name"),
+        here.names[names],
+        comma("timestamp"),
+        *here.instants(at),
         *([comma("received_at"), *here.instants(received)] if received is not None else []),
-        comma("user_id"), here.users[users],
-        comma("session_id"), *digits(here, sessions),
-        comma("source"), here.sources[users % 10 // 7 * (1 + users % 2)],
-        comma("path"), here.paths[pick(rng, here.path_tail, count)],
-        literal('","properties":', count), *here.properties(rng, users, names, first),
+        comma("user_id"),
+        here.users[users],
+        comma("session_id"),
+        *digits(here, sessions),
+        comma("source"),
+        here.sources[users % 10 // 7 * (1 + users % 2)],
+        comma("path"),
+        here.paths[pick(rng, here.path_tail, count)],
+        literal('","properties":', count),
+        *here.properties(rng, users, names, first),
         literal("}" + end, count),
-    ]  # fmt: skip
+    ]
     return np.hstack(columns)
 
 

@@ -55,7 +55,7 @@ def measure_experiments(console: Console, folder: Path, store_url: str, events: 
     return report
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
+# --- tables ---------------------------------------------------------------------------------------------------------
 
 
 async def _tables(console: Console, settings: Settings, first_day: datetime, report: Report) -> None:
@@ -135,7 +135,7 @@ async def _seconds(work: Awaitable[object]) -> float:
     return time.perf_counter() - began
 
 
-# --- the queue -------------------------------------------------------------------------------------------------------
+# --- the queue ------------------------------------------------------------------------------------------------------
 
 
 def _requests(report: Report, folder: Path, store_url: str, way: str, command: Sequence[str]) -> None:

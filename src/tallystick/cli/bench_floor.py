@@ -63,10 +63,13 @@ def measure_floor(console: Console) -> list[FloorFigures]:
 
         return [
             FloorFigures("bare uvicorn, 202 to every single event, 64 connections", _bare_server(), "requests/s"),
-            FloorFigures("decode and encode alone, bodies of 1,000, one core",
-                         1_000 / _median(lambda: decode_native(body, received_at, settings)), "events/s"),
+            FloorFigures(
+                "decode and encode alone, bodies of 1,000, one core",
+                1_000 / _median(lambda: decode_native(body, received_at, settings)),
+                "events/s",
+            ),
             FloorFigures("DuckDB read_json into a table in memory, one core", EVENTS / _median(read_lines), "events/s"),
-        ]  # fmt: skip
+        ]
 
 
 def _median(call: Callable[[], object]) -> float:
@@ -111,9 +114,17 @@ def _serve(port: int) -> None:
     import uvicorn
 
     uvicorn.run(
-        answer_everything, port=port, loop="uvloop", http="httptools", lifespan="off", log_level="error",
-        access_log=False, server_header=False, date_header=False, proxy_headers=False,
-    )  # fmt: skip
+        answer_everything,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+    )
 
 
 if __name__ == "__main__":

@@ -137,23 +137,36 @@ def _closed(console: Console, target: Target, size: int, events: int) -> LoadFig
         raise ServerFailed(f"of {events} events {tally.events} were accepted and a query finds {found}")
     used = target.processes.cpu_seconds() if target.processes else None
     return LoadFigures(
-        body_events=size, connections=connections, requests=tally.requests, events=events,
-        accepted_per_second=events / tally.seconds, requests_per_second=tally.requests / tally.seconds,
-        p50_ms=tally.milliseconds(50), p99_ms=tally.milliseconds(99), max_ms=tally.milliseconds(100),
-        refused=tally.refused, seconds_to_queryable=queryable, end_to_end_per_second=events / queryable,
+        body_events=size,
+        connections=connections,
+        requests=tally.requests,
+        events=events,
+        accepted_per_second=events / tally.seconds,
+        requests_per_second=tally.requests / tally.seconds,
+        p50_ms=tally.milliseconds(50),
+        p99_ms=tally.milliseconds(99),
+        max_ms=tally.milliseconds(100),
+        refused=tally.refused,
+        seconds_to_queryable=queryable,
+        end_to_end_per_second=events / queryable,
         cpu_seconds=None if used is None or cpu is None else used - cpu,
         peak_bytes=target.processes.resident_peak() if target.processes else None,
-        disk_bytes_per_event=None, warm_start_seconds=None, idle_bytes=None,
-    )  # fmt: skip
+        disk_bytes_per_event=None,
+        warm_start_seconds=None,
+        idle_bytes=None,
+    )
 
 
 def _open(target: Target, rate: float) -> PacedFigures:
     requests = target.wrap(bodies(max(100, int(rate * PACED_SECONDS)), 1, time.time_ns() // 1_000))
     tally = uvloop.run(paced(target.url, requests, rate, CONNECTIONS[1]))
     return PacedFigures(
-        requests_per_second=rate, requests=tally.requests,
-        p50_ms=tally.milliseconds(50), p99_ms=tally.milliseconds(99), max_ms=tally.milliseconds(100),
-    )  # fmt: skip
+        requests_per_second=rate,
+        requests=tally.requests,
+        p50_ms=tally.milliseconds(50),
+        p99_ms=tally.milliseconds(99),
+        max_ms=tally.milliseconds(100),
+    )
 
 
 def _lag(target: Target) -> LagFigures:

@@ -215,7 +215,13 @@ def _measured(api: Api, question: Question, slack: float) -> QueryFigures:
             raise ServerFailed(f"{question.name}: the answer is empty")
     counted = times[1:]  # by then the file's pages are in memory
     return QueryFigures(
-        question=question.name, runs=len(counted), rows=len(answer["rows"]), from_rollup=answer["from_rollup"],
-        median_ms=statistics.median(counted), min_ms=min(counted), max_ms=max(counted), target_ms=target,
+        question=question.name,
+        runs=len(counted),
+        rows=len(answer["rows"]),
+        from_rollup=answer["from_rollup"],
+        median_ms=statistics.median(counted),
+        min_ms=min(counted),
+        max_ms=max(counted),
+        target_ms=target,
         section=question.section,
-    )  # fmt: skip
+    )

@@ -23,9 +23,13 @@ TALLYSTICK = (sys.executable, "-c", "from tallystick.cli import main; main()")
 """The installed command, by the interpreter that runs this one."""
 
 NOT_FROM_OUTSIDE = (
-    "TALLYSTICK_QUEUE_URL", "TALLYSTICK_STORE_URL",
-    "TALLYSTICK_WRITE_KEYS", "TALLYSTICK_WRITE_KEYS_FILE", "TALLYSTICK_READ_KEYS", "TALLYSTICK_READ_KEYS_FILE",
-)  # fmt: skip
+    "TALLYSTICK_QUEUE_URL",
+    "TALLYSTICK_STORE_URL",
+    "TALLYSTICK_WRITE_KEYS",
+    "TALLYSTICK_WRITE_KEYS_FILE",
+    "TALLYSTICK_READ_KEYS",
+    "TALLYSTICK_READ_KEYS_FILE",
+)
 """Settings that a started server does not take from the environment."""
 
 START_TIMEOUT = 30.0

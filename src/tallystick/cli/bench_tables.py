@@ -95,11 +95,15 @@ def _speed(figures: Sequence[LoadFigures]) -> Sheet:
     names = ["events a body", "connections", "events", "accepted/s", "queryable after s", "end to end/s"]
     rows = [
         [
-            f"{f.body_events:,}", f"{f.connections}", f"{f.events:,}", f"{f.accepted_per_second:,.0f}",
-            f"{f.seconds_to_queryable:.1f}", f"{f.end_to_end_per_second:,.0f}",
+            f"{f.body_events:,}",
+            f"{f.connections}",
+            f"{f.events:,}",
+            f"{f.accepted_per_second:,.0f}",
+            f"{f.seconds_to_queryable:.1f}",
+            f"{f.end_to_end_per_second:,.0f}",
         ]
         for f in figures
-    ]  # fmt: skip
+    ]
     return Sheet("Load (closed loop), in events", names, rows)
 
 
@@ -116,11 +120,15 @@ def _cost(figures: Sequence[LoadFigures]) -> Sheet:
     names = ["events a body", "server CPU s", "peak MiB", "disk bytes/event", "warm start s", "idle MiB"]
     rows = [
         [
-            f"{f.body_events:,}", _number(f.cpu_seconds, 1), _number(f.peak_bytes, 0, MIB),
-            _number(f.disk_bytes_per_event, 1), _number(f.warm_start_seconds, 2), _number(f.idle_bytes, 0, MIB),
+            f"{f.body_events:,}",
+            _number(f.cpu_seconds, 1),
+            _number(f.peak_bytes, 0, MIB),
+            _number(f.disk_bytes_per_event, 1),
+            _number(f.warm_start_seconds, 2),
+            _number(f.idle_bytes, 0, MIB),
         ]
         for f in figures
-    ]  # fmt: skip
+    ]
     return Sheet("What the load cost the server", names, rows)
 
 

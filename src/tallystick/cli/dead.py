@@ -26,7 +26,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers as `tallystick dead list` shows them.")]
+Ids = Annotated[
+    list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers as `tallystick dead list` shows them.")
+]
 All = Annotated[bool, typer.Option("--all", help="All that are dead, instead of single ones.")]
 
 
@@ -64,7 +66,9 @@ def list_(
 
 @app.command("show", epilog="[bold]Example[/bold]\n\n  tallystick dead show 17 --data /var/lib/tallystick")
 def show(
-    letter_id: Annotated[int, typer.Argument(metavar="ID", min=0, help="Its number, as `tallystick dead list` shows it.")],
+    letter_id: Annotated[
+        int, typer.Argument(metavar="ID", min=0, help="Its number, as `tallystick dead list` shows it.")
+    ],
     url: console.UrlOption = None,
     data: console.DataOption = None,
     key_file: console.KeyFileOption = None,

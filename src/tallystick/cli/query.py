@@ -86,9 +86,19 @@ def query(
 ) -> None:
     """Ask a running server: how many events and users, over time, broken down, compared; or any question as JSON."""
     typed = Typed(
-        metrics or (), by or (), since, until, interval, timezone, filters or (), formulas or (), compare, top, other,
+        metrics or (),
+        by or (),
+        since,
+        until,
+        interval,
+        timezone,
+        filters or (),
+        formulas or (),
+        compare,
+        top,
+        other,
         site,
-    )  # fmt: skip
+    )
     whole = question is not None or file is not None
     body = _written(question, file, typed) if whole else question_of(typed, datetime.now(UTC))
     settings = console.load_settings(key_file=key_file)

@@ -47,7 +47,9 @@ def queue(
 
     settings = console.load_settings(data=data)
     if urlsplit(settings.resolved_queue_url).scheme != "sqlite":
-        raise ConfigError("TALLYSTICK_QUEUE_URL: only the embedded queue (sqlite) has a file that this command can rebuild")
+        raise ConfigError(
+            "TALLYSTICK_QUEUE_URL: only the embedded queue (sqlite) has a file that this command can rebuild"
+        )
     path = url_path(settings.resolved_queue_url)
     if not path.parent.is_dir():
         raise ConfigError(f"there is no data folder {path.parent}: name it with --data")

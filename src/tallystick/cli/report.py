@@ -53,8 +53,9 @@ def list_(
         typer.echo(json.dumps(answer, ensure_ascii=False))
         return
     found = ReportList.model_validate(answer).reports
-    rows = [(one.id, one.name, _site(one.site_id), str(one.question.get("kind")), one.range, one.timezone)
-            for one in found]  # fmt: skip
+    rows = [
+        (one.id, one.name, _site(one.site_id), str(one.question.get("kind")), one.range, one.timezone) for one in found
+    ]
     _table(("id", "name", "site", "kind", "range", "time zone"), rows)
 
 
@@ -82,7 +83,7 @@ def run(
     report_id: ReportId,
     range_: Annotated[
         str | None,
-        typer.Option("--range", metavar="RANGE", help="Instead of its own: 7d, month, 2026-01-01/2026-01-31, ….")
+        typer.Option("--range", metavar="RANGE", help="Instead of its own: 7d, month, 2026-01-01/2026-01-31, …."),
     ] = None,
     timezone: Annotated[
         str | None, typer.Option("--timezone", metavar="ZONE", help="Instead of its own: an IANA name.")

@@ -42,13 +42,17 @@ def sql_role(
     title = "For a superuser to run in Tallystick's database."
     typer.echo(setup(role, password, schema, settings, title), nl=False)
     if not settings.sql_url:
-        console.err.print(f"-- then start with TALLYSTICK_SQL=true TALLYSTICK_SQL_URL={url}", markup=False, soft_wrap=True)
+        console.err.print(
+            f"-- then start with TALLYSTICK_SQL=true TALLYSTICK_SQL_URL={url}", markup=False, soft_wrap=True
+        )
 
 
 def _url(settings: Settings, role: str, password: str) -> str:
     """The store's URL as the role."""
     parts = urlsplit(settings.store_url or "postgresql://localhost:5432/tallystick")
     if parts.scheme not in SCHEMES:
-        raise ConfigError("TALLYSTICK_STORE_URL: only a store on PostgreSQL needs a role; DuckDB runs statements without")
+        raise ConfigError(
+            "TALLYSTICK_STORE_URL: only a store on PostgreSQL needs a role; DuckDB runs statements without"
+        )
     server = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{quote(role, safe='')}:{quote(password, safe='')}@{server}").geturl()

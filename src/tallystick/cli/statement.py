@@ -47,7 +47,9 @@ def sql(
     site: Annotated[
         str | None, typer.Option("--site", help="Only this site. Without: every site that may be read.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Most rows. Without: TALLYSTICK_SQL_ROWS.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Most rows. Without: TALLYSTICK_SQL_ROWS.")
+    ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = "table",
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Where csv, json and parquet go. Without: printed.")

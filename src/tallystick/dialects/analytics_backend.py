@@ -68,8 +68,12 @@ async def take_event(ctx: Takes, scope: Scope, body: bytes, request_id: str, sit
     try:
         given = _decoder.decode(body)
         draft = Draft(
-            name=given.event_type, site_id=given.site_id, timestamp=given.timestamp, user_id=given.user_id,
-            source=SOURCE, path=given.path,
+            name=given.event_type,
+            site_id=given.site_id,
+            timestamp=given.timestamp,
+            user_id=given.user_id,
+            source=SOURCE,
+            path=given.path,
         )
         event = normalise(draft, datetime.now(UTC))
     except (msgspec.DecodeError, RecursionError, Rejected) as error:
@@ -112,13 +116,17 @@ def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
     """`(paths, schemas)` for the OpenAPI document."""
     day = {"type": "string", "format": "date"}
     answer = {
-        "site_id": "site-abc-123", "date": "2025-11-12", "total_views": 3, "unique_users": 2,
+        "site_id": "site-abc-123",
+        "date": "2025-11-12",
+        "total_views": 3,
+        "unique_users": 2,
         "top_paths": [{"path": "/pricing", "views": 2}],
     }
     paths = {
         "/event": {
             "post": {
-                "operationId": "analytics_backend_event", "tags": ["analytics-backend"],
+                "operationId": "analytics_backend_event",
+                "tags": ["analytics-backend"],
                 "summary": "Send one page view",
                 "requestBody": openapi_body("AnalyticsBackendEvent"),
                 "responses": {
@@ -130,7 +138,8 @@ def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
         },
         "/stats": {
             "get": {
-                "operationId": "analytics_backend_stats", "tags": ["analytics-backend"],
+                "operationId": "analytics_backend_stats",
+                "tags": ["analytics-backend"],
                 "summary": "A site's views and users",
                 "parameters": [
                     openapi_query("site_id", {"type": "string", "maxLength": SITE_ID_MAX}, "The site.", required=True),

@@ -240,7 +240,7 @@ async def all_rows(store: Questions, question: MetricsQuery) -> list[dict[str, A
         question = question.model_copy(update={"cursor": result.next_cursor})
 
 
-# --- pieces of the OpenAPI document ----------------------------------------------------------------------------------
+# --- pieces of the OpenAPI document ---------------------------------------------------------------------------------
 
 
 def openapi_answer(description: str, example: Any) -> dict[str, Any]:

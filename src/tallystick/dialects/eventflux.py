@@ -49,8 +49,10 @@ STREAM_LEN_SECONDS = 0.05
 
 
 _FIELD_OF_CODE = {
-    "timestamp_invalid": "timestamp", "name_invalid": "event_type", "user_id_invalid": "actor_id",
-}  # fmt: skip
+    "timestamp_invalid": "timestamp",
+    "name_invalid": "event_type",
+    "user_id_invalid": "actor_id",
+}
 
 
 class _BulkEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -205,8 +207,13 @@ def decode_carefully(
     for index, (given, raw) in enumerate(zip(bulk.events, _attributes_decoder.decode(body).events, strict=True)):
         attributes = bytes(raw.attributes)
         draft = Draft(
-            name=given.event_type, site_id=site, timestamp=given.timestamp, user_id=given.actor_id, source=given.source,
-            path=promoted_path(attributes), properties=attributes,
+            name=given.event_type,
+            site_id=site,
+            timestamp=given.timestamp,
+            user_id=given.actor_id,
+            source=given.source,
+            path=promoted_path(attributes),
+            properties=attributes,
         )
         try:
             check_size(attributes, settings)

@@ -120,7 +120,10 @@ async def whole_days(
             ranked = sorted(found[day], key=lambda row: (-row["events"], row["name"], row["source"]))
             rows += [
                 {
-                    "day": day, "event_type": row["name"], "source": row["source"], "count": row["events"],
+                    "day": day,
+                    "event_type": row["name"],
+                    "source": row["source"],
+                    "count": row["events"],
                     "updated_at": row["last_received"],
                 }
                 for row in ranked
@@ -169,8 +172,12 @@ async def raw_events(ctx: Asks, params: Mapping[str, str]) -> Any:
     result = await ctx.store.run(EventsQuery(since=since, until=until, filter=chosen, limit=asked.limit))
     return [
         {
-            "event_type": row["name"], "actor_id": row["user_id"], "source": row["source"],
-            "timestamp": row["timestamp"], "attributes": row["properties"], "ingested_at": row["received_at"],
+            "event_type": row["name"],
+            "actor_id": row["user_id"],
+            "source": row["source"],
+            "timestamp": row["timestamp"],
+            "attributes": row["properties"],
+            "ingested_at": row["received_at"],
         }
         for row in result.rows
     ]

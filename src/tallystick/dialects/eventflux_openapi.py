@@ -28,7 +28,9 @@ def describe() -> dict[str, Any]:
 
 def _operation(name: str, summary: str, parameters: list[dict[str, Any]], example: Any) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": f"eventflux_{name}", "tags": ["EventFlux"], "summary": summary,
+        "operationId": f"eventflux_{name}",
+        "tags": ["EventFlux"],
+        "summary": summary,
         "responses": {"200": openapi_answer("The answer.", example)},
     }
     if parameters:
@@ -42,7 +44,9 @@ def _bulk() -> dict[str, Any]:
     queued = {"request_id": "8c1f…", "queued": 2, "stream_len": 2, "mode": "queue"}
     wrong = {"detail": [{"type": "missing", "loc": ["body", "events", 0, "source"], "msg": "Field required"}]}
     return {
-        "operationId": "eventflux_bulk", "tags": ["EventFlux"], "summary": "Send events in bulk: all or nothing",
+        "operationId": "eventflux_bulk",
+        "tags": ["EventFlux"],
+        "summary": "Send events in bulk: all or nothing",
         "requestBody": openapi_body("EventFluxBulk"),
         "responses": {
             "202": openapi_answer("Durable in the queue.", queued),
@@ -67,7 +71,10 @@ def _limit(default: int, most: int, description: str) -> dict[str, Any]:
 
 def _daily() -> dict[str, Any]:
     row = {
-        "day": "2025-11-12", "event_type": "page_view", "source": "web", "count": 2,
+        "day": "2025-11-12",
+        "event_type": "page_view",
+        "source": "web",
+        "count": 2,
         "updated_at": "2025-11-12T19:30:02Z",
     }
     parameters = [
@@ -84,8 +91,11 @@ def _daily() -> dict[str, Any]:
 def _summary() -> dict[str, Any]:
     top_n = {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 10}
     example = {
-        "total_events": 3, "unique_event_types": 2, "unique_sources": 1,
-        "top_event_types": [{"event_type": "page_view", "total": 2}], "top_sources": [{"source": "web", "total": 3}],
+        "total_events": 3,
+        "unique_event_types": 2,
+        "unique_sources": 1,
+        "top_event_types": [{"event_type": "page_view", "total": 2}],
+        "top_sources": [{"source": "web", "total": 3}],
     }
     parameters = [*_range(), openapi_query("top_n", top_n, "How many of each.")]
     return _operation("summary", "Totals, types and sources", parameters, example)
@@ -93,8 +103,12 @@ def _summary() -> dict[str, Any]:
 
 def _raw() -> dict[str, Any]:
     row = {
-        "event_type": "page_view", "actor_id": "user-1", "source": "web", "timestamp": "2025-11-12T19:30:01Z",
-        "attributes": {}, "ingested_at": "2025-11-12T19:30:02Z",
+        "event_type": "page_view",
+        "actor_id": "user-1",
+        "source": "web",
+        "timestamp": "2025-11-12T19:30:01Z",
+        "attributes": {},
+        "ingested_at": "2025-11-12T19:30:02Z",
     }
     parameters = [
         openapi_query("event_type", _TEXT, "Only this type."),

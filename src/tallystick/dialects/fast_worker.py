@@ -71,8 +71,12 @@ async def take_event(ctx: Takes, scope: Scope, body: bytes, request_id: str, sit
     try:
         given = _decoder.decode(body)
         draft = Draft(
-            name=given.event_type, site_id=given.site_id, timestamp=given.timestamp, user_id=given.user_id,
-            source=SOURCE, path=given.path,
+            name=given.event_type,
+            site_id=given.site_id,
+            timestamp=given.timestamp,
+            user_id=given.user_id,
+            source=SOURCE,
+            path=given.path,
         )
         event = normalise(draft, datetime.now(UTC))
     except (msgspec.DecodeError, RecursionError, Rejected) as error:
@@ -116,13 +120,17 @@ def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
     wrong = {**error_form("Validation failed"), "details": ["site_id is required and must be a string"]}
     day = {"type": "string", "format": "date"}
     answer = {
-        "site_id": "site-abc-123", "date": None, "total_views": 3, "unique_users": 2,
+        "site_id": "site-abc-123",
+        "date": None,
+        "total_views": 3,
+        "unique_users": 2,
         "top_paths": [{"path": "/pricing", "views": 2}],
     }
     paths = {
         "/api/event": {
             "post": {
-                "operationId": "fast_worker_event", "tags": ["fast-worker"],
+                "operationId": "fast_worker_event",
+                "tags": ["fast-worker"],
                 "summary": "Send one page view",
                 "requestBody": openapi_body("FastWorkerEvent"),
                 "responses": {
@@ -134,7 +142,9 @@ def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
         },
         "/api/stats": {
             "get": {
-                "operationId": "fast_worker_stats", "tags": ["fast-worker"], "summary": "A site's views and users",
+                "operationId": "fast_worker_stats",
+                "tags": ["fast-worker"],
+                "summary": "A site's views and users",
                 "parameters": [
                     openapi_query("site_id", {"type": "string", "maxLength": SITE_ID_MAX}, "The site.", required=True),
                     openapi_query("date", day, "One UTC day; absent: all days."),

@@ -104,7 +104,11 @@ async def site_stats(store: Questions, site_id: str, day: str | None) -> dict[st
     totals = await store.run(MetricsQuery(site_id=site, since=since, until=until, metrics=metrics))
     paths = await store.run(
         MetricsQuery(
-            site_id=site, since=since, until=until, breakdown=["path"], top=TOP_PATHS,
+            site_id=site,
+            since=since,
+            until=until,
+            breakdown=["path"],
+            top=TOP_PATHS,
             filter=Condition(field="path", op="set"),
         )
     )

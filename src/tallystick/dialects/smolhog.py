@@ -54,9 +54,11 @@ KEY_HEADER = "smolhog-api-key"
 CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"X-Request-ID, Retry-After"))
 
 _FIELD_OF_CODE = {
-    "timestamp_invalid": "timestamp", "event_id_too_long": "event_id", "name_invalid": "event_name",
+    "timestamp_invalid": "timestamp",
+    "event_id_too_long": "event_id",
+    "name_invalid": "event_name",
     "user_id_invalid": "user_id",
-}  # fmt: skip
+}
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -115,16 +117,21 @@ async def take_events(ctx: Takes, scope: Scope, body: bytes, request_id: str, si
     return Answer(200, answer)
 
 
-def understand(
-    given: _Event, index: int, body: bytes, received_at: datetime, ctx: Takes, site: str | None
-) -> Event:
+def understand(given: _Event, index: int, body: bytes, received_at: datetime, ctx: Takes, site: str | None) -> Event:
     """The event at `index`. Raises Refused: 422."""
     properties = bytes(given.properties)
     if not properties.startswith(b"{"):
         check_body(body, SmolHogBatch)
     draft = Draft(
-        name=given.event_name, event_id=given.event_id, site_id=site, timestamp=given.timestamp, user_id=given.user_id,
-        session_id=given.session_id, source=SOURCE, path=promoted_path(properties), properties=properties,
+        name=given.event_name,
+        event_id=given.event_id,
+        site_id=site,
+        timestamp=given.timestamp,
+        user_id=given.user_id,
+        session_id=given.session_id,
+        source=SOURCE,
+        path=promoted_path(properties),
+        properties=properties,
     )
     try:
         check_size(properties, ctx.settings)
@@ -152,9 +159,11 @@ async def newest_events(ctx: Asks, params: Mapping[str, str]) -> Any:
     return {
         "events": [
             {
-                "event_name": row["name"], "user_id": row["user_id"],
+                "event_name": row["name"],
+                "user_id": row["user_id"],
                 "properties": {key: value for key, value in row["properties"].items() if key != ORIGINAL_ID},
-                "timestamp": row["timestamp"], "session_id": row["session_id"],
+                "timestamp": row["timestamp"],
+                "session_id": row["session_id"],
             }
             for row in result.rows
         ]
@@ -210,7 +219,7 @@ def read_routes(ctx: Speaks) -> list[BaseRoute]:
     ]
 
 
-# --- the OpenAPI document --------------------------------------------------------------------------------------------
+# --- the OpenAPI document -------------------------------------------------------------------------------------------
 
 
 def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -226,7 +235,9 @@ def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
 def _operation(path: str, summary: str, example: Any) -> dict[str, Any]:
     name = path.strip("/").replace("/", "_") or "root"
     return {
-        "operationId": f"smolhog_{name}", "tags": ["SmolHog"], "summary": summary,
+        "operationId": f"smolhog_{name}",
+        "tags": ["SmolHog"],
+        "summary": summary,
         "responses": {"200": openapi_answer("The answer.", example)},
     }
 
@@ -251,8 +262,11 @@ def _stats_operation(path: str) -> dict[str, Any]:
 
 def _events_operation(path: str) -> dict[str, Any]:
     event = {
-        "event_name": "button_clicked", "user_id": "user_1", "properties": {"button": "buy"},
-        "timestamp": "2025-11-12T19:30:01Z", "session_id": None,
+        "event_name": "button_clicked",
+        "user_id": "user_1",
+        "properties": {"button": "buy"},
+        "timestamp": "2025-11-12T19:30:01Z",
+        "session_id": None,
     }
     operation = _operation(path, "The newest events", {"events": [event]})
     limit = {"type": "integer", "minimum": 1, "maximum": EVENTS_MAX, "default": 100}

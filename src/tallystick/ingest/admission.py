@@ -53,9 +53,7 @@ class Admission:
         self._open = not self._keys.write and is_loopback(settings.host)
         self._seldom = Seldom(__name__, "access refused")
 
-    async def body(
-        self, scope: Scope, receive: Receive, own_header: bytes, in_body: bool
-    ) -> tuple[bytes, str | None]:
+    async def body(self, scope: Scope, receive: Receive, own_header: bytes, in_body: bool) -> tuple[bytes, str | None]:
         """The request's body, and the site that it may write to; None: any. `writer_of` tells its key afterwards.
 
         Args:

@@ -94,9 +94,7 @@ class _Envelope(msgspec.Struct):
     events: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
 
 
-_sited = _Shapes(
-    msgspec.json.Decoder(list[_Fast]), msgspec.json.Decoder(_Fast), msgspec.json.Decoder(_FastBody)
-)
+_sited = _Shapes(msgspec.json.Decoder(list[_Fast]), msgspec.json.Decoder(_Fast), msgspec.json.Decoder(_FastBody))
 _unsited = _Shapes(
     cast("msgspec.json.Decoder[list[_Fast]]", msgspec.json.Decoder(list[_Unsited])),
     cast("msgspec.json.Decoder[_Fast]", msgspec.json.Decoder(_Unsited)),

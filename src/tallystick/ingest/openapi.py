@@ -35,11 +35,17 @@ _DESCRIPTION = (
 )
 _PARAMETERS = [
     {
-        "name": "strict", "in": "query", "required": False, "schema": {"type": "string", "enum": ["0", "1"]},
+        "name": "strict",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string", "enum": ["0", "1"]},
         "description": "1: all events or none.",
     },
     {
-        "name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string"},
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string"},
         "description": "Derives the ids of events that have none, so that a retry is recognised.",
     },
 ]

@@ -103,9 +103,7 @@ class Difference(msgspec.Struct, frozen=True):
     message: str
 
 
-def close_books(
-    queue: QueueBooks, ledger: Mapping[str, IngesterLedger]
-) -> tuple[Totals, list[Difference]]:
+def close_books(queue: QueueBooks, ledger: Mapping[str, IngesterLedger]) -> tuple[Totals, list[Difference]]:
     """Compare both sides; `ledger` must have been read *after* `queue`.
 
     Blocks leave a queue only after the store committed them, so a block that the earlier look saw published and that
@@ -183,9 +181,7 @@ class _Side(msgspec.Struct, frozen=True):
     holes: Sequence[int]
 
 
-def _side(
-    ingester: str, published: Published | None, queued: Mapping[int, int], entry: IngesterLedger | None
-) -> _Side:
+def _side(ingester: str, published: Published | None, queued: Mapping[int, int], entry: IngesterLedger | None) -> _Side:
     """`queued` is the count of each seq that waited at the look at the queue."""
     folded = entry.folded if entry else 0
     stored = set(entry.seqs) if entry else set()

@@ -16,17 +16,56 @@ EMAIL_TAGS = ("email", "e-mail", "e_mail", "newsletter")
 """Values of `utm_medium` or `utm_source`, in any case, that say email."""
 
 MAIL_DOMAINS = (
-    "mail.google.com", "mail.yahoo.com", "outlook.live.com", "outlook.office.com", "mail.proton.me", "mail.aol.com",
+    "mail.google.com",
+    "mail.yahoo.com",
+    "outlook.live.com",
+    "outlook.office.com",
+    "mail.proton.me",
+    "mail.aol.com",
     "com.google.android.gm",
-)  # fmt: skip
+)
 SEARCH_DOMAINS = (
-    "google.*", "bing.com", "duckduckgo.com", "yahoo.*", "yandex.*", "baidu.com", "ecosia.org", "startpage.com",
-    "qwant.com", "search.brave.com", "kagi.com", "naver.com", "seznam.cz", "sogou.com", "ask.com",
-)  # fmt: skip
+    "google.*",
+    "bing.com",
+    "duckduckgo.com",
+    "yahoo.*",
+    "yandex.*",
+    "baidu.com",
+    "ecosia.org",
+    "startpage.com",
+    "qwant.com",
+    "search.brave.com",
+    "kagi.com",
+    "naver.com",
+    "seznam.cz",
+    "sogou.com",
+    "ask.com",
+)
 SOCIAL_DOMAINS = (
-    "facebook.com", "instagram.com", "threads.net", "t.co", "twitter.com", "x.com", "linkedin.com", "lnkd.in",
-    "reddit.com", "youtube.com", "youtu.be", "pinterest.*", "tiktok.com", "bsky.app", "mastodon.social", "vk.com",
-    "ok.ru", "weibo.com", "snapchat.com", "tumblr.com", "quora.com", "whatsapp.com", "t.me", "discord.com",
+    "facebook.com",
+    "instagram.com",
+    "threads.net",
+    "t.co",
+    "twitter.com",
+    "x.com",
+    "linkedin.com",
+    "lnkd.in",
+    "reddit.com",
+    "youtube.com",
+    "youtu.be",
+    "pinterest.*",
+    "tiktok.com",
+    "bsky.app",
+    "mastodon.social",
+    "vk.com",
+    "ok.ru",
+    "weibo.com",
+    "snapchat.com",
+    "tumblr.com",
+    "quora.com",
+    "whatsapp.com",
+    "t.me",
+    "discord.com",
     "news.ycombinator.com",
-)  # fmt: skip
+)
 """Each stands for itself and its subdomains; `.*` for any ending."""

@@ -37,8 +37,11 @@ Compute = Callable[[Sequence[Value]], Value]
 _TOKEN = re.compile(r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)|(?P<letter>[A-Z])|(?P<sign>[-+*/()])", re.ASCII)
 _BLANKS = re.compile(r"\s*")
 _OPERATORS: dict[str, Callable[[float, float], float]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
-}  # fmt: skip
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,9 @@ class FunnelScope(Scope):
     steps: list[EventTest] = Field(min_length=2, max_length=STEPS_MAX)
     order: Literal["ordered", "strict", "any"] = "ordered"
     window: int = Field(
-        7 * DAY_SECONDS, ge=1, le=366 * DAY_SECONDS,
+        7 * DAY_SECONDS,
+        ge=1,
+        le=366 * DAY_SECONDS,
         description="Seconds from the first step within which the others have to be done, the last second included.",
     )
 
@@ -83,7 +85,9 @@ class FunnelQuery(FunnelScope):
         "one, should several events of that instant match).",
     )
     top: int = Field(
-        10, ge=1, le=100,
+        10,
+        ge=1,
+        le=100,
         description="With a breakdown: keep this many groups, those with most persons at the first step (equal ones in "
         "order of their values, null last).",
     )

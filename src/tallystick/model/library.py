@@ -57,7 +57,8 @@ def _deeper_than(value: Any, levels: int) -> bool:
     for _ in range(levels + 1):
         level = [
             part
-            for whole in level if isinstance(whole, list | dict)
+            for whole in level
+            if isinstance(whole, list | dict)
             for part in (whole.values() if isinstance(whole, dict) else whole)
         ]
         if not level:
@@ -180,7 +181,7 @@ class ReportResult(Result):
     until: datetime | None = Field(description="Excluded; null: up to the newest event.")
 
 
-# --- boards and shares -----------------------------------------------------------------------------------------------
+# --- boards and shares ----------------------------------------------------------------------------------------------
 
 
 class Tile(Shape):

@@ -28,7 +28,9 @@ class PathsQuery(SessionScope):
     steps: int = Field(5, ge=2, le=10, description="Most pages or events of a path; it has one edge less.")
     merge: bool = Field(True, description="The same page or event several times in a row is one step.")
     top: int = Field(
-        20, ge=1, le=200,
+        20,
+        ge=1,
+        le=200,
         description="Edges of each step number that are kept, those of most sessions (equal ones in order of source, "
         "then target, null last). The rest of a number is one row with `other: true`.",
     )

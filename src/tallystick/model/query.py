@@ -40,19 +40,55 @@ from tallystick.model.scope import (
 from tallystick.model.sessions import SessionsQuery
 
 __all__ = [
-    "BREAKDOWN_COLUMNS", "COLUMNS", "FILTER_CONDITIONS_MAX", "FILTER_DEPTH_MAX", "PROPERTY_PREFIX", "SERIES_LIMIT",
-    "AllOf", "AnyOf", "Condition", "EventsQuery", "Filter", "Freshness",
-    "FunnelQuery", "FunnelUsersQuery", "Interval", "KeysQuery", "Metric",
-    "MetricsQuery", "PathsQuery", "PeopleQuery", "Person", "PersonQuery", "Query", "Result", "Scalar", "Scope",
-    "SessionsQuery", "Shape", "ValuesQuery", "check_field", "filter_size",
-]  # fmt: skip
+    "BREAKDOWN_COLUMNS",
+    "COLUMNS",
+    "FILTER_CONDITIONS_MAX",
+    "FILTER_DEPTH_MAX",
+    "PROPERTY_PREFIX",
+    "SERIES_LIMIT",
+    "AllOf",
+    "AnyOf",
+    "Condition",
+    "EventsQuery",
+    "Filter",
+    "Freshness",
+    "FunnelQuery",
+    "FunnelUsersQuery",
+    "Interval",
+    "KeysQuery",
+    "Metric",
+    "MetricsQuery",
+    "PathsQuery",
+    "PeopleQuery",
+    "Person",
+    "PersonQuery",
+    "Query",
+    "Result",
+    "Scalar",
+    "Scope",
+    "SessionsQuery",
+    "Shape",
+    "ValuesQuery",
+    "check_field",
+    "filter_size",
+]
 
 
 class Metric(Shape):
     """What to compute over the events of each row."""
 
     kind: Literal[
-        "events", "users", "sessions", "events_per_user", "sum", "avg", "min", "max", "median", "p90", "p95",
+        "events",
+        "users",
+        "sessions",
+        "events_per_user",
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "median",
+        "p90",
+        "p95",
         "last_received",
     ] = Field(
         "events",
@@ -99,7 +135,9 @@ class MetricsQuery(Scope):
     timezone: str = Field("UTC", description="IANA name; buckets start at this zone's midnights and full hours.")
     breakdown: list[str] = Field(default_factory=list, max_length=3, description="Fields to group by.")
     top: int | None = Field(
-        None, ge=1, le=1000,
+        None,
+        ge=1,
+        le=1000,
         description="Keep this many groups, the largest by the first metric over the whole range (equal ones in order "
         "of their values, null last). The answer comes whole: no `next_cursor`. Absent: all groups.",
     )
@@ -181,8 +219,20 @@ class ValuesQuery(Scope):
 
 
 Query: TypeAlias = Annotated[
-    MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery | PersonQuery
-    | FunnelQuery | FunnelUsersQuery | RetentionQuery | LifecycleQuery | StickinessQuery | ActiveUsersQuery,
+    MetricsQuery
+    | EventsQuery
+    | KeysQuery
+    | ValuesQuery
+    | SessionsQuery
+    | PathsQuery
+    | PeopleQuery
+    | PersonQuery
+    | FunnelQuery
+    | FunnelUsersQuery
+    | RetentionQuery
+    | LifecycleQuery
+    | StickinessQuery
+    | ActiveUsersQuery,
     Field(discriminator="kind"),
 ]
 

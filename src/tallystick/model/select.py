@@ -13,9 +13,20 @@ SQL_MAX = 20_000
 """Most characters of a statement."""
 
 ColumnType: TypeAlias = Literal[
-    "boolean", "integer", "decimal", "number", "text", "timestamp", "datetime", "date", "time", "interval", "uuid",
-    "bytes", "json",
-]  # fmt: skip
+    "boolean",
+    "integer",
+    "decimal",
+    "number",
+    "text",
+    "timestamp",
+    "datetime",
+    "date",
+    "time",
+    "interval",
+    "uuid",
+    "bytes",
+    "json",
+]
 """What a column holds; docs/sql.md says how each is written in JSON."""
 
 

@@ -33,11 +33,15 @@ class SessionScope(Scope):
     """
 
     inactivity: int = Field(
-        30, ge=1, le=720,
+        30,
+        ge=1,
+        le=720,
         description="Minutes. A longer pause of a user ends the session, where events have no `session_id`.",
     )
     page_names: list[str] = Field(
-        default_factory=lambda: list(PAGE_NAMES), min_length=1, max_length=20,
+        default_factory=lambda: list(PAGE_NAMES),
+        min_length=1,
+        max_length=20,
         description="Names of the events that are page views.",
     )
 
@@ -53,7 +57,9 @@ class SessionsQuery(SessionScope):
 
     kind: Literal["sessions"] = "sessions"
     metrics: list[SessionMetric] = Field(
-        default_factory=lambda: list(DEFAULT_METRICS), min_length=1, max_length=7,
+        default_factory=lambda: list(DEFAULT_METRICS),
+        min_length=1,
+        max_length=7,
         description="`bounce_rate` is a share from 0 to 1; durations are seconds from a session's first event to its "
         "last, 0 when it has one; `pages` and `events` count page views and events of the sessions. Where there are "
         "no sessions, counts are 0 and the others null.",
@@ -65,12 +71,15 @@ class SessionsQuery(SessionScope):
     interval: Interval | None = Field(None, description="Absent: the whole range as one. Weeks start on Monday.")
     timezone: str = Field("UTC", description="IANA name; buckets start at this zone's midnights and full hours.")
     breakdown: list[str] = Field(
-        default_factory=list, max_length=2,
+        default_factory=list,
+        max_length=2,
         description="`entry_page`, `exit_page` (paths of the entry and exit event), `channel` (direct, search, social, "
         "referral, campaign, email), `referrer` (referring domain), or a field of the entry event.",
     )
     top: int = Field(
-        100, ge=1, le=1000,
+        100,
+        ge=1,
+        le=1000,
         description="Keep this many groups of a breakdown, the ones with most sessions over the whole range (equal "
         "ones in order of their values, null last).",
     )

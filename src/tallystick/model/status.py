@@ -56,8 +56,12 @@ class Ledger(Shape):
     @classmethod
     def of(cls, totals: books.Totals) -> Ledger:
         return cls(
-            accepted=totals.accepted, stored=totals.stored, duplicates=totals.duplicates, conflicts=totals.conflicts,
-            dead=totals.dead, queued=totals.queued,
+            accepted=totals.accepted,
+            stored=totals.stored,
+            duplicates=totals.duplicates,
+            conflicts=totals.conflicts,
+            dead=totals.dead,
+            queued=totals.queued,
         )
 
 

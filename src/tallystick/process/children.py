@@ -96,7 +96,7 @@ class Family:
         log.info("stopped", process=f"{self.role} parent", pid=os.getpid(), failed=self.code != 0)
         return self.code
 
-    # --- signals and descriptors -----------------------------------------------------------------------------------
+    # --- signals and descriptors ----------------------------------------------------------------------------------
 
     def _hear_signals(self) -> None:
         for end in (self._wake, self._signal):
@@ -126,7 +126,7 @@ class Family:
         if any(child.ready for child in self.children) and self._handover.offer():
             self._selector.register(self._handover.fileno(), selectors.EVENT_READ, self._handover.answer)
 
-    # --- children --------------------------------------------------------------------------------------------------
+    # --- children -------------------------------------------------------------------------------------------------
 
     def _start_due(self) -> None:
         for child in self.children:
@@ -156,9 +156,7 @@ class Family:
             beside = status_socket(self.settings, child.number)
             door = Door(self._door.listener, beside=[beside] if beside else [])
             name = f"{self.role}-{child.number}"
-            serve_at(
-                self.settings, self.role, door, lambda _: _say_ready(tell), name=name, parent=self._life
-            )
+            serve_at(self.settings, self.role, door, lambda _: _say_ready(tell), name=name, parent=self._life)
             code = 0
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
@@ -223,10 +221,13 @@ class Family:
         child.due = time.monotonic() + child.pause
         log.error(
             "a process ended and is replaced",
-            process=f"{self.role}-{child.number}", pid=pid, code=code, in_seconds=child.pause,
+            process=f"{self.role}-{child.number}",
+            pid=pid,
+            code=code,
+            in_seconds=child.pause,
         )
 
-    # --- the end ---------------------------------------------------------------------------------------------------
+    # --- the end --------------------------------------------------------------------------------------------------
 
     def _stop(self, code: int) -> None:
         """Tell the children to end; told twice, they do not wait for TALLYSTICK_DRAIN_DELAY."""

@@ -105,7 +105,7 @@ class Connections:
         self._refused = Seldom(__name__, "bad requests refused")
         self._timer: asyncio.TimerHandle | None = None
 
-    # --- coming and going ------------------------------------------------------------------------------------------
+    # --- coming and going -----------------------------------------------------------------------------------------
 
     def admit(self, connection: Connection) -> Refusal | None:
         """Take a new one in, at the cost of one that asks for nothing; or why it has to go."""
@@ -166,7 +166,7 @@ class Connections:
         if refusal not in (FULL, CROWDED, TOO_MUCH):
             self._refused.warning(status=refusal.status, reason=refusal.reason)
 
-    # --- deadlines -------------------------------------------------------------------------------------------------
+    # --- deadlines ------------------------------------------------------------------------------------------------
 
     def watch(self) -> None:
         """From now on deadlines are kept, until `stop`; to be called on the event loop."""

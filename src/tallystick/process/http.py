@@ -90,7 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._acked = -1
         self._acked_at = 0.0
 
-    # --- the connection --------------------------------------------------------------------------------------------
+    # --- the connection -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -157,7 +157,7 @@ class HttpProtocol(HttpToolsProtocol):
             return None
         return int(_ACKED.unpack(info)[0]) if len(info) == _ACKED.size else None
 
-    # --- what the client sends -------------------------------------------------------------------------------------
+    # --- what the client sends ------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         if self._stage == _ENDING:
@@ -254,7 +254,7 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(refusals.MALFORMED)
 
-    # --- what the parser finds -------------------------------------------------------------------------------------
+    # --- what the parser finds ------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         self._stage = _HEAD
@@ -286,11 +286,18 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer the request whose head has come, or put it behind those that wait for their answers."""
         before = self.cycle
         self.cycle = cycle = RequestResponseCycle(
-            scope=self.scope, transport=self.transport, flow=self.flow, logger=self.logger,
-            access_logger=self.access_logger, access_log=self.access_log,
-            default_headers=self.server_state.default_headers, message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue, keep_alive=keep_alive, on_response=self.on_response_complete,
-        )  # fmt: skip
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
         self._stays = keep_alive
         if before is None or before.response_complete:
             self._waiting.pop(self, None)
@@ -324,7 +331,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.more_body = False
         self.cycle.message_event.set()
 
-    # --- answers ---------------------------------------------------------------------------------------------------
+    # --- answers --------------------------------------------------------------------------------------------------
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1

@@ -91,7 +91,9 @@ def status_socket(settings: Settings, number: int) -> socket.socket | None:
     if settings.status_port == 0:
         return None
     # While a new generation starts, the old one has the port too: a scrape gets either, and no event is at stake.
-    return _bound(allowed_host(settings, Role.INGEST), settings.status_port + number, "TALLYSTICK_STATUS_PORT", reuse=True)
+    return _bound(
+        allowed_host(settings, Role.INGEST), settings.status_port + number, "TALLYSTICK_STATUS_PORT", reuse=True
+    )
 
 
 def allowed_host(settings: Settings, role: Role) -> str:

@@ -38,14 +38,15 @@ class Refusal:
         body = msgspec.json.encode({"error": {"code": self.code, "message": self.message}})
         again = b"" if self.retry_after is None else b"retry-after: %d\r\n" % self.retry_after
         return b"content-type: application/json\r\nconnection: close\r\n%b%bcontent-length: %d\r\n\r\n%b" % (
-            _SAFE, again, len(body), body,
-        )  # fmt: skip
+            _SAFE,
+            again,
+            len(body),
+            body,
+        )
 
 
 FULL = Refusal(503, "too_many_connections", "this server has all the connections that it takes", "full", 1)
-CROWDED = Refusal(
-    429, "too_many_connections", "this address has all the connections that it may have", "address", 1
-)
+CROWDED = Refusal(429, "too_many_connections", "this address has all the connections that it may have", "address", 1)
 TOO_MUCH = Refusal(503, "unavailable", "too much is being sent at once, and this took longest", "memory", 1)
 URL_TOO_LONG = Refusal(414, "url_too_long", f"a URL may have {HEAD_MAX} bytes", "url")
 HEAD_TOO_LARGE = Refusal(

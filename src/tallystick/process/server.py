@@ -140,8 +140,16 @@ class _Running:
         self._handover: Handover | None = None
         self._connections = Connections(settings, tallystick.metrics)
         config = uvicorn.Config(
-            tallystick.asgi, http=protocol_of(self._connections), ws="none", lifespan="off", log_config=None,
-            access_log=False, server_header=False, date_header=False, proxy_headers=False, backlog=BACKLOG,
+            tallystick.asgi,
+            http=protocol_of(self._connections),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
             timeout_graceful_shutdown=int(settings.shutdown_timeout),
         )
         self._server = _Server(config, 0.0 if tallystick.role is Role.WORK else LAST_REQUESTS)

@@ -24,9 +24,21 @@ CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "un
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 _KINDS = {
-    "metrics", "events", "keys", "values", "sessions", "paths", "people", "funnel", "funnel_users", "retention",
-    "lifecycle", "stickiness", "active_users", "person",
-}  # fmt: skip
+    "metrics",
+    "events",
+    "keys",
+    "values",
+    "sessions",
+    "paths",
+    "people",
+    "funnel",
+    "funnel_users",
+    "retention",
+    "lifecycle",
+    "stickiness",
+    "active_users",
+    "person",
+}
 _BRANCHES = {"condition", "str", "float", "int", "bool", "previous", "period"}
 """What pydantic writes into an error's location beside the fields: which branch of a union it was in."""
 _SHAPE_ERRORS = {"missing", "extra_forbidden", "model_type", "model_attributes_type"}

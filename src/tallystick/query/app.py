@@ -41,8 +41,13 @@ DESCRIPTION = "Events in over HTTP, exact answers out. Explained, with examples,
 def make_query_app(parts: Parts) -> FastAPI:
     """The ASGI app of every route that reads, and of those that administer."""
     app = FastAPI(
-        title="Tallystick", version=version("tallystick"), description=DESCRIPTION, openapi_url=None, docs_url=None,
-        redoc_url=None, redirect_slashes=False,  # a redirect would lead to whatever host the request names
+        title="Tallystick",
+        version=version("tallystick"),
+        description=DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would lead to whatever host the request names
     )
     app.state.parts = parts
     app.state.live = Live(parts.store, parts.settings, parts.ready)
@@ -51,8 +56,18 @@ def make_query_app(parts: Parts) -> FastAPI:
     install_errors(app)
     install_openapi(app)
     for routes in (
-        routes_query, routes_analyses, routes_reports, routes_boards, routes_shared, routes_sql, routes_live, export,
-        routes_admin, health, docs_ui, dashboard,
+        routes_query,
+        routes_analyses,
+        routes_reports,
+        routes_boards,
+        routes_shared,
+        routes_sql,
+        routes_live,
+        export,
+        routes_admin,
+        health,
+        docs_ui,
+        dashboard,
     ):
         # include_router would make every route a second time, at each app's first request: a tenth of a second.
         app.router.routes.extend(routes.router.routes)

@@ -25,7 +25,16 @@ from tallystick.query.streams import MadeFile, Stream
 from tallystick.store.waiting import in_thread
 
 CSV_COLUMNS = (
-    "event_id", "site_id", "name", "timestamp", "received_at", "user_id", "session_id", "source", "path", "properties",
+    "event_id",
+    "site_id",
+    "name",
+    "timestamp",
+    "received_at",
+    "user_id",
+    "session_id",
+    "source",
+    "path",
+    "properties",
 )
 MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
@@ -38,9 +47,16 @@ router = APIRouter(tags=["questions"], route_class=Guarded)
 
 
 @router.get(
-    "/v1/export", response_class=Response,
-    responses={200: {"content": {kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
-                                 for kind in MEDIA_TYPES.values()}}},
+    "/v1/export",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+                for kind in MEDIA_TYPES.values()
+            }
+        }
+    },
 )
 @access(Access.SITE)
 async def export(
@@ -85,7 +101,7 @@ async def _parquet(parts: Parts, store: Questions, query: EventsQuery, folder: P
     return target
 
 
-# --- CSV -------------------------------------------------------------------------------------------------------------
+# --- CSV ------------------------------------------------------------------------------------------------------------
 
 
 def csv_header() -> bytes:
@@ -100,8 +116,15 @@ def csv_rows(lines: bytes) -> bytes:
     for line in lines.splitlines():
         event = decode_line(line)
         cells = (
-            str(event.event_id), event.site_id, event.name, _instant(event.timestamp), _instant(event.received_at),
-            event.user_id or "", event.session_id or "", event.source, event.path or "",
+            str(event.event_id),
+            event.site_id,
+            event.name,
+            _instant(event.timestamp),
+            _instant(event.received_at),
+            event.user_id or "",
+            event.session_id or "",
+            event.source,
+            event.path or "",
             bytes(event.properties).decode("utf-8"),
         )
         writer.writerow([harmless(cell) for cell in cells])

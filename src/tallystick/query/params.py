@@ -59,14 +59,16 @@ class ScopeParams(BaseModel):
 
     site_id: str = Field("default", max_length=128, description="`*`: every site.")
     since: MomentText | None = Field(
-        None, max_length=64,
+        None,
+        max_length=64,
         description="Included. An ISO 8601 instant (no offset: in `timezone`), a date (its midnight in `timezone`), "
         "or how long ago: `30m`, `24h`, `7d`, `2w`.",
     )
     until: MomentText | None = Field(None, max_length=64, description="Excluded; forms as for `since`.")
     timezone: str = Field("UTC", max_length=64, description="IANA name, such as Europe/Berlin.")
     filter: list[FilterText] = Field(
-        default_factory=list, max_length=20,
+        default_factory=list,
+        max_length=20,
         description="`field:op:value`; all must hold. op: = != in contains > < set not_set. Several values of `in` are "
         "separated by commas. For a property a value that is a number, true or false is compared as such, in double "
         'quotes as text: `properties.plan:=:"10"`.',
@@ -89,12 +91,15 @@ class MetricsParams(ScopeParams):
     """Metrics, over time and broken down."""
 
     metric: list[MetricText] = Field(
-        default_factory=lambda: ["events"], min_length=1, max_length=10,
+        default_factory=lambda: ["events"],
+        min_length=1,
+        max_length=10,
         description="`events`, `users`, `sessions`, `events_per_user`, `last_received`, or `sum:<property>`, likewise "
         "avg, min, max, median, p90, p95.",
     )
     formula: list[FormulaText] = Field(
-        default_factory=list, max_length=5,
+        default_factory=list,
+        max_length=5,
         description="Made of the metrics of each row, A being the first: `A / B * 100`, or with a name in front of it "
         "`share: A / B`. A + has to be written as %2B.",
     )
@@ -112,12 +117,30 @@ class MetricsParams(ScopeParams):
     def question(self, now: datetime) -> MetricsQuery:
         """The question. Raises InvalidRequest."""
         metrics = [{"kind": kind, "property": key or None} for kind, _, key in (m.partition(":") for m in self.metric)]
-        given = self.model_dump(include={
-            "interval", "timezone", "breakdown", "top", "other", "fill", "approximate", "limit", "cursor", "compare"
-        }, exclude_unset=True)
-        query: MetricsQuery = understood(MetricsQuery, {
-            **self.scope(now), **given, "metrics": metrics, "formulas": [formula_fields(text) for text in self.formula]
-        })
+        given = self.model_dump(
+            include={
+                "interval",
+                "timezone",
+                "breakdown",
+                "top",
+                "other",
+                "fill",
+                "approximate",
+                "limit",
+                "cursor",
+                "compare",
+            },
+            exclude_unset=True,
+        )
+        query: MetricsQuery = understood(
+            MetricsQuery,
+            {
+                **self.scope(now),
+                **given,
+                "metrics": metrics,
+                "formulas": [formula_fields(text) for text in self.formula],
+            },
+        )
         return query
 
 

@@ -26,8 +26,16 @@ EMPTY: dict[str, tuple[str, ...]] = {
 """What the rows of a kind of question have, for an answer without any; metrics and sessions tell it themselves."""
 
 INSTANTS = {
-    "bucket", "cohort", "timestamp", "received_at", "first_seen", "last_seen", "first_at", "last_at", "last_received",
-}  # fmt: skip
+    "bucket",
+    "cohort",
+    "timestamp",
+    "received_at",
+    "first_seen",
+    "last_seen",
+    "first_at",
+    "last_at",
+    "last_received",
+}
 """Columns whose texts are instants."""
 _COMPARED = "previous"
 _INT64 = 2**63

@@ -50,7 +50,8 @@ FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
             kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
-            for name, kind in MEDIA_TYPES.items() if name != "json"
+            for name, kind in MEDIA_TYPES.items()
+            if name != "json"
         }
     }
 }
@@ -116,12 +117,10 @@ async def _pages(ask: Ask, query: model.Query, first: model.Result, further: boo
         page = await ask(query.model_copy(update={"cursor": page.next_cursor}))
 
 
-# --- CSV -------------------------------------------------------------------------------------------------------------
+# --- CSV ------------------------------------------------------------------------------------------------------------
 
 
-async def _csv_pages(
-    parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]]
-) -> AsyncGenerator[bytes, None]:
+async def _csv_pages(parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
     """Written in a thread: a file must not keep the event loop from answering others."""
     columns: list[str] = []
     with parts.exports.place():
@@ -160,7 +159,7 @@ def _cell(value: Any) -> str:
     return harmless(value) if isinstance(value, str) else msgspec.json.encode(value).decode("utf-8")
 
 
-# --- Parquet ---------------------------------------------------------------------------------------------------------
+# --- Parquet --------------------------------------------------------------------------------------------------------
 
 
 async def _parquet(parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]], folder: Path) -> Path:

@@ -55,7 +55,7 @@ register_url_convertor("digits", _Digits())
 router = APIRouter(tags=["operations"], route_class=Guarded)
 
 
-# --- receipts --------------------------------------------------------------------------------------------------------
+# --- receipts -------------------------------------------------------------------------------------------------------
 
 
 @router.get("/v1/receipts/{receipt}")
@@ -97,12 +97,17 @@ async def _status_of(parts: Parts, receipt: str) -> ReceiptStatus:
 
 def _stored(receipt: str, entry: LedgerEntry) -> ReceiptStatus:
     return ReceiptStatus(
-        receipt=receipt, state="stored", count=entry.count, stored=entry.stored, duplicates=entry.duplicates,
-        dead=entry.dead, loaded_at=entry.loaded_at,
+        receipt=receipt,
+        state="stored",
+        count=entry.count,
+        stored=entry.stored,
+        duplicates=entry.duplicates,
+        dead=entry.dead,
+        loaded_at=entry.loaded_at,
     )
 
 
-# --- dead letters ----------------------------------------------------------------------------------------------------
+# --- dead letters ---------------------------------------------------------------------------------------------------
 
 
 class DeadParams(BaseModel):
@@ -195,9 +200,7 @@ async def drop(parts: GivenParts, order: Drop) -> DropReport:
     return DropReport(dropped=good, not_dropped=[refused for _, refused in looked_up if refused])
 
 
-async def _dead_among(
-    parts: Parts, ids: Sequence[int]
-) -> list[tuple[StoredDeadLetter, None] | tuple[None, NotDone]]:
+async def _dead_among(parts: Parts, ids: Sequence[int]) -> list[tuple[StoredDeadLetter, None] | tuple[None, NotDone]]:
     """Each id's letter when its state is dead, else why it is left alone."""
     found: list[tuple[StoredDeadLetter, None] | tuple[None, NotDone]] = []
     for letter_id in ids:
@@ -216,9 +219,15 @@ def summary(stored: StoredDeadLetter) -> dict[str, Any]:
     """The fields of a `DeadLetterSummary`."""
     letter = stored.letter
     return {
-        "id": stored.id, "state": stored.state, "code": letter.code, "reason": letter.reason,
-        "attempts": letter.attempts, "events": letter.events, "dead_at": stored.dead_at,
-        "receipt": receipt_of(letter.ingester, letter.seq), "index": letter.index,
+        "id": stored.id,
+        "state": stored.state,
+        "code": letter.code,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "events": letter.events,
+        "dead_at": stored.dead_at,
+        "receipt": receipt_of(letter.ingester, letter.seq),
+        "index": letter.index,
     }
 
 

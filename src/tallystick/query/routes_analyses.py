@@ -30,27 +30,21 @@ async def sessions(
 
 @router.post("/v1/query/paths", response_model=Result, responses=FILES)
 @access(Access.SITE)
-async def paths(
-    parts: GivenParts, store: GivenQuestions, question: PathsQuery, form: GivenFormat = None
-) -> Response:
+async def paths(parts: GivenParts, store: GivenQuestions, question: PathsQuery, form: GivenFormat = None) -> Response:
     """The ways that sessions take through pages or events."""
     return await answer(parts, store, question, form)
 
 
 @router.post("/v1/query/people", response_model=Result, responses=FILES)
 @access(Access.SITE)
-async def people(
-    parts: GivenParts, store: GivenQuestions, question: PeopleQuery, form: GivenFormat = None
-) -> Response:
+async def people(parts: GivenParts, store: GivenQuestions, question: PeopleQuery, form: GivenFormat = None) -> Response:
     """Users with when they were seen and how much they did, page by page."""
     return await answer(parts, store, question, form)
 
 
 @router.post("/v1/query/funnel", response_model=Result, responses=FILES)
 @access(Access.SITE)
-async def funnel(
-    parts: GivenParts, store: GivenQuestions, question: FunnelQuery, form: GivenFormat = None
-) -> Response:
+async def funnel(parts: GivenParts, store: GivenQuestions, question: FunnelQuery, form: GivenFormat = None) -> Response:
     """How many persons get how far through a series of steps, and how long it takes them."""
     return await answer(parts, store, question, form)
 

@@ -72,7 +72,7 @@ async def delete_board(shelf: GivenShelf, board_id: BoardId) -> Response:
     return Response(status_code=204)
 
 
-# --- share links -----------------------------------------------------------------------------------------------------
+# --- share links ----------------------------------------------------------------------------------------------------
 
 
 @router.get("/v1/boards/{board_id}/shares")
@@ -109,6 +109,9 @@ async def revoke_share(shelf: GivenShelf, share_id: ShareId) -> Response:
 
 def _summary(share: Share) -> ShareSummary:
     return ShareSummary(
-        id=share.id, name=share.name, created_at=share.created_at, expires_at=share.expires_at,
+        id=share.id,
+        name=share.name,
+        created_at=share.created_at,
+        expires_at=share.expires_at,
         last_used_at=share.last_used_at,
     )

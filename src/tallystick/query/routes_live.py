@@ -37,7 +37,8 @@ class LiveParams(BaseModel):
 
 
 @router.get(
-    "/v1/live", response_class=Response,
+    "/v1/live",
+    response_class=Response,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 @access(Access.SITE)

@@ -97,27 +97,21 @@ def _check_instants(query: model.Scope) -> None:
 
 @router.post("/v1/query", response_model=model.Result, responses=FILES, dependencies=[Depends(require_json)])
 @access(Access.SITE)
-async def query(
-    parts: GivenParts, store: GivenQuestions, question: model.Query, form: GivenFormat = None
-) -> Response:
+async def query(parts: GivenParts, store: GivenQuestions, question: model.Query, form: GivenFormat = None) -> Response:
     """Ask anything: metrics over time and broken down, single events, property keys, values."""
     return await answer(parts, store, question, form)
 
 
 @router.get("/v1/query", response_model=model.Result, responses=FILES)
 @access(Access.SITE)
-async def simple_query(
-    parts: GivenParts, store: GivenQuestions, params: Annotated[MetricsParams, Query()]
-) -> Response:
+async def simple_query(parts: GivenParts, store: GivenQuestions, params: Annotated[MetricsParams, Query()]) -> Response:
     """Metrics, for a browser's address line or curl: `?metric=events&interval=day&since=7d`."""
     return await answer(parts, store, params.question(datetime.now(UTC)), params.format)
 
 
 @router.get("/v1/events", response_model=model.Result)
 @access(Access.SITE)
-async def events(
-    parts: GivenParts, store: GivenQuestions, params: Annotated[EventsParams, Query()]
-) -> Response:
+async def events(parts: GivenParts, store: GivenQuestions, params: Annotated[EventsParams, Query()]) -> Response:
     """Single events, newest first."""
     return await answer(parts, store, params.question(datetime.now(UTC), params.user_id))
 
@@ -150,17 +144,13 @@ async def person(
 
 @router.get("/v1/properties", response_model=model.Result)
 @access(Access.SITE)
-async def properties(
-    parts: GivenParts, store: GivenQuestions, params: Annotated[KeysParams, Query()]
-) -> Response:
+async def properties(parts: GivenParts, store: GivenQuestions, params: Annotated[KeysParams, Query()]) -> Response:
     """Which property keys the newest events have, the most frequent first."""
     return await answer(parts, store, params.question(datetime.now(UTC)))
 
 
 @router.get("/v1/values", response_model=model.Result)
 @access(Access.SITE)
-async def values(
-    parts: GivenParts, store: GivenQuestions, params: Annotated[ValuesParams, Query()]
-) -> Response:
+async def values(parts: GivenParts, store: GivenQuestions, params: Annotated[ValuesParams, Query()]) -> Response:
     """Which values a field has in the newest events, the most frequent first."""
     return await answer(parts, store, params.question(datetime.now(UTC)))

@@ -39,9 +39,7 @@ async def shared_board(parts: GivenParts, share: GivenShare) -> SharedBoard:
     )
 
 
-@router.post(
-    "/v1/shared/reports/{report_id}/run", response_model=ReportResult, dependencies=[Depends(require_json)]
-)
+@router.post("/v1/shared/reports/{report_id}/run", response_model=ReportResult, dependencies=[Depends(require_json)])
 @access(Access.SHARE)
 async def run_shared_report(
     request: Request,

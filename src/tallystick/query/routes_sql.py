@@ -30,8 +30,12 @@ OFF = "SQL is off on this server: its operator can allow it with TALLYSTICK_SQL=
 KIND = "sql"
 """What metrics and files call these questions."""
 PARQUET = {
-    "boolean": "BOOLEAN", "number": "DOUBLE", "timestamp": "TIMESTAMPTZ", "datetime": "TIMESTAMP", "date": "DATE",
-}  # fmt: skip
+    "boolean": "BOOLEAN",
+    "number": "DOUBLE",
+    "timestamp": "TIMESTAMPTZ",
+    "datetime": "TIMESTAMP",
+    "date": "DATE",
+}
 """DuckDB's types of columns; a column that has a value which does not fit is text, as all others are."""
 _NUMBERS = msgspec.json.Encoder(decimal_format="number")
 _INT64 = 2**63
@@ -121,7 +125,7 @@ async def sql(parts: GivenParts, store: GivenQuestions, question: SqlQuery, form
     return Response(body, headers=None if form is None else disposition(KIND, form), media_type=MEDIA_TYPES["json"])
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------------------------
 
 
 def _csv(table: Table) -> bytes:

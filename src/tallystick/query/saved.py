@@ -56,7 +56,10 @@ def question_of(
     except (ValueError, OverflowError) as error:
         raise InvalidRequest(f"range: {error}") from error
     fields: dict[str, Any] = {
-        **report.question, "site_id": report.site_id, "since": span.since, "until": span.until,
+        **report.question,
+        "site_id": report.site_id,
+        "since": span.since,
+        "until": span.until,
         "filter": _both(report.question.get("filter"), filter_),
     }
     shape = _SHAPES.get(str(fields.get("kind")))

@@ -18,7 +18,10 @@ async def gather_queue(metrics: Metrics, queue: Queue) -> None:
     except TallystickError:
         values = (0.0, None, None, None, None)
     gauges = (
-        metrics.up.labels("queue"), metrics.queue_blocks, metrics.queue_events, metrics.queue_bytes,
+        metrics.up.labels("queue"),
+        metrics.queue_blocks,
+        metrics.queue_events,
+        metrics.queue_bytes,
         metrics.queue_oldest,
     )
     for gauge, value in zip(gauges, values, strict=True):

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from tallystick.store.duckdb.recover import Recovered
 
 __all__ = [
-    "DeadLetter", "PurgeReport", "Store", "StoredDeadLetter", "WriteReport", "is_embedded", "make_store",
-    "recover_store", "write_parquet",
+    "DeadLetter",
+    "PurgeReport",
+    "Store",
+    "StoredDeadLetter",
+    "WriteReport",
+    "is_embedded",
+    "make_store",
+    "recover_store",
+    "write_parquet",
 ]
 
 EMBEDDED = ("duckdb",)

@@ -98,7 +98,7 @@ def show_instant(instant: datetime) -> str:
     return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-# --- events and values -----------------------------------------------------------------------------------------------
+# --- events and values ----------------------------------------------------------------------------------------------
 
 
 def _events(query: EventsQuery, rows: Sequence[Row]) -> Answer:
@@ -159,7 +159,7 @@ def _value(query: ValuesQuery, value: str) -> Any:
     return decode_json(value)
 
 
-# --- users and paths -------------------------------------------------------------------------------------------------
+# --- users and paths ------------------------------------------------------------------------------------------------
 
 
 def _people(query: PeopleQuery, rows: Sequence[Row]) -> Answer:
@@ -216,7 +216,7 @@ def _edge(row: Row) -> dict[str, Any]:
     return edge | {"other": True} if other else edge
 
 
-# --- metrics ---------------------------------------------------------------------------------------------------------
+# --- metrics --------------------------------------------------------------------------------------------------------
 
 
 def _metrics(query: MetricsQuery, buckets: Buckets | None, rows: Sequence[Row]) -> Answer:

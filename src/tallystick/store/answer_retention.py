@@ -90,13 +90,15 @@ def _retention(query: RetentionQuery, periods: Periods, rows: Sequence[Row]) -> 
         begun = [key for key in periods.following(cohort, query.periods) if periods.begun(key)]
         users = sizes.get(cohort, 0)
         returned = [came.get((cohort, key), 0) for key in begun]
-        answer.append({
-            "cohort": periods.label(cohort),
-            "users": users,
-            "returned": returned,
-            "shares": [_share(count, users) for count in returned],
-            "complete": sum(periods.over(key) for key in begun),
-        })  # fmt: skip
+        answer.append(
+            {
+                "cohort": periods.label(cohort),
+                "users": users,
+                "returned": returned,
+                "shares": [_share(count, users) for count in returned],
+                "complete": sum(periods.over(key) for key in begun),
+            }
+        )
     return answer
 
 
@@ -114,14 +116,16 @@ def _lifecycle(periods: Periods, rows: Sequence[Row]) -> list[dict[str, Any]]:
     for key in periods.keys(*active):
         before = periods.before(key)
         returning, new = stayed.get((key, before), 0), fresh.get(key, 0)
-        answer.append({
-            "bucket": periods.label(key),
-            "new": new,
-            "returning": returning,
-            "resurrecting": active.get(key, 0) - new - returning,
-            "dormant": active.get(before, 0) - returning,
-            "complete": periods.over(key),
-        })  # fmt: skip
+        answer.append(
+            {
+                "bucket": periods.label(key),
+                "new": new,
+                "returning": returning,
+                "resurrecting": active.get(key, 0) - new - returning,
+                "dormant": active.get(before, 0) - returning,
+                "complete": periods.over(key),
+            }
+        )
     return answer
 
 
@@ -151,13 +155,15 @@ def _active_users(periods: Periods, rows: Sequence[Row]) -> list[dict[str, Any]]
             into = changes[waiting.pop()]
             week, month = week + int(into[0]), month + int(into[1])
         dau = days.get(key, 0)
-        answer.append({
-            "bucket": periods.label(key),
-            "dau": dau,
-            "wau": week,
-            "mau": month,
-            "dau_wau": _share(dau, week),
-            "dau_mau": _share(dau, month),
-            "complete": periods.over(key),
-        })  # fmt: skip
+        answer.append(
+            {
+                "bucket": periods.label(key),
+                "dau": dau,
+                "wau": week,
+                "mau": month,
+                "dau_wau": _share(dau, week),
+                "dau_mau": _share(dau, month),
+                "complete": periods.over(key),
+            }
+        )
     return answer

@@ -119,9 +119,7 @@ def _whole(query: Comparable, found: Found, what: str) -> list[Figures]:
 class _Beside:
     """The rows of the other period, to be found by what they stand beside."""
 
-    def __init__(
-        self, both: Compared, asked: Buckets | None, before: Buckets | None, rows: Sequence[Figures]
-    ) -> None:
+    def __init__(self, both: Compared, asked: Buckets | None, before: Buckets | None, rows: Sequence[Figures]) -> None:
         self._query = both.before
         self._buckets: dict[str | None, str | None] = {}
         if asked is None or before is None:

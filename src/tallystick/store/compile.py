@@ -41,9 +41,7 @@ from tallystick.store.numbered import NumberedUsers
 from tallystick.store.slots import Slot
 from tallystick.store.statement import Statement
 
-EVENT_COLUMNS = (
-    "{event_id}, site_id, name, {timestamp}, {received_at}, user_id, session_id, source, path, properties"
-)
+EVENT_COLUMNS = "{event_id}, site_id, name, {timestamp}, {received_at}, user_id, session_id, source, path, properties"
 NEWEST_FIRST = "timestamp DESC, event_id DESC, site_id DESC"
 OLDEST_FIRST = "timestamp, event_id, site_id"
 
@@ -125,12 +123,10 @@ def can_number(query: Query) -> bool:
     return isinstance(query, FunnelQuery) and query.breakdown != "user_id"
 
 
-# --- events, keys, values --------------------------------------------------------------------------------------------
+# --- events, keys, values -------------------------------------------------------------------------------------------
 
 
-def _events(
-    query: EventsQuery, params: Params, limit: int | None, rows: tuple[int, int] | None = None
-) -> Statement:
+def _events(query: EventsQuery, params: Params, limit: int | None, rows: tuple[int, int] | None = None) -> Statement:
     engine = params.engine
     conditions = scope_conditions(query, "timestamp", params)
     if query.user_id is not None:

@@ -130,7 +130,7 @@ class _Grouping:
         groups = f"{self.group_by(self.dims)}\nORDER BY {self._ranking()}\nLIMIT {limit}"
         return f"{scoped}\nSELECT {columns}\nFROM scoped{groups}"
 
-    # --- the rows that a question is about ---------------------------------------------------------------------------
+    # --- the rows that a question is about --------------------------------------------------------------------------
 
     def scoped(self) -> str:
         """The rows that the question is about, with the columns that it needs."""
@@ -209,7 +209,7 @@ class _Grouping:
         once = self.table == "people_days" and self.query.interval == "day" and one_site
         return self.params.joined or not once
 
-    # --- groups ------------------------------------------------------------------------------------------------------
+    # --- groups -----------------------------------------------------------------------------------------------------
 
     def outputs(self) -> list[str]:
         """The keys as they are given back."""

@@ -57,7 +57,7 @@ def _joined(tables: Tables) -> str:
     return ",\n".join(tables)
 
 
-# --- the steps of sessions -------------------------------------------------------------------------------------------
+# --- the steps of sessions ------------------------------------------------------------------------------------------
 
 
 def _stepped(query: PathsQuery, params: Params) -> Tables:
@@ -146,7 +146,7 @@ def _codes(query: PathsQuery, params: Params) -> str:
     return f"  {NUMBERED}\n  FROM (\n    {nodes}\n  ) AS nodes"
 
 
-# --- numbers ---------------------------------------------------------------------------------------------------------
+# --- numbers --------------------------------------------------------------------------------------------------------
 
 
 def _walked(query: PathsQuery, params: Params) -> Tables:

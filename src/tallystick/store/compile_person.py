@@ -78,6 +78,4 @@ def compile_person(query: PersonQuery, params: Params) -> Statement:
     return Statement(sql, params.values)
 
 
-_OWN = (
-    "NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.site_id = persons.site_id AND i.user_id = persons.person_id)"
-)
+_OWN = "NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.site_id = persons.site_id AND i.user_id = persons.person_id)"

@@ -48,7 +48,7 @@ def compile_persons(query: PersonsScope, params: Params, now: datetime, rollups:
     return Statement(sql, params.values, from_rollup=table != "events", buckets=buckets, now=now)
 
 
-# --- retention -------------------------------------------------------------------------------------------------------
+# --- retention ------------------------------------------------------------------------------------------------------
 
 
 def _retention(query: RetentionQuery, persons: Persons) -> tuple[str, str]:
@@ -79,7 +79,7 @@ def _retention(query: RetentionQuery, persons: Persons) -> tuple[str, str]:
     )
 
 
-# --- lifecycle, stickiness, active users -----------------------------------------------------------------------------
+# --- lifecycle, stickiness, active users ----------------------------------------------------------------------------
 
 
 def _lifecycle(query: LifecycleQuery, persons: Persons) -> tuple[str, str]:

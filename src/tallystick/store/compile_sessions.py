@@ -47,7 +47,7 @@ def compile_sessions(
     return Statement(sql, params.values, from_rollup=usable is not None, buckets=buckets)
 
 
-# --- events of sessions ----------------------------------------------------------------------------------------------
+# --- events of sessions ---------------------------------------------------------------------------------------------
 
 
 def session_events(
@@ -100,7 +100,7 @@ def _reaching(query: SessionsQuery) -> SessionsQuery:
     return query.model_copy(update={"since": since, "until": until})
 
 
-# --- sessions --------------------------------------------------------------------------------------------------------
+# --- sessions -------------------------------------------------------------------------------------------------------
 
 
 class _Edges:
@@ -154,9 +154,12 @@ def _sessions(query: SessionsQuery, params: Params, buckets: Buckets | None, fol
     having += ["bool_or(picked)"] if query.filter is not None else []
     ended, began = engine.epoch_us.format("max(timestamp)"), engine.epoch_us.format(started)
     counted = [
-        f"{started} AS started", f"{ended} - {began} AS lasted", "count(*) AS events",
-        "count(*) FILTER (WHERE page = 1) AS pages", *edges.aggregates(),
-    ]  # fmt: skip
+        f"{started} AS started",
+        f"{ended} - {began} AS lasted",
+        "count(*) AS events",
+        "count(*) FILTER (WHERE page = 1) AS pages",
+        *edges.aggregates(),
+    ]
     parts, reach = [], _reaching(query)
     selects = session_events(reach, params, columns, long_only=folded)
     for events, keys in selects[1:] if folded and not has_long(query) else selects:
@@ -170,7 +173,7 @@ def _sessions(query: SessionsQuery, params: Params, buckets: Buckets | None, fol
     return f"{folded_select(query, reach, params, buckets)}\n  UNION ALL\n{made}" if folded else made
 
 
-# --- answers ---------------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------------------------
 
 
 def _metrics(query: SessionsQuery, params: Params) -> list[str]:

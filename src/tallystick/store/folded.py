@@ -13,16 +13,27 @@ from tallystick.model.query import PROPERTY_PREFIX, SessionsQuery
 from tallystick.model.sessions import PAGE_NAMES
 
 TEXTS = {
-    "utm_source": "utm_source", "utm_medium": "utm_medium", "utm_campaign": "utm_campaign", "utm_term": "utm_term",
-    "utm_content": "utm_content", "referrer": "$referring_domain",
-}  # fmt: skip
+    "utm_source": "utm_source",
+    "utm_medium": "utm_medium",
+    "utm_campaign": "utm_campaign",
+    "utm_term": "utm_term",
+    "utm_content": "utm_content",
+    "referrer": "$referring_domain",
+}
 """The properties of the entry event that are kept, by column."""
 
 COLUMNS = {
-    "entry_page": "entry_path", "path": "entry_path", "name": "entry_name", "source": "entry_source",
-    "exit_page": "exit_path", "channel": "channel", "referrer": "referrer", "site_id": "site_id",
-    "session_id": "session_id", **{f"{PROPERTY_PREFIX}{key}": column for column, key in TEXTS.items()},
-}  # fmt: skip
+    "entry_page": "entry_path",
+    "path": "entry_path",
+    "name": "entry_name",
+    "source": "entry_source",
+    "exit_page": "exit_path",
+    "channel": "channel",
+    "referrer": "referrer",
+    "site_id": "site_id",
+    "session_id": "session_id",
+    **{f"{PROPERTY_PREFIX}{key}": column for column, key in TEXTS.items()},
+}
 """The column that a breakdown reads. `user_id` has none: which person an id is may change."""
 
 TRAIL = "trail"

@@ -60,7 +60,7 @@ def check_sql(text: str, store: str) -> CheckedSql:
         raise InvalidRequest(f"sql: {error}") from error
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------------------------
 
 
 def _tree(text: str, store: str) -> exp.Expr:
@@ -92,7 +92,7 @@ def _plain(error: ParseError | TokenError) -> str:
     )
 
 
-# --- checking --------------------------------------------------------------------------------------------------------
+# --- checking -------------------------------------------------------------------------------------------------------
 
 
 def _check(tree: exp.Expr, store: str) -> frozenset[str]:
@@ -183,7 +183,7 @@ def _check_function(call: exp.Anonymous, store: str) -> None:
             raise InvalidRequest(f"sql: {name} may not stand over a window: it would keep every row's rows")
 
 
-# --- what is executed ------------------------------------------------------------------------------------------------
+# --- what is executed -----------------------------------------------------------------------------------------------
 
 
 def _executed(tree: exp.Expr, store: str) -> exp.Expr:

@@ -118,8 +118,10 @@ SEPARATORS: Mapping[str, int] = {"array_to_string": 1, "concat_ws": 0}
 """Functions that put an argument between the parts of a list, and which."""
 
 WIDENING: Mapping[str, Mapping[str, int]] = {
-    "encode": {"hex": 2, "base64": 2, "": 4}, "convert_to": {"UTF8": 1, "": 4}, "url_encode": {"": 3},
-}  # fmt: skip
+    "encode": {"hex": 2, "base64": 2, "": 4},
+    "convert_to": {"UTF8": 1, "": 4},
+    "url_encode": {"": 3},
+}
 """Functions that write each sign of a text with several: with how many at most, by what their second argument says."""
 
 FORMATTING = words("strftime to_char")

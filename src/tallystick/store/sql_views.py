@@ -43,7 +43,9 @@ VIEWS: Mapping[str, View] = {
     view.name: view
     for view in (
         _view(
-            "events", "A row for each stored event.", "",
+            "events",
+            "A row for each stored event.",
+            "",
             ("event_id", "uuid", "Its id, unique within its site."),
             _SITE,
             ("name", "text", "What happened, such as page_view."),
@@ -71,7 +73,9 @@ VIEWS: Mapping[str, View] = {
             ("exit_path", "text", "The path of its last page view, else of its last event."),
         ),
         _view(
-            "users", "A row for each user_id of a site.", "events",
+            "users",
+            "A row for each user_id of a site.",
+            "events",
             _SITE,
             ("user_id", "text", "As it was sent: identities are not joined here."),
             ("first_seen", "timestamp", "The time of the first event, UTC."),
@@ -79,7 +83,7 @@ VIEWS: Mapping[str, View] = {
             ("events", "integer", "How many events there are."),
         ),
     )
-}  # fmt: skip
+}
 """By name. Every statement's tables are these and its own common tables."""
 
 EXAMPLES: Sequence[Example] = (

@@ -15,11 +15,28 @@ from tallystick.store.sql_check import PREFIX, CheckedSql
 from tallystick.store.sql_views import VIEWS
 
 _BY_ITSELF: dict[str, ColumnType] = {
-    "BOOLEAN": "boolean", "BOOL": "boolean", "FLOAT": "number", "DOUBLE": "number", "FLOAT4": "number",
-    "FLOAT8": "number", "NUMERIC": "decimal", "TIMESTAMPTZ": "timestamp", "DATE": "date", "TIME": "time",
-    "TIMETZ": "time", "INTERVAL": "interval", "UUID": "uuid", "BLOB": "bytes", "BYTEA": "bytes", "JSON": "json",
-    "JSONB": "json", "RECORD": "json", "HUGEINT": "integer", "UHUGEINT": "integer", "BIGNUM": "integer",
-}  # fmt: skip
+    "BOOLEAN": "boolean",
+    "BOOL": "boolean",
+    "FLOAT": "number",
+    "DOUBLE": "number",
+    "FLOAT4": "number",
+    "FLOAT8": "number",
+    "NUMERIC": "decimal",
+    "TIMESTAMPTZ": "timestamp",
+    "DATE": "date",
+    "TIME": "time",
+    "TIMETZ": "time",
+    "INTERVAL": "interval",
+    "UUID": "uuid",
+    "BLOB": "bytes",
+    "BYTEA": "bytes",
+    "JSON": "json",
+    "JSONB": "json",
+    "RECORD": "json",
+    "HUGEINT": "integer",
+    "UHUGEINT": "integer",
+    "BIGNUM": "integer",
+}
 _INTEGER = re.compile(r"(U?(TINY|SMALL|BIG)?INT|U?INTEGER|INT[248])")
 
 

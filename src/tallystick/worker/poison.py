@@ -29,11 +29,7 @@ def whole_block(block: Block, original: bytes, code: str, reason: str, attempts:
 
 async def poisoned_events(blocks: Sequence[Block], probe: Probe) -> list[DeadLetter]:
     """The events that `probe` rejects even alone, by bisection: 1 + 2·log2 n probes for one bad event among n."""
-    events = [
-        (block, index, line)
-        for block in blocks
-        for index, line in enumerate(split_lines(block.lines()))
-    ]
+    events = [(block, index, line) for block in blocks for index, line in enumerate(split_lines(block.lines()))]
     tries = 0
     letters: list[DeadLetter] = []
 

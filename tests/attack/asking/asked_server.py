@@ -29,10 +29,13 @@ NOW = "2025-11-12T19:30:01Z"
 VIEW = {"site_id": "web", "event_type": "page_view", "path": "/", "user_id": "u", "timestamp": NOW}
 SMOLHOG = {"events": [{"event_id": "e", "event_name": "view", "user_id": "u", "timestamp": NOW}]}
 WRITES: Mapping[str, Any] = {
-    "/v1/events": {"name": "view", "site_id": "web"}, "/events": SMOLHOG, "/api/events": SMOLHOG,
+    "/v1/events": {"name": "view", "site_id": "web"},
+    "/events": SMOLHOG,
+    "/api/events": SMOLHOG,
     "/v1/events/bulk": {"events": [{"event_type": "view", "actor_id": "u", "source": "web", "timestamp": NOW}]},
-    "/api/event": VIEW, "/event": VIEW,
-}  # fmt: skip
+    "/api/event": VIEW,
+    "/event": VIEW,
+}
 
 
 class Request(NamedTuple):
@@ -57,12 +60,17 @@ class Asked:
         self.folder = folder
         self.url = f"http://127.0.0.1:{self.port}"
         settings = {
-            "TALLYSTICK_DATA": str(folder), "TALLYSTICK_STORE_URL": store_url, "TALLYSTICK_SQL": "true",
+            "TALLYSTICK_DATA": str(folder),
+            "TALLYSTICK_STORE_URL": store_url,
+            "TALLYSTICK_SQL": "true",
             "TALLYSTICK_SQL_URL": sql_url,
-            "TALLYSTICK_EXPORT_IDLE": str(IDLE), "TALLYSTICK_QUERY_TIMEOUT": "20", "TALLYSTICK_DISK_RESERVE_BYTES": "0",
-            "TALLYSTICK_LOG_LEVEL": "warning", "TALLYSTICK_ALLOW_WEAK_DURABILITY": "true",
+            "TALLYSTICK_EXPORT_IDLE": str(IDLE),
+            "TALLYSTICK_QUERY_TIMEOUT": "20",
+            "TALLYSTICK_DISK_RESERVE_BYTES": "0",
+            "TALLYSTICK_LOG_LEVEL": "warning",
+            "TALLYSTICK_ALLOW_WEAK_DURABILITY": "true",
             **{f"TALLYSTICK_{name}".upper(): value.get_secret_value() for name, value in KEYS.items()},
-        }  # fmt: skip
+        }
         self.part = Part(("up", "--port", str(self.port)), settings, folder / "log")
         try:
             self.part.until_ready()
@@ -72,18 +80,24 @@ class Asked:
             self.part.kill()
             raise AssertionError(self.part.output[-3000:]) from error
 
-    # --- what is there ---------------------------------------------------------------------------------------------
+    # --- what is there --------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
         begin = datetime.now(UTC) - timedelta(days=2)
         with self.client(WRITE) as client:
             for first in range(0, EVENTS, 4_000):
                 events = [
-                    {"name": f"name {n % 7}", "site_id": "shop", "user_id": f"u{n % 900}", "session_id": f"s{n % 5000}",
-                     "timestamp": (begin + timedelta(seconds=4 * n)).isoformat(), "path": f"/{n % 50}",
-                     "properties": {"text": secrets.token_hex(200), "n": n}}
+                    {
+                        "name": f"name {n % 7}",
+                        "site_id": "shop",
+                        "user_id": f"u{n % 900}",
+                        "session_id": f"s{n % 5000}",
+                        "timestamp": (begin + timedelta(seconds=4 * n)).isoformat(),
+                        "path": f"/{n % 50}",
+                        "properties": {"text": secrets.token_hex(200), "n": n},
+                    }
                     for n in range(first, first + 4_000)
-                ]  # fmt: skip
+                ]
                 assert client.post("/v1/events", json=events).status_code == 202
             assert client.post("/v1/events", json=[{"name": "read", "site_id": "blog"}] * 20).status_code == 202
         wait_until(lambda: self.count("*") == EVENTS + 20, "all events")
@@ -99,7 +113,7 @@ class Asked:
         self._values = {**VALUES, "report_id": report["id"], "board_id": board["id"]}
         return str(made["token"])
 
-    # --- asking in order -------------------------------------------------------------------------------------------
+    # --- asking in order ------------------------------------------------------------------------------------------
 
     def client(self, key: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"}
@@ -122,8 +136,12 @@ class Asked:
 
     def at_rest(self) -> bool:
         """Whether nothing runs, waits or is sent."""
-        names = ('tallystick_queries{state="running"}', 'tallystick_queries{state="waiting"}', "tallystick_exports",
-                 "tallystick_live_listeners")  # fmt: skip
+        names = (
+            'tallystick_queries{state="running"}',
+            'tallystick_queries{state="waiting"}',
+            "tallystick_exports",
+            "tallystick_live_listeners",
+        )
         return all(self.metric(name) == 0 for name in names)
 
     def transactions(self) -> str:
@@ -143,7 +161,7 @@ class Asked:
         """Folders in which files are made for answers."""
         return [path.name for path in self.folder.glob("export-*")]
 
-    # --- asking and leaving ----------------------------------------------------------------------------------------
+    # --- asking and leaving ---------------------------------------------------------------------------------------
 
     def requests(self) -> list[Request]:
         """One for each route of the OpenAPI document, and for each form that an answer may have."""
@@ -157,8 +175,14 @@ class Asked:
             found.append(self.request("POST", "/v1/query", f"format={form}", {"kind": "events", "site_id": "shop"}))
             statement = {"sql": "SELECT * FROM events LIMIT 3000"}
             found.append(self.request("POST", "/v1/sql", f"format={form}", statement))
-        slow = {"kind": "metrics", "site_id": "shop", "breakdown": ["user_id", "properties.n"], "top": 5, "other": True,
-                "metrics": [{"kind": "users"}, {"kind": "median", "property": "n"}]}  # fmt: skip
+        slow = {
+            "kind": "metrics",
+            "site_id": "shop",
+            "breakdown": ["user_id", "properties.n"],
+            "top": 5,
+            "other": True,
+            "metrics": [{"kind": "users"}, {"kind": "median", "property": "n"}],
+        }
         return [*found, *[self.request("POST", "/v1/query", "", slow)] * 3]
 
     def request(self, method: str, path: str, query: str | None = None, body: Any = None, key: str = "") -> Request:

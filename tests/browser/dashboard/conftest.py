@@ -55,8 +55,11 @@ class Profiles:
         if look not in self._kept:
             self._kept[look] = self._browser.new_context(
                 viewport={"width": 390, "height": 844} if phone else {"width": 1440, "height": 900},
-                timezone_id=zone, locale="en-GB", color_scheme="dark" if dark else "light", reduced_motion="reduce",
-            )  # fmt: skip
+                timezone_id=zone,
+                locale="en-GB",
+                color_scheme="dark" if dark else "light",
+                reduced_motion="reduce",
+            )
         return self._kept[look]
 
     def close(self) -> None:

@@ -30,9 +30,13 @@ def nothing_saved(api: Api) -> None:
 
 def report(api: Api, name: str, question: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
     body = {
-        "name": name, "site_id": "shop", "range": f"{FIRST}/{LAST}", "timezone": "Europe/Berlin",
-        "question": question or {"kind": "metrics"}, **fields,
-    }  # fmt: skip
+        "name": name,
+        "site_id": "shop",
+        "range": f"{FIRST}/{LAST}",
+        "timezone": "Europe/Berlin",
+        "question": question or {"kind": "metrics"},
+        **fields,
+    }
     made: dict[str, Any] = api.post("/v1/reports", body)
     return made
 

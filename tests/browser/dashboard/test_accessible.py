@@ -65,12 +65,18 @@ def test_nothing_serious(opened: Opener, name: str) -> None:
 
 POPOVERS: dict[str, tuple[str | re.Pattern[str], ...]] = {
     "/?site=shop&events=properties&filter=name:%3D:page_view": (
-        "Last 7 days", "Filter", "Time zone: Europe/Berlin", re.compile("^Property "),
+        "Last 7 days",
+        "Filter",
+        "Time zone: Europe/Berlin",
+        re.compile("^Property "),
     ),
     "/ui/explore?site=shop&metric=sum:price&metric=events": (
-        "Broken down by nothing", "Measure A of price", "Events of B: Any event", "Filter events of b",
+        "Broken down by nothing",
+        "Measure A of price",
+        "Events of B: Any event",
+        "Filter events of b",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("path", POPOVERS)

@@ -52,8 +52,9 @@ def test_a_board_is_edited(api: Api, opened: Opener) -> None:
     expect(page.get_by_role("heading", name="Work, again", level=1)).to_be_visible()
     assert names(page) == ["Three", "One"]
     assert api.get(f"/v1/boards/{made['id']}")["tiles"] == [
-        {"report_id": three["id"], "width": 1, "height": 1}, {"report_id": one["id"], "width": 3, "height": 2},
-    ]  # fmt: skip
+        {"report_id": three["id"], "width": 1, "height": 1},
+        {"report_id": one["id"], "width": 3, "height": 2},
+    ]
     settled(page)
     count = api.query(kind="metrics", site_id="shop", **span(FIRST, LAST))["rows"][0]["events"]
     assert number(page, "Three") == number(page, "One") == count > 0
@@ -207,8 +208,13 @@ def test_hostile_names_are_text(api: Api, opened: Opener) -> None:
     kept = report(api, NASTY, description=NASTY, view=view)
     odd = report(api, "javascript:alert(1)", {"kind": "people"}, view={"page": "__proto__", "params": {"a": 1}})
     made = board(api, NASTY, kept, odd)
-    for path in ("/ui/boards?site=shop", f"/ui/boards?board={made['id']}", f"/ui/boards?board={made['id']}&edit=1",
-                 f"/ui/explore?site=shop&report={kept['id']}", f"/ui/boards?board={quote(NASTY)}"):  # fmt: skip
+    for path in (
+        "/ui/boards?site=shop",
+        f"/ui/boards?board={made['id']}",
+        f"/ui/boards?board={made['id']}&edit=1",
+        f"/ui/explore?site=shop&report={kept['id']}",
+        f"/ui/boards?board={quote(NASTY)}",
+    ):
         page = opened(path)
         settled(page)
         assert page.locator("main img, main script").count() == 0
@@ -220,8 +226,12 @@ def test_hostile_names_are_text(api: Api, opened: Opener) -> None:
 def test_nothing_serious(api: Api, opened: Opener) -> None:
     """For axe, on a board, while it is edited, in the dialogs, beside a saved report; and all fits a phone."""
     made, kept = make_board(api, "shop")
-    addresses = (f"/ui/boards?board={made}", f"/ui/boards?board={made}&edit=1", "/ui/boards?site=shop",
-                 f"/ui/explore?site=shop&range=7d&report={kept}")  # fmt: skip
+    addresses = (
+        f"/ui/boards?board={made}",
+        f"/ui/boards?board={made}&edit=1",
+        "/ui/boards?site=shop",
+        f"/ui/explore?site=shop&range=7d&report={kept}",
+    )
     for path in addresses:
         page = opened(path)
         check_looks(page)

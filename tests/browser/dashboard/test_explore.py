@@ -118,7 +118,7 @@ def test_table_and_csv(api: Api, opened: Opener) -> None:
     assert {row["bucket"]: int(row["web"]) for row in table} == of_web
 
 
-# --- several series ---------------------------------------------------------------------------------------------------
+# --- several series --------------------------------------------------------------------------------------------------
 
 
 def exact(page: Page, group: str) -> float:
@@ -195,7 +195,7 @@ def test_breakdown_of_one_of_several(api: Api, opened: Opener) -> None:
     assert "show=1" in page.url
 
 
-# --- the period before ------------------------------------------------------------------------------------------------
+# --- the period before -----------------------------------------------------------------------------------------------
 
 
 def test_period_before_is_a_dashed_line(api: Api, opened: Opener) -> None:
@@ -219,8 +219,9 @@ def test_period_before_is_a_dashed_line(api: Api, opened: Opener) -> None:
         table = list(csv.DictReader(file))
     for number, row in enumerate(table):
         assert (row["bucket, period before"], int(row["Events, period before"])) == (
-            rows[0][number]["bucket"], rows[0][number]["events"],
-        )  # fmt: skip
+            rows[0][number]["bucket"],
+            rows[0][number]["events"],
+        )
     assert len(table) == len(rows[1]) == 10
 
     page.get_by_role("button", name=f"{FIRST} – {LAST}").click()

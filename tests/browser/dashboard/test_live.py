@@ -72,8 +72,9 @@ def test_events_come_by_themselves(api: Api, opened: Opener) -> None:
     expect(page.locator("table.events .row-button")).to_have_text(["live 2", "live 1", "live 0"], timeout=SLOW)
     assert "events" not in asked
     now = datetime.now(UTC)
-    users = api.query(kind="metrics", metrics=[{"kind": "users"}], site_id="live",
-                      since=(now - timedelta(minutes=30)).isoformat())["rows"][0]["users"]  # fmt: skip
+    users = api.query(
+        kind="metrics", metrics=[{"kind": "users"}], site_id="live", since=(now - timedelta(minutes=30)).isoformat()
+    )["rows"][0]["users"]
     expect(page.locator("[data-live-users]")).to_have_text(str(users), timeout=SLOW)
 
 

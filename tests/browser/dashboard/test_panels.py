@@ -165,7 +165,7 @@ def test_only_open_tabs_ask(opened: Opener) -> None:
     assert len(asked) == 10, "and all sites, the property keys, two times the cards, the chart"
 
 
-# --- a site whose events say little -----------------------------------------------------------------------------------
+# --- a site whose events say little ----------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -54,12 +54,24 @@ def test_from_explore_to_a_board(api: Api, opened: Opener) -> None:
 
 ELSEWHERE = {
     "/ui/funnels?step=page_view&step=add_to_cart&step=purchase&window=2h": (
-        {"kind": "funnel", "steps": [{"name": name} for name in ("page_view", "add_to_cart", "purchase")],
-         "order": "ordered", "window": 7200}, "From page_view to purchase",
+        {
+            "kind": "funnel",
+            "steps": [{"name": name} for name in ("page_view", "add_to_cart", "purchase")],
+            "order": "ordered",
+            "window": 7200,
+        },
+        "From page_view to purchase",
     ),
     "/ui/retention?every=week&following=4&shown=number&start=signup_started": (
-        {"kind": "retention", "mode": "first_time", "interval": "week", "periods": 4,
-         "start": {"name": "signup_started"}, "returning": {}}, "Retention by week",
+        {
+            "kind": "retention",
+            "mode": "first_time",
+            "interval": "week",
+            "periods": 4,
+            "start": {"name": "signup_started"},
+            "returning": {},
+        },
+        "Retention by week",
     ),
     "/ui/retention?tab=lifecycle&every=day": ({"kind": "lifecycle", "interval": "day"}, "Lifecycle by day"),
     "/ui/retention?tab=active": ({"kind": "active_users"}, "Active users"),
@@ -68,15 +80,30 @@ ELSEWHERE = {
         "Paths from page_view",
     ),
     "/ui/explore?metric=events&metric=users&of=&of=purchase&formula=B/A&chart=bar": (
-        {"kind": "metrics", "metrics": [{"kind": "events", "name": "A"}, {"kind": "users", "name": "B", "filter": {
-            "field": "name", "op": "=", "value": "purchase"}}],
-         "formulas": [{"name": "formula", "expression": "B/A"}], "interval": "day", "compare": "previous"}, "B/A",
+        {
+            "kind": "metrics",
+            "metrics": [
+                {"kind": "events", "name": "A"},
+                {"kind": "users", "name": "B", "filter": {"field": "name", "op": "=", "value": "purchase"}},
+            ],
+            "formulas": [{"name": "formula", "expression": "B/A"}],
+            "interval": "day",
+            "compare": "previous",
+        },
+        "B/A",
     ),
     "/ui/explore?by=properties.country&chart=area&top=10": (
-        {"kind": "metrics", "metrics": [{"kind": "events", "name": "A"}], "interval": "day",
-         "breakdown": ["properties.country"], "top": 10, "other": True}, "Events by country",
+        {
+            "kind": "metrics",
+            "metrics": [{"kind": "events", "name": "A"}],
+            "interval": "day",
+            "breakdown": ["properties.country"],
+            "top": 10,
+            "other": True,
+        },
+        "Events by country",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)

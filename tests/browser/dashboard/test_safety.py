@@ -20,9 +20,14 @@ PATH = "javascript:document.title='run'"
 USER = "<script>document.title='run'</script>"
 SITE = "nasty"
 EVENT = {
-    "name": NAME, "path": PATH, "site_id": SITE, "user_id": USER, "source": PATH,
-    "event_id": "0b9c1f1e-3f64-4f0e-9f5c-6f5b6a6d2c11", "properties": {NAME: PATH, "__proto__": "x", "html": NAME},
-}  # fmt: skip
+    "name": NAME,
+    "path": PATH,
+    "site_id": SITE,
+    "user_id": USER,
+    "source": PATH,
+    "event_id": "0b9c1f1e-3f64-4f0e-9f5c-6f5b6a6d2c11",
+    "properties": {NAME: PATH, "__proto__": "x", "html": NAME},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +40,15 @@ def nasty_event(api: Api) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/", "/ui/explore?by=path", "/ui/events", "/ui/live", f"/ui/users?user={quote(USER)}", "/ui/users",
-        "/ui/funnels", "/ui/retention", "/ui/paths?of=event",
+        "/",
+        "/ui/explore?by=path",
+        "/ui/events",
+        "/ui/live",
+        f"/ui/users?user={quote(USER)}",
+        "/ui/users",
+        "/ui/funnels",
+        "/ui/retention",
+        "/ui/paths?of=event",
     ],
 )
 def test_shown_as_text(opened: Opener, path: str) -> None:
@@ -76,7 +88,7 @@ def test_names_in_funnels_and_paths(opened: Opener) -> None:
     assert page.title() == "Paths · Tallystick"
 
 
-# --- headers and paths -----------------------------------------------------------------------------------------------
+# --- headers and paths ----------------------------------------------------------------------------------------------
 
 
 def answer(server: ServerProcess, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:

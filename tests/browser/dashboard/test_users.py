@@ -82,12 +82,20 @@ def test_one_person_of_two_ids(api: Api, opened: Opener) -> None:
     """identify joins them: the person is listed once, either id opens to the events of both."""
     accepted = api.ledger()["accepted"]
     here = {"site_id": "joined", "session_id": "one"}
-    api.post("/v1/events", [
-        {"name": "page_view", "user_id": "anonymous-7", "timestamp": "2026-06-01T10:00:00Z", **here},
-        {"name": "identify", "user_id": "ann", "timestamp": "2026-06-01T10:01:00Z",
-         "properties": {"anonymous_id": "anonymous-7"}, **here},
-        {"name": "purchase", "user_id": "ann", "timestamp": "2026-06-02T10:00:00Z", **here},
-    ])  # fmt: skip
+    api.post(
+        "/v1/events",
+        [
+            {"name": "page_view", "user_id": "anonymous-7", "timestamp": "2026-06-01T10:00:00Z", **here},
+            {
+                "name": "identify",
+                "user_id": "ann",
+                "timestamp": "2026-06-01T10:01:00Z",
+                "properties": {"anonymous_id": "anonymous-7"},
+                **here,
+            },
+            {"name": "purchase", "user_id": "ann", "timestamp": "2026-06-02T10:00:00Z", **here},
+        ],
+    )
     wait_until_stored(api, accepted + 3)
     page = opened("/ui/users?site=joined")
     assert listed(page) == people(api, site_id="joined") == [("ann", "3", "1")]

@@ -24,10 +24,15 @@ AGENT_MAX = 512
 """Characters of a User-Agent that are looked at; real ones have 70 to 300."""
 
 _BROWSERS = {
-    "Chrome Mobile": "Chrome", "Chrome Mobile iOS": "Chrome iOS", "Edge": "Microsoft Edge",
-    "Edge Mobile": "Microsoft Edge", "Firefox Mobile": "Firefox", "IE": "Internet Explorer",
-    "IE Mobile": "Internet Explorer", "Opera Mobile": "Opera",
-}  # fmt: skip
+    "Chrome Mobile": "Chrome",
+    "Chrome Mobile iOS": "Chrome iOS",
+    "Edge": "Microsoft Edge",
+    "Edge Mobile": "Microsoft Edge",
+    "Firefox Mobile": "Firefox",
+    "IE": "Internet Explorer",
+    "IE Mobile": "Internet Explorer",
+    "Opera Mobile": "Opera",
+}
 """ua-parser's names of browsers → PostHog's, where they differ."""
 _CONSOLE = re.compile(r"PlayStation|Xbox|Nintendo")
 _TELEVISION = re.compile(r"\bTV\b|SMART-TV|SmartTV|AppleTV|GoogleTV|CrKey|AFT[A-Z]|BRAVIA|Web0S|NetCast|HbbTV")

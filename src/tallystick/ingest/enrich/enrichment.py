@@ -29,9 +29,19 @@ AGENT_NAME = "$raw_user_agent"
 COUNTRY_NAME = "$geoip_country_code"
 ADDRESS_NAME = "$ip"
 NAMES = frozenset(
-    ("$browser", "$browser_version", "$os", "$device_type", "$bot", "$referring_domain", "$ad_click", *CAMPAIGN,
-     COUNTRY_NAME, ADDRESS_NAME)
-)  # fmt: skip
+    (
+        "$browser",
+        "$browser_version",
+        "$os",
+        "$device_type",
+        "$bot",
+        "$referring_domain",
+        "$ad_click",
+        *CAMPAIGN,
+        COUNTRY_NAME,
+        ADDRESS_NAME,
+    )
+)
 """Every property that may be added."""
 __all__ = ["AD_CLICKS", "NAMES", "Enrichable", "Enrichment", "Visit", "make_enrichment"]
 
@@ -55,9 +65,12 @@ def make_enrichment(settings: Settings) -> Enrichment | None:
         ConfigError: a file or folder cannot be used, or a package is missing.
     """
     asked = (
-        settings.enrich_agent, settings.enrich_page, settings.enrich_country_file, settings.enrich_visitor,
+        settings.enrich_agent,
+        settings.enrich_page,
+        settings.enrich_country_file,
+        settings.enrich_visitor,
         settings.enrich_address != "never",
-    )  # fmt: skip
+    )
     return Enrichment(settings) if any(asked) else None
 
 
@@ -93,8 +106,9 @@ class Enrichment:
             self._told = True
             log.warning(
                 "X-Forwarded-For is ignored, so visitors may all seem to come from one address: if this is your "
-                "proxy's, name it in TALLYSTICK_TRUSTED_PROXIES", peer=peer,
-            )  # fmt: skip
+                "proxy's, name it in TALLYSTICK_TRUSTED_PROXIES",
+                peer=peer,
+            )
         return self._clients.address(peer, forwarded)
 
 

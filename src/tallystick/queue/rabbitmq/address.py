@@ -46,7 +46,9 @@ def parse_address(settings: Settings) -> Address:
         parts = urlsplit(settings.queue_url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ConfigError("TALLYSTICK_QUEUE_URL: host or port cannot be read; write special characters as %XX") from None
+        raise ConfigError(
+            "TALLYSTICK_QUEUE_URL: host or port cannot be read; write special characters as %XX"
+        ) from None
     if not host:
         raise ConfigError("TALLYSTICK_QUEUE_URL: name the broker, as in amqp://user:password@host:5672/")
     given = dict(parse_qsl(parts.query, keep_blank_values=True))

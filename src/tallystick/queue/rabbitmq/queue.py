@@ -103,7 +103,7 @@ class RabbitQueue:
         await self._out.close()
         await self._in.close()
 
-    # --- publishing --------------------------------------------------------------------------------------------------
+    # --- publishing -------------------------------------------------------------------------------------------------
 
     async def publish(self, blocks: Sequence[Block]) -> None:
         data = [encode_block(block) for block in blocks]
@@ -150,7 +150,7 @@ class RabbitQueue:
                 self._channel = await connection.channel(confirms=True)
             return self._channel
 
-    # --- consuming and asking ----------------------------------------------------------------------------------------
+    # --- consuming and asking ---------------------------------------------------------------------------------------
 
     async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
         return await self._again(lambda: self._consuming.take(max_events, wait, max_bytes))
@@ -174,4 +174,3 @@ class RabbitQueue:
         except Missing:
             await self._declare()
             return await ask()
-

@@ -115,7 +115,7 @@ class RedisQueue:
         for link in (self._publishing, self._working, self._listening, self._reading):
             await link.close()
 
-    # --- publishing --------------------------------------------------------------------------------------------------
+    # --- publishing -------------------------------------------------------------------------------------------------
 
     async def publish(self, blocks: Sequence[Block]) -> None:
         if not blocks:
@@ -136,7 +136,7 @@ class RedisQueue:
         if not taken:
             raise QueueFull("the queue's budget is used up; nothing of this request was taken")
 
-    # --- consuming ---------------------------------------------------------------------------------------------------
+    # --- consuming --------------------------------------------------------------------------------------------------
 
     async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
         deadline = time.monotonic() + wait
@@ -201,7 +201,7 @@ class RedisQueue:
             self._in_hand.discard(batch)
         self._alarm(gone)
 
-    # --- upkeep ------------------------------------------------------------------------------------------------------
+    # --- upkeep -----------------------------------------------------------------------------------------------------
 
     async def _keep_up(self) -> None:
         while True:
@@ -245,7 +245,7 @@ class RedisQueue:
             events = sum(count for *_, count in gone)
             log.error("blocks are gone from the queue unacknowledged", events=events, blocks=receipts)
 
-    # --- looking -----------------------------------------------------------------------------------------------------
+    # --- looking ----------------------------------------------------------------------------------------------------
 
     async def depth(self) -> Depth:
         """`bytes` is what the stream holds, which is more than what waits while another group lags behind."""
@@ -270,7 +270,7 @@ class RedisQueue:
             start = b"(" + index[-1][0] if index else start
         return QueueBooks(published, queued)
 
-    # --- finishing what was begun ------------------------------------------------------------------------------------
+    # --- finishing what was begun -----------------------------------------------------------------------------------
 
     def _run(self, work: Coroutine[Any, Any, R], running: set[asyncio.Task[Any]]) -> asyncio.Task[R]:
         task = asyncio.create_task(work)

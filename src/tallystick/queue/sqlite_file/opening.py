@@ -145,7 +145,7 @@ def _begin(writer: apsw.Connection, content: Content) -> None:
         writer.execute(SQL["set_tally"], (content.tally.encode(),))
 
 
-# --- what SQLite sees ------------------------------------------------------------------------------------------------
+# --- what SQLite sees -----------------------------------------------------------------------------------------------
 
 
 def _look(connection: apsw.Connection) -> Content:
@@ -201,7 +201,7 @@ def _differs(found: Tally, sealed: Tally) -> str:
     return "rows are not what was written"
 
 
-# --- what the mark says ----------------------------------------------------------------------------------------------
+# --- what the mark says ---------------------------------------------------------------------------------------------
 
 
 def _compare(content: Content, mark: Mark) -> list[str]:

@@ -116,7 +116,7 @@ def _found(rowid: int, values: list[Value], data: bytes) -> Found | None:
     return Found(rowid, ingester, seq, count, enqueued_at, data, False) if plausible else None
 
 
-# --- the books -------------------------------------------------------------------------------------------------------
+# --- the books ------------------------------------------------------------------------------------------------------
 
 
 def is_stored(ledger: Mapping[str, IngesterLedger], ingester: str, seq: int) -> bool:

@@ -73,7 +73,7 @@ class DuckDBStore:
         self._folder = Folder()
         self.library = DuckDBLibrary(self._look_up, self._change)
 
-    # --- opening ---------------------------------------------------------------------------------------------------
+    # --- opening --------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         private_folder(self.path.parent, self._settings, self.path.name)
@@ -136,7 +136,9 @@ class DuckDBStore:
             version = int(self._writer.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchall()[0][0])
             steps = migrations("duckdb")
             if version > len(steps):
-                raise SchemaTooNew(f"{self.path} has schema {version}; this Tallystick knows {len(steps)}: upgrade Tallystick")
+                raise SchemaTooNew(
+                    f"{self.path} has schema {version}; this Tallystick knows {len(steps)}: upgrade Tallystick"
+                )
             for number, statements in enumerate(steps[version:], version + 1):
                 self._step_to(number, statements)
             return len(steps)
@@ -147,11 +149,13 @@ class DuckDBStore:
                 self._writer.execute(statements)
                 self._writer.execute("INSERT INTO schema_version VALUES (?)", [version])
         except OutOfMemoryException as error:
-            message = f"{self.path} needs more memory to be brought to schema {version}: raise TALLYSTICK_STORE_MEMORY once"
+            message = (
+                f"{self.path} needs more memory to be brought to schema {version}: raise TALLYSTICK_STORE_MEMORY once"
+            )
             raise StoreUnavailable(message) from error
         checkpoint(self._writer)  # a new column lies in memory until then, four bytes for each row
 
-    # --- writing ---------------------------------------------------------------------------------------------------
+    # --- writing --------------------------------------------------------------------------------------------------
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -232,7 +236,9 @@ class DuckDBStore:
         except OutOfMemoryException as error:
             self._reader.shed()  # storing goes before asking
             checkpoint(self._writer)  # what earlier batches hold is let go of
-            raise BatchTooLarge("the store has no memory left for this batch; TALLYSTICK_STORE_MEMORY sets it") from error
+            raise BatchTooLarge(
+                "the store has no memory left for this batch; TALLYSTICK_STORE_MEMORY sets it"
+            ) from error
         except FatalException as error:
             log.error("the store failed and is opened anew", error=str(error))
             if lacks_memory(error):
@@ -253,14 +259,15 @@ class DuckDBStore:
         self._memory *= 2
         log.warning(
             "TALLYSTICK_STORE_MEMORY is too little for events this large, so more is used until the next start",
-            bytes=self._memory, error=str(error).splitlines()[0],
-        )  # fmt: skip
+            bytes=self._memory,
+            error=str(error).splitlines()[0],
+        )
         return True
 
     def _is_open(self) -> bool:
         return "_db" in self.__dict__
 
-    # --- asking ----------------------------------------------------------------------------------------------------
+    # --- asking ---------------------------------------------------------------------------------------------------
 
     async def run(self, query: Query) -> Result:
         with self._noticing():

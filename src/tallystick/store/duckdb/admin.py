@@ -110,7 +110,7 @@ def _read_everything(db: Connection) -> None:
         db.execute(f"SELECT bit_xor(hash(t)) FROM {table} t").fetchall()
 
 
-# --- dead letters ----------------------------------------------------------------------------------------------------
+# --- dead letters ---------------------------------------------------------------------------------------------------
 
 
 def dead_letters(db: Connection, state: str | None, limit: int, after: int) -> Sequence[StoredDeadLetter]:
@@ -138,7 +138,7 @@ def mark_dead(db: Connection, letter_ids: Sequence[int], state: str) -> int:
     return int(rows[0][0])
 
 
-# --- retention and housekeeping --------------------------------------------------------------------------------------
+# --- retention and housekeeping -------------------------------------------------------------------------------------
 
 
 def purge(db: Connection, before: datetime) -> PurgeReport:

@@ -111,7 +111,7 @@ def flipped_bit(data: bytes, stored: int) -> tuple[int, int] | None:
     return found[0] if len(found) == 1 else None
 
 
-# --- the file --------------------------------------------------------------------------------------------------------
+# --- the file -------------------------------------------------------------------------------------------------------
 
 
 def bad_blocks(path: Path, told: Told = lambda done, size: None) -> list[Bad]:
@@ -142,7 +142,7 @@ def _bad(start: int, prefix: int, data: bytes, stored: int) -> Bad:
     return Bad(start, len(data), flipped and (start + prefix + flipped[0], flipped[1]))
 
 
-# --- the write-ahead log ---------------------------------------------------------------------------------------------
+# --- the write-ahead log --------------------------------------------------------------------------------------------
 
 
 def read_log(data: bytes) -> Log:

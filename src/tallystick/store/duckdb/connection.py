@@ -92,8 +92,10 @@ def open_database(path: Path, spool: Path, settings: Settings, memory: int | Non
 def connect_memory(memory_limit: int, threads: int) -> Connection:
     """A database in memory with a limit in bytes, for reading files on the operator's behalf (imports)."""
     config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{memory_limit}B", "threads": threads,
-        "autoinstall_known_extensions": False, "autoload_known_extensions": False,
+        "memory_limit": f"{memory_limit}B",
+        "threads": threads,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
     }
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("SET TimeZone = 'UTC'")  # while connecting, the extension that knows time zones is not there yet
@@ -141,9 +143,16 @@ def lacks_memory(error: duckdb.Error) -> bool:
 
 
 DAMAGE = (
-    "corrupt database file", "corrupt wal file", "failure while replaying wal", "not a valid duckdb database",
-    "could not read enough bytes", "wal was created for", "input/output error", "failed to deserialize", "block header",
-)  # fmt: skip
+    "corrupt database file",
+    "corrupt wal file",
+    "failure while replaying wal",
+    "not a valid duckdb database",
+    "could not read enough bytes",
+    "wal was created for",
+    "input/output error",
+    "failed to deserialize",
+    "block header",
+)
 """Words of DuckDB's about a file that is not what was written. A full disk has others."""
 
 

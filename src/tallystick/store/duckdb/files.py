@@ -251,7 +251,7 @@ class TableFile:
         self.close()
 
 
-# --- the head of a CSV file ------------------------------------------------------------------------------------------
+# --- the head of a CSV file -----------------------------------------------------------------------------------------
 
 
 def read_header(path: Path, delimiter: str | None = None) -> tuple[list[str], str]:
@@ -326,7 +326,7 @@ def _open_text(path: Path) -> TextIOWrapper:
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
-# --- SQL fragments: one value of a row as JSON text, NULL when there is none -----------------------------------------
+# --- SQL fragments: one value of a row as JSON text, NULL when there is none ----------------------------------------
 
 
 def _value(column: str, kind: str, timezone: str) -> str:

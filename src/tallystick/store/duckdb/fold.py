@@ -92,7 +92,7 @@ def _fold(db: Connection, first: int, end: int) -> None:
     db.execute("DROP TABLE touched")
 
 
-# --- the mark --------------------------------------------------------------------------------------------------------
+# --- the mark -------------------------------------------------------------------------------------------------------
 
 
 def read_mark(db: Connection) -> int | None:
@@ -111,7 +111,7 @@ def _behind(db: Connection, mark: int) -> _Behind:
     return _Behind(first or 0, events, events / all_events if all_events else 0.0)
 
 
-# --- questions, retention, verify ------------------------------------------------------------------------------------
+# --- questions, retention, verify -----------------------------------------------------------------------------------
 
 
 def read_folded(db: Connection) -> FoldedSessions | None:

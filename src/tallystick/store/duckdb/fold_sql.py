@@ -12,9 +12,12 @@ from tallystick.store.folded import KNOWN, TEXTS, TRAIL
 
 KEYS = ("site_id", "session_id", "started", "ended", "events", "pages")
 ENTRY = {
-    "entry_at": "timestamp", "entry_id": "event_id", "entry_path": "path", "entry_name": "name",
+    "entry_at": "timestamp",
+    "entry_id": "event_id",
+    "entry_path": "path",
+    "entry_name": "name",
     "entry_source": "source",
-}  # fmt: skip
+}
 LAST = {"exit_at": "timestamp", "exit_id": "event_id", "exit_path": "path"}
 """Columns of `session_parts` with those of `events`."""
 TEXT_COLUMNS = (*TEXTS, "channel")

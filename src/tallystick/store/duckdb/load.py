@@ -140,7 +140,7 @@ class Loader:
             raise DataRejected(f"{kept.sum()} events were to be stored, {sums[0].sum() + sums[1].sum()} lines came")
         return _Outcome(*sums), np.sort(np.concatenate(found))
 
-    # --- which blocks are new --------------------------------------------------------------------------------------
+    # --- which blocks are new -------------------------------------------------------------------------------------
 
     def _unknown(self, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> _Batch:
         ingesters = sorted({block.ingester for block in blocks})
@@ -158,7 +158,7 @@ class Loader:
                 letters.setdefault(key, []).append(letter)
         return _Batch(list(fresh.values()), letters)
 
-    # --- reading ---------------------------------------------------------------------------------------------------
+    # --- reading --------------------------------------------------------------------------------------------------
 
     def _read(self, parts: Iterable[tuple[bytes, int]], events: int) -> None:
         """Fill the table `incoming` with these lines, which are so many events.
@@ -194,7 +194,7 @@ class Loader:
         if broken or count != events:
             raise DataRejected(f"{broken} events lack a field, {events - count} lines are no events")
 
-    # --- duplicates ------------------------------------------------------------------------------------------------
+    # --- duplicates -----------------------------------------------------------------------------------------------
 
     def _drop_duplicates(self, known: Sequence[RecentIds], kept: Counts, now: int) -> tuple[_Outcome, Hashes]:
         """Delete from `incoming` what is stored already; what became of each block, and the sorted hashes left."""
@@ -245,7 +245,7 @@ class Loader:
         self._recent.forget(window_start)
         return self._recent
 
-    # --- inserting -------------------------------------------------------------------------------------------------
+    # --- inserting ------------------------------------------------------------------------------------------------
 
     def _insert(self) -> None:
         for statement in ("insert_events", "insert_rollup", "insert_people"):
@@ -263,11 +263,17 @@ class Loader:
         counts = zip(outcome.stored.tolist(), outcome.duplicates.tolist(), outcome.conflicts.tolist(), strict=True)
         entries = [
             LedgerEntry(
-                block.ingester, block.seq, block.count, stored, duplicates, conflicts,
-                block.count - stored - duplicates, loaded_at,
+                block.ingester,
+                block.seq,
+                block.count,
+                stored,
+                duplicates,
+                conflicts,
+                block.count - stored - duplicates,
+                loaded_at,
             )
             for block, (stored, duplicates, conflicts) in zip(batch.blocks, counts, strict=True)
-        ]  # fmt: skip
+        ]
         self._db.execute(
             SQL["insert_blocks"],
             {

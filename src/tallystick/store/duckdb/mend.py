@@ -75,8 +75,6 @@ def mend_log(wal: Path, mended: list[str], lost: list[str]) -> None:
         lost.append(f"{wal.name}: its header is damaged, so none of its {size:,} bytes can be used")
         return
     if log.bad is not None:
-        lost.append(
-            f"{wal.name}: damaged at byte {log.bad.start:,}; of its {size:,} bytes those before it are used"
-        )
+        lost.append(f"{wal.name}: damaged at byte {log.bad.start:,}; of its {size:,} bytes those before it are used")
     with wal.open("r+b") as file:
         file.truncate(log.sound)

@@ -164,7 +164,10 @@ class Reader:
             return await self._in_thread(self._threads, call, deadline, growth)
 
     async def _in_thread(
-        self, threads: ThreadPoolExecutor, call: Callable[[Connection], R], deadline: float,
+        self,
+        threads: ThreadPoolExecutor,
+        call: Callable[[Connection], R],
+        deadline: float,
         growth: Growth | None = None,
     ) -> R:
         """Call it in a thread, with a cursor of its own. However this ends, the call has ended: it is interrupted."""
@@ -319,4 +322,3 @@ def _may_use_folded(query: Query) -> bool:
     if isinstance(query, PathsQuery):
         return can_use_trails(query)
     return isinstance(query, SessionsQuery) and can_fold(query)
-

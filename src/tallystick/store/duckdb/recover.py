@@ -36,12 +36,25 @@ from tallystick.store.migrations import migrations
 SQL = load_statements("tallystick.store", "sql/duckdb/recover.sql")
 KEPT: dict[str, Sequence[str] | None] = {
     "events": (
-        "event_id", "site_id", "name", "timestamp", "received_at", "user_id", "session_id", "source", "path",
+        "event_id",
+        "site_id",
+        "name",
+        "timestamp",
+        "received_at",
+        "user_id",
+        "session_id",
+        "source",
+        "path",
         "properties",
     ),
-    "blocks": None, "ledger_folded": None, "purges": None, "dead_letters": None,
-    "library": None, "shares": None, "identities": None,
-}  # fmt: skip
+    "blocks": None,
+    "ledger_folded": None,
+    "purges": None,
+    "dead_letters": None,
+    "library": None,
+    "shares": None,
+    "identities": None,
+}
 """The tables whose rows are copied, and which columns; None: all. The others are made from these."""
 PIECE = ROW_GROUP_SIZE
 """Rows copied at a time."""
@@ -155,7 +168,7 @@ def _recovered(settings: Settings, folder: Path, tell: Tell, accept_empty: bool)
     return found
 
 
-# --- copying -------------------------------------------------------------------------------------------------------
+# --- copying ------------------------------------------------------------------------------------------------------
 
 
 def _opens(path: Path, folder: Path, settings: Settings) -> bool:
@@ -188,8 +201,14 @@ class _Child:
 
     def __init__(self, old: Path, new: Path, folder: Path, memory: int) -> None:
         self._command = [
-            sys.executable, "-m", "tallystick.store.duckdb.salvage", str(old), str(new), str(memory), str(folder / "spill"),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "tallystick.store.duckdb.salvage",
+            str(old),
+            str(new),
+            str(memory),
+            str(folder / "spill"),
+        ]
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> str | None:
@@ -318,13 +337,11 @@ class _Copying:
         if self._gap is not None:
             first, last = self._gap
             when = f", received from {self._until or 'the beginning'} to {next_received or 'the end'}"
-            self._found.lost.append(
-                f"{self._name}: rows {first:,} to {last:,}{when if self._name == 'events' else ''}"
-            )
+            self._found.lost.append(f"{self._name}: rows {first:,} to {last:,}{when if self._name == 'events' else ''}")
             self._gap = None
 
 
-# --- the new store ---------------------------------------------------------------------------------------------------
+# --- the new store --------------------------------------------------------------------------------------------------
 
 
 def _finish(path: Path, folder: Path, settings: Settings, *, derive: bool, tell: Tell) -> list[Difference]:

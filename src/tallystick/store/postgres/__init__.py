@@ -78,7 +78,7 @@ class PostgresStore:
         self._damage_ends = 0.0
         self.library = PostgresLibrary(self._read, self._write)
 
-    # --- opening ---------------------------------------------------------------------------------------------------
+    # --- opening --------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Connect, check the server's durability, and migrate.
@@ -135,13 +135,15 @@ class PostgresStore:
             version = int(await connection.fetchval("SELECT coalesce(max(version), 0) FROM schema_version"))
             steps = migrations("postgres")
             if version > len(steps):
-                raise SchemaTooNew(f"the database has schema {version}; this Tallystick knows {len(steps)}: upgrade Tallystick")
+                raise SchemaTooNew(
+                    f"the database has schema {version}; this Tallystick knows {len(steps)}: upgrade Tallystick"
+                )
             for number, statements in enumerate(steps[version:], version + 1):
                 await connection.execute(statements, timeout=UNHURRIED)
                 await connection.execute("INSERT INTO schema_version VALUES ($1)", number)
             return len(steps)
 
-    # --- writing ---------------------------------------------------------------------------------------------------
+    # --- writing --------------------------------------------------------------------------------------------------
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -171,7 +173,7 @@ class PostgresStore:
         async with self._write() as connection:
             return await self._housekeeper.step(connection)
 
-    # --- asking ----------------------------------------------------------------------------------------------------
+    # --- asking ---------------------------------------------------------------------------------------------------
 
     async def run(self, query: Query) -> Result:
         with self._noticing():
@@ -219,7 +221,7 @@ class PostgresStore:
         async with self._read() as connection:
             return await admin.dead_letter(connection, letter_id)
 
-    # --- connections -----------------------------------------------------------------------------------------------
+    # --- connections ----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _noticing(self) -> Iterator[None]:
@@ -233,9 +235,11 @@ class PostgresStore:
             where = shown_url(self._settings.resolved_store_url)
             if self.damage is None:
                 log.critical(
-                    "the store is damaged", server=where, what=str(cause),
+                    "the store is damaged",
+                    server=where,
+                    what=str(cause),
                     do="look at PostgreSQL's log, and restore the database from its backup",
-                )  # fmt: skip
+                )
             host = urlsplit(self._settings.resolved_store_url).hostname or "this machine"
             self._damage = (
                 f"PostgreSQL on {host} says that its data are damaged: accepted events wait in the queue until it is "

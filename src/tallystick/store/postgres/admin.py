@@ -42,7 +42,7 @@ async def receipt(connection: Connection, ingester: str, seq: int) -> LedgerEntr
     return None if row is None else LedgerEntry(*row)
 
 
-# --- verify ----------------------------------------------------------------------------------------------------------
+# --- verify ---------------------------------------------------------------------------------------------------------
 
 
 async def verify(connection: Connection) -> list[Difference]:
@@ -84,7 +84,7 @@ async def _over_days(connection: Connection, statement: str, days: Sequence[date
     return sum([int(await connection.fetchval(SQL[statement], day, timeout=UNHURRIED)) for day in days])
 
 
-# --- dead letters ----------------------------------------------------------------------------------------------------
+# --- dead letters ---------------------------------------------------------------------------------------------------
 
 
 async def dead_letters(connection: Connection, state: str | None, limit: int, after: int) -> Sequence[StoredDeadLetter]:

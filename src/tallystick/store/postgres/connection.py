@@ -46,8 +46,12 @@ InterfaceError = asyncpg.InterfaceError
 QueryCanceledError = asyncpg.QueryCanceledError
 OutOfMemoryError = asyncpg.exceptions.OutOfMemoryError
 DriverErrors: tuple[type[BaseException], ...] = (
-    asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError,
-)  # fmt: skip
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 """Everything that the driver raises: the server's errors, the driver's own, the network's."""
 Conflict = (
     asyncpg.exceptions.TransactionRollbackError,  # a deadlock, a serialization failure

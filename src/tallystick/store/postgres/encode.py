@@ -22,22 +22,37 @@ from tallystick.model import event as model
 from tallystick.store.postgres.repeats import KEY_END, first_keys, keys_apart, outer_keys
 
 COLUMNS = (
-    "line", "event_id", "timestamp", "received_at",
-    "site_id", "name", "user_id", "session_id", "source", "path", "properties",
-)  # fmt: skip
+    "line",
+    "event_id",
+    "timestamp",
+    "received_at",
+    "site_id",
+    "name",
+    "user_id",
+    "session_id",
+    "source",
+    "path",
+    "properties",
+)
 """The columns of a row, in order."""
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 PIECE_BYTES = 256 * 1024
 """Lines encoded in one go: some 2 ms, so that other threads get their turn."""
 
-_ROW = np.dtype([
-    ("columns", ">i2"),
-    ("line_size", ">i4"), ("line", ">i4"),
-    ("id_size", ">i4"), ("event_id", "V16"),
-    ("timestamp_size", ">i4"), ("timestamp", ">i8"),
-    ("received_size", ">i4"), ("received_at", ">i8"),
-])  # fmt: skip
+_ROW = np.dtype(
+    [
+        ("columns", ">i2"),
+        ("line_size", ">i4"),
+        ("line", ">i4"),
+        ("id_size", ">i4"),
+        ("event_id", "V16"),
+        ("timestamp_size", ">i4"),
+        ("timestamp", ">i8"),
+        ("received_size", ">i4"),
+        ("received_at", ">i8"),
+    ]
+)
 """The columns of fixed size, which therefore come first."""
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """PostgreSQL counts microseconds from here."""
@@ -176,10 +191,19 @@ class Encoder:
             if event.session_id is not None:
                 session = event.session_id.encode()
                 session = _SIZES[len(session)] + session
-            extend((
-                fixed[start : start + size], sites[event.site_id], names[event.name], user, session,
-                sources[event.source], paths[event.path], _size(len(properties)), properties,
-            ))  # fmt: skip
+            extend(
+                (
+                    fixed[start : start + size],
+                    sites[event.site_id],
+                    names[event.name],
+                    user,
+                    session,
+                    sources[event.source],
+                    paths[event.path],
+                    _size(len(properties)),
+                    properties,
+                )
+            )
             start += size
         return fields
 

@@ -81,7 +81,7 @@ async def _compact(connection: Connection) -> bool:
     return True
 
 
-# --- retention -------------------------------------------------------------------------------------------------------
+# --- retention ------------------------------------------------------------------------------------------------------
 
 
 async def _purge_patiently(connection: Connection, day: int, border: datetime) -> int:

@@ -169,7 +169,7 @@ class Loader:
             return await _enter(connection, batch, outcome, now)
 
 
-# --- which blocks are new --------------------------------------------------------------------------------------------
+# --- which blocks are new -------------------------------------------------------------------------------------------
 
 
 async def _unknown(connection: Connection, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> _Batch:
@@ -206,7 +206,7 @@ def _lines(batch: _Batch) -> Iterator[bytes]:
         yield lines
 
 
-# --- copying ---------------------------------------------------------------------------------------------------------
+# --- copying --------------------------------------------------------------------------------------------------------
 
 
 async def _copy(connection: Connection, parts: Iterable[bytes]) -> _Copied:
@@ -233,7 +233,7 @@ async def _copy(connection: Connection, parts: Iterable[bytes]) -> _Copied:
     return copied
 
 
-# --- duplicates ------------------------------------------------------------------------------------------------------
+# --- duplicates -----------------------------------------------------------------------------------------------------
 
 
 async def _drop_duplicates(
@@ -290,7 +290,7 @@ async def _few_were_seen(connection: Connection, copied: _Copied) -> bool:
     return int(found) < FEW
 
 
-# --- the ledger ------------------------------------------------------------------------------------------------------
+# --- the ledger -----------------------------------------------------------------------------------------------------
 
 
 async def _enter(connection: Connection, batch: _Batch, outcome: _Outcome, now: datetime) -> list[LedgerEntry]:
@@ -298,11 +298,17 @@ async def _enter(connection: Connection, batch: _Batch, outcome: _Outcome, now: 
     counts = zip(outcome.stored.tolist(), outcome.duplicates.tolist(), outcome.conflicts.tolist(), strict=True)
     entries = [
         LedgerEntry(
-            block.ingester, block.seq, block.count, stored, duplicates, conflicts,
-            block.count - stored - duplicates, now,
+            block.ingester,
+            block.seq,
+            block.count,
+            stored,
+            duplicates,
+            conflicts,
+            block.count - stored - duplicates,
+            now,
         )
         for block, (stored, duplicates, conflicts) in zip(batch.blocks, counts, strict=True)
-    ]  # fmt: skip
+    ]
     columns = [[getattr(entry, name) for entry in entries] for name in LedgerEntry.__struct_fields__[:-1]]
     written = await connection.execute(SQL["insert_blocks"], *columns, now)
     folded = await _folded(connection, batch.blocks)

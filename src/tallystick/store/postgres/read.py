@@ -179,7 +179,7 @@ class Reader:
         for connection in list(self._used):
             _drop(connection)
 
-    # --- time --------------------------------------------------------------------------------------------------------
+    # --- time -------------------------------------------------------------------------------------------------------
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._timeout
@@ -199,7 +199,7 @@ class Reader:
         with await self._turns.take(deadline, heavy):
             yield
 
-    # --- transactions ------------------------------------------------------------------------------------------------
+    # --- transactions -----------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def _transaction(self, deadline: float, acquire: Acquire | None = None) -> AsyncIterator[Connection]:

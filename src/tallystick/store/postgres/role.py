@@ -41,9 +41,15 @@ class StatementRole:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool = Pool(
-            settings, settings.store_read_connections, {**READ_SESSION, "standard_conforming_strings": "on"}, _ready,
-            settings.query_timeout, url=settings.sql_url, variable="TALLYSTICK_SQL_URL", kind=Bare,
-        )  # fmt: skip
+            settings,
+            settings.store_read_connections,
+            {**READ_SESSION, "standard_conforming_strings": "on"},
+            _ready,
+            settings.query_timeout,
+            url=settings.sql_url,
+            variable="TALLYSTICK_SQL_URL",
+            kind=Bare,
+        )
         self._secret = b""
         self._path = ""
         self.name = ""
@@ -142,11 +148,20 @@ def setup(role: str, password: str, schema: str, settings: Settings, title: str)
 
     Of the password they have only what PostgreSQL keeps of it.
     """
-    return SQL["setup"].format(
-        title=title, role=_name(role), literal=_quoted(role), password=_quoted(verifier(password)),
-        schema=_quoted(schema), harmless=_harmless(schema), spill=SPILL // MIB, memory=settings.query_memory // 1024,
-        seconds=int(settings.query_timeout) + 1,
-    ) + ";\n"  # fmt: skip
+    return (
+        SQL["setup"].format(
+            title=title,
+            role=_name(role),
+            literal=_quoted(role),
+            password=_quoted(verifier(password)),
+            schema=_quoted(schema),
+            harmless=_harmless(schema),
+            spill=SPILL // MIB,
+            memory=settings.query_memory // 1024,
+            seconds=int(settings.query_timeout) + 1,
+        )
+        + ";\n"
+    )
 
 
 def named_in(url: str) -> tuple[str, str]:
@@ -155,7 +170,9 @@ def named_in(url: str) -> tuple[str, str]:
         parts = urlsplit(url)
         return unquote(parts.username or ""), unquote(parts.password or "")
     except ValueError:
-        raise ConfigError("TALLYSTICK_SQL_URL: not a PostgreSQL URL that can be read; is the password escaped?") from None
+        raise ConfigError(
+            "TALLYSTICK_SQL_URL: not a PostgreSQL URL that can be read; is the password escaped?"
+        ) from None
 
 
 def verifier(password: str, salt: bytes | None = None) -> str:
@@ -180,4 +197,3 @@ def _quoted(text: str) -> str:
 
 def _name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
