@@ -25,7 +25,7 @@ faults: ## Run the long tests: processes killed under load; all cases and exampl
 	@scripts/install dev
 	@scripts/servers
 	@.venv/bin/python -m pytest -m faults tests/faults $(ARGS)
-	@THOROUGH=1 .venv/bin/python -m pytest -n 2 tests/attack tests/conformance tests/unit/test_sql_check.py tests/test_schemathesis.py $(ARGS)
+	@THOROUGH=1 .venv/bin/python -m pytest -n 2 tests/attack tests/conformance tests/unit/usersql/test_check.py tests/api/test_schemathesis.py $(ARGS)
 
 bench: install ## Measure this machine: accepted and stored events per second, latencies, memory, bytes on disk
 	@.venv/bin/tallystick bench $(ARGS)

@@ -1,4 +1,4 @@
-"""Put the figures of benchmarks/results*.json into docs/benchmarks.md: `python -m benchmarks.render`."""
+"""Put the figures of benchmarks/results*.json into docs/build/benchmarks.md: `python -m benchmarks.render`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from tallystick.cli.bench_report import Report
-from tallystick.cli.bench_tables import markdown
+from tallystick.cli.bench.report import Report
+from tallystick.cli.bench.tables import markdown
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks"
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
+DOCUMENT = ROOT / "docs" / "build" / "benchmarks.md"
 BEGIN = "<!-- figures: written by benchmarks/render.py -->\n"
 END = "<!-- end of figures -->\n"
 NONE = "Not measured yet.\n"

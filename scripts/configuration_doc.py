@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from `tallystick.config.Settings`; with --check only says whether it is up to date."""
+"""Writes docs/run/configuration.md from `tallystick.config.Settings`; with --check only says whether it is up to date."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from tallystick.config import Settings
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "run" / "configuration.md"
 
 INTRODUCTION = """\
 # Configuration
@@ -93,7 +93,7 @@ def type_of(name: str, field: FieldInfo) -> str:
 
 
 def document() -> str:
-    """The whole text of docs/configuration.md."""
+    """The whole text of docs/run/configuration.md."""
     parts = [INTRODUCTION]
     for heading, names in groups().items():
         parts.append(f"\n## {heading[0].upper()}{heading[1:]}\n\n")
@@ -109,7 +109,11 @@ def document() -> str:
 def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         fresh = DOCUMENT.exists() and DOCUMENT.read_text("utf-8") == document()
-        print("docs/configuration.md is up to date." if fresh else "docs/configuration.md is stale: run `make docs`.")
+        print(
+            "docs/run/configuration.md is up to date."
+            if fresh
+            else "docs/run/configuration.md is stale: run `make docs`."
+        )
         return 0 if fresh else 1
     DOCUMENT.write_text(document(), "utf-8")
     return 0

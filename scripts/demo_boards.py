@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from tallystick.cli.bench_server import Api
+from tallystick.harness.server import Api
 
 BOARD = "Shop at a glance"
 Fields = list[tuple[str, str]]

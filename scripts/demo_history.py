@@ -1,6 +1,6 @@
 """The imaginary shop's past, for screenshots and browser tests: the demo's visitors, in the rhythm of day and week.
 
-Events come as if enrichment had read them (docs/enrichment.md): with referring domains, campaign tags, devices.
+Events come as if enrichment had read them (docs/run/enrichment.md): with referring domains, campaign tags, devices.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tallystick.cli.bench_server import Api
-from tallystick.cli.demo_world import World
+from tallystick.cli.demo.world import World
+from tallystick.harness.server import Api
 
 HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 12, 11, 12, 13, 13, 12, 12, 13, 15, 16, 14, 9, 5)
 """How busy each hour of a day is (UTC)."""

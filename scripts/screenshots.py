@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from scripts.demo_boards import make_board, share
 from scripts.demo_history import history, send
-from tallystick.cli.bench_server import Api, ServerProcess
+from tallystick.harness.server import Api, ServerProcess
 
 CHROMIUM = ("chromium-headless-shell", "chromium")
 """The browser's programs; the first that is there is taken."""

@@ -3,7 +3,7 @@
  *
  * An event gets its id and its time when it happens and is kept in memory until the server has answered; while there is
  * no answer it is sent again with the same id. Nothing is stored on the device unless `data-session="tab"` asks for it.
- * docs/snippet.md explains the attributes.
+ * docs/use/snippet.md explains the attributes.
  */
 
 type Members = Record<string, unknown>;

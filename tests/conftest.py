@@ -19,18 +19,18 @@ os.umask(UMASK)
 ONE_PROCESS = (
     "tests/attack/",
     "tests/browser/",
-    "tests/conformance/test_sql",
+    "tests/conformance/analyses/test_sql",
     "tests/dialects/",
     "tests/unit/",
-    "tests/test_flights.py",
-    "tests/test_schemathesis.py",
+    "tests/api/test_flights.py",
+    "tests/api/test_schemathesis.py",
 )
 """Files whose tests share what takes long to start: one process runs a whole file of these."""
 FIRST = {
     "tests/faults/": "faults",
-    "tests/test_flights.py": "faults",
-    "tests/unit/test_backup.py": "processes",
-    "tests/unit/test_processes": "processes",
+    "tests/api/test_flights.py": "faults",
+    "tests/unit/cli/test_backup.py": "processes",
+    "tests/unit/process/test_processes": "processes",
 }
 """Tests that wait more than they compute, so that others run beside them: each of these groups has a process."""
 
@@ -50,7 +50,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
                 return group
         if file.startswith(ONE_PROCESS):
             return file
-        if "[rabbitmq" in nodeid or file == "tests/conformance/test_queue_rabbitmq.py":
+        if "[rabbitmq" in nodeid or file == "tests/conformance/queue/test_queue_rabbitmq.py":
             return "rabbitmq"  # the one node of these tests takes long to start
         return nodeid
 

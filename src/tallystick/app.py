@@ -23,6 +23,7 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from tallystick import dialects, queue, store
+from tallystick.api.status_app import make_status_app
 from tallystick.config import Settings
 from tallystick.dialects.base import WriteRoutes
 from tallystick.errors import ConfigError, NotFound, StoreUnavailable, TallystickError, Unavailable
@@ -34,7 +35,6 @@ from tallystick.ingest.publisher import Publisher
 from tallystick.ingest.snippet import snippet_routes
 from tallystick.logs import Seldom
 from tallystick.metrics import Metrics
-from tallystick.query.status_app import make_status_app
 from tallystick.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 def _query_app(tallystick: Tallystick) -> FastAPI:
-    from tallystick.query.app import Parts, extra_openapi, make_query_app
+    from tallystick.api.app import Parts, extra_openapi, make_query_app
 
     parts = Parts(
         settings=tallystick.settings,

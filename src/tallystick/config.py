@@ -1,6 +1,6 @@
 """Settings: every limit, time-out, batch size and path, with its name, default and help. The only environment reader.
 
-docs/configuration.md is generated from this file (`make docs`); a test fails when it is stale.
+docs/run/configuration.md is generated from this file (`make docs`); a test fails when it is stale.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     snippet_path: str = Field(
         "/js/tallystick.js",
         pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$",
-        description="Path of the script for web pages; see [snippet.md](snippet.md). Another name than the default is "
+        description="Path of the script for web pages; see [snippet.md](../use/snippet.md). Another name than the default is "
         "on no ad blocker's list.",
     )
     snippet_endpoint: str = Field(
@@ -302,7 +302,7 @@ class Settings(BaseSettings):
     )
     sql: bool = Field(
         False,
-        description="Answer `POST /v1/sql`: statements that whoever may read writes; see [sql.md](sql.md).",
+        description="Answer `POST /v1/sql`: statements that whoever may read writes; see [sql.md](../use/sql.md).",
     )
     sql_url: str = Field(
         "",

@@ -274,7 +274,7 @@ class Metrics:
         return generate_latest(self.registry)
 
     def catalogue(self) -> Iterator[tuple[str, str, str]]:
-        """`(name, type, meaning)` of each of Tallystick's own metrics, as docs/operations.md lists them."""
+        """`(name, type, meaning)` of each of Tallystick's own metrics, as docs/run/operations.md lists them."""
         for family in self.registry.collect():
             if family.name.startswith("tallystick_"):
                 yield family.name + ("_total" if family.type == "counter" else ""), family.type, family.documentation

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from scripts.demo_history import history, send
 from scripts.screenshots import CHROMIUM, launch, wait_until_stored
-from tallystick.cli.bench_server import ServerProcess
+from tallystick.harness.server import ServerProcess
 from tests.servers.process import needed
 
 DAYS = 40

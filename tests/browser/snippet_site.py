@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tallystick.cli.bench_server import ServerProcess
+from tallystick.harness.server import ServerProcess
 from tests.servers.process import free_port, wait_until
 
 SCRIPT = "/js/tallystick.js"

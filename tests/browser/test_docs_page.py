@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tallystick.query.docs_ui import ASSETS, FILES
+from tallystick.api.routes.docs import ASSETS, FILES
 from tests.browser.conftest import KEPT
 
 

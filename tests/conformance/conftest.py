@@ -21,13 +21,13 @@ import pytest_asyncio
 from tallystick.config import Settings
 from tallystick.queue import Queue, make_queue
 from tallystick.store import Store, make_store
-from tests.conformance.redis_steps import TAKEOVER, Stream
-from tests.conformance.sql_steps import asks_in_sql, with_store
+from tests.helpers.redis_steps import TAKEOVER, Stream
+from tests.helpers.sql_steps import asks_in_sql, with_store
+from tests.helpers.thorough import THOROUGH
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer
 from tests.servers.scratch import scratch_folder
-from tests.thorough import THOROUGH
 
 QUEUES = {"memory": "memory://", "sqlite": "", "redis": "@redis_url", "rabbitmq": "@rabbitmq_url"}
 """Queue URL by test id; empty is the default, a file in the data folder."""

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from tallystick import dialects
 from tallystick.app import Tallystick
 
-DOCS = Path(__file__).parents[2] / "docs" / "dialects.md"
+DOCS = Path(__file__).parents[2] / "docs" / "use" / "dialects.md"
 READS = ["/analytics/stats", "/v1/analytics/event-types", "/api/stats", "/stats"]
 WRITES = ["/events", "/v1/events/bulk", "/api/event", "/event"]
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from tallystick.cli.bench_server import TALLYSTICK, Api, ServerFailed, ServerProcess
+from tallystick.harness.server import TALLYSTICK, Api, ServerFailed, ServerProcess
 from tests.faults.oracle import ClientLedger, Outcome
 
 SENDERS = 12

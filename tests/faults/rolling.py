@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from tallystick.cli.bench_server import TALLYSTICK, ServerFailed
+from tallystick.harness.server import TALLYSTICK, ServerFailed
 from tests.servers.process import START_SECONDS, wait_until
 
 STOP_SECONDS = 20.0

@@ -7,8 +7,8 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tallystick.cli.bench_deploy import Deployment
-from tallystick.cli.bench_server import TALLYSTICK
+from tallystick.harness.deployment import Deployment
+from tallystick.harness.server import TALLYSTICK
 from tests.faults.killing import Clients, look
 from tests.faults.oracle import Outcome
 from tests.servers.process import RealServer

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import plain_http
 from tests.faults.oracle import ClientLedger, Outcome, findings
 from tests.faults.rolling import Load, Part
+from tests.helpers import plain_http
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, wait_until
 from tests.servers.redis import RedisServer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.cli.bench_server import TALLYSTICK
+from tallystick.harness.server import TALLYSTICK
 from tests.faults.oracle import findings
 from tests.faults.server_faults import FaultRun
 from tests.servers.postgres import PostgresServer

@@ -3,7 +3,7 @@ import { ask } from "./client";
 import type { Asked } from "./hooks";
 import type { Answer, ApiFilter, Scope } from "./types";
 
-/** Questions about persons and their ways, as docs/analyses.md has them. */
+/** Questions about persons and their ways, as docs/use/analyses.md has them. */
 
 /** Which events are meant: of a name, that pass a filter; neither: any. */
 export interface EventTest {

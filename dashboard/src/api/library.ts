@@ -3,7 +3,7 @@ import { inTurn, request } from "./client";
 import { REFRESH } from "./hooks";
 import type { Answer } from "./types";
 
-/** Saved reports, boards and share links, as docs/reports.md has them. */
+/** Saved reports, boards and share links, as docs/use/reports.md has them. */
 
 /** A question as it is kept: without its range, site and time zone. */
 export type SavedQuestion = { kind: string } & Record<string, unknown>;

@@ -1,4 +1,4 @@
-/** Shapes of the HTTP API, as docs/http-api.md has them. */
+/** Shapes of the HTTP API, as docs/use/http-api.md has them. */
 
 export type Interval = "minute" | "hour" | "day" | "week" | "month";
 

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import cases from "./range_cases.json";
 import { type PresetId, type Range, resolve } from "./range";
 
-/** What the server makes of the same ranges is held to the same file: tests/unit/test_ranges.py. */
+/** What the server makes of the same ranges is held to the same file: tests/unit/model/test_ranges.py. */
 it.each(cases as [string, string, string, string | null, string | null][])(
   "%s in %s at %s",
   (text, zone, now, since, until) => {

@@ -9,23 +9,13 @@ from typing import Annotated
 
 import typer
 
-from tallystick.cli import (
-    bench,
-    console,
-    dead,
-    demo,
-    export,
-    import_,
-    key,
-    processes,
-    query,
-    recover,
-    report,
-    sql_role,
-    statement,
-    up,
-    verify,
-)
+from tallystick.cli import console, dead, export, key, processes, sql_role, up, verify
+from tallystick.cli.ask import query, report
+from tallystick.cli.ask import sql as statement
+from tallystick.cli.bench import command as bench
+from tallystick.cli.demo import command as demo
+from tallystick.cli.importing import command as import_
+from tallystick.cli.recover import command as recover
 from tallystick.errors import TallystickError, Unavailable
 
 __all__ = ["app", "main"]

@@ -15,15 +15,15 @@ from typing import IO, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
+from tallystick.api.parameters import ExportParams
+from tallystick.api.responses import understood
+from tallystick.api.routes.export import csv_header, csv_rows
 from tallystick.cli import console
 from tallystick.cli.folder import open_store
 from tallystick.cli.server import Server
 from tallystick.config import Settings
 from tallystick.errors import ConfigError
 from tallystick.keys import EVERY_SITE
-from tallystick.query.answers import understood
-from tallystick.query.export import csv_header, csv_rows
-from tallystick.query.params import ExportParams
 from tallystick.store import write_parquet
 
 Format = Literal["ndjson", "csv", "parquet"]

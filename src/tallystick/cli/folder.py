@@ -58,7 +58,7 @@ async def at_rest(settings: Settings) -> AsyncIterator[Server]:
         ConfigError, AlreadyRunning, StoreUnavailable: as `open_store`.
         QueueUnavailable: the queue cannot be reached.
     """
-    from tallystick.query.app import Parts, make_query_app
+    from tallystick.api.app import Parts, make_query_app
 
     _must_be_there(queue.is_embedded(settings), settings.resolved_queue_url)
     settings = settings.in_process()

@@ -21,7 +21,7 @@ EPILOG = console.paragraphs("""
   tallystick key read --site '*'
 
 The key goes to the client, the setting to the server, beside those it has, between them a blank. The server needs only
-the hash; nobody can get the key back from it. docs/http-api.md says under Keys how a client sends it.
+the hash; nobody can get the key back from it. docs/use/http-api.md says under Keys how a client sends it.
 """)
 
 

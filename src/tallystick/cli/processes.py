@@ -23,7 +23,7 @@ INGEST_EPILOG = console.paragraphs("""
   TALLYSTICK_QUEUE_URL=amqp://tallystick:…@127.0.0.1:5672/ tallystick ingest --port 9000
 
 A second `tallystick ingest` on the same port and machine takes over the port: start it, wait until it is ready, stop the
-first, and no request is lost (docs/deployment.md).
+first, and no request is lost (docs/run/deployment.md).
 """)
 WORK_EPILOG = console.paragraphs("""
 [bold]Example[/bold]

@@ -20,7 +20,7 @@ EPILOG = console.paragraphs("""
   TALLYSTICK_SQL_URL=postgresql://asker:PASSWORD@localhost/tallystick tallystick sql-role | sudo -u postgres psql tallystick
 
 A superuser runs it in the store's database, before TALLYSTICK_SQL is switched on. Nothing is connected to here, and the
-password is only on standard error, as the setting to start with. docs/sql.md says what the role may do.
+password is only on standard error, as the setting to start with. docs/use/sql.md says what the role may do.
 """)
 SCHEMES = ("postgresql", "postgres")
 

@@ -20,7 +20,7 @@ UP_EPILOG = console.paragraphs("""
 
   tallystick up --port 9000 --data /var/lib/tallystick
 
-Every setting is an environment variable too (docs/configuration.md): TALLYSTICK_PORT=9000 tallystick up
+Every setting is an environment variable too (docs/run/configuration.md): TALLYSTICK_PORT=9000 tallystick up
 """)
 MIGRATE_EPILOG = console.paragraphs("""
 [bold]Example[/bold]

@@ -13,6 +13,7 @@ import msgspec
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from tallystick.api.access import Access
 from tallystick.dialects.base import (
     Answer,
     Asks,
@@ -33,7 +34,6 @@ from tallystick.dialects.pageview import TextField, problems, site_stats
 from tallystick.ingest.decode import encode_decoded
 from tallystick.ingest.normalise import Draft, Rejected, normalise
 from tallystick.model.event import NAME_MAX, PATH_MAX, SITE_ID_MAX, USER_ID_MAX
-from tallystick.query.access import Access
 
 SOURCE = "analytics-backend"
 FIELDS = (

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tallystick.api.access import Access, Gate, Questions, access
 from tallystick.config import Settings
 from tallystick.errors import TallystickError
 from tallystick.ingest import ids
@@ -29,7 +30,6 @@ from tallystick.ingest.normalise import Rejected, allowed_site
 from tallystick.ingest.text import clean_json
 from tallystick.model.event import PATH_MAX, Event
 from tallystick.model.query import MetricsQuery
-from tallystick.query.access import Access, Gate, Questions, access
 from tallystick.queue.base import Queue
 from tallystick.store.base import Store
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from tallystick.api.access import Access
 from tallystick.config import Settings
 from tallystick.dialects.base import (
     Answer,
@@ -38,7 +39,6 @@ from tallystick.ingest import ids
 from tallystick.ingest.decode import encode_decoded
 from tallystick.ingest.normalise import Draft, Rejected, normalise
 from tallystick.model.event import AHEAD_MAX, DEFAULT_SITE, EARLIEST, NO_PROPERTIES, PROPERTIES_DEPTH_MAX, Event
-from tallystick.query.access import Access
 from tallystick.queue.base import Queue
 
 EVENT_TYPE_MAX = 128

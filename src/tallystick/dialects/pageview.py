@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
+from tallystick.api.access import Questions
 from tallystick.ingest import clock
 from tallystick.ingest.text import clean_text
 from tallystick.keys import EVERY_SITE
 from tallystick.model.event import SITE_ID_MAX
 from tallystick.model.query import Condition, Metric, MetricsQuery
-from tallystick.query.access import Questions
 
 TOP_PATHS = 10
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)

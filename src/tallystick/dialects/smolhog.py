@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tallystick.api.access import Access
 from tallystick.dialects.base import (
     Answer,
     Asks,
@@ -38,7 +39,6 @@ from tallystick.ingest.ids import ORIGINAL_ID_MAX
 from tallystick.ingest.normalise import Draft, Rejected, normalise
 from tallystick.model.event import NAME_MAX, NO_PROPERTIES, SESSION_ID_MAX, USER_ID_MAX, Event
 from tallystick.model.query import EventsQuery, Metric, MetricsQuery
-from tallystick.query.access import Access
 
 SOURCE = "smolhog"
 TOP_EVENTS = 10

@@ -2,7 +2,7 @@
 
 The fast way decodes a whole body at once with a typed decoder (limits and types are checked in C) and touches each
 event once. What it cannot prove good goes the careful way, event by event, through `normalise`; both give the same
-lines for the same events (a property test holds them together). What odd input becomes is in docs/http-api.md.
+lines for the same events (a property test holds them together). What odd input becomes is in docs/use/http-api.md.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def normalise(draft: Draft, received_at: datetime, *, clock_skew: timedelta = timedelta(0)) -> Event:
-    """The event of a draft: every limit, default and correction of docs/http-api.md.
+    """The event of a draft: every limit, default and correction of docs/use/http-api.md.
 
     Args:
         received_at: now, UTC.

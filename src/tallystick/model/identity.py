@@ -1,4 +1,4 @@
-"""Who is one person: ids that `identify` and `alias` events join. docs/identity.md has the rules.
+"""Who is one person: ids that `identify` and `alias` events join. docs/use/identity.md has the rules.
 
 A link joins one id of a site to another. Of each id the earliest link by time and event id counts, so the same events
 give the same persons in whatever order they come. Following the links from id to id leads to the person; where they

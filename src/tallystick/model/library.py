@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, WithJsonSchema, field_validator
 
+from tallystick.model.queries.ranges import DAYS, PRESETS, Preset, check_range
+from tallystick.model.queries.scope import Filter, Shape, check_timezone, one_site
 from tallystick.model.query import Query, Result
-from tallystick.model.ranges import DAYS, PRESETS, Preset, check_range
-from tallystick.model.scope import Filter, Shape, check_timezone, one_site
 
 NAME_MAX, DESCRIPTION_MAX = 200, 2_000
 """Characters."""

@@ -12,13 +12,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from tallystick.model.compare import Compare, Period
-from tallystick.model.formula import Formula, check_formulas, check_labels
-from tallystick.model.funnel import EventTest, FunnelQuery, FunnelUsersQuery, check_tests
-from tallystick.model.paths import PathsQuery
-from tallystick.model.people import PeopleQuery, Person, PersonQuery
-from tallystick.model.retention import ActiveUsersQuery, LifecycleQuery, RetentionQuery, StickinessQuery
-from tallystick.model.scope import (
+from tallystick.model.queries.comparison import Compare, Period
+from tallystick.model.queries.formula import Formula, check_formulas, check_labels
+from tallystick.model.queries.funnel import EventTest, FunnelQuery, FunnelUsersQuery, check_tests
+from tallystick.model.queries.paths import PathsQuery
+from tallystick.model.queries.retention import ActiveUsersQuery, LifecycleQuery, RetentionQuery, StickinessQuery
+from tallystick.model.queries.scope import (
     BREAKDOWN_COLUMNS,
     COLUMNS,
     FILTER_CONDITIONS_MAX,
@@ -37,7 +36,8 @@ from tallystick.model.scope import (
     check_timezone,
     filter_size,
 )
-from tallystick.model.sessions import SessionsQuery
+from tallystick.model.queries.sessions import SessionsQuery
+from tallystick.model.queries.users import PeopleQuery, Person, PersonQuery
 
 __all__ = [
     "BREAKDOWN_COLUMNS",

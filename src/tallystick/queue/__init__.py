@@ -28,7 +28,7 @@ def make_queue(settings: Settings, metrics: Metrics | None = None) -> Queue:
     """
     scheme = urlsplit(settings.resolved_queue_url).scheme
     if scheme == "sqlite":
-        from tallystick.queue.sqlite import SqliteQueue
+        from tallystick.queue.sqlite.queue import SqliteQueue
 
         return SqliteQueue(settings)
     if scheme == "memory":

@@ -10,8 +10,8 @@ from tallystick.config import Settings
 from tallystick.errors import ConfigError, QueueFull
 from tallystick.model.block import Block, encode_block
 from tallystick.model.books import Published, QueueBooks, QueuedBlock
+from tallystick.queue.backlog import Shelf, Slot
 from tallystick.queue.base import Batch, Depth
-from tallystick.queue.shelf import Shelf, Slot
 
 
 class MemoryQueue:

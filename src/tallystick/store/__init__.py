@@ -12,7 +12,7 @@ from tallystick.errors import ConfigError
 from tallystick.store.base import DeadLetter, PurgeReport, Store, StoredDeadLetter, WriteReport
 
 if TYPE_CHECKING:
-    from tallystick.store.duckdb.recover import Recovered
+    from tallystick.store.duckdb.repair.recover import Recovered
 
 __all__ = [
     "DeadLetter",
@@ -40,8 +40,8 @@ def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] 
 def recover_store(
     settings: Settings, tell: Callable[[str, int, int], None], *, dry_run: bool = False, accept_empty: bool = False
 ) -> Recovered:
-    """Bring a damaged embedded store back; see `tallystick.store.duckdb.recover`."""
-    from tallystick.store.duckdb.recover import recover
+    """Bring a damaged embedded store back; see `tallystick.store.duckdb.repair.recover`."""
+    from tallystick.store.duckdb.repair.recover import recover
 
     return recover(settings, tell, dry_run=dry_run, accept_empty=accept_empty)
 

@@ -15,8 +15,8 @@ import msgspec
 from tallystick.errors import StoreDamaged
 from tallystick.model.block import Block
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
+from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Query, Result
-from tallystick.model.select import SqlQuery, Table
 from tallystick.store.library import Library
 from tallystick.store.turns import Turns
 

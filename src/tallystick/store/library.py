@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from tallystick.analysis.buckets import MICROSECOND, instant_of, micros
 from tallystick.errors import Changed, InUse, InvalidRequest, LimitReached, NotFound
 from tallystick.model.sql import load_statements
-from tallystick.store.buckets import MICROSECOND, instant_of, micros
 
 REPORTS_MAX = 500
 BOARDS_MAX = 100

@@ -13,7 +13,7 @@ def migrations(store: str) -> Sequence[str]:
     """The statements of each migration of a store, in order; the schema's version is their number."""
     found = {
         int(match[1]): entry.read_text("utf-8")
-        for entry in files("tallystick.store").joinpath("sql", store).iterdir()
+        for entry in files(f"tallystick.store.{store}").joinpath("sql").iterdir()
         if (match := _FILE.fullmatch(entry.name))
     }
     return [found[number] for number in range(1, len(found) + 1)]

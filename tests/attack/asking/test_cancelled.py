@@ -10,7 +10,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.attack.asking.asked_server import Asked, Request, eventually
-from tests.thorough import THOROUGH, some
+from tests.helpers.thorough import THOROUGH, some
 
 CUTS = 8
 """Of each request, and as many again of heavy ones: some seven hundred for each store. `make test` takes a share."""

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 
 from tests.attack.asking.asked_server import BLOG, EVENTS, EVERY, SHOP, WRITE, Asked, eventually, rest_of
-from tests.thorough import some
+from tests.helpers.thorough import some
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 from scripts.screenshots import ZONE
-from tallystick.cli.bench_server import Api, ServerProcess
-from tallystick.query.dashboard import BUILT
+from tallystick.api.routes.dashboard import BUILT
+from tallystick.harness.server import Api, ServerProcess
 from tests.servers.process import needed
 
 Opener = Callable[..., Page]

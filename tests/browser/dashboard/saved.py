@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page
 
-from tallystick.cli.bench_server import Api
+from tallystick.harness.server import Api
 from tests.browser.dashboard.ranges import days_ago
 
 FIRST, LAST = days_ago(20), days_ago(3)

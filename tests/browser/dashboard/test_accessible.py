@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from scripts.screenshots import PAGES, settled, still
-from tallystick.query.dashboard import BUILT
+from tallystick.api.routes.dashboard import BUILT
 from tests.browser.dashboard.conftest import Opener
 
 AXE = Path(__file__).parents[3] / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"

@@ -10,7 +10,7 @@ from playwright.sync_api import Route, expect
 
 from scripts.demo_boards import make_board
 from scripts.screenshots import settled
-from tallystick.cli.bench_server import Api
+from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener
 from tests.browser.dashboard.ranges import span
 from tests.browser.dashboard.saved import FIRST, LAST, board, call, names, nothing_saved, number, report, tile

@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import expect
 
 from scripts.screenshots import settled
-from tallystick.cli.bench_server import Api
+from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener
 from tests.browser.dashboard.ranges import days_ago, span
 

@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tallystick.cli.bench_server import ServerProcess
+from tallystick.harness.server import ServerProcess
 from tests.browser.dashboard.conftest import started
 from tests.browser.dashboard.test_accessible import findings
 
@@ -119,7 +119,7 @@ def test_the_key_dialog_with_the_keyboard(locked: ServerProcess, page: Page) -> 
 
 def test_a_dashboard_that_was_not_built(tmp_path: Path, page: Page) -> None:
     """Every page says how to build it; the API works, and so do the pages about it."""
-    elsewhere = f"import pathlib, tallystick.query.dashboard as it; it.BUILT = pathlib.Path({str(tmp_path)!r})"
+    elsewhere = f"import pathlib, tallystick.api.routes.dashboard as it; it.BUILT = pathlib.Path({str(tmp_path)!r})"
     command = (sys.executable, "-c", f"{elsewhere}; from tallystick.cli import main; main()")
     with ServerProcess(tmp_path / "data", command=command) as process:
         for path in ("/", "/ui/explore"):

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from scripts.screenshots import settled, wait_until_stored
-from tallystick.cli.bench_server import Api, ServerProcess
+from tallystick.harness.server import Api, ServerProcess
 from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.test_keys_and_empty import give
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Page, expect
 
 from scripts.screenshots import settled
-from tallystick.cli.bench_server import Api
+from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener
 from tests.browser.dashboard.ranges import days_ago, span
 

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from scripts.screenshots import settled, wait_until_stored
-from tallystick.cli.bench_server import Api
+from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.ranges import days_ago, span
 

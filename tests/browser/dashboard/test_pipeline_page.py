@@ -13,14 +13,14 @@ import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
 
 from scripts.screenshots import settled, wait_until_stored
-from tallystick.cli.bench_server import Api, ServerProcess
 from tallystick.config import Settings
+from tallystick.harness.server import Api, ServerProcess
 from tallystick.metrics import Metrics
 from tallystick.model.event import encode_lines
 from tallystick.queue import make_queue
 from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.test_accessible import findings
-from tests.samples import block_of_lines, sample_event
+from tests.helpers.samples import block_of_lines, sample_event
 
 BROKEN = [encode_lines([sample_event(number)]).replace(b"2026-03-01T", b"2026-13-41T") for number in range(1, 5)]
 """Events with a time that is none, as a foreign writer could leave them in the queue."""

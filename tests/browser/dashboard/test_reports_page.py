@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from scripts.screenshots import settled
-from tallystick.cli.bench_server import Api
+from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener
 from tests.browser.dashboard.ranges import span
 from tests.browser.dashboard.saved import FIRST, LAST, RANGE, board, call, nothing_saved, number, report, tile

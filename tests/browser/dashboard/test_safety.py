@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import expect
 
 from scripts.screenshots import settled, wait_until_stored
-from tallystick.cli.bench_server import Api, ServerProcess
-from tallystick.query.dashboard import BUILT
+from tallystick.api.routes.dashboard import BUILT
+from tallystick.harness.server import Api, ServerProcess
 from tests.browser.dashboard.conftest import Opener
 
 NAME = "<img src=x onerror=document.title='run'>"

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from scripts.demo_history import history, send
 from scripts.screenshots import settled, wait_until_stored
-from tallystick.cli.bench_server import Api, ServerProcess
+from tallystick.harness.server import Api, ServerProcess
 from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.test_accessible import check_looks
 

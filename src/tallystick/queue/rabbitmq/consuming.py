@@ -18,9 +18,9 @@ import structlog
 from tallystick.errors import BlockCorrupt, QueueUnavailable
 from tallystick.model.block import Block, decode_block
 from tallystick.model.books import QueuedBlock
+from tallystick.queue.backlog import Shelf, Slot
 from tallystick.queue.base import Batch
 from tallystick.queue.rabbitmq.connection import Channel, Counts, Delivery, Line, Missing
-from tallystick.queue.shelf import Shelf, Slot
 
 log = structlog.get_logger(__name__)
 

@@ -20,10 +20,10 @@ from tallystick.disk import DiskGuard, private_file, private_folder
 from tallystick.errors import BatchTooLarge, SchemaTooNew, StoreDamaged, StoreUnavailable
 from tallystick.model.block import Block
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
+from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Query, Result
-from tallystick.model.select import SqlQuery, Table
 from tallystick.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
-from tallystick.store.duckdb import admin, damage, times
+from tallystick.store.duckdb import admin
 from tallystick.store.duckdb.connection import (
     Connection,
     DriverError,
@@ -37,11 +37,13 @@ from tallystick.store.duckdb.connection import (
     open_database,
     transaction,
 )
-from tallystick.store.duckdb.fold import Folder, read_mark
 from tallystick.store.duckdb.library import DuckDBLibrary
 from tallystick.store.duckdb.load import Loader
 from tallystick.store.duckdb.read import Reader
-from tallystick.store.duckdb.shred import Shredder
+from tallystick.store.duckdb.repair import damage
+from tallystick.store.duckdb.upkeep import user_times as times
+from tallystick.store.duckdb.upkeep.property_columns import Shredder
+from tallystick.store.duckdb.upkeep.sessions import Folder, read_mark
 from tallystick.store.migrations import migrations
 from tallystick.store.turns import Turns
 

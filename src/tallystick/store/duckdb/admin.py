@@ -13,11 +13,13 @@ from typing import Any
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, PurgeReport, StoredDeadLetter
-from tallystick.store.duckdb import fold as sessions
-from tallystick.store.duckdb import identity, number, times
+from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import Connection, OutOfMemoryException, transaction
+from tallystick.store.duckdb.upkeep import sessions
+from tallystick.store.duckdb.upkeep import user_numbers as number
+from tallystick.store.duckdb.upkeep import user_times as times
 
-SQL = load_statements("tallystick.store", "sql/duckdb/admin.sql")
+SQL = load_statements("tallystick.store.duckdb", "sql/admin.sql")
 QUARTER = 900_000_000
 """A quarter of an hour in microseconds: the rollups' bucket."""
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tallystick.analysis.compile import asks_for_persons, compile_export
+from tallystick.analysis.rows import event_of
 from tallystick.errors import StoreUnavailable
 from tallystick.model.event import encode_lines
 from tallystick.model.query import EventsQuery
 from tallystick.model.sql import load_statements
-from tallystick.store.answer import event_of
-from tallystick.store.compile import asks_for_persons, compile_export
 from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import ROW_GROUP_SIZE, Connection
-from tallystick.store.duckdb.engine import DUCKDB
+from tallystick.store.duckdb.dialect import DUCKDB
 
-SQL = load_statements("tallystick.store", "sql/duckdb/mark.sql")
+SQL = load_statements("tallystick.store.duckdb", "sql/mark.sql")
 PIECE_BYTES = 2 * 1024 * 1024
 """A piece ends when it has so many bytes of lines."""
 ROWS = 500

@@ -9,7 +9,7 @@ from tallystick.model.identity import Change, Joined, Link, NewLink, added, rejo
 from tallystick.model.sql import load_statements
 from tallystick.store.duckdb.connection import Connection
 
-SQL = load_statements("tallystick.store", "sql/duckdb/identity.sql")
+SQL = load_statements("tallystick.store.duckdb", "sql/identity.sql")
 
 
 def join(db: Connection) -> None:

@@ -29,7 +29,7 @@ from tallystick.store.duckdb.connection import Connection, transaction
 from tallystick.store.duckdb.recent import Hashes, RecentIds
 
 Counts = NDArray[np.int64]
-SQL = load_statements("tallystick.store", "sql/duckdb/load.sql")
+SQL = load_statements("tallystick.store.duckdb", "sql/load.sql")
 RECENT_SLICE = 1_000_000
 """Rows read at a time when the index of recent ids is built after a start."""
 READERS = 2

@@ -16,28 +16,28 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from tallystick.analysis.buckets import instant_of
+from tallystick.analysis.comparison import Compared, Found, compared, groups_of, result_of
+from tallystick.analysis.compile import asks_for_persons, can_number, compile_query
+from tallystick.analysis.metrics.tables import Groups, names_properties
+from tallystick.analysis.paths.trails import can_use_trails
+from tallystick.analysis.rows import shape
+from tallystick.analysis.sessions.index import can_fold
 from tallystick.config import Settings
 from tallystick.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
-from tallystick.model.funnel import FunnelScope
-from tallystick.model.paths import PathsQuery
-from tallystick.model.people import PeopleQuery
+from tallystick.model.queries.funnel import FunnelScope
+from tallystick.model.queries.paths import PathsQuery
+from tallystick.model.queries.retention import PersonsScope
+from tallystick.model.queries.sessions import SessionScope
+from tallystick.model.queries.statement import SqlQuery, Table
+from tallystick.model.queries.users import PeopleQuery
 from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, SessionsQuery
-from tallystick.model.retention import PersonsScope
-from tallystick.model.select import SqlQuery, Table
-from tallystick.model.sessions import SessionScope
-from tallystick.store.answer import shape
-from tallystick.store.buckets import instant_of
-from tallystick.store.compare import Compared, Found, compared, groups_of, result_of
-from tallystick.store.compile import asks_for_persons, can_number, compile_query
-from tallystick.store.compile_trails import can_use_trails
 from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
-from tallystick.store.duckdb.engine import DUCKDB
+from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.duckdb.export import Export
-from tallystick.store.duckdb.fold import read_folded, read_numbered
-from tallystick.store.duckdb.shred import read_slots
-from tallystick.store.folded import can_fold
-from tallystick.store.metric_tables import Groups, names_properties
+from tallystick.store.duckdb.upkeep.property_columns import read_slots
+from tallystick.store.duckdb.upkeep.sessions import read_folded, read_numbered
 from tallystick.store.turns import Turns
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tallystick.analysis.rows import decode_json
 from tallystick.config import Settings, url_path
 from tallystick.disk import DiskGuard
 from tallystick.errors import InvalidRequest
-from tallystick.model.select import Column, SqlQuery, Table
-from tallystick.store.answer import decode_json
+from tallystick.model.queries.statement import Column, SqlQuery, Table
 from tallystick.store.duckdb.connection import SELECT, STATEMENT_ERRORS, Connection
-from tallystick.store.sql_check import PREFIX, check_sql
-from tallystick.store.sql_values import json_value, size_of
-from tallystick.store.sql_wrap import type_of, views_of
+from tallystick.usersql.check import PREFIX, check_sql
+from tallystick.usersql.values import json_value, size_of
+from tallystick.usersql.wrap import type_of, views_of
 
 CHUNK = 256
 """Rows that are taken at a time."""

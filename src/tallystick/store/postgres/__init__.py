@@ -20,8 +20,8 @@ from tallystick.config import Settings, shown_url
 from tallystick.errors import ConfigError, SchemaTooNew, StoreDamaged, StoreUnavailable
 from tallystick.model.block import Block
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
+from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Query, Result
-from tallystick.model.select import SqlQuery, Table
 from tallystick.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
 from tallystick.store.migrations import migrations
 from tallystick.store.postgres import admin, locks
@@ -36,11 +36,11 @@ from tallystick.store.postgres.connection import (
     config_errors,
     errors,
 )
-from tallystick.store.postgres.housekeeping import Housekeeper
 from tallystick.store.postgres.library import PostgresLibrary
 from tallystick.store.postgres.load import SQL, Loader
-from tallystick.store.postgres.partitions import Partitions
 from tallystick.store.postgres.role import StatementRole
+from tallystick.store.postgres.upkeep.housekeeping import Housekeeper
+from tallystick.store.postgres.upkeep.partitions import Partitions
 from tallystick.store.turns import Turns
 
 if TYPE_CHECKING:

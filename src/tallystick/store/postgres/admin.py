@@ -11,9 +11,9 @@ from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, StoredDeadLetter
 from tallystick.store.postgres import identity
 from tallystick.store.postgres.connection import UNHURRIED, Connection
-from tallystick.store.postgres.partitions import existing, start_of
+from tallystick.store.postgres.upkeep.partitions import existing, start_of
 
-SQL = load_statements("tallystick.store", "sql/postgres/admin.sql")
+SQL = load_statements("tallystick.store.postgres", "sql/admin.sql")
 
 
 async def ledger(connection: Connection) -> Mapping[str, IngesterLedger]:

@@ -14,7 +14,7 @@ from tallystick.model.sql import load_statements
 from tallystick.store.postgres import locks
 from tallystick.store.postgres.connection import UNHURRIED, Connection
 
-SQL = load_statements("tallystick.store", "sql/postgres/identity.sql")
+SQL = load_statements("tallystick.store.postgres", "sql/identity.sql")
 
 
 async def join(connection: Connection) -> None:

@@ -27,11 +27,11 @@ from tallystick.store.base import DeadLetter, WriteReport
 from tallystick.store.postgres import identity, locks, recent
 from tallystick.store.postgres.connection import Acquire, Conflict, Connection, Duplicate, NoPartition
 from tallystick.store.postgres.encode import COLUMNS, HEADER, TRAILER, Encoder, pieces
-from tallystick.store.postgres.partitions import Partitions
+from tallystick.store.postgres.upkeep.partitions import Partitions
 
 Counts = NDArray[np.int64]
 log = structlog.get_logger(__name__)
-SQL = load_statements("tallystick.store", "sql/postgres/load.sql")
+SQL = load_statements("tallystick.store.postgres", "sql/load.sql")
 TRIES = 8
 """How often a batch is begun anew because another transaction was in its way."""
 NEAR = timedelta(minutes=30)

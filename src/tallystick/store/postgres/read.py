@@ -15,21 +15,21 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from tallystick.analysis.buckets import instant_of
+from tallystick.analysis.comparison import Compared, compared, groups_of, result_of
+from tallystick.analysis.compile import asks_for_persons, compile_export, compile_query
+from tallystick.analysis.parameters import Statement
+from tallystick.analysis.rows import event_of, shape
 from tallystick.config import Settings
 from tallystick.errors import Forbidden, QueryTimeout, QueryTooExpensive, StoreUnavailable, TallystickError
 from tallystick.model.event import encode_lines
-from tallystick.model.funnel import FunnelScope
+from tallystick.model.queries.funnel import FunnelScope
+from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, Query, Result
-from tallystick.model.select import SqlQuery, Table
-from tallystick.store.answer import event_of, shape
-from tallystick.store.buckets import instant_of
-from tallystick.store.compare import Compared, compared, groups_of, result_of
-from tallystick.store.compile import asks_for_persons, compile_export, compile_query
 from tallystick.store.postgres import identity
 from tallystick.store.postgres.connection import Acquire, Connection, DriverErrors, PostgresError, Row
-from tallystick.store.postgres.engine import POSTGRES
+from tallystick.store.postgres.dialect import POSTGRES
 from tallystick.store.postgres.role import StatementRole
-from tallystick.store.statement import Statement
 from tallystick.store.turns import Turns
 
 BEGIN = """
@@ -158,7 +158,7 @@ class Reader:
         """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
         from tallystick.store.postgres.memory import watched
         from tallystick.store.postgres.select import select, table_of  # what reads SQL takes a while to load
-        from tallystick.store.sql_check import check_sql
+        from tallystick.usersql.check import check_sql
 
         if self._role is None:
             raise Forbidden("SQL is off on this store: TALLYSTICK_SQL=true allows it")

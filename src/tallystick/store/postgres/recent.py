@@ -16,7 +16,7 @@ from tallystick.store.postgres import locks
 from tallystick.store.postgres.connection import UNHURRIED, Connection
 
 log = structlog.get_logger(__name__)
-SQL = load_statements("tallystick.store", "sql/postgres/load.sql")
+SQL = load_statements("tallystick.store.postgres", "sql/load.sql")
 SWEEP_PAGES = 4096
 """Pages of 8 KiB swept in one piece: some 400,000 identities."""
 MARGIN = timedelta(hours=1)

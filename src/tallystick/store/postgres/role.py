@@ -20,14 +20,14 @@ from tallystick.config import MIB, Settings
 from tallystick.errors import ConfigError, InvalidRequest
 from tallystick.model.sql import load_statements
 from tallystick.store.postgres.connection import READ_SESSION, Bare, Connection, Pool, PostgresError, errors
-from tallystick.store.sql_functions import BENEATH, SCALAR, TABLE
+from tallystick.usersql.functions import BENEATH, SCALAR, TABLE
 
 ROLE = "tallystick_sql"
 """What the role is called unless TALLYSTICK_SQL_URL says otherwise."""
 SPILL = 2048 * MIB
 """Bytes of temporary files that `tallystick sql-role` lets a statement have."""
 VIEWS = ("site_events", "all_events")
-SQL = load_statements("tallystick.store", "sql/postgres/role.sql")
+SQL = load_statements("tallystick.store.postgres", "sql/role.sql")
 MAKE_IT = "run what `tallystick sql-role` prints as a superuser, once"
 SHOWN = 3
 """Faults that are named; of the others there is their number."""

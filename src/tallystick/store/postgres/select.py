@@ -13,11 +13,11 @@ from typing import Any
 import structlog
 
 from tallystick.errors import InvalidRequest
-from tallystick.model.select import Column, ColumnType, SqlQuery, Table
+from tallystick.model.queries.statement import Column, ColumnType, SqlQuery, Table
 from tallystick.store.postgres.connection import Connection, PostgresError, Row
-from tallystick.store.sql_check import PREFIX, CheckedSql
-from tallystick.store.sql_values import fraction, integer, json_value
-from tallystick.store.sql_wrap import type_of, views_of
+from tallystick.usersql.check import PREFIX, CheckedSql
+from tallystick.usersql.values import fraction, integer, json_value
+from tallystick.usersql.wrap import type_of, views_of
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,93 @@
+"""The columns of an answer's rows, and what type each has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from tallystick.api.routes.export import CSV_COLUMNS
+from tallystick.model import query as model
+
+EMPTY: dict[str, tuple[str, ...]] = {
+    "events": CSV_COLUMNS,
+    "keys": ("key", "events"),
+    "values": ("value", "events"),
+    "paths": ("step", "source", "target", "sessions"),
+    "people": ("user_id", "first_seen", "last_seen", "events", "sessions"),
+    "person": ("person_id", "first_seen", "last_seen", "events", "ids", "ids_total"),
+    "funnel": ("step", "name", "users", "from_first", "from_previous", "median_seconds", "p90_seconds"),
+    "funnel_users": ("user_id", "steps", "first_at", "last_at"),
+    "retention": ("cohort", "users", "returned", "shares", "complete"),
+    "lifecycle": ("bucket", "new", "returning", "resurrecting", "dormant", "complete"),
+    "stickiness": ("periods", "users", "at_least", "share"),
+    "active_users": ("bucket", "dau", "wau", "mau", "dau_wau", "dau_mau", "complete"),
+}
+"""What the rows of a kind of question have, for an answer without any; metrics and sessions tell it themselves."""
+
+INSTANTS = {
+    "bucket",
+    "cohort",
+    "timestamp",
+    "received_at",
+    "first_seen",
+    "last_seen",
+    "first_at",
+    "last_at",
+    "last_received",
+}
+"""Columns whose texts are instants."""
+_COMPARED = "previous"
+_INT64 = 2**63
+
+
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the figures of the period that it is compared with as columns beside its own: `previous.users`."""
+    compared = row.get(_COMPARED)
+    if not isinstance(compared, dict):
+        return row
+    own = {name: value for name, value in row.items() if name != _COMPARED}
+    return own | {f"{_COMPARED}.{name}": value for name, value in compared.items()}
+
+
+def columns_of(query: model.Query, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The rows' columns in the order in which they come; without rows those that the question's answer would have."""
+    return list(dict.fromkeys(name for row in rows for name in flat(row))) or _columns_of_none(query)
+
+
+def _columns_of_none(query: model.Query) -> list[str]:
+    if query.kind == "funnel" and query.breakdown:
+        return [query.breakdown, *EMPTY["funnel"]]
+    if isinstance(query, model.MetricsQuery):
+        figures = [metric.label for metric in query.metrics] + [formula.label for formula in query.formulas]
+    elif isinstance(query, model.SessionsQuery):
+        figures = list(query.metrics)
+    else:
+        return list(EMPTY[query.kind])
+    return [*(["bucket"] if query.interval else []), *query.breakdown, *figures]
+
+
+def type_of(name: str, value: Any, before: str) -> str:
+    """DuckDB's type for a column that has this value beside others, which need the type `before` (none: empty)."""
+    found = _type(name, value)
+    if before in ("", found):
+        return found
+    return "DOUBLE" if {before, found} == {"BIGINT", "DOUBLE"} else "VARCHAR"
+
+
+def _type(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "BOOLEAN"
+    if isinstance(value, int):
+        return "BIGINT" if -_INT64 <= value < _INT64 else "DOUBLE"
+    if isinstance(value, float):
+        return "DOUBLE"
+    instant = name.rpartition(f"{_COMPARED}.")[2] in INSTANTS
+    return "TIMESTAMPTZ" if instant and isinstance(value, str) and _is_instant(value) else "VARCHAR"
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

@@ -1,0 +1,199 @@
+"""Any answer as a file: its rows as CSV or Parquet, the whole answer as JSON.
+
+A question that names no `limit` and no `cursor` gives all of its rows, page after page; one that does gives that page,
+and `X-Tallystick-Next-Cursor` when there are more. CSV with more than one page is streamed; a Parquet file is made first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from fastapi import Query
+from starlette.responses import Response
+
+from tallystick.api.files.columns import columns_of, flat, type_of
+from tallystick.api.files.format import FileFormat
+from tallystick.api.parts import Parts
+from tallystick.api.routes.export import harmless
+from tallystick.api.streams import MadeFile, Stream
+from tallystick.disk import DiskGuard
+from tallystick.errors import TooLarge, Unavailable
+from tallystick.model import query as model
+from tallystick.store.waiting import in_thread
+
+ROWS_MAX = 1_000_000
+"""Most rows of a file that is gathered from several pages."""
+NEXT_CURSOR = "X-Tallystick-Next-Cursor"
+MEDIA_TYPES = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+}
+GivenFormat: TypeAlias = Annotated[
+    FileFormat | None,
+    Query(
+        alias="format",
+        description="The answer as a file to keep: `json` as it always is, `csv` or `parquet` its rows, all of them "
+        f"(at most {ROWS_MAX:,}) unless the question names a `limit` or a `cursor`.",
+    ),
+]
+"""A route's parameter of this type is the format that was asked for; None: an answer as ever."""
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+            for name, kind in MEDIA_TYPES.items()
+            if name != "json"
+        }
+    }
+}
+"""For a route's `responses`."""
+
+Row: TypeAlias = dict[str, Any]
+Ask: TypeAlias = Callable[[model.Query], Awaitable[model.Result]]
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
+
+
+def disposition(name: str, format_: FileFormat) -> dict[str, str]:
+    """The header that gives a file its name: letters and digits of `name`, or `result` when it has none."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
+    short = _NOT_IN_NAMES.sub("-", plain).strip("-").lower()[:80].rstrip("-")
+    return {"Content-Disposition": f'attachment; filename="{short or "result"}.{format_}"'}
+
+
+async def as_file(
+    parts: Parts, ask: Ask, query: model.Query, format_: Literal["csv", "parquet"], name: str
+) -> Response:
+    """A question's rows as a file.
+
+    The first page is asked before anything is answered, so what is wrong with the question is an error answer. What
+    goes wrong later ends a CSV stream before its end.
+
+    Raises:
+        TooLarge: a Parquet file of more than ROWS_MAX rows.
+        Unavailable: the disk's reserve is reached while a Parquet file is made.
+        Others: as `ask` does.
+    """
+    headers = disposition(name, format_)
+    whole = _whole(query)
+    first = await ask(whole)
+    if whole is query and first.next_cursor is not None:
+        headers[NEXT_CURSOR] = first.next_cursor
+    pages = _pages(ask, whole, first, further=whole is not query)
+    if format_ == "parquet":
+        return MadeFile(parts, lambda folder: _parquet(parts, query, pages, folder), headers, MEDIA_TYPES["parquet"])
+    if first.next_cursor is None or whole is query:
+        body = await asyncio.to_thread(csv_of, columns_of(query, first.rows), first.rows)
+        return Response(body, headers=headers, media_type=MEDIA_TYPES["csv"])
+    return Stream(parts, _csv_pages(parts, query, pages), headers, MEDIA_TYPES["csv"])
+
+
+def _whole(query: model.Query) -> model.Query:
+    """The same question with pages as large as they may be; the very same when it names its page itself."""
+    if "cursor" not in type(query).model_fields or {"limit", "cursor"} & query.model_fields_set:
+        return query
+    most = max(bound.le for bound in type(query).model_fields["limit"].metadata if hasattr(bound, "le"))
+    return query.model_copy(update={"limit": most})
+
+
+async def _pages(ask: Ask, query: model.Query, first: model.Result, further: bool) -> AsyncIterator[list[Row]]:
+    """The rows, page by page. Raises TooLarge after ROWS_MAX of them."""
+    page, count = first, 0
+    while True:
+        count += len(page.rows)
+        if count > ROWS_MAX:
+            raise TooLarge(f"the result has more than {ROWS_MAX:,} rows: ask for less, or name a limit for one page")
+        yield page.rows
+        if page.next_cursor is None or not further:
+            return
+        page = await ask(query.model_copy(update={"cursor": page.next_cursor}))
+
+
+# --- CSV ------------------------------------------------------------------------------------------------------------
+
+
+async def _csv_pages(parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
+    """Written in a thread: a file must not keep the event loop from answering others."""
+    columns: list[str] = []
+    with parts.exports.place():
+        async for rows in pages:
+            header = not columns
+            columns = columns or columns_of(query, rows)
+            yield await asyncio.to_thread(csv_of, columns, rows, header)
+
+
+def csv_of(columns: Sequence[str], rows: Sequence[Row], header: bool = True) -> bytes:
+    """Rows as CSV (RFC 4180), in UTF-8.
+
+    No value is an empty cell, booleans are `true` and `false`, lists and objects JSON text. A text or a column's name
+    that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    cells = []
+    for row in rows:
+        values = flat(row)
+        if surplus := values.keys() - set(columns):
+            raise ValueError(f"a later page has columns that the first has not: {sorted(surplus)}")
+        cells.append([_cell(values.get(name)) for name in columns])
+    return csv_table([harmless(name) for name in columns] if header else [], cells)
+
+
+def csv_table(header: Sequence[str], cells: Iterable[Sequence[str]]) -> bytes:
+    """Cells as CSV (RFC 4180), in UTF-8. An empty header is none."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerows([header, *cells] if header else cells)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return harmless(value) if isinstance(value, str) else msgspec.json.encode(value).decode("utf-8")
+
+
+# --- Parquet --------------------------------------------------------------------------------------------------------
+
+
+async def _parquet(parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]], folder: Path) -> Path:
+    """Its types are those of all rows, so these go through a file."""
+    lines, target = folder / "rows.ndjson", folder / "rows.parquet"
+    disk = DiskGuard(folder, parts.settings)
+    types: dict[str, str] = {}
+    with lines.open("wb") as file:
+        async for rows in pages:
+            if disk.low():  # the reserve is for events that come in
+                raise Unavailable("the disk is down to its reserve: ask for CSV, which takes none")
+            for name in columns_of(query, rows):
+                types.setdefault(name, "")
+            await in_thread(_write, file, types, rows)
+    columns = [(name, kind or "VARCHAR") for name, kind in types.items()]
+    await in_thread(parts.write_parquet, lines, target, columns)
+    lines.unlink()
+    return target
+
+
+def _write(file: IO[bytes], types: dict[str, str], rows: Sequence[Row]) -> None:
+    file.write(_lines(types, rows))
+
+
+def _lines(types: dict[str, str], rows: Sequence[Row]) -> bytes:
+    """Rows as JSON lines with a member `c0`, `c1`, … for each column; `types` learns what is in them."""
+    members = {name: f"c{place}" for place, name in enumerate(types)}
+    out = []
+    for row in rows:
+        line = {}
+        for name, value in flat(row).items():
+            if value is not None:
+                types[name] = type_of(name, value, types[name])
+                nested = isinstance(value, list | dict)
+                line[members[name]] = msgspec.json.encode(value).decode("utf-8") if nested else value
+        out.append(msgspec.json.encode(line))
+    return b"".join(line + b"\n" for line in out)

@@ -1,0 +1,63 @@
+"""/docs: Swagger UI, which `scripts/dashboard` puts into the package; it loads nothing from afar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+from tallystick.api.access import Access, Guarded, access
+from tallystick.api.responses import json_answer
+from tallystick.api.routes.dashboard import BUILT
+from tallystick.errors import NotFound
+
+FILES = BUILT / "swagger"
+"""Where the build puts Swagger UI's files."""
+
+ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "favicon-32x32.png": "image/png",
+}
+"""Those that the page uses."""
+
+OWN = {"start.js": "text/javascript", "page.css": "text/css"}
+"""Tallystick's own, beside this module's page: no script or style stands in the page, whose policy forbids that."""
+
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+"""Swagger UI's style sheet has its icons as `data:` images."""
+
+PARTS = Path(__file__).parent / "docs_page"
+
+router = APIRouter(include_in_schema=False, route_class=Guarded)
+
+
+@router.get("/openapi.json")
+@access(Access.OPEN)
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document of every route, those that write included."""
+    return json_answer(request.app.openapi())
+
+
+@router.get("/docs")
+@access(Access.OPEN)
+async def docs() -> Response:
+    """The page that shows /openapi.json, or says what it lacks."""
+    whole = all((FILES / name).is_file() for name in ASSETS)
+    page = PARTS / ("page.html" if whole else "not_built.html")
+    return HTMLResponse(page.read_bytes(), headers={**SAFE, "Cache-Control": "no-cache"})
+
+
+@router.get("/docs/assets/{name}")
+@access(Access.OPEN)
+async def asset(name: str) -> Response:
+    """One of the page's files."""
+    folder, kind = (PARTS, OWN[name]) if name in OWN else (FILES, ASSETS.get(name))
+    if kind is None or not (folder / name).is_file():
+        raise NotFound(f"/docs has no file {name!r}")
+    caching = "no-cache" if name in OWN else "public, max-age=86400"
+    return FileResponse(folder / name, media_type=kind, headers={**SAFE, "Cache-Control": caching})

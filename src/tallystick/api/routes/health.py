@@ -1,0 +1,146 @@
+"""Is it alive, is it ready, what does it do: /healthz, /readyz, /metrics, /v1/pipeline, /v1/verify."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from tallystick.api.access import Access, Guarded, access
+from tallystick.api.disconnects import while_connected
+from tallystick.api.parts import GivenParts, Parts
+from tallystick.api.scrape import gather_queue
+from tallystick.errors import TallystickError, Unavailable
+from tallystick.logs import Seldom
+from tallystick.model import books
+from tallystick.model.books import close_books, stored_beyond
+from tallystick.model.status import (
+    Difference,
+    ErrorAnswer,
+    Health,
+    Ledger,
+    PipelineStatus,
+    QueueStatus,
+    Rates,
+    Readiness,
+    Verification,
+)
+
+router = APIRouter(tags=["operations"], route_class=Guarded)
+_unready = Seldom(__name__, "not ready")
+
+
+async def closed_books(parts: Parts) -> tuple[books.Totals, list[books.Difference]]:
+    """The books of this moment. The queue is read first: see `close_books`."""
+    queue = await parts.queue.books()
+    ledger = await parts.store.ledger()
+    totals, differences = await asyncio.to_thread(close_books, queue, ledger)
+    if stored_beyond(queue, ledger):  # published since the first look, unless the second one says so too
+        differences += stored_beyond(await parts.queue.books(), ledger)
+    return totals, differences
+
+
+async def why_not_ready(parts: Parts) -> str | None:
+    """None while requests are welcome, else one sentence."""
+    if reason := parts.ready():
+        return reason
+    try:
+        await (parts.vital or parts.queue.depth)()
+    except TallystickError as error:
+        _unready.warning(error=error.whole)
+        return error.public
+    return None
+
+
+@router.get("/healthz")
+@access(Access.OPEN)
+async def healthz() -> Health:
+    """The process runs and answers; nothing else is looked at."""
+    return Health()
+
+
+@router.get("/readyz", responses={503: {"model": ErrorAnswer, "description": "Send requests elsewhere for now."}})
+@access(Access.OPEN)
+async def readyz(parts: GivenParts) -> Readiness:
+    """200 while requests are welcome, 503 with the reason while not: starting, shutting down, queue out of reach, no
+    question can be answered.
+    """
+    if reason := await why_not_ready(parts):
+        raise Unavailable(reason)
+    return Readiness(durability=parts.queue.durability)
+
+
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
+@access(Access.METRICS)
+async def metrics(parts: GivenParts, request: Request) -> Response:
+    """Prometheus metrics. Queue and ledger are read for each scrape."""
+    own = parts.metrics
+    own.info.labels(version("tallystick"), parts.queue.durability, own.process).set(1)
+    own.ready.set(await why_not_ready(parts) is None)
+    own.questions.labels("running").set(parts.store.turns.held)
+    own.questions.labels("waiting").set(parts.store.turns.waiting)
+    own.exports.set(parts.exports.taken)
+    own.live.set(request.app.state.live.places.taken)
+    await gather_queue(own, parts.queue)
+    try:
+        own.set_books((await closed_books(parts))[0])
+        own.up.labels("store").set(1)
+    except TallystickError:
+        own.set_books(None)
+        own.up.labels("store").set(0)
+    return Response(own.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/v1/pipeline")
+@access(Access.EVERY)
+async def pipeline(parts: GivenParts) -> PipelineStatus:
+    """The closed books, the queue, rates, durability, versions."""
+    totals, differences = await closed_books(parts)
+    depth = await parts.queue.depth()
+    return PipelineStatus(
+        ledger=Ledger.of(totals),
+        differences=[Difference.of(difference) for difference in differences],
+        queue=QueueStatus(
+            blocks=depth.blocks, events=depth.events, bytes=depth.bytes, oldest_age_seconds=depth.oldest_age
+        ),
+        rates=Rates(
+            accepted_per_second=parts.metrics.events_accepted.per_second(),
+            stored_per_second=parts.metrics.events_stored.per_second(),
+        ),
+        durability=parts.queue.durability,
+        started_at=parts.started_at,
+        uptime_seconds=(datetime.now(UTC) - parts.started_at).total_seconds(),
+        versions=versions(),
+    )
+
+
+@router.get("/v1/verify")
+@access(Access.EVERY)
+async def verify(parts: GivenParts, request: Request) -> Verification:
+    """Check that nothing was lost or counted twice: the books, holes in a sequence, rollups against raw events.
+
+    Reads every event's row; `ok: false` is a finding, not an error of the request.
+    """
+    totals, differences = await closed_books(parts)
+    found = [*differences, *await while_connected(request.receive, parts.store.verify())]
+    return Verification(
+        ok=not found, ledger=Ledger.of(totals), differences=[Difference.of(difference) for difference in found]
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a bug report asks for. SQLite's is that of `apsw`, which carries its own."""
+    found = {"tallystick": version("tallystick"), "python": platform.python_version()}
+    for name, package, parts in (("sqlite", "apsw", 3), ("duckdb", "duckdb", None)):
+        try:
+            found[name] = ".".join(version(package).split(".")[:parts])
+        except PackageNotFoundError:
+            continue
+    return found

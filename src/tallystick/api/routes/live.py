@@ -1,0 +1,73 @@
+"""GET /v1/live: what is being stored, as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from tallystick.api.access import Access, Guarded, access, of_site
+from tallystick.api.live_feed import HEARTBEAT_EVERY, Live
+from tallystick.api.parts import GivenParts, GivenSite
+from tallystick.api.streams import Stream
+from tallystick.keys import EVERY_SITE
+from tallystick.model.query import EventsQuery
+
+router = APIRouter(tags=["questions"], route_class=Guarded)
+
+RETRY_MS = 2_000
+"""Milliseconds after which a browser connects again."""
+
+
+class LiveParams(BaseModel):
+    """Whose events, and how long."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    site_id: str = Field("default", max_length=128, description="`*`: every site.")
+    seconds: float | None = Field(
+        None, ge=0, le=86_400, description="End the stream after so long; absent: when the server stops."
+    )
+
+
+@router.get(
+    "/v1/live",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+@access(Access.SITE)
+async def live(
+    parts: GivenParts, request: Request, only: GivenSite, params: Annotated[LiveParams, Query()]
+) -> Response:
+    """Events as they are stored, in a stream of server-sent events.
+
+    `open` comes first, `event` has a stored event, `left_out` tells how many were stored beside those shown: at most
+    TALLYSTICK_LIVE_EVENTS_PER_SECOND are. Only events whose own time lies in the last hour are shown and counted.
+    """
+    named = {"site_id": None if params.site_id == EVERY_SITE else params.site_id}
+    query = of_site(EventsQuery(**(named if "site_id" in params.model_fields_set else {})), only)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    hub: Live = request.app.state.live
+    if request.state.head:
+        return Response(headers=headers, media_type="text/event-stream")
+    pieces = _pieces(hub, query.site_id, math.inf if params.seconds is None else params.seconds)
+    return Stream(parts, pieces, headers, "text/event-stream")
+
+
+async def _pieces(hub: Live, site_id: str | None, seconds: float) -> AsyncGenerator[bytes, None]:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    async with hub.listening(site_id) as listener:
+        site = msgspec.json.encode({"site_id": EVERY_SITE if site_id is None else site_id})
+        yield f"retry: {RETRY_MS}\nevent: open\ndata: ".encode() + site + b"\n\n"
+        while loop.time() < end:
+            piece = await listener.next(min(HEARTBEAT_EVERY, end - loop.time()))
+            if not piece:
+                return
+            yield piece

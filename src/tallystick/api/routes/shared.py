@@ -1,0 +1,71 @@
+"""What a share link shows: its board, and the answers of that board's reports."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from fastapi import APIRouter, Depends, Path, Request
+from starlette.responses import Response
+
+from tallystick.api.access import Access, Guarded, Questions, access
+from tallystick.api.library import saved_reports as saved
+from tallystick.api.library.site_library import board_of, report_of
+from tallystick.api.parts import GivenParts, Parts
+from tallystick.api.routes.query import require_json
+from tallystick.errors import NotFound, Unauthorized
+from tallystick.model.library import Board, Report, ReportResult, SharedBoard, SharedRunOrder
+from tallystick.store.library import Share
+
+router = APIRouter(tags=["reports"], route_class=Guarded)
+
+
+def _share_of(request: Request) -> Share:
+    share: Share = request.state.share  # set by the gate; a route that has none fails here
+    return share
+
+
+GivenShare: TypeAlias = Annotated[Share, Depends(_share_of)]
+
+
+@router.get("/v1/shared")
+@access(Access.SHARE)
+async def shared_board(parts: GivenParts, share: GivenShare) -> SharedBoard:
+    """The board of a share link, with its reports."""
+    board = await _board_of(parts, share)
+    ids = dict.fromkeys(tile.report_id for tile in board.tiles)
+    found = [await _report_of(parts, report_id) for report_id in ids]
+    return SharedBoard(
+        board=board, reports=[report for report in found if report is not None], expires_at=share.expires_at
+    )
+
+
+@router.post("/v1/shared/reports/{report_id}/run", response_model=ReportResult, dependencies=[Depends(require_json)])
+@access(Access.SHARE)
+async def run_shared_report(
+    request: Request,
+    parts: GivenParts,
+    share: GivenShare,
+    report_id: Annotated[str, Path(max_length=64)],
+    order: SharedRunOrder,
+) -> Response:
+    """Ask the question of a report on the link's board, for its range or one of the presets."""
+    board = await _board_of(parts, share)
+    shown = any(tile.report_id == report_id for tile in board.tiles)
+    report = await _report_of(parts, report_id) if shown else None
+    if report is None:
+        raise NotFound(f"the board has no report {report_id!r}")
+    store = Questions(parts.store, report.site_id, request.receive)
+    return await saved.run(parts, store, report, range_=order.range)
+
+
+async def _board_of(parts: Parts, share: Share) -> Board:
+    """Raises Unauthorized: it was deleted a moment ago."""
+    found = await parts.store.library.document("board", share.board_id)
+    if found is None:
+        raise Unauthorized
+    return board_of(found)
+
+
+async def _report_of(parts: Parts, report_id: str) -> Report | None:
+    found = await parts.store.library.document("report", report_id)
+    return None if found is None else report_of(found)

@@ -1,0 +1,188 @@
+"""SQL: POST /v1/sql answers a statement of the caller's own, once a setting allows it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from tallystick.api.access import Access, Guarded, access
+from tallystick.api.files.result import FILES, MEDIA_TYPES, GivenFormat, csv_table, disposition
+from tallystick.api.parts import GivenParts, GivenQuestions, Parts
+from tallystick.api.routes.export import harmless
+from tallystick.api.routes.query import require_json
+from tallystick.api.streams import MadeFile
+from tallystick.disk import DiskGuard
+from tallystick.errors import Forbidden, TallystickError, Unavailable
+from tallystick.model.queries.statement import Column, SqlQuery, Table
+from tallystick.store.waiting import in_thread
+
+router = APIRouter(tags=["sql"], route_class=Guarded)
+
+OFF = "SQL is off on this server: its operator can allow it with TALLYSTICK_SQL=true"
+KIND = "sql"
+"""What metrics and files call these questions."""
+PARQUET = {
+    "boolean": "BOOLEAN",
+    "number": "DOUBLE",
+    "timestamp": "TIMESTAMPTZ",
+    "datetime": "TIMESTAMP",
+    "date": "DATE",
+}
+"""DuckDB's types of columns; a column that has a value which does not fit is text, as all others are."""
+_NUMBERS = msgspec.json.Encoder(decimal_format="number")
+_INT64 = 2**63
+_INSTANT = re.compile(r"[0-2]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z?")
+_DATE = re.compile(r"[0-2]\d{3}-\d\d-\d\d")
+
+
+class ColumnShape(BaseModel):
+    """A column of an answer."""
+
+    name: str
+    type: str
+
+
+class SqlResult(BaseModel):
+    """What a statement gives. docs/use/sql.md says how values of each type are written."""
+
+    columns: list[ColumnShape]
+    rows: list[list[Any]]
+    truncated: bool
+    elapsed_ms: float
+
+
+class ViewColumnShape(ColumnShape):
+    """A column of a view."""
+
+    description: str
+
+
+class ViewShape(BaseModel):
+    """A view."""
+
+    name: str
+    description: str
+    columns: list[ViewColumnShape]
+
+
+class ExampleShape(BaseModel):
+    """A statement to begin with."""
+
+    title: str
+    sql: str
+
+
+class SqlSchema(BaseModel):
+    """What statements may read, and whether they are answered."""
+
+    enabled: bool
+    dialect: Literal["duckdb", "postgres"]
+    views: list[ViewShape]
+    examples: list[ExampleShape]
+
+
+@router.get("/v1/sql/schema")
+@access(Access.SITE)
+async def sql_schema(parts: GivenParts) -> SqlSchema:
+    """The views that statements read, and some statements to begin with."""
+    from tallystick.usersql.views import EXAMPLES, VIEWS
+
+    return SqlSchema(
+        enabled=parts.settings.sql,
+        dialect="duckdb" if parts.settings.resolved_store_url.startswith("duckdb") else "postgres",
+        views=[ViewShape.model_validate(msgspec.to_builtins(view)) for view in VIEWS.values()],
+        examples=[ExampleShape.model_validate(msgspec.to_builtins(example)) for example in EXAMPLES],
+    )
+
+
+@router.post("/v1/sql", response_model=SqlResult, responses=FILES, dependencies=[Depends(require_json)])
+@access(Access.SITE)
+async def sql(parts: GivenParts, store: GivenQuestions, question: SqlQuery, form: GivenFormat = None) -> Response:
+    """Answer one SELECT over the views of `GET /v1/sql/schema`, in the store's own SQL."""
+    try:
+        if not parts.settings.sql:
+            raise Forbidden(OFF)
+        with parts.metrics.query_seconds.labels(KIND).time():
+            table = await store.select(question)
+    except TallystickError as error:
+        parts.metrics.query_failures.labels(KIND, error.code).inc()
+        raise
+    if form == "csv":
+        body = await asyncio.to_thread(_csv, table)
+        return Response(body, headers=disposition(KIND, form), media_type=MEDIA_TYPES["csv"])
+    if form == "parquet":
+        names = disposition(KIND, form)
+        return MadeFile(parts, lambda folder: _parquet(parts, table, folder), names, MEDIA_TYPES["parquet"])
+    body = await asyncio.to_thread(_NUMBERS.encode, table)
+    return Response(body, headers=None if form is None else disposition(KIND, form), media_type=MEDIA_TYPES["json"])
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def _csv(table: Table) -> bytes:
+    cells = [[_cell(value) for value in row] for row in table.rows]
+    return csv_table([harmless(column.name) for column in table.columns], cells)
+
+
+def _cell(value: Any) -> str:
+    """As `result_file.csv_of` writes values, with all digits of numbers."""
+    if value is None:
+        return ""
+    return harmless(value) if isinstance(value, str) else _NUMBERS.encode(value).decode("utf-8")
+
+
+async def _parquet(parts: Parts, table: Table, folder: Path) -> Path:
+    lines, target = folder / "rows.ndjson", folder / "rows.parquet"
+    if DiskGuard(folder, parts.settings).low():  # the reserve is for events that come in
+        raise Unavailable("the disk is down to its reserve: ask for CSV, which takes none")
+    types = await in_thread(_write_lines, lines, table)
+    columns = [(column.name, kind) for column, kind in zip(table.columns, types, strict=True)]
+    await in_thread(parts.write_parquet, lines, target, columns)
+    lines.unlink()
+    return target
+
+
+def _parquet_type(column: Column, values: list[Any]) -> str:
+    found = [value for value in values if value is not None]
+    if column.type == "integer":
+        return "BIGINT" if all(isinstance(value, int) for value in found) else "VARCHAR"
+    if column.type == "decimal":
+        return _decimal_type([Decimal(str(value)) for value in found])
+    if column.type in ("timestamp", "datetime") and not all(_INSTANT.fullmatch(value) for value in found):
+        return "VARCHAR"
+    if column.type == "date" and not all(_DATE.fullmatch(value) for value in found):
+        return "VARCHAR"
+    return PARQUET.get(column.type, "VARCHAR")
+
+
+def _decimal_type(values: list[Decimal]) -> str:
+    """The type that holds these numbers with all their digits; text when there is none."""
+    behind = max((max(0, -int(value.as_tuple().exponent)) for value in values), default=0)
+    before = max((value.adjusted() + 1 for value in values), default=1)
+    return f"DECIMAL(38, {behind})" if max(before, 1) + behind <= 38 else "VARCHAR"
+
+
+def _write_lines(lines: Path, table: Table) -> list[str]:
+    """The table as JSON lines; the columns' types."""
+    types = [_parquet_type(column, [row[place] for row in table.rows]) for place, column in enumerate(table.columns)]
+    with lines.open("wb") as file:
+        for row in table.rows:
+            values = (
+                _cell_text(value) if kind == "VARCHAR" and not isinstance(value, str) else value
+                for value, kind in zip(row, types, strict=True)
+            )
+            file.write(_NUMBERS.encode({f"c{place}": value for place, value in enumerate(values)}) + b"\n")
+    return types
+
+
+def _cell_text(value: Any) -> str | None:
+    return None if value is None else _NUMBERS.encode(value).decode("utf-8")

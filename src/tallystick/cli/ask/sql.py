@@ -1,0 +1,157 @@
+"""`tallystick sql`: a statement of one's own to a running server, its answer as a table, CSV, JSON or Parquet."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tallystick.cli import console
+from tallystick.cli.ask.table import PIPED_WIDTH, number, printable
+from tallystick.cli.server import Server
+from tallystick.errors import ConfigError, Unavailable
+
+Format = Literal["table", "csv", "json", "parquet"]
+NUMBERS = {"integer", "decimal", "number"}
+
+EPILOG = console.paragraphs("""
+[bold]Examples[/bold]
+
+  tallystick sql
+
+  tallystick sql 'SELECT path, count(*) AS views FROM events GROUP BY path ORDER BY views DESC LIMIT 5'
+
+  tallystick sql --file report.sql --site shop --format csv > report.csv
+
+  cat report.sql | tallystick sql - --format parquet --output report.parquet
+
+Without a statement it shows what can be read. The server has to run with TALLYSTICK_SQL=true.
+""")
+
+
+def sql(
+    statement: Annotated[
+        str | None, typer.Argument(metavar="[SELECT]", help="One SELECT; - reads it from standard input.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="The statement from a file; - is standard input.")
+    ] = None,
+    site: Annotated[
+        str | None, typer.Option("--site", help="Only this site. Without: every site that may be read.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Most rows. Without: TALLYSTICK_SQL_ROWS.")
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = "table",
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where csv, json and parquet go. Without: printed.")
+    ] = None,
+    url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
+    key_file: console.KeyFileOption = None,
+) -> None:
+    """Ask a running server in SQL: one SELECT over the views events, sessions and users."""
+    if output is not None and format_ == "table":
+        raise ConfigError("--output takes a file's format: --format csv, json or parquet")
+    if format_ == "parquet" and output is None and sys.stdout.isatty():
+        raise ConfigError("Parquet is no text: name a file with --output")
+    settings = console.load_settings(key_file=key_file)
+    server = Server(url, key=settings.client_key())
+    if statement is None and file is None:
+        _show_schema(json.loads(asyncio.run(_ask(server, None, None))))
+        return
+    body: dict[str, Any] = {"sql": _text(statement, file)}
+    body |= {name: value for name, value in (("site_id", site), ("limit", limit)) if value is not None}
+    answer = asyncio.run(_ask(server, body, None if format_ in ("table", "json") else format_))
+    if format_ == "table":
+        _show(json.loads(answer, parse_float=Decimal))
+        return
+    whole = answer if format_ == "parquet" or answer.endswith(b"\n") else answer + b"\n"
+    if output is not None:
+        _write(output, whole)
+        return
+    sys.stdout.buffer.write(whole)
+    sys.stdout.buffer.flush()
+
+
+async def _ask(server: Server, body: dict[str, Any] | None, form: str | None) -> bytes:
+    async with server:
+        try:
+            if body is None:
+                return json.dumps(await server.get("/v1/sql/schema")).encode()
+            return await server.post_json("/v1/sql", body, **({"format": form} if form else {}))
+        except Unavailable as error:
+            raise Unavailable(f"{error.message} `tallystick up` starts one; --url names another") from error
+
+
+def _write(output: Path, answer: bytes) -> None:
+    try:
+        output.write_bytes(answer)
+    except OSError as error:
+        raise ConfigError(f"--output {output}: it cannot be written: {error}") from error
+
+
+def _text(statement: str | None, file: Path | None) -> str:
+    if statement is not None and file is not None:
+        raise ConfigError("--file holds the statement: leave the other one out")
+    try:
+        if file is None and statement != "-":
+            return statement or ""
+        return sys.stdin.read() if file is None or str(file) == "-" else file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--file {file}: it cannot be read: {error}") from error
+
+
+def _target() -> Console:
+    """Where no terminal limits it, a line is as long as it has to be."""
+    plain = Console(file=sys.stdout, width=PIPED_WIDTH, highlight=False)
+    return console.out if console.out.is_terminal else plain
+
+
+def _show(answer: dict[str, Any]) -> None:
+    out = _target()
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for column in answer["columns"]:
+        right = column["type"] in NUMBERS
+        table.add_column(escape(printable(column["name"])), justify="right" if right else "left", overflow="fold")
+    types = [column["type"] for column in answer["columns"]]
+    for row in answer["rows"]:
+        table.add_row(*(_cell(value, kind) for value, kind in zip(row, types, strict=True)))
+    if answer["rows"]:
+        out.print(table)
+    else:
+        out.print("no rows")
+    if answer["truncated"]:
+        out.print(f"[dim]there are more than these {len(answer['rows']):,} rows: add LIMIT or a condition[/]")
+
+
+def _cell(value: Any, kind: str) -> str:
+    if value is None:
+        return ""
+    if kind == "number":
+        return number(float(value))
+    if isinstance(value, Decimal):
+        return f"{value:,f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return number(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return escape(printable(text))
+
+
+def _show_schema(schema: dict[str, Any]) -> None:
+    out = _target()
+    if not schema["enabled"]:
+        out.print("[yellow]SQL is off on this server; TALLYSTICK_SQL=true allows it[/]")
+    for view in schema["views"]:
+        out.print(f"[bold]{view['name']}[/]  {escape(view['description'])}")
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for column in view["columns"]:
+            table.add_row("  " + column["name"], column["type"], escape(column["description"]))
+        out.print(table)

@@ -1,0 +1,192 @@
+"""`tallystick bench`: measurements of this machine, this disk and this version; what they mean is in docs/build/benchmarks.md."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tallystick.cli import console
+
+if TYPE_CHECKING:
+    from tallystick.cli.bench.report import Report
+
+EPILOG = """
+[bold]Examples[/bold]
+
+  tallystick bench
+
+  tallystick bench --size 1000 --events 5000000 --json bench.json
+
+  tallystick bench --queue redis://127.0.0.1:6379/1 --store postgresql://tallystick@127.0.0.1/bench
+
+  tallystick bench query --events 10000000 --data /fast-disk/history
+
+  tallystick bench dedupe --rows 1,10
+"""
+
+app = typer.Typer(
+    help="Measure: events a second, acknowledgement times, memory, disk; `query` and `dedupe` measure the store.",
+    epilog=EPILOG,
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+)
+
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures, with what is known of the machine.")
+]
+ScratchOption = Annotated[
+    Path,
+    typer.Option(metavar="FOLDER", help="Where data folders are made, and removed at the end: the disk to measure."),
+]
+
+QueueOption = Annotated[
+    str, typer.Option(metavar="URL", help="A queue of its own for the measurement (redis://, amqp://); else SQLite.")
+]
+StoreOption = Annotated[
+    str, typer.Option(metavar="URL", help="An empty database for the measurement (postgresql://); else DuckDB.")
+]
+
+
+@app.callback()
+def bench(
+    context: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A running server that nobody else sends to; without: one is started."),
+    ] = None,
+    size: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=5_000, help="Events in one body; may be given again. Without: 1, 100 and 1000."),
+    ] = None,
+    events: Annotated[
+        int | None, typer.Option(min=1_000, help="Events per body size. Without: as many as take some seconds.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=1, help="Requests a second of the open loop. Without: a quarter of what was reached."),
+    ] = None,
+    queue: QueueOption = "",
+    store: StoreOption = "",
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that load, where queue and store are servers.")
+    ] = 2,
+    scratch: ScratchOption = Path(),
+    json: JsonOption = None,
+    key_file: console.KeyFileOption = None,
+) -> None:
+    """Send events as fast as the server takes them, in bodies of 1, 100 and 1,000, each size to a fresh server; then
+    single events at a fixed rate; then see how soon an event can be queried. Checks at the end that the books close.
+    """
+    # Whoever ends a measurement ends its servers, too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    context.call_on_close(lambda: signal.signal(signal.SIGTERM, before))
+    if context.invoked_subcommand is not None:
+        return
+    from tallystick.cli.bench.load import SIZES, Subject, measure_load
+
+    key = console.load_settings(key_file=key_file).client_key().get_secret_value()
+    subject = Subject(url, key, queue, store, workers)
+    _done(measure_load(console.err, scratch, subject, size or SIZES, events, rate), json)
+
+
+@app.command(epilog=EPILOG)
+def query(
+    events: Annotated[int, typer.Option(min=30_000, help="Events of the history, over 30 days.")] = 10_000_000,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep the history here, and use it again next time.")
+    ] = None,
+    store: StoreOption = "",
+    load: Annotated[
+        int,
+        typer.Option(min=0, help="Events a second that come in while the analyses are asked again; 0: they are not."),
+    ] = 5_000,
+    scratch: ScratchOption = Path(),
+    json: JsonOption = None,
+) -> None:
+    """Fill a store with 30 days of a busy site (200,000 users, 20,000 of them a day); time questions and analyses."""
+    from tallystick.cli.bench.load import scratch_folder
+    from tallystick.cli.bench.query import measure_queries
+
+    if data is not None:
+        _done(measure_queries(console.err, data, events, store, load), json)
+        return
+    with scratch_folder(scratch) as folder:
+        _done(measure_queries(console.err, folder, events, store, load), json)
+
+
+@app.command(epilog=EPILOG)
+def dedupe(
+    rows: Annotated[str, typer.Option(help="Sizes of the table in millions of rows, with commas between.")] = "1,10,50",
+    store: StoreOption = "",
+    scratch: ScratchOption = Path(),
+    json: JsonOption = None,
+) -> None:
+    """Time one transaction of the store (events, dedupe, rollups, ledger) while its table grows."""
+    from tallystick.cli.bench.dedupe import measure_dedupe
+    from tallystick.cli.bench.load import scratch_folder
+
+    levels = _millions(rows)
+    with scratch_folder(scratch) as folder:
+        _done(measure_dedupe(console.err, folder, levels, store), json)
+
+
+@app.command(epilog=EPILOG)
+def experiments(
+    store: Annotated[str, typer.Option(metavar="URL", help="An empty PostgreSQL database: postgresql://….")],
+    events: Annotated[int, typer.Option(min=30_000, help="Events of the history, over 30 days.")] = 2_000_000,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Remember here that the database is filled, for next time.")
+    ] = None,
+    scratch: ScratchOption = Path(),
+    json: JsonOption = None,
+) -> None:
+    """Compare on PostgreSQL: a partitioned table with a flat one, COPY with INSERT, a queue with direct writes."""
+    from tallystick.cli.bench.experiments import measure_experiments
+    from tallystick.cli.bench.load import scratch_folder
+
+    if data is not None:
+        _done(measure_experiments(console.err, data, store, events), json)
+        return
+    with scratch_folder(scratch) as folder:
+        _done(measure_experiments(console.err, folder, store, events), json)
+
+
+@app.command("all", epilog=EPILOG)
+def everything(
+    events: Annotated[int, typer.Option(min=30_000, help="Events of the history that is asked.")] = 10_000_000,
+    rows: Annotated[str, typer.Option(help="Sizes of the table that is written to, in millions of rows.")] = "1,10",
+    scratch: ScratchOption = Path(),
+    json: JsonOption = None,
+) -> None:
+    """All of these measurements, one after the other, with one report at the end. Takes some minutes."""
+    from tallystick.cli.bench.dedupe import measure_dedupe
+    from tallystick.cli.bench.load import SIZES, Subject, measure_load, scratch_folder
+    from tallystick.cli.bench.query import measure_queries
+
+    levels = _millions(rows)
+    report = measure_load(console.err, scratch, Subject(), SIZES, None, None)
+    with scratch_folder(scratch) as folder:
+        queries = measure_queries(console.err, folder, events)
+    for name in ("query", "query_events", "query_loaded", "query_load", "query_peak_bytes"):
+        setattr(report, name, getattr(queries, name))
+    with scratch_folder(scratch) as folder:
+        report.dedupe = measure_dedupe(console.err, folder, levels).dedupe
+    _done(report, json)
+
+
+def _millions(text: str) -> list[int]:
+    try:
+        return [int(float(part) * 1_000_000) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not like 1,10,50", param_hint="--rows") from error
+
+
+def _done(report: Report, json: Path | None) -> None:
+    from tallystick.cli.bench.tables import show
+
+    show(report, console.out)
+    if json is not None:
+        report.write(json)

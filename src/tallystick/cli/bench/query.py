@@ -1,0 +1,227 @@
+"""`tallystick bench query`: how fast a server answers questions about thirty days of a busy site."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tallystick.cli.bench.data import BLOCK_EVENTS, DAILY_USERS, DAY_US, day_blocks
+from tallystick.cli.bench.queries import DAYS, Question, instant, questions
+from tallystick.cli.bench.report import QueryFigures, Report, machine
+from tallystick.cli.bench.steady import SteadyLoad
+from tallystick.config import Settings
+from tallystick.harness.server import START_TIMEOUT, Api, ServerFailed, ServerProcess
+from tallystick.model.block import Block
+from tallystick.model.query import MetricsQuery
+from tallystick.store import is_embedded, make_store
+
+MARKER = "bench-history.json"
+"""File beside a made history that says how many events it has and where it starts, so that it can be used again."""
+FORMAT = 2
+"""Of the history: 2 has visits that begin with a page view and know where they came from."""
+
+RUNS = 7
+ENOUGH_SECONDS = 20.0
+"""A question is not asked again, once its answers have taken as long as this and one is counted."""
+DEADLINE = 60
+"""Seconds, twice what a server gives a question by default: one that takes longer has this for a figure."""
+LOAD = 5_000
+"""Events a second that come in while the analyses are asked once more."""
+
+
+class History(msgspec.Struct, frozen=True):
+    """What a folder was filled with: `events` of DAYS days from `first_day` on (00:00 UTC, microseconds since 1970)."""
+
+    events: int
+    first_day: int
+    format: int = 1
+
+
+def measure_queries(console: Console, data: Path, events: int, store_url: str = "", load: int = LOAD) -> Report:
+    """Fill the store (empty URL: DuckDB in `data`) with `events`, start a server on it and ask.
+
+    A marker in `data` says that this has been done, for the next time.
+
+    Args:
+        load: events a second that come in while the analyses are asked once more; 0: they are not. They stay in the
+            store, behind the days that are asked about.
+
+    Raises:
+        ServerFailed: the server does not start or answer, or the store has something else in it.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    history = _filled(console, data, events, store_url)
+    report = Report(machine(data), query_events=history.events, store=urlsplit(store_url).scheme or "duckdb")
+    settings = {"TALLYSTICK_STORE_URL": store_url, "TALLYSTICK_QUERY_TIMEOUT": str(DEADLINE)}
+    with ServerProcess(data, settings) as process:
+        with closing(Api(process.url, timeout=2 * DEADLINE)) as api:
+            _wait_for_store(api)
+            if (found := _count(api, history)) != history.events:
+                raise ServerFailed(f"the history has {history.events} events, a query finds {found}")
+            asked = questions(history.first_day, _a_user(api, history))
+            report.query = _ask_all(console, api, asked)
+            analyses = [question for question in asked if question.section == "analyses"]
+            if load:
+                with SteadyLoad(process.url, load) as steady:
+                    report.query_loaded = _ask_all(console, api, analyses, 2)
+                report.query_load = steady.per_second
+        report.query_peak_bytes = process.resident_peak()
+        process.stop()
+    return report
+
+
+def fill(console: Console, data: Path, events: int, store_url: str) -> datetime:
+    """Fill the store unless `data` says that it is filled; the first day of its history."""
+    history = _filled(console, data, events, store_url)
+    return datetime.fromtimestamp(history.first_day / 1_000_000, UTC)
+
+
+def _filled(console: Console, data: Path, events: int, store_url: str) -> History:
+    marker = data / MARKER
+    if marker.exists():
+        kept = msgspec.json.decode(marker.read_bytes(), type=History)
+        if kept.format != FORMAT:
+            raise ServerFailed(f"{data} has a history of an older version of this command; remove it, or name another")
+        return kept
+    if any(data.iterdir()):
+        raise ServerFailed(f"{data} has something else in it; give an empty folder, or one that this command filled")
+    history = History(events, (time.time_ns() // 1_000 // DAY_US - DAYS) * DAY_US, FORMAT)
+    asyncio.run(_fill(console, Settings(data=data, queue_url="", store_url=store_url), history))
+    marker.write_bytes(msgspec.json.encode(history))
+    return history
+
+
+async def _fill(console: Console, settings: Settings, history: History) -> None:
+    store = make_store(settings)
+    await store.open()
+    try:
+        await store.migrate()
+        if (await store.run(MetricsQuery())).rows[0]["events"]:
+            raise ServerFailed("the store has events already; give an empty one")
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("Storing events", total=history.events)
+            writers = asyncio.Semaphore(1 if is_embedded(settings) else settings.store_write_connections)
+            async with asyncio.TaskGroup() as writing:
+
+                async def write(batch: list[Block]) -> None:
+                    try:
+                        await store.write(batch)
+                    finally:
+                        writers.release()
+                    progress.advance(task, sum(block.count for block in batch))
+
+                for day in _days(history):
+                    for batch in _batches(await asyncio.wrap_future(day), settings.batch_max_events):
+                        await writers.acquire()
+                        writing.create_task(write(batch))
+        console.print("Housekeeping: rollups, property columns …")
+        while await store.maintain():
+            pass
+    finally:
+        await store.close()
+
+
+def _days(history: History) -> Iterator[Future[list[Block]]]:
+    """Every day's blocks; another process makes the next day while this one's is stored."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:
+        waiting: list[Future[list[Block]]] = []
+        ingester, seq = uuid4().hex[:16], 0
+        for day in range(DAYS):
+            count = history.events // DAYS + (day < history.events % DAYS)
+            users = min(DAILY_USERS, max(1, count // 10))
+            waiting.append(maker.submit(day_blocks, ingester, seq, history.first_day + day * DAY_US, count, users))
+            seq += -(-count // BLOCK_EVENTS)
+            if len(waiting) > 2:
+                yield waiting.pop(0)
+        yield from waiting
+
+
+def _batches(blocks: list[Block], events: int) -> Iterator[list[Block]]:
+    """The blocks, as many together as the worker takes in one transaction."""
+    batch: list[Block] = []
+    for block in blocks:
+        if batch and sum(b.count for b in batch) + block.count > events:
+            yield batch
+            batch = []
+        batch.append(block)
+    if batch:
+        yield batch
+
+
+def _a_user(api: Api, history: History) -> str:
+    """The user with the most events of the last day: a timeline that has something in it."""
+    end = instant(history.first_day + DAYS * DAY_US)
+    since = instant(history.first_day + (DAYS - 1) * DAY_US)
+    answer = api.query(kind="metrics", breakdown=["user_id"], top=1, since=since, until=end)
+    return str(answer["rows"][0]["user_id"])
+
+
+def _wait_for_store(api: Api) -> None:
+    """A process answers before it has opened a store that is a server. Raises ServerFailed: it does not open it."""
+    end = time.monotonic() + START_TIMEOUT
+    while api.ask("POST", "/v1/query", {"kind": "events", "limit": 1})[0] == 503:
+        if time.monotonic() > end:
+            raise ServerFailed(f"the store is not open after {START_TIMEOUT:.0f} s")
+        time.sleep(0.05)
+
+
+def _count(api: Api, history: History) -> int:
+    """Events of the history's days that a query finds."""
+    end = instant(history.first_day + DAYS * DAY_US)
+    return int(api.query(kind="metrics", since=instant(history.first_day), until=end)["rows"][0]["events"])
+
+
+def _ask_all(console: Console, api: Api, asked: Sequence[Question], slack: float = 1) -> list[QueryFigures]:
+    """The figures of questions; each may take `slack` times its target."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    figures = []
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("Asking", total=len(asked))
+        for question in asked:
+            progress.update(task, description=f"Asking: {question.name}")
+            figures.append(_measured(api, question, slack))
+            progress.advance(task)
+    return figures
+
+
+def _measured(api: Api, question: Question, slack: float) -> QueryFigures:
+    target = None if question.target_ms is None else question.target_ms * slack
+    times: list[float] = []
+    while len(times) <= RUNS and (len(times) < 2 or sum(times) < ENOUGH_SECONDS * 1_000):
+        began = time.perf_counter()
+        status, body = api.ask("POST", "/v1/query", question.ask)
+        times.append((time.perf_counter() - began) * 1_000)
+        if status == 504:
+            whole = DEADLINE * 1_000.0
+            return QueryFigures(question.name, 0, 0, False, whole, whole, whole, target, question.section)
+        if status != 200:
+            raise ServerFailed(f"{question.name}: the answer is {status}: {body[:200]!r}")
+        answer = msgspec.json.decode(body)
+        if not answer["rows"]:
+            raise ServerFailed(f"{question.name}: the answer is empty")
+    counted = times[1:]  # by then the file's pages are in memory
+    return QueryFigures(
+        question=question.name,
+        runs=len(counted),
+        rows=len(answer["rows"]),
+        from_rollup=answer["from_rollup"],
+        median_ms=statistics.median(counted),
+        min_ms=min(counted),
+        max_ms=max(counted),
+        target_ms=target,
+        section=question.section,
+    )

@@ -1,0 +1,17 @@
+"""`tallystick recover`: bring a damaged file of a stopped server back."""
+
+from __future__ import annotations
+
+import typer
+
+from tallystick.cli.recover import queue as recover_queue
+from tallystick.cli.recover import store as recover_store
+
+app = typer.Typer(
+    help="Bring a damaged file back, while no server runs: what can be read is kept, the rest is counted, the damaged "
+    "file stays.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.command("queue", epilog=recover_queue.EPILOG)(recover_queue.queue)
+app.command("store", epilog=recover_store.EPILOG)(recover_store.store)

@@ -1,0 +1,218 @@
+"""Formulas of metrics, such as `A / B * 100`: read once, computed for each row of an answer. Nothing else is evaluated.
+
+    sum     = product (("+" | "-") product)*
+    product = sign (("*" | "/") sign)*
+    sign    = "-" sign | number | letter | "(" sum ")"
+
+A letter is a metric in the order of the question: A the first, B the second. Numbers are doubles. A metric that is
+null, a division by zero and a value that no double can hold, at any step, make the formula null.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from tallystick.model.queries.scope import Shape
+
+LETTERS = "ABCDEFGHIJ"
+"""Of the metrics in their order; a question has at most ten."""
+EXPRESSION_MAX = 200
+"""Characters."""
+DEPTH_MAX = 20
+"""Parentheses and signs within each other."""
+RESERVED = {"bucket", "other", "previous"}
+"""Fields of a row that no metric and no formula may be called."""
+
+Value = float | None
+Compute = Callable[[Sequence[Value]], Value]
+
+_TOKEN = re.compile(r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)|(?P<letter>[A-Z])|(?P<sign>[-+*/()])", re.ASCII)
+_BLANKS = re.compile(r"\s*")
+_OPERATORS: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What was read.
+
+    Attributes:
+        letters: the places of the metrics that it names, from 0.
+        compute: its value for the metrics' values in their order.
+    """
+
+    letters: frozenset[int]
+    compute: Compute
+
+
+class Formula(Shape):
+    """A number made of the metrics of its row."""
+
+    name: str | None = Field(
+        None, min_length=1, max_length=60, description="What it is called in the answer; absent: its expression."
+    )
+    expression: str = Field(
+        max_length=EXPRESSION_MAX,
+        description="+ - * / and parentheses over numbers and letters: A is the first metric, B the second. What "
+        "cannot be computed (null, a division by zero, a value beyond a double) is null.",
+        examples=["A / B * 100"],
+    )
+
+    @field_validator("expression")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        parse(value)
+        return value
+
+    @property
+    def label(self) -> str:
+        """Its column in the answer."""
+        return self.name or self.expression
+
+
+@lru_cache(maxsize=256)
+def parse(text: str) -> Expression:
+    """Read an expression. Raises ValueError, which says at which character it cannot be understood."""
+    return _Parser(text).whole()
+
+
+def computed(formulas: Sequence[Formula], values: Sequence[Any]) -> dict[str, float | None]:
+    """The formulas' values by their labels, from the metrics' values in their order."""
+    if not formulas:
+        return {}
+    numbers = [float(value) if isinstance(value, int | float) else None for value in values]
+    return {formula.label: parse(formula.expression).compute(numbers) for formula in formulas}
+
+
+def check_labels(labels: Sequence[str], breakdown: Sequence[str]) -> None:
+    """Raises ValueError where columns of an answer would have the same name."""
+    seen = RESERVED | set(breakdown)
+    for label in labels:
+        if label in seen:
+            taken = label in RESERVED or label in breakdown
+            raise ValueError(f"{label!r} is {'a field of every row' if taken else 'there twice'}: give it another name")
+        seen.add(label)
+
+
+def check_formulas(formulas: Sequence[Formula], kinds: Sequence[str]) -> None:
+    """Raises ValueError where a formula names a metric that there is not, or one that is no number."""
+    for formula in formulas:
+        for place in sorted(parse(formula.expression).letters):
+            letter = LETTERS[place]
+            if place >= len(kinds):
+                last = LETTERS[len(kinds) - 1]
+                raise ValueError(f"formula {formula.label!r}: there is no metric {letter}, the last one is {last}")
+            if kinds[place] == "last_received":
+                raise ValueError(f"formula {formula.label!r}: metric {letter}, last_received, is no number")
+
+
+class _Parser:
+    """One text, read from its beginning to its end."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._kind = self._token = ""
+        self._depth = 0
+        self._letters: set[int] = set()
+
+    def whole(self) -> Expression:
+        self._next()
+        compute = self._sum()
+        if self._token:
+            raise self._fault("expected + - * / or the end")
+        return Expression(frozenset(self._letters), compute)
+
+    def _next(self) -> None:
+        """The next token; an empty one is the end."""
+        blanks = _BLANKS.match(self._text, self._at + len(self._token))
+        self._at = blanks.end() if blanks else len(self._text)
+        if self._at == len(self._text):
+            self._kind = self._token = ""
+            return
+        found = _TOKEN.match(self._text, self._at)
+        if not found:
+            self._token = self._text[self._at]
+            raise self._fault("there are numbers, letters of metrics (A, B, …), + - * / and parentheses only")
+        self._kind, self._token = str(found.lastgroup), found[0]
+
+    def _fault(self, reason: str) -> ValueError:
+        what = f"{self._token!r} at character {self._at + 1}" if self._token else "the end"
+        return ValueError(f"the formula {self._text!r} cannot be read: {reason}, not {what}")
+
+    def _sum(self) -> Compute:
+        left = self._product()
+        while self._token in ("+", "-"):
+            left = self._binary(left, self._product)
+        return left
+
+    def _product(self) -> Compute:
+        left = self._sign()
+        while self._token in ("*", "/"):
+            left = self._binary(left, self._sign)
+        return left
+
+    def _binary(self, left: Compute, following: Callable[[], Compute]) -> Compute:
+        apply = _OPERATORS[self._token]
+        self._next()
+        right = following()
+        return lambda values: _applied(apply, left(values), right(values))
+
+    def _sign(self) -> Compute:
+        kind, token = self._kind, self._token
+        if kind == "number":
+            number = float(token)
+            if not math.isfinite(number):
+                raise self._fault("a number that a double can hold is expected")
+            self._next()
+            return lambda _values: number
+        if kind == "letter":
+            if token not in LETTERS:
+                raise self._fault(f"metrics are {LETTERS[0]} to {LETTERS[-1]}")
+            place = LETTERS.index(token)
+            self._letters.add(place)
+            self._next()
+            return lambda values: values[place]
+        if token in ("-", "("):
+            return self._nested(token)
+        raise self._fault("expected a number, the letter of a metric, - or (")
+
+    def _nested(self, token: str) -> Compute:
+        """A sign and what follows it, or what parentheses hold."""
+        self._depth += 1
+        if self._depth > DEPTH_MAX:
+            raise self._fault(f"at most {DEPTH_MAX} parentheses and signs within each other are expected")
+        self._next()
+        if token == "-":
+            inner = self._sign()
+            self._depth -= 1
+            return lambda values: _applied(operator.sub, 0.0, inner(values))
+        inner = self._sum()
+        if self._token != ")":
+            raise self._fault("expected )")
+        self._depth -= 1
+        self._next()
+        return inner
+
+
+def _applied(apply: Callable[[float, float], float], left: Value, right: Value) -> Value:
+    """One step; its zero has no sign, since an answer has no use for one."""
+    if left is None or right is None:
+        return None
+    try:
+        value = apply(left, right)
+    except (ZeroDivisionError, OverflowError):
+        return None
+    return value + 0.0 if math.isfinite(value) else None

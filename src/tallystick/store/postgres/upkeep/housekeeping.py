@@ -1,0 +1,125 @@
+"""Retention and housekeeping, done by one process at a time. Driver errors pass as they are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tallystick.config import Settings
+from tallystick.errors import StoreUnavailable
+from tallystick.model.sql import load_statements
+from tallystick.store.base import PurgeReport
+from tallystick.store.postgres import identity, locks
+from tallystick.store.postgres.connection import UNHURRIED, Connection, LockNotAvailable
+from tallystick.store.postgres.recent import Sweeper
+from tallystick.store.postgres.upkeep.partitions import Partitions, day_of, drop, existing, start_of
+
+SQL = load_statements("tallystick.store.postgres", "sql/admin.sql")
+QUARTER = timedelta(minutes=15)
+"""The rollups' bucket."""
+PURGE_TRIES = 6
+"""How often a purge asks for a moment in which nobody reads or writes events, LOCK_SECONDS each time."""
+LOCK_SECONDS = 5
+"""While it waits, batches and questions wait behind it."""
+
+
+class Housekeeper:
+    """What has to be done now and then, in short pieces."""
+
+    def __init__(self, partitions: Partitions, settings: Settings) -> None:
+        self._partitions = partitions
+        self._keep = timedelta(hours=settings.ledger_keep_hours)
+        self._sweeper = Sweeper(timedelta(hours=settings.dedupe_window_hours))
+        self._ahead = -1
+        """The day for which partitions were last made ahead."""
+
+    async def step(self, connection: Connection) -> bool:
+        """One piece; True while there is more. Nothing when another process is at it."""
+        now = datetime.now(UTC)
+        if (today := day_of(now)) != self._ahead:
+            await self._partitions.ahead(connection, today)
+            self._ahead = today
+        async with connection.transaction():
+            if not await connection.fetchval(locks.TRY_LOCK, locks.SPACE, locks.HOUSEKEEPING):
+                return False
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            if await _compact(connection) or await self._sweeper.step(connection, now):
+                return True
+            await connection.execute(SQL["fold"], now - self._keep)
+            return False
+
+    async def purge(self, connection: Connection, before: datetime) -> PurgeReport:
+        """As `Store.purge`; `before` is taken down to its quarter hour, so that no rollup bucket is cut.
+
+        A day at a time: each goes in a transaction of its own, after which the books close.
+        """
+        border = datetime(1970, 1, 1, tzinfo=UTC)
+        border += (before.astimezone(UTC) - border) // QUARTER * QUARTER
+        days = sorted(day for day in await existing(connection) if start_of(day) < border)
+        events = 0
+        for day in days:
+            events += await _purge_patiently(connection, day, border)
+        if events:
+            await _purge_persons(connection, border)
+        self._partitions.forget()
+        self._ahead = -1
+        return PurgeReport(events)
+
+
+async def _compact(connection: Connection) -> bool:
+    """Compact one day of one rollup that has gathered many deltas; False when there is none.
+
+    A day is rewritten when the rows appended to it outnumber half of those that the last rewrite left, so each row is
+    rewritten a bounded number of times.
+    """
+    found = await connection.fetchrow(SQL["delta_day"])
+    if found is None:
+        return False
+    name, day = found
+    await connection.execute(SQL["forget_appended"], name, day)
+    status = await connection.execute(SQL[f"compact_{name}"], day, timeout=UNHURRIED)
+    await connection.execute(SQL["record_compaction"], name, day, int(status.rpartition(" ")[2]))
+    return True
+
+
+# --- retention ------------------------------------------------------------------------------------------------------
+
+
+async def _purge_patiently(connection: Connection, day: int, border: datetime) -> int:
+    for _ in range(PURGE_TRIES):
+        try:
+            async with connection.transaction():
+                return await _purge_day(connection, day, border)
+        except LockNotAvailable:
+            continue
+    raise StoreUnavailable("events are being read (an export, a long question): the purge found no moment for itself")
+
+
+async def _purge_persons(connection: Connection, border: datetime) -> None:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        for lock in (locks.HOUSEKEEPING, locks.WRITING):
+            await connection.execute(locks.LOCK, locks.SPACE, lock, timeout=UNHURRIED)
+        await identity.purge(connection, border)
+
+
+async def _purge_day(connection: Connection, day: int, border: datetime) -> int:
+    """Remove a day's events before the border; how many they were."""
+    await connection.execute("SET LOCAL statement_timeout = 0")
+    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+    for lock in (locks.HOUSEKEEPING, locks.WRITING, locks.PARTITIONS):
+        await connection.execute(locks.LOCK, locks.SPACE, lock)
+    start, end = start_of(day), min(start_of(day + 1), border)
+    if day not in await existing(connection):
+        return 0
+    events = int(await connection.fetchval(SQL["purge_count"], start, end, timeout=UNHURRIED))
+    if end == border < start_of(day + 1):
+        await connection.execute(SQL["purge_events"], start, end, timeout=UNHURRIED)
+    else:
+        await drop(connection, day)
+    if events:
+        await connection.execute(SQL["purge_record"], datetime.now(UTC), border, events)
+        for statement in ("purge_rollup", "purge_people"):
+            await connection.execute(SQL[statement], start, end, timeout=UNHURRIED)
+        await connection.execute(SQL["purge_people_days"], start, end, timeout=UNHURRIED)
+        await connection.execute(SQL["purge_recent"], end, timeout=UNHURRIED)
+    return events

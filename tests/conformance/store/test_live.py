@@ -1,0 +1,94 @@
+"""Live on every store: what is stored is told once, the rest is counted, and nobody is told of another site."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tallystick.api.live_feed import WAITING_MAX, Listener, Live
+from tallystick.config import Settings
+from tallystick.errors import Unavailable
+from tallystick.model.event import Event
+from tallystick.store import Store
+from tests.helpers.query_steps import make_event, numbers, put
+
+Message = tuple[str, dict[str, Any]]
+
+
+class Stage:
+    """The hub and what its `ready` says."""
+
+    def __init__(self, store: Store, settings: Settings, **changed: int) -> None:
+        self.stops: str | None = None
+        self.live = Live(store, settings.model_copy(update=changed), lambda: self.stops)
+
+
+def events_now(site: str, number: int, ago: timedelta = timedelta(seconds=5)) -> list[Event]:
+    base = next(numbers) * 1_000_000
+    start = datetime.now(UTC) - ago
+    return [make_event(base + n, site, name="seen", timestamp=start + timedelta(milliseconds=n)) for n in range(number)]
+
+
+async def told(listener: Listener, events: int) -> list[Message]:
+    """What a listener is told until it knows of so many events, shown or left out."""
+    messages: list[Message] = []
+    known = 0
+    while known < events:
+        for block in (await listener.next()).decode().split("\n\n")[:-1]:
+            if block.startswith(":"):
+                continue
+            kind, data = (line.partition(": ")[2] for line in block.split("\n"))
+            messages.append((kind, json.loads(data)))
+            known += 1 if kind == "event" else messages[-1][1]["events"]
+    return messages
+
+
+async def test_what_is_stored_is_told_once_in_order(store: Store, settings: Settings) -> None:
+    stage = Stage(store, settings, live_events_per_second=40)
+    await put(store, events_now("shop", 3))
+    async with stage.live.listening("shop") as listener, stage.live.listening(None) as everywhere:
+        first, second = events_now("shop", 4), events_now("shop", 2, timedelta(minutes=10))
+        await put(store, [*first, *events_now("blog", 5)])
+        messages = await told(listener, 4)
+        assert [data["event_id"] for kind, data in messages if kind == "event"] == [str(e.event_id) for e in first]
+        assert {data["site_id"] for _, data in messages} == {"shop"}, "nobody is told of another site"
+        await put(store, second)
+        messages = await told(listener, 2)
+        assert [data["event_id"] for kind, data in messages] == [str(e.event_id) for e in second], "late ones too"
+        assert len(await told(everywhere, 11)) == 11
+
+
+async def test_what_is_too_much_is_counted(store: Store, settings: Settings) -> None:
+    stage = Stage(store, settings, live_events_per_second=6)
+    async with stage.live.listening("shop") as listener:
+        await put(store, [*events_now("shop", 50), *events_now("blog", 70)])
+        messages = await told(listener, 50)
+        shown = [data for kind, data in messages if kind == "event"]
+        assert 3 <= len(shown) <= 6, "two blocks, which one look sees together or two looks apart"
+        assert sum(data["events"] for kind, data in messages if kind == "left_out") == 50 - len(shown)
+
+
+async def test_a_slow_listener_keeps_no_memory_busy(store: Store, settings: Settings) -> None:
+    listener = Listener("shop")
+    for number in range(3):
+        listener.tell([{"number": number}] * WAITING_MAX, 1)
+    piece = (await listener.next()).decode()
+    assert piece.count("event: event") == WAITING_MAX
+    assert f'event: left_out\ndata: {{"events":{2 * WAITING_MAX + 3}}}' in piece
+
+
+async def test_there_is_room_for_so_many_and_the_end_is_clean(store: Store, settings: Settings) -> None:
+    stage = Stage(store, settings, live_listeners=2)
+    async with stage.live.listening("shop") as one:
+        async with stage.live.listening(None):
+            with pytest.raises(Unavailable, match="TALLYSTICK_LIVE_LISTENERS"):
+                await stage.live.listening("blog").__aenter__()
+        async with stage.live.listening("blog"):
+            assert await one.next(0.01) == b": nothing new\n\n"
+        stage.stops = "the server is shutting down"
+        assert await one.next() == b""
+    with pytest.raises(Unavailable, match="shutting down"):
+        await stage.live.listening("shop").__aenter__()

@@ -1,0 +1,89 @@
+"""PostgreSQL's schema: numbered migrations, once each, whoever starts first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from tallystick.config import Settings
+from tallystick.errors import SchemaTooNew
+from tallystick.store import postgres
+from tallystick.store.migrations import migrations
+from tallystick.store.postgres import PostgresStore
+from tests.helpers.postgres_steps import connected, opened
+from tests.helpers.samples import sample_block
+from tests.servers.postgres import PostgresServer
+
+
+@pytest.fixture
+def settings(settings: Settings, postgres_url: str) -> Settings:
+    return settings.model_copy(update={"store_url": postgres_url})
+
+
+def schema(server: PostgresServer, url: str) -> list[str]:
+    """A database's schema, line by line, without what is different in every dump."""
+    return [line for line in server.schema(url).splitlines() if not line.startswith(("--", "\\"))]
+
+
+async def test_many_processes_start_at_once(settings: Settings) -> None:
+    """Each step is taken once, and all of them can write."""
+    stores = [PostgresStore(settings) for _ in range(6)]
+    await asyncio.gather(*(store.open() for store in stores))
+    await asyncio.gather(*(store.write([sample_block(n, range(n, n + 1))]) for n, store in enumerate(stores)))
+
+    async with connected(settings) as beside:
+        versions = [row[0] for row in await beside.fetch("SELECT version FROM schema_version ORDER BY 1")]
+    assert versions == list(range(1, len(migrations("postgres")) + 1))
+    assert await stores[0].verify() == []
+    for store in stores:
+        await store.close()
+
+
+async def test_a_newer_schema_is_refused(settings: Settings) -> None:
+    """An older Tallystick does not touch what it does not know."""
+    async with opened(settings, 1), connected(settings) as beside:
+        await beside.execute("INSERT INTO schema_version VALUES (9999)")
+
+    store = PostgresStore(settings)
+    with pytest.raises(SchemaTooNew, match="9999"):
+        await store.open()
+    await store.close()
+
+
+async def test_a_migrated_schema_is_a_fresh_one(
+    settings: Settings, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step by step, with events written in between, or all at once: the same tables, indexes and columns."""
+    steps = list(migrations("postgres"))
+    known: Sequence[str] = []
+    monkeypatch.setattr(postgres, "migrations", lambda _: known)
+    for number in range(1, len(steps) + 1):
+        known = steps[:number]
+        async with opened(settings, 1) as (store,):
+            assert await store.migrate() == number
+            if number == len(steps):
+                await store.write([sample_block(number, range(5))])
+                assert await store.verify() == []
+    migrated = settings.store_url
+    fresh = postgres_server.new_database()
+    async with opened(settings.model_copy(update={"store_url": fresh}), 1) as (store,):
+        await store.write([sample_block(1, range(5))])
+
+    assert schema(postgres_server, migrated) == schema(postgres_server, fresh)
+    postgres_server.drop_database(fresh)
+
+
+async def test_a_step_that_fails_changes_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schema is the old one or the new one, never in between."""
+    steps = list(migrations("postgres"))
+    async with opened(settings, 1) as (store,):
+        broken = [*steps, "CREATE TABLE half (n int); SELECT 1 / 0;"]
+        monkeypatch.setattr(postgres, "migrations", lambda _: broken)
+        with pytest.raises(Exception, match="division by zero"):
+            await store.migrate()
+        monkeypatch.undo()
+        assert await store.migrate() == len(steps)
+    async with connected(settings) as beside:
+        assert await beside.fetchval("SELECT to_regclass('half')") is None

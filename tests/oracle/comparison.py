@@ -1,0 +1,120 @@
+"""The oracle of comparison: which period is meant, found by walking the calendar, and what is beside each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from tallystick.model.event import Event
+from tallystick.model.queries.comparison import Period
+from tallystick.model.query import MetricsQuery, SessionsQuery
+from tests.oracle import metrics as oracle
+from tests.oracle import sessions as oracle_sessions
+from tests.oracle.metrics import Row, text_of, value_of
+
+DAY = timedelta(days=1)
+Comparable = MetricsQuery | SessionsQuery
+
+
+def begin_of(day: date, timezone: str) -> datetime:
+    """When a local day begins, in UTC: instants of two zones that clocks show twice are never equal."""
+    return oracle.first_instant(day, timezone).astimezone(UTC)
+
+
+def period_before(query: Comparable, until: datetime) -> Period:
+    """The period that `previous` means."""
+    assert query.since is not None
+    since, zone = query.since, ZoneInfo(query.timezone)
+    first = since.astimezone(zone).date()
+    last = max(first, until.astimezone(zone).date())
+    if begin_of(first, query.timezone) != since:
+        length = until - since
+        step = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}.get(query.interval or "")
+        clock = since.astimezone(zone).strftime("%M:%S.%f")
+        begins = clock.endswith({"hour": "00:00.000000", "minute": ":00.000000"}.get(query.interval or "", clock))
+        while step and begins and length % step:
+            length += step - length % step
+        return Period(since=since - length, until=until - length)
+    whole = begin_of(last, query.timezone) == until
+    begin = first
+    if whole and first.day == last.day == 1:
+        month = first
+        while month < last:
+            month = (month + 31 * DAY).replace(day=1)
+            begin = (begin - DAY).replace(day=1)
+    else:
+        day = first
+        while day < last or (day == last and not whole):
+            day, begin = day + DAY, begin - DAY
+        while day > first and begin_of(begin, query.timezone) == since:
+            begin -= DAY
+    earliest = begin_of(begin, query.timezone)
+    if whole:
+        return Period(since=earliest, until=since)
+    into_the_day = until - begin_of(last, query.timezone)
+    end = begin_of(last - (day - first), query.timezone) + into_the_day
+    return Period(since=earliest, until=max(earliest, min(since, end)))
+
+
+def answer_compared(query: Comparable, events: Sequence[Event]) -> list[Row]:
+    """All rows of an answer with `compare`; the question has an end."""
+    assert query.until is not None
+    period = query.compare if isinstance(query.compare, Period) else period_before(query, query.until)
+    asked = query.model_copy(update={"compare": None})
+    before = asked.model_copy(update={"since": period.since, "until": period.until})
+    if isinstance(asked, MetricsQuery):
+        rows = oracle.answer(asked, events)
+    else:
+        rows = oracle_sessions.answer_sessions(asked, events)
+    known = [_group(asked, row) for row in rows if "other" not in row]
+    shown = _buckets(asked) if asked.interval else [None]
+    beside = dict(zip(shown, _buckets(before) if asked.interval else [None], strict=False))
+    return [row | {"previous": _previous(before, row, known, beside, events)} for row in rows]
+
+
+def _buckets(query: Comparable) -> list[str | None]:
+    """Every bucket of the range, as rows call it."""
+    return [_label(bucket, query) for bucket in oracle.all_buckets(query, [])]
+
+
+def _label(bucket: datetime | None, query: Comparable) -> str:
+    assert bucket is not None
+    return bucket.astimezone(ZoneInfo(query.timezone)).isoformat(timespec="seconds")
+
+
+def _group(query: Comparable, row: Row) -> tuple[object, ...]:
+    return tuple(row[field] for field in query.breakdown)
+
+
+def _previous(
+    before: Comparable,
+    row: Row,
+    known: Sequence[tuple[object, ...]],
+    beside: dict[str | None, str | None],
+    events: Sequence[Event],
+) -> Row | None:
+    own = row.get("bucket")
+    if own not in beside:
+        return None
+    bucket = beside[own]
+    label: Row = {"bucket": bucket} if bucket is not None else {}
+
+    def fits(group: tuple[object, ...], at: datetime) -> bool:
+        inside = group not in known if "other" in row else group == _group(before, row)
+        return inside and (bucket is None or _label(oracle.bucket_of(at, before), before) == bucket)
+
+    if isinstance(before, SessionsQuery):
+        sessions = [
+            session
+            for session in oracle_sessions.counted_sessions(before, events)
+            if fits(oracle_sessions.group_of(before, session), session[0].timestamp)
+        ]
+        return label | {kind: oracle_sessions.metric_of(before, kind, sessions) for kind in before.metrics}
+    scoped = [event for event in events if oracle.in_scope(before, event)]
+    mine = [
+        event
+        for event in scoped
+        if fits(tuple(text_of(value_of(event, field)) for field in before.breakdown), event.timestamp)
+    ]
+    return label | oracle.figures(before, mine)

@@ -1,0 +1,65 @@
+"""The SQL of questions that read what the embedded store put together ahead of time, as snapshots; see test_compile."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from tallystick.analysis.property_columns import Slot
+from tallystick.analysis.sessions.index import FoldedSessions
+from tallystick.store.duckdb.dialect import DUCKDB
+from tallystick.store.duckdb.upkeep.sessions_sql import tables_sql
+from tallystick.store.duckdb.upkeep.user_numbers import numbered_users
+from tests.unit.analysis.test_compile import QUESTIONS, check_snapshot, compiled
+
+
+@pytest.mark.parametrize(("name", "behind"), [("sessions_daily_folded", 0), ("sessions_by_channel_folded", 7)])
+def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
+    """With events behind the mark, and without."""
+    question = QUESTIONS["sessions_by_channel_and_other" if behind else "sessions_daily"] | {"filter": None}
+    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
+    check_snapshot(name, DUCKDB, compiled(question, DUCKDB, folded=folded))
+
+
+@pytest.mark.parametrize(("name", "behind"), [("paths_of_trails", 0), ("paths_of_trails_to_a_page", 7)])
+def test_generated_sql_of_trails(name: str, behind: int) -> None:
+    to_a_page = {"end": "/buy", "merge": False, "site_id": None, "since": None} if behind else {}
+    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
+    check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, folded=folded))
+
+
+@pytest.mark.parametrize(("name", "behind"), [("funnel_of_numbers", 0), ("funnel_of_numbers_behind", 7)])
+def test_generated_sql_of_numbered_users(name: str, behind: int) -> None:
+    numbered = numbered_users(1_000, behind)
+    check_snapshot(name, DUCKDB, compiled(QUESTIONS["funnel"], DUCKDB, numbered=numbered))
+
+
+@pytest.mark.parametrize(("name", "behind"), [("funnel_of_times", 0), ("funnel_of_times_behind", 7)])
+def test_generated_sql_of_users_times(name: str, behind: int) -> None:
+    numbered = numbered_users(1_000, behind, 900)
+    asked = QUESTIONS["funnel"] if behind else QUESTIONS["funnel"] | {"since": None, "until": None}
+    check_snapshot(name, DUCKDB, compiled(asked, DUCKDB, numbered=numbered))
+
+
+def test_times_are_read_where_steps_are_names_alone() -> None:
+    numbered = numbered_users(1_000, 0, 900)
+    plan = {"field": "properties.plan", "op": "=", "value": "pro"}
+    steps = [{"name": "view"}, {"name": "buy"}]
+
+    def reads_times(**changes: object) -> bool:
+        return "user_times" in compiled({"kind": "funnel", "steps": steps, **changes}, DUCKDB, numbered=numbered).sql
+
+    assert reads_times()
+    assert reads_times(breakdown="path")
+    assert not reads_times(filter=plan)
+    assert not reads_times(steps=[*steps, {"name": "add", "filter": plan}])
+    assert not reads_times(steps=[*steps, steps[0]])
+    assert not reads_times(order="strict")
+
+
+def test_generated_sql_of_counted_numbers() -> None:
+    slots = {"plan": Slot(0, 1)}
+    question = QUESTIONS["filtered_metrics_of_users"]
+    statement = compiled(question, DUCKDB, slots=slots, numbered=numbered_users(1_000, 7))
+    check_snapshot("users_of_numbers_behind", DUCKDB, statement)

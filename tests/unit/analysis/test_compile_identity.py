@@ -1,0 +1,72 @@
+"""Questions where ids were joined → SQL: the statements as files in snapshots/identity (see test_compile)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from tallystick.analysis.compile import asks_for_persons, compile_export, compile_query
+from tallystick.analysis.dialect import Engine
+from tallystick.analysis.property_columns import Slot
+from tallystick.model.query import Query
+from tallystick.store.duckdb.dialect import DUCKDB
+from tallystick.store.postgres.dialect import POSTGRES
+from tests.unit.analysis.test_compile import MAY, NOW, check_snapshot
+
+QUESTION: TypeAdapter[Query] = TypeAdapter(Query)
+ENGINES = [DUCKDB, POSTGRES]
+USERS: dict[str, Any] = {"kind": "metrics", "metrics": [{"kind": "users"}]}
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "daily_users": {**USERS, "interval": "day", **MAY},
+    "users_per_path": {
+        **USERS,
+        "breakdown": ["path"],
+        "top": 3,
+        "filter": {"field": "user_id", "op": "=", "value": "a"},
+    },
+    "people": {"kind": "people", "search": "An"},
+    "timeline": {"kind": "events", "user_id": "ann", "ascending": True, "limit": 50},
+    "timeline_of_all_sites": {"kind": "events", "user_id": "ann", "site_id": None},
+    "person": {"kind": "person", "user_id": "ann", **MAY},
+    "person_of_all_sites": {"kind": "person", "user_id": "ann", "site_id": None},
+    "funnel": {"kind": "funnel", "steps": [{"name": "view"}, {"name": "buy"}]},
+    "retention": {"kind": "retention", "interval": "day", **MAY},
+    "sessions": {"kind": "sessions", **MAY},
+}
+UNCONCERNED: list[dict[str, Any]] = [
+    {"kind": "metrics"},
+    {"kind": "metrics", "metrics": [{"kind": "sessions"}], "breakdown": ["path"]},
+    {"kind": "events"},
+    {"kind": "keys"},
+    {"kind": "values", "field": "user_id"},
+    {"kind": "person", "user_id": "a"},
+]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_statement(name: str, engine: Engine) -> None:
+    query = QUESTION.validate_python(QUESTIONS[name])
+    check_snapshot(f"identity/{name}", engine, compile_query(query, engine, NOW, joined=asks_for_persons(query)))
+
+
+def test_slots_are_read_beside_persons() -> None:
+    question = {**USERS, "breakdown": ["properties.plan"]}
+    statement = compile_query(QUESTION.validate_python(question), DUCKDB, NOW, slots={"plan": Slot(3, 1)}, joined=True)
+    check_snapshot("identity/users_by_a_slot", DUCKDB, statement)
+
+
+@pytest.mark.parametrize("question", UNCONCERNED, ids=str)
+def test_what_no_person_matters_to_is_asked_as_before(question: dict[str, Any]) -> None:
+    assert not asks_for_persons(QUESTION.validate_python(question))
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_an_export_of_one_user_is_that_of_the_person(engine: Engine) -> None:
+    query = QUESTION.validate_python({"kind": "events", "user_id": "ann"})
+    assert asks_for_persons(query)
+    assert query.kind == "events"
+    assert "identities" in compile_export(query, engine, joined=True).sql
+    assert "identities" not in compile_export(query, engine).sql

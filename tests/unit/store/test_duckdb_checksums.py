@@ -1,0 +1,79 @@
+"""DuckDB's checksums as Tallystick reckons them: a flipped bit is found, and never another one than that."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tallystick.errors import StoreDamaged
+from tallystick.store.duckdb import DuckDBStore
+from tallystick.store.duckdb.repair.checksums import bad_blocks, flipped_in_header, read_log
+from tallystick.store.duckdb.repair.damage import check_log, log_of
+from tests.helpers.samples import sample_block
+
+
+@pytest.fixture
+async def files(store: DuckDBStore, tmp_path: Path) -> Path:
+    """A store's file and its log, as a crash leaves them."""
+    for seq in range(4):
+        await store.write([sample_block(seq, range(seq * 500, seq * 500 + 500))])
+        if seq == 1:
+            await store._in(store._writing, store._writer.execute, "CHECKPOINT tallystick")
+    copied = tmp_path / "copied.duckdb"
+    shutil.copy(store.path, copied)
+    shutil.copy(log_of(store.path), log_of(copied))
+    return copied
+
+
+def flipped(data: bytes, byte: int, bit: int) -> bytes:
+    changed = bytearray(data)
+    changed[byte] ^= 1 << bit
+    return bytes(changed)
+
+
+def test_what_duckdb_wrote_is_sound(files: Path) -> None:
+    assert bad_blocks(files) == []
+    log = read_log(log_of(files).read_bytes())
+    assert (log.damaged, log.sound) == (False, log_of(files).stat().st_size)
+
+
+def test_a_flipped_bit_of_the_file_is_seen_and_no_other_is_blamed(files: Path) -> None:
+    data, dice = files.read_bytes(), random.Random(1)
+    for _ in range(20):
+        place = (dice.randrange(len(data)), dice.randrange(8))
+        files.write_bytes(flipped(data, *place))
+        (bad,) = bad_blocks(files)
+        assert bad.start <= place[0] < bad.start + bad.size
+        assert bad.flipped in (None, place)
+
+
+def test_a_flipped_bit_of_the_log_is_damage_wherever_it_is(files: Path) -> None:
+    """G6: in the header too, for which DuckDB would take the log for an empty one."""
+    data, dice = log_of(files).read_bytes(), random.Random(2)
+    header = data.index(b"\xff\xff") + 2
+    for _ in range(100):
+        place = (dice.randrange(header, len(data)), dice.randrange(8))
+        log = read_log(flipped(data, *place))
+        assert log.damaged
+        assert log.bad is not None
+        assert log.bad.flipped in (None, place)
+    for place in [(byte, bit) for byte in (0, 1, 2, 3, 4, 6, 7) for bit in range(8)]:
+        assert not read_log(flipped(data, *place)).header
+        assert flipped_in_header(flipped(data, *place)) == place
+
+
+def test_a_torn_end_is_no_damage(files: Path) -> None:
+    """G6: a crash cuts a log anywhere; what was not written whole was not committed."""
+    data = log_of(files).read_bytes()
+    for size in [*range(0, 300, 7), *range(300, len(data), 997)]:
+        assert not read_log(data[:size]).damaged
+
+
+def test_a_log_without_its_file_is_not_taken_for_a_new_store(files: Path) -> None:
+    """G6: DuckDB would make an empty file and delete the log."""
+    files.unlink()
+    with pytest.raises(StoreDamaged, match="is gone"):
+        check_log(files)
