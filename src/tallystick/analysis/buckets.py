@@ -19,7 +19,7 @@ from functools import lru_cache
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from tallystick.analysis.dialect import Engine
+from tallystick.analysis.dialect import Dialect
 from tallystick.errors import InvalidRequest
 from tallystick.model.event import EARLIEST
 from tallystick.model.query import SERIES_LIMIT, Interval
@@ -127,39 +127,39 @@ class Buckets:
         """Whether every bucket in the range is made of whole UTC days."""
         return not self._clock and all(part.offset == 0 for part in self._segments)
 
-    def sql(self, engine: Engine, column: str) -> str:
+    def sql(self, dialect: Dialect, column: str) -> str:
         """The key of an instant in `column`: a balanced tree of comparisons with the clock changes."""
-        leaves = [self._leaf(engine, column, index) for index in range(len(self._segments))]
+        leaves = [self._leaf(dialect, column, index) for index in range(len(self._segments))]
         merged: list[tuple[int, str]] = []
         for part, leaf in zip(self._segments, leaves, strict=True):
             if not merged or merged[-1][1] != leaf:
                 merged.append((part.start, leaf))
-        return self._tree(engine, column, merged)
+        return self._tree(dialect, column, merged)
 
-    def _tree(self, engine: Engine, column: str, leaves: list[tuple[int, str]]) -> str:
+    def _tree(self, dialect: Dialect, column: str, leaves: list[tuple[int, str]]) -> str:
         if len(leaves) == 1:
             return leaves[0][1]
         middle = len(leaves) // 2
-        at = self._literal(engine, leaves[middle][0])
-        before, after = (self._tree(engine, column, part) for part in (leaves[:middle], leaves[middle:]))
+        at = self._literal(dialect, leaves[middle][0])
+        before, after = (self._tree(dialect, column, part) for part in (leaves[:middle], leaves[middle:]))
         return f"CASE WHEN {column} < {at} THEN {before} ELSE {after} END"
 
-    def _leaf(self, engine: Engine, column: str, index: int) -> str:
+    def _leaf(self, dialect: Dialect, column: str, index: int) -> str:
         part = self._segments[index]
         if self.interval == "month":
-            return engine.month(column, part.offset)
+            return dialect.month(column, part.offset)
         size = SECONDS[self.interval]
         if not self._clock:
             monday = MONDAY if self.interval == "week" else 0
-            return engine.cut(column, size, part.offset - monday, monday)
+            return dialect.cut(column, size, part.offset - monday, monday)
         shift = part.offset % size
-        cut = engine.cut(column, size, shift, -shift)
+        cut = dialect.cut(column, size, shift, -shift)
         inside = index and (part.start + shift) % size
-        return f"greatest({engine.key(part.start * SECOND)}, {cut})" if inside else cut
+        return f"greatest({dialect.key(part.start * SECOND)}, {cut})" if inside else cut
 
     @staticmethod
-    def _literal(engine: Engine, second: int) -> str:
-        return engine.instant.format(datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S"))
+    def _literal(dialect: Dialect, second: int) -> str:
+        return dialect.instant.format(datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S"))
 
     def key(self, instant: datetime) -> int:
         """The key of the bucket that an instant is in."""

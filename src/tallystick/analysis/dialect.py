@@ -1,4 +1,4 @@
-"""Engine: the fragments of SQL in which the stores differ. `compile` puts them together and knows no dialect.
+"""Dialect: the fragments of SQL in which the stores differ. `compile` puts them together and knows no dialect.
 
 A fragment is a template; `{…}` takes SQL that `compile` made, never text of a request. All take and give the same:
 instants are the store's UTC timestamps, texts compare in code-point order, a property is read as docs/use/query.md says.
@@ -15,7 +15,7 @@ Kind = Literal["text", "number", "bucket", "day", "timestamp", "uuid", "property
 
 
 @dataclass(frozen=True)
-class Engine:
+class Dialect:
     """One store's fragments.
 
     A bucket's key is what the store groups by: any type of which `key_us` makes the microseconds of `Buckets.key`.
@@ -39,7 +39,7 @@ class Engine:
         epoch_us: an instant as microseconds since 1970.
         instant: a literal instant of the form `2025-03-30 01:00:00`.
         contains: whether a text contains another, exactly.
-        folded: a text for comparing whatever the case.
+        lowered: a text for comparing whatever the case.
         later: a bucket key moved by `{seconds}`.
         same: equality to which NULL is a value like any other.
         hash: a number of 64 bits in the place of some values, which sorts far faster than texts; empty: no faster.
@@ -49,8 +49,8 @@ class Engine:
         finite: a double, NULL when it is infinite.
         total, mean: the sum and the average of doubles, without those that are NULL or infinite.
         whole: a sum of whole numbers as a 64-bit integer; NULL stays.
-        slot_text, slot_kind: what a slot's two columns hold (see `slots`), from a property's JSON text.
-        slot_number: `property_number` from the two columns.
+        column_text, column_kind: what a slot's two columns hold (see `slots`), from a property's JSON text.
+        column_number: `property_number` from the two columns.
         day_start: the instant at which the UTC day in `people_days.day` begins; empty: there is no such table.
         sites: a common table of all sites (`sites.site`), with which the newest events of all are found site by site;
             empty: that is no faster.
@@ -83,7 +83,7 @@ class Engine:
     epoch_us: str = "epoch_us({0})"
     instant: str = "TIMESTAMP '{0}'"
     contains: str = "contains({0}, {1})"
-    folded: str = "lower({0})"
+    lowered: str = "lower({0})"
     same: str = "{0} IS NOT DISTINCT FROM {1}"
     hash: str = ""
     often: str = "{0}"
@@ -93,9 +93,9 @@ class Engine:
     total: str = "sum(CASE WHEN isfinite({0}) THEN {0} END)"
     mean: str = "avg(CASE WHEN isfinite({0}) THEN {0} END)"
     whole: str = "CAST(sum({0}) AS BIGINT)"
-    slot_text: str = ""
-    slot_kind: str = ""
-    slot_number: str = ""
+    column_text: str = ""
+    column_kind: str = ""
+    column_number: str = ""
     day_start: str = ""
     sites: str = ""
     first: str = "arg_min([{0}], ROW(-page, timestamp, event_id))"

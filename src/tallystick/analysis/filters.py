@@ -16,9 +16,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from tallystick.analysis.dialect import Engine, Kind
-from tallystick.analysis.property_columns import BOOLEAN, STRING, Slot
-from tallystick.analysis.user_numbers import NumberedUsers
+from tallystick.analysis.dialect import Dialect, Kind
+from tallystick.analysis.property_columns import BOOLEAN, STRING, PropertyColumn
+from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.errors import InvalidRequest
 from tallystick.model.query import PROPERTY_PREFIX, AllOf, Condition, Filter, Scalar, Scope
 
@@ -35,11 +35,11 @@ class Params:
 
     def __init__(
         self,
-        engine: Engine,
-        slots: Mapping[str, Slot] | None = None,
+        dialect: Dialect,
+        slots: Mapping[str, PropertyColumn] | None = None,
         joined: bool = False,
         site_id: str | None = None,
-        numbered: NumberedUsers | None = None,
+        numbered: UserNumbers | None = None,
     ) -> None:
         """
         Args:
@@ -47,7 +47,7 @@ class Params:
             site_id: the only site that is looked at; None: several.
             numbered: `user_id` of what `relation` gives is the user's number, or the person's.
         """
-        self.engine = engine
+        self.dialect = dialect
         self.joined = joined
         self.renamed = joined or numbered is not None
         self.numbered = numbered
@@ -55,7 +55,7 @@ class Params:
         self._parts = numbered.parts if numbered else ("events",)
         self._site = site_id
         self._slots = slots or {}
-        self._used: dict[str, Slot] = {}
+        self._used: dict[str, PropertyColumn] = {}
         self._numbers: dict[tuple[Kind, object], int] = {}
 
     def add(self, value: object, kind: Kind) -> str:
@@ -66,9 +66,9 @@ class Params:
             except UnicodeEncodeError as error:
                 raise InvalidRequest("a text of the query holds a lone surrogate") from error
         number = self._numbers.setdefault((kind, value), len(self._numbers) + 1)
-        return self.engine.placeholder(number, kind)
+        return self.dialect.placeholder(number, kind)
 
-    def slot(self, key: str) -> Slot | None:
+    def slot(self, key: str) -> PropertyColumn | None:
         """The columns of a property key, when it has any; the statement reads `events` from `relation` then."""
         slot = self._slots.get(key)
         if slot is not None:
@@ -102,7 +102,7 @@ class Params:
         return self.numbered is not None and self.numbered.times is not None
 
     def times(self) -> str:
-        """`NumberedUsers.times`, in which `user_id` is the person's number where ids are joined."""
+        """`UserNumbers.times`, in which `user_id` is the person's number where ids are joined."""
         assert self.numbered
         assert self.numbered.times
         times = self.numbered.times
@@ -130,7 +130,7 @@ class Params:
         site = "site_id AS of_site, " if self._site is None else ""
         return f"SELECT {site}user_id AS of_id, person_id FROM identities"
 
-    def _joined_numbers(self, numbered: NumberedUsers) -> str:
+    def _joined_numbers(self, numbered: UserNumbers) -> str:
         """Persons without events under that id have no number yet."""
         site = "site_id AS of_site, " if self._site is None else ""
         fresh = f"(SELECT max(number) FROM {numbered.users}) + dense_rank() OVER (ORDER BY person_id)"
@@ -150,9 +150,9 @@ class Params:
         generation = max(slot.generation for slot in self._used.values())
         made = []
         for key, slot in self._used.items():
-            json = self.engine.property_json.format(self.add(key, "property"))
-            made.append(f"{self.engine.slot_text.format(json)} AS {slot.text}")
-            made.append(f"{self.engine.slot_kind.format(json)} AS {slot.kind}")
+            json = self.dialect.property_json.format(self.add(key, "property"))
+            made.append(f"{self.dialect.column_text.format(json)} AS {slot.text}")
+            made.append(f"{self.dialect.column_kind.format(json)} AS {slot.kind}")
         return (
             f"(SELECT * FROM {events} WHERE shredded >= {generation}\n"
             f"    UNION ALL SELECT * REPLACE ({', '.join(made)})\n"
@@ -163,7 +163,7 @@ class Params:
     def values(self) -> tuple[object, ...]:
         """As the driver takes them, in the placeholders' order."""
         return tuple(
-            self.engine.encode[kind](value) if kind in self.engine.encode else value for kind, value in self._numbers
+            self.dialect.encode[kind](value) if kind in self.dialect.encode else value for kind, value in self._numbers
         )
 
 
@@ -172,10 +172,10 @@ class Fields:
 
     def __init__(self, params: Params) -> None:
         self.params = params
-        self.engine = params.engine
+        self.dialect = params.dialect
 
     def property(self, fragment: str, key: str) -> str:
-        """One of the engine's `property_…` fragments for a key."""
+        """One of the dialect's `property_…` fragments for a key."""
         return fragment.format(self.params.add(key, "property"))
 
     def text(self, name: str) -> str:
@@ -183,39 +183,39 @@ class Fields:
         if name.startswith(PROPERTY_PREFIX):
             key = name.removeprefix(PROPERTY_PREFIX)
             slot = self.params.slot(key)
-            return slot.text if slot else self.property(self.engine.property_text, key)
-        return self.engine.uuid_text.format("event_id") if name == "event_id" else name
+            return slot.text if slot else self.property(self.dialect.property_text, key)
+        return self.dialect.uuid_text.format("event_id") if name == "event_id" else name
 
     def number(self, name: str) -> str:
         """A property that is a JSON number; it may be infinite."""
         key = name.removeprefix(PROPERTY_PREFIX)
         slot = self.params.slot(key)
         if slot:
-            return self.engine.slot_number.format(text=slot.text, kind=slot.kind)
-        return self.property(self.engine.property_number, key)
+            return self.dialect.column_number.format(text=slot.text, kind=slot.kind)
+        return self.property(self.dialect.property_number, key)
 
     def boolean(self, name: str) -> str:
         """A property's text when it is true or false, else something that is neither."""
         slot = self.params.slot(name.removeprefix(PROPERTY_PREFIX))
         if slot:
             return f"CASE WHEN {slot.kind} = {BOOLEAN} THEN {slot.text} END"
-        return self.property(self.engine.property_boolean, name.removeprefix(PROPERTY_PREFIX))
+        return self.property(self.dialect.property_boolean, name.removeprefix(PROPERTY_PREFIX))
 
     def json(self, name: str) -> str:
         """A property's JSON text."""
-        return self.property(self.engine.property_json, name.removeprefix(PROPERTY_PREFIX))
+        return self.property(self.dialect.property_json, name.removeprefix(PROPERTY_PREFIX))
 
     def content(self, name: str) -> str:
         """The text of a property that is a JSON string; of others anything, so ask `is_string` too."""
         slot = self.params.slot(name.removeprefix(PROPERTY_PREFIX))
-        return slot.text if slot else self.property(self.engine.property_content, name.removeprefix(PROPERTY_PREFIX))
+        return slot.text if slot else self.property(self.dialect.property_content, name.removeprefix(PROPERTY_PREFIX))
 
     def is_string(self, name: str) -> str:
         """Whether a property is a JSON string: a number has a text too, but is none."""
         slot = self.params.slot(name.removeprefix(PROPERTY_PREFIX))
         if slot:
             return f"{slot.kind} = {STRING}"
-        return self.property(self.engine.property_string, name.removeprefix(PROPERTY_PREFIX))
+        return self.property(self.dialect.property_string, name.removeprefix(PROPERTY_PREFIX))
 
 
 def scope_conditions(scope: Scope, time: str, params: Params, kind: Kind = "timestamp") -> list[str]:
@@ -268,7 +268,7 @@ def _condition(condition: Condition, fields: Fields) -> str:
         return _one_of(name, value, fields)
     assert value is not None  # the model's validation
     if condition.op == "contains":
-        return fields.engine.contains.format(fields.text(name), fields.params.add(value, "text"))
+        return fields.dialect.contains.format(fields.text(name), fields.params.add(value, "text"))
     if condition.op == "!=":
         return f"NOT coalesce({_one_of(name, [value], fields)}, FALSE)"
     if condition.op == "=":

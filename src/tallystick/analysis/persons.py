@@ -42,18 +42,18 @@ class Persons:
         if not self.rollups or not quarters or not fields <= PEOPLE_FIELDS or any(test != ANY for test in tests):
             return "events"
         days = all(edge % (SECONDS["day"] * SECOND) == 0 for edge in edges) and self.buckets.on_utc_days
-        return "people_days" if days and self.params.engine.day_start else "people"
+        return "people_days" if days and self.params.dialect.day_start else "people"
 
     def bucket(self, table: str, instant: str | None = None) -> str:
         """The bucket key of a row's instant."""
         time = instant or self.time(table)
         if table == "people_days" and self.buckets.interval == "day":
             return time
-        return self.buckets.sql(self.params.engine, time)
+        return self.buckets.sql(self.params.dialect, time)
 
     def time(self, table: str) -> str:
         """The instant of a row."""
-        return {"events": "timestamp", "people": "bucket"}.get(table, self.params.engine.day_start)
+        return {"events": "timestamp", "people": "bucket"}.get(table, self.params.dialect.day_start)
 
     def source(self, table: str, tests: list[str], since: datetime | None, until: datetime | None) -> str:
         """FROM and WHERE of the persons' rows from `since` to `until`."""

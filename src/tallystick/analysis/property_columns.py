@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Slot:
+class PropertyColumn:
     """One key's columns.
 
     Attributes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class NumberedUsers:
+class UserNumbers:
     """What a store has numbered, as of one transaction, in which the question has to run.
 
     Attributes:

@@ -232,8 +232,8 @@ async def test_both_periods_are_of_one_moment(
     await put(store, some_events("moment", 20))
     more = some_events("moment", 20)
     loop = asyncio.get_running_loop()
-    engine = "postgres" if store_settings.store_url else "duckdb"
-    module = f"tallystick.store.{engine}.read"
+    dialect = "postgres" if store_settings.store_url else "duckdb"
+    module = f"tallystick.store.{dialect}.read"
     groups_of = import_module(module).groups_of
     stored = []
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.analysis.paths.trails import can_use_trails
-from tallystick.analysis.sessions.index import can_fold
+from tallystick.analysis.sessions.index import can_use_session_index
 from tallystick.config import Settings
 from tallystick.model.block import make_block
 from tallystick.model.event import Event, encode_lines
@@ -28,7 +28,7 @@ from tallystick.model.queries.sessions import SessionsQuery
 from tallystick.model.query import Filter, MetricsQuery
 from tallystick.store.duckdb import DuckDBStore
 from tallystick.store.duckdb.upkeep import sessions as fold
-from tallystick.store.duckdb.upkeep import sessions_sql as fold_sql
+from tallystick.store.duckdb.upkeep import sessions_sql as sessions_sql
 from tallystick.store.duckdb.upkeep import user_times as times
 from tests.conformance.analyses.test_funnels import doings, funnels
 from tests.conformance.analyses.test_identity import agree, of_all, sites_of
@@ -86,7 +86,7 @@ async def check(store: DuckDBStore, query: SessionsQuery | PathsQuery, events: l
     if isinstance(query, PathsQuery):
         wanted, foldable = answer_paths(query, events), can_use_trails(query)
     else:
-        wanted, foldable = answer_sessions(query, events), can_fold(query)
+        wanted, foldable = answer_sessions(query, events), can_use_session_index(query)
     assert same(result.rows, wanted), f"{query!r}\nstore:  {result.rows}\noracle: {wanted}"
     there = fold.read_mark(store._writer) is not None
     assert result.from_rollup == (there and foldable), "it tells whether folded sessions were read"
@@ -130,8 +130,8 @@ async def test_any_question_about_paths_has_the_same_answer(
     ends: list[Any],
     other: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr(fold_sql, "TRAIL_MOST", 2 if state == "short" else 32)
-    monkeypatch.setattr(fold_sql, "TRAIL_PAGES", 3 if state == "short" else 1_000)
+    monkeypatch.setattr(sessions_sql, "TRAIL_MOST", 2 if state == "short" else 32)
+    monkeypatch.setattr(sessions_sql, "TRAIL_PAGES", 3 if state == "short" else 1_000)
     if in_order:  # as most arrive: the pieces of a session are then put together without another look
         events.sort(key=lambda event: event.timestamp)
     await put(store, events, "folded" if state == "short" else state)

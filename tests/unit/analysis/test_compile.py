@@ -15,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from tallystick.analysis.compile import compile_export, compile_query
 from tallystick.analysis.cursor import Key, decode_cursor, encode_cursor
-from tallystick.analysis.dialect import Engine
+from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.parameters import Statement
-from tallystick.analysis.property_columns import Slot
+from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.errors import InvalidRequest
 from tallystick.model.query import FILTER_CONDITIONS_MAX, Condition, EventsQuery, MetricsQuery, Query
 from tallystick.store.duckdb.dialect import DUCKDB
@@ -180,70 +180,70 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each store's engine in turn."""
-    given: Engine = request.param
+@pytest.fixture(params=ENGINES, ids=lambda dialect: dialect.name)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    """Each store's dialect in turn."""
+    given: Dialect = request.param
     return given
 
 
-def compiled(question: dict[str, Any], engine: Engine, **options: Any) -> Statement:
+def compiled(question: dict[str, Any], dialect: Dialect, **options: Any) -> Statement:
     query: Query = TypeAdapter(Query).validate_python(question)
-    return compile_query(query, engine, NOW, **options)
+    return compile_query(query, dialect, NOW, **options)
 
 
-def check_snapshot(name: str, engine: Engine, statement: Statement) -> None:
+def check_snapshot(name: str, dialect: Dialect, statement: Statement) -> None:
     text = f"{statement.sql}\n\n" + "".join(f"-- ${n}: {value!r}\n" for n, value in enumerate(statement.params, 1))
-    file = SNAPSHOTS / engine.name / f"{name}.sql"
+    file = SNAPSHOTS / dialect.name / f"{name}.sql"
     if os.environ.get("UPDATE_SNAPSHOTS"):
         file.write_text(text)
     assert text == file.read_text(), f"{file} differs; see the head of this file"
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_generated_sql(name: str, engine: Engine) -> None:
-    check_snapshot(name, engine, compiled(QUESTIONS[name], engine))
+def test_generated_sql(name: str, dialect: Dialect) -> None:
+    check_snapshot(name, dialect, compiled(QUESTIONS[name], dialect))
 
 
-def test_generated_sql_of_pages_and_export(engine: Engine) -> None:
+def test_generated_sql_of_pages_and_export(dialect: Dialect) -> None:
     events = EventsQuery(limit=10)
     after = events.model_copy(update={"cursor": encode_cursor(events, [1_746_057_600_000_000, EVENT_ID, "default"])})
-    check_snapshot("events_next_page", engine, compile_query(after, engine, NOW))
+    check_snapshot("events_next_page", dialect, compile_query(after, dialect, NOW))
     metrics = MetricsQuery(breakdown=["path", "name"], interval="day", limit=10)
     after_group = metrics.model_copy(update={"cursor": encode_cursor(metrics, [1_746_057_600_000_000, "/a", None])})
-    check_snapshot("metrics_next_page", engine, compile_query(after_group, engine, NOW))
-    check_snapshot("export", engine, compile_export(events, engine))
+    check_snapshot("metrics_next_page", dialect, compile_query(after_group, dialect, NOW))
+    check_snapshot("export", dialect, compile_export(events, dialect))
 
 
-def test_generated_sql_of_given_groups(engine: Engine) -> None:
+def test_generated_sql_of_given_groups(dialect: Dialect) -> None:
     """The other period of a comparison is asked about the groups of the first."""
     metrics = {"kind": "metrics", "breakdown": ["path", "source"], "top": 2, "other": True, "interval": "day", **MAY}
     groups = [("/a", "web"), (None, "")]
-    check_snapshot("metrics_of_groups", engine, compiled(metrics, engine, groups=groups))
+    check_snapshot("metrics_of_groups", dialect, compiled(metrics, dialect, groups=groups))
     sessions = {"kind": "sessions", "breakdown": ["entry_page"], **MAY}
-    check_snapshot("sessions_of_groups", engine, compiled(sessions, engine, groups=[("/a",), (None,)]))
+    check_snapshot("sessions_of_groups", dialect, compiled(sessions, dialect, groups=[("/a",), (None,)]))
 
 
 def test_generated_sql_of_slots() -> None:
-    slots = {"plan": Slot(0, 1), "amount": Slot(1, 2)}
+    slots = {"plan": PropertyColumn(0, 1), "amount": PropertyColumn(1, 2)}
     statement = compiled(QUESTIONS["numbers_by_property"], DUCKDB, slots=slots)
     check_snapshot("numbers_by_property_in_slots", DUCKDB, statement)
 
 
-def test_every_snapshot_has_a_test(engine: Engine) -> None:
+def test_every_snapshot_has_a_test(dialect: Dialect) -> None:
     more = {"events_next_page", "metrics_next_page", "export", "metrics_of_groups", "sessions_of_groups"}
     folded_ones = {"sessions_daily_folded", "sessions_by_channel_folded"}
     trails = {"paths_of_trails", "paths_of_trails_to_a_page"}
     numbered = {f"{name}{end}" for name in ("funnel_of_numbers", "funnel_of_times") for end in ("", "_behind")}
     numbered.add("users_of_numbers_behind")
-    of_slots = {"numbers_by_property_in_slots", *folded_ones, *trails, *numbered} if engine is DUCKDB else set()
-    assert {file.stem for file in (SNAPSHOTS / engine.name).glob("*.sql")} == set(QUESTIONS) | more | of_slots
+    of_slots = {"numbers_by_property_in_slots", *folded_ones, *trails, *numbered} if dialect is DUCKDB else set()
+    assert {file.stem for file in (SNAPSHOTS / dialect.name).glob("*.sql")} == set(QUESTIONS) | more | of_slots
 
 
-def test_only_an_estimate_is_not_exact(engine: Engine) -> None:
+def test_only_an_estimate_is_not_exact(dialect: Dialect) -> None:
     """G10: PostgreSQL has none to give, so it counts."""
-    assert compiled(QUESTIONS["estimates"], engine).exact == (engine is POSTGRES)
-    assert compiled({**QUESTIONS["estimates"], "approximate": False}, engine).exact
+    assert compiled(QUESTIONS["estimates"], dialect).exact == (dialect is POSTGRES)
+    assert compiled({**QUESTIONS["estimates"], "approximate": False}, dialect).exact
 
 
 ON_RAW = [
@@ -279,19 +279,19 @@ ON_ROLLUP: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("question", ON_RAW)
-def test_what_the_rollup_does_not_know_is_answered_from_the_events(question: dict[str, Any], engine: Engine) -> None:
-    statement = compiled({"kind": "metrics", **question}, engine)
+def test_what_the_rollup_does_not_know_is_answered_from_the_events(question: dict[str, Any], dialect: Dialect) -> None:
+    statement = compiled({"kind": "metrics", **question}, dialect)
     assert not statement.from_rollup
     assert "FROM events" in statement.sql
     assert "FROM rollup" not in statement.sql
 
 
 @pytest.mark.parametrize("question", ON_ROLLUP)
-def test_what_the_rollup_knows_needs_no_events(question: dict[str, Any], engine: Engine) -> None:
-    statement = compiled({"kind": "metrics", **question}, engine)
+def test_what_the_rollup_knows_needs_no_events(question: dict[str, Any], dialect: Dialect) -> None:
+    statement = compiled({"kind": "metrics", **question}, dialect)
     assert statement.from_rollup
     assert "FROM events" not in statement.sql
-    assert not compiled({"kind": "metrics", **question}, engine, rollups=False).from_rollup
+    assert not compiled({"kind": "metrics", **question}, dialect, rollups=False).from_rollup
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ HOSTILE = ["'; DROP TABLE events; --", '"', "$1", "a.b", "{0}", "\\", "ключ 
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_no_text_of_a_request_is_in_the_sql(hostile: str, engine: Engine) -> None:
+def test_no_text_of_a_request_is_in_the_sql(hostile: str, dialect: Dialect) -> None:
     """G12: keys and values are parameters; names of columns come from an allow-list."""
     field = f"properties.{hostile}"
     marker = hostile + "only in the request"
@@ -335,7 +335,7 @@ def test_no_text_of_a_request_is_in_the_sql(hostile: str, engine: Engine) -> Non
         {"kind": "values", "field": field + "only in the request", "search": marker, **scope},
     ]
     for question in questions:
-        assert "only in the request" not in compiled(question, engine).sql
+        assert "only in the request" not in compiled(question, dialect).sql
 
 
 @pytest.mark.parametrize(

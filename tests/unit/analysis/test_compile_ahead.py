@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from tallystick.analysis.property_columns import Slot
-from tallystick.analysis.sessions.index import FoldedSessions
+from tallystick.analysis.property_columns import PropertyColumn
+from tallystick.analysis.sessions.index import SessionIndex
 from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.duckdb.upkeep.sessions_sql import tables_sql
 from tallystick.store.duckdb.upkeep.user_numbers import numbered_users
@@ -18,14 +18,14 @@ from tests.unit.analysis.test_compile import QUESTIONS, check_snapshot, compiled
 def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
     """With events behind the mark, and without."""
     question = QUESTIONS["sessions_by_channel_and_other" if behind else "sessions_daily"] | {"filter": None}
-    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
+    folded = SessionIndex(partial(tables_sql, 1_000, behind))
     check_snapshot(name, DUCKDB, compiled(question, DUCKDB, folded=folded))
 
 
 @pytest.mark.parametrize(("name", "behind"), [("paths_of_trails", 0), ("paths_of_trails_to_a_page", 7)])
 def test_generated_sql_of_trails(name: str, behind: int) -> None:
     to_a_page = {"end": "/buy", "merge": False, "site_id": None, "since": None} if behind else {}
-    folded = FoldedSessions(partial(tables_sql, 1_000, behind))
+    folded = SessionIndex(partial(tables_sql, 1_000, behind))
     check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, folded=folded))
 
 
@@ -59,7 +59,7 @@ def test_times_are_read_where_steps_are_names_alone() -> None:
 
 
 def test_generated_sql_of_counted_numbers() -> None:
-    slots = {"plan": Slot(0, 1)}
+    slots = {"plan": PropertyColumn(0, 1)}
     question = QUESTIONS["filtered_metrics_of_users"]
     statement = compiled(question, DUCKDB, slots=slots, numbered=numbered_users(1_000, 7))
     check_snapshot("users_of_numbers_behind", DUCKDB, statement)

@@ -8,8 +8,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from tallystick.analysis.compile import asks_for_persons, compile_export, compile_query
-from tallystick.analysis.dialect import Engine
-from tallystick.analysis.property_columns import Slot
+from tallystick.analysis.dialect import Dialect
+from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.model.query import Query
 from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.postgres.dialect import POSTGRES
@@ -45,16 +45,18 @@ UNCONCERNED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("dialect", ENGINES, ids=lambda dialect: dialect.name)
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_statement(name: str, engine: Engine) -> None:
+def test_statement(name: str, dialect: Dialect) -> None:
     query = QUESTION.validate_python(QUESTIONS[name])
-    check_snapshot(f"identity/{name}", engine, compile_query(query, engine, NOW, joined=asks_for_persons(query)))
+    check_snapshot(f"identity/{name}", dialect, compile_query(query, dialect, NOW, joined=asks_for_persons(query)))
 
 
 def test_slots_are_read_beside_persons() -> None:
     question = {**USERS, "breakdown": ["properties.plan"]}
-    statement = compile_query(QUESTION.validate_python(question), DUCKDB, NOW, slots={"plan": Slot(3, 1)}, joined=True)
+    statement = compile_query(
+        QUESTION.validate_python(question), DUCKDB, NOW, slots={"plan": PropertyColumn(3, 1)}, joined=True
+    )
     check_snapshot("identity/users_by_a_slot", DUCKDB, statement)
 
 
@@ -63,10 +65,10 @@ def test_what_no_person_matters_to_is_asked_as_before(question: dict[str, Any]) 
     assert not asks_for_persons(QUESTION.validate_python(question))
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
-def test_an_export_of_one_user_is_that_of_the_person(engine: Engine) -> None:
+@pytest.mark.parametrize("dialect", ENGINES, ids=lambda dialect: dialect.name)
+def test_an_export_of_one_user_is_that_of_the_person(dialect: Dialect) -> None:
     query = QUESTION.validate_python({"kind": "events", "user_id": "ann"})
     assert asks_for_persons(query)
     assert query.kind == "events"
-    assert "identities" in compile_export(query, engine, joined=True).sql
-    assert "identities" not in compile_export(query, engine).sql
+    assert "identities" in compile_export(query, dialect, joined=True).sql
+    assert "identities" not in compile_export(query, dialect).sql

@@ -13,7 +13,7 @@ from tallystick.config import Settings
 from tallystick.model.event import Event
 from tallystick.model.query import Metric, MetricsQuery
 from tallystick.store.duckdb import DuckDBStore, admin
-from tallystick.store.duckdb.upkeep.property_columns import Shredder, read_slots
+from tallystick.store.duckdb.upkeep.property_columns import PropertyColumns, read_property_columns
 from tests.helpers.samples import NOON, block_of, sample_event
 
 
@@ -69,7 +69,7 @@ async def test_housekeeping_without_memory_waits(store: DuckDBStore, monkeypatch
     def no_memory(*_: object) -> bool:
         raise duckdb.OutOfMemoryException("failed to allocate")
 
-    monkeypatch.setattr(Shredder, "step", no_memory)
+    monkeypatch.setattr(PropertyColumns, "step", no_memory)
     assert await store.maintain() is False
     await store.write([block_of(0, [sample_event(1)])])
 
@@ -85,7 +85,7 @@ async def test_frequent_keys_get_columns_and_later_rows_are_filled(store: DuckDB
     await store.write([block_of(0, [with_properties(n, b'{"plan":"pro","n":%d}' % n) for n in range(10)])])
     while await store.maintain():
         pass
-    assert set(read_slots(store._writer)) == {"plan", "n"}
+    assert set(read_property_columns(store._writer)) == {"plan", "n"}
     await store.write([block_of(1, [with_properties(10, b'{"plan":"free"}')])])
     assert row_count(store, "events WHERE shredded IS NULL") == 1
     while await store.maintain():
@@ -106,7 +106,7 @@ async def test_columns_for_a_large_table_fit_into_the_memory_limit(tmp_path: Pat
             "SELECT uuid(), 's', 'n', TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-01', '', ? FROM range(2_000_000)",
             [f"{{{keys}}}"],
         )
-        assert Shredder().step(store._writer)
-        assert len(read_slots(store._writer)) == 8
+        assert PropertyColumns().step(store._writer)
+        assert len(read_property_columns(store._writer)) == 8
     finally:
         await store.close()

@@ -21,7 +21,7 @@ from tallystick.model.query import Condition, SessionsQuery
 from tallystick.store.duckdb import DuckDBStore
 from tallystick.store.duckdb.connection import transaction
 from tallystick.store.duckdb.upkeep import sessions as fold
-from tallystick.store.duckdb.upkeep import sessions_sql as fold_sql
+from tallystick.store.duckdb.upkeep import sessions_sql as sessions_sql
 from tallystick.store.duckdb.upkeep.watermark import Mark
 from tests.helpers.samples import NOON, block_of, sample_event
 
@@ -161,7 +161,7 @@ async def test_verify_finds_sessions_that_are_wrong(store: DuckDBStore, damage: 
 
 async def test_sessions_of_one_hash_are_told_apart(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions are looked for by a number of 32 bits, and compared by their texts."""
-    monkeypatch.setattr(fold_sql, "HASHED", "CAST(7 AS UINTEGER)")
+    monkeypatch.setattr(sessions_sql, "HASHED", "CAST(7 AS UINTEGER)")
     await put(store, 0, [visit(number, f"s{number % 4}") for number in range(20)])
     await fold_all(store)
     assert one(store, "SELECT list(DISTINCT session_hash) FROM session_parts") == [7]
@@ -178,7 +178,7 @@ async def test_a_session_that_may_not_fit_into_memory_has_no_trail(
     store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some clients send one id for everybody: `verify` and a purge make no list of all their pages."""
-    monkeypatch.setattr(fold_sql, "TRAIL_PAGES", 3)
+    monkeypatch.setattr(sessions_sql, "TRAIL_PAGES", 3)
     yesterday = NOON - timedelta(days=1)
     await put(store, 0, [visit(number, "s", yesterday) for number in range(3)])
     await put(store, 1, [visit(number, "s" if number < 12 else "t") for number in range(10, 15)])

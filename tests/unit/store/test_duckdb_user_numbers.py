@@ -41,7 +41,7 @@ def numbers(store: DuckDBStore) -> dict[str, int]:
 
 def parts(store: DuckDBStore) -> int:
     """Of how many parts a question reads the events; 0: as texts."""
-    numbered = fold.read_numbered(store._writer)
+    numbered = fold.read_user_numbers(store._writer)
     return len(numbered.parts) if numbered else 0
 
 
@@ -139,7 +139,7 @@ async def test_grouping_by_number_needs_no_hashing(store: DuckDBStore) -> None:
     store._writer.execute(f"INSERT INTO events ({columns}) SELECT {values} FROM range(70_000)")
     while store._folder.step(store._writer):
         pass
-    statement = compile_query(FUNNEL, DUCKDB, NOON, numbered=fold.read_numbered(store._writer))
+    statement = compile_query(FUNNEL, DUCKDB, NOON, numbered=fold.read_user_numbers(store._writer))
     with store._cursor() as cursor:
         plan = str(cursor.execute(f"EXPLAIN {statement.sql}", list(statement.params)).fetchall())
     assert "Perfect Hash Group By" in plan

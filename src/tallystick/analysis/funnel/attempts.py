@@ -46,7 +46,7 @@ def _strict(steps: Steps) -> Tables:
         following += [f"lead(t, {number - 1}) OVER walk AS n{number}"]
         before.append(f"f{number} = {number if steps.apart else 1}")
         in_time.append(f"{' AND '.join(before)} AND n{number} <= t + {steps.window}")
-    nothing = ", ".join(f"{steps.params.engine.no_time} AS t{number}" for number in steps.numbers[1:])
+    nothing = ", ".join(f"{steps.params.dialect.no_time} AS t{number}" for number in steps.numbers[1:])
     return [
         first_attempts(steps),
         with_numbers(steps, f"FROM reached_1 WHERE u IN ({second})"),
@@ -93,7 +93,7 @@ def _any(steps: Steps) -> Tables:
             f"SELECT id, t, {', '.join(soonest)}",
             "FROM counted WINDOW walk AS (PARTITION BY id ORDER BY t DESC)",
         ),
-        table("done_in_time", f"SELECT id, {steps.params.engine.ascending.format(in_time)} AS done", "FROM followed"),
+        table("done_in_time", f"SELECT id, {steps.params.dialect.ascending.format(in_time)} AS done", "FROM followed"),
         table("attempts", f"SELECT id, {_unpacked(steps)}", "FROM done_in_time"),
         *chosen(steps, *told),
     ]
@@ -114,7 +114,7 @@ def _first_of_each(steps: Steps) -> tuple[Tables, list[str]]:
     found = [f"min(CASE WHEN {steps.test(number)} THEN timestamp END) AS d{number}" for number in steps.numbers]
     settled = f"greatest({firsts}) <= least({firsts}) + {steps.window}"
     matching = steps.events(steps.match(*steps.numbers))
-    ascending = steps.params.engine.ascending.format(firsts)
+    ascending = steps.params.dialect.ascending.format(firsts)
     return [
         table("firsts", f"SELECT user_id AS u, {', '.join(found)}", matching, "GROUP BY user_id"),
         with_numbers(steps, f"FROM firsts WHERE NOT ({settled})"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallystick.analysis.cursor import decode_cursor
-from tallystick.analysis.dialect import Engine
+from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.filters import Fields, Params, where
 from tallystick.analysis.funnel.attempts import persons
 from tallystick.analysis.funnel.steps import Steps
@@ -28,7 +28,7 @@ def compile_funnel(query: FunnelQuery, params: Params) -> Statement:
         tables += _dimension(steps, grouped)
         columns = ["place", "ranked.d", *columns]
         join = "LEFT JOIN" if query.other else "JOIN"
-        same = params.engine.same.format("valued.d", "ranked.d")
+        same = params.dialect.same.format("valued.d", "ranked.d")
         source = f"FROM valued {join} ranked ON {same}\nGROUP BY place, ranked.d\nORDER BY place NULLS LAST"
     return Statement(f"WITH {_joined(tables)}\nSELECT {_lines(columns)}\n{source}", params.values)
 
@@ -43,7 +43,7 @@ def compile_funnel_users(query: FunnelUsersQuery, params: Params) -> Statement:
         conditions = [f"t{query.step - 1} IS NOT NULL", f"t{query.step} IS NULL"]
     if after is not None:
         conditions.append(f"u > {params.add(after[0], 'text')}")
-    times = [f"{params.engine.epoch_us.format(f't{number}')} AS t{number}" for number in steps.numbers]
+    times = [f"{params.dialect.epoch_us.format(f't{number}')} AS t{number}" for number in steps.numbers]
     page = f"FROM persons{where(conditions)}\nORDER BY u\nLIMIT {query.limit + 1}"
     return Statement(f"WITH {_joined(persons(steps))}\nSELECT u, {', '.join(times)}\n{page}", params.values)
 
@@ -62,16 +62,16 @@ def _lines(columns: list[str]) -> str:
 
 
 def _figures(steps: Steps) -> list[str]:
-    engine = steps.params.engine
+    dialect = steps.params.dialect
     counts = [f"count(t{number}) AS c{number}" for number in steps.numbers]
     for number in steps.numbers[1:]:
-        seconds = _seconds(engine, f"t{number - 1}", f"t{number}")
-        counts += [f"{engine.percentile.format(seconds, fraction=fraction)}" for fraction in ("0.5", "0.9")]
+        seconds = _seconds(dialect, f"t{number - 1}", f"t{number}")
+        counts += [f"{dialect.percentile.format(seconds, fraction=fraction)}" for fraction in ("0.5", "0.9")]
     return counts
 
 
-def _seconds(engine: Engine, start: str, end: str) -> str:
-    micros = f"{engine.epoch_us.format(end)} - {engine.epoch_us.format(start)}"
+def _seconds(dialect: Dialect, start: str, end: str) -> str:
+    micros = f"{dialect.epoch_us.format(end)} - {dialect.epoch_us.format(start)}"
     return f"CAST({micros} AS DOUBLE PRECISION) / 1000000"
 
 

@@ -198,7 +198,7 @@ def _paired(steps: Steps) -> Tables:
     open_ones = "SELECT later.id, t, place FROM later JOIN still_open ON still_open.id = later.id"
     later = steps.numbers[2:]
     rest = [f"CASE WHEN n{n} <= tried.t + {steps.window} THEN n{n} END AS t{n}" for n in later]
-    nothing = [f"{steps.params.engine.no_time} AS t{number}" for number in steps.numbers[1:]]
+    nothing = [f"{steps.params.dialect.no_time} AS t{number}" for number in steps.numbers[1:]]
     source = "from_3" if later else "open"
     tried = "SELECT tries.id, t FROM tries JOIN still_open ON still_open.id = tries.id"
     if funnel_times.can_tell(steps):
@@ -255,7 +255,7 @@ def _walks(steps: Steps, source: str, numbers: range, first: int = 1) -> Tables:
         if number > first + 1:
             lines[0] += f" WHERE {did} OR {before}"
         if later:
-            unknown = [f"{steps.params.engine.no_time} AS {name}" for name in later]
+            unknown = [f"{steps.params.dialect.no_time} AS {name}" for name in later]
             lines = [f"SELECT {', '.join([*kept, *later])} FROM from_{number + 1} WHERE {did}", "UNION ALL"]
             lines.append(f"SELECT {', '.join([*kept, *unknown])} FROM {source} WHERE {before} AND NOT {did}")
         tables.append(table(f"at_{number}", *lines))

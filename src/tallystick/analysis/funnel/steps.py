@@ -81,7 +81,7 @@ class Steps:
     @property
     def first(self) -> str:
         """Whether an event matches the first step, as many do."""
-        return self.params.engine.often.format(self.match(1))
+        return self.params.dialect.often.format(self.match(1))
 
     def events(self, *conditions: str) -> str:
         """FROM and WHERE of the persons' events in the scope that fulfil some more conditions."""

@@ -25,7 +25,7 @@ def times(steps: Steps) -> str:
 def first_attempts(steps: Steps) -> str:
     """SELECT of each person `u` and `t1`, when they first did the first step."""
     since, until = _range(steps)
-    first = f"min({steps.params.engine.soonest.format(since) if since else 'first'})"
+    first = f"min({steps.params.dialect.soonest.format(since) if since else 'first'})"
     ends = f"{first} < {until}" if until else f"{first} IS NOT NULL"
     return (
         f"SELECT user_id AS u, {first} AS t1\n"
@@ -42,7 +42,7 @@ def later(steps: Steps, place: str) -> str:
 
 def again(steps: Steps) -> str:
     """`again_1`: when the unsettled did the first step after what is too early."""
-    soonest = steps.params.engine.soonest.format("since")
+    soonest = steps.params.dialect.soonest.format("since")
     return table(
         "again_1",
         f"SELECT id, min({soonest}) AS t1",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallystick.analysis.dialect import Engine
+from tallystick.analysis.dialect import Dialect
 from tallystick.model.queries.channels import (
     EMAIL_TAGS,
     MAIL_DOMAINS,
@@ -22,12 +22,12 @@ def referrer_sql(domain: str) -> str:
     return f"nullif(nullif({domain}, '{NO_REFERRER}'), '')"
 
 
-def channel_sql(engine: Engine, values: list[str]) -> str:
+def channel_sql(dialect: Dialect, values: list[str]) -> str:
     """The channel by the texts of `CHANNEL_PROPERTIES`."""
     *tags, domain = values
     source, medium = tags[:2]
     words = ", ".join(f"'{word}'" for word in EMAIL_TAGS)
-    tagged = [f"{engine.folded.format(tag)} IN ({words})" for tag in (source, medium)]
+    tagged = [f"{dialect.lowered.format(tag)} IN ({words})" for tag in (source, medium)]
     referrer = referrer_sql(domain)
     cases = [
         (" OR ".join([*tagged, _one_of(referrer, MAIL_DOMAINS)]), "email"),

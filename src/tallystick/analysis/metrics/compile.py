@@ -3,7 +3,7 @@
 In the statements b is the bucket, d0… are the breakdown's values, n0… a metric's numbers, m0… the metrics, f0… whether
 a row passes a metric's own filter.
 
-Some engines count distinct values slowly. For them rows are folded: put together by bucket, breakdown and user (or
+Some dialects count distinct values slowly. For them rows are folded: put together by bucket, breakdown and user (or
 session) first, so that afterwards each row of a group is another user.
 """
 
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from tallystick.analysis.buckets import SECONDS, Buckets, segments
 from tallystick.analysis.cursor import decode_cursor
-from tallystick.analysis.dialect import Engine
+from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions, where
 from tallystick.analysis.metrics.tables import ROLLUP_KINDS, Groups, Table, given_groups, narrowed, tables_for, users_of
 from tallystick.analysis.parameters import Statement
@@ -38,11 +38,11 @@ def compile_metrics(
     boolean that says whether the row is it.
     """
     buckets = make_buckets(query, now)
-    tables = tables_for(query, buckets, params.engine) if rollups else ("events",)
+    tables = tables_for(query, buckets, params.dialect) if rollups else ("events",)
     parts = [_Grouping(query, params, buckets, table, groups) for table in tables]
     sql = parts[0].sql() if len(parts) == 1 else _side_by_side(query, params, *parts)
     raw = tables == ("events",)
-    estimated = raw and _estimates(query, params.engine) and any(m.kind in DISTINCT_KINDS for m in query.metrics)
+    estimated = raw and _estimates(query, params.dialect) and any(m.kind in DISTINCT_KINDS for m in query.metrics)
     return Statement(sql, params.values, not estimated, not raw, buckets)
 
 
@@ -73,9 +73,9 @@ def check_range(query: Scope, interval: Interval) -> None:
             )
 
 
-def _estimates(query: MetricsQuery, engine: Engine) -> bool:
+def _estimates(query: MetricsQuery, dialect: Dialect) -> bool:
     """Whether distinct values of events may be estimated."""
-    return query.approximate and bool(engine.estimate)
+    return query.approximate and bool(dialect.estimate)
 
 
 class _Grouping:
@@ -86,7 +86,7 @@ class _Grouping:
     ) -> None:
         self.query = query
         self.params = params
-        self.engine = params.engine
+        self.dialect = params.dialect
         self.buckets = buckets
         self.table = table
         self.dims = [f"d{index}" for index in range(len(query.breakdown))]
@@ -105,11 +105,11 @@ class _Grouping:
     def _fold(self) -> list[str] | None:
         """What events are put together by first, None when they are not: the keys, and the column that is counted."""
         kinds = {metric.kind for metric in self.query.metrics}
-        if self.table != "events" or _estimates(self.query, self.engine):
+        if self.table != "events" or _estimates(self.query, self.dialect):
             return None
         if kinds <= ROLLUP_KINDS:  # what is ranked first and then told is a row for each group, and not for each event
             return self.keys if self.twice else None
-        if not self.engine.folds:
+        if not self.dialect.folds:
             return None
         column = next((column for column, fitting in FOLDABLE.items() if kinds <= fitting), None)
         return None if column is None else [*self.keys, column]
@@ -152,14 +152,14 @@ class _Grouping:
     def _time(self) -> str:
         """The instant of a row."""
         if self.table == "people_days":
-            return self.engine.day_start
+            return self.dialect.day_start
         return "timestamp" if self.table == "events" else "bucket"
 
     def _bucket(self) -> str:
         assert self.buckets
         if self.table == "people_days" and self.query.interval == "day":
-            return self.engine.day_start
-        return self.buckets.sql(self.engine, self._time())
+            return self.dialect.day_start
+        return self.buckets.sql(self.dialect, self._time())
 
     def _columns(self, fields: Fields) -> list[str]:
         """What the metrics are made of."""
@@ -203,7 +203,7 @@ class _Grouping:
 
     def _repeats(self) -> bool:
         """Whether somebody may stand in several rows of a group, which have to be made different first."""
-        if not self.engine.folds or not self.of_people or self.tests:
+        if not self.dialect.folds or not self.of_people or self.tests:
             return False
         one_site = self.query.site_id is not None or "site_id" in self.query.breakdown
         once = self.table == "people_days" and self.query.interval == "day" and one_site
@@ -213,7 +213,7 @@ class _Grouping:
 
     def outputs(self) -> list[str]:
         """The keys as they are given back."""
-        return ([f"{self.engine.key_us.format('b')} AS bucket"] if self.buckets else []) + self.dims
+        return ([f"{self.dialect.key_us.format('b')} AS bucket"] if self.buckets else []) + self.dims
 
     def metrics(self) -> list[str]:
         """The metrics that this table has."""
@@ -242,11 +242,11 @@ class _Grouping:
 
     def _metric(self, metric: Metric, index: int) -> str:
         """A metric over the rows of a group. Without rows, counts are 0 and everything else is NULL."""
-        engine, summed = self.engine, bool(self.table == "rollup" or self.fold)
+        dialect, summed = self.dialect, bool(self.table == "rollup" or self.fold)
         user = self._own(index, "user_id")
         match metric.kind:
             case "events" if summed:
-                return f"coalesce({engine.whole.format(self._own(index, 'events'))}, 0)"
+                return f"coalesce({dialect.whole.format(self._own(index, 'events'))}, 0)"
             case "events":
                 return f"count({self._own(index, '1')})" if index in self.tests else "count(*)"
             case "users":
@@ -259,22 +259,22 @@ class _Grouping:
                 return f"CAST({events} AS DOUBLE PRECISION) / nullif({self._different(user)}, 0)"
             case "last_received":
                 newest = self._own(index, "last_received" if summed else "received_at")
-                return engine.epoch_us.format(f"max({newest})")
+                return dialect.epoch_us.format(f"max({newest})")
         number = f"n{index}"
         if metric.kind in ("sum", "avg"):
-            return (engine.total if metric.kind == "sum" else engine.mean).format(number)
-        number = engine.finite.format(number)
+            return (dialect.total if metric.kind == "sum" else dialect.mean).format(number)
+        number = dialect.finite.format(number)
         if metric.kind in FRACTIONS:
-            return engine.percentile.format(number, fraction=FRACTIONS[metric.kind])
+            return dialect.percentile.format(number, fraction=FRACTIONS[metric.kind])
         return f"{metric.kind}({number})"
 
     def _different(self, column: str) -> str:
         """How many different values a column has in a group."""
         alone = self.fold or (self.of_people and not self.tests)
-        if self.engine.folds and alone and not self.twice:
+        if self.dialect.folds and alone and not self.twice:
             return f"count({column})"  # each stands in one row
-        estimate = self.table == "events" and _estimates(self.query, self.engine)
-        return (self.engine.estimate if estimate else "count(DISTINCT {0})").format(column)
+        estimate = self.table == "events" and _estimates(self.query, self.dialect)
+        return (self.dialect.estimate if estimate else "count(DISTINCT {0})").format(column)
 
     def group_by(self, keys: list[str]) -> str:
         """GROUP BY the keys. What an erasure has brought to nothing in the rollup is no group."""
@@ -300,7 +300,7 @@ class _Grouping:
     def _joined(self) -> str:
         """The metrics of the ranked groups in their order, and with `other` those of all the rest as one group."""
         query = self.query
-        same = " AND ".join(self.engine.same.format(f"scoped.{dim}", f"ranked.{dim}") for dim in self.dims)
+        same = " AND ".join(self.dialect.same.format(f"scoped.{dim}", f"ranked.{dim}") for dim in self.dims)
         keys = [*(["b"] if self.buckets else []), "place", *(f"ranked.{dim}" for dim in self.dims)]
         outputs = [column if column not in self.dims else f"ranked.{column}" for column in self.outputs()]
         columns = [*outputs, *self.metrics(), *(["place IS NULL AS other"] if query.other else [])]
@@ -319,7 +319,7 @@ def _side_by_side(query: MetricsQuery, params: Params, counts: _Grouping, people
         table = f"({part.scoped()}) AS scoped{part.group_by(part.keys)}"
         parts.append(f"{name} AS (\n  SELECT {columns}\n  FROM {table}\n)")
     same = " AND ".join(f"persons.{key} = counts.{key}" for key in counts.keys)
-    outputs = [f"{params.engine.key_us.format('counts.b')} AS bucket"] if counts.buckets else []
+    outputs = [f"{params.dialect.key_us.format('counts.b')} AS bucket"] if counts.buckets else []
     outputs += [f"counts.{dim}" for dim in counts.dims]
     for index, metric in enumerate(query.metrics):
         outputs.append(f"coalesce(m{index}, 0) AS m{index}" if metric.kind == "users" else f"m{index}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from tallystick.analysis.buckets import QUARTER_HOUR, SECOND, SECONDS, Buckets, micros
-from tallystick.analysis.dialect import Engine
+from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.filters import Params, filter_fields
 from tallystick.model.query import PROPERTY_PREFIX, AllOf, AnyOf, Filter, Metric, MetricsQuery
 
@@ -33,7 +33,7 @@ def counts_users_of_events(query: MetricsQuery) -> bool:
     return bool(kinds & {"users", "events_per_user"}) and not everybody
 
 
-def tables_for(query: MetricsQuery, buckets: Buckets | None, engine: Engine) -> tuple[Table, ...]:
+def tables_for(query: MetricsQuery, buckets: Buckets | None, dialect: Dialect) -> tuple[Table, ...]:
     """What can answer the question, the cheapest that does: one table, or the rollup together with one of people."""
     edges = [micros(edge) for edge in (query.since, query.until) if edge]
     aligned = all(edge % (QUARTER_HOUR * SECOND) == 0 for edge in edges)
@@ -48,7 +48,7 @@ def tables_for(query: MetricsQuery, buckets: Buckets | None, engine: Engine) -> 
     if not kinds <= ROLLUP_KINDS | {"users"} or not (of_people and in_rollup) or query.top is not None:
         return ("events",)
     whole_days = all(edge % (SECONDS["day"] * SECOND) == 0 for edge in edges) and (not buckets or buckets.on_utc_days)
-    people: Table = "people_days" if engine.day_start and whole_days else "people"
+    people: Table = "people_days" if dialect.day_start and whole_days else "people"
     # Groups in which nobody is known by a user_id are in the rollup alone.
     grouped = buckets is not None or query.breakdown
     return ("rollup", people) if grouped or kinds != {"users"} else (people,)

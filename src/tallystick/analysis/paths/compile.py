@@ -4,7 +4,7 @@
 of the time that texts take. `stepped` has the steps of all sessions, `walked` each with its number `n` in the session
 and the step `before` it (0: none), `counted` how many sessions have which step at which `place`, from the anchor on.
 
-Where the engine has a `hash`, that of 64 bits stands for a session: of two million sessions the chance that two are
+Where the dialect has a `hash`, that of 64 bits stands for a session: of two million sessions the chance that two are
 taken for one is one in ten million.
 
 Sorting by session is all that needs much memory, and goes through files where it does not fit.
@@ -18,7 +18,7 @@ from tallystick.analysis.filters import Fields, Params, filter_sql, scope_condit
 from tallystick.analysis.parameters import Statement
 from tallystick.analysis.paths.trails import can_use_trails, counted_of, seen, trail_tables
 from tallystick.analysis.sessions.compile import is_page, session_events
-from tallystick.analysis.sessions.index import FoldedSessions
+from tallystick.analysis.sessions.index import SessionIndex
 from tallystick.model.queries.paths import PathsQuery
 
 NUMBERED = "SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code"
@@ -27,7 +27,7 @@ Tables = list[str]
 """Common tables, `name AS (…)` each."""
 
 
-def compile_paths(query: PathsQuery, params: Params, folded: FoldedSessions | None = None) -> Statement:
+def compile_paths(query: PathsQuery, params: Params, folded: SessionIndex | None = None) -> Statement:
     """The statement of a question about paths: step, source, target, sessions, and whether the row is the rest."""
     usable = folded if can_use_trails(query) else None
     tables = [
@@ -42,7 +42,7 @@ def compile_paths(query: PathsQuery, params: Params, folded: FoldedSessions | No
         "ranked AS (\n  SELECT *, row_number() OVER (PARTITION BY place\n"
         "    ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST) AS rank\n  FROM edges\n)",
         f"cut AS (\n  SELECT place, CASE WHEN {kept} THEN source END AS source, CASE WHEN {kept} THEN target END AS "
-        f"target,\n    {params.engine.whole.format('sessions')} AS sessions, NOT {kept} AS other\n  FROM ranked\n"
+        f"target,\n    {params.dialect.whole.format('sessions')} AS sessions, NOT {kept} AS other\n  FROM ranked\n"
         "  GROUP BY 1, 2, 3, 5\n)",
     ]
     sql = (
@@ -66,7 +66,7 @@ def _stepped(query: PathsQuery, params: Params) -> Tables:
     return [f"codes AS MATERIALIZED (\n{_codes(query, params)}\n)", f"stepped AS (\n{steps}\n)"]
 
 
-def _stepped_with_trails(query: PathsQuery, params: Params, folded: FoldedSessions) -> Tables:
+def _stepped_with_trails(query: PathsQuery, params: Params, folded: SessionIndex) -> Tables:
     """The same of the sessions whose trails do not say it, behind what says it of all others."""
     nodes = "SELECT node FROM seen UNION SELECT before FROM seen WHERE before IS NOT NULL UNION SELECT node FROM visits"
     return [
@@ -117,21 +117,21 @@ def _anchor(query: PathsQuery) -> str | None:
 
 def _named_key(keys: Sequence[str], params: Params) -> str:
     """What tells sessions with a `session_id` apart; visits of a user are numbered from 1, 0 is none of them."""
-    if params.engine.hash:
-        return f"{params.engine.hash.format(', '.join([*keys, '0']))} AS visit"
+    if params.dialect.hash:
+        return f"{params.dialect.hash.format(', '.join([*keys, '0']))} AS visit"
     return ", ".join([*keys[:-1], f"{keys[-1]} AS visitor", "CAST(0 AS BIGINT) AS visit"])
 
 
 def _paused_key(keys: Sequence[str], params: Params) -> str:
     """What tells the visits of users apart."""
-    if params.engine.hash:
-        return f"{params.engine.hash.format(', '.join(keys))} AS visit"
+    if params.dialect.hash:
+        return f"{params.dialect.hash.format(', '.join(keys))} AS visit"
     return ", ".join([*keys[:-2], f"{keys[-2]} AS visitor", "visit"])
 
 
 def _key(query: PathsQuery, params: Params) -> list[str]:
     """The columns that tell the sessions of `stepped` apart."""
-    return ["visit"] if params.engine.hash else [*(["site_id"] if query.site_id is None else []), "visitor", "visit"]
+    return ["visit"] if params.dialect.hash else [*(["site_id"] if query.site_id is None else []), "visitor", "visit"]
 
 
 def _picked(query: PathsQuery) -> str:
@@ -157,7 +157,7 @@ def _walked(query: PathsQuery, params: Params) -> Tables:
     steps = f"  SELECT {key}, timestamp, code, lag(code, 1, 0) OVER walk AS before, {number}\n  FROM stepped\n  {walk}"
     if not query.merge:
         return [f"walked AS (\n{steps}\n)"]
-    if not params.engine.hash:
+    if not params.dialect.hash:
         # The order is that of `numbered`, so that it is sorted once.
         merged = f"  SELECT {key}, code, before, {number}\n  FROM numbered WHERE before <> code\n  {walk}"
         return [f"numbered AS (\n{steps}\n)", f"walked AS (\n{merged}\n)"]
@@ -199,7 +199,7 @@ def _edges(query: PathsQuery, params: Params) -> str:
     if query.end is not None:
         edges = "  SELECT place, nullif(before, 0) AS source, code AS target, sessions FROM counted"
         return f"edges AS (\n{edges}\n)"
-    whole = params.engine.whole.format("sessions")
+    whole = params.dialect.whole.format("sessions")
     # No condition on places here: DuckDB would move it to where it is tested for each step of each session.
     return (
         "edges AS (\n  SELECT place - 1 AS place, before AS source, code AS target, sessions\n"

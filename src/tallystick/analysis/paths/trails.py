@@ -1,13 +1,13 @@
 """Questions about paths → SQL over the trails of folded sessions (see `folded`), in DuckDB's words.
 
 A trail has all the pages of a session in their order, the same one several times in a row once. It tells what a
-question asks if the session lies wholly in the range; of the others (`compile_folded.LONG`) the events are read.
+question asks if the session lies wholly in the range; of the others (`compile_from_index.LONG`) the events are read.
 """
 
 from __future__ import annotations
 
 from tallystick.analysis.filters import Params, where
-from tallystick.analysis.sessions.index import KNOWN, TRAIL, FoldedSessions
+from tallystick.analysis.sessions.index import KNOWN, TRAIL, SessionIndex
 from tallystick.analysis.sessions.materialized import LONG, of_site
 from tallystick.model.queries.paths import PathsQuery
 from tallystick.model.queries.sessions import PAGE_NAMES
@@ -18,7 +18,7 @@ def can_use_trails(query: PathsQuery) -> bool:
     return query.by == "page" and query.filter is None and set(query.page_names) == set(PAGE_NAMES)
 
 
-def trail_tables(query: PathsQuery, params: Params, folded: FoldedSessions) -> list[str]:
+def trail_tables(query: PathsQuery, params: Params, folded: SessionIndex) -> list[str]:
     """The common tables of the folded sessions and of those among them whose events have to be read."""
     site = of_site(query, params)
     reaches = []

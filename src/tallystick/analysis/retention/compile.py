@@ -53,7 +53,7 @@ def compile_persons(query: PersonsScope, params: Params, now: datetime, rollups:
 
 def _retention(query: RetentionQuery, persons: Persons) -> tuple[str, str]:
     """Rows of a cohort's key, NULL and its size; and of the keys of cohort and period, and how many came back."""
-    engine = persons.params.engine
+    dialect = persons.params.dialect
     start, back = persons.conditions(query.start), persons.conditions(query.returning)
     tables = [persons.table(query.start), persons.table(query.returning)]
     came = persons.active(tables[1], back, query.since, query.until)
@@ -64,11 +64,11 @@ def _retention(query: RetentionQuery, persons: Persons) -> tuple[str, str]:
         ever = f"SELECT user_id AS u, min({time}) AS first\n    {persons.source(tables[0], start, None, query.until)}"
         later = f" WHERE first >= {persons.params.add(query.since, 'timestamp')}" if query.since else ""
         began = (
-            f"SELECT u, {persons.buckets.sql(engine, 'first')} AS b\n"
+            f"SELECT u, {persons.buckets.sql(dialect, 'first')} AS b\n"
             f"  FROM (\n    {ever}\n    GROUP BY user_id\n  ) AS firsts{later}"
         )
-    last = engine.later.format("began.b", seconds=SECONDS[query.interval] * (query.periods + 1))
-    cohort, period = engine.key_us.format("began.b"), engine.key_us.format("came.b")
+    last = dialect.later.format("began.b", seconds=SECONDS[query.interval] * (query.periods + 1))
+    cohort, period = dialect.key_us.format("began.b"), dialect.key_us.format("came.b")
     return (
         f"WITH began AS (\n  {began}\n),\ncame AS (\n  {came}\n)\n"
         f"SELECT {cohort} AS cohort, NULL AS period, count(*) AS users\nFROM began\nGROUP BY b\n"
@@ -87,17 +87,17 @@ def _lifecycle(query: LifecycleQuery, persons: Persons) -> tuple[str, str]:
 
     Which period comes right before another is for the reader of the rows: a zone may have skipped a day.
     """
-    engine, buckets = persons.params.engine, persons.buckets
+    dialect, buckets = persons.params.dialect, persons.buckets
     table = persons.table()
-    near = engine.later.format("before", seconds=SECONDS[query.interval] * (2 if query.interval == "day" else 1))
-    before = f"CASE WHEN b <= {near} THEN {engine.key_us.format('before')} END"
+    near = dialect.later.format("before", seconds=SECONDS[query.interval] * (2 if query.interval == "day" else 1))
+    before = f"CASE WHEN b <= {near} THEN {dialect.key_us.format('before')} END"
     # The period right before the first one tells who went dormant in the first.
     first = buckets.key(query.since) - 2 * SECONDS[query.interval] * 1_000_000 if query.since else None
     shown = f" WHERE b >= {persons.params.add(first, 'bucket')}" if first is not None else ""
     return (
         f"WITH active AS (\n  {persons.active(table, [], None, query.until)}\n),\n"
         "walked AS (\n  SELECT b, lag(b) OVER (PARTITION BY u ORDER BY b) AS before\n  FROM active\n)\n"
-        f"SELECT {engine.key_us.format('b')} AS period, before IS NULL AS fresh, {before} AS near, count(*) AS users\n"
+        f"SELECT {dialect.key_us.format('b')} AS period, before IS NULL AS fresh, {before} AS near, count(*) AS users\n"
         f"FROM walked{shown}\nGROUP BY 1, 2, 3",
         table,
     )
@@ -106,7 +106,7 @@ def _lifecycle(query: LifecycleQuery, persons: Persons) -> tuple[str, str]:
 def _stickiness(query: StickinessQuery, persons: Persons) -> tuple[str, str]:
     """Rows of a number of periods, how many persons were active in as many, and the first and last of the periods."""
     table = persons.table()
-    key = persons.params.engine.key_us
+    key = persons.params.dialect.key_us
     first, last = key.format("min(first)"), key.format("max(last)")
     return (
         f"WITH active AS (\n  {persons.active(table, [], query.since, query.until)}\n),\n"
@@ -122,14 +122,14 @@ def _active_users(query: ActiveUsersQuery, persons: Persons) -> tuple[str, str]:
     """Rows of a day's key, how many persons were active, and for WAU and MAU each how many of them had not been counted
     on the day before, and how many of them cease to be counted so many days later.
     """
-    engine, buckets = persons.params.engine, persons.buckets
+    dialect, buckets = persons.params.dialect, persons.buckets
     since = query.since and first_day(buckets, query.since)
     whole = Persons(query.model_copy(update={"since": since}), persons.params, buckets, persons.rollups)
     table = whole.table()
-    columns = [f"{engine.key_us.format('b')} AS day", "count(*) AS dau"]
+    columns = [f"{dialect.key_us.format('b')} AS day", "count(*) AS dau"]
     for days in (WEEK, MONTH):
-        enters = f"before IS NULL OR b >= {engine.later.format('before', seconds=days * SECONDS['day'])}"
-        leaves = f"after IS NULL OR after >= {engine.later.format('b', seconds=days * SECONDS['day'])}"
+        enters = f"before IS NULL OR b >= {dialect.later.format('before', seconds=days * SECONDS['day'])}"
+        leaves = f"after IS NULL OR after >= {dialect.later.format('b', seconds=days * SECONDS['day'])}"
         columns += [f"sum(CASE WHEN {enters} THEN 1 ELSE 0 END)", f"sum(CASE WHEN {leaves} THEN 1 ELSE 0 END)"]
     return (
         f"WITH active AS (\n  {whole.active(table, [], since, query.until)}\n),\n"

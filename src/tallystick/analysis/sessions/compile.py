@@ -15,7 +15,7 @@ from tallystick.analysis.metrics.channels import CHANNEL_PROPERTIES, channel_sql
 from tallystick.analysis.metrics.compile import make_buckets
 from tallystick.analysis.metrics.tables import Groups, given_groups
 from tallystick.analysis.parameters import Statement
-from tallystick.analysis.sessions.index import FoldedSessions, can_fold
+from tallystick.analysis.sessions.index import SessionIndex, can_use_session_index
 from tallystick.analysis.sessions.materialized import folded_select, folded_tables, has_long, is_long
 from tallystick.model.queries.sessions import SESSION_REACH, SessionScope
 from tallystick.model.query import PROPERTY_PREFIX, SERIES_LIMIT, SessionsQuery
@@ -29,7 +29,7 @@ def compile_sessions(
     params: Params,
     now: datetime,
     groups: Groups | None = None,
-    folded: FoldedSessions | None = None,
+    folded: SessionIndex | None = None,
 ) -> Statement:
     """The statement of a question about sessions; see `compile.compile_query`.
 
@@ -39,7 +39,7 @@ def compile_sessions(
     buckets = make_buckets(query, now)
     # Ranking reads it twice; making it twice would take twice as long.
     once = " MATERIALIZED" if query.breakdown and groups is None and (buckets or query.other) else ""
-    usable = folded if folded is not None and can_fold(query) else None
+    usable = folded if folded is not None and can_use_session_index(query) else None
     tables = f"{folded_tables(query, _reaching(query), params, usable)},\n" if usable else ""
     sessions = f"WITH {tables}sessions AS{once} (\n{_sessions(query, params, buckets, usable is not None)}\n)"
     sql = _ranked(query, params, buckets, groups) if query.breakdown else _whole(query, params)
@@ -60,7 +60,7 @@ def session_events(
 
     Args:
         columns: SQL for an event, with names.
-        long_only: of sessions with a `session_id` only those of `compile_folded.LONG`.
+        long_only: of sessions with a `session_id` only those of `compile_from_index.LONG`.
         only: conditions of their events, to read fewer of them.
     """
     conditions = scope_conditions(query.model_copy(update={"filter": None}), "timestamp", params)
@@ -107,7 +107,7 @@ class _Edges:
     """The texts that are needed of the sessions' entry and exit events."""
 
     def __init__(self, query: SessionsQuery, params: Params) -> None:
-        self._engine = params.engine
+        self._dialect = params.dialect
         self._fields = Fields(params)
         self.columns: list[str] = []
         self._entry: list[str] = []
@@ -119,7 +119,7 @@ class _Edges:
             return self._text("path", "exit_event", self._exit)
         if name == "channel":
             values = [self._of_entry(f"{PROPERTY_PREFIX}{key}") for key in CHANNEL_PROPERTIES]
-            return channel_sql(self._engine, values)
+            return channel_sql(self._dialect, values)
         if name == "referrer":
             return referrer_sql(self._of_entry(f"{PROPERTY_PREFIX}{CHANNEL_PROPERTIES[-1]}"))
         return self._of_entry("path" if name == "entry_page" else name)
@@ -136,15 +136,15 @@ class _Edges:
         name = known.removeprefix(column)
         if name not in wanted:
             wanted.append(name)
-        return self._engine.member.format(event, wanted.index(name) + 1)
+        return self._dialect.member.format(event, wanted.index(name) + 1)
 
     def aggregates(self) -> list[str]:
-        parts = ((self._engine.first, self._entry, "entry_event"), (self._engine.last, self._exit, "exit_event"))
+        parts = ((self._dialect.first, self._entry, "entry_event"), (self._dialect.last, self._exit, "exit_event"))
         return [f"{template.format(', '.join(names))} AS {event}" for template, names, event in parts if names]
 
 
 def _sessions(query: SessionsQuery, params: Params, buckets: Buckets | None, folded: bool) -> str:
-    engine = params.engine
+    dialect = params.dialect
     edges = _Edges(query, params)
     columns = [f"{page_sql(query, params)} AS page", *(["event_id"] if edges.columns else []), *edges.columns]
     if query.filter is not None:
@@ -152,7 +152,7 @@ def _sessions(query: SessionsQuery, params: Params, buckets: Buckets | None, fol
     started = "min(timestamp)"
     having = scope_conditions(query.model_copy(update={"site_id": None, "filter": None}), started, params)
     having += ["bool_or(picked)"] if query.filter is not None else []
-    ended, began = engine.epoch_us.format("max(timestamp)"), engine.epoch_us.format(started)
+    ended, began = dialect.epoch_us.format("max(timestamp)"), dialect.epoch_us.format(started)
     counted = [
         f"{started} AS started",
         f"{ended} - {began} AS lasted",
@@ -166,7 +166,7 @@ def _sessions(query: SessionsQuery, params: Params, buckets: Buckets | None, fol
         only = f"\n  HAVING {' AND '.join(having)}" if having else ""
         part = f"  SELECT {', '.join(counted)}\n  FROM (\n    {events}\n  ) AS visited"
         parts.append(f"{part}\n  GROUP BY {', '.join(keys)}{only}")
-    bucket = [f"{buckets.sql(engine, 'started')} AS b"] if buckets else []
+    bucket = [f"{buckets.sql(dialect, 'started')} AS b"] if buckets else []
     outputs = ", ".join([*bucket, "lasted", "events", "pages", *edges.dims])
     union = "\n  UNION ALL\n".join(parts)
     made = f"  SELECT {outputs}\n  FROM (\n{union}\n  ) AS made"
@@ -177,7 +177,7 @@ def _sessions(query: SessionsQuery, params: Params, buckets: Buckets | None, fol
 
 
 def _metrics(query: SessionsQuery, params: Params) -> list[str]:
-    engine = params.engine
+    dialect = params.dialect
     bounced = "pages = 1" if query.bounce == "one_page" else "events = 1"
     number = "CAST({} AS DOUBLE PRECISION)"
     sessions = "nullif(count(*), 0)"
@@ -185,9 +185,9 @@ def _metrics(query: SessionsQuery, params: Params) -> list[str]:
     made = {
         "sessions": "count(*)",
         "avg_duration": f"{number.format('sum(lasted)')} / {sessions} / 1000000",
-        "median_duration": engine.percentile.format(number.format("lasted"), fraction="0.5") + " / 1000000",
-        "pages": f"coalesce({engine.whole.format('pages')}, 0)",
-        "events": f"coalesce({engine.whole.format('events')}, 0)",
+        "median_duration": dialect.percentile.format(number.format("lasted"), fraction="0.5") + " / 1000000",
+        "pages": f"coalesce({dialect.whole.format('pages')}, 0)",
+        "events": f"coalesce({dialect.whole.format('events')}, 0)",
         **{kind: f"{number.format(total)} / {sessions}" for kind, total in sums.items()},
     }
     return [f"{made[kind]} AS m{place}" for place, kind in enumerate(query.metrics)]
@@ -198,7 +198,7 @@ def _whole(query: SessionsQuery, params: Params) -> str:
     metrics = ", ".join(_metrics(query, params))
     if query.interval is None:
         return f"\nSELECT {metrics}\nFROM sessions"
-    bucket = params.engine.key_us.format("b")
+    bucket = params.dialect.key_us.format("b")
     return f"\nSELECT {bucket} AS bucket, {metrics}\nFROM sessions\nGROUP BY b\nORDER BY b\nLIMIT {SERIES_LIMIT + 1}"
 
 
@@ -215,9 +215,9 @@ def _ranked(query: SessionsQuery, params: Params, buckets: Buckets | None, group
         f"  FROM sessions\n  GROUP BY {', '.join(dims)}\n  ORDER BY place\n  LIMIT {query.top}"
     )
     ranked = f",\nranked AS (\n{largest if groups is None else given_groups(groups, params)}\n)"
-    same = " AND ".join(params.engine.same.format(f"sessions.{dim}", f"ranked.{dim}") for dim in dims)
+    same = " AND ".join(params.dialect.same.format(f"sessions.{dim}", f"ranked.{dim}") for dim in dims)
     named = [f"ranked.{dim}" for dim in dims]
-    columns = [f"{params.engine.key_us.format('b')} AS bucket"] if buckets else []
+    columns = [f"{params.dialect.key_us.format('b')} AS bucket"] if buckets else []
     columns += [*named, *_metrics(query, params), *(["place IS NULL AS other"] if query.other else [])]
     bucket = ["b"] if buckets else []
     return (

@@ -44,7 +44,7 @@ KNOWN = "known"
 
 
 @dataclass(frozen=True)
-class FoldedSessions:
+class SessionIndex:
     """What a store has folded, as of one transaction, in which the question has to run.
 
     Attributes:
@@ -55,7 +55,7 @@ class FoldedSessions:
     tables: Callable[[Sequence[str]], str]
 
 
-def can_fold(query: SessionsQuery) -> bool:
+def can_use_session_index(query: SessionsQuery) -> bool:
     """Whether folded sessions have all that the question asks for."""
     names = set(query.page_names) == set(PAGE_NAMES)
     return query.filter is None and names and all(field in COLUMNS for field in query.breakdown)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.filters import Params, scope_conditions, where
 from tallystick.analysis.metrics.channels import referrer_sql
-from tallystick.analysis.sessions.index import COLUMNS, KNOWN, FoldedSessions
+from tallystick.analysis.sessions.index import COLUMNS, KNOWN, SessionIndex
 from tallystick.model.queries.sessions import SessionScope
 from tallystick.model.query import SessionsQuery
 
@@ -18,7 +18,7 @@ LONG = "long_sessions"
 """Common table of the sessions that reach over the bounds within which the question looks for events."""
 
 
-def folded_tables(query: SessionsQuery, reach: SessionScope, params: Params, folded: FoldedSessions) -> str:
+def folded_tables(query: SessionsQuery, reach: SessionScope, params: Params, folded: SessionIndex) -> str:
     """The common tables that the two others name."""
     tables = folded.tables([COLUMNS[field] for field in query.breakdown])
     if not has_long(query):
@@ -36,13 +36,13 @@ def folded_tables(query: SessionsQuery, reach: SessionScope, params: Params, fol
 
 def folded_select(query: SessionsQuery, reach: SessionScope, params: Params, buckets: Buckets | None) -> str:
     """The sessions that are known whole: b where there are buckets, lasted, events, pages, and d0…."""
-    engine = params.engine
+    dialect = params.dialect
     scope = query.model_copy(update={"filter": None})
     conditions = scope_conditions(scope, "started", params)
     if reach.until is not None:
         conditions.append(f"ended < {params.add(reach.until, 'timestamp')}")
-    bucket = [f"{buckets.sql(engine, 'started')} AS b"] if buckets else []
-    lasted = f"{engine.epoch_us.format('ended')} - {engine.epoch_us.format('started')} AS lasted"
+    bucket = [f"{buckets.sql(dialect, 'started')} AS b"] if buckets else []
+    lasted = f"{dialect.epoch_us.format('ended')} - {dialect.epoch_us.format('started')} AS lasted"
     dims = [f"{_value(field)} AS d{place}" for place, field in enumerate(query.breakdown)]
     outputs = ", ".join([*bucket, lasted, "events", "pages", *dims])
     return f"  SELECT {outputs}\n  FROM {KNOWN}{where(conditions)}"

@@ -13,13 +13,13 @@ ORDERS = {"last_seen": "max(timestamp)", "first_seen": "min(timestamp)", "events
 
 def compile_people(query: PeopleQuery, params: Params) -> Statement:
     """The statement of a list of users: user_id, first_seen, last_seen, events, sessions."""
-    engine = params.engine
+    dialect = params.dialect
     conditions = [*scope_conditions(query, "timestamp", params), "user_id IS NOT NULL"]
     having = []
     if query.search:
-        searched = engine.folded.format(params.add(query.search, "text"))
+        searched = dialect.lowered.format(params.add(query.search, "text"))
         ids = ["user_id", SENT] if params.joined else ["user_id"]
-        found = [engine.contains.format(engine.folded.format(column), searched) for column in ids]
+        found = [dialect.contains.format(dialect.lowered.format(column), searched) for column in ids]
         if params.joined:  # any of a person's ids finds all of their events
             having.append(f"bool_or({' OR '.join(found)})")
         else:
@@ -30,7 +30,7 @@ def compile_people(query: PeopleQuery, params: Params) -> Statement:
     order = ", ".join(f"{key}{direction}" for key in keys)
     table = params.relation()
     chosen = ", ".join(f"{aggregate} AS {name}" for name, aggregate in ORDERS.items())
-    seen = f"{engine.epoch_us.format('first_seen')}, {engine.epoch_us.format('last_seen')}, events"
+    seen = f"{dialect.epoch_us.format('first_seen')}, {dialect.epoch_us.format('last_seen')}, events"
     sql = (
         f"WITH seen AS MATERIALIZED (\n  SELECT user_id, {chosen}\n  FROM {table}{where(conditions)}\n"
         f"  GROUP BY user_id{_having(having)}\n  ORDER BY {order}\n  LIMIT {query.limit + 1}\n),\n"

@@ -44,7 +44,7 @@ def compile_person(query: PersonQuery, params: Params) -> Statement:
     A row for each id: site, person, id, to which it was joined, when, by which event; when it was first and last seen
     and when all of the ids together were; its events and theirs; and how many ids there are.
     """
-    engine, user = params.engine, params.add(query.user_id, "text")
+    dialect, user = params.dialect, params.add(query.user_id, "text")
     site = _on_site(query.site_id, params)
     sites = [
         f"SELECT site_id, person_id FROM identities{where([f'user_id = {user}', *site])}",
@@ -55,7 +55,7 @@ def compile_person(query: PersonQuery, params: Params) -> Statement:
         sites.append(f"SELECT {params.add(query.site_id, 'text')}, NULL")
     conditions = scope_conditions(query, "timestamp", params)
     at, *times = (
-        engine.epoch_us.format(name)
+        dialect.epoch_us.format(name)
         for name in ("linked_at", "first_seen", "last_seen", "min(first_seen) OVER ()", "max(last_seen) OVER ()")
     )
     union = "\n    UNION ALL ".join(sites)
@@ -69,7 +69,7 @@ def compile_person(query: PersonQuery, params: Params) -> Statement:
         "    count(*) AS events\n"
         f"  FROM events{where([*conditions, '(site_id, user_id) IN (SELECT site_id, user_id FROM ids)'])}\n"
         "  GROUP BY site_id, user_id\n)\n"
-        f"SELECT site_id, person_id, user_id, linked_to, {at}, {engine.uuid_text.format('event_id')},\n"
+        f"SELECT site_id, person_id, user_id, linked_to, {at}, {dialect.uuid_text.format('event_id')},\n"
         f"  {', '.join(times)}, coalesce(events, 0), coalesce(CAST(sum(events) OVER () AS BIGINT), 0),\n"
         "  count(*) OVER ()\n"
         "FROM ids LEFT JOIN seen USING (site_id, user_id)\n"

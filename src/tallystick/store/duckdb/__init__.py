@@ -42,7 +42,7 @@ from tallystick.store.duckdb.load import Loader
 from tallystick.store.duckdb.read import Reader
 from tallystick.store.duckdb.repair import damage
 from tallystick.store.duckdb.upkeep import user_times as times
-from tallystick.store.duckdb.upkeep.property_columns import Shredder
+from tallystick.store.duckdb.upkeep.property_columns import PropertyColumns
 from tallystick.store.duckdb.upkeep.sessions import Folder, read_mark
 from tallystick.store.migrations import migrations
 from tallystick.store.turns import Turns
@@ -71,7 +71,7 @@ class DuckDBStore:
         self._memory = settings.store_memory
         self._damaged = damage.Found(self.path)
         self._cramped = settings.store_memory < CRAMPED
-        self._shredder = Shredder()
+        self._shredder = PropertyColumns()
         self._folder = Folder()
         self.library = DuckDBLibrary(self._look_up, self._change)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tallystick.analysis.dialect import Engine, Kind
+from tallystick.analysis.dialect import Dialect, Kind
 from tallystick.analysis.property_columns import BOOLEAN, NESTED, NUMBER, STRING
 
 SECOND = 1_000_000
@@ -38,7 +38,7 @@ def _month(instant: str, offset: int) -> str:
     return f"epoch_us(date_trunc('month', {local}))"
 
 
-DUCKDB = Engine(
+DUCKDB = Dialect(
     name="duckdb",
     placeholder=_placeholder,
     encode={"property": _json_pointer, "timestamp": _naive_utc, "number": float},
@@ -59,14 +59,14 @@ DUCKDB = Engine(
     often="({0} OR timestamp IS NULL)",
     estimate="approx_count_distinct({0})",
     # A string without a backslash is the text between its quotes, which is found without parsing.
-    slot_text=(
+    column_text=(
         "CASE left({0}, 1) WHEN 'n' THEN NULL WHEN '\"' THEN CASE WHEN contains({0}, '\\') "
         "THEN CAST({0} AS JSON)->>'$' ELSE substr({0}, 2, length({0}) - 2) END ELSE {0} END"
     ),
-    slot_kind=(
+    column_kind=(
         f"CASE left({{0}}, 1) WHEN '\"' THEN {STRING} WHEN 't' THEN {BOOLEAN} WHEN 'f' THEN {BOOLEAN} "
         f"WHEN '[' THEN {NESTED} WHEN '{{{{' THEN {NESTED} WHEN 'n' THEN NULL "
         f"ELSE CASE WHEN {{0}} IS NOT NULL THEN {NUMBER} END END"
     ),
-    slot_number=f"CASE WHEN {{kind}} = {NUMBER} THEN TRY_CAST({{text}} AS DOUBLE) END",
+    column_number=f"CASE WHEN {{kind}} = {NUMBER} THEN TRY_CAST({{text}} AS DOUBLE) END",
 )

@@ -18,11 +18,11 @@ import msgspec
 
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.comparison import Compared, Found, compared, groups_of, result_of
-from tallystick.analysis.compile import asks_for_persons, can_number, compile_query
+from tallystick.analysis.compile import asks_for_persons, can_use_user_numbers, compile_query
 from tallystick.analysis.metrics.tables import Groups, names_properties
 from tallystick.analysis.paths.trails import can_use_trails
 from tallystick.analysis.rows import shape
-from tallystick.analysis.sessions.index import can_fold
+from tallystick.analysis.sessions.index import can_use_session_index
 from tallystick.config import Settings
 from tallystick.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
 from tallystick.model.queries.funnel import FunnelScope
@@ -36,8 +36,8 @@ from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.duckdb.export import Export
-from tallystick.store.duckdb.upkeep.property_columns import read_slots
-from tallystick.store.duckdb.upkeep.sessions import read_folded, read_numbered
+from tallystick.store.duckdb.upkeep.property_columns import read_property_columns
+from tallystick.store.duckdb.upkeep.sessions import read_session_index, read_user_numbers
 from tallystick.store.turns import Turns
 
 if TYPE_CHECKING:
@@ -302,10 +302,10 @@ def _loaded_at(cursor: Connection) -> datetime | None:
 
 
 def _found(cursor: Connection, query: Query, now: datetime, groups: Groups | None = None) -> Found:
-    slots = read_slots(cursor) if _may_use_slots(query) else None
+    slots = read_property_columns(cursor) if _may_use_slots(query) else None
     joined = asks_for_persons(query) and identity.knows(cursor, query.site_id)
-    folded = read_folded(cursor) if _may_use_folded(query) else None
-    numbered = read_numbered(cursor) if can_number(query) else None
+    folded = read_session_index(cursor) if _may_use_folded(query) else None
+    numbered = read_user_numbers(cursor) if can_use_user_numbers(query) else None
     statement = compile_query(
         query, DUCKDB, now, slots=slots, groups=groups, joined=joined, folded=folded, numbered=numbered
     )
@@ -321,4 +321,4 @@ def _may_use_slots(query: Query) -> bool:
 def _may_use_folded(query: Query) -> bool:
     if isinstance(query, PathsQuery):
         return can_use_trails(query)
-    return isinstance(query, SessionsQuery) and can_fold(query)
+    return isinstance(query, SessionsQuery) and can_use_session_index(query)

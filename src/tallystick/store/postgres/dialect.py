@@ -6,7 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from tallystick.analysis.buckets import instant_of
-from tallystick.analysis.dialect import Engine, Kind
+from tallystick.analysis.dialect import Dialect, Kind
 
 _TYPES: dict[Kind, str] = {
     "text": "text",
@@ -64,7 +64,7 @@ _SITES = """WITH RECURSIVE sites AS (
 )"""
 
 
-POSTGRES = Engine(
+POSTGRES = Dialect(
     name="postgres",
     placeholder=_placeholder,
     encode={"text": _text, "property": _text, "number": float, "bucket": instant_of, "day": _utc_day, "uuid": UUID},
@@ -84,7 +84,7 @@ POSTGRES = Engine(
     instant="TIMESTAMPTZ '{0}+00'",
     contains="strpos({0}, {1}) > 0",
     # The collation "C" knows the case of ASCII letters only.
-    folded='lower({0} COLLATE "und-x-icu") COLLATE "C"',
+    lowered='lower({0} COLLATE "und-x-icu") COLLATE "C"',
     # PostgreSQL joins by hash where it finds "=" alone.
     same="coalesce({0}, '') = coalesce({1}, '') AND ({0} IS NULL) = ({1} IS NULL)",
     percentile="percentile_cont({fraction}) WITHIN GROUP (ORDER BY {0})",

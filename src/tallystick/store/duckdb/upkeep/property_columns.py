@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from tallystick.analysis.property_columns import Slot
+from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.store.duckdb.connection import (
     Connection,
     DriverError,
@@ -50,13 +50,13 @@ SELECT key, count(DISTINCT id) AS events FROM (
 """
 
 
-def read_slots(db: Connection) -> Mapping[str, Slot]:
+def read_property_columns(db: Connection) -> Mapping[str, PropertyColumn]:
     """The keys that have a slot."""
     rows = db.execute("SELECT key, slot, generation FROM property_slots").fetchall()
-    return {key: Slot(number, generation) for key, number, generation in rows}
+    return {key: PropertyColumn(number, generation) for key, number, generation in rows}
 
 
-class Shredder:
+class PropertyColumns:
     """Gives keys slots and fills them; used by the writing thread."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Shredder:
             self._assigned_at = time.monotonic()
             self._assign(db)
         try:
-            self._fill(db, read_slots(db), first)
+            self._fill(db, read_property_columns(db), first)
         except DriverError as error:
             if not lacks_memory(error):
                 raise
@@ -98,13 +98,13 @@ class Shredder:
             self._passed_over = first + self._piece - 1
 
     def _first_unfilled(self, db: Connection) -> int | None:
-        generation = max((slot.generation for slot in read_slots(db).values()), default=0)
+        generation = max((slot.generation for slot in read_property_columns(db).values()), default=0)
         unfilled = "SELECT min(rowid) FROM events WHERE (shredded IS NULL OR shredded < ?) AND rowid > ?"
         rows = db.execute(unfilled, [generation, self._passed_over]).fetchall()
         return None if rows[0][0] is None else int(rows[0][0])
 
     def _assign(self, db: Connection) -> None:
-        slots = read_slots(db)
+        slots = read_property_columns(db)
         # By row number: ordering ten million rows to take the last would need more memory than there is.
         last, rows = db.execute("SELECT max(rowid), count(*) FROM events").fetchall()[0]
         for sample in (SAMPLE, SAMPLE // 10, SAMPLE // 100):
@@ -136,7 +136,7 @@ class Shredder:
         db.execute(f"ALTER TABLE events ADD COLUMN IF NOT EXISTS {column}")
         checkpoint(db)
 
-    def _fill(self, db: Connection, slots: Mapping[str, Slot], first: int) -> None:
+    def _fill(self, db: Connection, slots: Mapping[str, PropertyColumn], first: int) -> None:
         generation = max((slot.generation for slot in slots.values()), default=0)
         pointers = ", ".join(quoted(str(DUCKDB.encode["property"](key))) for key in slots)
         # The same expression in every column: DuckDB evaluates it once a row, so each JSON text is read once.
@@ -144,8 +144,8 @@ class Shredder:
         columns = [f"shredded = {generation}"]
         for place, slot in enumerate(slots.values(), 1):
             value = f"({json})[{place}]"
-            columns.append(f"{slot.text} = {DUCKDB.slot_text.format(value)}")
-            columns.append(f"{slot.kind} = {DUCKDB.slot_kind.format(value)}")
+            columns.append(f"{slot.text} = {DUCKDB.column_text.format(value)}")
+            columns.append(f"{slot.kind} = {DUCKDB.column_kind.format(value)}")
         with transaction(db):
             db.execute(
                 f"UPDATE events SET {', '.join(columns)} WHERE rowid BETWEEN ? AND ? "

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tallystick.analysis.sessions.index import TRAIL, FoldedSessions
-from tallystick.analysis.user_numbers import NumberedUsers
+from tallystick.analysis.sessions.index import TRAIL, SessionIndex
+from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.model.books import Difference
 from tallystick.model.sql import load_statements
 from tallystick.store.duckdb.connection import VERSION, Connection, checkpoint, transaction
@@ -123,13 +123,13 @@ def _behind(db: Connection, mark: int) -> _Behind:
 # --- questions, retention, verify -----------------------------------------------------------------------------------
 
 
-def read_folded(db: Connection) -> FoldedSessions | None:
+def read_session_index(db: Connection) -> SessionIndex | None:
     """The folded sessions, for the statements of this transaction; None when the raw events answer as fast."""
     worth = _worth(db)
-    return worth and FoldedSessions(partial(tables_sql, *worth))
+    return worth and SessionIndex(partial(tables_sql, *worth))
 
 
-def read_numbered(db: Connection) -> NumberedUsers | None:
+def read_user_numbers(db: Connection) -> UserNumbers | None:
     """The events with numbers in the place of user ids, likewise."""
     worth = _worth(db)
     return worth and number.numbered_users(*worth, times.read(db, worth[0]))

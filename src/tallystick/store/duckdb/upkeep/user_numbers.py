@@ -7,7 +7,7 @@ users behind it for itself.
 from __future__ import annotations
 
 from tallystick.analysis.filters import SENT
-from tallystick.analysis.user_numbers import NumberedUsers
+from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.model.books import Difference
 from tallystick.model.sql import load_statements
 from tallystick.store.duckdb.connection import Connection
@@ -28,7 +28,7 @@ def fill(db: Connection, first: int, end: int) -> None:
     db.execute(SQL["fill"], rows)
 
 
-def numbered_users(mark: int, behind: int, times_mark: int | None = None) -> NumberedUsers:
+def numbered_users(mark: int, behind: int, times_mark: int | None = None) -> UserNumbers:
     """The events with numbers in the place of user ids, for the statements of this transaction.
 
     Args:
@@ -41,7 +41,7 @@ def numbered_users(mark: int, behind: int, times_mark: int | None = None) -> Num
     numbered = f"SELECT * REPLACE (user_number AS user_id), user_id AS {SENT} FROM events"
     if not behind:
         whole = (f"({numbered}) AS events",)
-        return NumberedUsers((), whole, None if times_mark is None else times.relation(later))
+        return UserNumbers((), whole, None if times_mark is None else times.relation(later))
     seen = f"SELECT DISTINCT user_id FROM events WHERE rowid >= {mark} AND user_id IS NOT NULL"
     fresh = "(SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()"
     users = (
@@ -56,7 +56,7 @@ def numbered_users(mark: int, behind: int, times_mark: int | None = None) -> Num
     known = "(SELECT user_id, number FROM user_numbers UNION SELECT of_id, of_number FROM new_users)"
     parts = (f"({numbered} WHERE rowid < {mark}) AS events", f"({others}) AS events")
     last = moments.format("of_number", f"JOIN new_users ON of_id = events.user_id WHERE events.rowid >= {mark}")
-    return NumberedUsers((users,), parts, None if times_mark is None else times.relation(later, last), known)
+    return UserNumbers((users,), parts, None if times_mark is None else times.relation(later, last), known)
 
 
 def purge(db: Connection) -> None:

@@ -53,7 +53,7 @@ def read(db: Connection, numbered: int) -> int | None:
 
 
 def relation(*others: str) -> str:
-    """The rows of `NumberedUsers.times`; `others` are SELECTs of those for the events behind the mark."""
+    """The rows of `UserNumbers.times`; `others` are SELECTs of those for the events behind the mark."""
     return "\nUNION ALL\n".join(["SELECT site_id, name, user_number AS user_id, first, more FROM user_times", *others])
 
 
