@@ -35,9 +35,10 @@ screenshots: ## Take pictures of every page of the dashboard over demo data
 	@scripts/servers
 	@.venv/bin/python -m scripts.screenshots $(ARGS)
 
-docs: ## Write the generated docs again
+docs: ## Write the generated docs and the dashboard's API types again
 	@scripts/install dev
 	@.venv/bin/python -m scripts.configuration_doc
+	@.venv/bin/python -m scripts.api_types
 
 lock: ## Resolve requirements.lock and requirements-dev.lock anew
 	@scripts/lock

@@ -3,6 +3,27 @@ import hooks from "eslint-plugin-react-hooks";
 import { defineConfig } from "eslint/config";
 import ts from "typescript-eslint";
 
+/** The rooms of src/: a room may import the ones before it. */
+const ROOMS = ["api", "format", "scope", "charts", "components", "analyses", "reports", "pages", "app"];
+
+/** For each room, the rooms that it must not import. */
+const directions = ROOMS.slice(0, -1).map((room, index) => ({
+  files: [`src/${room}/**`],
+  rules: {
+    "no-restricted-imports": [
+      "error",
+      {
+        patterns: [
+          {
+            regex: `^\\.\\./.*\\b(${ROOMS.slice(index + 1).join("|")})/`,
+            message: `Imports point one way: ${ROOMS.join(" ← ")}.`,
+          },
+        ],
+      },
+    ],
+  },
+}));
+
 export default defineConfig(
   js.configs.recommended,
   ts.configs.strictTypeChecked,
@@ -20,5 +41,6 @@ export default defineConfig(
       "max-lines": ["error", 400],
     },
   },
+  directions,
   { files: ["eslint.config.js"], ...ts.configs.disableTypeChecked },
 );

@@ -51,6 +51,7 @@ export default defineConfig({
   build: {
     outDir: OUT,
     emptyOutDir: true,
+    cssCodeSplit: false, // one stylesheet: the order of its rules must not depend on which page is opened first
     assetsInlineLimit: 0, // the Content-Security-Policy allows no data: URLs
     target: "es2022",
   },

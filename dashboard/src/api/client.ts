@@ -1,32 +1,8 @@
 import { currentKey, keyRefused } from "./key";
 import { type Message, reader } from "./sse";
-import { AT_A_TIME, costOf, Turns } from "./turns";
-import type {
-  Answer,
-  DeadLetter,
-  DeadLetterDetail,
-  DeadState,
-  EventRow,
-  EventsQuestion,
-  KeyRow,
-  KeysQuestion,
-  MetricsQuestion,
-  MetricsRow,
-  NotDone,
-  PeopleQuestion,
-  Person,
-  PersonQuestion,
-  PersonRow,
-  Pipeline,
-  Question,
-  SessionsQuestion,
-  SessionsRow,
-  ValueRow,
-  ValuesQuestion,
-  Verification,
-} from "./types";
+import type { ErrorAnswer } from "./types";
 
-/** What the API said instead of an answer; `message` is its sentence for people. */
+/** An error answer of the API; `message` is its sentence for a reader. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -47,22 +23,26 @@ interface Sent {
   method?: "GET" | "POST" | "PUT" | "DELETE";
   body?: unknown;
   signal?: AbortSignal | undefined;
-  /** Of a share link, instead of the read key. */
+  /** A share link's token, sent instead of the read key. */
   token?: string;
 }
 
-/** What the API answers; undefined where it answers nothing. */
+/**
+ * The JSON body of the response, undefined when it has none; the caller says its type, as api/types.ts gives it.
+ *
+ * @throws ApiError when the server cannot be reached or answers with an error.
+ */
 export async function request<T>(path: string, sent: Sent = {}): Promise<T> {
   const response = await respond(path, sent, "application/json");
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
-/** What the API answers, as it came: numbers with all their digits, files. */
+/** The response's bytes: for files, and for JSON whose numbers have more digits than a double holds. */
 export async function requestBlob(path: string, sent: Sent = {}): Promise<Blob> {
   return (await respond(path, sent, "*/*")).blob();
 }
 
-/** The response, when it is a good one. */
+/** The response, unless its status is an error. */
 async function respond(
   path: string,
   { method = "GET", body, signal, token }: Sent,
@@ -92,73 +72,20 @@ async function respond(
 
 async function refusal(response: Response): Promise<ApiError> {
   try {
-    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    const { error } = (await response.json()) as ErrorAnswer;
     return new ApiError(response.status, error.code, error.message);
   } catch {
     return new ApiError(response.status, "unknown", `The server answered with status ${response.status}.`);
   }
 }
 
-interface Ask {
-  (question: MetricsQuestion, signal?: AbortSignal): Promise<Answer<MetricsRow>>;
-  (question: SessionsQuestion, signal?: AbortSignal): Promise<Answer<SessionsRow>>;
-  (question: PeopleQuestion, signal?: AbortSignal): Promise<Answer<PersonRow>>;
-  (question: PersonQuestion, signal?: AbortSignal): Promise<Answer<Person>>;
-  (question: EventsQuestion, signal?: AbortSignal): Promise<Answer<EventRow>>;
-  (question: KeysQuestion, signal?: AbortSignal): Promise<Answer<KeyRow>>;
-  (question: ValuesQuestion, signal?: AbortSignal): Promise<Answer<ValueRow>>;
-}
-
-const turns = new Turns(AT_A_TIME);
-
-/** Another request that costs the server as much as this question. */
-export function inTurn<T>(
-  question: { kind: string },
-  work: () => Promise<T>,
-  signal?: AbortSignal,
-): Promise<T> {
-  return turns.take(costOf(question), work, signal);
-}
-
-/** POST /v1/query, when it is the question's turn. */
-export const ask = ((question: Question, signal?: AbortSignal) =>
-  turns.take(
-    costOf(question),
-    () => request("/v1/query", { method: "POST", body: question, signal }),
-    signal,
-  )) as Ask;
-
-export const pipeline = (signal?: AbortSignal) => request<Pipeline>("/v1/pipeline", { signal });
-
-export const verify = () => request<Verification>("/v1/verify");
-
-export const deadLetters = (state: DeadState | "all", after: number, signal?: AbortSignal) =>
-  request<{ dead: DeadLetter[]; next_after: number | null }>(
-    `/v1/dead?state=${state}&limit=50&after=${after}`,
-    {
-      signal,
-    },
-  );
-
-export const deadLetter = (id: number, signal?: AbortSignal) =>
-  request<DeadLetterDetail>(`/v1/dead/${id}`, { signal });
-
-export const replayDead = (ids: number[], original?: string) =>
-  request<{ replayed: number[]; receipt: string | null; not_replayed: NotDone[] }>("/v1/dead/replay", {
-    method: "POST",
-    body: original === undefined ? { ids } : { ids, original },
-  });
-
-export const dropDead = (ids: number[]) =>
-  request<{ dropped: number[]; not_dropped: NotDone[] }>("/v1/dead/drop", { method: "POST", body: { ids } });
-
 /**
- * GET /v1/live until the stream ends or nothing came for `silence` milliseconds; the server says something every 15
- * seconds. Rejects when there is no stream, or it tears.
+ * GET /v1/live, until the stream ends or nothing comes for `silence` milliseconds. The server sends a message at least
+ * every 15 seconds. Rejects when there is no stream or the connection breaks.
  */
 export async function listen(
   site: string | null | undefined,
-  tell: (message: Message) => void,
+  onMessage: (message: Message) => void,
   signal: AbortSignal,
   silence = 40_000,
 ): Promise<void> {
@@ -172,7 +99,7 @@ export async function listen(
     try {
       const { done, value } = await pieces.read();
       if (done) return;
-      read(value).forEach(tell);
+      read(value).forEach(onMessage);
     } finally {
       clearTimeout(timer);
     }

@@ -1,174 +1,142 @@
-import { useQuery } from "@tanstack/react-query";
-import { inTurn, request } from "./client";
-import { REFRESH } from "./hooks";
-import type { Answer } from "./types";
+import { queryOptions, skipToken, useQuery } from "@tanstack/react-query";
+import { request } from "./client";
+import { type Answer, inTurn, type Query, REFRESH } from "./query";
+import type {
+  Board,
+  BoardChange,
+  BoardFields,
+  BoardList,
+  NewShare,
+  QueryByKind,
+  Report,
+  ReportChange,
+  ReportFields,
+  ReportResult,
+  RowByKind,
+  SharedBoard,
+  ShareFields,
+  ShareList,
+} from "./types";
 
-/** Saved reports, boards and share links, as docs/use/reports.md has them. */
+/** Saved reports, boards and share links, as docs/use/reports.md describes them. */
 
-/** A question as it is kept: without its range, site and time zone. */
-export type SavedQuestion = { kind: string } & Record<string, unknown>;
-
-export interface ReportFields {
-  name: string;
-  description: string;
-  /** Absent: the site of the read key; null: every site. */
-  site_id?: string | null;
-  question: SavedQuestion;
-  range: string;
-  timezone: string;
-  view: Record<string, unknown>;
+/** A saved report; its query has no range, site and time zone, which the report keeps beside it. */
+export interface SavedReport extends Omit<Report, "question"> {
+  question: Query;
 }
 
-export interface Report extends ReportFields {
-  id: string;
-  site_id: string | null;
-  created_at: string;
-  updated_at: string;
+export interface BoardWithReports extends Omit<SharedBoard, "reports"> {
+  reports: SavedReport[];
 }
 
-export interface Tile {
-  report_id: string;
-  width: number;
-  height: number;
+/** The answer of a report with its query, told apart by `kind`. */
+export type ReportAnswer = {
+  [Kind in keyof QueryByKind]: Answer<RowByKind[Kind]> &
+    Pick<ReportResult, "since" | "until"> & { kind: Kind; query: QueryByKind[Kind] };
+}[keyof QueryByKind];
+
+interface Collection<Item, Fields, Change> {
+  read: (id: string, signal?: AbortSignal) => Promise<Item>;
+  create: (fields: Fields) => Promise<Item>;
+  /** Rejects with `changed` when another change was saved since `updated_at`. */
+  change: (id: string, fields: Change) => Promise<Item>;
+  remove: (id: string) => Promise<undefined>;
 }
 
-export interface BoardFields {
-  name: string;
-  description: string;
-  site_id?: string | null;
-  tiles: Tile[];
+/** The requests that reports and boards have in common. */
+function collection<Item, Fields, Change>(path: string): Collection<Item, Fields, Change> {
+  const one = (id: string) => `${path}/${encodeURIComponent(id)}`;
+  return {
+    read: (id, signal) => request<Item>(one(id), { signal }),
+    create: (fields) => request<Item>(path, { method: "POST", body: fields }),
+    change: (id, fields) => request<Item>(one(id), { method: "PUT", body: fields }),
+    remove: (id) => request<undefined>(one(id), { method: "DELETE" }),
+  };
 }
 
-export interface Board extends BoardFields {
-  id: string;
-  site_id: string | null;
-  created_at: string;
-  updated_at: string;
-}
+export const reports = collection<SavedReport, ReportFields, ReportChange>("/v1/reports");
 
-export interface Share {
-  id: string;
-  name: string;
-  created_at: string;
-  expires_at: string | null;
-  last_used_at: string | null;
-}
+export const boards = collection<Board, BoardFields, BoardChange>("/v1/boards");
 
-/** With what is told once. */
-export interface NewShare extends Share {
-  token: string;
-  url: string;
-}
-
-export interface SharedBoard {
-  board: Board;
-  reports: Report[];
-  expires_at: string | null;
-}
-
-export interface RunAnswer extends Answer<Record<string, unknown>> {
-  since: string | null;
-  until: string | null;
-}
-
-export const saveReport = (fields: ReportFields) =>
-  request<Report>("/v1/reports", { method: "POST", body: fields });
-
-/** Rejects with `changed` when somebody else was faster. */
-export const changeReport = (id: string, fields: ReportFields & { updated_at: string }) =>
-  request<Report>(`/v1/reports/${id}`, { method: "PUT", body: fields });
-
-export const deleteReport = (id: string) => request<undefined>(`/v1/reports/${id}`, { method: "DELETE" });
-
-export const readBoard = (id: string, signal?: AbortSignal) =>
-  request<Board>(`/v1/boards/${encodeURIComponent(id)}`, { signal });
-
-export const saveBoard = (fields: BoardFields) =>
-  request<Board>("/v1/boards", { method: "POST", body: fields });
-
-/** Likewise. */
-export const changeBoard = (id: string, fields: BoardFields & { updated_at: string }) =>
-  request<Board>(`/v1/boards/${id}`, { method: "PUT", body: fields });
-
-export const deleteBoard = (id: string) => request<undefined>(`/v1/boards/${id}`, { method: "DELETE" });
-
-export const shareBoard = (id: string, fields: { name: string; expires_at?: string }) =>
+export const shareBoard = (id: string, fields: ShareFields) =>
   request<NewShare>(`/v1/boards/${id}/shares`, { method: "POST", body: fields });
 
 export const revokeShare = (id: string) => request<undefined>(`/v1/shares/${id}`, { method: "DELETE" });
 
 export const readShared = (token: string, signal?: AbortSignal) =>
-  request<SharedBoard>("/v1/shared", { token, signal });
+  request<BoardWithReports>("/v1/shared", { token, signal });
 
-export function useReports(enabled = true) {
-  return useQuery({
-    queryKey: ["reports"],
-    queryFn: ({ signal }) => request<{ reports: Report[] }>("/v1/reports", { signal }),
-    select: ({ reports }) => reports,
-    refetchInterval: REFRESH,
-    enabled,
-  });
-}
+export const reportsOptions = queryOptions({
+  queryKey: ["reports"],
+  queryFn: ({ signal }) => request<{ reports: SavedReport[] }>("/v1/reports", { signal }),
+  select: ({ reports }) => reports,
+  refetchInterval: REFRESH,
+});
 
-export function useReport(id: string | null) {
-  return useQuery({
+export const reportOptions = (id: string | null) =>
+  queryOptions({
     queryKey: ["report", id],
-    queryFn: ({ signal }) => request<Report>(`/v1/reports/${encodeURIComponent(id ?? "")}`, { signal }),
-    enabled: id !== null,
+    queryFn: id === null ? skipToken : ({ signal }) => reports.read(id, signal),
   });
-}
 
-export function useBoards(enabled = true) {
-  return useQuery({
-    queryKey: ["boards"],
-    queryFn: ({ signal }) => request<{ boards: Board[] }>("/v1/boards", { signal }),
-    select: ({ boards }) => boards,
-    enabled,
-  });
-}
+export const boardsOptions = queryOptions({
+  queryKey: ["boards"],
+  queryFn: ({ signal }) => request<BoardList>("/v1/boards", { signal }),
+  select: ({ boards }) => boards,
+});
 
-export function useBoard(id: string) {
-  return useQuery({
-    queryKey: ["board", id],
-    queryFn: ({ signal }) => readBoard(id, signal),
-    refetchInterval: REFRESH,
-  });
-}
+export const boardOptions = (id: string) =>
+  queryOptions({ queryKey: ["board", id], queryFn: ({ signal }) => boards.read(id, signal) });
 
-export function useShares(board: string) {
-  return useQuery({
+export const sharesOptions = (board: string) =>
+  queryOptions({
     queryKey: ["shares", board],
-    queryFn: ({ signal }) => request<{ shares: Share[] }>(`/v1/boards/${board}/shares`, { signal }),
+    queryFn: ({ signal }) => request<ShareList>(`/v1/boards/${board}/shares`, { signal }),
     select: ({ shares }) => shares,
-    staleTime: 0, // when a link was last used is looked at, not remembered
+    staleTime: 0, // the time of a link's last use is shown as it is now
   });
-}
 
-/** Who asks for the reports of a board: somebody with a read key, or with a share link. */
-export interface Asker {
-  /** Apart from all others; not the token, which stays out of what is kept of answers. */
+/** Who reads the reports of a board: the owner of a read key, or the visitor of a share link. */
+export interface Reader {
+  /** Different for each reader. It is not the token: the token stays out of the cache's keys. */
   id: string;
-  /** The share link's; absent: the read key of the tab. */
+  /** The share link's token; absent: the tab's read key is sent. */
   token?: string;
 }
 
-export const BY_KEY: Asker = { id: "key" };
+export const KEY_READER: Reader = { id: "key" };
 
-function runReport(report: Report, range: string | null, { token }: Asker, signal: AbortSignal) {
-  const path = token === undefined ? "/v1/reports" : "/v1/shared/reports";
+async function runReport(
+  report: SavedReport,
+  range: string | null,
+  { token }: Reader,
+  signal: AbortSignal,
+): Promise<ReportAnswer> {
+  const path = `${token === undefined ? "/v1/reports" : "/v1/shared/reports"}/${report.id}/run`;
   const body = range === null ? {} : { range };
-  const sent = { method: "POST" as const, body, signal, ...(token === undefined ? {} : { token }) };
-  return inTurn(report.question, () => request<RunAnswer>(`${path}/${report.id}/run`, sent), signal);
+  const answer = await inTurn(
+    report.question,
+    () =>
+      request<ReportResult>(path, {
+        method: "POST",
+        body,
+        signal,
+        ...(token === undefined ? {} : { token }),
+      }),
+    signal,
+  );
+  // The server answers a query with rows of the query's kind.
+  return { ...answer, kind: report.question.kind, query: report.question } as ReportAnswer;
 }
 
 /** The answer of a report, for its own range (null) or another. */
-export function useRun(report: Report, range: string | null, asker: Asker) {
+export function useReportAnswer(report: SavedReport, range: string | null, reader: Reader) {
   return useQuery({
-    queryKey: ["run", asker.id, report.id, report.updated_at, range],
-    queryFn: ({ signal }) => runReport(report, range, asker, signal),
+    queryKey: ["run", reader.id, report.id, report.updated_at, range] as const,
+    queryFn: ({ signal }) => runReport(report, range, reader, signal),
     refetchInterval: REFRESH,
-    // Another range of the same question: its rows look alike.
-    placeholderData: (answer, query) =>
-      query?.queryKey[2] === report.id && query.queryKey[3] === report.updated_at ? answer : undefined,
+    // The answer for another range of the same report has the same columns.
+    placeholderData: (answer, previous) =>
+      previous?.queryKey[2] === report.id && previous.queryKey[3] === report.updated_at ? answer : undefined,
   });
 }

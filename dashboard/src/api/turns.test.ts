@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { costOf, Turns } from "./turns";
+import { costOf, QueryTurns } from "./turns";
 
-/** Work that is under way until it is told to end. */
+/** Work that is under way until `end` is called. */
 function work(order: string[], name: string) {
   let end = () => {};
   const ended = new Promise<void>((resolve) => (end = resolve));
@@ -19,7 +19,7 @@ const soon = () => new Promise((resolve) => setTimeout(resolve));
 describe("turns", () => {
   it("sends the cheapest first, of equal ones the first, and no more than so many", async () => {
     const order: string[] = [];
-    const turns = new Turns(2);
+    const turns = new QueryTurns(2);
     const works = [3, 1, 0, 1].map((cost, index) => ({
       cost,
       ...work(order, `${cost}${"abcd"[index] ?? ""}`),
@@ -36,16 +36,16 @@ describe("turns", () => {
   });
 
   it("goes on when one fails", async () => {
-    const turns = new Turns(1);
+    const turns = new QueryTurns(1);
     const failed = turns.take(0, () => Promise.reject(new Error("no")));
     const next = turns.take(0, () => Promise.resolve("yes"));
     await expect(failed).rejects.toThrow("no");
     await expect(next).resolves.toBe("yes");
   });
 
-  it("forgets who gave up waiting", async () => {
+  it("forgets a work that was cancelled while it waited", async () => {
     const order: string[] = [];
-    const turns = new Turns(1);
+    const turns = new QueryTurns(1);
     const first = work(order, "first");
     const given = new AbortController();
     const one = turns.take(0, first.run);

@@ -1,31 +1,37 @@
-import type { MetricsQuestion, Question } from "./types";
+import type { MetricsQuery } from "./types";
 
 /**
- * Questions take turns. The server answers a few at a time and lets the others wait: the cheap ones are sent first, so
- * that the page's first numbers do not wait behind its dearest ones.
+ * Queries take turns. The server runs a few at a time and lets the others wait, so the cheap ones are sent first: the
+ * page's first numbers do not wait for its slowest ones.
  */
 
-/** How many questions are under way: two of them run on a server with usual settings, and one is there for the next. */
-export const AT_A_TIME = 3;
+/** How many queries are under way: a server with default settings runs two of them, and the third is ready to follow. */
+export const TURNS_AT_ONCE = 3;
 
+/** Fields whose counts the server keeps in its rollup. */
 const ROLLUP_FIELDS = ["name", "source", "site_id"];
 
-/** The order of questions that are asked at the same moment: 0 goes first. */
-export function costOf(question: Question | { kind: string }): number {
-  if ("metrics" in question && question.kind === "metrics") return costOfMetrics(question);
-  return (
-    { events: 1, keys: 1, values: 2, people: 2, sessions: "breakdown" in question ? 4 : 3 }[question.kind] ??
-    3
-  );
+const COST_BY_KIND: Record<string, number> = { events: 1, keys: 1, values: 2, people: 2 };
+const OTHER_COST = 3;
+
+/** The order of queries that are sent at the same moment: 0 goes first. */
+export function costOf(query: MetricsQuery | { kind: string; breakdown?: unknown }): number {
+  if (isMetrics(query)) return costOfMetrics(query);
+  if (query.kind === "sessions") return "breakdown" in query ? 4 : 3;
+  return COST_BY_KIND[query.kind] ?? OTHER_COST;
 }
 
-function costOfMetrics({ metrics, filter, breakdown = [] }: MetricsQuestion): number {
+function isMetrics(query: MetricsQuery | { kind: string }): query is MetricsQuery {
+  return query.kind === "metrics";
+}
+
+function costOfMetrics({ metrics = [], filter, breakdown = [] }: MetricsQuery): number {
   const counted = metrics.every((one) => one.kind === "events" || one.kind === "users");
   if (!counted) return 3;
-  const atHand =
+  const inRollup =
     filter === undefined &&
     metrics.every((one) => one.filter === undefined && (one.kind === "events" || breakdown.length === 0));
-  return atHand && breakdown.every((field) => ROLLUP_FIELDS.includes(field)) ? 0 : 2;
+  return inRollup && breakdown.every((field) => ROLLUP_FIELDS.includes(field)) ? 0 : 2;
 }
 
 interface Turn {
@@ -33,15 +39,15 @@ interface Turn {
   start: () => void;
 }
 
-/** A row of people with a few counters: the cheapest of those who wait is next. */
-export class Turns {
+/** A waiting line: `most` works run at a time, and the cheapest of the waiting ones runs next. */
+export class QueryTurns {
   private waiting: Turn[] = [];
   private running = 0;
   private calling = false;
 
   constructor(private readonly most: number) {}
 
-  /** Runs `work` when it is its turn. Rejects as `work` does, or with the signal's reason when it is aborted before. */
+  /** Run `work` in its turn. Rejects as `work` does, or with the signal's reason when it is aborted before. */
   async take<T>(cost: number, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.turn(cost, signal);
     try {
@@ -75,7 +81,7 @@ export class Turns {
     });
   }
 
-  /** After what is being asked right now, all of it: the order among them counts. */
+  /** Start works in a microtask, so that all queries of this moment are in the line before the cheapest is chosen. */
   private call(): void {
     if (this.calling) return;
     this.calling = true;
@@ -94,5 +100,5 @@ export class Turns {
 function reasonOf(signal: AbortSignal | undefined): Error {
   return signal?.reason instanceof Error
     ? signal.reason
-    : new DOMException("not asked any more", "AbortError");
+    : new DOMException("the query was cancelled", "AbortError");
 }

@@ -1,12 +1,13 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { Suspense, useState } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
-import { makeQueryClient } from "../api/hooks";
-import { Nothing, Skeleton } from "../ui/basics";
+import { makeQueryClient } from "../api/queryClient";
+import { ErrorBoundary } from "./ErrorBoundary";
 import { KeyDialog } from "./KeyDialog";
-import { PAGES, SHARED } from "./pages";
-import { Problem } from "./Problem";
 import { Shell } from "./Shell";
+import { PAGES, SHARED } from "./pages";
+import { EmptyState } from "../components/display/EmptyState";
+import { Skeleton } from "../components/display/Skeleton";
 
 export function App() {
   const [client] = useState(makeQueryClient);
@@ -15,12 +16,12 @@ export function App() {
     return (
       <QueryClientProvider client={client}>
         <main className="shared" id="content">
-          <Problem>
+          <ErrorBoundary>
             <Suspense fallback={<Skeleton lines={3} height={96} />}>
               <title>Shared board · Tallystick</title>
               <SHARED.Content />
             </Suspense>
-          </Problem>
+          </ErrorBoundary>
         </main>
       </QueryClientProvider>
     );
@@ -31,20 +32,20 @@ export function App() {
         <Switch>
           {PAGES.map(({ path, title, Content }) => (
             <Route key={path} path={path}>
-              <Problem key={path}>
+              <ErrorBoundary key={path}>
                 <Suspense fallback={<Skeleton lines={3} height={96} />}>
                   <title>{`${title} · Tallystick`}</title>
                   <Content />
                 </Suspense>
-              </Problem>
+              </ErrorBoundary>
             </Route>
           ))}
           <Route>
-            <Nothing title="There is no such page">
+            <EmptyState title="There is no such page">
               <p>
                 <Link href="/">To the overview</Link>
               </p>
-            </Nothing>
+            </EmptyState>
           </Route>
         </Switch>
       </Shell>

@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { KeyRound } from "lucide-react";
 import { type SubmitEvent, useEffect, useRef, useState } from "react";
 import { giveKey, useKey } from "../api/key";
-import { Button } from "../ui/basics";
+import { Button } from "../components/controls/Button";
 
 /** Asks for the read key when the server wants one. */
 export function KeyDialog() {

@@ -2,10 +2,11 @@ import { BookOpen, KeyRound, Menu, Monitor, Moon, Sun, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { forgetKey, useKey } from "../api/key";
-import { pageHref } from "../scope/scope";
-import { Segmented } from "../ui/basics";
-import { setTheme, type Theme, useTheme } from "../ui/theme";
 import { PAGES } from "./pages";
+import { setTheme, type Theme, useTheme } from "./theme";
+import { Segmented } from "../components/controls/Segmented";
+import { pageHref } from "../scope/scope";
+import "./Shell.css";
 
 const GROUPS = ["Analyse", "Look", "Operate"] as const;
 

@@ -1,5 +1,6 @@
 import { type KeyboardEvent, type PointerEvent, type ReactNode, useState } from "react";
 import { useWidth } from "./useWidth";
+import "./ChartFrame.css";
 
 /** Where the places of a chart lie, within its margins. */
 export interface Scale {

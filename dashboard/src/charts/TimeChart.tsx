@@ -1,13 +1,14 @@
 import { curveMonotoneX } from "@visx/curve";
 import { Area, LinePath } from "@visx/shape";
 import { useId } from "react";
-import type { Interval } from "../api/types";
-import { shortIn, type Unit } from "../format/number";
-import { tick } from "../format/time";
+import type { Interval } from "../api/query";
 import { ChartFrame, type Scale } from "./ChartFrame";
+import { Tip } from "./Tip";
 import { stacked, tickIndexes } from "./stack";
 import { axisOf } from "./ticks";
-import { Tip } from "./Tip";
+import { shortIn, type Unit } from "../format/number";
+import { tick } from "../format/time";
+import "./TimeChart.css";
 
 export interface Series {
   id: string;

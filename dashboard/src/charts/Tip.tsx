@@ -1,6 +1,7 @@
+import type { Props, Series } from "./TimeChart";
 import { exact, exactIn, minutes } from "../format/number";
 import { bucketLabel } from "../format/time";
-import type { Props, Series } from "./TimeChart";
+import "./Tip.css";
 
 /** The numbers of the bucket that the pointer or the arrow keys are at. */
 export function Tip({

@@ -1,4 +1,4 @@
-import type { Interval } from "../api/types";
+import type { Interval } from "../api/query";
 
 /** Instants for people, always in a named time zone. */
 

@@ -1,6 +1,7 @@
-import type { ApiFilter, Condition, Scalar } from "../api/types";
+import type { QueryFilter } from "../api/query";
+import type { Condition } from "../api/types";
 
-/** Filters as the dashboard has them: the value is the text that people type or click. */
+/** Filters of the dashboard: the value is always text, as a reader types or clicks it. */
 
 export const OPS = ["=", "!=", "contains", ">", "<", "set", "not_set"] as const;
 export type Op = (typeof OPS)[number];
@@ -70,14 +71,14 @@ function isJsonContainer(text: string): boolean {
   }
 }
 
-/** All the filters as one condition of the API; undefined when there is none. */
-export function toApi(filters: readonly Filter[]): ApiFilter | undefined {
+/** All filters as one condition of the API; undefined when there is no complete filter. */
+export function toApi(filters: readonly Filter[]): QueryFilter | undefined {
   const parts = filters.filter(isComplete).map(one);
   return parts.length > 1 ? { all: parts } : parts[0];
 }
 
-/** In a property the text `5` may have been sent as the text or as the number: both are meant. */
-function one({ field, op, value }: Filter): ApiFilter {
+/** A property with the text `5` may have been sent as text or as number: the condition accepts both. */
+function one({ field, op, value }: Filter): QueryFilter {
   if (!takesValue(op)) return { field, op };
   const typed = field.startsWith(PROPERTY) ? typedValue(value) : undefined;
   if (typed === undefined || op === "contains") return { field, op, value };
@@ -89,31 +90,31 @@ function one({ field, op, value }: Filter): ApiFilter {
   return op === "=" ? { any: both } : { all: both };
 }
 
-function typedValue(text: string): Scalar | undefined {
+function typedValue(text: string): boolean | number | undefined {
   if (text === "true" || text === "false") return text === "true";
   return /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text) && Number.isFinite(Number(text))
     ? Number(text)
     : undefined;
 }
 
-/** `field:op:value`, as it stands in the address. */
+/** Whether a text names a column of events or one of their properties. */
+export function isField(text: string): boolean {
+  return COLUMNS.some((column) => column === text) || (text.startsWith(PROPERTY) && text !== PROPERTY);
+}
+
+/** `field:op:value`, as the address holds it. */
 export function toText({ field, op, value }: Filter): string {
   const name = field.replaceAll("%", "%25").replaceAll(":", "%3A");
   return takesValue(op) ? `${name}:${op}:${value}` : `${name}:${op}`;
 }
 
-/** The filter that the text stands for; null when it stands for none. */
+/** The filter that `toText` wrote; null for any other text. */
 export function fromText(text: string): Filter | null {
   const match = /^([^:]+):(=|!=|contains|>|<|set|not_set)(?::([\s\S]*))?$/.exec(text);
   if (!match) return null;
-  const op = match[2] as Op;
+  const op = OPS.find((one) => one === match[2]) ?? "=";
   const field = (match[1] ?? "").replaceAll("%3A", ":").replaceAll("%25", "%");
-  if (
-    !(COLUMNS as readonly string[]).includes(field) &&
-    !(field.startsWith(PROPERTY) && field !== PROPERTY)
-  ) {
-    return null;
-  }
+  if (!isField(field)) return null;
   const filter = { field, op, value: takesValue(op) ? (match[3] ?? "") : "" };
   return isComplete(filter) ? filter : null;
 }

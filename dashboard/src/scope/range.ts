@@ -1,5 +1,5 @@
-import type { Interval } from "../api/types";
-import { dayAt, type Day, daysBetween, instantOf, offsetAt, parseDay, plusDays, plusMonths } from "./zone";
+import type { Interval } from "../api/query";
+import { type Day, dayAt, daysBetween, instantOf, offsetAt, parseDay, plusDays, plusMonths } from "./zone";
 
 /** Time ranges: what the picker offers, and which instants they mean now. */
 

@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import type { Interval, Period, Scope } from "../api/types";
-import { useFirstEvent, useSites } from "../api/hooks";
+import type { Period } from "../api/types";
+import type { Interval, QueryScope } from "../api/query";
+import { useFirstEvent, useSites } from "../api/sites";
 import { type Filter, fromText, toApi, toText } from "./filters";
 import {
   DEFAULT_RANGE,
@@ -36,11 +37,11 @@ export interface View {
   intervals: Interval[];
   filters: Filter[];
   /** For questions about the range. */
-  scope: Scope;
+  scope: QueryScope;
   /** What such a question says to be compared with the period before, where the reader wants that. */
   comparison: { compare?: Period };
   /** The same without the range. */
-  everScope: Scope;
+  everScope: QueryScope;
   /** The last instant of the current hour. */
   now: number;
   /** Whether the answer changes while time passes. */
@@ -134,7 +135,7 @@ export function useView(): View {
       .map(fromText)
       .filter((filter) => filter !== null);
     const filter = toApi(filters);
-    const everScope: Scope = {
+    const everScope: QueryScope = {
       ...(site === undefined ? {} : { site_id: site }),
       ...(filter ? { filter } : {}),
     };

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from tallystick.api.access import Access, Gate, access_of, endpoints
+from tallystick.model.answer_rows import row_schemas
 from tallystick.model.status import ErrorAnswer
 
 ERROR = {
@@ -62,6 +63,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas.pop("ValidationError", None)
     schemas.update(ErrorAnswer.model_json_schema(ref_template="#/components/schemas/{model}").pop("$defs"))
     schemas["ErrorAnswer"] = _without_defs(ErrorAnswer.model_json_schema(ref_template="#/components/schemas/{model}"))
+    schemas.update({name: schema for name, schema in row_schemas().items() if name not in schemas})
     _require_kind(document["paths"]["/v1/query"]["post"], schemas)
     for item in document["paths"].values():
         for operation in item.values():

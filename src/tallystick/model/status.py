@@ -131,7 +131,7 @@ class DeadLetterSummary(Shape):
     """An event that the store could not take."""
 
     id: int
-    state: str = Field(description="dead, replayed or dropped")
+    state: Literal["dead", "replayed", "dropped"]
     code: str
     reason: str
     attempts: int = Field(description="How often storing it was tried.")

@@ -1,21 +1,26 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQueryClient, useQuery } from "@tanstack/react-query";
 import { ChevronLeft, Pencil, Share2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { Link, useSearch } from "wouter";
 import { ApiError } from "../../api/client";
-import { type Board, BY_KEY, type Report, useBoard, useReports } from "../../api/library";
-import { Grid } from "../../reports/Grid";
-import { RangeChoice } from "../../reports/RangeChoice";
-import { rangeText, rangeFrom } from "../../reports/range";
-import { pageHref, useParams } from "../../scope/scope";
-import { Button, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
+import { boardOptions, KEY_READER, reportsOptions, type SavedReport } from "../../api/library";
+import type { Board } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
 import { EditBoard } from "./EditBoard";
 import { ShareDialog } from "./ShareDialog";
+import { rangeFrom, rangeText } from "../../reports/saved/range";
+import { Grid } from "../../reports/tiles/Grid";
+import { RangeChoice } from "../../reports/tiles/RangeChoice";
+import { pageHref, useParams } from "../../scope/scope";
+import "./BoardPage.css";
 
 /** One board. */
 export function BoardPage({ id }: { id: string }) {
-  const board = useBoard(id);
-  const reports = useReports();
+  const board = useQuery(boardOptions(id));
+  const reports = useQuery(reportsOptions);
   const search = useSearch();
   const back = pageHref("/ui/boards", search);
   const error = board.data ? (reports.data ? null : reports.error) : board.error;
@@ -25,10 +30,10 @@ export function BoardPage({ id }: { id: string }) {
       <>
         <Head name="Board" back={back} />
         {gone ? (
-          <Nothing title="There is no such board">
+          <EmptyState title="There is no such board">
             <p>It was deleted, or it is not for your key.</p>
             <Link href={back}>To the boards</Link>
-          </Nothing>
+          </EmptyState>
         ) : (
           <ErrorNote
             error={error}
@@ -78,7 +83,7 @@ function Head({
   );
 }
 
-function Shown({ board, reports, back }: { board: Board; reports: Report[]; back: string }) {
+function Shown({ board, reports, back }: { board: Board; reports: SavedReport[]; back: string }) {
   const client = useQueryClient();
   const [params, update] = useParams();
   const [sharing, setSharing] = useState(false);
@@ -112,7 +117,7 @@ function Shown({ board, reports, back }: { board: Board; reports: Report[]; back
       </Head>
       {board.tiles.length === 0 ? (
         <section className="card">
-          <Nothing title="Nothing on this board yet">
+          <EmptyState title="Nothing on this board yet">
             <p>
               Put saved reports on it, or save one on Explore, Funnels, Retention or Paths and choose this
               board.
@@ -120,10 +125,10 @@ function Shown({ board, reports, back }: { board: Board; reports: Report[]; back
             <Button kind="primary" onClick={() => update({ edit: "1" })}>
               Add reports
             </Button>
-          </Nothing>
+          </EmptyState>
         </section>
       ) : (
-        <Grid tiles={board.tiles} reports={reports} asker={BY_KEY} range={text} />
+        <Grid tiles={board.tiles} reports={reports} asker={KEY_READER} range={text} />
       )}
       {sharing && <ShareDialog board={board} onClose={() => setSharing(false)} />}
     </>

@@ -1,6 +1,6 @@
-import { useParams } from "../../scope/scope";
 import { BoardPage } from "./BoardPage";
 import { Lists } from "./Lists";
+import { useParams } from "../../scope/scope";
 
 /** All boards, or the one that the address names. */
 export default function Boards() {

@@ -1,21 +1,17 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type CSSProperties, type KeyboardEvent, useEffect, useRef, useState } from "react";
-import {
-  type Board,
-  type BoardFields,
-  BY_KEY,
-  changeBoard,
-  readBoard,
-  type Report,
-  type Tile,
-} from "../../api/library";
-import { isChanged } from "../../reports/boards";
-import { type Named, NameFields } from "../../reports/NameFields";
-import { usualSize } from "../../reports/size";
-import { TileCard } from "../../reports/TileCard";
-import { Button, ErrorNote, Nothing } from "../../ui/basics";
-import { moved } from "../funnels/state";
+import { moved } from "../../analyses/funnel/state";
+import { boards, KEY_READER, type SavedReport } from "../../api/library";
+import type { Board, BoardFields, Tile } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
 import { AddReport, TileControls } from "./TileControls";
+import { type Named, NameFields } from "../../reports/saved/NameFields";
+import { isChanged } from "../../reports/saved/boards";
+import { usualSize } from "../../reports/saved/size";
+import { TileCard } from "../../reports/tiles/TileCard";
+import "./EditBoard.css";
 
 const MOST = 50;
 
@@ -41,7 +37,7 @@ interface Ends {
 
 interface Props extends Omit<Ends, "onTheirs"> {
   board: Board;
-  reports: Report[];
+  reports: SavedReport[];
   range: string | null;
 }
 
@@ -84,7 +80,7 @@ function useTiles(board: Board) {
   };
   const change = (index: number, part: Partial<Tile>) =>
     setPlaced(placed.map((one, at) => (at === index ? { ...one, tile: { ...one.tile, ...part } } : one)));
-  const add = (report: Report) => {
+  const add = (report: SavedReport) => {
     const key = next.current++;
     follow.current = { key, action: "remove" };
     setPlaced([...placed, { key, tile: { report_id: report.id, ...usualSize(report) } }]);
@@ -96,13 +92,13 @@ function useTiles(board: Board) {
 function useSaving(board: Board, { onSaved, onTheirs }: Ends) {
   const client = useQueryClient();
   const saving = useMutation({
-    mutationFn: (fields: BoardFields) => changeBoard(board.id, { ...fields, updated_at: board.updated_at }),
+    mutationFn: (fields: BoardFields) => boards.change(board.id, { ...fields, updated_at: board.updated_at }),
     onSuccess: onSaved,
   });
   const theirs = async () => {
     const now = await client.query({
       queryKey: ["board", board.id],
-      queryFn: ({ signal }) => readBoard(board.id, signal),
+      queryFn: ({ signal }) => boards.read(board.id, signal),
       staleTime: 0,
     });
     saving.reset();
@@ -167,13 +163,13 @@ function Editing({ board, reports, range, ...ends }: Props & Ends) {
       </p>
       {placed.length === 0 ? (
         <section className="card">
-          <Nothing title="Nothing on this board yet">
+          <EmptyState title="Nothing on this board yet">
             <p>
               {fitting.length > 0
                 ? "Choose “Add a report”."
                 : "There is no saved report that it could show: save one on Explore, Funnels, Retention or Paths."}
             </p>
-          </Nothing>
+          </EmptyState>
         </section>
       ) : (
         <div className="board editing" ref={grid}>
@@ -188,7 +184,7 @@ function Editing({ board, reports, range, ...ends }: Props & Ends) {
               <TileCard
                 tile={tile}
                 report={of(tile)}
-                asker={BY_KEY}
+                asker={KEY_READER}
                 range={range}
                 controls={
                   <TileControls

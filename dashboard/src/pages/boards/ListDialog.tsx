@@ -1,21 +1,14 @@
-import {
-  type Board,
-  changeBoard,
-  changeReport,
-  deleteBoard,
-  deleteReport,
-  type Report,
-  saveBoard,
-} from "../../api/library";
-import { NameDialog } from "../../reports/NameDialog";
-import type { Named } from "../../reports/NameFields";
-import { Confirm } from "../../ui/Confirm";
+import { boards, reports, type SavedReport } from "../../api/library";
+import type { Board } from "../../api/types";
+import { Confirm } from "../../components/overlays/Confirm";
+import { NameDialog } from "../../reports/saved/NameDialog";
+import type { Named } from "../../reports/saved/NameFields";
 
 /** What is to be done, once the reader has said how it is called or that they mean it. */
 export type Asking =
   | { kind: "new" }
   | { kind: "rename board" | "delete board"; board: Board }
-  | { kind: "rename report" | "delete report"; report: Report };
+  | { kind: "rename report" | "delete report"; report: SavedReport };
 
 export function ListDialog({
   asking,
@@ -39,7 +32,7 @@ export function ListDialog({
     case "new": {
       const make = async (named: Named) => {
         const at = site === undefined ? {} : { site_id: site };
-        const board = await saveBoard({ ...named, tiles: [], ...at });
+        const board = await boards.create({ ...named, tiles: [], ...at });
         onDone();
         onMade(board);
       };
@@ -48,7 +41,7 @@ export function ListDialog({
     case "rename board": {
       const { board } = asking;
       const { tiles, updated_at } = board;
-      const save = (named: Named) => changeBoard(board.id, { ...named, tiles, updated_at }).then(onDone);
+      const save = (named: Named) => boards.change(board.id, { ...named, tiles, updated_at }).then(onDone);
       return (
         <NameDialog title="Rename the board" action="Save" begin={board} onSave={save} onClose={onClose} />
       );
@@ -56,7 +49,7 @@ export function ListDialog({
     case "rename report": {
       const { id, question, range, timezone, view, updated_at } = asking.report;
       const save = (named: Named) =>
-        changeReport(id, { ...named, question, range, timezone, view, updated_at }).then(onDone);
+        reports.change(id, { ...named, question, range, timezone, view, updated_at }).then(onDone);
       const begin = asking.report;
       return (
         <NameDialog title="Rename the report" action="Save" begin={begin} onSave={save} onClose={onClose} />
@@ -65,7 +58,7 @@ export function ListDialog({
     case "delete board": {
       const { id, name } = asking.board;
       return (
-        <Confirm title="Delete the board?" onConfirm={() => deleteBoard(id)} {...gone}>
+        <Confirm title="Delete the board?" onConfirm={() => boards.remove(id)} {...gone}>
           <p>
             <strong>{name}</strong> and its share links are gone then. Its reports stay.
           </p>
@@ -75,7 +68,7 @@ export function ListDialog({
     case "delete report": {
       const { id, name } = asking.report;
       return (
-        <Confirm title="Delete the report?" onConfirm={() => deleteReport(id)} {...gone}>
+        <Confirm title="Delete the report?" onConfirm={() => reports.remove(id)} {...gone}>
           <p>
             <strong>{name}</strong> is gone then. What it is about stays.
           </p>

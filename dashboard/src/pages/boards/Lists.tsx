@@ -1,14 +1,18 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQueryClient, useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
-import { useBoards, useReports } from "../../api/library";
-import { PageHead } from "../../parts/PageHead";
-import { Site } from "../../parts/Site";
-import { pageHref, useView } from "../../scope/scope";
-import { Button, Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
+import { boardsOptions, reportsOptions } from "../../api/library";
+import { Button } from "../../components/controls/Button";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { PageHead } from "../../components/page/PageHead";
+import { Site } from "../../components/page/Site";
 import { type Asking, ListDialog } from "./ListDialog";
 import { BoardTable, ReportTable } from "./Tables";
+import { pageHref, useView } from "../../scope/scope";
 
 /** Every board and every saved report of the site, to be opened, renamed and deleted. */
 export function Lists() {
@@ -16,8 +20,8 @@ export function Lists() {
   const client = useQueryClient();
   const search = useSearch();
   const [, navigate] = useLocation();
-  const boards = useBoards();
-  const reports = useReports();
+  const boards = useQuery(boardsOptions);
+  const reports = useQuery(reportsOptions);
   const [asking, setAsking] = useState<Asking | null>(null);
   const ofSite = ({ site_id }: { site_id: string | null }) =>
     view.site == null || site_id === null || site_id === view.site;
@@ -40,12 +44,12 @@ export function Lists() {
           asked={boards}
           rows={shown.boards}
           none={
-            <Nothing title="No boards yet">
+            <EmptyState title="No boards yet">
               <p>A board shows saved reports side by side, and can be shared with people who have no key.</p>
               <Button disabled={!view.ready} onClick={() => setAsking({ kind: "new" })}>
                 <Plus size={15} aria-hidden /> Make the first one
               </Button>
-            </Nothing>
+            </EmptyState>
           }
         >
           <BoardTable boards={shown.boards ?? []} {...shared} />
@@ -55,12 +59,12 @@ export function Lists() {
           asked={reports}
           rows={shown.reports}
           none={
-            <Nothing title="No saved reports yet">
+            <EmptyState title="No saved reports yet">
               <p>
                 Ask something on <Link href={pageHref("/ui/explore", search)}>Explore</Link>, Funnels,
                 Retention or Paths, then choose “Save as report”.
               </p>
-            </Nothing>
+            </EmptyState>
           }
         >
           <ReportTable reports={shown.reports ?? []} boards={boards.data ?? []} {...shared} />

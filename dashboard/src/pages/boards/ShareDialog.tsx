@@ -1,19 +1,25 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient, useQuery } from "@tanstack/react-query";
 import { Link2Off } from "lucide-react";
 import { type SubmitEvent, useState } from "react";
-import { type Board, type NewShare, revokeShare, type Share, shareBoard, useShares } from "../../api/library";
+import { revokeShare, shareBoard, sharesOptions } from "../../api/library";
+import type { Board, NewShare, ShareSummary } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { Command } from "../../components/controls/Command";
+import { Select } from "../../components/controls/Select";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { Confirm } from "../../components/overlays/Confirm";
+import { Modal } from "../../components/overlays/Modal";
 import { longDay, moment } from "../../format/time";
 import { localZone } from "../../scope/zone";
-import { Button, Command, ErrorNote, Select, Skeleton } from "../../ui/basics";
-import { Confirm } from "../../ui/Confirm";
-import { Modal } from "../../ui/Modal";
+import "./ShareDialog.css";
 
 /** Links that show the board to people without a key: those there are, and a new one. */
 export function ShareDialog({ board, onClose }: { board: Board; onClose: () => void }) {
   const client = useQueryClient();
-  const shares = useShares(board.id);
+  const shares = useQuery(sharesOptions(board.id));
   const [made, setMade] = useState<NewShare | null>(null);
-  const [revoking, setRevoking] = useState<Share | null>(null);
+  const [revoking, setRevoking] = useState<ShareSummary | null>(null);
   const again = () => void client.invalidateQueries({ queryKey: ["shares", board.id] });
   if (revoking) {
     return (
@@ -72,7 +78,7 @@ function Told({ share }: { share: NewShare }) {
   );
 }
 
-function Links({ shares, onRevoke }: { shares: Share[]; onRevoke: (share: Share) => void }) {
+function Links({ shares, onRevoke }: { shares: ShareSummary[]; onRevoke: (share: ShareSummary) => void }) {
   const zone = localZone();
   if (shares.length === 0) return <p className="muted">There is no link to this board yet.</p>;
   return (
@@ -95,7 +101,7 @@ function Links({ shares, onRevoke }: { shares: Share[]; onRevoke: (share: Share)
   );
 }
 
-function expiry({ expires_at }: Share, zone: string): string {
+function expiry({ expires_at }: ShareSummary, zone: string): string {
   if (expires_at === null) return "never expires";
   const when = longDay(expires_at, zone);
   return Date.parse(expires_at) <= Date.now() ? `expired on ${when}` : `until ${when}`;

@@ -1,12 +1,14 @@
 import { Pencil, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
 import { Link, useSearch } from "wouter";
-import type { Board, Report } from "../../api/library";
+import type { SavedReport } from "../../api/library";
+import type { Board } from "../../api/types";
 import { moment } from "../../format/time";
-import { kindName, reportHref } from "../../reports/draft";
-import { rangeName } from "../../reports/TileCard";
-import { pageHref } from "../../scope/scope";
 import type { Asking } from "./ListDialog";
+import { kindName, reportHref } from "../../reports/saved/draft";
+import { rangeName } from "../../reports/tiles/TileCard";
+import { pageHref } from "../../scope/scope";
+import "./Tables.css";
 
 interface Shared {
   zone: string;
@@ -65,7 +67,7 @@ export function ReportTable({
   zone,
   sites,
   onAsk,
-}: Shared & { reports: Report[]; boards: Board[] }) {
+}: Shared & { reports: SavedReport[]; boards: Board[] }) {
   return (
     <div className="table-scroll">
       <table className="table library">

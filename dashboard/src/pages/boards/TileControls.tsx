@@ -1,10 +1,12 @@
 import { ArrowLeft, ArrowRight, Plus, X } from "lucide-react";
 import type { ReactNode } from "react";
-import type { Report, Tile } from "../../api/library";
-import { kindName } from "../../reports/draft";
-import { Select } from "../../ui/basics";
-import { Picker } from "../../ui/Picker";
-import { Popover } from "../../ui/Popover";
+import type { SavedReport } from "../../api/library";
+import type { Tile } from "../../api/types";
+import { Picker } from "../../components/controls/Picker";
+import { Select } from "../../components/controls/Select";
+import { Popover } from "../../components/overlays/Popover";
+import { kindName } from "../../reports/saved/draft";
+import "./TileControls.css";
 
 /** A search among the reports that the board may show. */
 export function AddReport({
@@ -12,10 +14,10 @@ export function AddReport({
   full,
   onAdd,
 }: {
-  reports: Report[];
+  reports: SavedReport[];
   /** So many are the most, and are there; null: there is room. */
   full: number | null;
-  onAdd: (report: Report) => void;
+  onAdd: (report: SavedReport) => void;
 }) {
   return (
     <Popover

@@ -1,13 +1,17 @@
-import { Site } from "../../parts/Site";
 import { RotateCw } from "lucide-react";
-import { EventTable } from "../../parts/EventTable";
-import { usePages } from "../../parts/events";
-import { FilterBar } from "../../parts/FilterBar";
-import { PageHead } from "../../parts/PageHead";
-import { RangePicker, ZonePicker } from "../../parts/RangePicker";
+import { Button } from "../../components/controls/Button";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { EventTable } from "../../components/events/EventTable";
+import { usePages } from "../../api/query";
+import { FilterBar } from "../../components/page/FilterBar";
+import { PageHead } from "../../components/page/PageHead";
+import { RangePicker, ZonePicker } from "../../components/page/RangePicker";
+import { Site } from "../../components/page/Site";
 import { clock } from "../../format/time";
 import { useView } from "../../scope/scope";
-import { Button, Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
 
 const PAGE = 50;
 
@@ -40,9 +44,9 @@ export default function Events() {
           ) : pages.loading ? (
             <Skeleton lines={12} height={32} />
           ) : pages.rows.length === 0 ? (
-            <Nothing title="No events">
-              <p>Nothing in this range matches. Choose a longer one, or fewer filters.</p>
-            </Nothing>
+            <EmptyState title="No events">
+              <p>EmptyState in this range matches. Choose a longer one, or fewer filters.</p>
+            </EmptyState>
           ) : (
             <EventTable events={pages.rows} zone={view.zone} />
           )}

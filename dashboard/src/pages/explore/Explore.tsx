@@ -1,24 +1,29 @@
 import { ChartArea, ChartColumn, ChartLine, Download, Hash, Table } from "lucide-react";
 import { type ReactNode, useState } from "react";
+import { Controls } from "../../analyses/metrics/Controls";
+import { Change, Numbers } from "../../analyses/metrics/Numbers";
+import { NumbersTable } from "../../analyses/metrics/NumbersTable";
+import { chartSeries } from "../../analyses/metrics/chartSeries";
+import { type Exploration, type Shape, useExploration } from "../../analyses/metrics/state";
+import { type Trend, useTrend } from "../../analyses/metrics/useTrend";
 import { Legend, TimeChart } from "../../charts/TimeChart";
+import { Button } from "../../components/controls/Button";
+import { Segmented } from "../../components/controls/Segmented";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { FilterBar } from "../../components/page/FilterBar";
+import { Fresh, PageHead } from "../../components/page/PageHead";
+import { IntervalPicker, RangePicker, ZonePicker } from "../../components/page/RangePicker";
+import { Site } from "../../components/page/Site";
 import { csv, download } from "../../format/csv";
 import { exact, short } from "../../format/number";
-import { FilterBar } from "../../parts/FilterBar";
-import { Fresh, PageHead } from "../../parts/PageHead";
-import { IntervalPicker, RangePicker, ZonePicker } from "../../parts/RangePicker";
-import { Site } from "../../parts/Site";
-import { exploreDraft } from "../../reports/draft";
-import { OpenReport, SaveButton } from "../../reports/SavedReport";
+import { OpenReport, SaveButton } from "../../reports/saved/ReportBar";
+import { exploreDraft } from "../../reports/saved/draft";
 import { fieldLabel } from "../../scope/filters";
 import { rangeLabel } from "../../scope/range";
 import { useView, type View } from "../../scope/scope";
-import { Button, ErrorNote, Nothing, Segmented, Skeleton } from "../../ui/basics";
-import { chartSeries } from "./chartSeries";
-import { Controls } from "./Controls";
-import { Change, Numbers } from "./Numbers";
-import { NumbersTable } from "./NumbersTable";
-import { type Exploration, type Shape, useExploration } from "./state";
-import { type Trend, useTrend } from "./useTrend";
+import "./Explore.css";
 
 const SHAPE_OPTIONS: { value: Shape; label: string; icon: ReactNode }[] = [
   { value: "line", label: "Lines", icon: <ChartLine size={16} aria-hidden /> },
@@ -128,9 +133,9 @@ function Content({
   if (trend.loading) return <Skeleton height={380} />;
   if (trend.groups.length === 0 || trend.buckets.length === 0) {
     return (
-      <Nothing title="Nothing happened in this range">
+      <EmptyState title="Nothing happened in this range">
         <p>Choose a longer one, or fewer filters.</p>
-      </Nothing>
+      </EmptyState>
     );
   }
   if (shape === "number") return <Numbers groups={trend.groups} />;

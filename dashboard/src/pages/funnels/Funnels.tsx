@@ -1,34 +1,38 @@
-import { type FunnelQuestion, type FunnelRow, useAnalysis } from "../../api/analyses";
-import { type Asked, metricLabel, numberIn, REFRESH, useAnswer } from "../../api/hooks";
-import type { MetricsRow } from "../../api/types";
-import { FunnelTable } from "../../charts/FunnelTable";
-import { FunnelView, type Outcome, stepName } from "../../charts/FunnelView";
-import { funnelGroups, shareText, wholeFunnel } from "../../charts/funnel";
+import { FunnelTable } from "../../analyses/funnel/FunnelTable";
+import { PeopleDrawer } from "../../analyses/funnel/FunnelUsersDrawer";
+import { FunnelView, type Outcome, stepName } from "../../analyses/funnel/FunnelView";
+import { Settings } from "../../analyses/funnel/Settings";
+import { Steps } from "../../analyses/funnel/Steps";
+import { funnelGroups, shareText, wholeFunnel } from "../../analyses/funnel/funnel";
+import { type Funnel, funnelParams, funnelScope, readFunnel } from "../../analyses/funnel/state";
+import { type QueryState, REFRESH, sameButRange, useAnswer } from "../../api/query";
+import { metricLabel, numberIn } from "../../api/rows";
+import type { FunnelQuery, FunnelRow, MetricsRow } from "../../api/types";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { ANY, type Test, testLabel } from "../../components/events/tests";
+import { FilterBar } from "../../components/page/FilterBar";
+import { Fresh, PageHead } from "../../components/page/PageHead";
+import { RangePicker, ZonePicker } from "../../components/page/RangePicker";
+import { Site } from "../../components/page/Site";
 import { exact } from "../../format/number";
-import { FilterBar } from "../../parts/FilterBar";
-import { Fresh, PageHead } from "../../parts/PageHead";
-import { RangePicker, ZonePicker } from "../../parts/RangePicker";
-import { Site } from "../../parts/Site";
-import { ANY, type Test, testLabel } from "../../parts/tests";
-import { funnelDraft } from "../../reports/draft";
-import { OpenReport, SaveButton } from "../../reports/SavedReport";
+import { OpenReport, SaveButton } from "../../reports/saved/ReportBar";
+import { funnelDraft } from "../../reports/saved/draft";
 import { fieldLabel } from "../../scope/filters";
 import { useParams, useView, type View } from "../../scope/scope";
-import { Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
-import { PeopleDrawer } from "./PeopleDrawer";
-import { Settings } from "./Settings";
-import { type Funnel, funnelParams, funnelScope, readFunnel } from "./state";
-import { Steps } from "./Steps";
+import "./Funnels.css";
 
 const USERS = { kind: "users" } as const;
 
 /** What to begin with: the events that most users did, three at most. */
-function useUsualSteps(view: View, wanted: boolean): { steps: Test[] | null; asked: Asked<MetricsRow> } {
+function useUsualSteps(view: View, wanted: boolean): { steps: Test[] | null; asked: QueryState<MetricsRow> } {
   const asked = useAnswer(
     wanted && view.ready
       ? { kind: "metrics", metrics: [USERS], breakdown: ["name"], top: 3, ...view.scope }
       : null,
-    { keep: false },
+    { keep: null },
   );
   const names = (asked.answer?.rows ?? [])
     .filter((row) => (numberIn(row, metricLabel(USERS)) ?? 0) > 0)
@@ -46,7 +50,7 @@ export default function Funnels() {
   const chosen = funnel.steps ?? usual.steps;
   const steps = chosen?.length === 1 ? [...chosen, ANY] : chosen;
   const change = (to: Partial<Funnel>) => update(funnelParams(to));
-  const question: FunnelQuestion | null =
+  const question: FunnelQuery | null =
     view.ready && steps !== null && steps.length > 1
       ? {
           kind: "funnel",
@@ -54,7 +58,7 @@ export default function Funnels() {
           ...(funnel.by === "" ? {} : { breakdown: funnel.by, top: Number(funnel.top) }),
         }
       : null;
-  const asked = useAnalysis(question, view.current ? REFRESH : false);
+  const asked = useAnswer(question, { refresh: view.current ? REFRESH : false, keep: sameButRange });
   const draft = funnelDraft(view, funnel, steps);
   return (
     <>
@@ -74,11 +78,11 @@ export default function Funnels() {
           )
         ) : steps.length === 0 ? (
           <Card>
-            <Nothing title="No events of known users in this range">
+            <EmptyState title="No events of known users in this range">
               <p>
                 A funnel counts users: events that have a user_id. Choose a longer range, or fewer filters.
               </p>
-            </Nothing>
+            </EmptyState>
           </Card>
         ) : (
           <>
@@ -116,7 +120,7 @@ function Result({
 }: {
   funnel: Funnel;
   steps: Test[];
-  asked: Asked<FunnelRow>;
+  asked: QueryState<FunnelRow>;
   onPeople: (step: number, outcome: Outcome) => void;
 }) {
   const { answer, error, previous, retry } = asked;
@@ -141,9 +145,9 @@ function Result({
   if (!first?.users || !last) {
     return (
       <Card>
-        <Nothing title={`Nobody did ${funnel.order === "any" ? "any of the steps" : "the first step"}`}>
+        <EmptyState title={`Nobody did ${funnel.order === "any" ? "any of the steps" : "the first step"}`}>
           <p>Choose a longer range, fewer filters or another event. Events without a user_id do not count.</p>
-        </Nothing>
+        </EmptyState>
       </Card>
     );
   }

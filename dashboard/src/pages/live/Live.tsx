@@ -1,19 +1,25 @@
 import { Pause, Play } from "lucide-react";
 import { useEffect, useState, useSyncExternalStore } from "react";
-import { type Asked, numberIn, useAnswer } from "../../api/hooks";
-import type { EventRow, MetricsRow, Scope } from "../../api/types";
-import { seriesColour } from "../../charts/palette";
+import { type QueryScope, type QueryState, useAnswer } from "../../api/query";
+import { numberIn } from "../../api/rows";
+import type { EventRow, MetricsRow } from "../../api/types";
 import { TimeChart } from "../../charts/TimeChart";
+import { seriesColour } from "../../charts/palette";
+import { Button } from "../../components/controls/Button";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { EventTable } from "../../components/events/EventTable";
+import { eventId } from "../../components/events/events";
+import { Fresh, PageHead } from "../../components/page/PageHead";
+import { ZonePicker } from "../../components/page/RangePicker";
+import { Site } from "../../components/page/Site";
 import { exact, short } from "../../format/number";
-import { EventTable } from "../../parts/EventTable";
-import { eventId } from "../../parts/events";
-import { Fresh, PageHead } from "../../parts/PageHead";
-import { ZonePicker } from "../../parts/RangePicker";
-import { Site } from "../../parts/Site";
-import { useView } from "../../scope/scope";
-import { Button, Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
 import { merged, MOST } from "./newest";
 import { type Heard, useLive } from "./useLive";
+import { useView } from "../../scope/scope";
+import "./Live.css";
 
 /** Milliseconds between two questions: for the numbers, and for the events while no stream tells them. */
 const NUMBERS = 4_000;
@@ -27,8 +33,8 @@ export default function Live() {
   const visible = useVisible();
   const minute = useMinute();
   const heard = useLive(view.site, view.ready && visible && !paused);
-  const scope: Scope = view.site === undefined ? {} : { site_id: view.site };
-  const recent: Scope = {
+  const scope: QueryScope = view.site === undefined ? {} : { site_id: view.site };
+  const recent: QueryScope = {
     ...scope,
     since: new Date(minute - WINDOW * MINUTE).toISOString(),
     until: new Date(minute).toISOString(),
@@ -98,7 +104,7 @@ function State({
 }: {
   heard: Heard;
   paused: boolean;
-  newest: Asked<EventRow>;
+  newest: QueryState<EventRow>;
   zone: string;
 }) {
   if (paused) return <Note kind="fresh-paused" text="Paused" />;
@@ -117,7 +123,7 @@ function Note({ kind, text }: { kind: string; text: string }) {
   );
 }
 
-function UsersNow({ users }: { users: Asked<MetricsRow> }) {
+function UsersNow({ users }: { users: QueryState<MetricsRow> }) {
   const row = users.answer?.rows[0];
   const online = numberIn(row, "users");
   return (
@@ -136,7 +142,7 @@ function UsersNow({ users }: { users: Asked<MetricsRow> }) {
   );
 }
 
-function PerMinute({ minutes, zone }: { minutes: Asked<MetricsRow>; zone: string }) {
+function PerMinute({ minutes, zone }: { minutes: QueryState<MetricsRow>; zone: string }) {
   const rows = minutes.answer?.rows ?? [];
   const values = rows.map((row) => numberIn(row, "events"));
   return (
@@ -144,7 +150,7 @@ function PerMinute({ minutes, zone }: { minutes: Asked<MetricsRow>; zone: string
       {minutes.loading ? (
         <Skeleton height={140} />
       ) : rows.length === 0 ? (
-        <Nothing title="Quiet for 30 minutes" />
+        <EmptyState title="Quiet for 30 minutes" />
       ) : (
         <TimeChart
           label="Events per minute, last 30 minutes"
@@ -168,7 +174,7 @@ function Newest({
   zone,
 }: {
   events: EventRow[] | undefined;
-  newest: Asked<EventRow>;
+  newest: QueryState<EventRow>;
   heard: Heard;
   zone: string;
 }) {
@@ -181,9 +187,9 @@ function Newest({
   }
   if (events.length === 0) {
     return (
-      <Nothing title="No events yet">
+      <EmptyState title="No events yet">
         <p>They appear here while they come in.</p>
-      </Nothing>
+      </EmptyState>
     );
   }
   return <EventTable events={events} zone={zone} timeOnly fresh={new Set(heard.events.map(eventId))} />;

@@ -1,5 +1,5 @@
 import type { EventRow } from "../../api/types";
-import { eventId } from "../../parts/events";
+import { eventId } from "../../components/events/events";
 
 /** How many events the page shows. */
 export const MOST = 50;

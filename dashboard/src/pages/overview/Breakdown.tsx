@@ -1,11 +1,15 @@
 import type { ReactNode } from "react";
-import { numberIn, REFRESH, useAnswer } from "../../api/hooks";
-import type { MetricsQuestion, MetricsRow, SessionsQuestion } from "../../api/types";
-import { BarList, type BarRow } from "../../parts/BarList";
+import { REFRESH, useAnswer } from "../../api/query";
+import { numberIn, textIn } from "../../api/rows";
+import type { MetricsQuery, MetricsRow, SessionsQuery } from "../../api/types";
+import { BarList, type BarRow } from "../../components/display/BarList";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { filterOf, type Tab } from "./panels";
 import { sameFilter } from "../../scope/filters";
 import { filterParams, useParams, type View } from "../../scope/scope";
-import { ErrorNote, Nothing, Skeleton } from "../../ui/basics";
-import { filterOf, type Tab } from "./panels";
+import "./Breakdown.css";
 
 export const ROWS = 8;
 
@@ -35,7 +39,7 @@ export function Breakdown({
   head: ReactNode;
 }) {
   const [, update] = useParams();
-  const asked = useAnswer((view.ready ? question(view, field, counted) : null) as MetricsQuestion | null, {
+  const asked = useAnswer(view.ready ? queryOf(view, field, counted) : null, {
     refresh: view.current ? REFRESH : false,
   });
   const rows = rowsOf(asked.answer?.rows ?? [], tab, field, counted, whole);
@@ -60,9 +64,9 @@ export function Breakdown({
       ) : asked.error && !asked.answer ? (
         <ErrorNote error={asked.error} retry={asked.retry} />
       ) : rows.length === 0 ? (
-        <Nothing title="Nothing here">
+        <EmptyState title="Nothing here">
           {counted === "sessions" && <p>Sessions are made of events with a session_id or a user_id.</p>}
-        </Nothing>
+        </EmptyState>
       ) : (
         <BarList
           rows={rows}
@@ -79,7 +83,7 @@ export function Breakdown({
 }
 
 /** The largest alone: what all others are follows from the whole, and to count them would be ten times the work. */
-function question(view: View, field: string, counted: Counted): MetricsQuestion | SessionsQuestion {
+function queryOf(view: View, field: string, counted: Counted): MetricsQuery | SessionsQuery {
   const largest = { breakdown: [field], top: ROWS, ...view.scope };
   return counted === "sessions"
     ? { kind: "sessions", metrics: ["sessions"], ...largest }
@@ -94,8 +98,7 @@ function rowsOf(
   whole: number | null,
 ): BarRow[] {
   const rows = answered.map((row): BarRow => {
-    const found = row[field];
-    const value = found === null || found === undefined ? null : String(found);
+    const value = textIn(row, field);
     const label = value === null ? tab.none : tab.name?.(value);
     return { value, number: numberIn(row, counted) ?? 0, ...(label === undefined ? {} : { label }) };
   });

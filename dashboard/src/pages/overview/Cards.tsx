@@ -1,9 +1,10 @@
 import { ArrowDown, ArrowRight, ArrowUp } from "lucide-react";
-import { beforeOf, numberIn } from "../../api/hooks";
+import { numberIn } from "../../api/rows";
 import { change, type Change, exactIn, shortIn } from "../../format/number";
-import { useParams } from "../../scope/scope";
 import { DEFAULT_FIGURE, type Figure, FIGURES } from "./figures";
 import type { Totals } from "./totals";
+import { useParams } from "../../scope/scope";
+import "./Cards.css";
 
 const ARROWS = { up: ArrowUp, down: ArrowDown, same: ArrowRight };
 
@@ -43,7 +44,7 @@ function Card({
   const { unit, metric } = figure;
   const row = asked.answer?.rows[0];
   const value = numberIn(row, metric);
-  const earlier = compare ? numberIn(beforeOf(row), metric) : null;
+  const earlier = compare ? numberIn(row?.previous, metric) : null;
   return (
     <button
       type="button"

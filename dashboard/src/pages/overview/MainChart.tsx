@@ -1,14 +1,18 @@
 import type { ReactNode } from "react";
-import { beforeOf, numberIn, REFRESH, useAnswer } from "../../api/hooks";
-import type { MetricsQuestion, SessionsQuestion } from "../../api/types";
-import { seriesColour } from "../../charts/palette";
+import { REFRESH, useAnswer } from "../../api/query";
+import { numberIn } from "../../api/rows";
+import type { MetricsQuery, SessionsQuery } from "../../api/types";
 import { Legend, type Series, TimeChart } from "../../charts/TimeChart";
+import { seriesColour } from "../../charts/palette";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import type { Figure } from "./figures";
 import { rangeLabel } from "../../scope/range";
 import type { View } from "../../scope/scope";
-import { ErrorNote, Nothing, Skeleton } from "../../ui/basics";
-import type { Figure } from "./figures";
+import "./MainChart.css";
 
-function questionOf(figure: Figure, view: View): MetricsQuestion | SessionsQuestion {
+function queryOf(figure: Figure, view: View): MetricsQuery | SessionsQuery {
   const rest = { interval: view.interval, timezone: view.zone, ...view.scope, ...view.comparison };
   return figure.of === "events"
     ? { kind: "metrics", metrics: [{ kind: figure.metric }], ...rest }
@@ -17,7 +21,7 @@ function questionOf(figure: Figure, view: View): MetricsQuestion | SessionsQuest
 
 /** One figure over time, and as a dashed line that of the period before. */
 export function MainChart({ view, figure, actions }: { view: View; figure: Figure; actions: ReactNode }) {
-  const asked = useAnswer((view.ready ? questionOf(figure, view) : null) as MetricsQuestion | null, {
+  const asked = useAnswer(view.ready ? queryOf(figure, view) : null, {
     refresh: view.current ? REFRESH : false,
   });
   const rows = asked.answer?.rows ?? [];
@@ -30,7 +34,7 @@ export function MainChart({ view, figure, actions }: { view: View; figure: Figur
       values: rows.map((row) => numberIn(row, figure.metric)),
     },
   ];
-  const before = rows.map(beforeOf);
+  const before = rows.map((row) => row.previous);
   if (view.previous && before.some((row) => row !== undefined)) {
     series.unshift({
       id: "before",
@@ -38,7 +42,7 @@ export function MainChart({ view, figure, actions }: { view: View; figure: Figur
       colour: "var(--series-before)",
       dashed: true,
       values: before.map((row) => numberIn(row, figure.metric)),
-      buckets: before.map((row) => String(row?.["bucket"] ?? "")),
+      buckets: before.map((row) => row?.bucket ?? ""),
     });
   }
   return (
@@ -52,7 +56,7 @@ export function MainChart({ view, figure, actions }: { view: View; figure: Figur
       ) : asked.error && !asked.answer ? (
         <ErrorNote error={asked.error} retry={asked.retry} />
       ) : buckets.length === 0 ? (
-        <Nothing title="Nothing happened in this range" />
+        <EmptyState title="Nothing happened in this range" />
       ) : (
         <TimeChart
           label={`${figure.label}, ${rangeLabel(view.range)}`}

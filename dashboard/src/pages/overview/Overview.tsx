@@ -1,15 +1,16 @@
-import { numberIn } from "../../api/hooks";
-import { FilterBar } from "../../parts/FilterBar";
-import { Fresh, PageHead } from "../../parts/PageHead";
-import { IntervalPicker, RangePicker, ZonePicker } from "../../parts/RangePicker";
-import { Site } from "../../parts/Site";
-import { useParams, useView } from "../../scope/scope";
+import { numberIn } from "../../api/rows";
+import { FilterBar } from "../../components/page/FilterBar";
+import { Fresh, PageHead } from "../../components/page/PageHead";
+import { IntervalPicker, RangePicker, ZonePicker } from "../../components/page/RangePicker";
+import { Site } from "../../components/page/Site";
 import { Cards } from "./Cards";
-import { readFigure } from "./figures";
 import { MainChart } from "./MainChart";
 import { EventsPanel, Panel } from "./Panel";
+import { readFigure } from "./figures";
 import { PANELS } from "./panels";
 import { useTotals } from "./totals";
+import { useParams, useView } from "../../scope/scope";
+import "./Overview.css";
 
 export default function Overview() {
   const view = useView();

@@ -1,15 +1,18 @@
 import { ChevronDown } from "lucide-react";
 import { type ReactNode, useId } from "react";
-import { useKeys } from "../../parts/fields";
+import { Picker } from "../../components/controls/Picker";
+import { Select } from "../../components/controls/Select";
+import { Tabs } from "../../components/controls/Tabs";
+import { EmptyState } from "../../components/display/EmptyState";
+import { Skeleton } from "../../components/display/Skeleton";
+import { Popover } from "../../components/overlays/Popover";
+import { useKeys } from "../../components/page/fields";
 import { short } from "../../format/number";
-import { PROPERTY } from "../../scope/filters";
-import { useParams, type View } from "../../scope/scope";
-import { Nothing, Select, Skeleton } from "../../ui/basics";
-import { Picker } from "../../ui/Picker";
-import { Popover } from "../../ui/Popover";
-import { Tabs } from "../../ui/Tabs";
 import { Breakdown, type Counted } from "./Breakdown";
 import { absence, fieldOf, type Panel as Shape, type Tab } from "./panels";
+import { PROPERTY } from "../../scope/filters";
+import { useParams, type View } from "../../scope/scope";
+import "./Panel.css";
 
 /** How many there are of what a panel counts, over all of its values. */
 export type Wholes = Record<Counted, number | null>;
@@ -40,9 +43,9 @@ export function Panel({ panel, view, counted, wholes }: Props & { panel: Shape }
       ) : field === null ? (
         <>
           {group.length > 0 && <div className="breakdown-head">{head}</div>}
-          <Nothing title="Not known">
+          <EmptyState title="Not known">
             <p>{absence(tab)}</p>
-          </Nothing>
+          </EmptyState>
         </>
       ) : (
         <Breakdown view={view} tab={tab} field={field} counted={what} whole={wholes[what]} head={head} />
@@ -124,7 +127,7 @@ export function EventsPanel({ view, counted, wholes }: Props) {
         loading ? (
           <Skeleton lines={8} height={32} />
         ) : (
-          <Nothing title="No properties" />
+          <EmptyState title="No properties" />
         )
       ) : (
         <Breakdown

@@ -1,4 +1,4 @@
-import type { MetricKind, SessionMetric } from "../../api/types";
+import type { MetricKind, SessionMetric } from "../../api/query";
 import type { Unit } from "../../format/number";
 
 /** The numbers of the overview's cards: what the API calls them, and how they are read. */

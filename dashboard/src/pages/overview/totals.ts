@@ -1,13 +1,13 @@
-import { type Asked, REFRESH, useAnswer } from "../../api/hooks";
+import { type QueryState, REFRESH, useAnswer } from "../../api/query";
 import type { MetricsRow } from "../../api/types";
-import type { View } from "../../scope/scope";
 import { type Figure, FIGURES } from "./figures";
+import type { View } from "../../scope/scope";
 
 export interface Totals {
-  events: Asked<MetricsRow>;
-  sessions: Asked<MetricsRow>;
+  events: QueryState<MetricsRow>;
+  sessions: QueryState<MetricsRow>;
   /** The answer that holds a figure. */
-  of: (figure: Figure) => Asked<MetricsRow>;
+  of: (figure: Figure) => QueryState<MetricsRow>;
 }
 
 const OF_EVENTS = FIGURES.flatMap((figure) => (figure.of === "events" ? [figure.metric] : []));

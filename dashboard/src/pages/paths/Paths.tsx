@@ -1,35 +1,41 @@
-import { type PathRow, useAnalysis } from "../../api/analyses";
-import { type Asked, REFRESH } from "../../api/hooks";
-import { PathsTable } from "../../charts/PathsTable";
-import { PathsView } from "../../charts/PathsView";
-import { FilterBar } from "../../parts/FilterBar";
-import { Fresh, PageHead } from "../../parts/PageHead";
-import { RangePicker, ZonePicker } from "../../parts/RangePicker";
-import { Site } from "../../parts/Site";
-import { ValuePicker } from "../../parts/TestPicker";
-import { pathsDraft } from "../../reports/draft";
-import { OpenReport, SaveButton } from "../../reports/SavedReport";
-import { useParams, useView, type View } from "../../scope/scope";
-import { Card, ErrorNote, Nothing, Segmented, Select, Skeleton } from "../../ui/basics";
+import { PathsTable } from "../../analyses/paths/PathsTable";
+import { PathsView } from "../../analyses/paths/PathsView";
 import {
   type Anchor,
   LENGTHS,
   MOST,
   type Paths as State,
   pathsParams,
-  pathsQuestion,
+  pathsQuery,
   readPaths,
-} from "./state";
+} from "../../analyses/paths/state";
+import { type QueryState, REFRESH, sameButRange, useAnswer } from "../../api/query";
+import type { PathRow } from "../../api/types";
+import { Segmented } from "../../components/controls/Segmented";
+import { Select } from "../../components/controls/Select";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { ValuePicker } from "../../components/events/TestPicker";
+import { FilterBar } from "../../components/page/FilterBar";
+import { Fresh, PageHead } from "../../components/page/PageHead";
+import { RangePicker, ZonePicker } from "../../components/page/RangePicker";
+import { Site } from "../../components/page/Site";
+import { OpenReport, SaveButton } from "../../reports/saved/ReportBar";
+import { pathsDraft } from "../../reports/saved/draft";
+import { useParams, useView, type View } from "../../scope/scope";
+import "./Paths.css";
 
 export default function Paths() {
   const view = useView();
   const [params, update] = useParams();
   const paths = readPaths(params);
   const change = (to: Partial<State>) => update(pathsParams({ ...paths, ...to }));
-  const asked = useAnalysis(
-    view.ready ? pathsQuestion(view.scope, paths) : null,
-    view.current ? REFRESH : false,
-  );
+  const asked = useAnswer(view.ready ? pathsQuery(view.scope, paths) : null, {
+    refresh: view.current ? REFRESH : false,
+    keep: sameButRange,
+  });
   const draft = pathsDraft(view, paths);
   return (
     <>
@@ -133,13 +139,13 @@ function Result({
   onChoose,
 }: {
   paths: State;
-  asked: Asked<PathRow>;
+  asked: QueryState<PathRow>;
   onChoose: (at: string) => void;
 }) {
   const { answer, error, previous, retry } = asked;
   if (paths.anchor !== "none" && paths.at === "") {
     return (
-      <Nothing
+      <EmptyState
         title={`Choose the ${paths.by} that paths ${paths.anchor === "start" ? "begin with" : "lead to"}`}
       />
     );
@@ -148,14 +154,14 @@ function Result({
   if (!answer) return <Skeleton height={400} />;
   if (answer.rows.length === 0) {
     return (
-      <Nothing
+      <EmptyState
         title={paths.at === "" ? "No visits in this range" : `No visits with ${paths.at} in this range`}
       >
         <p>
           Choose a longer range, or fewer filters.
           {paths.by === "page" && " Pages are the paths of page views."}
         </p>
-      </Nothing>
+      </EmptyState>
     );
   }
   return (

@@ -1,15 +1,21 @@
 import { keepPreviousData, useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { RotateCcw, Trash2 } from "lucide-react";
 import { useState } from "react";
-import { deadLetters, dropDead, replayDead } from "../../api/client";
-import type { DeadLetter, DeadState, NotDone } from "../../api/types";
+import { dropDeadLetters, fetchDeadLetters, replayDeadLetters } from "../../api/pipeline";
+import type { DeadLetterSummary, NotDone } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { Segmented } from "../../components/controls/Segmented";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
 import { moment } from "../../format/time";
-import { localZone } from "../../scope/zone";
-import { useParams } from "../../scope/scope";
-import { Button, Card, ErrorNote, Nothing, Segmented, Skeleton } from "../../ui/basics";
 import { Letter } from "./Letter";
+import { useParams } from "../../scope/scope";
+import { localZone } from "../../scope/zone";
+import "./DeadLetters.css";
 
-type Shown = DeadState | "all";
+type Shown = DeadLetterSummary["state"] | "all";
 
 const STATES: { value: Shown; label: string }[] = [
   { value: "dead", label: "Dead" },
@@ -27,7 +33,7 @@ export function DeadLetters() {
   const client = useQueryClient();
   const list = useInfiniteQuery({
     queryKey: ["dead", state],
-    queryFn: ({ pageParam, signal }) => deadLetters(state, pageParam, signal),
+    queryFn: ({ pageParam, signal }) => fetchDeadLetters(state, pageParam, signal),
     initialPageParam: 0,
     getNextPageParam: (last) => last.next_after,
     placeholderData: keepPreviousData,
@@ -39,8 +45,8 @@ export function DeadLetters() {
     void client.invalidateQueries({ queryKey: ["letter"] });
     void client.invalidateQueries({ queryKey: ["pipeline"] });
   };
-  const replayed = useMutation({ mutationFn: (ids: number[]) => replayDead(ids), onSuccess: again });
-  const dropped = useMutation({ mutationFn: (ids: number[]) => dropDead(ids), onSuccess: again });
+  const replayed = useMutation({ mutationFn: (ids: number[]) => replayDeadLetters(ids), onSuccess: again });
+  const dropped = useMutation({ mutationFn: (ids: number[]) => dropDeadLetters(ids), onSuccess: again });
   const letters = list.data?.pages.flatMap((page) => page.dead) ?? [];
   const ids = letters
     .filter((letter) => letter.state === "dead" && chosen.has(letter.id))
@@ -88,9 +94,9 @@ export function DeadLetters() {
       ) : list.isPending ? (
         <Skeleton lines={4} height={32} />
       ) : letters.length === 0 ? (
-        <Nothing title={state === "dead" ? "No dead letters" : "None in this state"}>
+        <EmptyState title={state === "dead" ? "No dead letters" : "None in this state"}>
           {state === "dead" && <p>Events that the store cannot take are kept here with the reason.</p>}
-        </Nothing>
+        </EmptyState>
       ) : (
         <Rows letters={letters} chosen={chosen} onToggle={toggle} onOpen={setOpen} />
       )}
@@ -117,7 +123,7 @@ function Rows({
   onToggle,
   onOpen,
 }: {
-  letters: DeadLetter[];
+  letters: DeadLetterSummary[];
   chosen: ReadonlySet<number>;
   onToggle: (id: number) => void;
   onOpen: (id: number) => void;

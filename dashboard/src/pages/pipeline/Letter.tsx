@@ -1,15 +1,18 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { deadLetter, dropDead, replayDead } from "../../api/client";
+import { dropDeadLetters, fetchDeadLetter, replayDeadLetters } from "../../api/pipeline";
 import type { DeadLetterDetail, NotDone } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { Drawer } from "../../components/overlays/Drawer";
 import { moment } from "../../format/time";
 import { localZone } from "../../scope/zone";
-import { Button, ErrorNote, Skeleton } from "../../ui/basics";
-import { Drawer } from "../../ui/Drawer";
+import "./Letter.css";
 
 /** One dead letter with its original, which can be corrected before it is sent again. */
 export function Letter({ id, onClose, onDone }: { id: number; onClose: () => void; onDone: () => void }) {
-  const letter = useQuery({ queryKey: ["letter", id], queryFn: ({ signal }) => deadLetter(id, signal) });
+  const letter = useQuery({ queryKey: ["letter", id], queryFn: ({ signal }) => fetchDeadLetter(id, signal) });
   return (
     <Drawer title={`Dead letter ${id}`} onClose={onClose}>
       {letter.data ? (
@@ -43,11 +46,11 @@ function Content({
   };
   const replay = useMutation({
     // An unchanged one is sent as the bytes that came.
-    mutationFn: () => replayDead([letter.id], changed ? text : undefined),
+    mutationFn: () => replayDeadLetters([letter.id], changed ? text : undefined),
     onSuccess: (report) => finished(report.not_replayed),
   });
   const drop = useMutation({
-    mutationFn: () => dropDead([letter.id]),
+    mutationFn: () => dropDeadLetters([letter.id]),
     onSuccess: (report) => finished(report.not_dropped),
   });
   const failed = replay.error ?? drop.error ?? (refused[0] ? new Error(refused[0].message) : null);

@@ -1,17 +1,21 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { CircleCheck, CircleX, ShieldCheck } from "lucide-react";
-import { pipeline, verify } from "../../api/client";
-import type { Difference, Ledger, Pipeline as Status } from "../../api/types";
+import { fetchPipeline, verify } from "../../api/pipeline";
+import type { Difference, Ledger, PipelineStatus as Status } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { Card } from "../../components/display/Card";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
 import { bytes, duration, exact, short } from "../../format/number";
-import { Button, Card, ErrorNote, Skeleton } from "../../ui/basics";
 import { DeadLetters } from "./DeadLetters";
+import "./Pipeline.css";
 
 const EVERY = 2_000;
 
 export default function Pipeline() {
   const status = useQuery({
     queryKey: ["pipeline"],
-    queryFn: ({ signal }) => pipeline(signal),
+    queryFn: ({ signal }) => fetchPipeline(signal),
     refetchInterval: EVERY,
   });
   return (
@@ -50,9 +54,9 @@ function Tiles({ status }: { status: Status }) {
     <div className="tiles">
       <Tile
         label="Waiting in the queue"
-        value={short(queue.events)}
-        title={exact(queue.events)}
-        note={`${exact(queue.blocks)} ${queue.blocks === 1 ? "block" : "blocks"}, ${bytes(queue.bytes)}`}
+        value={queue.events === null ? "–" : short(queue.events)}
+        {...(queue.events === null ? {} : { title: exact(queue.events) })}
+        note={`${exact(queue.blocks)} ${queue.blocks === 1 ? "block" : "blocks"}, ${queue.bytes === null ? "size unknown" : bytes(queue.bytes)}`}
       />
       <Tile
         label="Oldest waiting"
@@ -77,12 +81,12 @@ function Tiles({ status }: { status: Status }) {
 
 function Tile({ label, value, title, note }: { label: string; value: string; title?: string; note: string }) {
   return (
-    <div className="card tile">
-      <span className="tile-label">{label}</span>
-      <span className="tile-value number" title={title}>
+    <div className="card status-tile">
+      <span className="status-tile-label">{label}</span>
+      <span className="status-tile-value number" title={title}>
         {value}
       </span>
-      <span className="tile-note number">{note}</span>
+      <span className="status-tile-note number">{note}</span>
     </div>
   );
 }

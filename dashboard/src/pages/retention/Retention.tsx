@@ -1,14 +1,15 @@
-import { FilterBar } from "../../parts/FilterBar";
-import { PageHead } from "../../parts/PageHead";
-import { RangePicker, ZonePicker } from "../../parts/RangePicker";
-import { Site } from "../../parts/Site";
-import { retentionDraft } from "../../reports/draft";
-import { OpenReport, SaveButton } from "../../reports/SavedReport";
-import { useParams, useView, type View } from "../../scope/scope";
-import { Segmented, Select } from "../../ui/basics";
-import { Cohorts } from "./Cohorts";
-import { ActiveUsers, Lifecycle, Stickiness } from "./Persons";
-import { type Coming, comingParams, PERIODS, readComing, type Tab, TABS } from "./state";
+import { ActiveUsers, Lifecycle, Stickiness } from "../../analyses/retention/ActivityPanels";
+import { Cohorts } from "../../analyses/retention/CohortsPanel";
+import { type Coming, comingParams, readComing, type Tab, TABS } from "../../analyses/retention/state";
+import { Segmented } from "../../components/controls/Segmented";
+import { FilterBar } from "../../components/page/FilterBar";
+import { PageHead } from "../../components/page/PageHead";
+import { RangePicker, ZonePicker } from "../../components/page/RangePicker";
+import { Site } from "../../components/page/Site";
+import { OpenReport, SaveButton } from "../../reports/saved/ReportBar";
+import { retentionDraft } from "../../reports/saved/draft";
+import { useParams, useView } from "../../scope/scope";
+import "./Retention.css";
 
 const TAB_LABELS: Record<Tab, string> = {
   retention: "Retention",
@@ -16,14 +17,6 @@ const TAB_LABELS: Record<Tab, string> = {
   stickiness: "Stickiness",
   active: "Active users",
 };
-
-const PERIOD_LABELS = { day: "By day", week: "By week", month: "By month" };
-
-export interface TabProps {
-  view: View;
-  coming: Coming;
-  onChange: (change: Partial<Coming>) => void;
-}
 
 export default function Retention() {
   const view = useView();
@@ -61,16 +54,5 @@ export default function Retention() {
         )}
       </Site>
     </>
-  );
-}
-
-export function EveryPicker({ coming, onChange }: TabProps) {
-  return (
-    <Select
-      label="Period"
-      value={coming.every}
-      options={PERIODS.map((value) => ({ value, label: PERIOD_LABELS[value] }))}
-      onChange={(every) => onChange({ every })}
-    />
   );
 }

@@ -1,14 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useMemo, useState, useSyncExternalStore } from "react";
 import { ApiError } from "../../api/client";
-import { REFRESH } from "../../api/hooks";
-import { type Asker, readShared, type SharedBoard } from "../../api/library";
+import { type BoardWithReports, type Reader, readShared } from "../../api/library";
+import { REFRESH } from "../../api/query";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
 import { clock, longDay } from "../../format/time";
-import { Grid } from "../../reports/Grid";
-import { RangeChoice } from "../../reports/RangeChoice";
-import { localZone } from "../../scope/zone";
-import { ErrorNote, Skeleton } from "../../ui/basics";
 import { numberOf, tokenFrom } from "./token";
+import { Grid } from "../../reports/tiles/Grid";
+import { RangeChoice } from "../../reports/tiles/RangeChoice";
+import { localZone } from "../../scope/zone";
+import "./Shared.css";
 
 function useHash(): string {
   return useSyncExternalStore(
@@ -24,7 +26,7 @@ function useHash(): string {
 export default function Shared() {
   const hash = useHash();
   const token = tokenFrom(hash);
-  const asker = useMemo<Asker | null>(
+  const asker = useMemo<Reader | null>(
     () => (token === null ? null : { id: `shared ${numberOf(token)}`, token }),
     [token],
   );
@@ -43,7 +45,7 @@ export default function Shared() {
   return <Opened asker={asker} token={asker.token ?? ""} key={asker.id} />;
 }
 
-function Opened({ asker, token }: { asker: Asker; token: string }) {
+function Opened({ asker, token }: { asker: Reader; token: string }) {
   const shared = useQuery({
     queryKey: ["shared", asker.id],
     queryFn: ({ signal }) => readShared(token, signal),
@@ -86,8 +88,8 @@ function Board({
   late,
   updatedAt,
 }: {
-  shared: SharedBoard;
-  asker: Asker;
+  shared: BoardWithReports;
+  asker: Reader;
   late: Error | null;
   updatedAt: number;
 }) {

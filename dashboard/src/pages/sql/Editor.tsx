@@ -1,5 +1,6 @@
 import { type KeyboardEvent, type RefObject, useRef } from "react";
 import { tokens } from "./state";
+import "./Editor.css";
 
 /** Where a statement is written: a text area whose own text is invisible, above the same text in colours. */
 export function Editor({

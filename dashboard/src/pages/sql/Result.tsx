@@ -1,13 +1,19 @@
 import { ChartLine, Download, Table2 } from "lucide-react";
 import { useMemo, useState } from "react";
-import { type FileFormat, type SqlAnswer, sqlFile, type Statement } from "../../api/sql";
-import { seriesColour } from "../../charts/palette";
+import { type FileFormat, sqlFile } from "../../api/sql";
+import type { SqlQuery, SqlResult } from "../../api/types";
 import { TimeChart } from "../../charts/TimeChart";
+import { seriesColour } from "../../charts/palette";
+import { Button } from "../../components/controls/Button";
+import { Segmented } from "../../components/controls/Segmented";
+import { BarList } from "../../components/display/BarList";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
 import { exact } from "../../format/number";
-import { BarList } from "../../parts/BarList";
-import { Button, Card, ErrorNote, Nothing, Segmented } from "../../ui/basics";
-import { type Drawing, drawing } from "./cells";
 import { ResultTable } from "./ResultTable";
+import { type Drawing, drawing } from "./cells";
+import "./Result.css";
 
 const FORMATS: { format: FileFormat; label: string }[] = [
   { format: "csv", label: "CSV" },
@@ -23,8 +29,8 @@ export function Result({
   statement,
   waiting,
 }: {
-  answer: SqlAnswer;
-  statement: Statement;
+  answer: SqlResult;
+  statement: SqlQuery;
   waiting: boolean;
 }) {
   const [wanted, setWanted] = useState<Shape>("table");
@@ -57,7 +63,7 @@ export function Result({
       )}
       <div aria-busy={waiting}>
         {count === 0 ? (
-          <Nothing title="No rows" />
+          <EmptyState title="No rows" />
         ) : picture && shape === "chart" ? (
           <Picture picture={picture} />
         ) : (
@@ -68,7 +74,7 @@ export function Result({
   );
 }
 
-function elapsed({ elapsed_ms }: SqlAnswer): string {
+function elapsed({ elapsed_ms }: SqlResult): string {
   return elapsed_ms < 1_000 ? `${elapsed_ms.toFixed(0)} ms` : `${(elapsed_ms / 1_000).toFixed(1)} s`;
 }
 
@@ -115,7 +121,7 @@ function Picture({ picture: { kind, labels, interval, series } }: { picture: Dra
   );
 }
 
-function Files({ statement, waiting }: { statement: Statement; waiting: boolean }) {
+function Files({ statement, waiting }: { statement: SqlQuery; waiting: boolean }) {
   const [asked, setAsked] = useState<FileFormat | null>(null);
   const [error, setError] = useState<Error | null>(null);
   const save = async (format: FileFormat) => {

@@ -1,8 +1,9 @@
 import { useMemo, useState } from "react";
-import type { SqlAnswer } from "../../api/sql";
+import type { SqlResult } from "../../api/types";
+import { Button } from "../../components/controls/Button";
 import { exact } from "../../format/number";
-import { Button } from "../../ui/basics";
 import { isInstant, isNumber, showers, wholeText } from "./cells";
+import "./ResultTable.css";
 
 /** Rows that are drawn at first, and with each "more". */
 const STEP = 200;
@@ -10,7 +11,7 @@ const STEP = 200;
 const LONG = 60;
 
 /** The rows as they are: everything is text, whatever it looks like. */
-export function ResultTable({ answer }: { answer: SqlAnswer }) {
+export function ResultTable({ answer }: { answer: SqlResult }) {
   const [most, setMost] = useState(STEP);
   const { columns, rows } = answer;
   const show = useMemo(() => showers(answer), [answer]);
@@ -55,7 +56,7 @@ export function ResultTable({ answer }: { answer: SqlAnswer }) {
   );
 }
 
-function isNumberAt({ columns }: SqlAnswer, place: number): boolean {
+function isNumberAt({ columns }: SqlResult, place: number): boolean {
   const column = columns[place];
   return column !== undefined && isNumber(column);
 }

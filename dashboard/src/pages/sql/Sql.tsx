@@ -1,13 +1,20 @@
 import { Play, TriangleAlert } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { type SqlSchema, type Statement, useSql, useSqlSchema } from "../../api/sql";
-import { PageHead } from "../../parts/PageHead";
-import { useParams, useView, type View } from "../../scope/scope";
-import { Button, Card, Command, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
+import { useSql, useSqlSchema } from "../../api/sql";
+import type { SqlQuery, SqlSchema } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { Command } from "../../components/controls/Command";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { PageHead } from "../../components/page/PageHead";
 import { Editor, insert } from "./Editor";
 import { Result } from "./Result";
-import { ADDRESS_MAX, inserted, offsetOf, placeOf, sentence, wordEnd } from "./state";
 import { Views } from "./Views";
+import { ADDRESS_MAX, inserted, offsetOf, placeOf, sentence, wordEnd } from "./state";
+import { useParams, useView, type View } from "../../scope/scope";
+import "./Sql.css";
 
 export default function Sql() {
   const view = useView();
@@ -31,13 +38,13 @@ export default function Sql() {
 function Off() {
   return (
     <Card>
-      <Nothing title="SQL is off on this server">
+      <EmptyState title="SQL is off on this server">
         <p className="sql-off">
           Whoever may ask questions could then send one SELECT over the stored events. It is off until the
           server is started with
         </p>
         <Command text="TALLYSTICK_SQL=true tallystick up" label="the command that allows SQL" />
-      </Nothing>
+      </EmptyState>
     </Card>
   );
 }
@@ -58,7 +65,7 @@ function Desk({ view, schema }: { view: View; schema: SqlSchema }) {
     setRunning(addressed);
   }
   const ready = view.ready;
-  const statement = useMemo<Statement | null>(
+  const statement = useMemo<SqlQuery | null>(
     () =>
       running === null || !ready
         ? null

@@ -1,6 +1,8 @@
 import { ChevronRight } from "lucide-react";
-import type { SqlSchema } from "../../api/sql";
-import { Button, Card } from "../../ui/basics";
+import type { SqlSchema } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { Card } from "../../components/display/Card";
+import "./Views.css";
 
 /** What can be read, and statements to begin with. A click puts a name into the statement. */
 export function Views({

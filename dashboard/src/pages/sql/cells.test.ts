@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import type { SqlAnswer } from "../../api/sql";
-import { Digits, exactly, loses } from "../../format/digits";
+import type { SqlResult } from "../../api/types";
+import { Digits, exactly, loses } from "../../api/digits";
 import { drawing, instants, numberText, showers, wholeText } from "./cells";
 
-function answer(types: string[], rows: unknown[][]): SqlAnswer {
+function answer(types: string[], rows: unknown[][]): SqlResult {
   const columns = types.map((type, place) => ({ name: `c${place}`, type }));
   return { columns, rows, truncated: false, elapsed_ms: 1 };
 }

@@ -1,13 +1,13 @@
-import type { SqlAnswer, SqlColumn } from "../../api/sql";
-import type { Interval } from "../../api/types";
-import { Digits } from "../../format/digits";
+import type { Interval } from "../../api/query";
+import type { ColumnShape, SqlResult } from "../../api/types";
+import { Digits } from "../../api/digits";
 
 /** Values of an answer as people read them; nothing here draws. */
 
 const NUMBERS = ["integer", "decimal", "number"];
 
-export const isNumber = (column: SqlColumn) => NUMBERS.includes(column.type);
-export const isInstant = (column: SqlColumn) => ["timestamp", "datetime"].includes(column.type);
+export const isNumber = (column: ColumnShape) => NUMBERS.includes(column.type);
+export const isInstant = (column: ColumnShape) => ["timestamp", "datetime"].includes(column.type);
 
 /** A value's text, whole; null is null. */
 export function wholeText(value: unknown): string | null {
@@ -44,7 +44,7 @@ export function numberText(value: unknown): string {
 }
 
 /** Functions that show the values of each column. */
-export function showers({ columns, rows }: SqlAnswer): ((value: unknown) => string | null)[] {
+export function showers({ columns, rows }: SqlResult): ((value: unknown) => string | null)[] {
   return columns.map((column, place) => {
     if (isInstant(column)) {
       const show = instants(rows.map((row) => row[place]));
@@ -67,7 +67,7 @@ const SERIES = 6;
 const HOUR = 3_600_000;
 
 /** What an answer is as a chart: its first column against its numbers; null where that means nothing. */
-export function drawing({ columns, rows }: SqlAnswer): Drawing | null {
+export function drawing({ columns, rows }: SqlResult): Drawing | null {
   const [first, ...others] = columns;
   if (!first || rows.length < 2 || rows.length > DRAWN_ROWS || others.length === 0) return null;
   if (others.length > SERIES || !others.every(isNumber)) return null;

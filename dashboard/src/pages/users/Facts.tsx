@@ -1,12 +1,15 @@
 import { ArrowLeft } from "lucide-react";
 import type { ReactNode } from "react";
 import { Link, useSearch } from "wouter";
-import { numberIn, useAnswer } from "../../api/hooks";
-import type { Person, Scope } from "../../api/types";
+import { type QueryScope, useAnswer } from "../../api/query";
+import { numberIn } from "../../api/rows";
+import type { Person } from "../../api/types";
+import { Card } from "../../components/display/Card";
+import { ErrorNote } from "../../components/display/ErrorNote";
 import { exact, short } from "../../format/number";
 import { moment } from "../../format/time";
 import { pageHref, type View } from "../../scope/scope";
-import { Card, ErrorNote } from "../../ui/basics";
+import "./Facts.css";
 
 /** Ids of a person that are shown and counted. */
 const IDS = 100;
@@ -14,8 +17,8 @@ const IDS = 100;
 /** What is known of one person, and which ids were joined. */
 export function Facts({ view, user }: { view: View; user: string }) {
   const search = useSearch();
-  const scope: Scope = view.site === undefined ? {} : { site_id: view.site };
-  const asked = useAnswer({ kind: "person", user_id: user, limit: IDS, ...scope }, { keep: false });
+  const scope: QueryScope = view.site === undefined ? {} : { site_id: view.site };
+  const asked = useAnswer({ kind: "person", user_id: user, limit: IDS, ...scope }, { keep: null });
   const person = asked.answer?.rows[0];
   const ids = person?.ids.map(({ user_id }) => user_id) ?? [];
   const counted = useAnswer(
@@ -27,7 +30,7 @@ export function Facts({ view, user }: { view: View; user: string }) {
           ...scope,
         }
       : null,
-    { keep: false },
+    { keep: null },
   );
   const sessions = ids.length === 0 ? 0 : numberIn(counted.answer?.rows[0], "sessions");
   const when = (instant: string | null | undefined) =>

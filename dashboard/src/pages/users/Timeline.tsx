@@ -1,10 +1,18 @@
 import { useState } from "react";
-import type { EventRow, Scope } from "../../api/types";
+import type { QueryScope } from "../../api/query";
+import type { EventRow } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { Segmented } from "../../components/controls/Segmented";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { EventDrawer } from "../../components/events/EventTable";
+import { eventId, shortValue } from "../../components/events/events";
+import { usePages } from "../../api/query";
 import { clock, longDay } from "../../format/time";
-import { EventDrawer } from "../../parts/EventTable";
-import { eventId, shortValue, usePages } from "../../parts/events";
 import type { View } from "../../scope/scope";
-import { Button, Card, ErrorNote, Nothing, Segmented, Skeleton } from "../../ui/basics";
+import "./Timeline.css";
 
 type Order = "newest" | "oldest";
 
@@ -12,7 +20,7 @@ type Order = "newest" | "oldest";
 export function Timeline({ view, user }: { view: View; user: string }) {
   const [order, setOrder] = useState<Order>("newest");
   const [open, setOpen] = useState<EventRow | null>(null);
-  const scope: Scope = view.site === undefined ? {} : { site_id: view.site };
+  const scope: QueryScope = view.site === undefined ? {} : { site_id: view.site };
   const pages = usePages({
     kind: "events",
     user_id: user,
@@ -45,7 +53,7 @@ export function Timeline({ view, user }: { view: View; user: string }) {
       ) : pages.loading ? (
         <Skeleton lines={8} height={32} />
       ) : pages.rows.length === 0 ? (
-        <Nothing title="No events of this user" />
+        <EmptyState title="No events of this user" />
       ) : (
         [...days].map(([day, events]) => (
           <section key={day} aria-label={day}>

@@ -1,18 +1,24 @@
 import { ArrowDown, ArrowUp, Search } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Link, useSearch } from "wouter";
-import type { PeopleOrder, PersonRow } from "../../api/types";
+import type { UserOrder } from "../../api/query";
+import type { UserRow } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { useSettled } from "../../components/controls/useSettled";
+import { Card } from "../../components/display/Card";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Skeleton } from "../../components/display/Skeleton";
+import { usePages } from "../../api/query";
 import { exact } from "../../format/number";
 import { moment } from "../../format/time";
-import { usePages } from "../../parts/events";
-import { useSettled } from "../../parts/useSettled";
-import { pageHref, useParams, type View } from "../../scope/scope";
-import { Button, Card, ErrorNote, Nothing, Skeleton } from "../../ui/basics";
 import { type Listing, listingParams, readListing, sorted } from "./state";
+import { pageHref, useParams, type View } from "../../scope/scope";
+import "./UserList.css";
 
 const PAGE = 50;
 
-const COLUMNS: { order: PeopleOrder; label: string; right?: boolean }[] = [
+const COLUMNS: { order: UserOrder; label: string; right?: boolean }[] = [
   { order: "user_id", label: "User" },
   { order: "last_seen", label: "Last seen" },
   { order: "first_seen", label: "First seen" },
@@ -67,13 +73,13 @@ export function UserList({ view }: { view: View }) {
       ) : pages.loading ? (
         <Skeleton lines={12} height={32} />
       ) : pages.rows.length === 0 ? (
-        <Nothing title={listing.search === "" ? "No users" : "No such user"}>
+        <EmptyState title={listing.search === "" ? "No users" : "No such user"}>
           <p>
             {listing.search === ""
               ? "Users are who events name in user_id; no event that passes the filters has one."
               : "No id of those that pass the filters contains this."}
           </p>
-        </Nothing>
+        </EmptyState>
       ) : (
         <Rows
           view={view}
@@ -100,9 +106,9 @@ function Rows({
   onSort,
 }: {
   view: View;
-  people: PersonRow[];
+  people: UserRow[];
   listing: Listing;
-  onSort: (order: PeopleOrder) => void;
+  onSort: (order: UserOrder) => void;
 }) {
   const search = useSearch();
   const direction = listing.ascending ? "ascending" : "descending";

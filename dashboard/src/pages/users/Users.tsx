@@ -1,11 +1,11 @@
-import { FilterBar } from "../../parts/FilterBar";
-import { PageHead } from "../../parts/PageHead";
-import { ZonePicker } from "../../parts/RangePicker";
-import { Site } from "../../parts/Site";
-import { useParams, useView } from "../../scope/scope";
+import { FilterBar } from "../../components/page/FilterBar";
+import { PageHead } from "../../components/page/PageHead";
+import { ZonePicker } from "../../components/page/RangePicker";
+import { Site } from "../../components/page/Site";
 import { Facts } from "./Facts";
 import { Timeline } from "./Timeline";
 import { UserList } from "./UserList";
+import { useParams, useView } from "../../scope/scope";
 
 export default function Users() {
   const view = useView();

@@ -1,14 +1,14 @@
-import type { PeopleOrder } from "../../api/types";
+import type { UserOrder } from "../../api/query";
 import type { Params } from "../../scope/scope";
 
 /** What the address says of the list: in which order, and which ids it is searched for. */
 export interface Listing {
-  order: PeopleOrder;
+  order: UserOrder;
   ascending: boolean;
   search: string;
 }
 
-const ORDERS: readonly PeopleOrder[] = ["last_seen", "first_seen", "events", "user_id"];
+const ORDERS: readonly UserOrder[] = ["last_seen", "first_seen", "events", "user_id"];
 
 export function readListing(params: URLSearchParams): Listing {
   const order = ORDERS.find((one) => one === params.get("order")) ?? "last_seen";
@@ -25,7 +25,7 @@ export function listingParams({ order, ascending, search }: Listing): Params {
 }
 
 /** What a click on a column means: its usual direction, or the other one. Names go up, what is counted goes down. */
-export function sorted(listing: Listing, order: PeopleOrder): Listing {
+export function sorted(listing: Listing, order: UserOrder): Listing {
   const ascending = listing.order === order ? !listing.ascending : order === "user_id";
   return { ...listing, order, ascending };
 }

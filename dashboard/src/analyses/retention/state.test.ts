@@ -1,0 +1,34 @@
+import { expect, it } from "vitest";
+import { comingParams, readComing, usualPeriod } from "./state";
+import { DAY } from "../../scope/range";
+
+const span = (days: number) => ({ since: 0, until: days * DAY });
+
+it("reads what it writes", () => {
+  const coming = {
+    tab: "lifecycle" as const,
+    mode: "recurring" as const,
+    start: { name: "signup", filters: [] },
+    returning: { name: "", filters: [{ field: "path", op: "=" as const, value: "/" }] },
+    every: "month" as const,
+    following: 12,
+    shown: "number" as const,
+  };
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(comingParams(coming))) params.append(name, String(value));
+  expect(readComing(params, span(30))).toEqual(coming);
+});
+
+it("begins with periods that fit the range", () => {
+  expect([7, 30, 365].map((days) => usualPeriod(span(days)))).toEqual(["day", "week", "month"]);
+  expect(usualPeriod(null)).toBe("month");
+  expect(readComing(new URLSearchParams("following=12"), span(7))).toMatchObject({
+    every: "day",
+    following: 7,
+  });
+  expect(readComing(new URLSearchParams("tab=stickiness"), span(365)).every).toBe("day");
+});
+
+it("forgets how many periods follow when their length changes", () => {
+  expect(comingParams({ every: "week" })).toEqual({ every: "week", following: null });
+});

@@ -1,0 +1,89 @@
+import type { ReactNode } from "react";
+import type { QueryState } from "../../api/query";
+import { useSites } from "../../api/sites";
+import { Button } from "../controls/Button";
+import { Select } from "../controls/Select";
+import { duration } from "../../format/number";
+import { clock } from "../../format/time";
+import { useParams, type View } from "../../scope/scope";
+import "./PageHead.css";
+
+/** A page's title with the site picker and what else the page has to choose. */
+export function PageHead({
+  title,
+  view,
+  note,
+  children,
+}: {
+  title: string;
+  view: View;
+  note?: ReactNode;
+  children?: ReactNode;
+}) {
+  return (
+    <header className="page-head">
+      <div className="page-title">
+        <h1>{title}</h1>
+        {note}
+      </div>
+      <div className="page-controls">
+        <SitePicker view={view} />
+        {children}
+      </div>
+    </header>
+  );
+}
+
+export function SitePicker({ view }: { view: View }) {
+  const { names, restricted } = useSites();
+  const [, update] = useParams();
+  if (restricted || view.site === undefined) return null;
+  const known = view.site === null || names.includes(view.site) ? names : [view.site, ...names];
+  const options = [
+    ...known.map((name) => ({ value: `=${name}`, label: name === "" ? "(no name)" : name })),
+    { value: "*", label: "All sites" },
+  ];
+  return (
+    <Select
+      label="Site"
+      value={view.site === null ? "*" : `=${view.site}`}
+      options={options}
+      onChange={(value) => update({ site: value === "*" ? "*" : value.slice(1) })}
+    />
+  );
+}
+
+/** Seconds of queue age from which answers are called late. */
+const LATE = 10;
+
+/** How current the page's numbers are: fresh, behind the queue, or left over because asking again failed. */
+export function Fresh({ asked, zone }: { asked: QueryState<unknown>; zone: string }) {
+  const { answer, error, updatedAt, retry } = asked;
+  if (!answer) return null;
+  if (error) {
+    return (
+      <p className="fresh fresh-late" role="status">
+        <span className="fresh-dot" aria-hidden />
+        From {clock(updatedAt, zone)}; asking again failed: {error.message}
+        <Button kind="quiet" onClick={retry}>
+          Try again
+        </Button>
+      </p>
+    );
+  }
+  const lag = answer.freshness.queue_lag_seconds;
+  if (lag != null && lag > LATE) {
+    return (
+      <p className="fresh fresh-late" role="status">
+        <span className="fresh-dot" aria-hidden />
+        {duration(lag)} behind: events wait in the queue
+      </p>
+    );
+  }
+  return (
+    <p className="fresh" title={`Newest events stored at ${answer.freshness.loaded_at ?? "–"}`}>
+      <span className="fresh-dot" aria-hidden />
+      Up to date at {clock(updatedAt, zone)}
+    </p>
+  );
+}
