@@ -54,7 +54,22 @@ def cte(name: str, template: str, /, *, materialized: bool | None = None, **part
     return Cte(name, sql(template, **parts), materialized)
 
 
-def with_ctes(ctes: Iterable[Cte], select: str) -> str:
+def with_ctes(ctes: Iterable[Cte | str], select: str) -> str:
     """The whole statement: WITH the expressions in their order, and the SELECT that reads them."""
     expressions = ",\n".join(map(str, ctes))
     return f"WITH {expressions}\n{select}" if expressions else select
+
+
+def columns(names: Iterable[str]) -> str:
+    """A SELECT list with a column on each line."""
+    return ",\n".join(names)
+
+
+def all_of(conditions: Iterable[str]) -> str:
+    """Conditions that all have to hold, one on each line."""
+    return "\n    AND ".join(conditions)
+
+
+def union_all(selects: Iterable[str]) -> str:
+    """The rows of several SELECTs."""
+    return "\nUNION ALL\n".join(selects)
