@@ -13,67 +13,19 @@ from uuid import UUID
 
 import msgspec
 
-from tallystick.analysis.buckets import Buckets, instant_of
-from tallystick.analysis.cursor import decode_cursor, encode_cursor
-from tallystick.analysis.funnel.rows import funnel_answer, funnel_users_answer
-from tallystick.analysis.metrics.compile import is_filled
-from tallystick.analysis.parameters import Statement
-from tallystick.analysis.retention.rows import persons_answer
-from tallystick.analysis.sessions.rows import sessions_answer
-from tallystick.errors import InvalidRequest
+from tallystick.analysis.buckets import instant_of
+from tallystick.analysis.cursor import encode_cursor
+from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.model.event import Event
-from tallystick.model.queries.formula import computed
-from tallystick.model.queries.retention import PersonsScope
 from tallystick.model.query import (
     PROPERTY_PREFIX,
     EventsQuery,
-    FunnelQuery,
-    FunnelUsersQuery,
     KeysQuery,
-    MetricsQuery,
     PathsQuery,
     PeopleQuery,
     PersonQuery,
-    Query,
-    SessionsQuery,
     ValuesQuery,
 )
-
-Row = Sequence[Any]
-Answer = tuple[list[dict[str, Any]], str | None]
-"""The rows and `next_cursor`."""
-
-COUNTS = {"events", "users", "sessions"}
-"""Metrics that are 0 where nothing happened; the others are null."""
-
-
-def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:
-    """The answer that a statement's rows are.
-
-    Raises:
-        InvalidRequest: more buckets than a series may have, or more rows than an answer with `top` may have.
-    """
-    if isinstance(query, MetricsQuery):
-        return _metrics(query, statement.buckets, rows)
-    if isinstance(query, EventsQuery):
-        return _events(query, rows)
-    if isinstance(query, FunnelQuery):
-        return funnel_answer(query, rows), None
-    if isinstance(query, FunnelUsersQuery):
-        return funnel_users_answer(query, rows)
-    if isinstance(query, KeysQuery):
-        return [{"key": key, "events": events} for key, events in rows], None
-    if isinstance(query, SessionsQuery):
-        return sessions_answer(query, statement.buckets, rows), None
-    if isinstance(query, PathsQuery):
-        return [_edge(row) for row in rows], None
-    if isinstance(query, PeopleQuery):
-        return _people(query, rows)
-    if isinstance(query, PersonQuery):
-        return [_one_person(query, rows)], None
-    if isinstance(query, PersonsScope):
-        return persons_answer(query, statement, rows), None
-    return [{"value": _value(query, value), "events": events} for value, events in rows], None
 
 
 def event_of(row: Row) -> Event:
@@ -101,7 +53,7 @@ def show_instant(instant: datetime) -> str:
 # --- events and values ----------------------------------------------------------------------------------------------
 
 
-def _events(query: EventsQuery, rows: Sequence[Row]) -> Answer:
+def shape_events(query: EventsQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     page = rows[: query.limit]
     cursor = None
     if len(rows) > query.limit:
@@ -152,6 +104,14 @@ def _double(digits: str) -> float | str:
     return number if math.isfinite(number := float(digits)) else digits
 
 
+def shape_keys(query: KeysQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
+    return [{"key": key, "events": events} for key, events in rows], None
+
+
+def shape_values(query: ValuesQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
+    return [{"value": _value(query, value), "events": events} for value, events in rows], None
+
+
 def _value(query: ValuesQuery, value: str) -> Any:
     """A property's value as a filter takes it: text, number or boolean; arrays and objects as their JSON text."""
     if not query.field.startswith(PROPERTY_PREFIX) or value[0] in "[{":
@@ -162,7 +122,7 @@ def _value(query: ValuesQuery, value: str) -> Any:
 # --- users and paths ------------------------------------------------------------------------------------------------
 
 
-def _people(query: PeopleQuery, rows: Sequence[Row]) -> Answer:
+def shape_people(query: PeopleQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     page = rows[: query.limit]
     cursor = None
     if len(rows) > query.limit:
@@ -178,11 +138,11 @@ def _person(row: Row) -> dict[str, Any]:
     return {"user_id": user_id, **seen, "events": events, "sessions": sessions}
 
 
-def _one_person(query: PersonQuery, rows: Sequence[Row]) -> dict[str, Any]:
+def shape_person(query: PersonQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     """Where sites disagree about who `user_id` is, there is no one id of the person."""
     persons = {row[1] for row in rows} or {query.user_id}
     *_, first_seen, last_seen, _events_of_id, events, ids = rows[0] if rows else (None, None, 0, 0, 0)
-    return {
+    person = {
         "person_id": persons.pop() if len(persons) == 1 else None,
         "first_seen": _shown(first_seen),
         "last_seen": _shown(last_seen),
@@ -190,6 +150,7 @@ def _one_person(query: PersonQuery, rows: Sequence[Row]) -> dict[str, Any]:
         "ids": [_joined_id(row) for row in rows],
         "ids_total": ids,
     }
+    return [person], None
 
 
 def _joined_id(row: Row) -> dict[str, Any]:
@@ -210,73 +171,11 @@ def _shown(micros: int | None) -> str | None:
     return None if micros is None else show_instant(instant_of(micros))
 
 
+def shape_paths(query: PathsQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
+    return [_edge(row) for row in rows], None
+
+
 def _edge(row: Row) -> dict[str, Any]:
     step, source, target, sessions, other = row
     edge = {"step": step, "source": source, "target": target, "sessions": sessions}
     return edge | {"other": True} if other else edge
-
-
-# --- metrics --------------------------------------------------------------------------------------------------------
-
-
-def _metrics(query: MetricsQuery, buckets: Buckets | None, rows: Sequence[Row]) -> Answer:
-    if buckets and is_filled(query):
-        return _filled(query, buckets, rows)
-    page = rows[: query.limit]
-    cursor = None
-    if len(rows) > query.limit:
-        if query.top is not None:
-            raise InvalidRequest(
-                f"an answer with top comes whole, and this one has more rows than limit ({query.limit}): "
-                "raise limit, shorten the range, or take a longer interval"
-            )
-        keys = (buckets is not None) + len(query.breakdown)
-        cursor = encode_cursor(query, list(page[-1][:keys]))
-    return [_metrics_row(query, buckets, row) for row in page], cursor
-
-
-def _filled(query: MetricsQuery, buckets: Buckets, rows: Sequence[Row]) -> Answer:
-    """A page of the series with its empty buckets."""
-    found = {row[0]: row for row in rows}
-    keys = buckets.series(query.since, query.until, found.keys())
-    after = decode_cursor(query)
-    if after is not None:
-        keys = [key for key in keys if isinstance(after[0], int) and key > after[0]]
-    empty = nothing(query)
-    page = keys[: query.limit]
-    answer = [_metrics_row(query, buckets, found.get(key, (key, *empty))) for key in page]
-    return answer, encode_cursor(query, [page[-1]]) if len(keys) > len(page) else None
-
-
-def nothing(query: MetricsQuery) -> list[int | None]:
-    """The metrics of no events."""
-    return [0 if metric.kind in COUNTS else None for metric in query.metrics]
-
-
-def _metrics_row(query: MetricsQuery, buckets: Buckets | None, row: Row) -> dict[str, Any]:
-    values = iter(row)
-    answer: dict[str, Any] = {}
-    if buckets:
-        answer["bucket"] = buckets.label(next(values))
-    for field in query.breakdown:
-        answer[field] = next(values)
-    numbers = [_number(metric.kind, next(values)) for metric in query.metrics]
-    answer |= figures(query, numbers)
-    if query.other and next(values):
-        answer["other"] = True
-    return answer
-
-
-def figures(query: MetricsQuery, numbers: Sequence[Any]) -> dict[str, Any]:
-    """Metrics and formulas by their labels."""
-    named = {metric.label: number for metric, number in zip(query.metrics, numbers, strict=True)}
-    return named | computed(query.formulas, numbers)
-
-
-def _number(kind: str, value: Any) -> Any:
-    """A metric's value; a sum or average that no double can hold is null, since JSON has no infinity."""
-    if value is None:
-        return None
-    if kind == "last_received":
-        return show_instant(instant_of(value))
-    return value if not isinstance(value, float) or math.isfinite(value) else None
