@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from textwrap import dedent, indent
 from typing import NamedTuple
 
@@ -58,3 +58,8 @@ def with_ctes(ctes: Iterable[Cte], select: str) -> str:
     """The whole statement: WITH the expressions in their order, and the SELECT that reads them."""
     expressions = ",\n".join(map(str, ctes))
     return f"WITH {expressions}\n{select}" if expressions else select
+
+
+def clause(keyword: str, conditions: Sequence[str]) -> str:
+    """WHERE or HAVING with every condition on its own line; empty without conditions."""
+    return f"{keyword} " + f"\n{_INDENT}AND ".join(conditions) if conditions else ""

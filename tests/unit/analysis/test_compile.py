@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tallystick.analysis.compile import compile_export, compile_query
+from tallystick.analysis.compile import compile_query
 from tallystick.analysis.cursor import Key, decode_cursor, encode_cursor
 from tallystick.analysis.dialect import Dialect
+from tallystick.analysis.events.compile import compile_export
 from tallystick.analysis.parameters import Statement
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.errors import InvalidRequest

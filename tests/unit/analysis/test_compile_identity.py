@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from tallystick.analysis.compile import asks_for_persons, compile_export, compile_query
+from tallystick.analysis.compile import asks_for_persons, compile_query
 from tallystick.analysis.dialect import Dialect
+from tallystick.analysis.events.compile import compile_export
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.model.query import Query
 from tallystick.store.duckdb.dialect import DUCKDB

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tallystick.analysis.compile import asks_for_persons, compile_export
-from tallystick.analysis.rows import event_of
+from tallystick.analysis.compile import asks_for_persons
+from tallystick.analysis.events.compile import compile_export
+from tallystick.analysis.events.rows import event_of
 from tallystick.errors import StoreUnavailable
 from tallystick.model.event import encode_lines
 from tallystick.model.query import EventsQuery

@@ -17,9 +17,11 @@ import msgspec
 
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.comparison import Compared, compared, groups_of, result_of
-from tallystick.analysis.compile import asks_for_persons, compile_export, compile_query
+from tallystick.analysis.compile import asks_for_persons, compile_query
+from tallystick.analysis.events.compile import compile_export
+from tallystick.analysis.events.rows import event_of
 from tallystick.analysis.parameters import Statement
-from tallystick.analysis.rows import event_of, shape
+from tallystick.analysis.rows import shape
 from tallystick.config import Settings
 from tallystick.errors import Forbidden, QueryTimeout, QueryTooExpensive, StoreUnavailable, TallystickError
 from tallystick.model.event import encode_lines

@@ -1,5 +1,6 @@
 SELECT CAST(event_id AS VARCHAR), site_id, name, epoch_us(timestamp), epoch_us(received_at), user_id, session_id, source, path, properties
-FROM events WHERE user_id IN (
+FROM events
+WHERE user_id IN (
   SELECT user_id FROM identities WHERE (person_id = $1 OR person_id IN (SELECT person_id FROM identities WHERE user_id = $1))
   UNION ALL SELECT person_id FROM identities WHERE user_id = $1
   UNION ALL SELECT $1

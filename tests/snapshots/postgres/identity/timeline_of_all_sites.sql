@@ -1,5 +1,6 @@
 SELECT CAST(event_id AS text), site_id, name, CAST(extract(epoch FROM timestamp) * 1000000 AS bigint), CAST(extract(epoch FROM received_at) * 1000000 AS bigint), user_id, session_id, source, path, properties
-FROM events WHERE user_id IN (
+FROM events
+WHERE user_id IN (
   SELECT user_id FROM identities WHERE (person_id = CAST($1 AS text) OR person_id IN (SELECT person_id FROM identities WHERE user_id = CAST($1 AS text)))
   UNION ALL SELECT person_id FROM identities WHERE user_id = CAST($1 AS text)
   UNION ALL SELECT CAST($1 AS text)
