@@ -14,7 +14,9 @@ from tallystick.store.duckdb.upkeep.user_numbers import numbered_users
 from tests.unit.analysis.test_compile import QUESTIONS, check_snapshot, compiled
 
 
-@pytest.mark.parametrize(("name", "behind"), [("sessions_daily_folded", 0), ("sessions_by_channel_folded", 7)])
+@pytest.mark.parametrize(
+    ("name", "behind"), [("sessions/sessions_daily_indexed", 0), ("sessions/sessions_by_channel_indexed", 7)]
+)
 def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
     """With events behind the mark, and without."""
     question = QUESTIONS["sessions_by_channel_and_other" if behind else "sessions_daily"] | {"filter": None}
@@ -22,20 +24,24 @@ def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
     check_snapshot(name, DUCKDB, compiled(question, DUCKDB, folded=folded))
 
 
-@pytest.mark.parametrize(("name", "behind"), [("paths_of_trails", 0), ("paths_of_trails_to_a_page", 7)])
+@pytest.mark.parametrize(("name", "behind"), [("paths/paths_of_trails", 0), ("paths/paths_of_trails_to_a_page", 7)])
 def test_generated_sql_of_trails(name: str, behind: int) -> None:
     to_a_page = {"end": "/buy", "merge": False, "site_id": None, "since": None} if behind else {}
     folded = SessionIndex(partial(tables_sql, 1_000, behind))
     check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, folded=folded))
 
 
-@pytest.mark.parametrize(("name", "behind"), [("funnel_of_numbers", 0), ("funnel_of_numbers_behind", 7)])
+@pytest.mark.parametrize(
+    ("name", "behind"), [("funnel/funnel_of_user_numbers", 0), ("funnel/funnel_of_user_numbers_and_later_events", 7)]
+)
 def test_generated_sql_of_numbered_users(name: str, behind: int) -> None:
     numbered = numbered_users(1_000, behind)
     check_snapshot(name, DUCKDB, compiled(QUESTIONS["funnel"], DUCKDB, numbered=numbered))
 
 
-@pytest.mark.parametrize(("name", "behind"), [("funnel_of_times", 0), ("funnel_of_times_behind", 7)])
+@pytest.mark.parametrize(
+    ("name", "behind"), [("funnel/funnel_of_user_times", 0), ("funnel/funnel_of_user_times_and_later_events", 7)]
+)
 def test_generated_sql_of_users_times(name: str, behind: int) -> None:
     numbered = numbered_users(1_000, behind, 900)
     asked = QUESTIONS["funnel"] if behind else QUESTIONS["funnel"] | {"since": None, "until": None}
@@ -62,4 +68,4 @@ def test_generated_sql_of_counted_numbers() -> None:
     slots = {"plan": PropertyColumn(0, 1)}
     question = QUESTIONS["filtered_metrics_of_users"]
     statement = compiled(question, DUCKDB, slots=slots, numbered=numbered_users(1_000, 7))
-    check_snapshot("users_of_numbers_behind", DUCKDB, statement)
+    check_snapshot("metrics/users_of_user_numbers_and_later_events", DUCKDB, statement)

@@ -1,4 +1,4 @@
-"""Questions where ids were joined → SQL: the statements as files in snapshots/identity (see test_compile)."""
+"""Queries where ids were joined become SQL: snapshots in tests/snapshots/<dialect>/identity (see test_compile)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_slots_are_read_beside_persons() -> None:
     statement = compile_query(
         QUESTION.validate_python(question), DUCKDB, NOW, slots={"plan": PropertyColumn(3, 1)}, joined=True
     )
-    check_snapshot("identity/users_by_a_slot", DUCKDB, statement)
+    check_snapshot("identity/users_by_a_property_column", DUCKDB, statement)
 
 
 @pytest.mark.parametrize("question", UNCONCERNED, ids=str)
