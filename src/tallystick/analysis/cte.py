@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from textwrap import dedent, indent
 from typing import NamedTuple
 
@@ -60,6 +60,7 @@ def with_ctes(ctes: Iterable[Cte], select: str) -> str:
     return f"WITH {expressions}\n{select}" if expressions else select
 
 
-def clause(keyword: str, conditions: Sequence[str]) -> str:
-    """WHERE or HAVING with every condition on its own line; empty without conditions."""
-    return f"{keyword} " + f"\n{_INDENT}AND ".join(conditions) if conditions else ""
+def clause(keyword: str, conditions: Iterable[str]) -> str:
+    """WHERE or HAVING with each condition on a line of its own; empty without conditions."""
+    lines = f"\n{_INDENT}AND ".join(condition.replace("\n", f"\n{_INDENT}") for condition in conditions)
+    return f"{keyword} {lines}" if lines else ""

@@ -12,13 +12,13 @@ sampled_events AS (
     FROM events
     WHERE site_id = $2
         AND timestamp >= coalesce(
-        (
-            SELECT bucket
-            FROM quarter_hours
-            WHERE events_from_here >= 100000 AND events_from_here - events < 100000
-        ),
-        TIMESTAMP '1970-01-01 00:00:00'
-    )
+            (
+                SELECT bucket
+                FROM quarter_hours
+                WHERE events_from_here >= 100000 AND events_from_here - events < 100000
+            ),
+            TIMESTAMP '1970-01-01 00:00:00'
+        )
     ORDER BY timestamp DESC, event_id DESC, site_id DESC
     LIMIT 100000
 ),

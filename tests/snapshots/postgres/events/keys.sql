@@ -16,13 +16,13 @@ sampled_events AS (
         AND timestamp >= CAST($2 AS timestamptz)
         AND timestamp < CAST($4 AS timestamptz)
         AND timestamp >= coalesce(
-        (
-            SELECT bucket
-            FROM quarter_hours
-            WHERE events_from_here >= 100000 AND events_from_here - events < 100000
-        ),
-        TIMESTAMPTZ '1970-01-01 00:00:00+00'
-    )
+            (
+                SELECT bucket
+                FROM quarter_hours
+                WHERE events_from_here >= 100000 AND events_from_here - events < 100000
+            ),
+            TIMESTAMPTZ '1970-01-01 00:00:00+00'
+        )
     ORDER BY timestamp DESC, event_id DESC, site_id DESC
     LIMIT 100000
 ),
