@@ -58,3 +58,9 @@ def with_ctes(ctes: Iterable[Cte], select: str) -> str:
     """The whole statement: WITH the expressions in their order, and the SELECT that reads them."""
     expressions = ",\n".join(map(str, ctes))
     return f"WITH {expressions}\n{select}" if expressions else select
+
+
+def clause(keyword: str, conditions: Iterable[str]) -> str:
+    """WHERE or HAVING with each condition on a line of its own; empty without conditions."""
+    lines = f"\n{_INDENT}AND ".join(condition.replace("\n", f"\n{_INDENT}") for condition in conditions)
+    return f"{keyword} {lines}" if lines else ""

@@ -9,17 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from tallystick.analysis.compile import compile_events, compile_keys, compile_values
+from tallystick.analysis.events.compile import compile_events, compile_keys, compile_values
+from tallystick.analysis.events.rows import shape_events, shape_keys, shape_values
 from tallystick.analysis.funnel.compile import compile_funnel, compile_funnel_users
 from tallystick.analysis.funnel.rows import shape_funnel, shape_funnel_users
 from tallystick.analysis.metrics.compile import compile_metrics
 from tallystick.analysis.metrics.rows import shape_metrics
 from tallystick.analysis.metrics.tables import needs as metrics_needs
 from tallystick.analysis.paths.compile import compile_paths
+from tallystick.analysis.paths.rows import shape_paths
 from tallystick.analysis.paths.trails import can_use_trails
 from tallystick.analysis.retention.compile import compile_persons
 from tallystick.analysis.retention.rows import shape_persons
-from tallystick.analysis.rows import shape_events, shape_keys, shape_paths, shape_people, shape_person, shape_values
 from tallystick.analysis.sessions.compile import compile_sessions
 from tallystick.analysis.sessions.index import can_use_session_index
 from tallystick.analysis.sessions.rows import shape_sessions
@@ -27,6 +28,7 @@ from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.analysis.users.compile import compile_people
 from tallystick.analysis.users.person import compile_person
+from tallystick.analysis.users.rows import shape_people, shape_person
 from tallystick.model.queries.retention import (
     ActiveUsersQuery,
     LifecycleQuery,

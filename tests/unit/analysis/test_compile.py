@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tallystick.analysis.compile import compile_export
 from tallystick.analysis.cursor import Key, decode_cursor, encode_cursor
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.dispatch import compile_query
+from tallystick.analysis.events.compile import compile_export
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement

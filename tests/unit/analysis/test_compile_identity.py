@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from tallystick.analysis.compile import compile_export
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.dispatch import compile_query, needs
+from tallystick.analysis.events.compile import compile_export
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.analysis.sources import Sources
 from tallystick.model.query import Query

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tallystick.analysis.buckets import Buckets, instant_of
+from tallystick.analysis.buckets import Buckets, show_micros
 from tallystick.analysis.cursor import decode_cursor, encode_cursor
 from tallystick.analysis.metrics.compile import is_filled
-from tallystick.analysis.rows import show_instant
 from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.queries.formula import computed
@@ -84,5 +83,5 @@ def _number(kind: str, value: Any) -> Any:
     if value is None:
         return None
     if kind == "last_received":
-        return show_instant(instant_of(value))
+        return show_micros(value)
     return value if not isinstance(value, float) or math.isfinite(value) else None

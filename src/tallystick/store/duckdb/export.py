@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from tallystick.analysis.compile import compile_export
 from tallystick.analysis.dispatch import needs
-from tallystick.analysis.rows import event_of
+from tallystick.analysis.events.compile import compile_export
+from tallystick.analysis.events.rows import event_of
 from tallystick.analysis.sources import Sources
 from tallystick.errors import StoreUnavailable
 from tallystick.model.event import encode_lines

@@ -18,9 +18,9 @@ import msgspec
 
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.comparison import Compared, compared, groups_of, result_of
-from tallystick.analysis.compile import compile_export
 from tallystick.analysis.dispatch import compile_query, needs, shape
-from tallystick.analysis.rows import event_of
+from tallystick.analysis.events.compile import compile_export
+from tallystick.analysis.events.rows import event_of
 from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement
 from tallystick.config import Settings
