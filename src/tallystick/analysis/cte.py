@@ -65,9 +65,10 @@ def columns(names: Iterable[str]) -> str:
     return ",\n".join(names)
 
 
-def all_of(conditions: Iterable[str]) -> str:
-    """Conditions that all have to hold, one on each line."""
-    return "\n    AND ".join(conditions)
+def clause(keyword: str, conditions: Iterable[str]) -> str:
+    """WHERE or HAVING with each condition on a line of its own; empty without conditions."""
+    lines = f"\n{_INDENT}AND ".join(condition.replace("\n", f"\n{_INDENT}") for condition in conditions)
+    return f"{keyword} {lines}" if lines else ""
 
 
 def union_all(selects: Iterable[str]) -> str:

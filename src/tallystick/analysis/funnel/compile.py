@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from tallystick.analysis.cte import Cte, all_of, columns, cte, sql, with_ctes
+from tallystick.analysis.cte import Cte, clause, columns, cte, sql, with_ctes
 from tallystick.analysis.cursor import decode_cursor
-from tallystick.analysis.filters import Fields, Params
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import Fields
 from tallystick.analysis.funnel.attempts import attempts_of_persons
 from tallystick.analysis.funnel.steps import Steps
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.funnel import FunnelQuery, FunnelUsersQuery
 
 
-def compile_funnel(query: FunnelQuery, params: Params) -> Statement:
+def compile_funnel(query: FunnelQuery, sources: Sources) -> Statement:
     """The statement that counts the persons of each step.
 
     It gives a row for each group, or one row without a breakdown. The columns of a row are, in this order:
@@ -20,10 +22,11 @@ def compile_funnel(query: FunnelQuery, params: Params) -> Statement:
     - for each step, how many persons did it;
     - for each step but the first, the median and the 90th percentile of the seconds since the step before.
     """
+    source = EventSource(sources, query.site_id)
     # The breakdown comes first, because its property column has to be known before events are read.
-    breakdown = Fields(params).text(query.breakdown) if query.breakdown else None
-    steps = Steps(query, params)
-    ctes: list[Cte | str] = [*params.tables, *attempts_of_persons(steps)]
+    breakdown = Fields(source).text(query.breakdown) if query.breakdown else None
+    steps = Steps(query, source)
+    ctes: list[Cte | str] = [*source.ctes, *attempts_of_persons(steps)]
     if breakdown is None:
         select = sql(
             """
@@ -33,7 +36,7 @@ def compile_funnel(query: FunnelQuery, params: Params) -> Statement:
             """,
             figures=columns(_figures(steps)),
         )
-        return Statement(with_ctes(ctes, select), params.values)
+        return Statement(with_ctes(ctes, select), source.parameters.values)
     select = sql(
         """
         SELECT
@@ -47,34 +50,35 @@ def compile_funnel(query: FunnelQuery, params: Params) -> Statement:
         join="LEFT JOIN" if query.other else "JOIN",
         same_value=steps.dialect.same.format("persons_with_value.breakdown_value", "largest_groups.breakdown_value"),
     )
-    return Statement(with_ctes([*ctes, *_groups(steps, breakdown, query.top)], select), params.values)
+    return Statement(with_ctes([*ctes, *_groups(steps, breakdown, query.top)], select), source.parameters.values)
 
 
-def compile_funnel_users(query: FunnelUsersQuery, params: Params) -> Statement:
+def compile_funnel_users(query: FunnelUsersQuery, sources: Sources) -> Statement:
     """The statement of one page of persons: `person`, and the time of each step in microseconds since 1970."""
-    steps = Steps(query, params)
+    source = EventSource(sources, query.site_id)
+    steps = Steps(query, source)
     after = decode_cursor(query)
     if query.outcome == "reached":
         conditions = [f"step_{query.step}_at IS NOT NULL"]
     else:
         conditions = [f"step_{query.step - 1}_at IS NOT NULL", f"step_{query.step}_at IS NULL"]
     if after is not None:
-        conditions.append(f"person > {params.add(after[0], 'text')}")
+        conditions.append(f"person > {source.parameters.add(after[0], 'text')}")
     select = sql(
         """
         SELECT
             person,
             {times}
         FROM persons
-        WHERE {conditions}
+        {where}
         ORDER BY person
         LIMIT {limit}
         """,
         times=columns(f"{steps.dialect.epoch_us.format(time)} AS {time}" for time in steps.times),
-        conditions=all_of(conditions),
+        where=clause("WHERE", conditions),
         limit=str(query.limit + 1),
     )
-    return Statement(with_ctes(attempts_of_persons(steps), select), params.values)
+    return Statement(with_ctes(attempts_of_persons(steps), select), source.parameters.values)
 
 
 def _figures(steps: Steps) -> list[str]:

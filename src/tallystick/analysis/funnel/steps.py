@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from tallystick.analysis.cte import all_of, sql, union_all
+from tallystick.analysis.cte import clause, sql, union_all
 from tallystick.analysis.dialect import Dialect
-from tallystick.analysis.filters import ALWAYS, Fields, Params, filter_sql, scope_conditions
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import ALWAYS, Fields, filter_sql, scope_conditions
 from tallystick.model.queries.funnel import EventTest, FunnelScope
 from tallystick.model.queries.scope import AllOf, Condition, Filter, Scalar
 
@@ -61,29 +62,29 @@ class Steps:
         scope: the conditions of the events that the funnel looks at.
     """
 
-    def __init__(self, query: FunnelScope, params: Params) -> None:
-        fields = Fields(params)
+    def __init__(self, query: FunnelScope, source: EventSource) -> None:
+        fields = Fields(source)
         self.query = query
-        self.params = params
+        self.source = source
         self.disjoint = all(are_disjoint(one, other) for one, other in combinations(query.steps, 2))
         self.window = f"INTERVAL '{query.window} seconds'"
         self._tests = [test_sql(step, fields) for step in query.steps]
-        self.scope = [*scope_conditions(query, "timestamp", params), "user_id IS NOT NULL"]
+        self.scope = [*scope_conditions(query, "timestamp", source), "user_id IS NOT NULL"]
 
     @property
     def dialect(self) -> Dialect:
-        return self.params.dialect
+        return self.source.dialect
 
     @property
     def has_user_numbers(self) -> bool:
         """Whether `user_id` of the events is a number already."""
-        return self.params.numbered is not None
+        return self.source.user_numbers is not None
 
     @property
     def reads_user_times(self) -> bool:
         """Whether the statement reads `user_times` and no events: each step is a name, and nothing else is filtered."""
         only_names = self.query.filter is None and all(step.filter is None for step in self.query.steps)
-        return only_names and self.disjoint and self.params.has_times
+        return only_names and self.disjoint and self.source.has_times
 
     # --- columns ---
 
@@ -159,10 +160,10 @@ class Steps:
         return sql(
             """
             FROM {relation}
-            WHERE {conditions}
+            {where}
             """,
-            relation=self.params.relation(),
-            conditions=all_of([*self.scope, *conditions]),
+            relation=self.source.relation(),
+            where=clause("WHERE", [*self.scope, *conditions]),
         )
 
     def first_events(self) -> str:
@@ -172,13 +173,13 @@ class Steps:
                 """
                 SELECT user_id AS person, min(timestamp) AS step_1_at
                 FROM {relation}
-                WHERE {conditions}
+                {where}
                 GROUP BY user_id
                 """,
                 relation=relation,
-                conditions=all_of([*self.scope, self.test_first]),
+                where=clause("WHERE", [*self.scope, self.test_first]),
             )
-            for relation in self.params.parts()
+            for relation in self.source.parts()
         ]
         if len(selects) == 1:
             return selects[0]

@@ -7,7 +7,7 @@ and columns of those that `ordered_disjoint` makes from events; times are unnest
 
 from __future__ import annotations
 
-from tallystick.analysis.cte import Cte, all_of, cte, sql
+from tallystick.analysis.cte import Cte, clause, cte, sql
 from tallystick.analysis.filters import scope_conditions
 from tallystick.analysis.funnel.steps import Steps
 
@@ -17,7 +17,7 @@ def event_times(steps: Steps) -> Cte:
 
     It is not materialized, since each CTE that reads it needs only the rows of some names.
     """
-    return Cte("event_times", steps.params.times(), materialized=False)
+    return Cte("event_times", steps.source.times(), materialized=False)
 
 
 def first_events(steps: Steps) -> str:
@@ -28,12 +28,12 @@ def first_events(steps: Steps) -> str:
         """
         SELECT user_id AS person, {earliest} AS step_1_at
         FROM event_times
-        WHERE {conditions}
+        {where}
         GROUP BY user_id
         HAVING {in_range}
         """,
         earliest=earliest,
-        conditions=all_of(_conditions(steps, steps.test_any(1))),
+        where=clause("WHERE", _conditions(steps, steps.test_any(1))),
         in_range=f"{earliest} < {until}" if until else f"{earliest} IS NOT NULL",
     )
 
@@ -66,12 +66,12 @@ def second_starts(steps: Steps) -> Cte:
         SELECT person_number, min({soonest}) AS step_1_at
         FROM event_times
         JOIN unsettled ON person_number = user_id
-        WHERE {conditions}
+        {where}
         GROUP BY person_number
         HAVING min({soonest}) IS NOT NULL
         """,
         soonest=steps.dialect.soonest.format("retry_from"),
-        conditions=all_of(_conditions(steps, steps.test_any(1))),
+        where=clause("WHERE", _conditions(steps, steps.test_any(1))),
     )
 
 
@@ -99,16 +99,16 @@ def _unnested(steps: Steps, more_columns: str, source: str, condition: str) -> s
         """
         SELECT user_id, first AS event_at{more_columns}
         {source}
-        WHERE {conditions}
+        {where}
         UNION ALL
         SELECT user_id, unnest(more){more_columns}
         {source}
-        WHERE {conditions_of_more}
+        {where_more}
         """,
         more_columns=more_columns,
         source=source,
-        conditions=all_of(conditions),
-        conditions_of_more=all_of([*conditions, "more IS NOT NULL"]),
+        where=clause("WHERE", conditions),
+        where_more=clause("WHERE", [*conditions, "more IS NOT NULL"]),
     )
 
 
@@ -116,7 +116,7 @@ def _conditions(steps: Steps, condition: str) -> list[str]:
     """Conditions of the rows that may have a time in the range."""
     since, until = _range(steps)
     without_range = steps.query.model_copy(update={"since": None, "until": None})
-    conditions = [*scope_conditions(without_range, "first", steps.params), condition]
+    conditions = [*scope_conditions(without_range, "first", steps.source), condition]
     if since:
         conditions.append(f"(first >= {since} OR more[-1] >= {since})")
     return [*conditions, f"first < {until}"] if until else conditions
@@ -126,11 +126,11 @@ def _where_in_range(steps: Steps) -> str:
     """The WHERE clause for times in the range; empty if there is no range."""
     since, until = _range(steps)
     conditions = [*([f"event_at >= {since}"] if since else []), *([f"event_at < {until}"] if until else [])]
-    return f"WHERE {all_of(conditions)}" if conditions else ""
+    return clause("WHERE", conditions)
 
 
 def _range(steps: Steps) -> tuple[str | None, str | None]:
     """The parameters of `since` and `until`."""
-    query, add = steps.query, steps.params.add
+    query, add = steps.query, steps.source.parameters.add
     since = None if query.since is None else add(query.since, "timestamp")
     return since, None if query.until is None else add(query.until, "timestamp")
