@@ -39,7 +39,7 @@ docs: ## Write the generated docs again
 	@scripts/install dev
 	@.venv/bin/python -m scripts.configuration_doc
 
-lock: ## Resolve requirements.lock and requirements-dev.lock anew
+lock: ## Resolve requirements/runtime.lock and requirements/dev.lock anew
 	@scripts/lock
 
 clean: ## Remove .venv and everything that tools left; data stays

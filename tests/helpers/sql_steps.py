@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tallystick.analysis.rows import show_instant
+from tallystick.analysis.buckets import show_instant
 from tallystick.config import Settings
 from tallystick.model.event import Event
 from tallystick.model.queries.sessions import PAGE_NAMES, SessionScope

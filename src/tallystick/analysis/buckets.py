@@ -54,6 +54,16 @@ def instant_of(value: int) -> datetime:
     return EPOCH + value * MICROSECOND
 
 
+def show_instant(instant: datetime) -> str:
+    """RFC 3339 with microseconds and Z, so that instants sort as text."""
+    return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def show_micros(value: int) -> str:
+    """`show_instant` of microseconds since 1970."""
+    return show_instant(instant_of(value))
+
+
 @dataclass(frozen=True)
 class Segment:
     """A stretch of time in which a zone keeps its offset: from `start` (epoch seconds) on."""
