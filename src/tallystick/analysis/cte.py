@@ -54,13 +54,23 @@ def cte(name: str, template: str, /, *, materialized: bool | None = None, **part
     return Cte(name, sql(template, **parts), materialized)
 
 
-def with_ctes(ctes: Iterable[Cte], select: str) -> str:
+def with_ctes(ctes: Iterable[Cte | str], select: str) -> str:
     """The whole statement: WITH the expressions in their order, and the SELECT that reads them."""
     expressions = ",\n".join(map(str, ctes))
     return f"WITH {expressions}\n{select}" if expressions else select
+
+
+def columns(names: Iterable[str]) -> str:
+    """A SELECT list with a column on each line."""
+    return ",\n".join(names)
 
 
 def clause(keyword: str, conditions: Iterable[str]) -> str:
     """WHERE or HAVING with each condition on a line of its own; empty without conditions."""
     lines = f"\n{_INDENT}AND ".join(condition.replace("\n", f"\n{_INDENT}") for condition in conditions)
     return f"{keyword} {lines}" if lines else ""
+
+
+def union_all(selects: Iterable[str]) -> str:
+    """The rows of several SELECTs."""
+    return "\nUNION ALL\n".join(selects)

@@ -12,7 +12,8 @@ from tallystick.analysis.cte import Cte, clause, cte, sql, with_ctes
 from tallystick.analysis.cursor import Key, decode_cursor
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.analysis.users.person import of_person
 from tallystick.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, ValuesQuery
 
@@ -24,14 +25,14 @@ OLDEST_FIRST = "timestamp, event_id, site_id"
 # --- events ---------------------------------------------------------------------------------------------------------
 
 
-def compile_events(query: EventsQuery, params: Params) -> Statement:
+def compile_events(query: EventsQuery, sources: Sources) -> Statement:
     """A page of events in the columns of `EVENT_COLUMNS`, and one event more, which says that there is a next page.
 
     Raises:
         InvalidRequest: the cursor is broken or belongs to another query.
     """
-    dialect = params.dialect
-    conditions = _event_conditions(query, params)
+    params, dialect = Params.as_sent(sources), sources.dialect
+    conditions = _event_conditions(query, params, sources.persons)
     after = decode_cursor(query)
     if after is not None:
         conditions.append(_after_event(after, ">" if query.ascending else "<", params))
@@ -74,18 +75,16 @@ def compile_events(query: EventsQuery, params: Params) -> Statement:
     return Statement(page_of_all_sites, params.values)
 
 
-def compile_export(
-    query: EventsQuery, dialect: Dialect, joined: bool = False, rows: tuple[int, int] | None = None
-) -> Statement:
+def compile_export(query: EventsQuery, sources: Sources, rows: tuple[int, int] | None = None) -> Statement:
     """Every event of a scope, in no order, in the columns of `EVENT_COLUMNS`.
 
     Args:
         rows: only events whose row number (DuckDB's `rowid`) is above the first and at most the second number; the row
             number is then the last column.
     """
-    params = Params(dialect, joined=joined)
-    conditions = _event_conditions(query, params)
-    columns = _event_columns(dialect)
+    params = Params.as_sent(sources)
+    conditions = _event_conditions(query, params, sources.persons)
+    columns = _event_columns(sources.dialect)
     if rows is not None:
         conditions.append(f"rowid > {rows[0]:d} AND rowid <= {rows[1]:d}")
         columns += ", rowid"
@@ -109,11 +108,11 @@ def _event_columns(dialect: Dialect) -> str:
     )
 
 
-def _event_conditions(query: EventsQuery, params: Params) -> list[str]:
+def _event_conditions(query: EventsQuery, params: Params, persons: bool) -> list[str]:
     """The conditions of the scope, and that an event belongs to the person of `user_id`."""
     conditions = scope_conditions(query, "timestamp", params)
     if query.user_id is not None:
-        resolved = of_person(query, params) if params.joined else f"user_id = {params.add(query.user_id, 'text')}"
+        resolved = of_person(query, params) if persons else f"user_id = {params.add(query.user_id, 'text')}"
         conditions.append(resolved)
     return conditions
 
@@ -134,8 +133,9 @@ def _after_event(after: Key, sign: str, params: Params) -> str:
 # --- property keys and values ---------------------------------------------------------------------------------------
 
 
-def compile_keys(query: KeysQuery, params: Params) -> Statement:
+def compile_keys(query: KeysQuery, sources: Sources) -> Statement:
     """Property keys and how many of the newest events have each."""
+    params = Params.as_sent(sources)
     ctes = _newest_events(query, f"{params.dialect.property_keys} AS key", params)
     keys = sql(
         """
@@ -150,12 +150,13 @@ def compile_keys(query: KeysQuery, params: Params) -> Statement:
     return Statement(with_ctes(ctes, keys), params.values)
 
 
-def compile_values(query: ValuesQuery, params: Params) -> Statement:
+def compile_values(query: ValuesQuery, sources: Sources) -> Statement:
     """Values of a field and how many of the newest events have each.
 
     `text` is what `search` looks at. `value` is what is returned: of a property the JSON text, so that the number 1 and
     the string "1" stay apart, otherwise the text.
     """
+    params = Params.as_sent(sources)
     fields, dialect = Fields(params), params.dialect
     text = value = fields.text(query.field)
     if query.field.startswith(PROPERTY_PREFIX):

@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions, where
-from tallystick.analysis.parameters import Statement
 from tallystick.analysis.paths.trails import can_use_trails, counted_of, seen, trail_tables
 from tallystick.analysis.sessions.compile import is_page, session_events
 from tallystick.analysis.sessions.index import SessionIndex
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.paths import PathsQuery
 
 NUMBERED = "SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code"
@@ -27,8 +28,9 @@ Tables = list[str]
 """Common tables, `name AS (…)` each."""
 
 
-def compile_paths(query: PathsQuery, params: Params, folded: SessionIndex | None = None) -> Statement:
+def compile_paths(query: PathsQuery, sources: Sources) -> Statement:
     """The statement of a question about paths: step, source, target, sessions, and whether the row is the rest."""
+    params, folded = Params(sources, query.site_id), sources.session_index
     usable = folded if can_use_trails(query) else None
     tables = [
         *(_stepped(query, params) if usable is None else _stepped_with_trails(query, params, usable)),

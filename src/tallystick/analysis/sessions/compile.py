@@ -13,10 +13,11 @@ from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions, where
 from tallystick.analysis.metrics.channels import CHANNEL_PROPERTIES, channel_sql, referrer_sql
 from tallystick.analysis.metrics.compile import make_buckets
-from tallystick.analysis.metrics.tables import Groups, given_groups
-from tallystick.analysis.parameters import Statement
-from tallystick.analysis.sessions.index import SessionIndex, can_use_session_index
+from tallystick.analysis.metrics.tables import given_groups
+from tallystick.analysis.sessions.index import can_use_session_index
 from tallystick.analysis.sessions.materialized import folded_select, folded_tables, has_long, is_long
+from tallystick.analysis.sources import Groups, Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.sessions import SESSION_REACH, SessionScope
 from tallystick.model.query import PROPERTY_PREFIX, SERIES_LIMIT, SessionsQuery
 
@@ -24,19 +25,14 @@ ROWS_LIMIT = 100_000
 """Most rows of an answer."""
 
 
-def compile_sessions(
-    query: SessionsQuery,
-    params: Params,
-    now: datetime,
-    groups: Groups | None = None,
-    folded: SessionIndex | None = None,
-) -> Statement:
-    """The statement of a question about sessions; see `compile.compile_query`.
+def compile_sessions(query: SessionsQuery, sources: Sources) -> Statement:
+    """The statement of a question about sessions; see `dispatch.compile_query`.
 
     Its columns: `bucket` when there is an interval, the breakdown's values, the metrics, and with an `other` group a
     boolean that says whether the row is it.
     """
-    buckets = make_buckets(query, now)
+    params, groups, folded = Params(sources, query.site_id), sources.groups, sources.session_index
+    buckets = make_buckets(query, sources.now)
     # Ranking reads it twice; making it twice would take twice as long.
     once = " MATERIALIZED" if query.breakdown and groups is None and (buckets or query.other) else ""
     usable = folded if folded is not None and can_use_session_index(query) else None

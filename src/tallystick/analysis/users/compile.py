@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.cursor import decode_cursor
-from tallystick.analysis.filters import SENT, Params, scope_conditions, where
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.event_source import SENT_ID
+from tallystick.analysis.filters import Params, scope_conditions, where
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.users import PeopleQuery
 
 ORDERS = {"last_seen": "max(timestamp)", "first_seen": "min(timestamp)", "events": "count(*)"}
 
 
-def compile_people(query: PeopleQuery, params: Params) -> Statement:
+def compile_people(query: PeopleQuery, sources: Sources) -> Statement:
     """The statement of a list of users: user_id, first_seen, last_seen, events, sessions."""
+    params = Params(sources, query.site_id)
     dialect = params.dialect
     conditions = [*scope_conditions(query, "timestamp", params), "user_id IS NOT NULL"]
     having = []
     if query.search:
         searched = dialect.lowered.format(params.add(query.search, "text"))
-        ids = ["user_id", SENT] if params.joined else ["user_id"]
+        ids = ["user_id", SENT_ID] if params.joined else ["user_id"]
         found = [dialect.contains.format(dialect.lowered.format(column), searched) for column in ids]
         if params.joined:  # any of a person's ids finds all of their events
             having.append(f"bool_or({' OR '.join(found)})")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tallystick.analysis.filters import Params, scope_conditions, where
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.users import PersonQuery
 from tallystick.model.query import EventsQuery
 
@@ -38,12 +39,13 @@ def _person(user: str) -> str:
     return f"(SELECT i.person_id FROM identities AS i WHERE i.site_id = events.site_id AND i.user_id = {user})"
 
 
-def compile_person(query: PersonQuery, params: Params) -> Statement:
+def compile_person(query: PersonQuery, sources: Sources) -> Statement:
     """The statement of a question about one person.
 
     A row for each id: site, person, id, to which it was joined, when, by which event; when it was first and last seen
     and when all of the ids together were; its events and theirs; and how many ids there are.
     """
+    params = Params.as_sent(sources)
     dialect, user = params.dialect, params.add(query.user_id, "text")
     site = _on_site(query.site_id, params)
     sites = [
