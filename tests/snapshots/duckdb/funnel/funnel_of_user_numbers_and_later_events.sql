@@ -9,8 +9,12 @@ reached_1 AS MATERIALIZED (
 ),
 later AS (
   SELECT user_id AS id, timestamp AS t, CAST(CASE WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
-  FROM (FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events UNION ALL FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
-      FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND (name = $2 OR name = $3)
+  FROM (
+      FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
+      UNION ALL
+      FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
+          FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events
+  ) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND (name = $2 OR name = $3)
 ),
 next_2 AS (
   SELECT later.id, min(t) AS t2
@@ -38,8 +42,12 @@ unsettled AS (
 ),
 tries AS NOT MATERIALIZED (
   SELECT id, timestamp AS t
-  FROM (SELECT * FROM (FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events UNION ALL FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
-      FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL)) AS events JOIN unsettled ON u = user_id
+  FROM (SELECT * FROM (
+      FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
+      UNION ALL
+      FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
+          FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events
+  ) AS events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL)) AS events JOIN unsettled ON u = user_id
 ),
 again_1 AS (
   SELECT tries.id, min(t) AS t1

@@ -1,12 +1,26 @@
 WITH reached_1 AS MATERIALIZED (
   SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
-  FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = CAST($3 AS text)) AS ids ON of_id = user_id) AS events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($1 AS text)) GROUP BY user_id) AS firsts
+  FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM (
+      SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+      FROM events
+      LEFT JOIN (
+          SELECT user_id AS of_id, person_id
+          FROM identities
+          WHERE site_id = CAST($3 AS text)
+      ) AS ids ON of_id = user_id
+  ) AS events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($1 AS text)) GROUP BY user_id) AS firsts
 ),
 later AS (
   SELECT id, timestamp AS t, CAST(2 AS SMALLINT) AS place
-  FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = CAST($3 AS text)) AS ids ON of_id = user_id) AS events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($2 AS text))) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1
+  FROM (SELECT * FROM (
+      SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+      FROM events
+      LEFT JOIN (
+          SELECT user_id AS of_id, person_id
+          FROM identities
+          WHERE site_id = CAST($3 AS text)
+      ) AS ids ON of_id = user_id
+  ) AS events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($2 AS text))) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1
 ),
 next_2 AS (
   SELECT later.id, min(t) AS t2
@@ -24,8 +38,15 @@ unsettled AS (
 ),
 tries AS (
   SELECT id, timestamp AS t
-  FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = CAST($3 AS text)) AS ids ON of_id = user_id) AS events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($1 AS text))) AS events JOIN unsettled ON u = user_id
+  FROM (SELECT * FROM (
+      SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+      FROM events
+      LEFT JOIN (
+          SELECT user_id AS of_id, person_id
+          FROM identities
+          WHERE site_id = CAST($3 AS text)
+      ) AS ids ON of_id = user_id
+  ) AS events WHERE site_id = CAST($3 AS text) AND user_id IS NOT NULL AND (name = CAST($1 AS text))) AS events JOIN unsettled ON u = user_id
 ),
 again_1 AS (
   SELECT tries.id, min(t) AS t1
