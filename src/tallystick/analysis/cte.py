@@ -67,12 +67,12 @@ def columns(names: Iterable[str]) -> str:
     return ",\n".join(names)
 
 
-def union_all(selects: Iterable[str]) -> str:
-    """The rows of several SELECTs."""
-    return "\nUNION ALL\n".join(selects)
-
-
 def clause(keyword: str, conditions: Iterable[str]) -> str:
     """WHERE or HAVING with each condition on a line of its own; empty without conditions."""
     lines = f"\n{_INDENT}AND ".join(condition.replace("\n", f"\n{_INDENT}") for condition in conditions)
     return f"{keyword} {lines}" if lines else ""
+
+
+def union_all(selects: Iterable[str]) -> str:
+    """The rows of several SELECTs."""
+    return "\nUNION ALL\n".join(selects)
