@@ -341,7 +341,7 @@ def test_import_that_is_interrupted_goes_on(tallystick: Command, server: tuple[s
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    stopped = re.search(r"stopped after row ([\d,]+); the same command goes on", err)
+    stopped = re.search(r"stopped after row ([\d,]+); the same command continues", err)
     assert stopped, err
     assert 0 < int(stopped[1].replace(",", "")) < 30_000
 
