@@ -1,4 +1,4 @@
-"""`tallystick work`, `serve` and `up` on a Redis and a PostgreSQL: routes, a store that is away, commands beside them."""
+"""`tallystick work`, `serve` and `up` on a Redis and a PostgreSQL: routes, a store that is away, commands."""
 
 from __future__ import annotations
 
