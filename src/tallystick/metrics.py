@@ -206,7 +206,7 @@ class Metrics:
 
         self.queue_blocks_gone = Counter(
             "tallystick_queue_blocks_gone_total",
-            "Blocks that vanished from the queue unacknowledged: they were deleted there from outside. Redis only.",
+            "Blocks that vanished from the queue unacknowledged: they were deleted there. Redis only.",
             registry=registry,
         )
 

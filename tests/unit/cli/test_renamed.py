@@ -1,7 +1,7 @@
 """What was made or set when the project was called Runnel: data folders open, old names are refused with the new ones.
 
-`runnel-data.tar.xz` is the data folder of Runnel 0.1.0, killed at work: 303 events in the store (part of them in its
-log), 4 dead letters, a report on a board with a share link, and 5 events that wait in the queue.
+`runnel-data.tar.xz` is the data folder of Runnel 0.1.0, killed at work: 303 events in the store (some in its log),
+4 dead letters, a report on a board with a share link, and 5 events that wait in the queue.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tallystick.cli.console import load_settings
+from tallystick.cli.importing.columns import parse_choices
 from tallystick.cli.importing.command import _Job
-from tallystick.cli.importing.plan import parse_choices
+from tallystick.cli.options import load_settings
 from tallystick.config import Settings
 from tallystick.errors import ConfigError
 from tallystick.harness.server import ServerProcess
