@@ -60,6 +60,16 @@ def with_ctes(ctes: Iterable[Cte], select: str) -> str:
     return f"WITH {expressions}\n{select}" if expressions else select
 
 
+def columns(names: Iterable[str]) -> str:
+    """A SELECT list with a column on each line."""
+    return ",\n".join(names)
+
+
+def union_all(selects: Iterable[str]) -> str:
+    """The rows of several SELECTs."""
+    return "\nUNION ALL\n".join(selects)
+
+
 def clause(keyword: str, conditions: Iterable[str]) -> str:
     """WHERE or HAVING with each condition on a line of its own; empty without conditions."""
     lines = f"\n{_INDENT}AND ".join(condition.replace("\n", f"\n{_INDENT}") for condition in conditions)
