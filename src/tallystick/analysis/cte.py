@@ -8,6 +8,7 @@ from textwrap import dedent, indent
 from typing import NamedTuple
 
 _PART = re.compile(r"\{(\w+)\}")
+_PART_ALONE = re.compile(r"\{(\w+)\}(,?)")
 _INDENT = "    "
 
 
@@ -15,8 +16,8 @@ def sql(template: str, /, **parts: str) -> str:
     """Fill a triple-quoted template.
 
     The template loses its common indentation. `{name}` is replaced by the part of that name. A part that stands alone
-    on its line brings all of its lines to that line's indentation; an empty one removes the line, so that an optional
-    clause (WHERE, GROUP BY, ORDER BY) needs no condition in the template.
+    on its line (a comma may follow it) brings all of its lines to that line's indentation; an empty one removes the
+    line, so that an optional clause (WHERE, GROUP BY, ORDER BY) or column needs no condition in the template.
 
     Raises:
         KeyError: the template names a part that is not given.
@@ -30,11 +31,11 @@ def sql(template: str, /, **parts: str) -> str:
 
 def _filled(template: str, parts: dict[str, str]) -> Iterable[str]:
     for line in template.split("\n"):
-        alone = _PART.fullmatch(line.strip())
+        alone = _PART_ALONE.fullmatch(line.strip())
         if alone is None:
             yield _PART.sub(lambda part: parts[part[1]], line)
         elif text := parts[alone[1]]:
-            yield indent(text, line[: line.index("{")])
+            yield indent(text + alone[2], line[: line.index("{")])
 
 
 class Cte(NamedTuple):

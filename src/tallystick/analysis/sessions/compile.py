@@ -274,7 +274,9 @@ def _largest_groups(query: SessionsQuery, params: Params) -> str:
 def _top_groups(query: SessionsQuery, params: Params, groups: Groups | None) -> Cte:
     """`top_groups`: the given groups, or those with most sessions over the whole range, with their `rank` from 1."""
     if groups is not None:
-        return Cte("top_groups", given_groups(groups, params))
+        dims = ", ".join(f"d{index} AS {dim}" for index, dim in enumerate(_dims(query)))
+        given = given_groups(groups, params)
+        return Cte("top_groups", f"SELECT {dims}, place AS rank FROM ({given}) AS given")
     return cte(
         "top_groups",
         """
