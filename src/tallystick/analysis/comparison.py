@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from tallystick.analysis.buckets import Buckets
-from tallystick.analysis.metrics.tables import Groups
-from tallystick.analysis.parameters import Statement
-from tallystick.analysis.rows import Row, figures, nothing, shape
+from tallystick.analysis.dispatch import shape
+from tallystick.analysis.metrics.rows import figures, nothing
 from tallystick.analysis.sessions.rows import COUNTS
+from tallystick.analysis.sources import Groups
+from tallystick.analysis.statement import Row, Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.queries.comparison import Period, previous_period
 from tallystick.model.query import Freshness, MetricsQuery, Query, Result, SessionsQuery

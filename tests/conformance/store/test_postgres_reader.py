@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tallystick.analysis.compile import compile_query
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.dispatch import compile_query
+from tallystick.analysis.statement import Statement
 from tallystick.config import Settings
 from tallystick.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, StoreUnavailable
 from tallystick.model.queries.funnel import EventTest, FunnelQuery, FunnelUsersQuery

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tallystick.analysis.compile import compile_query
+from tallystick.analysis.dispatch import compile_query
+from tallystick.analysis.sources import Sources
 from tallystick.model.event import Event
 from tallystick.model.queries.funnel import FunnelQuery
 from tallystick.store.duckdb import DuckDBStore
@@ -139,7 +140,7 @@ async def test_grouping_by_number_needs_no_hashing(store: DuckDBStore) -> None:
     store._writer.execute(f"INSERT INTO events ({columns}) SELECT {values} FROM range(70_000)")
     while store._folder.step(store._writer):
         pass
-    statement = compile_query(FUNNEL, DUCKDB, NOON, numbered=fold.read_user_numbers(store._writer))
+    statement = compile_query(FUNNEL, Sources(DUCKDB, NOON, user_numbers=fold.read_user_numbers(store._writer)))
     with store._cursor() as cursor:
         plan = str(cursor.execute(f"EXPLAIN {statement.sql}", list(statement.params)).fetchall())
     assert "Perfect Hash Group By" in plan

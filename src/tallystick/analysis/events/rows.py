@@ -14,13 +14,12 @@ import msgspec
 
 from tallystick.analysis.buckets import instant_of, show_micros
 from tallystick.analysis.cursor import encode_cursor
+from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.model.event import Event
-from tallystick.model.query import PROPERTY_PREFIX, EventsQuery, ValuesQuery
-
-Row = Sequence[Any]
+from tallystick.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, ValuesQuery
 
 
-def events_answer(query: EventsQuery, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], str | None]:
+def shape_events(query: EventsQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     """A page of events, and the cursor of the next page."""
     page = rows[: query.limit]
     cursor = None
@@ -30,14 +29,14 @@ def events_answer(query: EventsQuery, rows: Sequence[Row]) -> tuple[list[dict[st
     return [_event_row(row) for row in page], cursor
 
 
-def keys_answer(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def shape_keys(query: KeysQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     """Property keys with their numbers of events."""
-    return [{"key": key, "events": events} for key, events in rows]
+    return [{"key": key, "events": events} for key, events in rows], None
 
 
-def values_answer(query: ValuesQuery, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def shape_values(query: ValuesQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     """Values of a field with their numbers of events."""
-    return [{"value": _value(query, value), "events": events} for value, events in rows]
+    return [{"value": _value(query, value), "events": events} for value, events in rows], None
 
 
 def event_of(row: Row) -> Event:

@@ -7,17 +7,19 @@ from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.filters import Fields, Params, where
 from tallystick.analysis.funnel.attempts import persons
 from tallystick.analysis.funnel.steps import Steps
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.funnel import FunnelQuery, FunnelUsersQuery
 
 
-def compile_funnel(query: FunnelQuery, params: Params) -> Statement:
-    """The statement of a funnel; see `compile.compile_query`.
+def compile_funnel(query: FunnelQuery, sources: Sources) -> Statement:
+    """The statement of a funnel; see `dispatch.compile_query`.
 
     A row for each group: how many did each step, then for each step but the first the median and the 90th percentile of
     the seconds since the step before. With a breakdown two more columns come first: the group's place, NULL for the
     rest, and its value.
     """
+    params = Params(sources, query.site_id)
     grouped = _grouped(query, params) if query.breakdown else None
     steps = Steps(query, params)
     tables = [*params.tables, *persons(steps)]
@@ -33,8 +35,9 @@ def compile_funnel(query: FunnelQuery, params: Params) -> Statement:
     return Statement(f"WITH {_joined(tables)}\nSELECT {_lines(columns)}\n{source}", params.values)
 
 
-def compile_funnel_users(query: FunnelUsersQuery, params: Params) -> Statement:
+def compile_funnel_users(query: FunnelUsersQuery, sources: Sources) -> Statement:
     """The statement of a page of persons: their ids, and when they did each step."""
+    params = Params(sources, query.site_id)
     steps = Steps(query, params)
     after = decode_cursor(query)
     if query.outcome == "reached":

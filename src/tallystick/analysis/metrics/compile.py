@@ -15,8 +15,9 @@ from tallystick.analysis.buckets import SECONDS, Buckets, segments
 from tallystick.analysis.cursor import decode_cursor
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions, where
-from tallystick.analysis.metrics.tables import ROLLUP_KINDS, Groups, Table, given_groups, narrowed, tables_for, users_of
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.metrics.tables import ROLLUP_KINDS, Table, given_groups, narrowed, tables_for, users_of
+from tallystick.analysis.sources import Groups, Sources
+from tallystick.analysis.statement import Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.query import PROPERTY_PREFIX, SERIES_LIMIT, Interval, Metric, MetricsQuery, Scope, SessionsQuery
 
@@ -29,16 +30,15 @@ FOLDABLE = {
 FRACTIONS = {"median": "0.5", "p90": "0.9", "p95": "0.95"}
 
 
-def compile_metrics(
-    query: MetricsQuery, params: Params, now: datetime, rollups: bool, groups: Groups | None = None
-) -> Statement:
-    """The statement of a metrics question; see `compile.compile_query`.
+def compile_metrics(query: MetricsQuery, sources: Sources) -> Statement:
+    """The statement of a metrics question; see `dispatch.compile_query`.
 
     Its columns: `bucket` when there is an interval, the breakdown's values, the metrics, and with an `other` group a
     boolean that says whether the row is it.
     """
-    buckets = make_buckets(query, now)
-    tables = tables_for(query, buckets, params.dialect) if rollups else ("events",)
+    params, groups = Params(sources, query.site_id), sources.groups
+    buckets = make_buckets(query, sources.now)
+    tables = tables_for(query, buckets, params.dialect) if sources.rollups else ("events",)
     parts = [_Grouping(query, params, buckets, table, groups) for table in tables]
     sql = parts[0].sql() if len(parts) == 1 else _side_by_side(query, params, *parts)
     raw = tables == ("events",)

@@ -8,11 +8,10 @@ from typing import Literal
 from tallystick.analysis.buckets import QUARTER_HOUR, SECOND, SECONDS, Buckets, micros
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.filters import Params, filter_fields
+from tallystick.analysis.sources import Groups, Needs
 from tallystick.model.query import PROPERTY_PREFIX, AllOf, AnyOf, Filter, Metric, MetricsQuery
 
 Table = Literal["events", "rollup", "people", "people_days"]
-Groups = Sequence[tuple[str | None, ...]]
-"""Values of a breakdown's fields."""
 
 ROLLUP_FIELDS = {"name", "source", "site_id"}
 PEOPLE_FIELDS = {"site_id"}
@@ -85,3 +84,10 @@ def given_groups(groups: Groups, params: Params) -> str:
         rows.append(f"({', '.join([*values, str(place)])})")
     columns = ", ".join([*(f"d{number}" for number in range(len(groups[0]))), "place"])
     return f"  SELECT {columns}\n  FROM (VALUES {', '.join(rows)}) AS given({columns})"
+
+
+def needs(query: MetricsQuery) -> Needs:
+    """What a store reads first for a metrics query."""
+    persons = "user_id" in query.breakdown or any(m.kind in {"users", "events_per_user"} for m in query.metrics)
+    numbers = counts_users_of_events(query) and "user_id" not in query.breakdown
+    return Needs(property_columns=names_properties(query), persons=persons, user_numbers=numbers)

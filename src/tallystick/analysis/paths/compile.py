@@ -24,8 +24,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tallystick.analysis.cte import Cte, clause, cte, sql, union_all, with_ctes
-from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
 from tallystick.analysis.paths.trails import can_use_trails, index_ctes, step_counts_with_trails, trail_step_counts
 from tallystick.analysis.sessions.events import (
     events_of_visits,
@@ -36,26 +36,29 @@ from tallystick.analysis.sessions.events import (
 )
 from tallystick.analysis.sessions.index import SessionIndex
 from tallystick.analysis.sessions.materialized import of_long_session
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.paths import PathsQuery
 
 
-def compile_paths(query: PathsQuery, params: Params, folded: SessionIndex | None = None) -> Statement:
+def compile_paths(query: PathsQuery, sources: Sources) -> Statement:
     """The statement of a query about paths: step, source, target, sessions, and whether the row is the rest."""
-    index = folded if can_use_trails(query) else None
+    source = EventSource(sources, query.site_id)
+    index = sources.session_index if can_use_trails(query) else None
     if index is None:
         ctes = [
-            *_session_steps(query, params),
-            *_steps(query, params),
-            _step_counts(query, params, "step_counts"),
+            *_session_steps(query, source),
+            *_steps(query, source),
+            _step_counts(query, source, "step_counts"),
         ]
     else:
         ctes = [
-            *_session_steps_without_trail(query, params, index),
-            *_steps(query, params),
-            _step_counts(query, params, "event_step_counts"),
+            *_session_steps_without_trail(query, source, index),
+            *_steps(query, source),
+            _step_counts(query, source, "event_step_counts"),
             step_counts_with_trails(),
         ]
-    ctes += [_edges(query, params), *_largest_edges(query, params)]
+    ctes += [_edges(query, source), *_largest_edges(query, source)]
     answer = sql(
         """
         SELECT step, sources.node, targets.node, sessions, other
@@ -65,22 +68,22 @@ def compile_paths(query: PathsQuery, params: Params, folded: SessionIndex | None
         ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS LAST
         """
     )
-    return Statement(with_ctes(ctes, answer), params.values, from_rollup=index is not None)
+    return Statement(with_ctes(ctes, answer), source.parameters.values, from_rollup=index is not None)
 
 
 # --- the steps of sessions ------------------------------------------------------------------------------------------
 
 
-def _session_steps(query: PathsQuery, params: Params) -> list[Cte]:
+def _session_steps(query: PathsQuery, source: EventSource) -> list[Cte]:
     """CTEs up to `codes` and `session_steps`."""
-    events, steps = _steps_of_events(query, params, "code", join_codes=True)
-    return [_codes_of_events(query, params), *events, Cte("session_steps", steps)]
+    events, steps = _steps_of_events(query, source, "code", join_codes=True)
+    return [_codes_of_events(query, source), *events, Cte("session_steps", steps)]
 
 
-def _session_steps_without_trail(query: PathsQuery, params: Params, index: SessionIndex) -> list[Cte]:
+def _session_steps_without_trail(query: PathsQuery, source: EventSource, index: SessionIndex) -> list[Cte]:
     """CTEs up to `trail_step_counts`, and to `codes` and `session_steps` of the sessions without a usable trail."""
-    ctes = [*index_ctes(query, params, index), trail_step_counts(query, params, _anchor(query))]
-    events, steps = _steps_of_events(query, params, "node", long_only=True)
+    ctes = [*index_ctes(query, source, index), trail_step_counts(query, source, _anchor(query))]
+    events, steps = _steps_of_events(query, source, "node", long_only=True)
     codes = _codes(
         """
         SELECT node FROM trail_step_counts
@@ -96,7 +99,7 @@ def _session_steps_without_trail(query: PathsQuery, params: Params, index: Sessi
         SELECT {columns}
         FROM steps_without_trail JOIN codes USING (node)
         """,
-        columns=", ".join([*_key(query, params), "timestamp", "code"]),
+        columns=", ".join([*_key(query, source), "timestamp", "code"]),
     )
     return [*ctes, *events, Cte("steps_without_trail", steps, materialized=True), codes, session_steps]
 
@@ -116,8 +119,8 @@ def _codes(nodes: str, **parts: str) -> Cte:
     )
 
 
-def _codes_of_events(query: PathsQuery, params: Params) -> Cte:
-    page_view, selected = _step_columns(query, params)
+def _codes_of_events(query: PathsQuery, source: EventSource) -> Cte:
+    page_view, selected = _step_columns(query, source)
     scope = query.model_copy(update={"filter": None})
     return _codes(
         """
@@ -130,17 +133,17 @@ def _codes_of_events(query: PathsQuery, params: Params) -> Cte:
         {where}
         """,
         columns=", ".join(selected),
-        events=params.relation(persons=False),
-        where_event=clause("WHERE", [*scope_conditions(scope, "timestamp", params), *page_view]),
+        events=source.relation(persons=False),
+        where_event=clause("WHERE", [*scope_conditions(scope, "timestamp", source), *page_view]),
         where=clause("WHERE", _is_step(query)),
     )
 
 
-def _step_columns(query: PathsQuery, params: Params) -> tuple[list[str], list[str]]:
+def _step_columns(query: PathsQuery, source: EventSource) -> tuple[list[str], list[str]]:
     """Conditions of the events that can be steps, and the columns that are read of them."""
-    page_view = [] if query.by == "event" else [is_page_view(query, params), "path IS NOT NULL"]
+    page_view = [] if query.by == "event" else [is_page_view(query, source), "path IS NOT NULL"]
     node = "path" if page_view else "name"
-    matches = [] if query.filter is None else [f"{filter_sql(query.filter, Fields(params))} AS matches"]
+    matches = [] if query.filter is None else [f"{filter_sql(query.filter, Fields(source))} AS matches"]
     return page_view, [f"{node} AS node", *matches]
 
 
@@ -149,7 +152,7 @@ def _is_step(query: PathsQuery) -> list[str]:
 
 
 def _steps_of_events(
-    query: PathsQuery, params: Params, node: str, join_codes: bool = False, long_only: bool = False
+    query: PathsQuery, source: EventSource, node: str, join_codes: bool = False, long_only: bool = False
 ) -> tuple[list[Cte], str]:
     """CTEs of events, and a SELECT of the steps of both kinds of sessions: key, timestamp, and `node` or `code`.
 
@@ -158,14 +161,14 @@ def _steps_of_events(
         join_codes: the SELECT joins `codes`.
         long_only: of the sessions with a `session_id` only those in `long_sessions`.
     """
-    page_view, selected = _step_columns(query, params)
+    page_view, selected = _step_columns(query, source)
     long_sessions = [of_long_session(query)] if long_only else []
     # Only all events of a user together say where a visit starts. Therefore an event that is no page view is read too;
     # without a node it is no step.
     node_or_null = [f"CASE WHEN {' AND '.join(page_view)} THEN path END AS node"] if page_view else selected[:1]
     ctes = [
-        events_with_session_id(query, params, selected, conditions=[*long_sessions, *page_view]),
-        *events_of_visits(query, params, [*node_or_null, *selected[1:]]),
+        events_with_session_id(query, source, selected, conditions=[*long_sessions, *page_view]),
+        *events_of_visits(query, source, [*node_or_null, *selected[1:]]),
     ]
     join = "JOIN codes USING (node)" if join_codes else ""
     template = """
@@ -176,14 +179,14 @@ def _steps_of_events(
         """
     with_session_id = sql(
         template,
-        columns=", ".join([*_key_of_session(query, params), "timestamp", node]),
+        columns=", ".join([*_key_of_session(query, source), "timestamp", node]),
         events="events_with_session_id",
         join=join,
-        where=clause("WHERE", [*_is_step(query), *_has_anchor(query, params)]),
+        where=clause("WHERE", [*_is_step(query), *_has_anchor(query, source)]),
     )
     of_visits = sql(
         template,
-        columns=", ".join([*_key_of_visit(query, params), "timestamp", node]),
+        columns=", ".join([*_key_of_visit(query, source), "timestamp", node]),
         events="events_of_visits",
         join=join,
         where=clause("WHERE", _is_step(query)),
@@ -195,7 +198,7 @@ def _anchor(query: PathsQuery) -> str | None:
     return query.start if query.end is None else query.end
 
 
-def _has_anchor(query: PathsQuery, params: Params) -> list[str]:
+def _has_anchor(query: PathsQuery, source: EventSource) -> list[str]:
     """Condition: a step belongs to a session that has the anchor. Sessions without it are not counted."""
     anchor = _anchor(query)
     if anchor is None:
@@ -209,45 +212,45 @@ def _has_anchor(query: PathsQuery, params: Params) -> list[str]:
         )
         """,
         keys=", ".join(session_keys(query)),
-        where=clause("WHERE", [*_is_step(query), f"node = {params.add(anchor, 'text')}"]),
+        where=clause("WHERE", [*_is_step(query), f"node = {source.parameters.add(anchor, 'text')}"]),
     )
     return [condition]
 
 
-def _key(query: PathsQuery, params: Params) -> list[str]:
+def _key(query: PathsQuery, source: EventSource) -> list[str]:
     """The columns of `session_steps` that identify a session of either kind.
 
     They are a hash, or the `visitor` (session id or user) and the number of the visit: 0 for a session with an id, so
     that such a session is none of the visits of a user with an equal id.
     """
-    if params.dialect.hash:
+    if source.dialect.hash:
         return ["session_key"]
     return [*session_keys(query)[:-1], "visitor", "visit"]
 
 
-def _key_of_session(query: PathsQuery, params: Params) -> list[str]:
+def _key_of_session(query: PathsQuery, source: EventSource) -> list[str]:
     *site, session_id = session_keys(query)
-    if params.dialect.hash:
-        return [f"{params.dialect.hash.format(', '.join([*site, session_id, '0']))} AS session_key"]
+    if source.dialect.hash:
+        return [f"{source.dialect.hash.format(', '.join([*site, session_id, '0']))} AS session_key"]
     return [*site, f"{session_id} AS visitor", "CAST(0 AS BIGINT) AS visit"]
 
 
-def _key_of_visit(query: PathsQuery, params: Params) -> list[str]:
+def _key_of_visit(query: PathsQuery, source: EventSource) -> list[str]:
     *site, user_id, visit = visit_keys(query)
-    if params.dialect.hash:
-        return [f"{params.dialect.hash.format(', '.join([*site, user_id, visit]))} AS session_key"]
+    if source.dialect.hash:
+        return [f"{source.dialect.hash.format(', '.join([*site, user_id, visit]))} AS session_key"]
     return [*site, f"{user_id} AS visitor", visit]
 
 
 # --- the positions of steps -----------------------------------------------------------------------------------------
 
 
-def _steps(query: PathsQuery, params: Params) -> list[Cte]:
+def _steps(query: PathsQuery, source: EventSource) -> list[Cte]:
     """CTEs up to `steps`."""
-    key = ", ".join(_key(query, params))
+    key = ", ".join(_key(query, source))
     if not query.merge:
         return [_numbered_steps("steps", key, with_time=True)]
-    return _merged_steps() if params.dialect.hash else _merged_steps_in_order(key)
+    return _merged_steps() if source.dialect.hash else _merged_steps_in_order(key)
 
 
 def _numbered_steps(name: str, key: str, *, with_time: bool, materialized: bool | None = None) -> Cte:
@@ -327,7 +330,7 @@ def _merged_steps() -> list[Cte]:
 # --- edges ----------------------------------------------------------------------------------------------------------
 
 
-def _step_counts(query: PathsQuery, params: Params, name: str) -> Cte:
+def _step_counts(query: PathsQuery, source: EventSource, name: str) -> Cte:
     """Sessions by step, previous code and code.
 
     From a `start` steps are counted forwards; from an `end` they are counted backwards to the session's first step.
@@ -350,8 +353,8 @@ def _step_counts(query: PathsQuery, params: Params, name: str) -> Cte:
                 FROM steps
             ) AS anchored_steps
             """,
-            anchor=params.add(anchor, "text"),
-            key=", ".join(_key(query, params)),
+            anchor=source.parameters.add(anchor, "text"),
+            key=", ".join(_key(query, source)),
         )
     return cte(
         name,
@@ -368,7 +371,7 @@ def _step_counts(query: PathsQuery, params: Params, name: str) -> Cte:
     )
 
 
-def _edges(query: PathsQuery, params: Params) -> Cte:
+def _edges(query: PathsQuery, source: EventSource) -> Cte:
     """`edges`: each step but the first is an edge from the step before it; a session's last step has no target."""
     if query.end is not None:
         return cte(
@@ -398,12 +401,12 @@ def _edges(query: PathsQuery, params: Params) -> Cte:
         GROUP BY step, code
         HAVING sum(sessions) > 0
         """,
-        sessions=params.dialect.whole.format("sessions"),
+        sessions=source.dialect.whole.format("sessions"),
         steps=str(query.steps),
     )
 
 
-def _largest_edges(query: PathsQuery, params: Params) -> Sequence[Cte]:
+def _largest_edges(query: PathsQuery, source: EventSource) -> Sequence[Cte]:
     """`ranked_edges` and `kept_edges`: the edges of most sessions of each step, and the rest as one row."""
     ranked_edges = cte(
         "ranked_edges",
@@ -429,6 +432,6 @@ def _largest_edges(query: PathsQuery, params: Params) -> Sequence[Cte]:
         GROUP BY step, kept_source, kept_target, other
         """,
         top=str(query.top),
-        sessions=params.dialect.whole.format("sessions"),
+        sessions=source.dialect.whole.format("sessions"),
     )
     return [ranked_edges, kept_edges]

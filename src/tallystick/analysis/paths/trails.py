@@ -8,7 +8,7 @@ only once. If a session lies wholly in the range, its trail answers the query. T
 from __future__ import annotations
 
 from tallystick.analysis.cte import Cte, clause, cte
-from tallystick.analysis.filters import Params
+from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.sessions.events import site_condition
 from tallystick.analysis.sessions.index import INDEXED_SESSIONS, TRAIL, SessionIndex
 from tallystick.analysis.sessions.materialized import long_sessions
@@ -21,37 +21,37 @@ def can_use_trails(query: PathsQuery) -> bool:
     return query.by == "page" and query.filter is None and set(query.page_names) == set(PAGE_NAMES)
 
 
-def index_ctes(query: PathsQuery, params: Params, index: SessionIndex) -> list[Cte]:
+def index_ctes(query: PathsQuery, source: EventSource, index: SessionIndex) -> list[Cte]:
     """The CTEs of the index, and `long_sessions`: those of the range whose trail does not answer the query."""
     overlapping = []
     if query.since is not None:
-        overlapping.append(f"ended >= {params.add(query.since, 'timestamp')}")
+        overlapping.append(f"ended >= {source.parameters.add(query.since, 'timestamp')}")
     if query.until is not None:
-        overlapping.append(f"started < {params.add(query.until, 'timestamp')}")
-    without_trail = f"NOT ({' AND '.join(_has_usable_trail(query, params))})"
-    return [*index.ctes([TRAIL]), long_sessions([*site_condition(query, params), *overlapping, without_trail])]
+        overlapping.append(f"started < {source.parameters.add(query.until, 'timestamp')}")
+    without_trail = f"NOT ({' AND '.join(_has_usable_trail(query, source))})"
+    return [*index.ctes([TRAIL]), long_sessions([*site_condition(query, source), *overlapping, without_trail])]
 
 
-def _has_usable_trail(query: PathsQuery, params: Params) -> list[str]:
+def _has_usable_trail(query: PathsQuery, source: EventSource) -> list[str]:
     """Conditions: the trail has every step that the session takes in the range, and no other."""
     conditions = [f"{TRAIL} IS NOT NULL"]
     if query.since is not None:
-        conditions.append(f"started >= {params.add(query.since, 'timestamp')}")
+        conditions.append(f"started >= {source.parameters.add(query.since, 'timestamp')}")
     if query.until is not None:
-        conditions.append(f"ended < {params.add(query.until, 'timestamp')}")
+        conditions.append(f"ended < {source.parameters.add(query.until, 'timestamp')}")
     return conditions if query.merge else [*conditions, f"len({TRAIL}) = pages"]
 
 
-def trail_step_counts(query: PathsQuery, params: Params, anchor: str | None) -> Cte:
+def trail_step_counts(query: PathsQuery, source: EventSource, anchor: str | None) -> Cte:
     """`trail_step_counts`: how many sessions have which page as which step, and which page before it.
 
     `position` is the index of the step in the trail, from 1.
     """
     position, last_step = "step", query.steps
     selected = TRAIL
-    conditions = [*site_condition(query, params), *_has_usable_trail(query, params)]
+    conditions = [*site_condition(query, source), *_has_usable_trail(query, source)]
     if anchor is not None:
-        node = params.add(anchor, "text")
+        node = source.parameters.add(anchor, "text")
         selected = f"{TRAIL}, list_position({TRAIL}, {node}) AS anchor_position"
         conditions.append(f"list_contains({TRAIL}, {node})")
         position = "anchor_position + step - 1" if query.end is None else "anchor_position - step + 1"

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from tallystick.analysis.buckets import EPOCH, SECONDS, Buckets, segments
 from tallystick.analysis.filters import Params
 from tallystick.analysis.metrics.compile import check_range
-from tallystick.analysis.parameters import Statement
 from tallystick.analysis.persons import Persons
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.retention import (
     PERIODS_MAX,
     ROWS_MAX,
@@ -30,13 +31,14 @@ WEEK, MONTH = 7, 30
 """Days of WAU and MAU."""
 
 
-def compile_persons(query: PersonsScope, params: Params, now: datetime, rollups: bool) -> Statement:
-    """The statement of a question about persons over time; see `compile.compile_query`."""
+def compile_persons(query: PersonsScope, sources: Sources) -> Statement:
+    """The statement of a question about persons over time; see `dispatch.compile_query`."""
     assert isinstance(query, RetentionQuery | LifecycleQuery | StickinessQuery | ActiveUsersQuery)
+    params, now = Params(sources, query.site_id), sources.now
     check_range(query, query.interval)
     early = query.since and max(query.since - LOOK_BACK, EPOCH.replace(year=1900))
     buckets = Buckets(query.interval, query.timezone, segments(query.timezone, early, query.until, now))
-    persons = Persons(query, params, buckets, rollups)
+    persons = Persons(query, params, buckets, sources.rollups)
     if isinstance(query, RetentionQuery):
         sql, table = _retention(query, persons)
     elif isinstance(query, LifecycleQuery):

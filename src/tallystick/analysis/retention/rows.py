@@ -8,8 +8,8 @@ from itertools import accumulate
 from typing import Any
 
 from tallystick.analysis.buckets import SECONDS, Buckets
-from tallystick.analysis.parameters import Statement
 from tallystick.analysis.retention.compile import CELLS_MAX, MONTH, WEEK
+from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.queries.retention import (
     ROWS_MAX,
@@ -20,24 +20,23 @@ from tallystick.model.queries.retention import (
     StickinessQuery,
 )
 
-Row = Sequence[Any]
 DAY = SECONDS["day"] * 1_000_000
 """Microseconds."""
 
 
-def persons_answer(query: PersonsScope, statement: Statement, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def shape_persons(query: PersonsScope, statement: Statement, rows: Sequence[Row]) -> Answer:
     """The answer to one of these questions. Raises InvalidRequest: it has more rows than ROWS_MAX."""
     assert statement.buckets
     assert statement.now
     periods = Periods(statement.buckets, query, statement.now)
     if isinstance(query, RetentionQuery):
-        return _retention(query, periods, rows)
+        return _retention(query, periods, rows), None
     if isinstance(query, LifecycleQuery):
-        return _lifecycle(periods, rows)
+        return _lifecycle(periods, rows), None
     if isinstance(query, StickinessQuery):
-        return _stickiness(periods, rows)
+        return _stickiness(periods, rows), None
     assert isinstance(query, ActiveUsersQuery)
-    return _active_users(periods, rows)
+    return _active_users(periods, rows), None
 
 
 class Periods:

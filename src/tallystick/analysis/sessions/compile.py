@@ -1,7 +1,6 @@
 """Queries about sessions → SQL.
 
-The CTE `sessions` has a row for each session of the answer: `bucket` (the key of the bucket in which the session
-starts), `duration` (microseconds), `events`, `pages` (page views), and the breakdown's values `dim_0`, `dim_1`. It is
+The CTE `sessions` has a row for each session of the answer: `bucket_key` (of the bucket in which the session starts), `duration` (microseconds), `events`, `pages` (page views), and the breakdown's values `dim_0`, `dim_1`. It is
 the union of the two kinds of sessions (see `events`), and of sessions from the session index where that can be used.
 The final SELECT counts the rows of `sessions`.
 """
@@ -12,11 +11,11 @@ from datetime import UTC, datetime
 
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.cte import Cte, clause, columns, cte, sql, union_all, with_ctes
+from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions
 from tallystick.analysis.metrics.channels import CHANNEL_PROPERTIES, channel_sql, referrer_sql
 from tallystick.analysis.metrics.compile import make_buckets
-from tallystick.analysis.metrics.tables import Groups, given_groups
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.metrics.tables import given_groups
 from tallystick.analysis.sessions.events import (
     events_of_visits,
     events_with_session_id,
@@ -24,13 +23,15 @@ from tallystick.analysis.sessions.events import (
     session_keys,
     visit_keys,
 )
-from tallystick.analysis.sessions.index import SessionIndex, can_use_session_index
+from tallystick.analysis.sessions.index import can_use_session_index
 from tallystick.analysis.sessions.materialized import (
     index_ctes,
     indexed_select,
     may_have_long_sessions,
     of_long_session,
 )
+from tallystick.analysis.sources import Groups, Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.sessions import SESSION_REACH
 from tallystick.model.query import PROPERTY_PREFIX, SERIES_LIMIT, SessionsQuery
 
@@ -38,39 +39,34 @@ ROWS_LIMIT = 100_000
 """Most rows of an answer."""
 
 
-def compile_sessions(
-    query: SessionsQuery,
-    params: Params,
-    now: datetime,
-    groups: Groups | None = None,
-    folded: SessionIndex | None = None,
-) -> Statement:
+def compile_sessions(query: SessionsQuery, sources: Sources) -> Statement:
     """The statement of a query about sessions.
 
     Its columns: `bucket` if there is an interval, the breakdown's values, the metrics, and with `other` a boolean that
     says whether the row is the rest.
     """
-    buckets = make_buckets(query, now)
-    index = folded if folded is not None and can_use_session_index(query) else None
+    source, groups = Params(sources, query.site_id), sources.groups
+    buckets = make_buckets(query, sources.now)
+    index = sources.session_index if can_use_session_index(query) else None
     reach = _reach(query)
     selects, ctes = [], []
     if index is not None:
-        ctes += index_ctes(query, reach, params, index)
-        selects.append(indexed_select(query, reach, params, buckets))
-    computed, select = _computed_sessions(query, reach, params, buckets, index is not None)
+        ctes += index_ctes(query, reach, source, index)
+        selects.append(indexed_select(query, reach, source, buckets))
+    computed, select = _computed_sessions(query, reach, source, buckets, index is not None)
     ctes += computed
     selects.append(select)
     # Ranking reads `sessions` twice; to compute it twice would take twice as long.
     read_twice = bool(query.breakdown) and groups is None and (buckets is not None or query.other)
     ctes.append(Cte("sessions", union_all(selects), True if read_twice else None))
     if not query.breakdown:
-        answer = _totals(query, params)
+        answer = _totals(query, source)
     elif buckets is None and not query.other and groups is None:
-        answer = _largest_groups(query, params)
+        answer = _largest_groups(query, source)
     else:
-        ctes.append(_top_groups(query, params, groups))
-        answer = _by_group(query, params, buckets)
-    return Statement(with_ctes(ctes, answer), params.values, from_rollup=index is not None, buckets=buckets)
+        ctes.append(_top_groups(query, source, groups))
+        answer = _by_group(query, source, buckets)
+    return Statement(with_ctes(ctes, answer), source.parameters.values, from_rollup=index is not None, buckets=buckets)
 
 
 def _reach(query: SessionsQuery) -> SessionsQuery:
@@ -93,9 +89,9 @@ class _Breakdown:
         dims: the values `dim_0`, … of a session, as SQL over `entry_event` and `exit_event`.
     """
 
-    def __init__(self, query: SessionsQuery, params: Params) -> None:
-        self._dialect = params.dialect
-        self._fields = Fields(params)
+    def __init__(self, query: SessionsQuery, source: EventSource) -> None:
+        self._dialect = source.dialect
+        self._fields = Fields(source)
         self._names: dict[str, str] = {}
         self._of_entry: list[str] = []
         self._of_exit: list[str] = []
@@ -129,34 +125,36 @@ class _Breakdown:
 
 
 def _computed_sessions(
-    query: SessionsQuery, reach: SessionsQuery, params: Params, buckets: Buckets | None, has_index: bool
+    query: SessionsQuery, reach: SessionsQuery, source: EventSource, buckets: Buckets | None, has_index: bool
 ) -> tuple[list[Cte], str]:
     """CTEs of the sessions that are computed from events, and a SELECT of them in the columns of `sessions`.
 
     Args:
         has_index: of the sessions with a `session_id` only the long ones are computed.
     """
-    breakdown = _Breakdown(query, params)
-    selected = [f"CASE WHEN {is_page_view(query, params)} THEN 1 ELSE 0 END AS page"]
+    breakdown = _Breakdown(query, source)
+    selected = [f"CASE WHEN {is_page_view(query, source)} THEN 1 ELSE 0 END AS page"]
     selected += ["event_id", *breakdown.texts] if breakdown.texts else []
-    selected += [f"{filter_sql(query.filter, Fields(params))} AS matches"] if query.filter is not None else []
-    having = scope_conditions(query.model_copy(update={"site_id": None, "filter": None}), "min(timestamp)", params)
+    selected += [f"{filter_sql(query.filter, Fields(source))} AS matches"] if query.filter is not None else []
+    having = scope_conditions(query.model_copy(update={"site_id": None, "filter": None}), "min(timestamp)", source)
     having += ["bool_or(matches)"] if query.filter is not None else []
     ctes, unions = [], []
     if not has_index or may_have_long_sessions(query):
         long_only = [of_long_session(query)] if has_index else []
         persons = "user_id" in query.breakdown
         ctes += [
-            events_with_session_id(reach, params, selected, conditions=long_only, persons=persons),
-            _grouped("sessions_with_id", "events_with_session_id", session_keys(query), breakdown, having, params),
+            events_with_session_id(reach, source, selected, conditions=long_only, persons=persons),
+            _grouped(
+                "sessions_with_id", "events_with_session_id", session_keys(query), breakdown, having, source.dialect
+            ),
         ]
         unions.append("SELECT * FROM sessions_with_id")
     ctes += [
-        *events_of_visits(reach, params, selected),
-        _grouped("visits", "events_of_visits", visit_keys(query), breakdown, having, params),
+        *events_of_visits(reach, source, selected),
+        _grouped("visits", "events_of_visits", visit_keys(query), breakdown, having, source.dialect),
     ]
     unions.append("SELECT * FROM visits")
-    bucket = [f"{buckets.sql(params.dialect, 'started')} AS bucket"] if buckets else []
+    bucket = [f"{buckets.sql(source.dialect, 'started')} AS bucket_key"] if buckets else []
     select = sql(
         """
         SELECT
@@ -171,9 +169,11 @@ def _computed_sessions(
     return ctes, select
 
 
-def _grouped(name: str, events: str, keys: list[str], breakdown: _Breakdown, having: list[str], params: Params) -> Cte:
+def _grouped(
+    name: str, events: str, keys: list[str], breakdown: _Breakdown, having: list[str], source: EventSource
+) -> Cte:
     """A CTE with one row for each session of some events."""
-    started, ended = (params.dialect.epoch_us.format(edge) for edge in ("min(timestamp)", "max(timestamp)"))
+    started, ended = (dialect.epoch_us.format(edge) for edge in ("min(timestamp)", "max(timestamp)"))
     selected = [
         "min(timestamp) AS started",
         f"{ended} - {started} AS duration",
@@ -201,8 +201,8 @@ def _grouped(name: str, events: str, keys: list[str], breakdown: _Breakdown, hav
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
-def _metrics(query: SessionsQuery, params: Params) -> list[str]:
-    dialect = params.dialect
+def _metrics(query: SessionsQuery, source: EventSource) -> list[str]:
+    dialect = source.dialect
     bounced = "pages = 1" if query.bounce == "one_page" else "events = 1"
     double = "CAST({} AS DOUBLE PRECISION)"
     sessions = "nullif(count(*), 0)"
@@ -218,9 +218,9 @@ def _metrics(query: SessionsQuery, params: Params) -> list[str]:
     return [f"{by_kind[kind]} AS metric_{index}" for index, kind in enumerate(query.metrics)]
 
 
-def _totals(query: SessionsQuery, params: Params) -> str:
+def _totals(query: SessionsQuery, source: EventSource) -> str:
     """All sessions as one row, or as a series."""
-    metrics = _metrics(query, params)
+    metrics = _metrics(query, source)
     if query.interval is None:
         return sql(
             """
@@ -235,11 +235,11 @@ def _totals(query: SessionsQuery, params: Params) -> str:
         SELECT
             {columns}
         FROM sessions
-        GROUP BY sessions.bucket
-        ORDER BY sessions.bucket
+        GROUP BY bucket_key
+        ORDER BY bucket_key
         LIMIT {limit}
         """,
-        columns=columns([f"{params.dialect.key_us.format('sessions.bucket')} AS bucket", *metrics]),
+        columns=columns([f"{source.dialect.key_us.format('bucket_key')} AS bucket", *metrics]),
         limit=str(SERIES_LIMIT + 1),
     )
 
@@ -253,7 +253,7 @@ def _ranking(query: SessionsQuery) -> str:
     return ", ".join(["count(*) DESC", *(f"{dim} NULLS LAST" for dim in _dims(query))])
 
 
-def _largest_groups(query: SessionsQuery, params: Params) -> str:
+def _largest_groups(query: SessionsQuery, source: EventSource) -> str:
     """The groups with most sessions."""
     return sql(
         """
@@ -264,18 +264,18 @@ def _largest_groups(query: SessionsQuery, params: Params) -> str:
         ORDER BY {ranking}
         LIMIT {top}
         """,
-        columns=columns([*_dims(query), *_metrics(query, params)]),
+        columns=columns([*_dims(query), *_metrics(query, source)]),
         dims=", ".join(_dims(query)),
         ranking=_ranking(query),
         top=str(query.top),
     )
 
 
-def _top_groups(query: SessionsQuery, params: Params, groups: Groups | None) -> Cte:
+def _top_groups(query: SessionsQuery, source: Params, groups: Groups | None) -> Cte:
     """`top_groups`: the given groups, or those with most sessions over the whole range, with their `rank` from 1."""
     if groups is not None:
         dims = ", ".join(f"d{index} AS {dim}" for index, dim in enumerate(_dims(query)))
-        given = given_groups(groups, params)
+        given = given_groups(groups, source)
         return Cte("top_groups", f"SELECT {dims}, place AS rank FROM ({given}) AS given")
     return cte(
         "top_groups",
@@ -295,14 +295,14 @@ def _top_groups(query: SessionsQuery, params: Params, groups: Groups | None) -> 
     )
 
 
-def _by_group(query: SessionsQuery, params: Params, buckets: Buckets | None) -> str:
+def _by_group(query: SessionsQuery, source: EventSource, buckets: Buckets | None) -> str:
     """The groups of `top_groups` in their order, by bucket if there are any; with `other` the rest as one group."""
-    dialect, dims = params.dialect, _dims(query)
+    dialect, dims = source.dialect, _dims(query)
     same = " AND ".join(dialect.same.format(f"sessions.{dim}", f"top_groups.{dim}") for dim in dims)
     dims = [f"top_groups.{dim}" for dim in dims]
-    bucket = ["sessions.bucket"] if buckets else []
-    selected = [f"{dialect.key_us.format('sessions.bucket')} AS bucket"] if buckets else []
-    selected += [*dims, *_metrics(query, params), *(["rank IS NULL AS other"] if query.other else [])]
+    bucket = ["bucket_key"] if buckets else []
+    selected = [f"{dialect.key_us.format('bucket_key')} AS bucket"] if buckets else []
+    selected += [*dims, *_metrics(query, source), *(["rank IS NULL AS other"] if query.other else [])]
     return sql(
         """
         SELECT

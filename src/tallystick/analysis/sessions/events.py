@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tallystick.analysis.cte import Cte, clause, columns, cte
-from tallystick.analysis.filters import Params, scope_conditions
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import scope_conditions
 from tallystick.model.queries.sessions import SessionScope
 
 
@@ -22,7 +23,7 @@ def session_keys(query: SessionScope) -> list[str]:
 
 def events_with_session_id(
     query: SessionScope,
-    params: Params,
+    source: EventSource,
     selected: Sequence[str],
     *,
     conditions: Sequence[str] = (),
@@ -45,8 +46,8 @@ def events_with_session_id(
         """,
         materialized=False,
         columns=columns([*session_keys(query), "timestamp", *selected]),
-        events=params.relation() if persons else params.relation(persons=False),
-        where=clause("WHERE", [*_in_range(query, params), "session_id IS NOT NULL", *conditions]),
+        events=source.relation() if persons else source.relation(persons=False),
+        where=clause("WHERE", [*_in_range(query, source), "session_id IS NOT NULL", *conditions]),
     )
 
 
@@ -55,7 +56,7 @@ def visit_keys(query: SessionScope) -> list[str]:
     return [*_site(query), "user_id", "visit"]
 
 
-def events_of_visits(query: SessionScope, params: Params, selected: Sequence[str]) -> list[Cte]:
+def events_of_visits(query: SessionScope, source: EventSource, selected: Sequence[str]) -> list[Cte]:
     """`events_of_visits`: the events without `session_id`, with the number of the visit of their user.
 
     An event starts a visit if no event of the user precedes it within `inactivity` minutes. The number of a visit is
@@ -81,8 +82,8 @@ def events_of_visits(query: SessionScope, params: Params, selected: Sequence[str
         materialized=False,
         columns=columns([*user, "timestamp", *selected]),
         inactivity=str(query.inactivity),
-        events=params.relation(),
-        where=clause("WHERE", [*_in_range(query, params), "session_id IS NULL", "user_id IS NOT NULL"]),
+        events=source.relation(),
+        where=clause("WHERE", [*_in_range(query, source), "session_id IS NULL", "user_id IS NOT NULL"]),
         user=", ".join(user),
     )
     of_visits = cte(
@@ -97,15 +98,15 @@ def events_of_visits(query: SessionScope, params: Params, selected: Sequence[str
     return [without_session_id, of_visits]
 
 
-def is_page_view(query: SessionScope, params: Params) -> str:
+def is_page_view(query: SessionScope, source: EventSource) -> str:
     """Condition: an event is a page view."""
-    names = ", ".join(params.add(name, "text") for name in dict.fromkeys(query.page_names))
+    names = ", ".join(source.parameters.add(name, "text") for name in dict.fromkeys(query.page_names))
     return f"name IN ({names})"
 
 
-def site_condition(query: SessionScope, params: Params) -> list[str]:
+def site_condition(query: SessionScope, source: EventSource) -> list[str]:
     """Condition: a row belongs to the query's site; empty for a query about all sites."""
-    return [] if query.site_id is None else [f"site_id = {params.add(query.site_id, 'text')}"]
+    return [] if query.site_id is None else [f"site_id = {source.parameters.add(query.site_id, 'text')}"]
 
 
 def _site(query: SessionScope) -> list[str]:
@@ -113,5 +114,5 @@ def _site(query: SessionScope) -> list[str]:
     return ["site_id"] if query.site_id is None else []
 
 
-def _in_range(query: SessionScope, params: Params) -> list[str]:
-    return scope_conditions(query.model_copy(update={"filter": None}), "timestamp", params)
+def _in_range(query: SessionScope, source: EventSource) -> list[str]:
+    return scope_conditions(query.model_copy(update={"filter": None}), "timestamp", source)

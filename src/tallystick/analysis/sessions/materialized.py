@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.cte import Cte, clause, columns, cte, sql
-from tallystick.analysis.filters import Params, scope_conditions
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import scope_conditions
 from tallystick.analysis.metrics.channels import referrer_sql
 from tallystick.analysis.sessions.events import site_condition
 from tallystick.analysis.sessions.index import COLUMNS, INDEXED_SESSIONS, SessionIndex
@@ -20,7 +21,7 @@ LONG_SESSIONS = "long_sessions"
 """The CTE with the keys of the sessions that are computed from their events although they are in the index."""
 
 
-def index_ctes(query: SessionsQuery, reach: SessionScope, params: Params, index: SessionIndex) -> list[Cte]:
+def index_ctes(query: SessionsQuery, reach: SessionScope, source: EventSource, index: SessionIndex) -> list[Cte]:
     """The CTEs of the index, and `long_sessions` where the range has an edge.
 
     Args:
@@ -31,12 +32,12 @@ def index_ctes(query: SessionsQuery, reach: SessionScope, params: Params, index:
         return ctes
     crossing = []
     if query.since is not None and reach.since is not None:
-        earliest, since = (params.add(edge, "timestamp") for edge in (reach.since, query.since))
+        earliest, since = (source.parameters.add(edge, "timestamp") for edge in (reach.since, query.since))
         crossing.append(f"(started < {earliest} AND ended >= {since})")
     if query.until is not None and reach.until is not None:
-        until, latest = (params.add(edge, "timestamp") for edge in (query.until, reach.until))
+        until, latest = (source.parameters.add(edge, "timestamp") for edge in (query.until, reach.until))
         crossing.append(f"(started < {until} AND ended >= {latest})")
-    return [*ctes, long_sessions([*site_condition(query, params), f"({' OR '.join(crossing)})"])]
+    return [*ctes, long_sessions([*site_condition(query, source), f"({' OR '.join(crossing)})"])]
 
 
 def long_sessions(conditions: list[str]) -> Cte:
@@ -54,13 +55,13 @@ def long_sessions(conditions: list[str]) -> Cte:
     )
 
 
-def indexed_select(query: SessionsQuery, reach: SessionScope, params: Params, buckets: Buckets | None) -> str:
+def indexed_select(query: SessionsQuery, reach: SessionScope, source: EventSource, buckets: Buckets | None) -> str:
     """A SELECT of the indexed sessions of a range, in the columns of `sessions`, without the long ones."""
-    dialect = params.dialect
-    conditions = scope_conditions(query.model_copy(update={"filter": None}), "started", params)
+    dialect = source.dialect
+    conditions = scope_conditions(query.model_copy(update={"filter": None}), "started", source)
     if reach.until is not None:
-        conditions.append(f"ended < {params.add(reach.until, 'timestamp')}")
-    bucket = [f"{buckets.sql(dialect, 'started')} AS bucket"] if buckets else []
+        conditions.append(f"ended < {source.parameters.add(reach.until, 'timestamp')}")
+    bucket = [f"{buckets.sql(dialect, 'started')} AS bucket_key"] if buckets else []
     duration = f"{dialect.epoch_us.format('ended')} - {dialect.epoch_us.format('started')} AS duration"
     dims = [f"{_dim(field)} AS dim_{index}" for index, field in enumerate(query.breakdown)]
     return sql(

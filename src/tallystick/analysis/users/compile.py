@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.cursor import decode_cursor
-from tallystick.analysis.filters import SENT, Params, scope_conditions, where
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.event_source import SENT_ID, EventSource
+from tallystick.analysis.filters import scope_conditions, where
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.users import PeopleQuery
 
 ORDERS = {"last_seen": "max(timestamp)", "first_seen": "min(timestamp)", "events": "count(*)"}
 
 
-def compile_people(query: PeopleQuery, params: Params) -> Statement:
+def compile_people(query: PeopleQuery, sources: Sources) -> Statement:
     """The statement of a list of users: user_id, first_seen, last_seen, events, sessions."""
-    dialect = params.dialect
-    conditions = [*scope_conditions(query, "timestamp", params), "user_id IS NOT NULL"]
+    source = EventSource(sources, query.site_id)
+    dialect = source.dialect
+    conditions = [*scope_conditions(query, "timestamp", source), "user_id IS NOT NULL"]
     having = []
     if query.search:
-        searched = dialect.lowered.format(params.add(query.search, "text"))
-        ids = ["user_id", SENT] if params.joined else ["user_id"]
+        searched = dialect.lowered.format(source.parameters.add(query.search, "text"))
+        ids = ["user_id", SENT_ID] if source.has_persons else ["user_id"]
         found = [dialect.contains.format(dialect.lowered.format(column), searched) for column in ids]
-        if params.joined:  # any of a person's ids finds all of their events
+        if source.has_persons:  # any of a person's ids finds all of their events
             having.append(f"bool_or({' OR '.join(found)})")
         else:
             conditions += found
-    having += _after(query, params)
+    having += _after(query, source)
     direction = "" if query.ascending else " DESC"
     keys = ["user_id"] if query.order == "user_id" else [query.order, "user_id"]
     order = ", ".join(f"{key}{direction}" for key in keys)
-    table = params.relation()
+    table = source.relation()
     chosen = ", ".join(f"{aggregate} AS {name}" for name, aggregate in ORDERS.items())
     seen = f"{dialect.epoch_us.format('first_seen')}, {dialect.epoch_us.format('last_seen')}, events"
     sql = (
@@ -39,7 +42,7 @@ def compile_people(query: PeopleQuery, params: Params) -> Statement:
         f"SELECT seen.user_id, {seen}, sessions\nFROM seen JOIN visited ON visited.user_id = seen.user_id\n"
         f"ORDER BY {', '.join(f'seen.{key}{direction}' for key in keys)}"
     )
-    return Statement(sql, params.values)
+    return Statement(sql, source.parameters.values)
 
 
 def _having(conditions: list[str]) -> str:
@@ -48,16 +51,16 @@ def _having(conditions: list[str]) -> str:
     return f"\n  HAVING {' AND '.join(conditions)}" if conditions else ""
 
 
-def _after(query: PeopleQuery, params: Params) -> list[str]:
+def _after(query: PeopleQuery, source: EventSource) -> list[str]:
     """The condition that users come behind the cursor's."""
     after = decode_cursor(query)
     if after is None:
         return []
     sign = ">" if query.ascending else "<"
-    user = params.add(after[-1], "text")
+    user = source.parameters.add(after[-1], "text")
     if query.order == "user_id":
         return [f"user_id {sign} {user}"]
     value, aggregate = after[0], ORDERS[query.order]
     assert isinstance(value, int)  # checked by decode_cursor
-    mark = str(value) if query.order == "events" else params.add(instant_of(value), "timestamp")
+    mark = str(value) if query.order == "events" else source.parameters.add(instant_of(value), "timestamp")
     return [f"{aggregate} {sign} {mark} OR ({aggregate} = {mark} AND user_id {sign} {user})"]

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from tallystick.analysis.filters import Params, scope_conditions, where
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import scope_conditions, where
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.model.queries.users import PersonQuery
 from tallystick.model.query import EventsQuery
 
 
-def of_person(query: EventsQuery, params: Params) -> str:
+def of_person(query: EventsQuery, source: EventSource) -> str:
     """Whether an event is one of the person's whose id `user_id` is.
 
     The ids come first, since an index of events may know them. Where there are several sites, an id that is theirs on
     one may be somebody else's on another.
     """
-    user = params.add(query.user_id, "text")
-    known = where([f"user_id = {user}", *_on_site(query.site_id, params)])
+    user = source.parameters.add(query.user_id, "text")
+    known = where([f"user_id = {user}", *_on_site(query.site_id, source)])
     persons = f"SELECT person_id FROM identities{known}"
-    joined = where([f"(person_id = {user} OR person_id IN ({persons}))", *_on_site(query.site_id, params)])
+    joined = where([f"(person_id = {user} OR person_id IN ({persons}))", *_on_site(query.site_id, source)])
     if query.site_id is not None:
         stays = f"NOT EXISTS (SELECT 1 FROM identities{known})"
         person = f"person_id = coalesce(({persons}), {user})"
-        own = where([person, *_on_site(query.site_id, params)])
+        own = where([person, *_on_site(query.site_id, source)])
         ids = f"SELECT user_id FROM identities{own}\n  UNION ALL {persons}\n  UNION ALL SELECT {user} WHERE {stays}"
         return f"user_id IN (\n  {ids}\n)"
     ids = f"SELECT user_id FROM identities{joined}\n  UNION ALL {persons}\n  UNION ALL SELECT {user}"
@@ -29,8 +31,8 @@ def of_person(query: EventsQuery, params: Params) -> str:
     return f"user_id IN (\n  {ids}\n) AND {theirs}"
 
 
-def _on_site(site_id: str | None, params: Params) -> list[str]:
-    return [] if site_id is None else [f"site_id = {params.add(site_id, 'text')}"]
+def _on_site(site_id: str | None, source: EventSource) -> list[str]:
+    return [] if site_id is None else [f"site_id = {source.parameters.add(site_id, 'text')}"]
 
 
 def _person(user: str) -> str:
@@ -38,22 +40,23 @@ def _person(user: str) -> str:
     return f"(SELECT i.person_id FROM identities AS i WHERE i.site_id = events.site_id AND i.user_id = {user})"
 
 
-def compile_person(query: PersonQuery, params: Params) -> Statement:
+def compile_person(query: PersonQuery, sources: Sources) -> Statement:
     """The statement of a question about one person.
 
     A row for each id: site, person, id, to which it was joined, when, by which event; when it was first and last seen
     and when all of the ids together were; its events and theirs; and how many ids there are.
     """
-    dialect, user = params.dialect, params.add(query.user_id, "text")
-    site = _on_site(query.site_id, params)
+    source = EventSource.as_sent(sources)
+    dialect, user = source.dialect, source.parameters.add(query.user_id, "text")
+    site = _on_site(query.site_id, source)
     sites = [
         f"SELECT site_id, person_id FROM identities{where([f'user_id = {user}', *site])}",
         f"SELECT site_id, NULL FROM identities{where([f'person_id = {user}', *site])}",
         f"SELECT DISTINCT site_id, NULL FROM events{where([f'user_id = {user}', *site])}",
     ]
     if query.site_id is not None:
-        sites.append(f"SELECT {params.add(query.site_id, 'text')}, NULL")
-    conditions = scope_conditions(query, "timestamp", params)
+        sites.append(f"SELECT {source.parameters.add(query.site_id, 'text')}, NULL")
+    conditions = scope_conditions(query, "timestamp", source)
     at, *times = (
         dialect.epoch_us.format(name)
         for name in ("linked_at", "first_seen", "last_seen", "min(first_seen) OVER ()", "max(last_seen) OVER ()")
@@ -75,7 +78,7 @@ def compile_person(query: PersonQuery, params: Params) -> Statement:
         "FROM ids LEFT JOIN seen USING (site_id, user_id)\n"
         f"ORDER BY linked_at NULLS FIRST, user_id, site_id\nLIMIT {query.limit}"
     )
-    return Statement(sql, params.values)
+    return Statement(sql, source.parameters.values)
 
 
 _OWN = "NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.site_id = persons.site_id AND i.user_id = persons.person_id)"

@@ -7,12 +7,11 @@ from typing import Any
 
 from tallystick.analysis.buckets import show_micros
 from tallystick.analysis.cursor import encode_cursor
+from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.model.query import PeopleQuery, PersonQuery
 
-Row = Sequence[Any]
 
-
-def people_answer(query: PeopleQuery, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], str | None]:
+def shape_people(query: PeopleQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     """A page of the list of users, and the cursor of the next page."""
     page = rows[: query.limit]
     cursor = None
@@ -23,7 +22,7 @@ def people_answer(query: PeopleQuery, rows: Sequence[Row]) -> tuple[list[dict[st
     return [_user(row) for row in page], cursor
 
 
-def person_answer(query: PersonQuery, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def shape_person(query: PersonQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     """The one row of an answer about a person.
 
     `person_id` is null where sites disagree about the person that `user_id` resolves to.
@@ -38,7 +37,7 @@ def person_answer(query: PersonQuery, rows: Sequence[Row]) -> list[dict[str, Any
         "ids": [_id_of_person(row) for row in rows],
         "ids_total": ids,
     }
-    return [person]
+    return [person], None
 
 
 def _user(row: Row) -> dict[str, Any]:

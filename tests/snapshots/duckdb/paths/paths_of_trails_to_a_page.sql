@@ -67,9 +67,9 @@ events_with_session_id AS NOT MATERIALIZED (
 events_without_session_id AS NOT MATERIALIZED (
     SELECT
         site_id,
-    user_id,
-    timestamp,
-    CASE WHEN name IN ($3, $4, $5) AND path IS NOT NULL THEN path END AS node,
+        user_id,
+        timestamp,
+        CASE WHEN name IN ($3, $4, $5) AND path IS NOT NULL THEN path END AS node,
         CASE
             WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
             ELSE 1

@@ -23,10 +23,10 @@ events_with_session_id AS NOT MATERIALIZED (
 events_without_session_id AS NOT MATERIALIZED (
     SELECT
         site_id,
-    user_id,
-    timestamp,
-    name AS node,
-    source = $1 AS matches,
+        user_id,
+        timestamp,
+        name AS node,
+        source = $1 AS matches,
         CASE
             WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
             ELSE 1

@@ -73,16 +73,16 @@ sessions_with_id AS NOT MATERIALIZED (
 events_without_session_id AS NOT MATERIALIZED (
     SELECT
         site_id,
-    user_id,
-    timestamp,
-    CASE WHEN name IN ($10, $11, $12) THEN 1 ELSE 0 END AS page,
-    event_id,
-    json_extract_string(properties, $5) AS text_0,
-    json_extract_string(properties, $6) AS text_1,
-    json_extract_string(properties, $7) AS text_2,
-    json_extract_string(properties, $8) AS text_3,
-    json_extract_string(properties, $9) AS text_4,
-    path AS text_5,
+        user_id,
+        timestamp,
+        CASE WHEN name IN ($10, $11, $12) THEN 1 ELSE 0 END AS page,
+        event_id,
+        json_extract_string(properties, $5) AS text_0,
+        json_extract_string(properties, $6) AS text_1,
+        json_extract_string(properties, $7) AS text_2,
+        json_extract_string(properties, $8) AS text_3,
+        json_extract_string(properties, $9) AS text_4,
+        path AS text_5,
         CASE
             WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
             ELSE 1
@@ -144,7 +144,7 @@ sessions AS MATERIALIZED (
 top_groups AS (
     SELECT
         dim_0,
-    dim_1,
+        dim_1,
         row_number() OVER (ORDER BY count(*) DESC, dim_0 NULLS LAST, dim_1 NULLS LAST) AS rank
     FROM sessions
     GROUP BY dim_0, dim_1

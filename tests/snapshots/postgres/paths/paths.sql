@@ -30,8 +30,8 @@ events_with_session_id AS NOT MATERIALIZED (
 events_without_session_id AS NOT MATERIALIZED (
     SELECT
         user_id,
-    timestamp,
-    CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) AND path IS NOT NULL THEN path END AS node,
+        timestamp,
+        CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) AND path IS NOT NULL THEN path END AS node,
         CASE
             WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
             ELSE 1

@@ -34,17 +34,17 @@ sessions_with_id AS NOT MATERIALIZED (
 events_without_session_id AS NOT MATERIALIZED (
     SELECT
         site_id,
-    user_id,
-    timestamp,
-    CASE WHEN name IN (CAST($6 AS text), CAST($7 AS text), CAST($8 AS text)) THEN 1 ELSE 0 END AS page,
-    event_id,
-    property_text(properties, CAST($1 AS text) COLLATE "C") AS text_0,
-    property_text(properties, CAST($2 AS text) COLLATE "C") AS text_1,
-    property_text(properties, CAST($3 AS text) COLLATE "C") AS text_2,
-    property_text(properties, CAST($4 AS text) COLLATE "C") AS text_3,
-    property_text(properties, CAST($5 AS text) COLLATE "C") AS text_4,
-    path AS text_5,
-    (properties ->> CAST($9 AS text) COLLATE "C" = CAST($10 AS text) AND json_typeof(properties -> CAST($9 AS text) COLLATE "C") = 'string') AS matches,
+        user_id,
+        timestamp,
+        CASE WHEN name IN (CAST($6 AS text), CAST($7 AS text), CAST($8 AS text)) THEN 1 ELSE 0 END AS page,
+        event_id,
+        property_text(properties, CAST($1 AS text) COLLATE "C") AS text_0,
+        property_text(properties, CAST($2 AS text) COLLATE "C") AS text_1,
+        property_text(properties, CAST($3 AS text) COLLATE "C") AS text_2,
+        property_text(properties, CAST($4 AS text) COLLATE "C") AS text_3,
+        property_text(properties, CAST($5 AS text) COLLATE "C") AS text_4,
+        path AS text_5,
+        (properties ->> CAST($9 AS text) COLLATE "C" = CAST($10 AS text) AND json_typeof(properties -> CAST($9 AS text) COLLATE "C") = 'string') AS matches,
         CASE
             WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
             ELSE 1
@@ -96,7 +96,7 @@ sessions AS MATERIALIZED (
 top_groups AS (
     SELECT
         dim_0,
-    dim_1,
+        dim_1,
         row_number() OVER (ORDER BY count(*) DESC, dim_0 NULLS LAST, dim_1 NULLS LAST) AS rank
     FROM sessions
     GROUP BY dim_0, dim_1

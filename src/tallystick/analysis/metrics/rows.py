@@ -1,4 +1,4 @@
-"""Rows of a statement → the rows of an answer, and the cursor of the next page. The same for every store."""
+"""Rows of a metrics statement → the rows of an answer."""
 
 from __future__ import annotations
 
@@ -8,71 +8,23 @@ from typing import Any
 
 from tallystick.analysis.buckets import Buckets, show_micros
 from tallystick.analysis.cursor import decode_cursor, encode_cursor
-from tallystick.analysis.events.rows import events_answer, keys_answer, values_answer
-from tallystick.analysis.funnel.rows import funnel_answer, funnel_users_answer
 from tallystick.analysis.metrics.compile import is_filled
-from tallystick.analysis.parameters import Statement
-from tallystick.analysis.paths.rows import paths_answer
-from tallystick.analysis.retention.rows import persons_answer
-from tallystick.analysis.sessions.rows import sessions_answer
-from tallystick.analysis.users.rows import people_answer, person_answer
+from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.queries.formula import computed
-from tallystick.model.queries.retention import PersonsScope
-from tallystick.model.query import (
-    EventsQuery,
-    FunnelQuery,
-    FunnelUsersQuery,
-    KeysQuery,
-    MetricsQuery,
-    PathsQuery,
-    PeopleQuery,
-    PersonQuery,
-    Query,
-    SessionsQuery,
-)
-
-Row = Sequence[Any]
-Answer = tuple[list[dict[str, Any]], str | None]
-"""The rows and `next_cursor`."""
+from tallystick.model.query import MetricsQuery
 
 COUNTS = {"events", "users", "sessions"}
 """Metrics that are 0 where nothing happened; the others are null."""
 
 
-def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:
-    """The answer that a statement's rows are.
+def shape_metrics(query: MetricsQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
+    """A page of the answer.
 
     Raises:
         InvalidRequest: more buckets than a series may have, or more rows than an answer with `top` may have.
     """
-    if isinstance(query, MetricsQuery):
-        return _metrics(query, statement.buckets, rows)
-    if isinstance(query, EventsQuery):
-        return events_answer(query, rows)
-    if isinstance(query, FunnelQuery):
-        return funnel_answer(query, rows), None
-    if isinstance(query, FunnelUsersQuery):
-        return funnel_users_answer(query, rows)
-    if isinstance(query, KeysQuery):
-        return keys_answer(rows), None
-    if isinstance(query, SessionsQuery):
-        return sessions_answer(query, statement.buckets, rows), None
-    if isinstance(query, PathsQuery):
-        return paths_answer(rows), None
-    if isinstance(query, PeopleQuery):
-        return people_answer(query, rows)
-    if isinstance(query, PersonQuery):
-        return person_answer(query, rows), None
-    if isinstance(query, PersonsScope):
-        return persons_answer(query, statement, rows), None
-    return values_answer(query, rows), None
-
-
-# --- metrics --------------------------------------------------------------------------------------------------------
-
-
-def _metrics(query: MetricsQuery, buckets: Buckets | None, rows: Sequence[Row]) -> Answer:
+    buckets = statement.buckets
     if buckets and is_filled(query):
         return _filled(query, buckets, rows)
     page = rows[: query.limit]
