@@ -1,8 +1,9 @@
 """Queries about sessions → SQL.
 
-The CTE `sessions` has a row for each session of the answer: `bucket_key` (of the bucket in which the session starts), `duration` (microseconds), `events`, `pages` (page views), and the breakdown's values `dim_0`, `dim_1`. It is
-the union of the two kinds of sessions (see `events`), and of sessions from the session index where that can be used.
-The final SELECT counts the rows of `sessions`.
+The CTE `sessions` has a row for each session of the answer: `bucket_key` (of the bucket in which the session starts),
+`duration` (microseconds), `events`, `pages` (page views), and the breakdown's values `dim_0`, `dim_1`. It is the union
+of the two kinds of sessions (see `events`), and of sessions from the session index where that can be used. The final
+SELECT counts the rows of `sessions`.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ def _computed_sessions(
 
 
 def _grouped(
-    name: str, events: str, keys: list[str], breakdown: _Breakdown, having: list[str], source: EventSource
+    name: str, events: str, keys: list[str], breakdown: _Breakdown, having: list[str], dialect: Dialect
 ) -> Cte:
     """A CTE with one row for each session of some events."""
     started, ended = (dialect.epoch_us.format(edge) for edge in ("min(timestamp)", "max(timestamp)"))

@@ -54,7 +54,7 @@ visits AS NOT MATERIALIZED (
 ),
 sessions AS (
     SELECT
-        (epoch_us(started) + 7200000000) // 86400000000 * 86400000000 AS bucket,
+        (epoch_us(started) + 7200000000) // 86400000000 * 86400000000 AS bucket_key,
         duration,
         events,
         pages
@@ -65,14 +65,14 @@ sessions AS (
     ) AS computed_sessions
 )
 SELECT
-    sessions.bucket AS bucket,
+    bucket_key AS bucket,
     count(*) AS metric_0,
     CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_1,
     quantile_cont(CAST(duration AS DOUBLE PRECISION), 0.5) / 1000000 AS metric_2,
     CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_3
 FROM sessions
-GROUP BY sessions.bucket
-ORDER BY sessions.bucket
+GROUP BY bucket_key
+ORDER BY bucket_key
 LIMIT 20001
 
 -- $1: 'page_view'

@@ -64,7 +64,7 @@ visits AS NOT MATERIALIZED (
 ),
 sessions AS (
     SELECT
-        (epoch_us(started) + 7200000000) // 86400000000 * 86400000000 AS bucket,
+        (epoch_us(started) + 7200000000) // 86400000000 * 86400000000 AS bucket_key,
         epoch_us(ended) - epoch_us(started) AS duration,
         events,
         pages
@@ -75,7 +75,7 @@ sessions AS (
         AND ended < $4
     UNION ALL
     SELECT
-        (epoch_us(started) + 7200000000) // 86400000000 * 86400000000 AS bucket,
+        (epoch_us(started) + 7200000000) // 86400000000 * 86400000000 AS bucket_key,
         duration,
         events,
         pages
@@ -86,14 +86,14 @@ sessions AS (
     ) AS computed_sessions
 )
 SELECT
-    sessions.bucket AS bucket,
+    bucket_key AS bucket,
     count(*) AS metric_0,
     CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_1,
     quantile_cont(CAST(duration AS DOUBLE PRECISION), 0.5) / 1000000 AS metric_2,
     CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_3
 FROM sessions
-GROUP BY sessions.bucket
-ORDER BY sessions.bucket
+GROUP BY bucket_key
+ORDER BY bucket_key
 LIMIT 20001
 
 -- $1: datetime.datetime(2025, 4, 30, 0, 0)

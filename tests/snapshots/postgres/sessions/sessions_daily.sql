@@ -54,7 +54,7 @@ visits AS NOT MATERIALIZED (
 ),
 sessions AS (
     SELECT
-        date_bin('86400 seconds', started, TIMESTAMPTZ '1969-12-31 22:00:00+00') + INTERVAL '7200 seconds' AS bucket,
+        date_bin('86400 seconds', started, TIMESTAMPTZ '1969-12-31 22:00:00+00') + INTERVAL '7200 seconds' AS bucket_key,
         duration,
         events,
         pages
@@ -65,14 +65,14 @@ sessions AS (
     ) AS computed_sessions
 )
 SELECT
-    CAST(extract(epoch FROM sessions.bucket) * 1000000 AS bigint) AS bucket,
+    CAST(extract(epoch FROM bucket_key) * 1000000 AS bigint) AS bucket,
     count(*) AS metric_0,
     CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_1,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(duration AS DOUBLE PRECISION)) / 1000000 AS metric_2,
     CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_3
 FROM sessions
-GROUP BY sessions.bucket
-ORDER BY sessions.bucket
+GROUP BY bucket_key
+ORDER BY bucket_key
 LIMIT 20001
 
 -- $1: 'page_view'

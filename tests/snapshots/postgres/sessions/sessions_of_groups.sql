@@ -26,10 +26,10 @@ sessions_with_id AS NOT MATERIALIZED (
 events_without_session_id AS NOT MATERIALIZED (
     SELECT
         user_id,
-    timestamp,
-    CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END AS page,
-    event_id,
-    path AS text_0,
+        timestamp,
+        CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END AS page,
+        event_id,
+        path AS text_0,
         CASE
             WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
             ELSE 1
