@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.cte import Cte, clause, columns, cte, sql, union_all, with_ctes
+from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions
 from tallystick.analysis.metrics.channels import CHANNEL_PROPERTIES, channel_sql, referrer_sql
