@@ -14,10 +14,10 @@ from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.cte import Cte, clause, columns, cte, sql, union_all, with_ctes
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.event_source import EventSource
-from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions
-from tallystick.analysis.metrics.channels import CHANNEL_PROPERTIES, channel_sql, referrer_sql
-from tallystick.analysis.metrics.compile import make_buckets
-from tallystick.analysis.metrics.tables import given_groups
+from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
+from tallystick.analysis.groups import given_groups
+from tallystick.analysis.series import make_buckets
+from tallystick.analysis.sessions.channels import CHANNEL_PROPERTIES, channel_sql, referrer_sql
 from tallystick.analysis.sessions.events import (
     events_of_visits,
     events_with_session_id,
@@ -47,7 +47,7 @@ def compile_sessions(query: SessionsQuery, sources: Sources) -> Statement:
     Its columns: `bucket` if there is an interval, the breakdown's values, the metrics, and with `other` a boolean that
     says whether the row is the rest.
     """
-    source, groups = Params(sources, query.site_id), sources.groups
+    source, groups = EventSource(sources, query.site_id), sources.groups
     buckets = make_buckets(query, sources.now)
     index = sources.session_index if can_use_session_index(query) else None
     reach = _reach(query)
@@ -273,12 +273,10 @@ def _largest_groups(query: SessionsQuery, source: EventSource) -> str:
     )
 
 
-def _top_groups(query: SessionsQuery, source: Params, groups: Groups | None) -> Cte:
+def _top_groups(query: SessionsQuery, source: EventSource, groups: Groups | None) -> Cte:
     """`top_groups`: the given groups, or those with most sessions over the whole range, with their `rank` from 1."""
     if groups is not None:
-        dims = ", ".join(f"d{index} AS {dim}" for index, dim in enumerate(_dims(query)))
-        given = given_groups(groups, source)
-        return Cte("top_groups", f"SELECT {dims}, place AS rank FROM ({given}) AS given")
+        return Cte("top_groups", given_groups(groups, [*_dims(query), "rank"], source.parameters))
     return cte(
         "top_groups",
         """

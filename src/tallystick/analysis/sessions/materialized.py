@@ -11,7 +11,7 @@ from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.cte import Cte, clause, columns, cte, sql
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import scope_conditions
-from tallystick.analysis.metrics.channels import referrer_sql
+from tallystick.analysis.sessions.channels import referrer_sql
 from tallystick.analysis.sessions.events import site_condition
 from tallystick.analysis.sessions.index import COLUMNS, INDEXED_SESSIONS, SessionIndex
 from tallystick.model.queries.sessions import SessionScope

@@ -3,7 +3,10 @@ WITH events_with_session_id AS NOT MATERIALIZED (
         session_id,
         timestamp,
         CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END AS page
-    FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, user_id, user_id AS sent_id FROM events) AS events
+    FROM (
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, user_id, user_id AS sent_id
+        FROM events
+    ) AS events
     WHERE site_id = CAST($6 AS text)
         AND timestamp >= CAST($7 AS timestamptz)
         AND timestamp < CAST($8 AS timestamptz)
@@ -29,8 +32,15 @@ events_without_session_id AS NOT MATERIALIZED (
             WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
             ELSE 1
         END AS starts_visit
-    FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-        FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = CAST($6 AS text)) AS ids ON of_id = user_id) AS events
+    FROM (
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        FROM events
+        LEFT JOIN (
+            SELECT user_id AS of_id, person_id
+            FROM identities
+            WHERE site_id = CAST($6 AS text)
+        ) AS ids ON of_id = user_id
+    ) AS events
     WHERE site_id = CAST($6 AS text)
         AND timestamp >= CAST($7 AS timestamptz)
         AND timestamp < CAST($8 AS timestamptz)

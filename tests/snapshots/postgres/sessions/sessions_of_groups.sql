@@ -71,8 +71,8 @@ sessions AS (
     ) AS computed_sessions
 ),
 top_groups AS (
-    SELECT d0 AS dim_0, place AS rank FROM (  SELECT d0, place
-      FROM (VALUES (CAST($9 AS text), 1), (CAST(NULL AS VARCHAR), 2)) AS given(d0, place)) AS given
+    SELECT dim_0, rank
+    FROM (VALUES (CAST($9 AS text), 1), (CAST(NULL AS VARCHAR), 2)) AS given_groups(dim_0, rank)
 )
 SELECT
     top_groups.dim_0,
