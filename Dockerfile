@@ -14,8 +14,8 @@ FROM python:3.11.13-slim-bookworm AS build
 WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/tallystick
-COPY requirements.lock ./
-RUN /opt/tallystick/bin/pip install --require-hashes --only-binary :all: --requirement requirements.lock
+COPY requirements/runtime.lock requirements/
+RUN /opt/tallystick/bin/pip install --require-hashes --only-binary :all: --requirement requirements/runtime.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 COPY --from=web /build/src/tallystick/ingest/built ./src/tallystick/ingest/built

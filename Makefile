@@ -40,7 +40,7 @@ docs: ## Write the generated docs and the dashboard's API types again
 	@.venv/bin/python -m scripts.configuration_doc
 	@.venv/bin/python -m scripts.api_types
 
-lock: ## Resolve requirements.lock and requirements-dev.lock anew
+lock: ## Resolve requirements/runtime.lock and requirements/dev.lock anew
 	@scripts/lock
 
 clean: ## Remove .venv and everything that tools left; data stays

@@ -159,7 +159,7 @@ export interface Difference {
   message: string;
 }
 
-/** Dead letters to give up. */
+/** Dead letters to drop. */
 export interface Drop {
   ids: number[];
 }
@@ -685,7 +685,7 @@ export interface ReceiptStatus {
   loaded_at: string | null;
 }
 
-/** Dead letters to put into the queue again. */
+/** Dead letters to replay. */
 export interface Replay {
   ids: number[];
   /** With a single id: the corrected event, in the form that `GET /v1/dead/{id}` shows. */
@@ -959,7 +959,7 @@ export interface SqlQuery {
   limit?: number | null;
 }
 
-/** What a statement gives. docs/use/sql.md says how values of each type are written. */
+/** The result of a statement. docs/use/sql.md says how values of each type are written. */
 export interface SqlResult {
   columns: ColumnShape[];
   rows: unknown[][];

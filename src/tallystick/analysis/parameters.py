@@ -1,27 +1,34 @@
-"""A compiled question."""
+"""The parameters of one statement: values of a request never become SQL text."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
-from tallystick.analysis.buckets import Buckets
+from tallystick.analysis.dialect import Dialect, Kind
+from tallystick.errors import InvalidRequest
 
 
-@dataclass(frozen=True)
-class Statement:
-    """SQL with its parameters, and what is needed to read its rows.
+class Parameters:
+    """Collects values and gives each its placeholder; equal values of one kind share a placeholder."""
 
-    Attributes:
-        exact: no number is an estimate.
-        from_rollup: it reads the rollup, `people` or folded sessions instead of the events.
-        buckets: of a time series.
-        now: when it was asked, where the answer depends on it.
-    """
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._numbers: dict[tuple[Kind, object], int] = {}
 
-    sql: str
-    params: tuple[object, ...]
-    exact: bool = True
-    from_rollup: bool = False
-    buckets: Buckets | None = None
-    now: datetime | None = None
+    def add(self, value: object, kind: Kind) -> str:
+        """The placeholder of a value, as SQL.
+
+        Raises:
+            InvalidRequest: a text with a lone surrogate, which has no UTF-8 form.
+        """
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise InvalidRequest("a text of the query holds a lone surrogate") from error
+        number = self._numbers.setdefault((kind, value), len(self._numbers) + 1)
+        return self._dialect.placeholder(number, kind)
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """The values in the order of their placeholders, encoded as the driver expects them."""
+        encode = self._dialect.encode
+        return tuple(encode[kind](value) if kind in encode else value for kind, value in self._numbers)

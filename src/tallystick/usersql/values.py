@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from tallystick.analysis.rows import show_instant
+from tallystick.analysis.buckets import show_instant
 
 _INT64 = 2**63
 

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tallystick.analysis.compile import compile_export, compile_query
 from tallystick.analysis.cursor import Key, decode_cursor, encode_cursor
 from tallystick.analysis.dialect import Dialect
-from tallystick.analysis.parameters import Statement
+from tallystick.analysis.dispatch import compile_query
+from tallystick.analysis.events.compile import EVENT_KEY, compile_export
+from tallystick.analysis.metrics.compile import cursor_key
 from tallystick.analysis.property_columns import PropertyColumn
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.query import FILTER_CONDITIONS_MAX, Condition, EventsQuery, MetricsQuery, Query
 from tallystick.store.duckdb.dialect import DUCKDB
@@ -205,7 +208,7 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 def compiled(question: dict[str, Any], dialect: Dialect, **options: Any) -> Statement:
     query: Query = TypeAdapter(Query).validate_python(question)
-    return compile_query(query, dialect, NOW, **options)
+    return compile_query(query, Sources(dialect, NOW, **options))
 
 
 def snapshot_of(name: str) -> str:
@@ -231,11 +234,11 @@ def test_generated_sql(name: str, dialect: Dialect) -> None:
 def test_generated_sql_of_pages_and_export(dialect: Dialect) -> None:
     events = EventsQuery(limit=10)
     after = events.model_copy(update={"cursor": encode_cursor(events, [1_746_057_600_000_000, EVENT_ID, "default"])})
-    check_snapshot("events/events_next_page", dialect, compile_query(after, dialect, NOW))
+    check_snapshot("events/events_next_page", dialect, compile_query(after, Sources(dialect, NOW)))
     metrics = MetricsQuery(breakdown=["path", "name"], interval="day", limit=10)
     after_group = metrics.model_copy(update={"cursor": encode_cursor(metrics, [1_746_057_600_000_000, "/a", None])})
-    check_snapshot("metrics/metrics_next_page", dialect, compile_query(after_group, dialect, NOW))
-    check_snapshot("events/export", dialect, compile_export(events, dialect))
+    check_snapshot("metrics/metrics_next_page", dialect, compile_query(after_group, Sources(dialect, NOW)))
+    check_snapshot("events/export", dialect, compile_export(events, Sources(dialect, NOW)))
 
 
 def test_generated_sql_of_given_groups(dialect: Dialect) -> None:
@@ -248,8 +251,8 @@ def test_generated_sql_of_given_groups(dialect: Dialect) -> None:
 
 
 def test_generated_sql_of_slots() -> None:
-    slots = {"plan": PropertyColumn(0, 1), "amount": PropertyColumn(1, 2)}
-    statement = compiled(QUESTIONS["numbers_by_property"], DUCKDB, slots=slots)
+    columns = {"plan": PropertyColumn(0, 1), "amount": PropertyColumn(1, 2)}
+    statement = compiled(QUESTIONS["numbers_by_property"], DUCKDB, property_columns=columns)
     check_snapshot("metrics/numbers_by_property_columns", DUCKDB, statement)
 
 
@@ -338,8 +341,8 @@ def test_what_the_rollup_knows_needs_no_events(question: dict[str, Any], dialect
 def test_users_of_whole_utc_days_come_from_their_own_table(question: dict[str, Any], table: str) -> None:
     """On the store that has one."""
     users = {"kind": "metrics", "metrics": [{"kind": "users"}], **question}
-    assert f"FROM {table} " in compiled(users, POSTGRES).sql
-    assert "FROM people " in compiled(users, DUCKDB).sql
+    assert f"FROM {table}\n" in compiled(users, POSTGRES).sql
+    assert "FROM people\n" in compiled(users, DUCKDB).sql
 
 
 HOSTILE = ["'; DROP TABLE events; --", '"', "$1", "a.b", "{0}", "\\", "ключ 🦊", "`", "/*", "%s"]
@@ -416,7 +419,7 @@ def test_a_cursor_gives_back_its_key() -> None:
     query = MetricsQuery(breakdown=["name", "path"], interval="day")
     keys: list[Key] = [[1, "a", None], [-5, "é🦊", ""]]
     for key in keys:
-        assert decode_cursor(query.model_copy(update={"cursor": encode_cursor(query, key)})) == key
+        assert cursor_key(query.model_copy(update={"cursor": encode_cursor(query, key)})) == key
 
 
 def test_a_forged_key_of_another_shape_is_refused() -> None:
@@ -424,20 +427,20 @@ def test_a_forged_key_of_another_shape_is_refused() -> None:
     forged: list[Any] = [[], [1], ["a", "b"], [True, EVENT_ID, "x"], [1, "no id", "x"], [10**30, EVENT_ID, "x"]]
     for key in [*forged, [1, 2, 3], [1, EVENT_ID, None]]:
         with pytest.raises(InvalidRequest):
-            decode_cursor(events.model_copy(update={"cursor": encode_cursor(events, key)}))
+            decode_cursor(events.model_copy(update={"cursor": encode_cursor(events, key)}), EVENT_KEY)
     for key in ([], [1], [["a"]], ["a", "b"], [{}]):
         forged_key: Any = key
         with pytest.raises(InvalidRequest):
-            decode_cursor(metrics.model_copy(update={"cursor": encode_cursor(metrics, forged_key)}))
+            cursor_key(metrics.model_copy(update={"cursor": encode_cursor(metrics, forged_key)}))
 
 
 def test_equal_values_share_a_parameter() -> None:
     test = Condition(field="properties.a", op="in", value=[1, 1.0, True, "1", "1"])
-    statement = compile_query(MetricsQuery(filter=test), DUCKDB, NOW)
+    statement = compile_query(MetricsQuery(filter=test), Sources(DUCKDB, NOW))
     assert statement.params == ("default", "/a", "1", 1.0, "true")
 
 
 def test_times_go_to_the_store_as_utc() -> None:
     since = datetime(2025, 5, 1, tzinfo=UTC) + timedelta(minutes=1)
-    statement = compile_query(MetricsQuery(site_id=None, since=since), DUCKDB, NOW)
+    statement = compile_query(MetricsQuery(site_id=None, since=since), Sources(DUCKDB, NOW))
     assert statement.params == (datetime(2025, 5, 1, 0, 1),)

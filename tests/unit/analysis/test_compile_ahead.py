@@ -1,4 +1,4 @@
-"""The SQL of questions that read what the embedded store put together ahead of time, as snapshots; see test_compile."""
+"""The SQL of queries that read what the embedded store put together ahead of time, as snapshots; see test_compile."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.unit.analysis.test_compile import QUESTIONS, check_snapshot, compiled
     ("name", "behind"), [("sessions/sessions_daily_indexed", 0), ("sessions/sessions_by_channel_indexed", 7)]
 )
 def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
-    """With events behind the mark, and without."""
+    """With events after the watermark, and without."""
     question = QUESTIONS["sessions_by_channel_and_other" if behind else "sessions_daily"] | {"filter": None}
-    folded = SessionIndex(partial(tables_sql, 1_000, behind))
-    check_snapshot(name, DUCKDB, compiled(question, DUCKDB, folded=folded))
+    index = SessionIndex(partial(tables_sql, 1_000, behind))
+    check_snapshot(name, DUCKDB, compiled(question, DUCKDB, session_index=index))
 
 
 @pytest.mark.parametrize(("name", "behind"), [("paths/paths_of_trails", 0), ("paths/paths_of_trails_to_a_page", 7)])
 def test_generated_sql_of_trails(name: str, behind: int) -> None:
     to_a_page = {"end": "/buy", "merge": False, "site_id": None, "since": None} if behind else {}
-    folded = SessionIndex(partial(tables_sql, 1_000, behind))
-    check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, folded=folded))
+    index = SessionIndex(partial(tables_sql, 1_000, behind))
+    check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, session_index=index))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_generated_sql_of_trails(name: str, behind: int) -> None:
 )
 def test_generated_sql_of_numbered_users(name: str, behind: int) -> None:
     numbered = numbered_users(1_000, behind)
-    check_snapshot(name, DUCKDB, compiled(QUESTIONS["funnel"], DUCKDB, numbered=numbered))
+    check_snapshot(name, DUCKDB, compiled(QUESTIONS["funnel"], DUCKDB, user_numbers=numbered))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_generated_sql_of_numbered_users(name: str, behind: int) -> None:
 def test_generated_sql_of_users_times(name: str, behind: int) -> None:
     numbered = numbered_users(1_000, behind, 900)
     asked = QUESTIONS["funnel"] if behind else QUESTIONS["funnel"] | {"since": None, "until": None}
-    check_snapshot(name, DUCKDB, compiled(asked, DUCKDB, numbered=numbered))
+    check_snapshot(name, DUCKDB, compiled(asked, DUCKDB, user_numbers=numbered))
 
 
 def test_times_are_read_where_steps_are_names_alone() -> None:
@@ -54,7 +54,9 @@ def test_times_are_read_where_steps_are_names_alone() -> None:
     steps = [{"name": "view"}, {"name": "buy"}]
 
     def reads_times(**changes: object) -> bool:
-        return "user_times" in compiled({"kind": "funnel", "steps": steps, **changes}, DUCKDB, numbered=numbered).sql
+        return (
+            "user_times" in compiled({"kind": "funnel", "steps": steps, **changes}, DUCKDB, user_numbers=numbered).sql
+        )
 
     assert reads_times()
     assert reads_times(breakdown="path")
@@ -65,7 +67,7 @@ def test_times_are_read_where_steps_are_names_alone() -> None:
 
 
 def test_generated_sql_of_counted_numbers() -> None:
-    slots = {"plan": PropertyColumn(0, 1)}
+    columns = {"plan": PropertyColumn(0, 1)}
     question = QUESTIONS["filtered_metrics_of_users"]
-    statement = compiled(question, DUCKDB, slots=slots, numbered=numbered_users(1_000, 7))
+    statement = compiled(question, DUCKDB, property_columns=columns, user_numbers=numbered_users(1_000, 7))
     check_snapshot("metrics/users_of_user_numbers_and_later_events", DUCKDB, statement)

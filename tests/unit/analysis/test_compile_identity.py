@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from tallystick.analysis.compile import asks_for_persons, compile_export, compile_query
 from tallystick.analysis.dialect import Dialect
+from tallystick.analysis.dispatch import compile_query, needs
+from tallystick.analysis.events.compile import compile_export
 from tallystick.analysis.property_columns import PropertyColumn
+from tallystick.analysis.sources import Sources
 from tallystick.model.query import Query
 from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.postgres.dialect import POSTGRES
@@ -49,26 +51,29 @@ UNCONCERNED: list[dict[str, Any]] = [
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_statement(name: str, dialect: Dialect) -> None:
     query = QUESTION.validate_python(QUESTIONS[name])
-    check_snapshot(f"identity/{name}", dialect, compile_query(query, dialect, NOW, joined=asks_for_persons(query)))
+    check_snapshot(
+        f"identity/{name}", dialect, compile_query(query, Sources(dialect, NOW, persons=needs(query).persons))
+    )
 
 
 def test_slots_are_read_beside_persons() -> None:
     question = {**USERS, "breakdown": ["properties.plan"]}
     statement = compile_query(
-        QUESTION.validate_python(question), DUCKDB, NOW, slots={"plan": PropertyColumn(3, 1)}, joined=True
+        QUESTION.validate_python(question),
+        Sources(DUCKDB, NOW, property_columns={"plan": PropertyColumn(3, 1)}, persons=True),
     )
     check_snapshot("identity/users_by_a_property_column", DUCKDB, statement)
 
 
 @pytest.mark.parametrize("question", UNCONCERNED, ids=str)
 def test_what_no_person_matters_to_is_asked_as_before(question: dict[str, Any]) -> None:
-    assert not asks_for_persons(QUESTION.validate_python(question))
+    assert not needs(QUESTION.validate_python(question)).persons
 
 
 @pytest.mark.parametrize("dialect", ENGINES, ids=lambda dialect: dialect.name)
 def test_an_export_of_one_user_is_that_of_the_person(dialect: Dialect) -> None:
     query = QUESTION.validate_python({"kind": "events", "user_id": "ann"})
-    assert asks_for_persons(query)
+    assert needs(query).persons
     assert query.kind == "events"
-    assert "identities" in compile_export(query, dialect, joined=True).sql
-    assert "identities" not in compile_export(query, dialect).sql
+    assert "identities" in compile_export(query, Sources(dialect, NOW, persons=True)).sql
+    assert "identities" not in compile_export(query, Sources(dialect, NOW)).sql

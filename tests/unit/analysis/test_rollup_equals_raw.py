@@ -1,4 +1,4 @@
-"""The rollup answers as the raw events do: the same questions compiled both ways (G10)."""
+"""The rollup answers as the raw events do: the same queries compiled both ways (G10)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallystick.analysis.compile import compile_query
-from tallystick.analysis.rows import shape
+from tallystick.analysis.dispatch import compile_query, shape
+from tallystick.analysis.sources import Sources
 from tallystick.model.query import Condition, Interval, Metric, MetricsQuery
 from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.migrations import migrations
@@ -65,7 +65,7 @@ def fill(db: duckdb.DuckDBPyConnection, events: list[tuple[str, str, str, str | 
 
 
 def answer(db: duckdb.DuckDBPyConnection, query: MetricsQuery, rollups: bool) -> tuple[bool, Any]:
-    statement = compile_query(query, DUCKDB, NOW, rollups=rollups)
+    statement = compile_query(query, Sources(DUCKDB, NOW, rollups=rollups))
     found = db.execute(statement.sql, list(statement.params)).fetchall()
     return statement.from_rollup, shape(query, statement, found)
 

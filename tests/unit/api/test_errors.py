@@ -18,7 +18,7 @@ from starlette.types import Message
 from tallystick import logs
 from tallystick.config import Settings
 from tallystick.errors import QueryTimeout, QueryTooExpensive, QueueUnavailable, StoreUnavailable, TallystickError
-from tests.helpers.read_side import ReadSide, open_read_side
+from tests.helpers.http.read_side import ReadSide, open_read_side
 from tests.helpers.samples import sample_block
 
 JSON = {"Content-Type": "application/json"}
@@ -79,11 +79,14 @@ async def test_post_query_names_the_field(side: ReadSide, body: object, sentence
     [
         ("limt=3", "limt: there is no such field"),
         ("interval=fortnight", "interval: Input should be 'minute', 'hour', 'day', 'week' or 'month'"),
-        ("filter=name", "filter: 'name' has not the form field:op:value, such as name:=:page_view"),
+        ("filter=name", "filter: 'name' does not have the form field:op:value, such as name:=:page_view"),
         ("filter=name:=", "filter: 'name:=' lacks a value after ="),
         ("metric=sum", "metrics.0: metric sum needs a property"),
-        ("since=soon", "since: 'soon' is no ISO 8601 instant, no date, and no time span such as 24h or 7d"),
-        ("since=2026-02-30", "since: '2026-02-30' is no ISO 8601 instant, no date, and no time span such as 24h or 7d"),
+        ("since=soon", "since: 'soon' is not an ISO 8601 instant, a date, or a time span such as 24h or 7d"),
+        (
+            "since=2026-02-30",
+            "since: '2026-02-30' is not an ISO 8601 instant, a date, or a time span such as 24h or 7d",
+        ),
     ],
 )
 async def test_get_query_names_the_parameter(side: ReadSide, query: str, sentence: str) -> None:
@@ -234,7 +237,7 @@ async def test_tallystick_errors_have_their_status(
 
 
 async def test_queue_out_of_reach(side: ReadSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readiness says so, metrics show it, and questions are answered all the same, without a lag that nobody knows."""
+    """Readiness says so, metrics show it, and queries are answered without the unknown lag."""
 
     async def fail() -> None:
         raise QueueUnavailable

@@ -6,6 +6,7 @@ import { REFRESH } from "../../api/query";
 import { ErrorNote } from "../../components/display/ErrorNote";
 import { Skeleton } from "../../components/display/Skeleton";
 import { clock, longDay } from "../../format/time";
+import { Logo } from "../../components/display/Logo";
 import { numberOf, tokenFrom } from "./token";
 import { Grid } from "../../reports/tiles/Grid";
 import { RangeChoice } from "../../reports/tiles/RangeChoice";
@@ -128,16 +129,7 @@ function Page({ children }: { children: ReactNode }) {
   return (
     <>
       <p className="shared-brand">
-        <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden>
-          <rect width="32" height="32" rx="8" fill="var(--brand)" />
-          <path
-            d="M6 12c3.3-3.2 6.7-3.2 10 0s6.7 3.2 10 0M6 20c3.3-3.2 6.7-3.2 10 0s6.7 3.2 10 0"
-            fill="none"
-            stroke="#fff"
-            strokeWidth="3"
-            strokeLinecap="round"
-          />
-        </svg>
+        <Logo size={22} />
         Tallystick <span className="muted">· a shared board</span>
       </p>
       {children}

@@ -7,12 +7,11 @@ from typing import Any
 
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.cursor import encode_cursor
+from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.model.queries.funnel import FunnelQuery, FunnelUsersQuery
 
-Row = Sequence[Any]
 
-
-def funnel_answer(query: FunnelQuery, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def shape_funnel(query: FunnelQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     """A row for each group and step."""
     answer: list[dict[str, Any]] = []
     for row in rows:
@@ -22,7 +21,7 @@ def funnel_answer(query: FunnelQuery, rows: Sequence[Row]) -> list[dict[str, Any
             place, value, *figures = row
             group = {query.breakdown: value, **({"other": True} if place is None else {})}
         answer += [group | step for step in _steps(query, figures)]
-    return answer
+    return answer, None
 
 
 def _steps(query: FunnelQuery, figures: Row) -> Iterator[dict[str, Any]]:
@@ -44,7 +43,7 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def funnel_users_answer(query: FunnelUsersQuery, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], str | None]:
+def shape_funnel_users(query: FunnelUsersQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     """A page of persons, and the cursor of the next."""
     page = rows[: query.limit]
     cursor = encode_cursor(query, [page[-1][0]]) if len(rows) > query.limit else None

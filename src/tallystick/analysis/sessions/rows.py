@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tallystick.analysis.buckets import Buckets
-from tallystick.analysis.metrics.compile import is_filled
+from tallystick.analysis.series import is_filled
 from tallystick.analysis.sessions.compile import ROWS_LIMIT
+from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.query import SessionsQuery
 
@@ -15,10 +16,9 @@ COUNTS = {"sessions", "pages", "events"}
 """Metrics that are 0 where there are no sessions; the others are null."""
 
 
-def sessions_answer(
-    query: SessionsQuery, buckets: Buckets | None, rows: Sequence[Sequence[Any]]
-) -> list[dict[str, Any]]:
+def shape_sessions(query: SessionsQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
     """The rows of a `SessionsQuery`'s answer. Raises InvalidRequest: too many buckets, or too many rows."""
+    buckets = statement.buckets
     if len(rows) > ROWS_LIMIT:
         raise InvalidRequest(f"the answer has more than {ROWS_LIMIT} rows: take a smaller top, or a longer interval")
     if buckets and is_filled(query):
@@ -26,7 +26,7 @@ def sessions_answer(
         empty = [0 if kind in COUNTS else None for kind in query.metrics]
         keys = buckets.series(query.since, query.until, found.keys())
         rows = [found.get(key, (key, *empty)) for key in keys]
-    return [_row(query, buckets, row) for row in rows]
+    return [_row(query, buckets, row) for row in rows], None
 
 
 def _row(query: SessionsQuery, buckets: Buckets | None, row: Sequence[Any]) -> dict[str, Any]:

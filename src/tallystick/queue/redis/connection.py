@@ -22,10 +22,11 @@ from redis.exceptions import (
 from tallystick.errors import ConfigError, QueueUnavailable
 from tallystick.queue.redis.scripts import Script
 
+DEFAULT_STREAM = "tallystick"
 READ_SIZE = 256 * 1024
-"""Bytes asked of the socket at once."""
+"""Bytes that one read takes from the socket."""
 GREET_EVERY = 10.0
-"""Seconds after which the server's settings are looked at again before the next publish, on the same connection too."""
+"""Seconds after which the next publish checks the server's settings again, on the same connection too."""
 
 
 class OutOfSpace(QueueUnavailable):
@@ -36,8 +37,12 @@ class Refused(QueueUnavailable):
     """Redis does not let this user do that."""
 
 
+class Failed(QueueUnavailable):
+    """Redis answered with an error."""
+
+
 class Address:
-    """A Redis URL, taken apart once; neither it nor its password is ever shown.
+    """A Redis URL, parsed once; neither it nor its password is ever shown.
 
     `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix:///path`; redis-py's options and `stream`,
     the name that the queue's keys have in common, as query parameters.
@@ -49,7 +54,8 @@ class Address:
     def __init__(self, url: str) -> None:
         try:
             options: dict[str, Any] = {**parse_url(url)}
-            self.stream = str(options.pop("stream", "tallystick"))
+            self.has_default_stream = "stream" not in options
+            self.stream = str(options.pop("stream", DEFAULT_STREAM))
             self._kind: type[AbstractConnection] = options.pop("connection_class", Connection)
             # Tallystick has its own time-outs, and nothing is ever sent twice.
             own = {"socket_timeout": None, "protocol": 2, "retry": None, "socket_read_size": READ_SIZE}
@@ -70,20 +76,20 @@ class Address:
 
 
 Exchange = Callable[[Sequence[Sequence[Any]]], Awaitable[list[Any]]]
-"""Sends commands together and returns their replies, errors among them as values."""
+"""Sends commands together and returns their replies; errors are among them as values."""
 
 
 class Link:
-    """A long-lived connection, made when it is needed and made anew after a failure.
+    """A long-lived connection, made when it is needed, and again after a failure.
 
-    All methods raise QueueUnavailable: not reached, no answer in time (the connection is dropped then, so that a late
-    answer can never be taken for that of another command), or an error reply.
+    All methods raise QueueUnavailable: the server is out of reach, does not answer in time, or answers with an error.
+    After a time-out the connection is dropped, so that a late answer can never be taken for that of another command.
     """
 
     def __init__(
         self, address: Address, seconds: float, greet: Callable[[Exchange], Awaitable[None]] | None = None
     ) -> None:
-        """`greet` looks at the server after each connecting and every 10 s in use; what it raises fails the call."""
+        """`greet` checks the server after each connecting and every 10 s in use; what it raises fails the call."""
         self._connection = address.new()
         self._seconds = seconds
         self._greet = greet
@@ -121,13 +127,13 @@ class Link:
                     await self._connect()
                     return await work()
                 except ResponseError:
-                    raise  # an answer: the connection is in step
+                    raise  # an answer: the next answer belongs to the next command
                 except BaseException:
                     await self.close()
                     raise
 
     async def _connect(self) -> None:
-        # Something to read before anything was asked: the server closed the connection while it was idle.
+        # Something to read before a command was sent: the server closed the connection while it was idle.
         if self._connection.is_connected and await self._connection.can_read():
             await self.close()
         fresh = not self._connection.is_connected
@@ -168,6 +174,6 @@ def _errors(seconds: float) -> Iterator[None]:
     except ResponseError as error:
         if str(error).startswith("MISCONF"):
             raise OutOfSpace("Redis takes no writes because it cannot write to its disk (MISCONF)") from error
-        raise QueueUnavailable("Redis answered with an error") from error
+        raise Failed("Redis answered with an error") from error
     except (RedisError, OSError) as error:
         raise QueueUnavailable("Redis cannot be reached") from error

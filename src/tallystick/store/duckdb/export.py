@@ -6,10 +6,13 @@ until the loader finds none. Events are only ever appended, so "as of the export
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from tallystick.analysis.compile import asks_for_persons, compile_export
-from tallystick.analysis.rows import event_of
+from tallystick.analysis.dispatch import needs
+from tallystick.analysis.events.compile import compile_export
+from tallystick.analysis.events.rows import event_of
+from tallystick.analysis.sources import Sources
 from tallystick.errors import StoreUnavailable
 from tallystick.model.event import encode_lines
 from tallystick.model.query import EventsQuery
@@ -42,7 +45,7 @@ class Export:
 
     def __init__(self, query: EventsQuery) -> None:
         """Raises InvalidRequest: the scope cannot be asked for."""
-        compile_export(query, DUCKDB)
+        compile_export(query, Sources(DUCKDB, datetime.now(UTC)))
         self._query = query
         self._begun = False
         self._last: _Place | None = None  # the last event of the whole export
@@ -72,8 +75,9 @@ class Export:
         self._reach = max(LEAST_REACH, self._reach // 8)
 
     def _read(self, cursor: Connection, first: int, last: int) -> bytes:
-        joined = asks_for_persons(self._query) and identity.knows(cursor, self._query.site_id)
-        statement = compile_export(self._query, DUCKDB, joined, (first, last))
+        persons = needs(self._query).persons and identity.knows(cursor, self._query.site_id)
+        sources = Sources(DUCKDB, datetime.now(UTC), persons=persons)
+        statement = compile_export(self._query, sources, (first, last))
         cursor.execute(statement.sql, list(statement.params))
         lines, size, reached = [], 0, first
         while found := cursor.fetchmany(ROWS):

@@ -18,20 +18,12 @@ import msgspec
 
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.comparison import Compared, Found, compared, groups_of, result_of
-from tallystick.analysis.compile import asks_for_persons, can_use_user_numbers, compile_query
-from tallystick.analysis.metrics.tables import Groups, names_properties
-from tallystick.analysis.paths.trails import can_use_trails
-from tallystick.analysis.rows import shape
-from tallystick.analysis.sessions.index import can_use_session_index
+from tallystick.analysis.dispatch import compile_query, needs, shape
+from tallystick.analysis.sources import Groups, Sources
 from tallystick.config import Settings
 from tallystick.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
-from tallystick.model.queries.funnel import FunnelScope
-from tallystick.model.queries.paths import PathsQuery
-from tallystick.model.queries.retention import PersonsScope
-from tallystick.model.queries.sessions import SessionScope
 from tallystick.model.queries.statement import SqlQuery, Table
-from tallystick.model.queries.users import PeopleQuery
-from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, SessionsQuery
+from tallystick.model.query import EventsQuery, Freshness, Query, Result
 from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from tallystick.store.duckdb.dialect import DUCKDB
@@ -279,10 +271,10 @@ def _compared_answer(cursor: Connection, both: Compared, now: datetime) -> Resul
     """Both periods as of one moment."""
     with _snapshot(cursor):
         loaded_at = _loaded_at(cursor)
-        asked = _found(cursor, both.asked, now)
-        groups = groups_of(both.asked, asked)
-        before = None if groups == [] else _found(cursor, both.before, now, groups)
-    return result_of(both, asked, before, loaded_at)
+        found = _found(cursor, both.query, now)
+        groups = groups_of(both.query, found)
+        previous = None if groups == [] else _found(cursor, both.previous, now, groups)
+    return result_of(both, found, previous, loaded_at)
 
 
 @contextlib.contextmanager
@@ -302,23 +294,15 @@ def _loaded_at(cursor: Connection) -> datetime | None:
 
 
 def _found(cursor: Connection, query: Query, now: datetime, groups: Groups | None = None) -> Found:
-    slots = read_property_columns(cursor) if _may_use_slots(query) else None
-    joined = asks_for_persons(query) and identity.knows(cursor, query.site_id)
-    folded = read_session_index(cursor) if _may_use_folded(query) else None
-    numbered = read_user_numbers(cursor) if can_use_user_numbers(query) else None
-    statement = compile_query(
-        query, DUCKDB, now, slots=slots, groups=groups, joined=joined, folded=folded, numbered=numbered
+    wanted = needs(query)
+    sources = Sources(
+        DUCKDB,
+        now,
+        property_columns=read_property_columns(cursor) if wanted.property_columns else {},
+        persons=wanted.persons and identity.knows(cursor, query.site_id),
+        session_index=read_session_index(cursor) if wanted.session_index else None,
+        user_numbers=read_user_numbers(cursor) if wanted.user_numbers else None,
+        groups=groups,
     )
+    statement = compile_query(query, sources)
     return statement, cursor.execute(statement.sql, list(statement.params)).fetchall()
-
-
-def _may_use_slots(query: Query) -> bool:
-    if isinstance(query, MetricsQuery):
-        return names_properties(query)
-    return isinstance(query, SessionScope | PeopleQuery | FunnelScope | PersonsScope)
-
-
-def _may_use_folded(query: Query) -> bool:
-    if isinstance(query, PathsQuery):
-        return can_use_trails(query)
-    return isinstance(query, SessionsQuery) and can_use_session_index(query)

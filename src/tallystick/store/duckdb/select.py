@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tallystick.analysis.rows import decode_json
+from tallystick.analysis.events.rows import decode_json
 from tallystick.config import Settings, url_path
 from tallystick.disk import DiskGuard
 from tallystick.errors import InvalidRequest

@@ -11,19 +11,21 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.comparison import Compared, compared, groups_of, result_of
-from tallystick.analysis.compile import asks_for_persons, compile_export, compile_query
-from tallystick.analysis.parameters import Statement
-from tallystick.analysis.rows import event_of, shape
+from tallystick.analysis.dispatch import compile_query, needs, shape
+from tallystick.analysis.events.compile import compile_export
+from tallystick.analysis.events.rows import event_of
+from tallystick.analysis.sources import Sources
+from tallystick.analysis.statement import Statement
 from tallystick.config import Settings
 from tallystick.errors import Forbidden, QueryTimeout, QueryTooExpensive, StoreUnavailable, TallystickError
 from tallystick.model.event import encode_lines
-from tallystick.model.queries.funnel import FunnelScope
 from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, Query, Result
 from tallystick.store.postgres import identity
@@ -96,39 +98,41 @@ class Reader:
         """
         started = time.perf_counter()
         now = datetime.now(UTC)
+        sources = Sources(POSTGRES, now)
         both = compared(query, now)
         if both is not None:
-            result = await self._run_both(both, now)
+            result = await self._run_both(both, sources)
         else:
-            statement = compile_query(query, POSTGRES, now)
+            statement = compile_query(query, sources)
             deadline = self._deadline()
             async with self._turn(deadline), self._transaction(deadline) as connection:
                 loaded_at = await connection.fetchval(LOADED_AT)
-                if await _joined(connection, query):
-                    statement = compile_query(query, POSTGRES, now, joined=True)
-                if isinstance(query, FunnelScope):
+                if await _has_persons(connection, query):
+                    statement = compile_query(query, replace(sources, persons=True))
+                if needs(query).hash_joins:
                     await connection.execute(BY_HASH)
                 rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
             result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
 
-    async def _run_both(self, both: Compared, now: datetime) -> Result:
+    async def _run_both(self, both: Compared, sources: Sources) -> Result:
         """Two periods in one snapshot and within one deadline."""
-        statement = compile_query(both.asked, POSTGRES, now)
+        statement = compile_query(both.query, sources)
         deadline = self._deadline()
         async with self._turn(deadline), self._transaction(deadline) as connection:
             loaded_at = await connection.fetchval(LOADED_AT)
-            if joined := await _joined(connection, both.asked):
-                statement = compile_query(both.asked, POSTGRES, now, joined=True)
+            if await _has_persons(connection, both.query):
+                sources = replace(sources, persons=True)
+                statement = compile_query(both.query, sources)
             rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
-            asked, before = (statement, rows), None
-            groups = groups_of(both.asked, asked)
+            found, previous = (statement, rows), None
+            groups = groups_of(both.query, found)
             if groups != []:
-                statement = compile_query(both.before, POSTGRES, now, groups=groups, joined=joined)
+                statement = compile_query(both.previous, replace(sources, groups=groups))
                 await connection.execute(TIMEOUT.format(milliseconds=self._milliseconds(deadline)))
                 rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
-                before = (statement, rows)
-        return await asyncio.to_thread(result_of, both, asked, before, _instant(loaded_at))
+                previous = (statement, rows)
+        return await asyncio.to_thread(result_of, both, found, previous, _instant(loaded_at))
 
     async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         """Every event of a scope as canonical lines, as of the export's beginning, in no order.
@@ -137,10 +141,11 @@ class Reader:
         as fast. It has to be closed (`aclose`) to end its transaction before the end. Raises what `run` does.
         """
         loop = asyncio.get_running_loop()
-        statement = compile_export(query, POSTGRES)
+        sources = Sources(POSTGRES, datetime.now(UTC))
+        statement = compile_export(query, sources)
         async with self._transaction(self._deadline(), self._acquire_export) as connection:
-            if await _joined(connection, query):
-                statement = compile_export(query, POSTGRES, joined=True)
+            if await _has_persons(connection, query):
+                statement = compile_export(query, replace(sources, persons=True))
             cursor = await connection.cursor(statement.sql, *statement.params)
             rows, took = EXPORT_ROWS, 0.0
             while True:
@@ -225,9 +230,9 @@ class Reader:
             raise StoreUnavailable("no connection to PostgreSQL became free before the query's deadline") from error
 
 
-async def _joined(connection: Connection, query: Query) -> bool:
-    """Whether the answer depends on ids that were joined."""
-    return asks_for_persons(query) and await identity.knows(connection, query.site_id)
+async def _has_persons(connection: Connection, query: Query) -> bool:
+    """Whether the answer depends on ids that resolve to persons."""
+    return needs(query).persons and await identity.knows(connection, query.site_id)
 
 
 @contextlib.asynccontextmanager

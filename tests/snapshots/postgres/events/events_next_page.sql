@@ -1,5 +1,7 @@
 SELECT CAST(event_id AS text), site_id, name, CAST(extract(epoch FROM timestamp) * 1000000 AS bigint), CAST(extract(epoch FROM received_at) * 1000000 AS bigint), user_id, session_id, source, path, properties
-FROM events WHERE site_id = CAST($1 AS text) AND timestamp <= CAST($2 AS timestamptz) AND (timestamp < CAST($2 AS timestamptz) OR event_id < CAST($3 AS uuid) OR (event_id = CAST($3 AS uuid) AND site_id < CAST($1 AS text)))
+FROM events
+WHERE site_id = CAST($1 AS text)
+    AND timestamp <= CAST($2 AS timestamptz) AND (timestamp < CAST($2 AS timestamptz) OR event_id < CAST($3 AS uuid) OR (event_id = CAST($3 AS uuid) AND site_id < CAST($1 AS text)))
 ORDER BY timestamp DESC, event_id DESC, site_id DESC
 LIMIT 11
 

@@ -1,20 +1,37 @@
-WITH quarters AS (
-  SELECT bucket, sum(events) AS events, sum(sum(events)) OVER (ORDER BY bucket DESC) AS newer
-  FROM rollup WHERE site_id = CAST($1 AS text) AND bucket >= CAST($2 AS timestamptz) AND bucket < CAST($3 AS timestamptz)
-  GROUP BY bucket
+WITH quarter_hours AS (
+    SELECT
+        bucket,
+        sum(events) AS events,
+        sum(sum(events)) OVER (ORDER BY bucket DESC) AS events_from_here
+    FROM rollup
+    WHERE site_id = CAST($1 AS text)
+        AND bucket >= CAST($2 AS timestamptz)
+        AND bucket < CAST($3 AS timestamptz)
+    GROUP BY bucket
 ),
-sampled AS (
-  SELECT *
-  FROM events WHERE site_id = CAST($1 AS text) AND timestamp >= CAST($2 AS timestamptz) AND timestamp < CAST($4 AS timestamptz) AND timestamp >= coalesce((SELECT bucket FROM quarters WHERE newer >= 100000 AND newer - events < 100000), TIMESTAMPTZ '1970-01-01 00:00:00+00')
-  ORDER BY timestamp DESC, event_id DESC, site_id DESC
-  LIMIT 100000
+sampled_events AS (
+    SELECT *
+    FROM events
+    WHERE site_id = CAST($1 AS text)
+        AND timestamp >= CAST($2 AS timestamptz)
+        AND timestamp < CAST($4 AS timestamptz)
+        AND timestamp >= coalesce(
+            (
+                SELECT bucket
+                FROM quarter_hours
+                WHERE events_from_here >= 100000 AND events_from_here - events < 100000
+            ),
+            TIMESTAMPTZ '1970-01-01 00:00:00+00'
+        )
+    ORDER BY timestamp DESC, event_id DESC, site_id DESC
+    LIMIT 100000
 ),
-newest AS (
-  SELECT json_object_keys(properties) COLLATE "C" AS key
-  FROM sampled
+newest_events AS (
+    SELECT json_object_keys(properties) COLLATE "C" AS key
+    FROM sampled_events
 )
 SELECT key, count(*) AS events
-FROM newest
+FROM newest_events
 GROUP BY key
 ORDER BY events DESC, key
 LIMIT 200

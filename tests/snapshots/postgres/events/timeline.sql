@@ -1,5 +1,7 @@
 SELECT CAST(event_id AS text), site_id, name, CAST(extract(epoch FROM timestamp) * 1000000 AS bigint), CAST(extract(epoch FROM received_at) * 1000000 AS bigint), user_id, session_id, source, path, properties
-FROM events WHERE site_id = CAST($1 AS text) AND user_id = CAST($2 AS text)
+FROM events
+WHERE site_id = CAST($1 AS text)
+    AND user_id = CAST($2 AS text)
 ORDER BY timestamp, event_id, site_id
 LIMIT 51
 

@@ -6,7 +6,7 @@ users behind it for itself.
 
 from __future__ import annotations
 
-from tallystick.analysis.filters import SENT
+from tallystick.analysis.event_source import SENT_ID
 from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.model.books import Difference
 from tallystick.model.sql import load_statements
@@ -38,7 +38,7 @@ def numbered_users(mark: int, behind: int, times_mark: int | None = None) -> Use
     """
     moments = "SELECT site_id, name, {0}, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events {1}"
     later = moments.format("user_number", f"WHERE rowid >= {times_mark} AND rowid < {mark} AND user_number IS NOT NULL")
-    numbered = f"SELECT * REPLACE (user_number AS user_id), user_id AS {SENT} FROM events"
+    numbered = f"SELECT * REPLACE (user_number AS user_id), user_id AS {SENT_ID} FROM events"
     if not behind:
         whole = (f"({numbered}) AS events",)
         return UserNumbers((), whole, None if times_mark is None else times.relation(later))
@@ -50,7 +50,7 @@ def numbered_users(mark: int, behind: int, times_mark: int | None = None) -> Use
         f"  FROM ({seen}) AS seen LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id\n)"
     )
     others = (
-        f"SELECT events.* REPLACE (of_number AS user_id), events.user_id AS {SENT}\n"
+        f"SELECT events.* REPLACE (of_number AS user_id), events.user_id AS {SENT_ID}\n"
         f"    FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= {mark}"
     )
     known = "(SELECT user_id, number FROM user_numbers UNION SELECT of_id, of_number FROM new_users)"

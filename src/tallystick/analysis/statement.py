@@ -1,0 +1,35 @@
+"""What compiling a query returns, and what its rows become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from tallystick.analysis.buckets import Buckets
+
+Row: TypeAlias = Sequence[Any]
+"""A row as the driver returns it."""
+
+Answer: TypeAlias = tuple[list[dict[str, Any]], str | None]
+"""The rows of an answer and `next_cursor`, None on the last page."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A compiled query: SQL with its parameters, and what is needed to read the rows.
+
+    Attributes:
+        exact: no number is an estimate.
+        from_rollup: it reads the rollup, `people` or the session index instead of the events.
+        buckets: the buckets of a time series.
+        now: when the query was asked, where the answer depends on it.
+    """
+
+    sql: str
+    params: tuple[object, ...]
+    exact: bool = True
+    from_rollup: bool = False
+    buckets: Buckets | None = None
+    now: datetime | None = None

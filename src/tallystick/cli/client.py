@@ -1,0 +1,129 @@
+"""The HTTP client with which commands talk to a running server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from tallystick.errors import ConfigError, TallystickError, Unavailable
+
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class Refused(TallystickError):
+    """The server refused the request."""
+
+    def __init__(self, message: str, status: int, retry_after: float | None, body: bytes) -> None:
+        super().__init__(message)
+        self.status = status
+        self.wait = retry_after
+        self.body = body
+
+
+@contextmanager
+def hint_when_unreachable() -> Iterator[None]:
+    """Adds to an Unavailable error how to start a server, or to name another one."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(f"{error.message} `tallystick up` starts one; --url names another") from error
+
+
+class ServerClient:
+    """An HTTP client of one server. Use it with `async with`. When there is a key, every request carries it.
+
+    Every method raises Unavailable when the server cannot be reached or the connection breaks, and Refused with the
+    server's own message when it answers with an error.
+    """
+
+    def __init__(
+        self, url: str, transport: httpx.AsyncBaseTransport | None = None, key: SecretStr | None = None
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"--url: {url!r} is not an address such as http://127.0.0.1:8000")
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key and key.get_secret_value() else None
+        # A proxy that the environment names must not be used for a server on this machine. Without TLS, `verify` is off:
+        # there is no certificate to verify, and loading those of all authorities takes 40 ms.
+        self._client = httpx.AsyncClient(
+            base_url=self.url,
+            timeout=TIMEOUT,
+            transport=transport,
+            headers=headers,
+            trust_env=parts.hostname not in LOOPBACK,
+            verify=parts.scheme == "https",
+        )
+
+    async def __aenter__(self) -> ServerClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str, **parameters: str | int) -> Any:
+        """The JSON answer of a GET."""
+        return (await self._send(self._client.build_request("GET", path, params=parameters))).json()
+
+    async def post(self, path: str, body: object) -> Any:
+        """The JSON answer of a POST with a JSON body."""
+        return (await self._send(self._client.build_request("POST", path, json=body))).json()
+
+    async def post_json(self, path: str, body: object, **parameters: str) -> bytes:
+        """The bytes of the answer to a POST with a JSON body."""
+        return (await self._send(self._client.build_request("POST", path, json=body, params=parameters))).content
+
+    async def delete(self, path: str) -> None:
+        """Send a DELETE."""
+        await self._send(self._client.build_request("DELETE", path))
+
+    async def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
+        """The JSON answer of a POST of these bytes."""
+        return (await self._send(self._client.build_request("POST", path, content=body, headers=headers))).json()
+
+    async def stream(self, path: str, parameters: Sequence[tuple[str, str]]) -> AsyncGenerator[bytes, None]:
+        """The body of a GET, piece by piece."""
+        try:
+            async with self._client.stream("GET", path, params=httpx.QueryParams(tuple(parameters))) as answer:
+                if answer.status_code >= 400:
+                    await answer.aread()
+                    raise _refused(answer)
+                async for piece in answer.aiter_bytes():
+                    yield piece
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            answer = await self._client.send(request)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if answer.status_code >= 400:
+            raise _refused(answer)
+        return answer
+
+    def _unreachable(self, error: Exception) -> Unavailable:
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return Unavailable(f"cannot reach {self.url}: is the server running there?")
+        return Unavailable(f"{self.url}: {str(error) or type(error).__name__}")
+
+
+def _refused(answer: httpx.Response) -> Refused:
+    try:
+        message = str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        message = f"{answer.request.method} {answer.request.url.path}: status {answer.status_code}"
+    try:
+        wait = float(answer.headers["retry-after"])
+    except (KeyError, ValueError):
+        wait = None
+    return Refused(message, answer.status_code, wait, answer.content)
