@@ -187,6 +187,7 @@ export interface EventRow {
   source: string;
   path: string | null;
   properties: Record<string, unknown>;
+  [column: string]: unknown;
 }
 
 /** Which events are meant: those of a name that pass a filter. Neither of the two: any event. */
@@ -287,7 +288,6 @@ export interface FunnelRow {
   median_seconds: number | null;
   p90_seconds: number | null;
   other?: boolean;
-  [column: string]: unknown;
 }
 
 /** A user who reached a step, or dropped out before it. */

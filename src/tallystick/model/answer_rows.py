@@ -8,33 +8,32 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NotRequired
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from tallystick.model.queries.users import Person
 
-_WITH_COLUMNS = ConfigDict(extra="allow")
-"""The row also has columns that are named by the query: breakdown fields, labels of metrics and formulas."""
+_with_columns = with_config(ConfigDict(extra="allow"))
+"""For rows that also have columns named by the query: breakdown fields, labels of metrics and formulas."""
 
 
+@_with_columns
 class ComparedValues(TypedDict):
     """The same columns over the period before."""
-
-    __pydantic_config__ = _WITH_COLUMNS
 
     bucket: NotRequired[str]
 
 
+@_with_columns
 class MetricsRow(TypedDict):
     """A row of `metrics` or `sessions`: also a value for each breakdown field, metric and formula."""
-
-    __pydantic_config__ = _WITH_COLUMNS
 
     bucket: NotRequired[str]
     other: NotRequired[bool]
     previous: NotRequired[ComparedValues]
 
 
+@_with_columns
 class EventRow(TypedDict):
     """One event."""
 
@@ -89,8 +88,6 @@ class PathRow(TypedDict):
 
 class FunnelRow(TypedDict):
     """One step, of everyone or of one group. A group's row also has the breakdown field."""
-
-    __pydantic_config__ = _WITH_COLUMNS
 
     step: int
     name: str | None
@@ -173,7 +170,8 @@ ROW_BY_KIND: dict[str, type[Any]] = {
 
 def row_schemas() -> dict[str, Any]:
     """JSON Schemas of all rows and of what they contain, by component name, for the OpenAPI document."""
-    inputs = [(row, "serialization", TypeAdapter(row)) for row in dict.fromkeys(ROW_BY_KIND.values())]
+    rows: dict[str, Any] = {row.__name__: row for row in ROW_BY_KIND.values()}
+    inputs = [(name, "serialization", TypeAdapter[Any](row)) for name, row in rows.items()]
     _, schema = TypeAdapter.json_schemas(inputs, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     definitions: dict[str, Any] = schema["$defs"]
     return definitions
