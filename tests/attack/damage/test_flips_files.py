@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 
 from tallystick.cli import main
-from tallystick.cli.importing.run import State, StateFile
+from tallystick.cli.importing.sending import State, StateFile
 from tallystick.config import Settings
 from tallystick.errors import ConfigError, InvalidRequest
 from tallystick.ingest.enrich.visitor import DAY, FILE, Salts

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tallystick.cli.importing.plan import parse_choices
+from tallystick.cli.importing.columns import parse_choices
 from tallystick.config import Settings
 from tallystick.errors import ConfigError
 from tallystick.ingest.decode import decode_native

@@ -19,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from tallystick.cli import main
-from tallystick.cli.bench.client import wrap
+from tallystick.cli.bench.load_client import wrap
 from tallystick.cli.up import banner
 from tallystick.config import Settings
 from tallystick.harness.server import TALLYSTICK, Api

@@ -16,9 +16,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tallystick.cli.console import load_settings
+from tallystick.cli.importing.columns import parse_choices
 from tallystick.cli.importing.command import _Job
-from tallystick.cli.importing.plan import parse_choices
+from tallystick.cli.options import load_settings
 from tallystick.config import Settings
 from tallystick.errors import ConfigError
 from tallystick.harness.server import ServerProcess

@@ -102,7 +102,7 @@ def test_what_is_wrong_is_one_line(tallystick: Command, folder: tuple[Path, dict
     path, made = folder
     for arguments, word in (
         (("report", "show", "0" * 12), "there is no report"),
-        (("report", "show", "../x"), "is no id"),
+        (("report", "show", "../x"), "is not an id"),
         (("report", "run", made["report"]["id"], "--range", "8d"), "range"),
         (("share", "revoke", "0" * 12), "there is no share link"),
     ):

@@ -31,8 +31,12 @@ first_attempts_to_step_1 AS MATERIALIZED (
 ),
 later_events AS (
     SELECT user_id AS person_number, timestamp AS event_at, CAST(CASE WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS step
-    FROM (FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events UNION ALL FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
-        FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events) AS events
+    FROM (
+        FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
+        UNION ALL
+        FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
+            FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events
+    ) AS events
     WHERE site_id = $4
         AND timestamp >= $5
         AND timestamp < $6
@@ -79,8 +83,12 @@ unsettled_starts AS NOT MATERIALIZED (
     SELECT person_number, timestamp AS event_at
     FROM (
         SELECT *
-        FROM (FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events UNION ALL FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
-            FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events) AS events
+        FROM (
+            FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
+            UNION ALL
+            FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
+                FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events
+        ) AS events
         WHERE site_id = $4
             AND timestamp >= $5
             AND timestamp < $6

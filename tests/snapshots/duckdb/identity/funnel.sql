@@ -2,8 +2,15 @@ WITH first_attempts_to_step_1 AS MATERIALIZED (
     SELECT *, CAST(row_number() OVER () AS INTEGER) AS person_number
     FROM (
         SELECT user_id AS person, min(timestamp) AS step_1_at
-        FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-            FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events
+        FROM (
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            FROM events
+            LEFT JOIN (
+                SELECT user_id AS of_id, person_id
+                FROM identities
+                WHERE site_id = $3
+            ) AS ids ON of_id = user_id
+        ) AS events
         WHERE site_id = $3
             AND user_id IS NOT NULL
             AND ((name = $1) OR timestamp IS NULL)
@@ -14,8 +21,15 @@ later_events AS (
     SELECT person_number, timestamp AS event_at, CAST(2 AS SMALLINT) AS step
     FROM (
         SELECT *
-        FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-            FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events
+        FROM (
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            FROM events
+            LEFT JOIN (
+                SELECT user_id AS of_id, person_id
+                FROM identities
+                WHERE site_id = $3
+            ) AS ids ON of_id = user_id
+        ) AS events
         WHERE site_id = $3
             AND user_id IS NOT NULL
             AND (name = $2)
@@ -48,8 +62,15 @@ unsettled_starts AS (
     SELECT person_number, timestamp AS event_at
     FROM (
         SELECT *
-        FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-            FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events
+        FROM (
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            FROM events
+            LEFT JOIN (
+                SELECT user_id AS of_id, person_id
+                FROM identities
+                WHERE site_id = $3
+            ) AS ids ON of_id = user_id
+        ) AS events
         WHERE site_id = $3
             AND user_id IS NOT NULL
             AND ((name = $1) OR timestamp IS NULL)
