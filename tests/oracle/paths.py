@@ -19,17 +19,17 @@ def answer_paths(query: PathsQuery, events: Iterable[Event]) -> list[Row]:
     everything = query.model_copy(update={"filter": None})
     counts: dict[int, dict[Edge, int]] = {}
     for session in sessions_of(query, [event for event in events if in_scope(everything, event)]):
-        for index, edge in enumerate(_edges(query, _steps(query, session)), 1):
-            here = counts.setdefault(index, {})
+        for number, edge in enumerate(_edges(query, _steps(query, session)), 1):
+            here = counts.setdefault(number, {})
             here[edge] = here.get(edge, 0) + 1
     rows: list[Row] = []
-    for index in sorted(counts):
-        edges = counts[index]
+    for number in sorted(counts):
+        edges = counts[number]
         ranked = sorted(edges, key=lambda edge: (-edges[edge], [(end is None, end or "") for end in edge]))
         for edge in ranked[: query.top]:
-            rows.append({"step": index, "source": edge[0], "target": edge[1], "sessions": edges[edge]})
+            rows.append({"step": number, "source": edge[0], "target": edge[1], "sessions": edges[edge]})
         if rest := [edges[edge] for edge in ranked[query.top :]]:
-            rows.append({"step": index, "source": None, "target": None, "sessions": sum(rest), "other": True})
+            rows.append({"step": number, "source": None, "target": None, "sessions": sum(rest), "other": True})
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The oracle of sessions: it answers queries in plain Python from a list of events, by docs/use/analyses.md."""
+"""The oracle of sessions: plain Python answers each query from a list of events, as docs/use/analyses.md says."""
 
 from __future__ import annotations
 
