@@ -41,9 +41,9 @@ from tallystick.store.duckdb.library import DuckDBLibrary
 from tallystick.store.duckdb.load import Loader
 from tallystick.store.duckdb.read import Reader
 from tallystick.store.duckdb.repair import damage
-from tallystick.store.duckdb.upkeep import user_times as times
+from tallystick.store.duckdb.upkeep import user_times
 from tallystick.store.duckdb.upkeep.property_columns import PropertyColumns
-from tallystick.store.duckdb.upkeep.sessions import Folder, read_mark
+from tallystick.store.duckdb.upkeep.sessions import SessionMaterializer, read_watermark
 from tallystick.store.migrations import migrations
 from tallystick.store.turns import Turns
 
@@ -71,8 +71,8 @@ class DuckDBStore:
         self._memory = settings.store_memory
         self._damaged = damage.Found(self.path)
         self._cramped = settings.store_memory < CRAMPED
-        self._shredder = PropertyColumns()
-        self._folder = Folder()
+        self._property_columns = PropertyColumns()
+        self._sessions = SessionMaterializer()
         self.library = DuckDBLibrary(self._look_up, self._change)
 
     # --- opening --------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ class DuckDBStore:
 
     def _maintain(self) -> bool:
         """The first of these that has something to do; one that finds no memory does not keep the others from it."""
-        for step in (self._folder.step, admin.compact, self._shredder.step, _put_times_together):
+        for step in (self._sessions.step, admin.compact, self._property_columns.step, _materialize_times):
             try:
                 if step(self._writer):
                     return True
@@ -214,7 +214,7 @@ class DuckDBStore:
                 # Nobody waits for this, so no question is stopped for it; what earlier pieces hold is let go of.
                 log.warning("housekeeping finds no memory and waits", error=str(error).splitlines()[0])
                 checkpoint(self._writer)
-        admin.fold(self._writer, datetime.now(UTC) - timedelta(hours=self._settings.ledger_keep_hours))
+        admin.compact_ledger(self._writer, datetime.now(UTC) - timedelta(hours=self._settings.ledger_keep_hours))
         return False
 
     def _guarded(self, call: Callable[[], R]) -> R:
@@ -351,5 +351,5 @@ class DuckDBStore:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *args)
 
 
-def _put_times_together(db: Connection) -> bool:
-    return times.step(db, read_mark(db))
+def _materialize_times(db: Connection) -> bool:
+    return user_times.step(db, read_watermark(db))

@@ -67,8 +67,8 @@ class StatementRole:
         """
         if not self._settings.sql_url:
             raise ConfigError(
-                "TALLYSTICK_SQL: on PostgreSQL statements run as a role of their own, which TALLYSTICK_SQL_URL has to name: "
-                f"{MAKE_IT}"
+                "TALLYSTICK_SQL: on PostgreSQL statements run as a role of their own, which TALLYSTICK_SQL_URL has to "
+                f"name: {MAKE_IT}"
             )
         await self._pool.open()
         async with self._pool.acquire() as connection:

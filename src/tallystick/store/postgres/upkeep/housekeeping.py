@@ -44,7 +44,7 @@ class Housekeeper:
             await connection.execute("SET LOCAL statement_timeout = 0")
             if await _compact(connection) or await self._sweeper.step(connection, now):
                 return True
-            await connection.execute(SQL["fold"], now - self._keep)
+            await connection.execute(SQL["compact_ledger"], now - self._keep)
             return False
 
     async def purge(self, connection: Connection, before: datetime) -> PurgeReport:
