@@ -5,6 +5,7 @@ docs/run/configuration.md is generated from this file (`make docs`); a test fail
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -19,6 +20,10 @@ from tallystick.keys import Keys
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
+DATA_FOLDER = Path("tallystick-data")
+OLD_PREFIX = "RUNNEL_"
+OLD_DATA_FOLDER = Path("runnel-data")
+"""Prefix of the settings and default data folder of the time before the project was called Tallystick."""
 
 
 class Settings(BaseSettings):
@@ -27,7 +32,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TALLYSTICK_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     # where
-    data: Path = Field(Path("tallystick-data"), description="Folder of the embedded queue and store.")
+    data: Path = Field(DATA_FOLDER, description="Folder of the embedded queue and store.")
     data_group_readable: bool = Field(
         False,
         description="Let the data folder's group read it (0750, files 0640), such as for a tool that takes backups. "
@@ -426,11 +431,49 @@ class Settings(BaseSettings):
 
     @property
     def resolved_queue_url(self) -> str:
-        return self.queue_url or f"sqlite:///{self.data / 'queue.sqlite'}"
+        """Raises ConfigError: see `data_folder`."""
+        return self.queue_url or f"sqlite:///{self.data_folder / 'queue.sqlite'}"
 
     @property
     def resolved_store_url(self) -> str:
-        return self.store_url or f"duckdb:///{self.data / 'store.duckdb'}"
+        """Raises ConfigError: see `data_folder`."""
+        return self.store_url or f"duckdb:///{self.data_folder / 'store.duckdb'}"
+
+    @property
+    def data_folder(self) -> Path:
+        """`data`, for what is opened or made in it.
+
+        Raises:
+            ConfigError: the default folder is not there, but the one of before the renaming is. A new, empty folder
+                beside it would look like lost data.
+        """
+        if self.data == DATA_FOLDER and not DATA_FOLDER.exists() and OLD_DATA_FOLDER.is_dir():
+            raise ConfigError(
+                f"the default data folder is ./{DATA_FOLDER} now, and ./{OLD_DATA_FOLDER} is still here: rename it to "
+                f"{DATA_FOLDER}, or set TALLYSTICK_DATA=./{OLD_DATA_FOLDER}"
+            )
+        return self.data
+
+
+def refuse_old_variables() -> None:
+    """Refuse to start with settings under their old names: ignoring `RUNNEL_READ_KEYS` would open the server to all.
+
+    One whose new name is set too is left alone. Values are never shown.
+
+    Raises:
+        ConfigError: names them all, and their new names.
+    """
+    given = {name.upper() for name in os.environ}
+    fields = [name.upper() for name in Settings.model_fields]
+    old = [name for name in fields if OLD_PREFIX + name in given and f"TALLYSTICK_{name}" not in given]
+    if old:
+        names, verb = _listed(OLD_PREFIX, old), "is" if len(old) == 1 else "are"
+        raise ConfigError(f"{names} {verb} not read any more: set {_listed('TALLYSTICK_', old)} instead")
+
+
+def _listed(prefix: str, names: list[str]) -> str:
+    *first, last = (prefix + name for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _all_keys(name: str, given: SecretStr, file: str) -> dict[bytes, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from tallystick.api.access import Access
+from tallystick.api.access.gate import Access
 from tallystick.api.routes.dashboard import PAGES
 from tallystick.app import Tallystick, open_tallystick
 from tallystick.config import MIB, Settings

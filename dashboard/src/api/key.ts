@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { stored } from "./storage";
 
 /** The read key of this tab: in sessionStorage, never in a URL. */
 
@@ -12,12 +13,12 @@ export interface KeyState {
   refused: boolean;
 }
 
-let state: KeyState = { key: stored(), wanted: false, refused: false };
+let state: KeyState = { key: kept(), wanted: false, refused: false };
 const listeners = new Set<() => void>();
 
-function stored(): string | null {
+function kept(): string | null {
   try {
-    return sessionStorage.getItem(PLACE);
+    return stored(sessionStorage, "read-key");
   } catch {
     return null; // storage is switched off in this browser
   }

@@ -4,6 +4,7 @@ import { Link, useLocation, useSearch } from "wouter";
 import { forgetKey, useKey } from "../api/key";
 import { pageHref } from "../scope/scope";
 import { Segmented } from "../ui/basics";
+import { Logo } from "../ui/Logo";
 import { setTheme, type Theme, useTheme } from "../ui/theme";
 import { PAGES } from "./pages";
 
@@ -48,16 +49,7 @@ export function Shell({ children }: { children: ReactNode }) {
 function Brand() {
   return (
     <Link href="/" className="brand" aria-label="Tallystick, to the overview">
-      <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden>
-        <rect width="32" height="32" rx="8" fill="var(--brand)" />
-        <path
-          d="M6 12c3.3-3.2 6.7-3.2 10 0s6.7 3.2 10 0M6 20c3.3-3.2 6.7-3.2 10 0s6.7 3.2 10 0"
-          fill="none"
-          stroke="#fff"
-          strokeWidth="3"
-          strokeLinecap="round"
-        />
-      </svg>
+      <Logo size={26} />
       <span>Tallystick</span>
     </Link>
   );

@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { stored } from "../api/storage";
 
 /** The system's colours, or the ones chosen in this browser. */
 
@@ -10,8 +11,8 @@ let theme: Theme = read();
 
 function read(): Theme {
   try {
-    const stored = localStorage.getItem(PLACE);
-    return stored === "light" || stored === "dark" ? stored : "system";
+    const chosen = stored(localStorage, "theme");
+    return chosen === "light" || chosen === "dark" ? chosen : "system";
   } catch {
     return "system";
   }

@@ -16,7 +16,8 @@ def sql(template: str, /, **parts: str) -> str:
 
     The template loses its common indentation. `{name}` is replaced by the part of that name. A part that stands alone
     on its line brings all of its lines to that line's indentation; an empty one removes the line, so that an optional
-    clause (WHERE, GROUP BY, ORDER BY) needs no condition in the template.
+    clause (WHERE, GROUP BY, ORDER BY) needs no condition in the template. Of a part beside other text, the lines after
+    the first get the indentation of the template's line.
 
     Raises:
         KeyError: the template names a part that is not given.
@@ -32,7 +33,8 @@ def _filled(template: str, parts: dict[str, str]) -> Iterable[str]:
     for line in template.split("\n"):
         alone = _PART.fullmatch(line.strip())
         if alone is None:
-            yield _PART.sub(lambda part: parts[part[1]], line)
+            start = line[: len(line) - len(line.lstrip())]
+            yield _PART.sub(lambda part: parts[part[1]], line).replace("\n", f"\n{start}")
         elif text := parts[alone[1]]:
             yield indent(text, line[: line.index("{")])
 
@@ -54,13 +56,23 @@ def cte(name: str, template: str, /, *, materialized: bool | None = None, **part
     return Cte(name, sql(template, **parts), materialized)
 
 
-def with_ctes(ctes: Iterable[Cte], select: str) -> str:
+def with_ctes(ctes: Iterable[Cte | str], select: str) -> str:
     """The whole statement: WITH the expressions in their order, and the SELECT that reads them."""
     expressions = ",\n".join(map(str, ctes))
     return f"WITH {expressions}\n{select}" if expressions else select
+
+
+def columns(names: Iterable[str]) -> str:
+    """A SELECT list with a column on each line."""
+    return ",\n".join(names)
 
 
 def clause(keyword: str, conditions: Iterable[str]) -> str:
     """WHERE or HAVING with each condition on a line of its own; empty without conditions."""
     lines = f"\n{_INDENT}AND ".join(condition.replace("\n", f"\n{_INDENT}") for condition in conditions)
     return f"{keyword} {lines}" if lines else ""
+
+
+def union_all(selects: Iterable[str]) -> str:
+    """The rows of several SELECTs."""
+    return "\nUNION ALL\n".join(selects)

@@ -61,7 +61,7 @@ class Dialect:
         soonest: of the instant `first` and those in the list `more` behind it, in order, the first that is not before
             `{0}`; NULL: none is.
         no_time: an instant that is NULL.
-        folds: putting rows together by user or session before they are counted is faster than `count(DISTINCT …)`.
+        preaggregates: to group events by user or session first is faster than `count(DISTINCT …)`.
     """
 
     name: str
@@ -107,4 +107,4 @@ class Dialect:
         "WHEN more[-1] >= {0} THEN list_filter(more, lambda moment: moment >= {0})[1] END"
     )
     no_time: str = "CAST(NULL AS TIMESTAMP)"
-    folds: bool = False
+    preaggregates: bool = False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
+from tallystick.analysis.cte import clause, columns, sql, union_all
 from tallystick.analysis.parameters import Parameters
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.analysis.sources import Sources
@@ -11,7 +13,17 @@ from tallystick.analysis.user_numbers import UserNumbers
 
 SENT_ID = "sent_id"
 """The id that an event was sent with, in relations whose `user_id` is the person or a number."""
-_OTHER_COLUMNS = "site_id, event_id, name, timestamp, received_at, session_id, source, path, properties"
+_OTHER_COLUMNS = (
+    "site_id",
+    "event_id",
+    "name",
+    "timestamp",
+    "received_at",
+    "session_id",
+    "source",
+    "path",
+    "properties",
+)
 
 
 class EventSource:
@@ -64,15 +76,22 @@ class EventSource:
             persons: the statement looks at `user_id`. False leaves the sent id there, which saves a join.
         """
         parts = self._parts()
-        union = " UNION ALL ".join(f"FROM {part}" for part in parts)
-        events = parts[0] if len(parts) == 1 else f"({union}) AS events"
+        events = parts[0] if len(parts) == 1 else _named("events", union_all(f"FROM {part}" for part in parts))
         if not self.has_persons:
             return events
-        columns = ", ".join([_OTHER_COLUMNS, *(f"{used.text}, {used.kind}" for used in self._used.values())])
-        if not persons:
-            return f"(SELECT {columns}, user_id, user_id AS {SENT_ID} FROM {events}) AS events"
-        sent_id = SENT_ID if self.user_numbers else f"user_id AS {SENT_ID}"
-        return f"({self._with_persons(columns, events, f', {sent_id}')}) AS events"
+        selected = [*_OTHER_COLUMNS, *(column for used in self._used.values() for column in (used.text, used.kind))]
+        if persons:
+            sent_id = SENT_ID if self.user_numbers else f"user_id AS {SENT_ID}"
+            return _named("events", self._with_persons(selected, events, [sent_id]))
+        select = sql(
+            """
+            SELECT {columns}
+            FROM {events}
+            """,
+            columns=", ".join([*selected, "user_id", f"user_id AS {SENT_ID}"]),
+            events=events,
+        )
+        return _named("events", select)
 
     def parts(self) -> list[str]:
         """Relations that together have the rows of `relation()`."""
@@ -88,38 +107,57 @@ class EventSource:
         assert self.user_numbers
         assert self.user_numbers.times
         times = self.user_numbers.times
-        return self._with_persons("site_id, name, first, more", f"({times}) AS times") if self.has_persons else times
+        if not self.has_persons:
+            return times
+        return self._with_persons(["site_id", "name", "first", "more"], _named("times", times))
 
     def people(self, table: str) -> str:
         """One of the tables of active users: `people` (by quarter hour) or `people_days`."""
-        time = "day" if table == "people_days" else "bucket"
-        return f"({self._with_persons(f'site_id, {time}', table)}) AS {table}" if self.has_persons else table
+        if not self.has_persons:
+            return table
+        return _named(table, self._with_persons(["site_id", "day" if table == "people_days" else "bucket"], table))
 
-    def _with_persons(self, columns: str, relation: str, more: str = "") -> str:
+    def _with_persons(self, selected: Sequence[str], relation: str, more: Sequence[str] = ()) -> str:
         """SELECT from a relation with the person in `user_id`. With one site the ids alone identify the persons."""
         ids = self._ids() if self.user_numbers is None else self._numbered_ids(self.user_numbers)
-        same = "of_id = user_id"
-        if self._site is None:
-            same += " AND of_site = site_id"
-        else:
-            ids += f" WHERE site_id = {self.parameters.add(self._site, 'text')}"
-        return (
-            f"SELECT {columns}, coalesce(person_id, user_id) AS user_id{more}\n"
-            f"    FROM {relation} LEFT JOIN ({ids}) AS ids ON {same}"
+        one_site = [] if self._site is None else [f"site_id = {self.parameters.add(self._site, 'text')}"]
+        return sql(
+            """
+            SELECT {columns}
+            FROM {relation}
+            LEFT JOIN (
+                {ids}
+                {where}
+            ) AS ids ON {same_id}
+            """,
+            columns=", ".join([*selected, "coalesce(person_id, user_id) AS user_id", *more]),
+            relation=relation,
+            ids=ids,
+            where=clause("WHERE", one_site),
+            same_id="of_id = user_id" if one_site else "of_id = user_id AND of_site = site_id",
         )
 
     def _ids(self) -> str:
-        site = "site_id AS of_site, " if self._site is None else ""
-        return f"SELECT {site}user_id AS of_id, person_id FROM identities"
+        return sql(
+            """
+            SELECT {site}user_id AS of_id, person_id
+            FROM identities
+            """,
+            site="site_id AS of_site, " if self._site is None else "",
+        )
 
     def _numbered_ids(self, numbers: UserNumbers) -> str:
         """A person whose own id has no events has no number yet, and gets the next free one."""
-        site = "site_id AS of_site, " if self._site is None else ""
-        fresh = f"(SELECT max(number) FROM {numbers.users}) + dense_rank() OVER (ORDER BY person_id)"
-        return (
-            f"SELECT {site}own.number AS of_id, CAST(coalesce(theirs.number, {fresh}) AS UINTEGER) AS person_id\n"
-            f"      FROM identities JOIN {numbers.users} AS own ON own.user_id = identities.user_id\n"
-            f"      LEFT JOIN {numbers.users} AS theirs ON theirs.user_id = person_id"
+        return sql(
+            """
+            SELECT {site}own.number AS of_id, CAST(coalesce(theirs.number, {next_number}) AS UINTEGER) AS person_id
+            FROM identities
+            JOIN {users} AS own ON own.user_id = identities.user_id
+            LEFT JOIN {users} AS theirs ON theirs.user_id = person_id
+            """,
+            site="site_id AS of_site, " if self._site is None else "",
+            next_number=f"(SELECT max(number) FROM {numbers.users}) + dense_rank() OVER (ORDER BY person_id)",
+            users=numbers.users,
         )
 
     def _parts(self) -> list[str]:
@@ -135,8 +173,33 @@ class EventSource:
             json = self.dialect.property_json.format(self.parameters.add(key, "property"))
             computed.append(f"{self.dialect.column_text.format(json)} AS {used.text}")
             computed.append(f"{self.dialect.column_kind.format(json)} AS {used.kind}")
-        return (
-            f"(SELECT * FROM {events} WHERE shredded >= {generation}\n"
-            f"    UNION ALL SELECT * REPLACE ({', '.join(computed)})\n"
-            f"    FROM {events} WHERE shredded IS NULL OR shredded < {generation}) AS events"
+        select = sql(
+            """
+            SELECT *
+            FROM {events}
+            WHERE shredded >= {generation}
+            UNION ALL
+            SELECT * REPLACE (
+                {computed}
+            )
+            FROM {events}
+            WHERE shredded IS NULL OR shredded < {generation}
+            """,
+            events=events,
+            generation=str(generation),
+            computed=columns(computed),
         )
+        return _named("events", select)
+
+
+def _named(name: str, select: str) -> str:
+    """A SELECT as a relation."""
+    return sql(
+        """
+        (
+            {select}
+        ) AS {name}
+        """,
+        select=select,
+        name=name,
+    )

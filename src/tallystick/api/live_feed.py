@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tallystick import logs
-from tallystick.api.concurrency import Places
+from tallystick.api.streaming.concurrency import ConcurrencyLimit
 from tallystick.config import Settings
 from tallystick.errors import TallystickError, Unavailable
 from tallystick.model.query import EventsQuery, Metric, MetricsQuery
@@ -86,7 +86,7 @@ class Live:
             ready: as `Parts.ready`: a sentence once the server stops, and then every stream ends.
         """
         self._store = store
-        self.places = Places(settings.live_listeners, "live streams", "TALLYSTICK_LIVE_LISTENERS")
+        self.limit = ConcurrencyLimit(settings.live_listeners, "live streams", "TALLYSTICK_LIVE_LISTENERS")
         self._at_once = max(1, int(settings.live_events_per_second * LOOK_EVERY))
         self._ready = ready
         self._listeners: dict[str | None, list[Listener]] = {}
@@ -104,7 +104,7 @@ class Live:
         """
         if reason := self._ready():
             raise Unavailable(reason)
-        with self.places.place():
+        with self.limit.hold():
             async with self._told(site_id) as listener:
                 yield listener
 

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from tallystick.api.access import Access, Gate, access_of, endpoints
+from tallystick.api.access.gate import Access, Gate, access_of, endpoints
 from tallystick.model.status import ErrorAnswer
 
 ERROR = {
@@ -23,7 +23,7 @@ _HOW = (
 )
 SECURITY_SCHEMES = {
     "WriteKey": {"type": "http", "scheme": "bearer", "description": f"A key for sending events. {_HOW}"},
-    "ReadKey": {"type": "http", "scheme": "bearer", "description": f"A key for questions. {_HOW}"},
+    "ReadKey": {"type": "http", "scheme": "bearer", "description": f"A key for reading. {_HOW}"},
     "ShareToken": {"type": "http", "scheme": "bearer", "description": "A share link's token; only as this header."},
 }
 _NOT_IN_30 = {"propertyNames", "prefixItems", "contentMediaType", "contentEncoding", "$schema"}
@@ -33,18 +33,18 @@ def extra_openapi(app: FastAPI, paths: Mapping[str, Any], schemas: Mapping[str, 
     """Add routes that are served outside of `app` to its document.
 
     Args:
-        paths: OpenAPI path items, `{"/v1/events": {"post": {…}}}`; a path may be there already, its method may not.
-        schemas: components that they name; JSON Schema as pydantic writes it is fine.
+        paths: OpenAPI path items, `{"/v1/events": {"post": {…}}}`. A known path may get a new method.
+        schemas: the components that they refer to, as pydantic writes JSON Schema.
 
     Raises:
-        ValueError: a method of a path, or a component with other contents, is there already.
+        ValueError: a method of a path, or a component with other contents, is in the document already.
     """
     app.state.extra_openapi.append((paths, schemas))
     app.openapi_schema = None
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Make `app.openapi()`, and with it /openapi.json, the merged document."""
+    """Make `app.openapi()`, and so /openapi.json, the merged document."""
     app.state.extra_openapi = []
 
     def openapi() -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     _require_kind(document["paths"]["/v1/query"]["post"], schemas)
     for item in document["paths"].values():
         for operation in item.values():
-            operation["responses"].pop("422", None)  # invalid requests are answered with 400, see answers.py
+            operation["responses"].pop("422", None)  # invalid requests are answered with 400, see responses.py
             operation["responses"]["default"] = ERROR
     for paths, more in app.state.extra_openapi:
         _merge(document["paths"], schemas, paths, more)
@@ -76,7 +76,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _name_keys(paths: dict[str, Any], app: FastAPI) -> None:
-    """Which key each operation takes, and whether it can do without. What the app has no route for are write routes."""
+    """Set which key each operation takes, and whether it is required.
+
+    Paths that the app has no route for are write routes.
+    """
     gate: Gate = app.state.gate
     wanted = {(method, path): access_of(endpoint) for method, path, endpoint in endpoints(app)}
     for path, item in paths.items():
@@ -92,7 +95,7 @@ def _name_keys(paths: dict[str, Any], app: FastAPI) -> None:
 
 
 def _require_kind(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Which question it is has to be said; pydantic leaves that out, since each shape by itself has a default."""
+    """Mark `kind` as required in each query. Pydantic leaves it optional, because each model has a default for it."""
     discriminator = operation["requestBody"]["content"]["application/json"]["schema"]["discriminator"]
     for reference in discriminator["mapping"].values():
         schema = schemas[reference.rpartition("/")[2]]
@@ -117,7 +120,7 @@ def _merge(
 
 
 def to_openapi_30(node: Any) -> Any:
-    """A copy of a 3.1 document's part with what 3.0 writes differently: null, const, exclusive limits, examples."""
+    """A part of a 3.1 document in the form of 3.0, which differs in null, const, exclusive limits and examples."""
     if isinstance(node, list):
         return [to_openapi_30(part) for part in node]
     if not isinstance(node, dict):

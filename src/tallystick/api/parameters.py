@@ -1,6 +1,6 @@
-"""Questions asked with GET: query strings become the same questions as POST /v1/query takes.
+"""Query strings of the GET routes, turned into the same queries that POST /v1/query takes.
 
-A parameter that does not exist is refused: a misspelt filter that is ignored gives a wrong number.
+An unknown parameter is refused: if a misspelt filter were ignored, the answer would be a wrong number.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LITERAL = re.compile(r'true|false|-?\d+(\.\d+)?([eE][+-]?\d{1,3})?|".*"', re.DO
 
 
 def _documented(pattern: str) -> WithJsonSchema:
-    """Shows the form in the OpenAPI document. What does not have it gets a sentence of ours, not the expression."""
+    """The pattern for the OpenAPI document only. Values are checked below, with error messages that people can read."""
     return WithJsonSchema({"type": "string", "pattern": f"^({pattern})$"})
 
 
@@ -80,7 +80,9 @@ class ScopeParams(BaseModel):
         parts = [_condition(text) for text in self.filter]
         named = {"site_id": None if self.site_id == EVERY_SITE else self.site_id}
         return {
-            **(named if "site_id" in self.model_fields_set else {}),  # unnamed is also: the site of the caller's key
+            **(
+                named if "site_id" in self.model_fields_set else {}
+            ),  # left out when not given: then the site of the caller's key is used
             "since": _instant("since", self.since, zone, now),
             "until": _instant("until", self.until, zone, now),
             "filter": None if not parts else parts[0] if len(parts) == 1 else {"all": parts},
@@ -94,8 +96,8 @@ class MetricsParams(ScopeParams):
         default_factory=lambda: ["events"],
         min_length=1,
         max_length=10,
-        description="`events`, `users`, `sessions`, `events_per_user`, `last_received`, or `sum:<property>`, likewise "
-        "avg, min, max, median, p90, p95.",
+        description="`events`, `users`, `sessions`, `events_per_user`, `last_received`, or `sum:<property>`; besides "
+        "sum also avg, min, max, median, p90, p95.",
     )
     formula: list[FormulaText] = Field(
         default_factory=list,
@@ -103,7 +105,7 @@ class MetricsParams(ScopeParams):
         description="Made of the metrics of each row, A being the first: `A / B * 100`, or with a name in front of it "
         "`share: A / B`. A + has to be written as %2B.",
     )
-    compare: Literal["previous"] | None = Field(None, description="Beside each row the figures of the period before.")
+    compare: Literal["previous"] | None = Field(None, description="Add the values of the previous period to each row.")
     interval: Interval | None = None
     breakdown: list[FieldText] = Field(default_factory=list, max_length=3)
     top: int | None = Field(None, ge=1, le=1000)
@@ -114,8 +116,8 @@ class MetricsParams(ScopeParams):
     cursor: str | None = None
     format: FileFormat | None = Field(None, description="The answer as a file; without `limit` all of its rows.")
 
-    def question(self, now: datetime) -> MetricsQuery:
-        """The question. Raises InvalidRequest."""
+    def query(self, now: datetime) -> MetricsQuery:
+        """The query of these parameters. Raises InvalidRequest."""
         metrics = [{"kind": kind, "property": key or None} for kind, _, key in (m.partition(":") for m in self.metric)]
         given = self.model_dump(
             include={
@@ -151,8 +153,8 @@ class TimelineParams(ScopeParams):
     limit: int = Field(100, ge=1, le=5_000)
     cursor: str | None = Field(None, description="`next_cursor` of the answer before; every other parameter unchanged.")
 
-    def question(self, now: datetime, user_id: str | None) -> EventsQuery:
-        """The question. Raises InvalidRequest."""
+    def query(self, now: datetime, user_id: str | None) -> EventsQuery:
+        """The query of these parameters. Raises InvalidRequest."""
         own = {"user_id": user_id, "ascending": self.order == "oldest", "limit": self.limit, "cursor": self.cursor}
         query: EventsQuery = understood(EventsQuery, {**self.scope(now), **own})
         return query
@@ -170,8 +172,8 @@ class PersonParams(ScopeParams):
 
     limit: int = Field(100, ge=1, le=1_000, description="Ids in the answer: the person's own, then the first joined.")
 
-    def question(self, now: datetime, user_id: str) -> PersonQuery:
-        """The question. Raises InvalidRequest."""
+    def query(self, now: datetime, user_id: str) -> PersonQuery:
+        """The query of these parameters. Raises InvalidRequest."""
         query: PersonQuery = understood(PersonQuery, {**self.scope(now), "user_id": user_id, "limit": self.limit})
         return query
 
@@ -179,11 +181,11 @@ class PersonParams(ScopeParams):
 class KeysParams(ScopeParams):
     """Property keys."""
 
-    sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are looked at.")
+    sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are read.")
     limit: int = Field(200, ge=1, le=1_000)
 
-    def question(self, now: datetime) -> KeysQuery:
-        """The question. Raises InvalidRequest."""
+    def query(self, now: datetime) -> KeysQuery:
+        """The query of these parameters. Raises InvalidRequest."""
         query: KeysQuery = understood(KeysQuery, {**self.scope(now), "sample": self.sample, "limit": self.limit})
         return query
 
@@ -195,11 +197,11 @@ class ValuesParams(ScopeParams):
         description="name, source, path, site_id, user_id, session_id, event_id, or properties.<key>"
     )
     search: str | None = Field(None, max_length=200, description="Only values that contain this, whatever the case.")
-    sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are looked at.")
+    sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are read.")
     limit: int = Field(50, ge=1, le=1_000)
 
-    def question(self, now: datetime) -> ValuesQuery:
-        """The question. Raises InvalidRequest."""
+    def query(self, now: datetime) -> ValuesQuery:
+        """The query of these parameters. Raises InvalidRequest."""
         own = self.model_dump(include={"field", "search", "sample", "limit"})
         query: ValuesQuery = understood(ValuesQuery, {**self.scope(now), **own})
         return query
@@ -211,14 +213,14 @@ class ExportParams(ScopeParams):
     format: Literal["ndjson", "csv", "parquet"] = "ndjson"
     user_id: str | None = Field(None, max_length=256)
 
-    def question(self, now: datetime) -> EventsQuery:
-        """The question. Raises InvalidRequest."""
+    def query(self, now: datetime) -> EventsQuery:
+        """The query of these parameters. Raises InvalidRequest."""
         query: EventsQuery = understood(EventsQuery, {**self.scope(now), "user_id": self.user_id, "ascending": True})
         return query
 
 
 def formula_fields(text: str) -> dict[str, Any]:
-    """The fields of a formula that is written as `A / B` or `share: A / B`."""
+    """The fields of a formula that is written as `A / B`, or with a name as `share: A / B`."""
     name, _, expression = text.rpartition(":")
     return {"name": name.strip() or None, "expression": expression.strip()}
 
@@ -238,19 +240,19 @@ def _instant(field: str, text: str | None, zone: ZoneInfo, now: datetime) -> dat
             return now - int(ago[1]) * _UNITS[ago[2]]
         if _DATE.fullmatch(text):
             moment = datetime.combine(datetime.fromisoformat(text), time(), zone)
-        else:  # an unescaped + in a query string arrives as a blank
+        else:  # an unescaped + in a query string arrives as a space
             moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
             moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         return moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        message = f"{field}: {text!r} is no ISO 8601 instant, no date, and no time span such as 24h or 7d"
+        message = f"{field}: {text!r} is not an ISO 8601 instant, a date, or a time span such as 24h or 7d"
         raise InvalidRequest(message) from error
 
 
 def _condition(text: str) -> dict[str, Any]:
     found = _FILTER.fullmatch(text)
     if not found:
-        raise InvalidRequest(f"filter: {text!r} has not the form field:op:value, such as name:=:page_view")
+        raise InvalidRequest(f"filter: {text!r} does not have the form field:op:value, such as name:=:page_view")
     field, op, value = found["field"], found["op"], found["value"]
     typed = field.startswith(PROPERTY_PREFIX) and op != "contains"
     if op in {"set", "not_set"}:

@@ -1,4 +1,4 @@
-"""Which line goes back into the queue for a dead letter: checked, so that a correction cannot break a block."""
+"""The line that a replay puts into the queue for a dead letter, checked so that a correction cannot break a block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LIMITS = (
 
 
 class BadOriginal(Exception):
-    """A dead letter cannot be replayed like this: a stable code and a sentence."""
+    """A dead letter cannot be replayed: a stable code, and a sentence that says why."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -29,31 +29,31 @@ class BadOriginal(Exception):
 
 
 def line_to_replay(letter: DeadLetter, corrected: str | None, longest: int) -> bytes:
-    """The canonical line, ended by a newline: the letter's own, or a corrected one.
+    """The canonical line, ended by a newline: the letter's own, or the corrected one.
 
     Args:
-        corrected: an event in the canonical line's form, white space as you like.
+        corrected: an event in the form of a canonical line; white space does not matter. None: the letter as it is.
         longest: most bytes of the line.
 
     Raises:
-        BadOriginal: there is no event in it, or one outside the limits of docs/use/http-api.md.
+        BadOriginal: it holds no event, or an event outside the limits of docs/use/http-api.md.
     """
     if corrected is None and letter.index < 0:
         raise BadOriginal("not_an_event", "the block itself is broken; there is no event to replay")
     given = letter.original if corrected is None else corrected.encode("utf-8", "replace")
     try:
-        # One line without line breaks, whatever the editor made of it; properties keep their bytes otherwise.
+        # An editor may have added line breaks: they are removed. Apart from white space, properties keep their bytes.
         event = decode_line(msgspec.json.format(given, indent=-1))
         line = encode_lines([_checked(event)])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
-        raise BadOriginal("not_an_event", f"it is no canonical event: {error}") from error
+        raise BadOriginal("not_an_event", f"it is not a canonical event: {error}") from error
     if len(line) > longest:
         raise BadOriginal("event_too_large", f"the event has {len(line)} bytes; at most {longest} are taken")
     return line
 
 
 def _checked(event: Event) -> Event:
-    """The event with its instants in UTC; raises BadOriginal for what no client could have sent."""
+    """The event with its instants in UTC. Raises BadOriginal for an event that no client could have sent."""
     for field, longest in _LIMITS:
         text = getattr(event, field)
         if text is not None and len(text) > longest:

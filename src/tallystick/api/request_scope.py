@@ -1,6 +1,6 @@
-"""Around every request of the read side: its id, its log context, its metrics, its body's limits, its HEAD.
+"""Middleware of every read request: request id, log context, metrics, limits of the body, HEAD.
 
-Plain ASGI: nothing is buffered, a streamed export stays a stream.
+It is plain ASGI and buffers nothing, so a streamed export stays a stream.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tallystick import logs
-from tallystick.api.disconnects import BrokenOff, ClientLeft
 from tallystick.api.responses import error_answer
+from tallystick.api.streaming.disconnects import BrokenOff, ClientLeft
 from tallystick.config import Settings
 from tallystick.errors import RequestTimeout, TooLarge
 from tallystick.metrics import Metrics
 
 NO_ROUTE = "none"
-"""The route label of requests that no route takes: unknown paths must not become labels."""
+"""The route label of requests to unknown paths. The paths themselves must not become labels: there is no limit."""
 
 PATH_SHOWN = 500
 """Characters of a path that go into the log."""
@@ -38,7 +38,7 @@ def request_id_of(scope: Scope) -> str:
 
 
 class RequestScope:
-    """ASGI middleware; the request's id is `scope["state"]["request_id"]`, also for the code inside."""
+    """ASGI middleware. It stores the request's id in `scope["state"]["request_id"]`."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, settings: Settings) -> None:
         self._app = app
@@ -56,11 +56,11 @@ class RequestScope:
                 await self._app(exchange.scope, exchange.receive, exchange.send)
             except ClientLeft:
                 log.debug("the client went away", path=scope["path"])
-            except BrokenOff as error:  # the connection is closed before the answer's end
+            except BrokenOff as error:  # the connection closes before the answer is complete
                 log.warning("an answer was broken off", path=scope["path"], reason=str(error))
             except Exception:
                 log.exception("request failed", method=scope["method"], path=scope["path"][:PATH_SHOWN])
-                if exchange.status:  # half an answer is out: only a broken connection tells the client
+                if exchange.status:  # the answer has begun: only a broken connection can tell the client
                     raise
                 failed = error_answer(500, "internal", f"something went wrong; the log has it as {exchange.request_id}")
                 await failed(exchange.scope, receive, exchange.send)
@@ -71,7 +71,7 @@ class RequestScope:
 
 
 class _Exchange:
-    """One request's two channels, as the code inside sees them."""
+    """The channels of one request, as the wrapped app sees them."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
         self.request_id = request_id_of(scope)
@@ -95,7 +95,7 @@ class _Exchange:
         if self._room < 0:
             raise TooLarge("the body is larger than TALLYSTICK_MAX_BODY_BYTES")
         if not message.get("more_body", False):
-            self._deadline = None  # the body is here; what follows is waiting for a disconnect
+            self._deadline = None  # the body is complete; later calls wait for a disconnect
         return message
 
     async def send(self, message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Answers: JSON bodies, and the one place where an error becomes a status and a sentence."""
+"""JSON answers, and the one module where an error becomes a status and a sentence."""
 
 from __future__ import annotations
 
@@ -15,48 +15,33 @@ from starlette.routing import Match
 
 from tallystick import logs
 from tallystick.errors import InvalidRequest, TallystickError, Unauthorized
+from tallystick.model.query import QUERY_KINDS
 
 log = logs.logger(__name__)
 
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
-"""Codes of the errors that the HTTP layer itself finds; the others are TallystickErrors."""
+"""Codes of errors that the HTTP layer raises itself. All other errors are TallystickErrors with a code of their own."""
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
-_KINDS = {
-    "metrics",
-    "events",
-    "keys",
-    "values",
-    "sessions",
-    "paths",
-    "people",
-    "funnel",
-    "funnel_users",
-    "retention",
-    "lifecycle",
-    "stickiness",
-    "active_users",
-    "person",
-}
 _BRANCHES = {"condition", "str", "float", "int", "bool", "previous", "period"}
-"""What pydantic writes into an error's location beside the fields: which branch of a union it was in."""
+"""Parts of an error's location that are not fields: pydantic also writes which branch of a union it tried."""
 _SHAPE_ERRORS = {"missing", "extra_forbidden", "model_type", "model_attributes_type"}
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """`value` as JSON: aware instants in ISO 8601, numbers that JSON does not know (NaN, infinity) as null."""
+    """`value` as JSON: aware instants in ISO 8601; NaN and infinity, which JSON does not have, as null."""
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 
 def error_answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """`{"error": {"code", "message"}}`; half surrogate pairs in the message, which UTF-8 lacks, become `?`."""
+    """`{"error": {"code", "message"}}`. Lone surrogates in the message, which UTF-8 cannot encode, become `?`."""
     readable = message.encode("utf-8", "replace").decode("utf-8")
     return json_answer({"error": {"code": code, "message": readable}}, status, headers)
 
 
 def from_tallystick_error(error: TallystickError) -> Response:
-    """The answer for an error that Tallystick raised on purpose; the log gets what a client must not see of it."""
+    """The answer for an error that Tallystick raised on purpose. Details that a client must not see go to the log."""
     if error.status >= 500 and error.whole != error.public:
         log.warning("request refused", code=error.code, error=error.whole)
     headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
@@ -66,15 +51,15 @@ def from_tallystick_error(error: TallystickError) -> Response:
 
 
 def sentence(errors: Sequence[Any]) -> str:
-    """The most telling of pydantic's errors as one sentence that names the field.
+    """The most specific of pydantic's errors as one sentence that names the field.
 
-    A union reports what each of its branches misses; a complaint about a value says more than one about the shape, and
-    the deepest of those most.
+    For a union, pydantic reports the errors of every branch. An error about a value is more specific than one about
+    the shape of an object, and the deepest field is the most specific.
     """
-    telling = [error for error in errors if error["type"] not in _SHAPE_ERRORS] or list(errors)
-    chosen = max(telling, key=lambda error: len(error["loc"]))
+    specific = [error for error in errors if error["type"] not in _SHAPE_ERRORS] or list(errors)
+    chosen = max(specific, key=lambda error: len(error["loc"]))
     if chosen["type"] == "json_invalid":
-        return f"the body is no JSON: {chosen.get('ctx', {}).get('error', 'it cannot be read')}"
+        return f"the body is not JSON: {chosen.get('ctx', {}).get('error', 'it cannot be read')}"
     message = str(chosen["msg"]).removeprefix("Value error, ")
     match chosen["type"]:
         case "extra_forbidden":
@@ -91,11 +76,11 @@ def _field(location: Sequence[Any]) -> str:
     words = [str(part) for part in location]
     if words and words[0] in {"body", "query", "path"}:
         source = words.pop(0)
-        if source == "body" and words and words[0] in _KINDS:
+        if source == "body" and words and words[0] in QUERY_KINDS:
             words.pop(0)
         if not words:
             return f"the {source}"
-    if words[:1] == ["question"] and len(words) > 1 and words[1] in _KINDS:
+    if words[:1] == ["question"] and len(words) > 1 and words[1] in QUERY_KINDS:
         words.pop(1)
     fields = [word for word in words if word not in _BRANCHES and not word.startswith("list[")]
     pairs = zip(fields, ["", *fields], strict=False)
@@ -103,7 +88,7 @@ def _field(location: Sequence[Any]) -> str:
 
 
 def understood(shape: type[Any], fields: Mapping[str, Any]) -> Any:
-    """`shape(**fields)`. Raises InvalidRequest, with a sentence that names the field."""
+    """`shape(**fields)`. Raises InvalidRequest with a sentence that names the invalid field."""
     try:
         return shape(**fields)
     except ValidationError as error:
@@ -125,7 +110,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, TallystickError):
         return from_tallystick_error(error.__cause__)
     if isinstance(error.__cause__, UnicodeDecodeError | RecursionError):
-        return error_answer(400, InvalidRequest.code, "the body is no JSON: it is not UTF-8, or nested too deep")
+        return error_answer(400, InvalidRequest.code, "the body is not JSON: it is not UTF-8, or nested too deep")
     where = f"{request.method} {request.url.path}"
     if error.status_code == 404:
         return error_answer(404, CODES[404], f"there is no route {where}; /docs lists them all")
@@ -148,7 +133,7 @@ def _allowed_methods(request: Request) -> list[str]:
 
 
 def install_errors(app: FastAPI) -> None:
-    """Let every error of this app's routes become an answer in Tallystick's form."""
+    """Answer every error of this app's routes in the form of `error_answer`."""
     app.add_exception_handler(TallystickError, _tallystick_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)

@@ -1,6 +1,6 @@
-"""The routes of a process that answers no questions, such as `tallystick ingest`: /healthz, /readyz, /metrics.
+"""The routes of a process without the query API, such as `tallystick ingest`: /healthz, /readyz, /metrics.
 
-Every other path gets one sentence that says what this process is for.
+Every other path gets an error that says what this process is for.
 """
 
 from __future__ import annotations
@@ -14,23 +14,28 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tallystick.api.access import Access, Gate
+from tallystick.api.access.gate import Access, Gate
+from tallystick.api.queue_gauges import set_queue_gauges
 from tallystick.api.request_scope import RequestScope
 from tallystick.api.responses import from_tallystick_error, json_answer
-from tallystick.api.scrape import gather_queue
 from tallystick.config import Settings
 from tallystick.errors import TallystickError, Unavailable
 from tallystick.metrics import Metrics
 from tallystick.queue.base import Queue
 
 Trouble: TypeAlias = Callable[[], Awaitable[str | None]]
-"""None while the process does its work, else one sentence."""
+"""Returns None while the process can do its work, else one sentence that says why not."""
 
 
 def make_status_app(
     settings: Settings, metrics: Metrics, queue: Queue, trouble: Trouble, otherwise: Callable[[], TallystickError]
 ) -> ASGIApp:
-    """The ASGI app; `otherwise` makes the error that every other path gets."""
+    """The ASGI app.
+
+    Args:
+        trouble: why the process cannot do its work; for /readyz and the gauge of /metrics.
+        otherwise: makes the error that every other path gets.
+    """
     inner = _StatusApp(Gate(settings, metrics), metrics, queue, trouble, otherwise)
     return RequestScope(inner, metrics=metrics, settings=settings)
 
@@ -56,7 +61,7 @@ class _StatusApp:
         if route is None:
             answer = from_tallystick_error(self._otherwise())
         else:
-            scope["route"] = SimpleNamespace(path_format=path)  # by which the request is counted
+            scope["route"] = SimpleNamespace(path_format=path)  # the label under which the request is counted
             wanted, respond = route
             try:
                 self._gate.admit(wanted, scope)
@@ -77,5 +82,5 @@ class _StatusApp:
         own = self._metrics
         own.info.labels(version("tallystick"), self._queue.durability, own.process).set(1)
         own.ready.set(await self._trouble() is None)
-        await gather_queue(own, self._queue)
+        await set_queue_gauges(own, self._queue)
         return Response(own.render(), media_type=CONTENT_TYPE_LATEST)

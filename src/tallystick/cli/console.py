@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tallystick import logs
-from tallystick.config import Settings
+from tallystick.config import Settings, refuse_old_variables
 from tallystick.disk import set_umask
 from tallystick.errors import ConfigError
 
@@ -65,8 +65,9 @@ def load_settings(**given: object) -> Settings:
     """The settings of the environment; what is given here (and not None) wins. From now on files are made private.
 
     Raises:
-        ConfigError: a setting is wrong; the message names it.
+        ConfigError: a setting is wrong, or has its old name; the message names it.
     """
+    refuse_old_variables()
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
         set_umask(settings)

@@ -15,9 +15,9 @@ from typing import IO, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
+from tallystick.api.files.csv_text import csv_events, csv_header
 from tallystick.api.parameters import ExportParams
 from tallystick.api.responses import understood
-from tallystick.api.routes.export import csv_header, csv_rows
 from tallystick.cli import console
 from tallystick.cli.folder import open_store
 from tallystick.cli.server import Server
@@ -75,7 +75,7 @@ def export(
         "filter": filters or [],
     }
     params: ExportParams = understood(ExportParams, {name: value for name, value in given.items() if value is not None})
-    params.question(datetime.now(UTC))  # a mistake shows here, before any file is touched
+    params.query(datetime.now(UTC))  # a mistake shows here, before any file is touched
     settings = console.load_settings(data=data, key_file=key_file)
     with _target(output, kind) as file:
         size = asyncio.run(_write(params, url, settings, file))
@@ -134,7 +134,7 @@ async def _from_server(params: ExportParams, url: str, settings: Settings) -> As
 
 
 async def _from_folder(params: ExportParams, settings: Settings) -> AsyncGenerator[bytes, None]:
-    query = params.question(datetime.now(UTC))
+    query = params.query(datetime.now(UTC))
     async with open_store(settings) as store:
         async with aclosing(store.export(query)) as lines:
             if params.format == "parquet":
@@ -145,7 +145,7 @@ async def _from_folder(params: ExportParams, settings: Settings) -> AsyncGenerat
             if params.format == "csv":
                 yield csv_header()
             async for piece in lines:
-                yield await asyncio.to_thread(csv_rows, piece) if params.format == "csv" else piece
+                yield await asyncio.to_thread(csv_events, piece) if params.format == "csv" else piece
 
 
 async def _parquet(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -13,7 +13,7 @@ import msgspec
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from tallystick.api.access import Access
+from tallystick.api.access.gate import Access
 from tallystick.dialects.base import (
     Answer,
     Asks,

@@ -20,7 +20,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tallystick.api.access import Access, Gate, Questions, access
+from tallystick.api.access.gate import Access, Gate, access
+from tallystick.api.access.scoped_store import ScopedStore
 from tallystick.config import Settings
 from tallystick.errors import TallystickError
 from tallystick.ingest import ids
@@ -64,7 +65,7 @@ class Speaks(Takes):
 class Asks:
     """What a read route works with: the store's answers about what its caller may see."""
 
-    store: Questions
+    store: ScopedStore
     queue: Queue
     settings: Settings
 
@@ -185,7 +186,7 @@ def read_route(
         gate: Gate = request.app.state.gate
         try:
             site = gate.admit(wanted, request.scope, own_header)
-            asks = Asks(Questions(ctx.store, site, request.receive), ctx.queue, ctx.settings)
+            asks = Asks(ScopedStore(ctx.store, site, request.receive), ctx.queue, ctx.settings)
             body = await read(asks, request.query_params)
             answer = body if isinstance(body, Answer) else Answer(200, body)
         except Refused as refused:
@@ -229,7 +230,7 @@ def check_size(properties: bytes, settings: Settings) -> None:
         )
 
 
-async def all_rows(store: Questions, question: MetricsQuery) -> list[dict[str, Any]]:
+async def all_rows(store: ScopedStore, question: MetricsQuery) -> list[dict[str, Any]]:
     """The rows of every page of the answer. Raises as `Store.run` does."""
     rows: list[dict[str, Any]] = []
     while True:

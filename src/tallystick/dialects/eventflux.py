@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from tallystick.api.access import Access
+from tallystick.api.access.gate import Access
 from tallystick.config import Settings
 from tallystick.dialects.base import (
     Answer,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from tallystick.api.access import Questions
+from tallystick.api.access.scoped_store import ScopedStore
 from tallystick.ingest import clock
 from tallystick.ingest.text import clean_text
 from tallystick.keys import EVERY_SITE
@@ -90,7 +90,7 @@ def known_site(site_id: str) -> str:
     return clean_text(site_id)
 
 
-async def site_stats(store: Questions, site_id: str, day: str | None) -> dict[str, Any]:
+async def site_stats(store: ScopedStore, site_id: str, day: str | None) -> dict[str, Any]:
     """All of a site's events, its users and most viewed paths: ever, or on a UTC day.
 
     Raises:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tallystick.api.access import Access
+from tallystick.api.access.gate import Access
 from tallystick.dialects.base import (
     Answer,
     Asks,

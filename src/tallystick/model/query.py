@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -235,6 +235,10 @@ Query: TypeAlias = Annotated[
     | ActiveUsersQuery,
     Field(discriminator="kind"),
 ]
+QUERY_KINDS: dict[str, type[Scope]] = {
+    shape.model_fields["kind"].default: shape for shape in get_args(get_args(Query)[0])
+}
+"""The model of each query by its `kind`."""
 
 
 class Freshness(Shape):

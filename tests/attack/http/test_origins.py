@@ -9,7 +9,7 @@ from itertools import cycle, islice, product
 import pytest
 import pytest_asyncio
 
-from tallystick.api.access import Access
+from tallystick.api.access.gate import Access
 from tallystick.keys import from_this_machine, names_this_machine
 from tests.helpers.keyed import BY_ACCESS, DECIDED, GUARDED, WRONG, Side, opened
 from tests.helpers.thorough import THOROUGH, some

@@ -12,7 +12,7 @@ from tallystick.config import MIB, Settings
 from tallystick.errors import BlockCorrupt, ConfigError, QueueUnavailable
 from tallystick.model.block import encode_block
 from tallystick.model.books import IngesterLedger, Published, close_books
-from tallystick.queue import Depth, Queue
+from tallystick.queue import Depth, Queue, make_queue
 from tallystick.queue.rabbitmq.address import parse_address
 from tallystick.queue.rabbitmq.connection import connect
 from tests.helpers.queue_steps import NO_WAIT, PATIENCE, opened, reopen, take, take_all
@@ -25,6 +25,33 @@ from tests.servers.rabbitmq import RabbitServer
 async def queue(rabbit: Settings) -> AsyncIterator[Queue]:
     async with opened(rabbit) as queue:
         yield queue
+
+
+# --- the name of the time before -----------------------------------------------------------------------------------
+
+
+async def test_blocks_under_the_old_default_name_are_not_passed_over(
+    rabbitmq_server: RabbitServer, rabbit: Settings
+) -> None:
+    """G1: a new, empty queue beside them would leave accepted events waiting for ever."""
+    url = rabbit.queue_url.replace(f"queue={name_of(rabbit)}", "queue=")
+    old = rabbit.model_copy(update={"queue_url": f"{url}runnel"})
+    default = rabbit.model_copy(update={"queue_url": url.replace("?queue=", "")})
+    try:
+        async with opened(old) as queue:
+            await queue.publish([sample_block(seq, [seq]) for seq in range(3)])
+
+        with pytest.raises(ConfigError, match=r"has 3 blocks in the queue 'runnel'.* add \?queue=runnel to"):
+            await make_queue(default).open()
+
+        async with opened(old) as queue:
+            assert len(await take_all(queue)) == 3
+        async with opened(default) as queue:
+            assert (await queue.depth()).blocks == 0
+    finally:
+        for name in ("runnel", "tallystick"):
+            for suffix in ("", ".published"):
+                await asyncio.to_thread(rabbitmq_server.ctl, "delete_queue", name + suffix)
 
 
 # --- full, gone, damaged --------------------------------------------------------------------------------------------

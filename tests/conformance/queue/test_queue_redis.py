@@ -19,6 +19,52 @@ from tests.servers.process import needed
 from tests.servers.redis import RedisServer, Tls
 from tests.servers.scratch import scratch_folder
 
+# --- the name of the time before -----------------------------------------------------------------------------------
+
+
+async def test_blocks_under_the_old_default_name_are_not_passed_over(own_redis: RedisServer, strict: Settings) -> None:
+    """G1: a new, empty stream beside them would leave accepted events waiting for ever."""
+    old = strict.model_copy(update={"queue_url": f"{own_redis.url}?stream=runnel"})
+    async with opened(old) as queue:
+        await queue.publish([sample_block(seq, [seq]) for seq in range(3)])
+
+    with pytest.raises(ConfigError, match=r"has 3 blocks in the stream 'runnel'.* add \?stream=runnel to"):
+        await make_queue(strict).open()
+    async with opened(strict.model_copy(update={"queue_url": f"{own_redis.url}?stream=tallystick"})):
+        pass  # whoever names it gets it
+
+    async with opened(old) as queue:
+        for batch in [await take(queue)]:
+            assert len(batch.blocks) == 3
+            await batch.ack()
+    async with opened(strict) as queue:
+        assert (await queue.depth()).blocks == 0
+
+
+async def test_a_user_with_its_own_keys_only_needs_no_right_to_the_old_ones(
+    own_redis: RedisServer, strict: Settings
+) -> None:
+    own_redis.ask("ACL", "SETUSER", "own", "on", ">secret", "~{tallystick}:*", "+@all")
+    url = f"redis://own:secret@127.0.0.1:{own_redis.port}"
+    async with opened(strict.model_copy(update={"queue_url": url})) as queue:
+        await queue.publish([sample_block(0, [0])])
+
+
+async def test_the_group_under_its_old_name_is_taken_over(own_redis: RedisServer, strict: Settings) -> None:
+    """G2: what it had in hand is delivered, what it never had too, and what is acknowledged leaves the stream."""
+    blocks, index = "{runnel}:blocks", "{runnel}:index"
+    old = strict.model_copy(update={"queue_url": f"{own_redis.url}?stream=runnel"})
+    async with opened(old) as queue:
+        await queue.publish([sample_block(seq, [seq]) for seq in range(5)])
+        own_redis.ask("XGROUP", "CREATE", blocks, "runnel", "0")
+        own_redis.ask("XREADGROUP", "GROUP", "runnel", "gone", "COUNT", 2, "STREAMS", blocks, ">")
+
+        assert [block.seq for block in await take_all(queue)] == [0, 1, 2, 3, 4]
+        assert own_redis.ask("XLEN", blocks) == own_redis.ask("XLEN", index) == 0
+        groups = own_redis.ask("XINFO", "GROUPS", blocks)
+        assert [group[b"name"] for group in groups] == [b"tallystick"]
+
+
 # --- durability -----------------------------------------------------------------------------------------------------
 
 

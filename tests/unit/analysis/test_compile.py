@@ -340,8 +340,8 @@ def test_what_the_rollup_knows_needs_no_events(question: dict[str, Any], dialect
 def test_users_of_whole_utc_days_come_from_their_own_table(question: dict[str, Any], table: str) -> None:
     """On the store that has one."""
     users = {"kind": "metrics", "metrics": [{"kind": "users"}], **question}
-    assert f"FROM {table} " in compiled(users, POSTGRES).sql
-    assert "FROM people " in compiled(users, DUCKDB).sql
+    assert f"FROM {table}\n" in compiled(users, POSTGRES).sql
+    assert "FROM people\n" in compiled(users, DUCKDB).sql
 
 
 HOSTILE = ["'; DROP TABLE events; --", '"', "$1", "a.b", "{0}", "\\", "ключ 🦊", "`", "/*", "%s"]

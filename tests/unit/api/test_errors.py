@@ -79,11 +79,14 @@ async def test_post_query_names_the_field(side: ReadSide, body: object, sentence
     [
         ("limt=3", "limt: there is no such field"),
         ("interval=fortnight", "interval: Input should be 'minute', 'hour', 'day', 'week' or 'month'"),
-        ("filter=name", "filter: 'name' has not the form field:op:value, such as name:=:page_view"),
+        ("filter=name", "filter: 'name' does not have the form field:op:value, such as name:=:page_view"),
         ("filter=name:=", "filter: 'name:=' lacks a value after ="),
         ("metric=sum", "metrics.0: metric sum needs a property"),
-        ("since=soon", "since: 'soon' is no ISO 8601 instant, no date, and no time span such as 24h or 7d"),
-        ("since=2026-02-30", "since: '2026-02-30' is no ISO 8601 instant, no date, and no time span such as 24h or 7d"),
+        ("since=soon", "since: 'soon' is not an ISO 8601 instant, a date, or a time span such as 24h or 7d"),
+        (
+            "since=2026-02-30",
+            "since: '2026-02-30' is not an ISO 8601 instant, a date, or a time span such as 24h or 7d",
+        ),
     ],
 )
 async def test_get_query_names_the_parameter(side: ReadSide, query: str, sentence: str) -> None:

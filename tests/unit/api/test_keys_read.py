@@ -1,4 +1,4 @@
-"""Who may ask (G12): every read route of a whole Tallystick, with keys and without. One site's keys: test_keys_sites.py."""
+"""Access (G12) to every read route of a whole Tallystick, with and without keys. See also test_keys_sites.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest_asyncio
 import structlog
 
 from tallystick import logs
-from tallystick.api.access import Access, access_of, endpoints
+from tallystick.api.access.gate import Access, access_of, endpoints
 from tallystick.app import build_app
 from tallystick.config import Settings
 from tests.helpers.keyed import (

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 import pytest_asyncio
 
-from tallystick.api.access import Access
+from tallystick.api.access.gate import Access
 from tallystick.model.query import Query, Scope
 from tests.helpers.keyed import (
     BLOG,

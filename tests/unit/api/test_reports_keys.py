@@ -13,8 +13,8 @@ import pytest
 import structlog
 
 from tallystick import logs
-from tallystick.api.access import Access
-from tallystick.api.share_access import digest_of
+from tallystick.api.access.gate import Access
+from tallystick.api.access.share_gate import digest_of
 from tallystick.config import Settings
 from tests.helpers.keyed import (
     BLOG,

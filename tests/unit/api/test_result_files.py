@@ -56,7 +56,7 @@ ASKED: dict[str, list[dict[str, Any]]] = {
     "stickiness": [RANGE],
     "active_users": [RANGE],
 }
-"""Questions of every kind."""
+"""Queries of every kind."""
 QUESTIONS = [{"kind": kind, **question} for kind, questions in ASKED.items() for question in questions]
 PROPERTIES = (
     b'{"mixed":"=cmd","n":1,"N":"x","list":[1,"a,\\"b"],"deep":{"k":null}}',

@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 from starlette.types import Message
 
-from tallystick.api.concurrency import Places
-from tallystick.api.disconnects import BrokenOff, ClientLeft, while_connected
-from tallystick.api.parts import Parts
-from tallystick.api.streams import MadeFile, Stream
+from tallystick.api.dependencies import Parts
+from tallystick.api.streaming.concurrency import ConcurrencyLimit
+from tallystick.api.streaming.disconnects import BrokenOff, ClientLeft, while_connected
+from tallystick.api.streaming.responses import MadeFile, Stream
 from tallystick.config import Settings
 from tallystick.errors import NotFound, TooMany, Unavailable
 from tallystick.store.turns import CALLER
@@ -71,7 +71,7 @@ def parts(folder: Path, idle: float = 0.05) -> Parts:
 
     class Few:
         settings = Settings(data=folder, export_idle=idle)
-        exports = Places(2, "files", "TALLYSTICK_EXPORT_CONCURRENCY")
+        exports = ConcurrencyLimit(2, "files", "TALLYSTICK_EXPORT_CONCURRENCY")
 
     return cast(Parts, Few())
 
@@ -177,21 +177,21 @@ async def test_work_ends_before_its_client_is_told_about() -> None:
 
 
 async def test_places_of_a_key_and_of_all() -> None:
-    places = Places(4, "files", "TALLYSTICK_X")
+    limit = ConcurrencyLimit(4, "files", "TALLYSTICK_X")
     CALLER.set("a")
-    with places.place(), places.place():
-        with pytest.raises(TooMany, match="half of TALLYSTICK_X"), places.place():
+    with limit.hold(), limit.hold():
+        with pytest.raises(TooMany, match="half of TALLYSTICK_X"), limit.hold():
             pass
         CALLER.set("")
-        with places.place(), places.place():
-            assert places.taken == 4
+        with limit.hold(), limit.hold():
+            assert limit.taken == 4
             CALLER.set("b")
-            with pytest.raises(Unavailable, match="TALLYSTICK_X"), places.place():
+            with pytest.raises(Unavailable, match="TALLYSTICK_X"), limit.hold():
                 pass
-    assert places.taken == 0
+    assert limit.taken == 0
     CALLER.set("")
-    with places.place(), places.place(), places.place(), places.place():
-        assert places.taken == 4, "without keys everybody is one"
+    with limit.hold(), limit.hold(), limit.hold(), limit.hold():
+        assert limit.taken == 4, "without keys everybody is one"
 
 
 # --- what a whole server says of its turns --------------------------------------------------------------------------
@@ -239,5 +239,5 @@ async def test_one_key_does_not_take_all_live_streams(tmp_path: Path) -> None:
                     pass
             CALLER.set("other")
             async with hub.listening("shop"):
-                assert hub.places.taken == 2
-    assert hub.places.taken == 0
+                assert hub.limit.taken == 2
+    assert hub.limit.taken == 0

@@ -147,7 +147,7 @@ def test_version(tallystick: Command) -> None:
         ("verify --url http://127.0.0.1:9 --data {}", "exclude each other"),
         ("import {}/none.csv --name n --data {}", "there is no file"),
         ("import - --format parquet --data {}", "cannot be read from standard input"),
-        ("export --filter name --data {}", "has not the form field:op:value"),
+        ("export --filter name --data {}", "does not have the form field:op:value"),
         ("export --output {}/x.txt --data {}", "says no format"),
         ("dead replay --data {}", "--all"),
         ("dead replay 1 2 --corrected {}/x --data {}", "exactly one number"),
@@ -268,7 +268,7 @@ def test_dead_letters_of_a_folder(tallystick: Command, tmp_path: Path) -> None:
     assert tallystick("dead", "replay", str(first), "--corrected", corrected, *at).out == "1 replayed\n"
     ran = tallystick("dead", "replay", "--all", *at)
     assert (ran.code, ran.out) == (1, "1 replayed\n")
-    assert f"{third}: it is no canonical event" in ran.err
+    assert f"{third}: it is not a canonical event" in ran.err
     assert tallystick("dead", "drop", "--all", *at).out == "1 dropped\n"
     assert tallystick("dead", "list", *at).out == "there are none\n"
     assert tallystick("dead", "list", "--state", "all", *at).out.count("the reason") == 3

@@ -8,6 +8,7 @@ import { Grid } from "../../reports/Grid";
 import { RangeChoice } from "../../reports/RangeChoice";
 import { localZone } from "../../scope/zone";
 import { ErrorNote, Skeleton } from "../../ui/basics";
+import { Logo } from "../../ui/Logo";
 import { numberOf, tokenFrom } from "./token";
 
 function useHash(): string {
@@ -126,16 +127,7 @@ function Page({ children }: { children: ReactNode }) {
   return (
     <>
       <p className="shared-brand">
-        <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden>
-          <rect width="32" height="32" rx="8" fill="var(--brand)" />
-          <path
-            d="M6 12c3.3-3.2 6.7-3.2 10 0s6.7 3.2 10 0M6 20c3.3-3.2 6.7-3.2 10 0s6.7 3.2 10 0"
-            fill="none"
-            stroke="#fff"
-            strokeWidth="3"
-            strokeLinecap="round"
-          />
-        </svg>
+        <Logo size={22} />
         Tallystick <span className="muted">· a shared board</span>
       </p>
       {children}

@@ -1,11 +1,12 @@
-"""Questions about funnels → SQL. How each person's attempt is found is in `funnel_attempts`."""
+"""The statements of both funnel queries: one counts the persons that `attempts` finds, the other lists them."""
 
 from __future__ import annotations
 
+from tallystick.analysis.cte import Cte, clause, columns, cte, sql, with_ctes
 from tallystick.analysis.cursor import decode_cursor
-from tallystick.analysis.dialect import Dialect
-from tallystick.analysis.filters import Fields, Params, where
-from tallystick.analysis.funnel.attempts import persons
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import Fields
+from tallystick.analysis.funnel.attempts import attempts_of_persons
 from tallystick.analysis.funnel.steps import Steps
 from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement
@@ -13,84 +14,140 @@ from tallystick.model.queries.funnel import FunnelQuery, FunnelUsersQuery
 
 
 def compile_funnel(query: FunnelQuery, sources: Sources) -> Statement:
-    """The statement of a funnel; see `dispatch.compile_query`.
+    """The statement that counts the persons of each step.
 
-    A row for each group: how many did each step, then for each step but the first the median and the 90th percentile of
-    the seconds since the step before. With a breakdown two more columns come first: the group's place, NULL for the
-    rest, and its value.
+    It gives a row for each group, or one row without a breakdown. The columns of a row are, in this order:
+
+    - with a breakdown, the rank of the group from 1 (NULL: all groups that are not listed) and its value;
+    - for each step, how many persons did it;
+    - for each step but the first, the median and the 90th percentile of the seconds since the step before.
     """
-    params = Params(sources, query.site_id)
-    grouped = _grouped(query, params) if query.breakdown else None
-    steps = Steps(query, params)
-    tables = [*params.tables, *persons(steps)]
-    columns = _figures(steps)
-    if grouped is None:
-        source = "FROM persons"
-    else:
-        tables += _dimension(steps, grouped)
-        columns = ["place", "ranked.d", *columns]
-        join = "LEFT JOIN" if query.other else "JOIN"
-        same = params.dialect.same.format("valued.d", "ranked.d")
-        source = f"FROM valued {join} ranked ON {same}\nGROUP BY place, ranked.d\nORDER BY place NULLS LAST"
-    return Statement(f"WITH {_joined(tables)}\nSELECT {_lines(columns)}\n{source}", params.values)
+    source = EventSource(sources, query.site_id)
+    # The breakdown comes first, because its property column has to be known before events are read.
+    breakdown = Fields(source).text(query.breakdown) if query.breakdown else None
+    steps = Steps(query, source)
+    ctes: list[Cte | str] = [*source.ctes, *attempts_of_persons(steps)]
+    if breakdown is None:
+        select = sql(
+            """
+            SELECT
+                {figures}
+            FROM persons
+            """,
+            figures=columns(_figures(steps)),
+        )
+        return Statement(with_ctes(ctes, select), source.parameters.values)
+    select = sql(
+        """
+        SELECT
+            {columns}
+        FROM persons_with_value
+        {join} largest_groups ON {same_value}
+        GROUP BY group_rank, largest_groups.breakdown_value
+        ORDER BY group_rank NULLS LAST
+        """,
+        columns=columns(["group_rank", "largest_groups.breakdown_value", *_figures(steps)]),
+        join="LEFT JOIN" if query.other else "JOIN",
+        same_value=steps.dialect.same.format("persons_with_value.breakdown_value", "largest_groups.breakdown_value"),
+    )
+    return Statement(with_ctes([*ctes, *_groups(steps, breakdown, query.top)], select), source.parameters.values)
 
 
 def compile_funnel_users(query: FunnelUsersQuery, sources: Sources) -> Statement:
-    """The statement of a page of persons: their ids, and when they did each step."""
-    params = Params(sources, query.site_id)
-    steps = Steps(query, params)
+    """The statement of one page of persons: `person`, and the time of each step in microseconds since 1970."""
+    source = EventSource(sources, query.site_id)
+    steps = Steps(query, source)
     after = decode_cursor(query)
     if query.outcome == "reached":
-        conditions = [f"t{query.step} IS NOT NULL"]
+        conditions = [f"step_{query.step}_at IS NOT NULL"]
     else:
-        conditions = [f"t{query.step - 1} IS NOT NULL", f"t{query.step} IS NULL"]
+        conditions = [f"step_{query.step - 1}_at IS NOT NULL", f"step_{query.step}_at IS NULL"]
     if after is not None:
-        conditions.append(f"u > {params.add(after[0], 'text')}")
-    times = [f"{params.dialect.epoch_us.format(f't{number}')} AS t{number}" for number in steps.numbers]
-    page = f"FROM persons{where(conditions)}\nORDER BY u\nLIMIT {query.limit + 1}"
-    return Statement(f"WITH {_joined(persons(steps))}\nSELECT u, {', '.join(times)}\n{page}", params.values)
-
-
-def _grouped(query: FunnelQuery, params: Params) -> str:
-    assert query.breakdown
-    return Fields(params).text(query.breakdown)
-
-
-def _joined(tables: list[str]) -> str:
-    return ",\n".join(tables)
-
-
-def _lines(columns: list[str]) -> str:
-    return ",\n  ".join(columns)
+        conditions.append(f"person > {source.parameters.add(after[0], 'text')}")
+    select = sql(
+        """
+        SELECT
+            person,
+            {times}
+        FROM persons
+        {where}
+        ORDER BY person
+        LIMIT {limit}
+        """,
+        times=columns(f"{steps.dialect.epoch_us.format(time)} AS {time}" for time in steps.times),
+        where=clause("WHERE", conditions),
+        limit=str(query.limit + 1),
+    )
+    return Statement(with_ctes(attempts_of_persons(steps), select), source.parameters.values)
 
 
 def _figures(steps: Steps) -> list[str]:
-    dialect = steps.params.dialect
-    counts = [f"count(t{number}) AS c{number}" for number in steps.numbers]
+    """The columns of a row after the group; see `compile_funnel`."""
+    figures = [f"count({time}) AS persons_{number}" for number, time in zip(steps.numbers, steps.times, strict=True)]
     for number in steps.numbers[1:]:
-        seconds = _seconds(dialect, f"t{number - 1}", f"t{number}")
-        counts += [f"{dialect.percentile.format(seconds, fraction=fraction)}" for fraction in ("0.5", "0.9")]
-    return counts
+        seconds = _seconds_between(steps, f"step_{number - 1}_at", f"step_{number}_at")
+        for name, fraction in (("median", "0.5"), ("p90", "0.9")):
+            figures.append(f"{steps.dialect.percentile.format(seconds, fraction=fraction)} AS {name}_seconds_{number}")
+    return figures
 
 
-def _seconds(dialect: Dialect, start: str, end: str) -> str:
-    micros = f"{dialect.epoch_us.format(end)} - {dialect.epoch_us.format(start)}"
-    return f"CAST({micros} AS DOUBLE PRECISION) / 1000000"
+def _seconds_between(steps: Steps, start: str, end: str) -> str:
+    epoch_us = steps.dialect.epoch_us
+    return f"CAST({epoch_us.format(end)} - {epoch_us.format(start)} AS DOUBLE PRECISION) / 1000000"
 
 
-def _dimension(steps: Steps, grouped: str) -> list[str]:
-    """`valued`: persons with their value `d` at the beginning of the attempt; `ranked`: the largest groups."""
-    query = steps.query
-    assert isinstance(query, FunnelQuery)
-    began = steps.match(*steps.numbers) if query.order == "any" else steps.match(1)
-    found = f"SELECT user_id, timestamp, {grouped} AS d {steps.events(began)}"
-    times = ", ".join(f"t{number}" for number in steps.numbers)
+def _groups(steps: Steps, breakdown: str, top: int) -> list[Cte]:
+    """`persons_with_value`: the persons with the breakdown's value at the start of their attempt; `largest_groups`.
+
+    Where several events at that instant can be the start, the smallest value counts.
+    """
+    starting = steps.test_any(*steps.numbers) if steps.query.order == "any" else steps.test_any(1)
     return [
-        # As groups they are few in the planner's eyes, too, so that it does not keep the events in memory instead.
-        "begun AS (\n  SELECT u, min(t1) AS since\n  FROM persons\n  GROUP BY u\n)",
-        "dims AS (\n  SELECT begun.u, min(d) AS d\n"
-        f"  FROM begun JOIN ({found}) AS began ON user_id = begun.u AND timestamp = since\n  GROUP BY begun.u\n)",
-        f"valued AS (\n  SELECT {times}, d\n  FROM persons JOIN dims ON dims.u = persons.u\n)",
-        "ranked AS (\n  SELECT d, row_number() OVER (ORDER BY count(*) DESC, d NULLS LAST) AS place\n"
-        f"  FROM valued\n  GROUP BY d\n  ORDER BY place\n  LIMIT {query.top}\n)",
+        # A person has one row already, but GROUP BY lets the planner of PostgreSQL expect few rows. So it builds the
+        # hash table of the join from them; without GROUP BY, it would hold the events in memory instead.
+        cte(
+            "starts",
+            """
+            SELECT person, min(step_1_at) AS started_at
+            FROM persons
+            GROUP BY person
+            """,
+        ),
+        cte(
+            "values_at_start",
+            """
+            SELECT starts.person, min(breakdown_value) AS breakdown_value
+            FROM starts
+            JOIN (
+                SELECT user_id, timestamp, {breakdown} AS breakdown_value
+                {events}
+            ) AS starting_events ON user_id = starts.person AND timestamp = started_at
+            GROUP BY starts.person
+            """,
+            breakdown=breakdown,
+            events=steps.events(starting),
+        ),
+        cte(
+            "persons_with_value",
+            """
+            SELECT
+                {columns}
+            FROM persons
+            JOIN values_at_start ON values_at_start.person = persons.person
+            """,
+            columns=columns([*steps.times, "breakdown_value"]),
+        ),
+        cte(
+            "largest_groups",
+            """
+            SELECT
+                breakdown_value,
+                row_number() OVER (ORDER BY count(*) DESC, breakdown_value NULLS LAST) AS group_rank
+            FROM persons_with_value
+            GROUP BY breakdown_value
+            ORDER BY group_rank
+            LIMIT {top}
+            """,
+            top=str(top),
+        ),
     ]

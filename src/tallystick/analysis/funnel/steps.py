@@ -1,44 +1,50 @@
-"""The steps of a funnel as SQL conditions, and what can be told about them without looking at events."""
+"""The steps of a funnel as SQL conditions."""
 
 from __future__ import annotations
 
 from itertools import combinations
 
-from tallystick.analysis.filters import ALWAYS, Fields, Params, filter_sql, scope_conditions, where
+from tallystick.analysis.cte import clause, sql, union_all
+from tallystick.analysis.dialect import Dialect
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import ALWAYS, Fields, filter_sql, scope_conditions
 from tallystick.model.queries.funnel import EventTest, FunnelScope
 from tallystick.model.queries.scope import AllOf, Condition, Filter, Scalar
 
-Values = frozenset[tuple[str, str | float | bool]]
-"""Values with their types, since 1 and true are not one in a filter."""
+TypedValues = frozenset[tuple[str, str | float | bool]]
+"""Values with the names of their types: in Python 1 equals True, in a filter it does not."""
 
 
 def test_sql(test: EventTest, fields: Fields) -> str:
-    """Whether an event is meant."""
+    """The condition that an event passes a test."""
     parts: list[Filter] = [Condition(field="name", op="=", value=test.name)] if test.name is not None else []
     if test.filter is not None:
         parts.append(test.filter)
     return filter_sql(AllOf(all=parts), fields) if parts else ALWAYS
 
 
-def never_both(one: EventTest, other: EventTest) -> bool:
-    """Whether it is certain, by the tests alone, that no event passes both: a field has to have different values."""
-    mine, theirs = _demands(one), _demands(other)
-    return any(mine[field].isdisjoint(theirs[field]) for field in mine.keys() & theirs.keys())
+def are_disjoint(one: EventTest, other: EventTest) -> bool:
+    """Whether no event can pass both tests: they require different values of the same field.
+
+    True is certain; False means that it cannot be read off the tests.
+    """
+    ours, theirs = _required_values(one), _required_values(other)
+    return any(ours[field].isdisjoint(theirs[field]) for field in ours.keys() & theirs.keys())
 
 
-def _demands(test: EventTest) -> dict[str, Values]:
-    """Of fields that have to equal one of some values: these."""
-    demands: dict[str, Values] = {}
+def _required_values(test: EventTest) -> dict[str, TypedValues]:
+    """For each field that has to equal one of some values: these values."""
+    required: dict[str, TypedValues] = {}
     if test.name is not None:
-        demands["name"] = frozenset([("text", test.name)])
+        required["name"] = frozenset([("text", test.name)])
     parts = test.filter.all if isinstance(test.filter, AllOf) else [test.filter]
     for part in parts:
         if not isinstance(part, Condition) or part.op not in {"=", "in"} or part.field == "event_id":
             continue
         values = part.value if isinstance(part.value, list) else [part.value]
-        found = frozenset(_typed(value) for value in values if value is not None)
-        demands[part.field] = demands.get(part.field, found) & found
-    return demands
+        typed = frozenset(_typed(value) for value in values if value is not None)
+        required[part.field] = required.get(part.field, typed) & typed
+    return required
 
 
 def _typed(value: Scalar) -> tuple[str, str | float | bool]:
@@ -48,62 +54,144 @@ def _typed(value: Scalar) -> tuple[str, str | float | bool]:
 
 
 class Steps:
-    """A funnel's steps in one statement. They are numbered from 1.
+    """The steps of one funnel in one statement. Steps are numbered from 1.
 
     Attributes:
-        tests: SQL of whether an event matches each step.
-        apart: no event can match two of them, equal ones included.
-        window: SQL of the conversion window.
+        disjoint: no event can match two steps. Two equal steps are not disjoint.
+        window: the conversion window, an interval.
+        scope: the conditions of the events that the funnel looks at.
     """
 
-    def __init__(self, query: FunnelScope, params: Params) -> None:
-        fields = Fields(params)
+    def __init__(self, query: FunnelScope, source: EventSource) -> None:
+        fields = Fields(source)
         self.query = query
-        self.params = params
-        self.tests = [test_sql(step, fields) for step in query.steps]
-        self.apart = all(never_both(one, other) for one, other in combinations(query.steps, 2))
+        self.source = source
+        self.disjoint = all(are_disjoint(one, other) for one, other in combinations(query.steps, 2))
         self.window = f"INTERVAL '{query.window} seconds'"
-        self._scope = [*scope_conditions(query, "timestamp", params), "user_id IS NOT NULL"]
+        self._tests = [test_sql(step, fields) for step in query.steps]
+        self.scope = [*scope_conditions(query, "timestamp", source), "user_id IS NOT NULL"]
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.source.dialect
+
+    @property
+    def has_user_numbers(self) -> bool:
+        """Whether `user_id` of the events is a number already."""
+        return self.source.user_numbers is not None
+
+    @property
+    def reads_user_times(self) -> bool:
+        """Whether the statement reads `user_times` and no events: each step is a name, and nothing else is filtered."""
+        only_names = self.query.filter is None and all(step.filter is None for step in self.query.steps)
+        return only_names and self.disjoint and self.source.has_times
+
+    # --- columns ---
 
     @property
     def numbers(self) -> range:
-        return range(1, len(self.tests) + 1)
+        return range(1, len(self._tests) + 1)
+
+    @property
+    def times(self) -> list[str]:
+        """The columns `step_1_at`…: when each step was done; NULL from the first step on that was not done."""
+        return [f"step_{number}_at" for number in self.numbers]
+
+    def last_time(self, relation: str = "") -> str:
+        """When the last of the steps that were done was done.
+
+        Args:
+            relation: the name of the relation that has the columns, where several have them.
+        """
+        prefix = relation and f"{relation}."
+        return f"coalesce({', '.join(prefix + time for time in reversed(self.times))})"
+
+    def count_done(self, relation: str = "") -> str:
+        """How many of the steps were done: the first one always is, and no step is done without those before it."""
+        prefix = relation and f"{relation}."
+        whens = " ".join(
+            f"WHEN {prefix}step_{number}_at IS NOT NULL THEN {number}" for number in reversed(self.numbers[1:])
+        )
+        return f"CASE {whens} ELSE 1 END"
+
+    # --- conditions ---
 
     def test(self, number: int) -> str:
-        """Whether an event matches a step; NULL is no."""
-        return self.tests[number - 1]
+        """The condition that an event matches a step; NULL means no."""
+        return self._tests[number - 1]
 
-    def match(self, *numbers: int) -> str:
-        """Whether an event matches one of these steps."""
+    def test_any(self, *numbers: int) -> str:
+        """The condition that an event matches at least one of some steps."""
         tests = dict.fromkeys(self.test(number) for number in numbers)
         return f"({' OR '.join(tests)})"
 
     @property
-    def first(self) -> str:
-        """Whether an event matches the first step, as many do."""
-        return self.params.dialect.often.format(self.match(1))
-
-    def events(self, *conditions: str) -> str:
-        """FROM and WHERE of the persons' events in the scope that fulfil some more conditions."""
-        return f"FROM {self.params.relation()}{where([*self._scope, *conditions])}"
-
-    def first_attempts(self) -> str:
-        """SELECT of each person `u` and `t1`, their first event that matches the first step."""
-        conditions = where([*self._scope, self.first])
-        found = [
-            f"SELECT user_id AS u, min(timestamp) AS t1 FROM {part}{conditions} GROUP BY user_id"
-            for part in self.params.parts()
-        ]
-        # Each part by itself: of several in one the database no longer knows which numbers there are.
-        return found[0] if len(found) == 1 else f"SELECT u, min(t1) AS t1 FROM ({' UNION ALL '.join(found)}) GROUP BY u"
+    def test_first(self) -> str:
+        """The condition that an event matches the first step, marked as one that many events fulfil."""
+        return self.dialect.often.format(self.test_any(1))
 
     @property
-    def place(self) -> str:
-        """By what events of the same instant are ordered: the first step that they match, then all of them."""
-        first = " ".join(f"WHEN {self.test(number)} THEN {number}" for number in self.numbers)
-        rank = f"CASE {first} ELSE {len(self.tests) + 1} END"
-        if self.apart:
-            return f"CAST({rank} AS SMALLINT)"
+    def position(self) -> str:
+        """The name of the column that orders a person's events of one instant; see `position_sql`."""
+        return "step" if self.disjoint else "position"
+
+    @property
+    def position_sql(self) -> str:
+        """What orders a person's events of one instant: the first step that they match, then all that they match.
+
+        Of disjoint steps an event matches one at most. Then the value is that step's number, or the number of steps
+        plus one for an event that matches none.
+        """
+        whens = " ".join(f"WHEN {self.test(number)} THEN {number}" for number in self.numbers)
+        first_match = f"CASE {whens} ELSE {len(self._tests) + 1} END"
+        if self.disjoint:
+            return f"CAST({first_match} AS SMALLINT)"
         bits = (f"CASE WHEN {self.test(number)} THEN {2 ** (number - 1)} ELSE 0 END" for number in self.numbers)
-        others = " + ".join(bits)
-        return f"{rank} * {2 ** len(self.tests)} + {others}"
+        return f"{first_match} * {2 ** len(self._tests)} + {' + '.join(bits)}"
+
+    def matches(self, number: int) -> str:
+        """The condition that a row of `step_events` or of a CTE made from it matches a step."""
+        return f"step = {number}" if self.disjoint else f"matches_step_{number} = 1"
+
+    # --- relations ---
+
+    def events(self, *conditions: str) -> str:
+        """FROM and WHERE: the events in the scope that fulfil some more conditions."""
+        return sql(
+            """
+            FROM {relation}
+            {where}
+            """,
+            relation=self.source.relation(),
+            where=clause("WHERE", [*self.scope, *conditions]),
+        )
+
+    def first_events(self) -> str:
+        """SELECT: each `person` with `step_1_at`, the time of their first event that matches the first step."""
+        selects = [
+            sql(
+                """
+                SELECT user_id AS person, min(timestamp) AS step_1_at
+                FROM {relation}
+                {where}
+                GROUP BY user_id
+                """,
+                relation=relation,
+                where=clause("WHERE", [*self.scope, self.test_first]),
+            )
+            for relation in self.source.parts()
+        ]
+        if len(selects) == 1:
+            return selects[0]
+        # Each part is grouped by itself: DuckDB knows the range of the numbers in one table, but not in a union. Only
+        # with the range it can group without hashing.
+        return sql(
+            """
+            SELECT person, min(step_1_at) AS step_1_at
+            FROM (
+                {selects}
+            ) AS parts
+            GROUP BY person
+            """,
+            selects=union_all(selects),
+        )

@@ -1,361 +1,259 @@
-"""Metrics questions → SQL: which table serves them, the groups, top and other, the page.
+"""Metrics queries → SQL. Every statement reads `scoped` rows (see `scoped.py`) and returns the metrics of their groups.
 
-In the statements b is the bucket, d0… are the breakdown's values, n0… a metric's numbers, m0… the metrics, f0… whether
-a row passes a metric's own filter.
+Which statement:
 
-Some dialects count distinct values slowly. For them rows are folded: put together by bucket, breakdown and user (or
-session) first, so that afterwards each row of a group is another user.
+- without `top`: a page of the groups, in the order of their keys;
+- with `top`: the largest groups, in the order of their first metric;
+- with `top` and an interval, an `other` group or given groups: `ranked` finds the groups over the whole range, and
+  `scoped` is joined with it;
+- with metrics that no single table has: counts from the rollup, joined with users.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
-from tallystick.analysis.buckets import SECONDS, Buckets, segments
+from tallystick.analysis.cte import Cte, clause, columns, cte, sql, with_ctes
 from tallystick.analysis.cursor import decode_cursor
-from tallystick.analysis.dialect import Dialect
-from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions, where
-from tallystick.analysis.metrics.tables import ROLLUP_KINDS, Table, given_groups, narrowed, tables_for, users_of
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.groups import given_groups
+from tallystick.analysis.metrics.grouping import BUCKET_KEY, Grouping
+from tallystick.analysis.metrics.measures import metric_columns
+from tallystick.analysis.metrics.scoped import scoped_rows
+from tallystick.analysis.metrics.tables import tables_for
+from tallystick.analysis.parameters import Parameters
+from tallystick.analysis.series import is_filled, make_buckets
 from tallystick.analysis.sources import Groups, Sources
 from tallystick.analysis.statement import Statement
-from tallystick.errors import InvalidRequest
-from tallystick.model.query import PROPERTY_PREFIX, SERIES_LIMIT, Interval, Metric, MetricsQuery, Scope, SessionsQuery
+from tallystick.model.query import SERIES_LIMIT, MetricsQuery
 
 DISTINCT_KINDS = {"users", "sessions", "events_per_user"}
-FOLDABLE = {
-    "user_id": {"events", "last_received", "users", "events_per_user"},
-    "session_id": {"events", "last_received", "sessions"},
-}
-"""Metrics that can be had from rows that were put together by one column."""
-FRACTIONS = {"median": "0.5", "p90": "0.9", "p95": "0.95"}
 
 
 def compile_metrics(query: MetricsQuery, sources: Sources) -> Statement:
-    """The statement of a metrics question; see `dispatch.compile_query`.
+    """The statement of a metrics query.
 
-    Its columns: `bucket` when there is an interval, the breakdown's values, the metrics, and with an `other` group a
-    boolean that says whether the row is it.
+    Its columns: `bucket` (microseconds) when there is an interval, the breakdown's values, the metrics, and with an
+    `other` group a boolean that says whether the row is that group.
+
+    Raises:
+        InvalidRequest: a broken cursor, or a range with too many buckets.
     """
-    params, groups = Params(sources, query.site_id), sources.groups
+    source = EventSource(sources, query.site_id)
     buckets = make_buckets(query, sources.now)
-    tables = tables_for(query, buckets, params.dialect) if sources.rollups else ("events",)
-    parts = [_Grouping(query, params, buckets, table, groups) for table in tables]
-    sql = parts[0].sql() if len(parts) == 1 else _side_by_side(query, params, *parts)
-    raw = tables == ("events",)
-    estimated = raw and _estimates(query, params.dialect) and any(m.kind in DISTINCT_KINDS for m in query.metrics)
-    return Statement(sql, params.values, not estimated, not raw, buckets)
+    tables = tables_for(query, buckets, sources.dialect) if sources.rollups else ("events",)
+    first, *more = (Grouping(query, source, buckets, table, sources.groups is not None) for table in tables)
+    if more:
+        text = _counts_and_users(first, *more)
+    elif query.top is None:
+        text = _page(first)
+    elif first.ranks_first:
+        text = _ranked_groups(first, query.top, sources.groups)
+    else:
+        text = _largest_groups(first, query.top)
+    estimated = first.estimates and any(metric.kind in DISTINCT_KINDS for metric in query.metrics)
+    return Statement(text, source.parameters.values, not estimated, tables != ("events",), buckets)
 
 
-def is_filled(query: MetricsQuery | SessionsQuery) -> bool:
-    """Whether the answer is a series without holes; its pages are cut after the holes are filled."""
-    return query.fill and query.interval is not None and not query.breakdown
+def _page(grouping: Grouping) -> str:
+    """A page of the groups."""
+    select = sql(
+        """
+        SELECT
+            {columns}
+        FROM scoped
+        {where}
+        {group_by}
+        {page}
+        """,
+        columns=columns([*_bucket(grouping), *grouping.dims, *metric_columns(grouping)]),
+        where=clause("WHERE", _after_cursor(grouping.query, grouping.keys, grouping.source.parameters)),
+        group_by=_group_by(grouping, grouping.keys),
+        page=_page_of(grouping.query, grouping.keys),
+    )
+    return with_ctes(_scoped(grouping), select)
 
 
-def make_buckets(query: MetricsQuery | SessionsQuery, now: datetime) -> Buckets | None:
-    """The buckets of a question with an interval. Raises InvalidRequest: there are too many."""
-    if query.interval is None:
-        return None
-    check_range(query, query.interval)
-    return Buckets(query.interval, query.timezone, segments(query.timezone, query.since, query.until, now))
+def _largest_groups(grouping: Grouping, top: int) -> str:
+    """The groups with the largest first metric."""
+    select = sql(
+        """
+        SELECT
+            {columns}
+        FROM scoped
+        {group_by}
+        ORDER BY {ranking}
+        LIMIT {limit}
+        """,
+        columns=columns([*grouping.dims, *metric_columns(grouping)]),
+        group_by=_group_by(grouping, grouping.dims),
+        ranking=_ranking(grouping),
+        limit=str(min(top, grouping.query.limit + 1)),
+    )
+    return with_ctes(_scoped(grouping), select)
 
 
-def check_range(query: Scope, interval: Interval) -> None:
-    """Raises InvalidRequest: the range has too many buckets, or lies where nothing can be cut into them."""
-    for edge in (query.since, query.until):
-        if edge and not 1900 <= edge.year <= 9000:
-            raise InvalidRequest("with an interval, since and until lie in the years 1900 to 9000")
-    if query.since and query.until:
-        count = (query.until - query.since) // timedelta(seconds=SECONDS[interval])
-        if count > SERIES_LIMIT:
-            raise InvalidRequest(
-                f"the range has {count} {interval} buckets, {SERIES_LIMIT} at most: "
-                "shorten it, or take a longer interval"
-            )
+def _ranked_groups(grouping: Grouping, top: int, groups: Groups | None) -> str:
+    """The largest groups, or the given ones, in their order; with `other` all other rows as one more group."""
+    query, dims = grouping.query, grouping.dims
+    if groups is not None:
+        ranked = Cte("ranked", given_groups(groups, [*dims, "rank"], grouping.source.parameters))
+    else:
+        ranked = _ranked(grouping, top)
+    ranked_dims = [f"ranked.{dim}" for dim in dims]
+    bucket_key = [BUCKET_KEY] if grouping.buckets else []
+    is_other = ["rank IS NULL AS other"] if query.other else []
+    select = sql(
+        """
+        SELECT
+            {columns}
+        FROM scoped
+        {join} ranked ON {same_group}
+        {group_by}
+        ORDER BY {order}
+        LIMIT {limit}
+        """,
+        columns=columns([*_bucket(grouping), *ranked_dims, *metric_columns(grouping), *is_other]),
+        join="LEFT JOIN" if query.other else "JOIN",
+        same_group=" AND ".join(grouping.dialect.same.format(f"scoped.{dim}", f"ranked.{dim}") for dim in dims),
+        group_by=_group_by(grouping, [*bucket_key, "rank", *ranked_dims]),
+        order=", ".join([*bucket_key, "rank NULLS LAST"]),
+        limit=str(query.limit + 1),
+    )
+    return with_ctes([*_scoped(grouping), ranked], select)
 
 
-def _estimates(query: MetricsQuery, dialect: Dialect) -> bool:
-    """Whether distinct values of events may be estimated."""
-    return query.approximate and bool(dialect.estimate)
-
-
-class _Grouping:
-    """One metrics question over one table."""
-
-    def __init__(
-        self, query: MetricsQuery, params: Params, buckets: Buckets | None, table: Table, groups: Groups | None = None
-    ) -> None:
-        self.query = query
-        self.params = params
-        self.dialect = params.dialect
-        self.buckets = buckets
-        self.table = table
-        self.dims = [f"d{index}" for index in range(len(query.breakdown))]
-        self.keys = (["b"] if buckets else []) + self.dims
-        self.groups = groups
-        self.twice = query.top is not None and (buckets is not None or query.other or groups is not None)
-        self.fold = self._fold()
-        # What no metric counts makes no group. Beside the rollup, which has the groups, people may leave out more.
-        self.scope, alike = narrowed(query, users_of(query.metrics) if self.of_people else query.metrics)
-        self.tests = {
-            place: metric.filter
-            for place, metric in enumerate(query.metrics)
-            if metric.filter is not None and not alike and self._has(metric)
-        }
-
-    def _fold(self) -> list[str] | None:
-        """What events are put together by first, None when they are not: the keys, and the column that is counted."""
-        kinds = {metric.kind for metric in self.query.metrics}
-        if self.table != "events" or _estimates(self.query, self.dialect):
-            return None
-        if kinds <= ROLLUP_KINDS:  # what is ranked first and then told is a row for each group, and not for each event
-            return self.keys if self.twice else None
-        if not self.dialect.folds:
-            return None
-        column = next((column for column, fitting in FOLDABLE.items() if kinds <= fitting), None)
-        return None if column is None else [*self.keys, column]
-
-    def sql(self) -> str:
-        """The whole statement."""
-        tables = ",\n".join([*self.params.tables, f"scoped AS (\n  {self.scoped()}\n)"])
-        scoped = f"WITH {tables}"
-        if self.query.top is None:
-            columns = ", ".join([*self.outputs(), *self.metrics()])
-            after = after_cursor(self.query, self.keys, self.params)
-            groups = self.group_by(self.keys) + order_and_limit(self.query, self.keys)
-            return f"{scoped}\nSELECT {columns}\nFROM scoped{after}{groups}"
-        if self.twice:
-            return f"{scoped},\nranked AS (\n{self._ranked(self.query.top)}\n)\n{self._joined()}"
-        columns = ", ".join([*self.dims, *self.metrics()])
-        limit = min(self.query.top, self.query.limit + 1)
-        groups = f"{self.group_by(self.dims)}\nORDER BY {self._ranking()}\nLIMIT {limit}"
-        return f"{scoped}\nSELECT {columns}\nFROM scoped{groups}"
-
-    # --- the rows that a question is about --------------------------------------------------------------------------
-
-    def scoped(self) -> str:
-        """The rows that the question is about, with the columns that it needs."""
-        fields = Fields(self.params)
-        columns = [f"{self._bucket()} AS b"] if self.buckets else []
-        values = zip(self.query.breakdown, self.dims, strict=True)
-        columns += [f"{fields.text(field)} AS {dim}" for field, dim in values]
-        columns += self._columns(fields)
-        if self.table == "people_days":
-            conditions = scope_conditions(self.scope, "day", self.params, "day")
-        else:
-            conditions = scope_conditions(self.scope, self._time(), self.params)
-        table = self.params.people(self.table) if self.of_people else self.table
-        table = self.params.relation() if self.table == "events" else table
-        groups = f"\n  GROUP BY {', '.join(self.fold)}" if self.fold else ""
-        select = "SELECT DISTINCT" if self._repeats() else "SELECT"
-        return f"{select} {', '.join(columns) or '1'}\n  FROM {table}{where(conditions)}{groups}"
-
-    def _time(self) -> str:
-        """The instant of a row."""
-        if self.table == "people_days":
-            return self.dialect.day_start
-        return "timestamp" if self.table == "events" else "bucket"
-
-    def _bucket(self) -> str:
-        assert self.buckets
-        if self.table == "people_days" and self.query.interval == "day":
-            return self.dialect.day_start
-        return self.buckets.sql(self.dialect, self._time())
-
-    def _columns(self, fields: Fields) -> list[str]:
-        """What the metrics are made of."""
-        if self.fold:
-            return self._folded(fields, self.fold)
-        tests = self._tests(fields)
-        metrics = self.query.metrics
-        passed = [f"{test} AS f{place}" for place, test in tests.items() if not metrics[place].property]
-        if self.table == "rollup":
-            return ["events", "last_received", *passed]
-        if self.table != "events":
-            return ["user_id", *passed]
-        kinds = {metric.kind for metric in self.query.metrics}
-        needed = {
-            "user_id": kinds & {"users", "events_per_user"},
-            "session_id": kinds & {"sessions"},
-            "received_at": kinds & {"last_received"},
-        }
-        numbers = []
-        for index, metric in enumerate(metrics):
-            if metric.property:
-                number = fields.number(PROPERTY_PREFIX + metric.property)  # once a row, used below
-                own = f"CASE WHEN {tests[index]} THEN {number} END" if index in tests else number
-                numbers.append(f"{own} AS n{index}")
-        return [column for column, wanted in needed.items() if wanted] + numbers + passed
-
-    def _tests(self, fields: Fields) -> dict[int, str]:
-        """The metrics that have a filter of their own, by their places, and what rows pass it."""
-        return {place: filter_sql(test, fields) for place, test in self.tests.items()}
-
-    def _folded(self, fields: Fields, fold: list[str]) -> list[str]:
-        """What rows that were put together have: how many events there were, of each filter apart."""
-        newest = any(metric.kind == "last_received" for metric in self.query.metrics)
-        columns = [*fold[len(self.keys) :], "count(*) AS events"]
-        columns += ["max(received_at) AS last_received"] if newest else []
-        for place, test in self._tests(fields).items():
-            columns.append(f"count(CASE WHEN {test} THEN 1 END) AS e{place}")
-            if self.query.metrics[place].kind == "last_received":
-                columns.append(f"max(CASE WHEN {test} THEN received_at END) AS l{place}")
-        return columns
-
-    def _repeats(self) -> bool:
-        """Whether somebody may stand in several rows of a group, which have to be made different first."""
-        if not self.dialect.folds or not self.of_people or self.tests:
-            return False
-        one_site = self.query.site_id is not None or "site_id" in self.query.breakdown
-        once = self.table == "people_days" and self.query.interval == "day" and one_site
-        return self.params.joined or not once
-
-    # --- groups -----------------------------------------------------------------------------------------------------
-
-    def outputs(self) -> list[str]:
-        """The keys as they are given back."""
-        return ([f"{self.dialect.key_us.format('b')} AS bucket"] if self.buckets else []) + self.dims
-
-    def metrics(self) -> list[str]:
-        """The metrics that this table has."""
-        return [
-            f"{self._metric(metric, index)} AS m{index}"
-            for index, metric in enumerate(self.query.metrics)
-            if self._has(metric)
-        ]
-
-    def _has(self, metric: Metric) -> bool:
-        """Whether a metric comes from this table."""
-        return self.table == "events" or (metric.kind == "users") == self.of_people
-
-    @property
-    def of_people(self) -> bool:
-        """Whether the table holds users instead of counts."""
-        return self.table in {"people", "people_days"}
-
-    def _own(self, index: int, column: str) -> str:
-        """A column in the rows that a metric is about, NULL in the others."""
-        if index not in self.tests:
-            return column
-        if self.fold and column in ("events", "last_received"):
-            return f"{column[0]}{index}"
-        return f"CASE WHEN {f'e{index} > 0' if self.fold else f'f{index}'} THEN {column} END"
-
-    def _metric(self, metric: Metric, index: int) -> str:
-        """A metric over the rows of a group. Without rows, counts are 0 and everything else is NULL."""
-        dialect, summed = self.dialect, bool(self.table == "rollup" or self.fold)
-        user = self._own(index, "user_id")
-        match metric.kind:
-            case "events" if summed:
-                return f"coalesce({dialect.whole.format(self._own(index, 'events'))}, 0)"
-            case "events":
-                return f"count({self._own(index, '1')})" if index in self.tests else "count(*)"
-            case "users":
-                return self._different(user)
-            case "sessions":
-                return self._different(self._own(index, "session_id"))
-            case "events_per_user":
-                counted = f"sum({self._own(index, 'events')}) FILTER (WHERE user_id IS NOT NULL)"
-                events = counted if summed else f"count({user})"
-                return f"CAST({events} AS DOUBLE PRECISION) / nullif({self._different(user)}, 0)"
-            case "last_received":
-                newest = self._own(index, "last_received" if summed else "received_at")
-                return dialect.epoch_us.format(f"max({newest})")
-        number = f"n{index}"
-        if metric.kind in ("sum", "avg"):
-            return (dialect.total if metric.kind == "sum" else dialect.mean).format(number)
-        number = dialect.finite.format(number)
-        if metric.kind in FRACTIONS:
-            return dialect.percentile.format(number, fraction=FRACTIONS[metric.kind])
-        return f"{metric.kind}({number})"
-
-    def _different(self, column: str) -> str:
-        """How many different values a column has in a group."""
-        alone = self.fold or (self.of_people and not self.tests)
-        if self.dialect.folds and alone and not self.twice:
-            return f"count({column})"  # each stands in one row
-        estimate = self.table == "events" and _estimates(self.query, self.dialect)
-        return (self.dialect.estimate if estimate else "count(DISTINCT {0})").format(column)
-
-    def group_by(self, keys: list[str]) -> str:
-        """GROUP BY the keys. What an erasure has brought to nothing in the rollup is no group."""
-        if not keys:
-            return ""
-        having = "\nHAVING sum(events) <> 0" if self.table == "rollup" else ""
-        return f"\nGROUP BY {', '.join(keys)}{having}"
-
-    def _ranking(self) -> str:
-        return ", ".join(["m0 DESC NULLS LAST", *(f"{dim} NULLS LAST" for dim in self.dims)])
-
-    def _ranked(self, top: int) -> str:
-        """The largest groups over the whole range, numbered from the largest; or those that were given."""
-        if self.groups is not None:
-            return given_groups(self.groups, self.params)
-        dims = ", ".join(self.dims)
-        return (
-            f"  SELECT {dims}, row_number() OVER (ORDER BY {self._ranking()}) AS place\n"
-            f"  FROM (SELECT {dims}, {self.metrics()[0]} FROM scoped{self.group_by(self.dims)}) AS ranking\n"
-            f"  ORDER BY place\n  LIMIT {top}"
-        )
-
-    def _joined(self) -> str:
-        """The metrics of the ranked groups in their order, and with `other` those of all the rest as one group."""
-        query = self.query
-        same = " AND ".join(self.dialect.same.format(f"scoped.{dim}", f"ranked.{dim}") for dim in self.dims)
-        keys = [*(["b"] if self.buckets else []), "place", *(f"ranked.{dim}" for dim in self.dims)]
-        outputs = [column if column not in self.dims else f"ranked.{column}" for column in self.outputs()]
-        columns = [*outputs, *self.metrics(), *(["place IS NULL AS other"] if query.other else [])]
-        order = "b, place NULLS LAST" if self.buckets else "place NULLS LAST"
-        return (
-            f"SELECT {', '.join(columns)}\nFROM scoped {'LEFT ' if query.other else ''}JOIN ranked ON {same}"
-            f"{self.group_by(keys)}\nORDER BY {order}\nLIMIT {query.limit + 1}"
-        )
-
-
-def _side_by_side(query: MetricsQuery, params: Params, counts: _Grouping, people: _Grouping) -> str:
-    """Counts from the rollup beside users, who all have events: every group is in the rollup."""
-    parts = []
-    for part, name in ((counts, "counts"), (people, "persons")):
-        columns = ", ".join([*part.keys, *part.metrics()])
-        table = f"({part.scoped()}) AS scoped{part.group_by(part.keys)}"
-        parts.append(f"{name} AS (\n  SELECT {columns}\n  FROM {table}\n)")
-    same = " AND ".join(f"persons.{key} = counts.{key}" for key in counts.keys)
-    outputs = [f"{params.dialect.key_us.format('counts.b')} AS bucket"] if counts.buckets else []
-    outputs += [f"counts.{dim}" for dim in counts.dims]
-    for index, metric in enumerate(query.metrics):
-        outputs.append(f"coalesce(m{index}, 0) AS m{index}" if metric.kind == "users" else f"m{index}")
-    keys = [f"counts.{key}" for key in counts.keys]
-    after = after_cursor(query, keys, params)
-    return (
-        f"WITH {', '.join(parts)}\nSELECT {', '.join(outputs)}\n"
-        f"FROM counts LEFT JOIN persons ON {same or '1 = 1'}{after}{order_and_limit(query, keys)}"
+def _ranked(grouping: Grouping, top: int) -> Cte:
+    """The largest groups over the whole range, numbered from the largest."""
+    return cte(
+        "ranked",
+        """
+        SELECT {dims}, row_number() OVER (ORDER BY {ranking}) AS rank
+        FROM (
+            SELECT {dims}, {first_metric}
+            FROM scoped
+            {group_by}
+        ) AS ranking
+        ORDER BY rank
+        LIMIT {top}
+        """,
+        dims=", ".join(grouping.dims),
+        ranking=_ranking(grouping),
+        first_metric=metric_columns(grouping)[0],
+        group_by=_group_by(grouping, grouping.dims),
+        top=str(top),
     )
 
 
-def after_cursor(query: MetricsQuery, keys: list[str], params: Params) -> str:
-    """Only groups behind the cursor's, in the order of `order_and_limit`: buckets, then values with NULL last."""
-    after = decode_cursor(query)
-    if after is None or is_filled(query):
-        return ""
-    equal: list[str] = []
-    behind: list[str] = []
-    for key, value in zip(keys, after, strict=True):
-        if value is None:
-            equal.append(f"{key} IS NULL")
-            continue
-        if isinstance(value, int):
-            mark = params.add(value, "bucket")
-            larger = f"{key} > {mark}"
-        else:
-            mark = params.add(value, "text")
-            larger = f"({key} > {mark} OR {key} IS NULL)"
-        behind.append(" AND ".join([*equal, larger]))
-        equal.append(f"{key} = {mark}")
-    return where([f"({' OR '.join(behind) or '1 = 0'})"])
+def _counts_and_users(counts: Grouping, users: Grouping) -> str:
+    """Counts from the rollup joined with users. All users have events, so every group is in the rollup."""
+    query = counts.query
+    ctes = [_aggregated("counts", counts), _aggregated("users", users)]
+    keys = [f"counts.{key}" for key in counts.keys]
+    selected = [f"{counts.dialect.key_us.format(f'counts.{BUCKET_KEY}')} AS bucket"] if counts.buckets else []
+    selected += [f"counts.{dim}" for dim in counts.dims]
+    for index, metric in enumerate(query.metrics):
+        name = f"metric_{index}"
+        selected.append(f"coalesce({name}, 0) AS {name}" if metric.kind == "users" else name)
+    select = sql(
+        """
+        SELECT
+            {columns}
+        FROM counts
+        LEFT JOIN users ON {same_group}
+        {where}
+        {page}
+        """,
+        columns=columns(selected),
+        same_group=" AND ".join(f"users.{key} = counts.{key}" for key in counts.keys) or "1 = 1",
+        where=clause("WHERE", _after_cursor(query, keys, counts.source.parameters)),
+        page=_page_of(query, keys),
+    )
+    return with_ctes(ctes, select)
 
 
-def order_and_limit(query: MetricsQuery, keys: list[str]) -> str:
-    """One row more than asked for, which tells that there is another page; of a filled series, all that it may have."""
+# --- parts of the statements ----------------------------------------------------------------------------------------
+
+
+def _scoped(grouping: Grouping) -> list[Cte | str]:
+    return [*grouping.source.ctes, Cte("scoped", scoped_rows(grouping))]
+
+
+def _aggregated(name: str, grouping: Grouping) -> Cte:
+    """The groups of one table with its metrics."""
+    return cte(
+        name,
+        """
+        SELECT
+            {columns}
+        FROM (
+            {scoped}
+        ) AS scoped
+        {group_by}
+        """,
+        columns=columns([*grouping.keys, *metric_columns(grouping)]),
+        scoped=scoped_rows(grouping),
+        group_by=_group_by(grouping, grouping.keys),
+    )
+
+
+def _bucket(grouping: Grouping) -> list[str]:
+    """The bucket as it is returned."""
+    return [f"{grouping.dialect.key_us.format(BUCKET_KEY)} AS bucket"] if grouping.buckets else []
+
+
+def _group_by(grouping: Grouping, keys: list[str]) -> str:
+    """GROUP BY the keys. An erasure may leave rows of the rollup that sum up to no events: these make no group."""
     if not keys:
         return ""
-    order = ", ".join(f"{key} NULLS LAST" for key in keys)
-    return f"\nORDER BY {order}\nLIMIT {SERIES_LIMIT + 1 if is_filled(query) else query.limit + 1}"
+    having = "HAVING sum(events) <> 0" if grouping.table == "rollup" else ""
+    return sql(
+        """
+        GROUP BY {keys}
+        {having}
+        """,
+        keys=", ".join(keys),
+        having=having,
+    )
+
+
+def _ranking(grouping: Grouping) -> str:
+    """The order of the groups: the largest first metric first, equal ones by their values."""
+    return ", ".join(["metric_0 DESC NULLS LAST", *(f"{dim} NULLS LAST" for dim in grouping.dims)])
+
+
+def _after_cursor(query: MetricsQuery, keys: list[str], parameters: Parameters) -> list[str]:
+    """The condition of the groups after the cursor's, in the order of `_page_of`."""
+    after = decode_cursor(query)
+    if after is None or is_filled(query):
+        return []
+    same: list[str] = []
+    alternatives: list[str] = []
+    for key, value in zip(keys, after, strict=True):
+        if value is None:  # NULL comes last: nothing is larger
+            same.append(f"{key} IS NULL")
+            continue
+        if isinstance(value, int):
+            last = parameters.add(value, "bucket")
+            larger = f"{key} > {last}"
+        else:
+            last = parameters.add(value, "text")
+            larger = f"({key} > {last} OR {key} IS NULL)"
+        alternatives.append(" AND ".join([*same, larger]))
+        same.append(f"{key} = {last}")
+    return [f"({' OR '.join(alternatives) or '1 = 0'})"]
+
+
+def _page_of(query: MetricsQuery, keys: list[str]) -> str:
+    """ORDER BY the keys and LIMIT to one row more than the page, which says that there is another page.
+
+    A filled series is read as a whole: its pages are cut after its gaps are filled.
+    """
+    if not keys:
+        return ""
+    return sql(
+        """
+        ORDER BY {order}
+        LIMIT {limit}
+        """,
+        order=", ".join(f"{key} NULLS LAST" for key in keys),
+        limit=str(SERIES_LIMIT + 1 if is_filled(query) else query.limit + 1),
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 from tallystick.analysis.buckets import Buckets, show_micros
 from tallystick.analysis.cursor import decode_cursor, encode_cursor
-from tallystick.analysis.metrics.compile import is_filled
+from tallystick.analysis.series import is_filled
 from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.queries.formula import computed

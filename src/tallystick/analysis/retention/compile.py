@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from tallystick.analysis.buckets import EPOCH, SECONDS, Buckets, segments
 from tallystick.analysis.filters import Params
-from tallystick.analysis.metrics.compile import check_range
 from tallystick.analysis.persons import Persons
+from tallystick.analysis.series import check_range
 from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.retention import (

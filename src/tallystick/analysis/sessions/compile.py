@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions, where
-from tallystick.analysis.metrics.channels import CHANNEL_PROPERTIES, channel_sql, referrer_sql
-from tallystick.analysis.metrics.compile import make_buckets
-from tallystick.analysis.metrics.tables import given_groups
+from tallystick.analysis.groups import given_groups
+from tallystick.analysis.series import make_buckets
+from tallystick.analysis.sessions.channels import CHANNEL_PROPERTIES, channel_sql, referrer_sql
 from tallystick.analysis.sessions.index import can_use_session_index
 from tallystick.analysis.sessions.materialized import folded_select, folded_tables, has_long, is_long
 from tallystick.analysis.sources import Groups, Sources
@@ -210,7 +210,9 @@ def _ranked(query: SessionsQuery, params: Params, buckets: Buckets | None, group
         f"  SELECT {', '.join(dims)}, row_number() OVER (ORDER BY {ranking}) AS place\n"
         f"  FROM sessions\n  GROUP BY {', '.join(dims)}\n  ORDER BY place\n  LIMIT {query.top}"
     )
-    ranked = f",\nranked AS (\n{largest if groups is None else given_groups(groups, params)}\n)"
+    ranked = (
+        f",\nranked AS (\n{largest if groups is None else given_groups(groups, [*dims, 'place'], params.parameters)}\n)"
+    )
     same = " AND ".join(params.dialect.same.format(f"sessions.{dim}", f"ranked.{dim}") for dim in dims)
     named = [f"ranked.{dim}" for dim in dims]
     columns = [f"{params.dialect.key_us.format('b')} AS bucket"] if buckets else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.filters import Params, scope_conditions, where
-from tallystick.analysis.metrics.channels import referrer_sql
+from tallystick.analysis.sessions.channels import referrer_sql
 from tallystick.analysis.sessions.index import COLUMNS, KNOWN, SessionIndex
 from tallystick.model.queries.sessions import SessionScope
 from tallystick.model.query import SessionsQuery

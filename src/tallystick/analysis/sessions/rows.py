@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tallystick.analysis.buckets import Buckets
-from tallystick.analysis.metrics.compile import is_filled
+from tallystick.analysis.series import is_filled
 from tallystick.analysis.sessions.compile import ROWS_LIMIT
 from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.errors import InvalidRequest

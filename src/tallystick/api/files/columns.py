@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from tallystick.api.routes.export import CSV_COLUMNS
+from tallystick.api.files.csv_text import EVENT_COLUMNS
 from tallystick.model import query as model
 
 EMPTY: dict[str, tuple[str, ...]] = {
-    "events": CSV_COLUMNS,
+    "events": EVENT_COLUMNS,
     "keys": ("key", "events"),
     "values": ("value", "events"),
     "paths": ("step", "source", "target", "sessions"),
@@ -23,7 +23,7 @@ EMPTY: dict[str, tuple[str, ...]] = {
     "stickiness": ("periods", "users", "at_least", "share"),
     "active_users": ("bucket", "dau", "wau", "mau", "dau_wau", "dau_mau", "complete"),
 }
-"""What the rows of a kind of question have, for an answer without any; metrics and sessions tell it themselves."""
+"""The columns of an answer without rows, by the query's kind. Those of metrics and sessions follow from the query."""
 
 INSTANTS = {
     "bucket",
@@ -42,7 +42,7 @@ _INT64 = 2**63
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with the figures of the period that it is compared with as columns beside its own: `previous.users`."""
+    """A row with the values of the previous period as columns of their own, such as `previous.users`."""
     compared = row.get(_COMPARED)
     if not isinstance(compared, dict):
         return row
@@ -51,7 +51,7 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def columns_of(query: model.Query, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The rows' columns in the order in which they come; without rows those that the question's answer would have."""
+    """The columns of the rows, in order of first appearance; without rows the columns that the query would give."""
     return list(dict.fromkeys(name for row in rows for name in flat(row))) or _columns_of_none(query)
 
 
@@ -68,7 +68,7 @@ def _columns_of_none(query: model.Query) -> list[str]:
 
 
 def type_of(name: str, value: Any, before: str) -> str:
-    """DuckDB's type for a column that has this value beside others, which need the type `before` (none: empty)."""
+    """The DuckDB type of a column that holds this value and others of the type `before` (empty: no others yet)."""
     found = _type(name, value)
     if before in ("", found):
         return found

@@ -1,4 +1,4 @@
-"""The forms that an answer can take as a file."""
+"""The file formats of an answer."""
 
 from __future__ import annotations
 

@@ -1,17 +1,16 @@
-"""Any answer as a file: its rows as CSV or Parquet, the whole answer as JSON.
+"""A query's answer as a file: its rows as CSV or Parquet, or the whole answer as JSON.
 
-A question that names no `limit` and no `cursor` gives all of its rows, page after page; one that does gives that page,
-and `X-Tallystick-Next-Cursor` when there are more. CSV with more than one page is streamed; a Parquet file is made first.
+A query without `limit` and `cursor` gives all of its rows, page after page. A query with one of them gives that page,
+and the header `X-Tallystick-Next-Cursor` when there are more rows. CSV of several pages is streamed; a Parquet file is
+written to the data disk before it is sent, because its index is at its end.
 """
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import re
 import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal, TypeAlias
 
@@ -19,18 +18,18 @@ import msgspec
 from fastapi import Query
 from starlette.responses import Response
 
+from tallystick.api.dependencies import Parts
 from tallystick.api.files.columns import columns_of, flat, type_of
+from tallystick.api.files.csv_text import csv_table, harmless
 from tallystick.api.files.format import FileFormat
-from tallystick.api.parts import Parts
-from tallystick.api.routes.export import harmless
-from tallystick.api.streams import MadeFile, Stream
+from tallystick.api.streaming.responses import MadeFile, Stream
 from tallystick.disk import DiskGuard
 from tallystick.errors import TooLarge, Unavailable
 from tallystick.model import query as model
 from tallystick.store.waiting import in_thread
 
 ROWS_MAX = 1_000_000
-"""Most rows of a file that is gathered from several pages."""
+"""Most rows of a file that is made of several pages."""
 NEXT_CURSOR = "X-Tallystick-Next-Cursor"
 MEDIA_TYPES = {
     "json": "application/json",
@@ -42,10 +41,10 @@ GivenFormat: TypeAlias = Annotated[
     Query(
         alias="format",
         description="The answer as a file to keep: `json` as it always is, `csv` or `parquet` its rows, all of them "
-        f"(at most {ROWS_MAX:,}) unless the question names a `limit` or a `cursor`.",
+        f"(at most {ROWS_MAX:,}) unless the query names a `limit` or a `cursor`.",
     ),
 ]
-"""A route's parameter of this type is the format that was asked for; None: an answer as ever."""
+"""A route's parameter of this type is the requested file format; None: a plain JSON answer."""
 FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
@@ -55,7 +54,7 @@ FILES: dict[int | str, dict[str, Any]] = {
         }
     }
 }
-"""For a route's `responses`."""
+"""The `responses` of a route that can answer with a file, for the OpenAPI document."""
 
 Row: TypeAlias = dict[str, Any]
 Ask: TypeAlias = Callable[[model.Query], Awaitable[model.Result]]
@@ -72,15 +71,18 @@ def disposition(name: str, format_: FileFormat) -> dict[str, str]:
 async def as_file(
     parts: Parts, ask: Ask, query: model.Query, format_: Literal["csv", "parquet"], name: str
 ) -> Response:
-    """A question's rows as a file.
+    """The rows of a query as a file.
 
-    The first page is asked before anything is answered, so what is wrong with the question is an error answer. What
-    goes wrong later ends a CSV stream before its end.
+    The first page is queried before the answer starts, so an invalid query gets an error answer. An error on a later
+    page cuts a CSV stream short.
+
+    Args:
+        ask: runs a query.
 
     Raises:
-        TooLarge: a Parquet file of more than ROWS_MAX rows.
-        Unavailable: the disk's reserve is reached while a Parquet file is made.
-        Others: as `ask` does.
+        TooLarge: a Parquet file would have more than ROWS_MAX rows.
+        Unavailable: the disk's reserve is reached while a Parquet file is written.
+        Others: as `ask` raises them.
     """
     headers = disposition(name, format_)
     whole = _whole(query)
@@ -97,7 +99,7 @@ async def as_file(
 
 
 def _whole(query: model.Query) -> model.Query:
-    """The same question with pages as large as they may be; the very same when it names its page itself."""
+    """The query with the largest page size; the same object when the query names a page itself."""
     if "cursor" not in type(query).model_fields or {"limit", "cursor"} & query.model_fields_set:
         return query
     most = max(bound.le for bound in type(query).model_fields["limit"].metadata if hasattr(bound, "le"))
@@ -121,9 +123,9 @@ async def _pages(ask: Ask, query: model.Query, first: model.Result, further: boo
 
 
 async def _csv_pages(parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
-    """Written in a thread: a file must not keep the event loop from answering others."""
+    """Text is formatted in a thread, so that a large file does not block the event loop."""
     columns: list[str] = []
-    with parts.exports.place():
+    with parts.exports.hold():
         async for rows in pages:
             header = not columns
             columns = columns or columns_of(query, rows)
@@ -131,10 +133,10 @@ async def _csv_pages(parts: Parts, query: model.Query, pages: AsyncIterator[list
 
 
 def csv_of(columns: Sequence[str], rows: Sequence[Row], header: bool = True) -> bytes:
-    """Rows as CSV (RFC 4180), in UTF-8.
+    """Rows as CSV.
 
-    No value is an empty cell, booleans are `true` and `false`, lists and objects JSON text. A text or a column's name
-    that a spreadsheet would take for a formula gets an apostrophe in front.
+    A missing value is an empty cell, booleans are `true` and `false`, lists and objects are JSON text. A text or a
+    column's name that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     cells = []
     for row in rows:
@@ -143,14 +145,6 @@ def csv_of(columns: Sequence[str], rows: Sequence[Row], header: bool = True) -> 
             raise ValueError(f"a later page has columns that the first has not: {sorted(surplus)}")
         cells.append([_cell(values.get(name)) for name in columns])
     return csv_table([harmless(name) for name in columns] if header else [], cells)
-
-
-def csv_table(header: Sequence[str], cells: Iterable[Sequence[str]]) -> bytes:
-    """Cells as CSV (RFC 4180), in UTF-8. An empty header is none."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerows([header, *cells] if header else cells)
-    return out.getvalue().encode("utf-8", "replace")
 
 
 def _cell(value: Any) -> str:
@@ -163,13 +157,13 @@ def _cell(value: Any) -> str:
 
 
 async def _parquet(parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]], folder: Path) -> Path:
-    """Its types are those of all rows, so these go through a file."""
+    """A column's type depends on the values of all rows, so the rows are written to a JSON file first."""
     lines, target = folder / "rows.ndjson", folder / "rows.parquet"
     disk = DiskGuard(folder, parts.settings)
     types: dict[str, str] = {}
     with lines.open("wb") as file:
         async for rows in pages:
-            if disk.low():  # the reserve is for events that come in
+            if disk.low():  # the reserve is kept for incoming events
                 raise Unavailable("the disk is down to its reserve: ask for CSV, which takes none")
             for name in columns_of(query, rows):
                 types.setdefault(name, "")
@@ -185,8 +179,8 @@ def _write(file: IO[bytes], types: dict[str, str], rows: Sequence[Row]) -> None:
 
 
 def _lines(types: dict[str, str], rows: Sequence[Row]) -> bytes:
-    """Rows as JSON lines with a member `c0`, `c1`, … for each column; `types` learns what is in them."""
-    members = {name: f"c{place}" for place, name in enumerate(types)}
+    """Rows as JSON lines with a member `c0`, `c1`, … for each column. Updates `types` with the types of values."""
+    members = {name: f"c{index}" for index, name in enumerate(types)}
     out = []
     for row in rows:
         line = {}

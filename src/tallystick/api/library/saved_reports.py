@@ -1,34 +1,31 @@
-"""A saved report's question as it is asked now: its range becomes instants, what the reader wants is put in."""
+"""Runs a saved report: its range becomes instants, and the reader's own range, time zone and filter are applied."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from tallystick.api.access import Questions
+from tallystick.api.access.scoped_store import ScopedStore
+from tallystick.api.dependencies import Parts
 from tallystick.api.files.format import FileFormat
-from tallystick.api.parts import Parts
+from tallystick.api.query_answer import answer_query
 from tallystick.api.responses import sentence
-from tallystick.api.routes.query import answer
 from tallystick.errors import InvalidRequest
 from tallystick.model import query as model
 from tallystick.model.library import Report
 from tallystick.model.queries.ranges import resolve
 from tallystick.model.queries.scope import Filter
 
-_QUESTION: TypeAdapter[model.Query] = TypeAdapter(model.Query)
-_SHAPES: dict[str, type[model.Scope]] = {
-    shape.model_fields["kind"].default: shape for shape in get_args(get_args(model.Query)[0])
-}
+_QUERY: TypeAdapter[model.Query] = TypeAdapter(model.Query)
 
 
 async def run(
     parts: Parts,
-    store: Questions,
+    store: ScopedStore,
     report: Report,
     *,
     range_: str | None = None,
@@ -36,20 +33,21 @@ async def run(
     filter_: Filter | None = None,
     form: FileFormat | None = None,
 ) -> Response:
-    """The answer to a report's question, with the instants of its range; what is None is the report's own.
+    """Run a report's query; the answer has the instants of its range, too. Arguments that are None: the report's own.
 
     Raises:
-        InvalidRequest: the question cannot be asked for this range, or this version does not know it any more.
+        InvalidRequest: the query cannot be run for this range, or this version does not know its kind or fields any
+            more.
     """
-    question = question_of(report, range_, timezone, filter_, datetime.now(UTC))
-    instants = {"since": question.since, "until": question.until}
-    return await answer(parts, store, question, form, report.name, instants)
+    query = query_of(report, range_, timezone, filter_, datetime.now(UTC))
+    instants = {"since": query.since, "until": query.until}
+    return await answer_query(parts, store, query, form, report.name, instants)
 
 
-def question_of(
+def query_of(
     report: Report, range_: str | None, timezone: str | None, filter_: Filter | None, now: datetime
 ) -> model.Query:
-    """The question of a report at this instant. Raises InvalidRequest."""
+    """The query of a report when it is run at the instant `now`. Raises InvalidRequest."""
     zone = timezone or report.timezone
     try:
         span = resolve(range_ or report.range, ZoneInfo(zone), now)
@@ -62,13 +60,13 @@ def question_of(
         "until": span.until,
         "filter": _both(report.question.get("filter"), filter_),
     }
-    shape = _SHAPES.get(str(fields.get("kind")))
+    shape = model.QUERY_KINDS.get(str(fields.get("kind")))
     if shape is not None and "timezone" in shape.model_fields:
         fields["timezone"] = zone
     if span.since is None and fields.get("compare") == "previous":
-        del fields["compare"]  # nothing is before all time
+        del fields["compare"]  # a range without a start has no period before it
     try:
-        return _QUESTION.validate_python(fields)
+        return _QUERY.validate_python(fields)
     except ValidationError as error:
         wrong = sentence(error.errors(include_url=False))
         raise InvalidRequest(f"the report's question cannot be asked like this: {wrong}") from error

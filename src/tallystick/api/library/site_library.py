@@ -1,4 +1,4 @@
-"""The library as somebody may see it: one site's reports and boards, or everybody's; and what its parts become."""
+"""Saved reports and boards as one caller may see and change them: those of one site, or those of every site."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from fastapi import Depends
+from fastapi import Depends, Path, Query
 
-from tallystick.api.parts import GivenParts, GivenSite
+from tallystick.api.dependencies import GivenParts, GivenSite
 from tallystick.errors import Forbidden, InvalidRequest, NotFound
 from tallystick.keys import EVERY_SITE
+from tallystick.model import library as model
 from tallystick.model.library import (
     ID_PATTERN,
     Board,
@@ -29,16 +30,32 @@ from tallystick.store.library import Document, Kind, Library
 _ID = re.compile(ID_PATTERN)
 OTHER_SITE = "the key is for one site, and this is about another, or about all of them"
 
+DocumentId: TypeAlias = Annotated[str, Path(max_length=64)]
+"""The path parameter of a route about one report, board or share link."""
+ListedSite: TypeAlias = Annotated[
+    model.ListedSite | None, Query(description="Only this site's; `*`: those of every site together. Absent: all.")
+]
 
-class Shelf:
-    """What somebody with a key may see of a library and change in it. What they may not see is not there."""
+
+class SiteLibrary:
+    """A library limited to the only site that its caller may see (None: every site).
+
+    What the caller may not see is answered as if it did not exist. Methods raise what `Library` raises, too.
+    """
 
     def __init__(self, library: Library, site: str | None) -> None:
         self.library = library
         self._site = site
 
-    async def all(self, kind: Kind, site_id: str | None) -> Sequence[Document]:
-        """Those of a site, `*`: of every site together, None: all that may be seen. Raises Forbidden."""
+    async def documents(self, kind: Kind, site_id: str | None) -> Sequence[Document]:
+        """The documents of a site, oldest first.
+
+        Args:
+            site_id: `*`: the documents that belong to every site together; None: all that the caller may see.
+
+        Raises:
+            Forbidden: the caller may not see that site.
+        """
         if site_id is None:
             return await self.library.documents(kind, self._site)
         if self._site not in (None, site_id):
@@ -47,12 +64,38 @@ class Shelf:
             return [found for found in await self.library.documents(kind) if found.site_id is None]
         return await self.library.documents(kind, site_id)
 
-    async def one(self, kind: Kind, id_: str) -> Document:
+    async def document(self, kind: Kind, id_: str) -> Document:
         """Raises NotFound."""
         found = await self.library.document(kind, id_) if _ID.fullmatch(id_) else None
         if found is None or self._site not in (None, found.site_id):
             raise NotFound(f"there is no {kind} {id_!r}")
         return found
+
+    async def create(self, kind: Kind, fields: ReportFields | BoardFields) -> Document:
+        """Store a new document. Raises Forbidden when its site is not the caller's."""
+        site = fields.site_id
+        if self._site is not None:
+            if "site_id" in fields.model_fields_set and site != self._site:
+                raise Forbidden(OTHER_SITE)
+            site = self._site
+        _check_query_site(fields, site)
+        now = datetime.now(UTC)
+        made = Document(kind, new_id(), site, _body_of(fields), now, now)
+        await self.library.add(made)
+        return made
+
+    async def change(self, kind: Kind, id_: str, fields: ReportChange | BoardChange) -> Document:
+        """Replace a document's fields. Raises NotFound, and InvalidRequest when it would move to another site."""
+        old = await self.document(kind, id_)
+        if "site_id" in fields.model_fields_set and fields.site_id != old.site_id:
+            raise InvalidRequest(f"site_id: a {old.kind} stays with its site; save a new one for another")
+        _check_query_site(fields, old.site_id)
+        new = Document(old.kind, old.id, old.site_id, _body_of(fields), old.created_at, datetime.now(UTC))
+        return await self.library.replace(new, fields.updated_at)
+
+    async def delete(self, kind: Kind, id_: str) -> None:
+        """Delete a document. Raises NotFound."""
+        await self.library.remove(kind, (await self.document(kind, id_)).id)
 
     async def board_of_share(self, share_id: str) -> Document:
         """The board that a share link shows. Raises NotFound."""
@@ -62,28 +105,17 @@ class Shelf:
             raise NotFound(f"there is no share link {share_id!r}")
         return board
 
-    def new(self, kind: Kind, fields: ReportFields | BoardFields) -> Document:
-        """A document with these fields. Raises Forbidden: its site is not the key's."""
-        site = fields.site_id
-        if self._site is not None:
-            if "site_id" in fields.model_fields_set and site != self._site:
-                raise Forbidden(OTHER_SITE)
-            site = self._site
-        _check_question(fields, site)
-        now = datetime.now(UTC)
-        return Document(kind, new_id(), site, body_of(fields), now, now)
 
-
-def _check_question(fields: ReportFields | BoardFields, site: str | None) -> None:
-    """A report's question is about the report's site. Raises InvalidRequest."""
+def _check_query_site(fields: ReportFields | BoardFields, site: str | None) -> None:
+    """Raises InvalidRequest when the query of a report names another site than the report."""
     if isinstance(fields, ReportFields):
-        question = fields.question
-        if "site_id" in question.model_fields_set and question.site_id != site:
+        query = fields.question
+        if "site_id" in query.model_fields_set and query.site_id != site:
             raise InvalidRequest("question.site_id: it is the report's; leave it out, or name the same")
 
 
-def body_of(fields: ReportFields | BoardFields) -> dict[str, Any]:
-    """What is stored beside the columns, as it will be read again."""
+def _body_of(fields: ReportFields | BoardFields) -> dict[str, Any]:
+    """The JSON that is stored beside the columns, in the form in which it is read again."""
     body = fields.model_dump(mode="json", exclude={"site_id", "updated_at"})
     if isinstance(fields, ReportFields):
         body["question"] = saved_question(fields.question)
@@ -91,32 +123,24 @@ def body_of(fields: ReportFields | BoardFields) -> dict[str, Any]:
     return stored
 
 
-def changed(old: Document, fields: ReportChange | BoardChange) -> Document:
-    """The document with other fields. Raises InvalidRequest: it would belong to another site."""
-    if "site_id" in fields.model_fields_set and fields.site_id != old.site_id:
-        raise InvalidRequest(f"site_id: a {old.kind} stays with its site; save a new one for another")
-    _check_question(fields, old.site_id)
-    return Document(old.kind, old.id, old.site_id, body_of(fields), old.created_at, datetime.now(UTC))
-
-
 def report_of(found: Document) -> Report:
-    """A document as its routes answer it."""
-    return Report(**_named(found))
+    """A stored report as the API answers it."""
+    return Report(**_fields_of(found))
 
 
 def board_of(found: Document) -> Board:
-    """Likewise."""
-    return Board(**_named(found))
+    """A stored board as the API answers it."""
+    return Board(**_fields_of(found))
 
 
-def _named(found: Document) -> dict[str, Any]:
+def _fields_of(found: Document) -> dict[str, Any]:
     own = {"id": found.id, "site_id": found.site_id, "created_at": found.created_at, "updated_at": found.updated_at}
     return {**found.body, **own}
 
 
-def _shelf_of(parts: GivenParts, site: GivenSite) -> Shelf:
-    return Shelf(parts.store.library, site)
+def _library_of(parts: GivenParts, site: GivenSite) -> SiteLibrary:
+    return SiteLibrary(parts.store.library, site)
 
 
-GivenShelf: TypeAlias = Annotated[Shelf, Depends(_shelf_of)]
-"""A route's parameter of this type is the library as the caller's key shows it."""
+GivenLibrary: TypeAlias = Annotated[SiteLibrary, Depends(_library_of)]
+"""A route's parameter of this type is the library as the caller's key may see it."""

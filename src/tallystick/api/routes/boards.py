@@ -1,18 +1,16 @@
-"""Boards: reports side by side; and the links that show one to people without a key."""
+"""Boards, which show several saved reports, and share links, which show a board to readers without a key."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from tallystick.api.access import Access, Guarded, access
-from tallystick.api.library.site_library import GivenShelf, board_of, changed
-from tallystick.api.routes.query import require_json
-from tallystick.api.routes.reports import ListedSite
-from tallystick.api.share_access import digest_of, new_token, page_of
+from tallystick.api.access.gate import Access, GuardedRoute, access
+from tallystick.api.access.share_gate import digest_of, new_token, page_of
+from tallystick.api.library.site_library import DocumentId, GivenLibrary, ListedSite, board_of
+from tallystick.api.query_answer import require_json
 from tallystick.errors import InvalidRequest
 from tallystick.model.library import (
     Board,
@@ -27,48 +25,42 @@ from tallystick.model.library import (
 )
 from tallystick.store.library import Share
 
-router = APIRouter(tags=["reports"], route_class=Guarded)
-
-BoardId: TypeAlias = Annotated[str, Path(max_length=64)]
-ShareId: TypeAlias = Annotated[str, Path(max_length=64)]
+router = APIRouter(tags=["reports"], route_class=GuardedRoute)
 
 
 @router.get("/v1/boards")
 @access(Access.SITE)
-async def boards(shelf: GivenShelf, site_id: ListedSite = None) -> BoardList:
+async def boards(library: GivenLibrary, site_id: ListedSite = None) -> BoardList:
     """Boards, the oldest first."""
-    return BoardList(boards=[board_of(found) for found in await shelf.all("board", site_id)])
+    return BoardList(boards=[board_of(found) for found in await library.documents("board", site_id)])
 
 
 @router.post("/v1/boards", status_code=201, dependencies=[Depends(require_json)])
 @access(Access.SITE)
-async def save_board(shelf: GivenShelf, fields: BoardFields) -> Board:
+async def save_board(library: GivenLibrary, fields: BoardFields) -> Board:
     """Make a board of saved reports."""
-    made = shelf.new("board", fields)
-    await shelf.library.add(made)
-    return board_of(made)
+    return board_of(await library.create("board", fields))
 
 
 @router.get("/v1/boards/{board_id}")
 @access(Access.SITE)
-async def board(shelf: GivenShelf, board_id: BoardId) -> Board:
+async def board(library: GivenLibrary, board_id: DocumentId) -> Board:
     """One board."""
-    return board_of(await shelf.one("board", board_id))
+    return board_of(await library.document("board", board_id))
 
 
 @router.put("/v1/boards/{board_id}", dependencies=[Depends(require_json)])
 @access(Access.SITE)
-async def change_board(shelf: GivenShelf, board_id: BoardId, fields: BoardChange) -> Board:
-    """Put this in place of the version that was edited, which `updated_at` names."""
-    old = await shelf.one("board", board_id)
-    return board_of(await shelf.library.replace(changed(old, fields), fields.updated_at))
+async def change_board(library: GivenLibrary, board_id: DocumentId, fields: BoardChange) -> Board:
+    """Replace the version of the board that was edited, which `updated_at` names."""
+    return board_of(await library.change("board", board_id, fields))
 
 
 @router.delete("/v1/boards/{board_id}", status_code=204)
 @access(Access.SITE)
-async def delete_board(shelf: GivenShelf, board_id: BoardId) -> Response:
+async def delete_board(library: GivenLibrary, board_id: DocumentId) -> Response:
     """Delete a board with its share links. Its reports stay."""
-    await shelf.library.remove("board", (await shelf.one("board", board_id)).id)
+    await library.delete("board", board_id)
     return Response(status_code=204)
 
 
@@ -77,33 +69,33 @@ async def delete_board(shelf: GivenShelf, board_id: BoardId) -> Response:
 
 @router.get("/v1/boards/{board_id}/shares")
 @access(Access.SITE)
-async def shares(shelf: GivenShelf, board_id: BoardId) -> ShareList:
+async def shares(library: GivenLibrary, board_id: DocumentId) -> ShareList:
     """A board's share links, expired ones included; no tokens."""
-    found = await shelf.library.shares((await shelf.one("board", board_id)).id)
+    found = await library.library.shares((await library.document("board", board_id)).id)
     return ShareList(shares=[_summary(share) for share in found])
 
 
 @router.post("/v1/boards/{board_id}/shares", status_code=201, dependencies=[Depends(require_json)])
 @access(Access.SITE)
-async def share_board(shelf: GivenShelf, board_id: BoardId, fields: ShareFields) -> NewShare:
-    """Make a link that shows a board, as it is whenever it is looked at, to people without a key."""
+async def share_board(library: GivenLibrary, board_id: DocumentId, fields: ShareFields) -> NewShare:
+    """Make a link that shows a board in its current state to readers without a key."""
     now = datetime.now(UTC)
     if fields.expires_at is not None and fields.expires_at <= now:
-        raise InvalidRequest("expires_at: that is over already")
-    shown = await shelf.one("board", board_id)
+        raise InvalidRequest("expires_at: that instant is over already")
+    shown = await library.document("board", board_id)
     share_id = new_id()
     token = new_token(share_id)
     made = Share(share_id, shown.id, fields.name, digest_of(token), now, fields.expires_at)
-    await shelf.library.add_share(made)
+    await library.library.add_share(made)
     return NewShare(**_summary(made).model_dump(), token=token, url=page_of(token))
 
 
 @router.delete("/v1/shares/{share_id}", status_code=204)
 @access(Access.SITE)
-async def revoke_share(shelf: GivenShelf, share_id: ShareId) -> Response:
+async def revoke_share(library: GivenLibrary, share_id: DocumentId) -> Response:
     """Revoke a share link: from now on it shows nothing."""
-    await shelf.board_of_share(share_id)
-    await shelf.library.remove_share(share_id)
+    await library.board_of_share(share_id)
+    await library.library.remove_share(share_id)
     return Response(status_code=204)
 
 

@@ -1,7 +1,7 @@
-"""The dashboard: files that `scripts/dashboard` built into the package. Its pages ask the same API as everybody else.
+"""The dashboard: files that `scripts/dashboard` builds into the package. Its pages use the same API as other clients.
 
-The first page is at `/`, the others and all files are below `/ui/`, where no other system's API has a route. `/` is the
-dashboard for browsers alone: to a client that does not ask for HTML it is what a dialect makes of it.
+The first page is at `/`; the other pages and all files are below `/ui/`, where no dialect has a route. `/` is the
+dashboard only for requests that accept HTML. For other clients it may be a route of a dialect.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from tallystick.api.access import Access, Guarded, access
+from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.errors import NotFound
 
 BUILT = Path(__file__).parents[2] / "dashboard"
-"""Where the build goes; not in the repository, but in the wheel."""
+"""Where the build goes: part of the wheel, not of the repository."""
 
 PAGES = ("explore", "funnels", "retention", "paths", "sql", "boards", "events", "users", "live", "pipeline", "shared")
 """Pages below /ui/, as dashboard/src/app/pages.tsx has them."""
@@ -29,7 +29,7 @@ SAFE = {
 }
 """What the pages may load; the headers that every answer has are in tallystick.http_headers."""
 NAME_MAX = 100
-"""Characters of a file's name, far more than any has: systems raise an error on names over their limit."""
+"""Most characters of a requested file name. Longer ones are refused here: the file system would raise an error."""
 FOR_EVER = "public, max-age=31536000, immutable"
 """For files whose names change with their content."""
 
@@ -38,17 +38,17 @@ NOT_BUILT = """<!doctype html>
 <meta name="viewport" content="width=device-width"></head>
 <body><h1>Tallystick is running</h1>
 <p>The HTTP API works: see <a href="/docs">/docs</a>. The dashboard is not built.</p>
-<p>With Node.js 20 or newer, in Tallystick's source folder: <code>scripts/dashboard</code>, then load this page again.</p>
+<p>With Node.js 20 or newer, run <code>scripts/dashboard</code> in the source folder, then reload this page.</p>
 </body></html>
 """
 
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 
-router = APIRouter(include_in_schema=False, route_class=Guarded)
+router = APIRouter(include_in_schema=False, route_class=GuardedRoute)
 
 
-class ForBrowsers(Guarded):
-    """A route that only matches requests for HTML, which other clients do not name."""
+class ForBrowsers(GuardedRoute):
+    """A route that matches only requests whose Accept header names text/html, as those of browsers do."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if "text/html" not in Headers(scope=scope).get("accept", ""):
@@ -58,7 +58,7 @@ class ForBrowsers(Guarded):
 
 @access(Access.OPEN)
 async def page() -> Response:
-    """Every page is the same file; the address tells it what to show."""
+    """Every page is the same file; its script reads from the address what to show."""
     headers = {**SAFE, "Cache-Control": "no-cache", "Vary": "Accept"}
     index = BUILT / "index.html"
     if not index.is_file():
@@ -74,12 +74,12 @@ async def asset(request: Request, name: str) -> Response:
 
 @access(Access.OPEN)
 async def file(request: Request, name: str) -> Response:
-    """Another file of the build, such as the icon."""
+    """A file of the build outside `assets/`, such as the icon."""
     return _file(request, BUILT, name, "no-cache")
 
 
 def _file(request: Request, folder: Path, name: str, caching: str) -> Response:
-    """A file, compressed where the browser takes that. Raises NotFound."""
+    """A file, in its gzip form when there is one and the browser accepts it. Raises NotFound."""
     found = folder / name
     kind = TYPES.get(found.suffix)
     if kind is None or len(name) > NAME_MAX or found.parent != folder or not found.is_file():

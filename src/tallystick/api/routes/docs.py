@@ -1,4 +1,4 @@
-"""/docs: Swagger UI, which `scripts/dashboard` puts into the package; it loads nothing from afar."""
+"""/docs: Swagger UI, which `scripts/dashboard` puts into the package. The page loads nothing from other servers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
-from tallystick.api.access import Access, Guarded, access
+from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.responses import json_answer
 from tallystick.api.routes.dashboard import BUILT
 from tallystick.errors import NotFound
@@ -20,33 +20,33 @@ ASSETS = {
     "swagger-ui.css": "text/css",
     "favicon-32x32.png": "image/png",
 }
-"""Those that the page uses."""
+"""The files of Swagger UI that the page uses, with their media types."""
 
 OWN = {"start.js": "text/javascript", "page.css": "text/css"}
-"""Tallystick's own, beside this module's page: no script or style stands in the page, whose policy forbids that."""
+"""Files of our own, in `docs_page/`: the page's Content-Security-Policy forbids inline scripts and styles."""
 
 SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
-"""Swagger UI's style sheet has its icons as `data:` images."""
+"""`img-src` allows `data:` because Swagger UI's style sheet holds its icons that way."""
 
 PARTS = Path(__file__).parent / "docs_page"
 
-router = APIRouter(include_in_schema=False, route_class=Guarded)
+router = APIRouter(include_in_schema=False, route_class=GuardedRoute)
 
 
 @router.get("/openapi.json")
 @access(Access.OPEN)
 async def openapi(request: Request) -> Response:
-    """The OpenAPI document of every route, those that write included."""
+    """The OpenAPI document of every route, including the write routes."""
     return json_answer(request.app.openapi())
 
 
 @router.get("/docs")
 @access(Access.OPEN)
 async def docs() -> Response:
-    """The page that shows /openapi.json, or says what it lacks."""
+    """The page that shows /openapi.json; a page with a hint when Swagger UI is not built."""
     whole = all((FILES / name).is_file() for name in ASSETS)
     page = PARTS / ("page.html" if whole else "not_built.html")
     return HTMLResponse(page.read_bytes(), headers={**SAFE, "Cache-Control": "no-cache"})

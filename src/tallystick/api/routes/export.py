@@ -1,10 +1,8 @@
-"""GET /v1/export: every event of a scope, as NDJSON or CSV in a stream, or as one Parquet file."""
+"""GET /v1/export: every event of a scope, streamed as NDJSON or CSV, or sent as one Parquet file."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -14,36 +12,24 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from tallystick.api.access import Access, Guarded, Questions, access
+from tallystick.api.access.gate import Access, GuardedRoute, access
+from tallystick.api.access.scoped_store import ScopedStore
+from tallystick.api.dependencies import GivenParts, GivenScopedStore, Parts
+from tallystick.api.files.csv_text import csv_events, csv_header
 from tallystick.api.parameters import ExportParams
-from tallystick.api.parts import GivenParts, GivenQuestions, Parts
-from tallystick.api.streams import MadeFile, Stream
+from tallystick.api.streaming.responses import MadeFile, Stream
 from tallystick.disk import DiskGuard
 from tallystick.errors import Unavailable
-from tallystick.model.event import decode_line
 from tallystick.model.query import EventsQuery
 from tallystick.store.waiting import in_thread
 
-CSV_COLUMNS = (
-    "event_id",
-    "site_id",
-    "name",
-    "timestamp",
-    "received_at",
-    "user_id",
-    "session_id",
-    "source",
-    "path",
-    "properties",
-)
 MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
-router = APIRouter(tags=["questions"], route_class=Guarded)
+router = APIRouter(tags=["queries"], route_class=GuardedRoute)
 
 
 @router.get(
@@ -60,14 +46,14 @@ router = APIRouter(tags=["questions"], route_class=Guarded)
 )
 @access(Access.SITE)
 async def export(
-    parts: GivenParts, store: GivenQuestions, request: Request, params: Annotated[ExportParams, Query()]
+    parts: GivenParts, store: GivenScopedStore, request: Request, params: Annotated[ExportParams, Query()]
 ) -> Response:
     """Every event of the scope, unlike `GET /v1/events` without pages.
 
     CSV: one column per field, `properties` as JSON text; a cell that a spreadsheet would take for a formula (first
     character = + - @, tab, carriage return) gets an apostrophe in front.
     """
-    query = params.question(datetime.now(UTC))
+    query = params.query(datetime.now(UTC))
     headers = {"Content-Disposition": f'attachment; filename="events.{params.format}"'}
     if request.state.head:
         return Response(headers=headers, media_type=MEDIA_TYPES[params.format])
@@ -76,65 +62,26 @@ async def export(
     return Stream(parts, _pieces(parts, store, query, params.format == "csv"), headers, MEDIA_TYPES[params.format])
 
 
-async def _pieces(parts: Parts, store: Questions, query: EventsQuery, as_csv: bool) -> AsyncGenerator[bytes, None]:
-    """CSV is written in a thread: an export must not keep the event loop from answering others."""
-    with parts.exports.place():
+async def _pieces(parts: Parts, store: ScopedStore, query: EventsQuery, as_csv: bool) -> AsyncGenerator[bytes, None]:
+    """CSV is formatted in a thread, so that an export does not block the event loop."""
+    with parts.exports.hold():
         async with aclosing(store.export(query)) as chunks:
-            first = await anext(chunks, b"")  # what goes wrong before it is an error answer
-            yield csv_header() + await asyncio.to_thread(csv_rows, first) if as_csv else first
+            first = await anext(chunks, b"")  # an error before the first chunk becomes an error answer
+            yield csv_header() + await asyncio.to_thread(csv_events, first) if as_csv else first
             async for chunk in chunks:
-                yield await asyncio.to_thread(csv_rows, chunk) if as_csv else chunk
+                yield await asyncio.to_thread(csv_events, chunk) if as_csv else chunk
 
 
-async def _parquet(parts: Parts, store: Questions, query: EventsQuery, folder: Path) -> Path:
-    """Parquet has its index at the end, so the file is made first; that takes the export's space on the data disk."""
+async def _parquet(parts: Parts, store: ScopedStore, query: EventsQuery, folder: Path) -> Path:
+    """Parquet has its index at the end, so the whole file is written first; it needs that space on the data disk."""
     disk = DiskGuard(folder, parts.settings)
     lines, target = folder / "events.ndjson", folder / "events.parquet"
     with lines.open("wb") as file:
         async with aclosing(store.export(query)) as chunks:
             async for chunk in chunks:
-                if disk.low():  # the reserve is for events that come in
+                if disk.low():  # the reserve is kept for incoming events
                     raise Unavailable("the disk is down to its reserve: ask for NDJSON, which takes none")
                 await in_thread(file.write, chunk)
     await in_thread(parts.write_parquet, lines, target)
     lines.unlink()
     return target
-
-
-# --- CSV ------------------------------------------------------------------------------------------------------------
-
-
-def csv_header() -> bytes:
-    """The first line of a CSV export."""
-    return (",".join(CSV_COLUMNS) + "\r\n").encode()
-
-
-def csv_rows(lines: bytes) -> bytes:
-    """Canonical lines as rows of a CSV export (RFC 4180)."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    for line in lines.splitlines():
-        event = decode_line(line)
-        cells = (
-            str(event.event_id),
-            event.site_id,
-            event.name,
-            _instant(event.timestamp),
-            _instant(event.received_at),
-            event.user_id or "",
-            event.session_id or "",
-            event.source,
-            event.path or "",
-            bytes(event.properties).decode("utf-8"),
-        )
-        writer.writerow([harmless(cell) for cell in cells])
-    return out.getvalue().encode("utf-8")
-
-
-def harmless(cell: str) -> str:
-    """The cell, with an apostrophe in front when a spreadsheet would take it for a formula."""
-    return "'" + cell if cell.startswith(FORMULA_STARTS) else cell
-
-
-def _instant(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what does it do: /healthz, /readyz, /metrics, /v1/pipeline, /v1/verify."""
+"""The state of the process and of the pipeline: /healthz, /readyz, /metrics, /v1/pipeline, /v1/verify."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from tallystick.api.access import Access, Guarded, access
-from tallystick.api.disconnects import while_connected
-from tallystick.api.parts import GivenParts, Parts
-from tallystick.api.scrape import gather_queue
+from tallystick.api.access.gate import Access, GuardedRoute, access
+from tallystick.api.dependencies import GivenParts, Parts
+from tallystick.api.queue_gauges import set_queue_gauges
+from tallystick.api.streaming.disconnects import while_connected
 from tallystick.errors import TallystickError, Unavailable
 from tallystick.logs import Seldom
 from tallystick.model import books
@@ -31,16 +31,16 @@ from tallystick.model.status import (
     Verification,
 )
 
-router = APIRouter(tags=["operations"], route_class=Guarded)
+router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 _unready = Seldom(__name__, "not ready")
 
 
 async def closed_books(parts: Parts) -> tuple[books.Totals, list[books.Difference]]:
-    """The books of this moment. The queue is read first: see `close_books`."""
+    """The books as they are now. The queue is read before the ledger: `close_books` says why."""
     queue = await parts.queue.books()
     ledger = await parts.store.ledger()
     totals, differences = await asyncio.to_thread(close_books, queue, ledger)
-    if stored_beyond(queue, ledger):  # published since the first look, unless the second one says so too
+    if stored_beyond(queue, ledger):  # a difference unless a second look shows that it was published since
         differences += stored_beyond(await parts.queue.books(), ledger)
     return totals, differences
 
@@ -87,8 +87,8 @@ async def metrics(parts: GivenParts, request: Request) -> Response:
     own.questions.labels("running").set(parts.store.turns.held)
     own.questions.labels("waiting").set(parts.store.turns.waiting)
     own.exports.set(parts.exports.taken)
-    own.live.set(request.app.state.live.places.taken)
-    await gather_queue(own, parts.queue)
+    own.live.set(request.app.state.live.limit.taken)
+    await set_queue_gauges(own, parts.queue)
     try:
         own.set_books((await closed_books(parts))[0])
         own.up.labels("store").set(1)
@@ -136,7 +136,7 @@ async def verify(parts: GivenParts, request: Request) -> Verification:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a bug report asks for. SQLite's is that of `apsw`, which carries its own."""
+    """The versions that a bug report asks for. SQLite's version is that of `apsw`, which bundles SQLite."""
     found = {"tallystick": version("tallystick"), "python": platform.python_version()}
     for name, package, parts in (("sqlite", "apsw", 3), ("duckdb", "duckdb", None)):
         try:

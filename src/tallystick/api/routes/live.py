@@ -1,4 +1,4 @@
-"""GET /v1/live: what is being stored, as server-sent events."""
+"""GET /v1/live: events as server-sent events, as soon as they are stored."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from tallystick.api.access import Access, Guarded, access, of_site
+from tallystick.api.access.gate import Access, GuardedRoute, access
+from tallystick.api.access.scoped_store import of_site
+from tallystick.api.dependencies import GivenParts, GivenSite
 from tallystick.api.live_feed import HEARTBEAT_EVERY, Live
-from tallystick.api.parts import GivenParts, GivenSite
-from tallystick.api.streams import Stream
+from tallystick.api.streaming.responses import Stream
 from tallystick.keys import EVERY_SITE
 from tallystick.model.query import EventsQuery
 
-router = APIRouter(tags=["questions"], route_class=Guarded)
+router = APIRouter(tags=["queries"], route_class=GuardedRoute)
 
 RETRY_MS = 2_000
-"""Milliseconds after which a browser connects again."""
+"""Milliseconds after which a browser reconnects."""
 
 
 class LiveParams(BaseModel):
-    """Whose events, and how long."""
+    """The site whose events are streamed, and for how long."""
 
     model_config = ConfigDict(extra="forbid")
 
     site_id: str = Field("default", max_length=128, description="`*`: every site.")
     seconds: float | None = Field(
-        None, ge=0, le=86_400, description="End the stream after so long; absent: when the server stops."
+        None, ge=0, le=86_400, description="End the stream after this time; absent: when the server stops."
     )
 
 
@@ -47,8 +48,8 @@ async def live(
 ) -> Response:
     """Events as they are stored, in a stream of server-sent events.
 
-    `open` comes first, `event` has a stored event, `left_out` tells how many were stored beside those shown: at most
-    TALLYSTICK_LIVE_EVENTS_PER_SECOND are. Only events whose own time lies in the last hour are shown and counted.
+    `open` comes first, `event` has a stored event, `left_out` has the number of stored events that are not shown: at
+    most TALLYSTICK_LIVE_EVENTS_PER_SECOND are. Only events whose own time lies in the last hour are shown and counted.
     """
     named = {"site_id": None if params.site_id == EVERY_SITE else params.site_id}
     query = of_site(EventsQuery(**(named if "site_id" in params.model_fields_set else {})), only)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from tallystick.api.access import Access, Guarded, Questions, access
-from tallystick.api.library import saved_reports as saved
-from tallystick.api.library.site_library import board_of, report_of
-from tallystick.api.parts import GivenParts, Parts
-from tallystick.api.routes.query import require_json
+from tallystick.api.access.gate import Access, GuardedRoute, access
+from tallystick.api.access.scoped_store import ScopedStore
+from tallystick.api.dependencies import GivenParts, Parts
+from tallystick.api.library import saved_reports
+from tallystick.api.library.site_library import DocumentId, board_of, report_of
+from tallystick.api.query_answer import require_json
 from tallystick.errors import NotFound, Unauthorized
 from tallystick.model.library import Board, Report, ReportResult, SharedBoard, SharedRunOrder
 from tallystick.store.library import Share
 
-router = APIRouter(tags=["reports"], route_class=Guarded)
+router = APIRouter(tags=["reports"], route_class=GuardedRoute)
 
 
 def _share_of(request: Request) -> Share:
-    share: Share = request.state.share  # set by the gate; a route that has none fails here
+    share: Share = request.state.share  # set by the gate; fails on a route that the gate does not guard
     return share
 
 
@@ -45,21 +46,21 @@ async def run_shared_report(
     request: Request,
     parts: GivenParts,
     share: GivenShare,
-    report_id: Annotated[str, Path(max_length=64)],
+    report_id: DocumentId,
     order: SharedRunOrder,
 ) -> Response:
-    """Ask the question of a report on the link's board, for its range or one of the presets."""
+    """Run the query of a report on the link's board, for the report's range or one of the presets."""
     board = await _board_of(parts, share)
     shown = any(tile.report_id == report_id for tile in board.tiles)
     report = await _report_of(parts, report_id) if shown else None
     if report is None:
         raise NotFound(f"the board has no report {report_id!r}")
-    store = Questions(parts.store, report.site_id, request.receive)
-    return await saved.run(parts, store, report, range_=order.range)
+    store = ScopedStore(parts.store, report.site_id, request.receive)
+    return await saved_reports.run(parts, store, report, range_=order.range)
 
 
 async def _board_of(parts: Parts, share: Share) -> Board:
-    """Raises Unauthorized: it was deleted a moment ago."""
+    """The board that the link shows. Raises Unauthorized when it was deleted a moment ago."""
     found = await parts.store.library.document("board", share.board_id)
     if found is None:
         raise Unauthorized

@@ -1,4 +1,4 @@
-"""SQL: POST /v1/sql answers a statement of the caller's own, once a setting allows it."""
+"""POST /v1/sql: runs a SELECT that the caller wrote, when TALLYSTICK_SQL allows it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from tallystick.api.access import Access, Guarded, access
-from tallystick.api.files.result import FILES, MEDIA_TYPES, GivenFormat, csv_table, disposition
-from tallystick.api.parts import GivenParts, GivenQuestions, Parts
-from tallystick.api.routes.export import harmless
-from tallystick.api.routes.query import require_json
-from tallystick.api.streams import MadeFile
+from tallystick.api.access.gate import Access, GuardedRoute, access
+from tallystick.api.dependencies import GivenParts, GivenScopedStore, Parts
+from tallystick.api.files.csv_text import csv_table, harmless
+from tallystick.api.files.result import FILES, MEDIA_TYPES, GivenFormat, disposition
+from tallystick.api.query_answer import require_json
+from tallystick.api.streaming.responses import MadeFile
 from tallystick.disk import DiskGuard
 from tallystick.errors import Forbidden, TallystickError, Unavailable
 from tallystick.model.queries.statement import Column, SqlQuery, Table
 from tallystick.store.waiting import in_thread
 
-router = APIRouter(tags=["sql"], route_class=Guarded)
+router = APIRouter(tags=["sql"], route_class=GuardedRoute)
 
 OFF = "SQL is off on this server: its operator can allow it with TALLYSTICK_SQL=true"
 KIND = "sql"
-"""What metrics and files call these questions."""
+"""The kind of these queries in metrics and file names."""
 PARQUET = {
     "boolean": "BOOLEAN",
     "number": "DOUBLE",
@@ -36,7 +36,7 @@ PARQUET = {
     "datetime": "TIMESTAMP",
     "date": "DATE",
 }
-"""DuckDB's types of columns; a column that has a value which does not fit is text, as all others are."""
+"""Parquet types by column type. Every other column, and one with a value that does not fit its type, is text."""
 _NUMBERS = msgspec.json.Encoder(decimal_format="number")
 _INT64 = 2**63
 _INSTANT = re.compile(r"[0-2]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z?")
@@ -51,7 +51,7 @@ class ColumnShape(BaseModel):
 
 
 class SqlResult(BaseModel):
-    """What a statement gives. docs/use/sql.md says how values of each type are written."""
+    """The result of a statement. docs/use/sql.md says how values of each type are written."""
 
     columns: list[ColumnShape]
     rows: list[list[Any]]
@@ -105,13 +105,13 @@ async def sql_schema(parts: GivenParts) -> SqlSchema:
 
 @router.post("/v1/sql", response_model=SqlResult, responses=FILES, dependencies=[Depends(require_json)])
 @access(Access.SITE)
-async def sql(parts: GivenParts, store: GivenQuestions, question: SqlQuery, form: GivenFormat = None) -> Response:
+async def sql(parts: GivenParts, store: GivenScopedStore, query: SqlQuery, form: GivenFormat = None) -> Response:
     """Answer one SELECT over the views of `GET /v1/sql/schema`, in the store's own SQL."""
     try:
         if not parts.settings.sql:
             raise Forbidden(OFF)
         with parts.metrics.query_seconds.labels(KIND).time():
-            table = await store.select(question)
+            table = await store.select(query)
     except TallystickError as error:
         parts.metrics.query_failures.labels(KIND, error.code).inc()
         raise
@@ -134,7 +134,7 @@ def _csv(table: Table) -> bytes:
 
 
 def _cell(value: Any) -> str:
-    """As `result_file.csv_of` writes values, with all digits of numbers."""
+    """Like the cells of `csv_of`, but with all digits of decimal numbers."""
     if value is None:
         return ""
     return harmless(value) if isinstance(value, str) else _NUMBERS.encode(value).decode("utf-8")
@@ -142,7 +142,7 @@ def _cell(value: Any) -> str:
 
 async def _parquet(parts: Parts, table: Table, folder: Path) -> Path:
     lines, target = folder / "rows.ndjson", folder / "rows.parquet"
-    if DiskGuard(folder, parts.settings).low():  # the reserve is for events that come in
+    if DiskGuard(folder, parts.settings).low():  # the reserve is kept for incoming events
         raise Unavailable("the disk is down to its reserve: ask for CSV, which takes none")
     types = await in_thread(_write_lines, lines, table)
     columns = [(column.name, kind) for column, kind in zip(table.columns, types, strict=True)]
@@ -165,22 +165,22 @@ def _parquet_type(column: Column, values: list[Any]) -> str:
 
 
 def _decimal_type(values: list[Decimal]) -> str:
-    """The type that holds these numbers with all their digits; text when there is none."""
-    behind = max((max(0, -int(value.as_tuple().exponent)) for value in values), default=0)
+    """The decimal type that holds all digits of these numbers; text when 38 digits are not enough."""
+    scale = max((max(0, -int(value.as_tuple().exponent)) for value in values), default=0)
     before = max((value.adjusted() + 1 for value in values), default=1)
-    return f"DECIMAL(38, {behind})" if max(before, 1) + behind <= 38 else "VARCHAR"
+    return f"DECIMAL(38, {scale})" if max(before, 1) + scale <= 38 else "VARCHAR"
 
 
 def _write_lines(lines: Path, table: Table) -> list[str]:
-    """The table as JSON lines; the columns' types."""
-    types = [_parquet_type(column, [row[place] for row in table.rows]) for place, column in enumerate(table.columns)]
+    """Write the table as JSON lines. Returns the Parquet types of its columns."""
+    types = [_parquet_type(column, [row[index] for row in table.rows]) for index, column in enumerate(table.columns)]
     with lines.open("wb") as file:
         for row in table.rows:
             values = (
                 _cell_text(value) if kind == "VARCHAR" and not isinstance(value, str) else value
                 for value, kind in zip(row, types, strict=True)
             )
-            file.write(_NUMBERS.encode({f"c{place}": value for place, value in enumerate(values)}) + b"\n")
+            file.write(_NUMBERS.encode({f"c{index}": value for index, value in enumerate(values)}) + b"\n")
     return types
 
 

@@ -203,6 +203,9 @@ class _Job(msgspec.Struct):
             return self.settings.data / "imports" / f"{key}.json"
         if self.shown == "-":
             return None
+        before_renaming = self.path.with_name(f".{self.path.name}.runnel-{key}.json")
+        if before_renaming.is_file():  # an import that Runnel began goes on where it stopped
+            return before_renaming
         return self.path.with_name(f".{self.path.name}.tallystick-{key}.json")
 
 

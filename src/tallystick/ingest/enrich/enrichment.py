@@ -83,7 +83,7 @@ class Enrichment:
         self.page = settings.enrich_page
         file = settings.enrich_country_file
         self.countries = Countries(Path(file)) if file else None
-        folder = Path(settings.enrich_salt_folder) if settings.enrich_salt_folder else settings.data
+        folder = Path(settings.enrich_salt_folder) if settings.enrich_salt_folder else settings.data_folder
         self.salts = Salts(folder) if settings.enrich_visitor else None
         self.shows_address = settings.enrich_address == "truncated"
         self.properties_max = settings.max_event_bytes // 2

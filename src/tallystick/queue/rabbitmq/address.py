@@ -10,6 +10,8 @@ from tallystick.config import KIB, MIB, Settings
 from tallystick.errors import ConfigError
 
 DEFAULT_QUEUE = "tallystick"
+OLD_DEFAULT_QUEUE = "runnel"
+"""The default queue's name of the time before the project was called Tallystick."""
 DRIVERS_OWN = ("cafile", "capath", "certfile", "keyfile")
 """Parameters of the URL that the driver reads itself; they are about TLS."""
 UNLIMITED = 2_000_000_000
@@ -28,12 +30,14 @@ class Address:
         place: host, port and virtual host, for messages.
         queue: name of the queue of blocks.
         notes: name of the stream that says what was published.
+        has_default_queue: whether the URL names no queue.
     """
 
     url: str = field(repr=False)
     place: str
     queue: str
     notes: str
+    has_default_queue: bool
 
 
 def parse_address(settings: Settings) -> Address:
@@ -52,6 +56,7 @@ def parse_address(settings: Settings) -> Address:
     if not host:
         raise ConfigError("TALLYSTICK_QUEUE_URL: name the broker, as in amqp://user:password@host:5672/")
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    has_default_queue = "queue" not in given
     queue = given.pop("queue", DEFAULT_QUEUE)
     if unknown := sorted(given.keys() - set(DRIVERS_OWN)):
         allowed = ", ".join(("queue", *DRIVERS_OWN))
@@ -62,7 +67,7 @@ def parse_address(settings: Settings) -> Address:
     url = urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
     usual = 5671 if parts.scheme == "amqps" else 5672
     place = f"{parts.scheme}://{host}:{port or usual}{parts.path or '/'}"
-    return Address(url, place, queue, f"{queue}.published")
+    return Address(url, place, queue, f"{queue}.published", has_default_queue)
 
 
 def queue_arguments(settings: Settings) -> Arguments:

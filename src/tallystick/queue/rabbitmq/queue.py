@@ -27,7 +27,13 @@ from tallystick.errors import ConfigError, QueueFull, QueueUnavailable
 from tallystick.model.block import Block, encode_block
 from tallystick.model.books import QueueBooks
 from tallystick.queue.base import Batch, Depth
-from tallystick.queue.rabbitmq.address import notes_arguments, parse_address, queue_arguments
+from tallystick.queue.rabbitmq.address import (
+    DEFAULT_QUEUE,
+    OLD_DEFAULT_QUEUE,
+    notes_arguments,
+    parse_address,
+    queue_arguments,
+)
 from tallystick.queue.rabbitmq.connection import Channel, Line, Missing, Refused, Rejected, Unroutable
 from tallystick.queue.rabbitmq.consuming import Consuming, headers_of
 from tallystick.queue.rabbitmq.notes import NoteReader, NoteWriter
@@ -66,6 +72,7 @@ class RabbitQueue:
                 "use TALLYSTICK_RABBITMQ_QUEUE_TYPE=quorum, or set TALLYSTICK_ALLOW_WEAK_DURABILITY=true"
             )
         try:
+            await self._refuse_old_queue()
             await self._declare()
         except Refused as error:
             raise ConfigError(
@@ -76,6 +83,26 @@ class RabbitQueue:
         except BaseException:
             await self._in.close()
             raise
+
+    async def _refuse_old_queue(self) -> None:
+        """Refuse to begin an empty default queue beside one under the old default name that still has blocks."""
+        if not self._address.has_default_queue or await self._count(DEFAULT_QUEUE) is not None:
+            return
+        if waiting := await self._count(OLD_DEFAULT_QUEUE):
+            raise ConfigError(
+                f"{self._address.place} has {waiting} blocks in the queue {OLD_DEFAULT_QUEUE!r}, the old default: "
+                f"add ?queue={OLD_DEFAULT_QUEUE} to TALLYSTICK_QUEUE_URL"
+            )
+
+    async def _count(self, queue: str) -> int | None:
+        """Blocks that wait in a queue; None: it is not there, or this user may not see it."""
+        try:
+            channel = await (await self._in.connection()).channel()
+            counts = await channel.count(queue)
+            await channel.close()
+        except (Missing, Refused):
+            return None
+        return counts.ready
 
     async def _declare(self) -> None:
         connection = await self._in.connection()

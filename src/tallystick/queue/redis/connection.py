@@ -22,6 +22,7 @@ from redis.exceptions import (
 from tallystick.errors import ConfigError, QueueUnavailable
 from tallystick.queue.redis.scripts import Script
 
+DEFAULT_STREAM = "tallystick"
 READ_SIZE = 256 * 1024
 """Bytes asked of the socket at once."""
 GREET_EVERY = 10.0
@@ -34,6 +35,10 @@ class OutOfSpace(QueueUnavailable):
 
 class Refused(QueueUnavailable):
     """Redis does not let this user do that."""
+
+
+class Failed(QueueUnavailable):
+    """Redis answered with an error."""
 
 
 class Address:
@@ -49,7 +54,8 @@ class Address:
     def __init__(self, url: str) -> None:
         try:
             options: dict[str, Any] = {**parse_url(url)}
-            self.stream = str(options.pop("stream", "tallystick"))
+            self.has_default_stream = "stream" not in options
+            self.stream = str(options.pop("stream", DEFAULT_STREAM))
             self._kind: type[AbstractConnection] = options.pop("connection_class", Connection)
             # Tallystick has its own time-outs, and nothing is ever sent twice.
             own = {"socket_timeout": None, "protocol": 2, "retry": None, "socket_read_size": READ_SIZE}
@@ -168,6 +174,6 @@ def _errors(seconds: float) -> Iterator[None]:
     except ResponseError as error:
         if str(error).startswith("MISCONF"):
             raise OutOfSpace("Redis takes no writes because it cannot write to its disk (MISCONF)") from error
-        raise QueueUnavailable("Redis answered with an error") from error
+        raise Failed("Redis answered with an error") from error
     except (RedisError, OSError) as error:
         raise QueueUnavailable("Redis cannot be reached") from error

@@ -14,6 +14,7 @@
 -- name: common
 local blocks, index, ingesters, totals, held, returned = unpack(KEYS)
 local GROUP, SHELF = 'tallystick', '(given back)'
+local OLD_GROUP = 'runnel'  -- what the group was called when the project was
 local PAGE = 64
 local MOST = 4000  -- ids in one command: Lua cannot unpack many more
 
@@ -28,6 +29,25 @@ local function now()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
+-- Move what the group under its old name has delivered and nobody acknowledged to the new group, and remove the old one:
+-- an entry that a second group has not finished with would stay in the stream for ever.
+local function rename_group(last_delivered)
+  redis.call('XGROUP', 'CREATE', blocks, GROUP, last_delivered)
+  local start, page = '-', nil
+  repeat
+    page = redis.call('XPENDING', blocks, OLD_GROUP, start, '+', MOST)
+    local command = {'XCLAIM', blocks, GROUP, SHELF, 0}
+    for _, entry in ipairs(page) do
+      command[#command + 1] = entry[1]
+      start = '(' .. entry[1]
+    end
+    command[#command + 1] = 'FORCE'
+    command[#command + 1] = 'JUSTID'
+    if #page > 0 then redis.call(unpack(command)) end
+  until #page < MOST
+  redis.call('XGROUP', 'DESTROY', blocks, OLD_GROUP)
+end
+
 -- The stream's groups by name, and how many; ours is made when it is not there.
 local function groups()
   local found, number = {}, 0
@@ -39,7 +59,10 @@ local function groups()
       number = number + 1
     end
   end
-  if not found[GROUP] then
+  if not found[GROUP] and found[OLD_GROUP] then
+    rename_group(found[OLD_GROUP]['last-delivered-id'])
+    found[GROUP], found[OLD_GROUP] = found[OLD_GROUP], nil
+  elseif not found[GROUP] then
     redis.call('XGROUP', 'CREATE', blocks, GROUP, '0', 'MKSTREAM')
     found[GROUP] = {['last-delivered-id'] = '0-0'}
     number = number + 1

@@ -24,7 +24,7 @@ from tallystick.metrics import Metrics
 from tallystick.model.block import Block, decode_block, encode_block
 from tallystick.model.books import Published, QueueBooks, QueuedBlock
 from tallystick.queue.base import Batch, Depth
-from tallystick.queue.redis.connection import Address, Exchange, Link, OutOfSpace, Refused
+from tallystick.queue.redis.connection import Address, Exchange, Failed, Link, OutOfSpace, Refused
 from tallystick.queue.redis.durability import MINIMUM_VERSION, NEEDED, UNREADABLE, Durability, judge
 from tallystick.queue.redis.scripts import SCRIPTS, key_names
 
@@ -36,6 +36,8 @@ MOST_BYTES = 32 * MIB
 """Most blocks, and most of their bytes, that Redis hands over in one step, during which it does nothing else."""
 PAGE = 2_000
 """Queued blocks in one answer while the books are read."""
+OLD_DEFAULT_STREAM = "runnel"
+"""The default stream's name of the time before the project was called Tallystick."""
 DAY = 24 * 3600.0
 FOLD_AFTER = 30 * DAY
 """Seconds of silence after which an ingester with nothing queued is checked against the ledger alone."""
@@ -63,7 +65,9 @@ class RedisQueue:
         self._undoing: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Raises ConfigError when the server is too old, refuses the user, or can lose what it confirmed."""
+        """Raises ConfigError when the server is too old, refuses the user, can lose what it confirmed, or has blocks that
+        wait under the old default name.
+        """
         seconds = self._settings.publish_timeout
         self._publishing = Link(self._address, seconds, self._greet)
         self._working, self._listening, self._reading = (Link(self._address, seconds) for _ in range(3))
@@ -76,10 +80,28 @@ class RedisQueue:
         self._touched = self._folded = time.monotonic()
         try:
             await self._publishing.call("PING")
+            await self._refuse_old_stream()
         except Refused as error:
             await self._publishing.close()
             raise ConfigError(f"TALLYSTICK_QUEUE_URL: {error.whole}") from error
+        except BaseException:
+            await self._publishing.close()
+            raise
         self._upkeep = asyncio.create_task(self._keep_up(), name="queue-upkeep")
+
+    async def _refuse_old_stream(self) -> None:
+        """Refuse to begin an empty default stream beside one under the old default name that still has blocks."""
+        if not self._address.has_default_stream or await self._publishing.call("EXISTS", self._names["blocks"]):
+            return
+        try:
+            waiting = await self._publishing.call("XLEN", key_names(OLD_DEFAULT_STREAM)["index"])
+        except (Refused, Failed):
+            return  # a user with rights to its own stream only, or a node of a cluster that does not have the other
+        if waiting:
+            raise ConfigError(
+                f"Redis at {self._address.shown} has {waiting} blocks in the stream {OLD_DEFAULT_STREAM!r}, the old default: "
+                f"add ?stream={OLD_DEFAULT_STREAM} to TALLYSTICK_QUEUE_URL"
+            )
 
     async def _greet(self, exchange: Exchange) -> None:
         info, config = await exchange([("INFO", "server"), ("CONFIG", "GET", *NEEDED)])

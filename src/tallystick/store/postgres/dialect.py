@@ -99,5 +99,5 @@ POSTGRES = Dialect(
     later="{0} + INTERVAL '{seconds} seconds'",
     ascending="ARRAY(SELECT at FROM unnest(ARRAY[{0}]) AS at WHERE at IS NOT NULL ORDER BY at)",
     no_time="CAST(NULL AS timestamptz)",
-    folds=True,
+    preaggregates=True,
 )

@@ -3,7 +3,9 @@
 It logs in by itself, since who breaks out of a statement could undo a SET ROLE. It may read two views and call the
 functions that statements may call; `faults` finds out whether it may do more, and then nothing starts. The views show
 rows only to a transaction that has a seal: a digest of its site and of a secret in the database which the role may not
-read. So whoever could set `runnel.site` would still see no other site.
+read. So a statement that could set `runnel.site` would still see no other site. (The two settings of the
+transaction, `runnel.site` and `runnel.seal`, have the name that the project had when the migrations that read them were
+written; applied migrations are not changed.)
 """
 
 from __future__ import annotations

@@ -1,60 +1,106 @@
-WITH firsts AS (
-  SELECT user_id AS u, min(CASE WHEN name = $1 THEN timestamp END) AS d1, min(CASE WHEN name = $2 THEN timestamp END) AS d2
-  FROM events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $1 OR name = $2)
-  GROUP BY user_id
+WITH first_times AS (
+    SELECT
+        user_id AS person,
+        min(CASE WHEN name = $1 THEN timestamp END) AS first_1_at,
+        min(CASE WHEN name = $2 THEN timestamp END) AS first_2_at
+    FROM events
+    WHERE site_id = $3
+        AND user_id IS NOT NULL
+        AND (name = $1 OR name = $2)
+    GROUP BY user_id
 ),
 unsettled AS MATERIALIZED (
-  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
-  FROM firsts WHERE NOT (greatest(d1, d2) <= least(d1, d2) + INTERVAL '604800 seconds')
+    SELECT *, CAST(row_number() OVER () AS INTEGER) AS person_number
+    FROM first_times
+    WHERE NOT (greatest(first_1_at, first_2_at) <= least(first_1_at, first_2_at) + INTERVAL '604800 seconds')
 ),
-in_time AS (
-  SELECT u, list_sort(list_filter([d1, d2], lambda moment: moment IS NOT NULL)) AS done FROM firsts WHERE greatest(d1, d2) <= least(d1, d2) + INTERVAL '604800 seconds'
+settled AS (
+    SELECT person, list_sort(list_filter([first_1_at, first_2_at], lambda moment: moment IS NOT NULL)) AS times
+    FROM first_times
+    WHERE greatest(first_1_at, first_2_at) <= least(first_1_at, first_2_at) + INTERVAL '604800 seconds'
 ),
-marked AS (
-  SELECT id, timestamp AS t, CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS place
-  FROM (SELECT * FROM events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $1 OR name = $2)) AS events
-  JOIN unsettled ON u = user_id
+step_events AS (
+    SELECT
+        person_number,
+        timestamp AS event_at,
+        CAST(CASE WHEN name = $1 THEN 1 WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS step
+    FROM (
+        SELECT *
+        FROM events
+        WHERE site_id = $3
+            AND user_id IS NOT NULL
+            AND (name = $1 OR name = $2)
+    ) AS events
+    JOIN unsettled ON person = user_id
 ),
-counted AS (
-  SELECT id, t, CASE WHEN place = 1 THEN t END AS n1, CASE WHEN place = 2 THEN t END AS n2
-  FROM marked
+done_steps AS (
+    SELECT
+        person_number,
+        event_at,
+        CASE WHEN step = 1 THEN event_at END AS done_1_at,
+        CASE WHEN step = 2 THEN event_at END AS done_2_at
+    FROM step_events
 ),
-followed AS (
-  SELECT id, t, min(n1) OVER walk AS n1, min(n2) OVER walk AS n2
-  FROM counted WINDOW walk AS (PARTITION BY id ORDER BY t DESC)
+next_times AS (
+    SELECT
+        person_number,
+        event_at,
+        min(done_1_at) OVER from_event_on AS next_1_at,
+        min(done_2_at) OVER from_event_on AS next_2_at
+    FROM done_steps
+    WINDOW from_event_on AS (PARTITION BY person_number ORDER BY event_at DESC)
 ),
-done_in_time AS (
-  SELECT id, list_sort(list_filter([CASE WHEN n1 <= t + INTERVAL '604800 seconds' THEN n1 END, CASE WHEN n2 <= t + INTERVAL '604800 seconds' THEN n2 END], lambda moment: moment IS NOT NULL)) AS done
-  FROM followed
+times_in_window AS (
+    SELECT person_number, list_sort(list_filter([CASE WHEN next_1_at <= event_at + INTERVAL '604800 seconds' THEN next_1_at END, CASE WHEN next_2_at <= event_at + INTERVAL '604800 seconds' THEN next_2_at END], lambda moment: moment IS NOT NULL)) AS times
+    FROM next_times
 ),
 attempts AS (
-  SELECT id, done[1] AS t1, done[2] AS t2
-  FROM done_in_time
+    SELECT
+        person_number,
+        times[1] AS step_1_at,
+        times[2] AS step_2_at
+    FROM times_in_window
 ),
-by_reach AS (
-  SELECT id, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END AS done, min(t1) AS t1, min(t2) AS t2
-  FROM attempts
-  GROUP BY id, done
+attempts_by_reach AS (
+    SELECT
+        person_number,
+        CASE WHEN step_2_at IS NOT NULL THEN 2 ELSE 1 END AS steps_done,
+        min(step_1_at) AS step_1_at,
+        min(step_2_at) AS step_2_at
+    FROM attempts
+    GROUP BY person_number, steps_done
 ),
-ranked_reach AS (
-  SELECT *, row_number() OVER (PARTITION BY id ORDER BY done DESC) AS place
-  FROM by_reach
+ranked_attempts AS (
+    SELECT *, row_number() OVER (PARTITION BY person_number ORDER BY steps_done DESC) AS reach_rank
+    FROM attempts_by_reach
 ),
-best AS (
-  SELECT id, t1, t2
-  FROM ranked_reach WHERE place = 1
+best_attempts AS (
+    SELECT
+        person_number,
+        step_1_at,
+        step_2_at
+    FROM ranked_attempts
+    WHERE reach_rank = 1
 ),
 persons AS (
-  SELECT u, done[1] AS t1, done[2] AS t2
-  FROM in_time
-  UNION ALL
-  SELECT unsettled.u, best.t1, best.t2
-  FROM best JOIN unsettled ON unsettled.id = best.id
+    SELECT
+        person,
+        times[1] AS step_1_at,
+        times[2] AS step_2_at
+    FROM settled
+    UNION ALL
+    SELECT
+        person,
+        best_attempts.step_1_at,
+        best_attempts.step_2_at
+    FROM best_attempts
+    JOIN unsettled ON unsettled.person_number = best_attempts.person_number
 )
-SELECT count(t1) AS c1,
-  count(t2) AS c2,
-  quantile_cont(CAST(epoch_us(t2) - epoch_us(t1) AS DOUBLE PRECISION) / 1000000, 0.5),
-  quantile_cont(CAST(epoch_us(t2) - epoch_us(t1) AS DOUBLE PRECISION) / 1000000, 0.9)
+SELECT
+    count(step_1_at) AS persons_1,
+    count(step_2_at) AS persons_2,
+    quantile_cont(CAST(epoch_us(step_2_at) - epoch_us(step_1_at) AS DOUBLE PRECISION) / 1000000, 0.5) AS median_seconds_2,
+    quantile_cont(CAST(epoch_us(step_2_at) - epoch_us(step_1_at) AS DOUBLE PRECISION) / 1000000, 0.9) AS p90_seconds_2
 FROM persons
 
 -- $1: 'view'

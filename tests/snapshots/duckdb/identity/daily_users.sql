@@ -1,19 +1,48 @@
 WITH counts AS (
-  SELECT b
-  FROM (SELECT (epoch_us(bucket)) // 86400000000 * 86400000000 AS b, events, last_received
-  FROM rollup WHERE site_id = $1 AND bucket >= $2 AND bucket < $3) AS scoped
-GROUP BY b
-HAVING sum(events) <> 0
-), persons AS (
-  SELECT b, count(DISTINCT user_id) AS m0
-  FROM (SELECT (epoch_us(bucket)) // 86400000000 * 86400000000 AS b, user_id
-  FROM (SELECT site_id, bucket, coalesce(person_id, user_id) AS user_id
-    FROM people LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $1) AS ids ON of_id = user_id) AS people WHERE site_id = $1 AND bucket >= $2 AND bucket < $3) AS scoped
-GROUP BY b
+    SELECT
+        bucket_key
+    FROM (
+        SELECT
+            (epoch_us(bucket)) // 86400000000 * 86400000000 AS bucket_key,
+            events,
+            last_received
+        FROM rollup
+        WHERE site_id = $1
+            AND bucket >= $2
+            AND bucket < $3
+    ) AS scoped
+    GROUP BY bucket_key
+    HAVING sum(events) <> 0
+),
+users AS (
+    SELECT
+        bucket_key,
+        count(DISTINCT user_id) AS metric_0
+    FROM (
+        SELECT
+            (epoch_us(bucket)) // 86400000000 * 86400000000 AS bucket_key,
+            user_id
+        FROM (
+            SELECT site_id, bucket, coalesce(person_id, user_id) AS user_id
+            FROM people
+            LEFT JOIN (
+                SELECT user_id AS of_id, person_id
+                FROM identities
+                WHERE site_id = $1
+            ) AS ids ON of_id = user_id
+        ) AS people
+        WHERE site_id = $1
+            AND bucket >= $2
+            AND bucket < $3
+    ) AS scoped
+    GROUP BY bucket_key
 )
-SELECT counts.b AS bucket, coalesce(m0, 0) AS m0
-FROM counts LEFT JOIN persons ON persons.b = counts.b
-ORDER BY counts.b NULLS LAST
+SELECT
+    counts.bucket_key AS bucket,
+    coalesce(metric_0, 0) AS metric_0
+FROM counts
+LEFT JOIN users ON users.bucket_key = counts.bucket_key
+ORDER BY counts.bucket_key NULLS LAST
 LIMIT 20001
 
 -- $1: 'default'

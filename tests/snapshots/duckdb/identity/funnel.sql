@@ -1,93 +1,192 @@
-WITH reached_1 AS MATERIALIZED (
-  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
-  FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL) GROUP BY user_id) AS firsts
+WITH first_attempts_to_step_1 AS MATERIALIZED (
+    SELECT *, CAST(row_number() OVER () AS INTEGER) AS person_number
+    FROM (
+        SELECT user_id AS person, min(timestamp) AS step_1_at
+        FROM (
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            FROM events
+            LEFT JOIN (
+                SELECT user_id AS of_id, person_id
+                FROM identities
+                WHERE site_id = $3
+            ) AS ids ON of_id = user_id
+        ) AS events
+        WHERE site_id = $3
+            AND user_id IS NOT NULL
+            AND ((name = $1) OR timestamp IS NULL)
+        GROUP BY user_id
+    ) AS first_events
 ),
-later AS (
-  SELECT id, timestamp AS t, CAST(2 AS SMALLINT) AS place
-  FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND (name = $2)) AS events JOIN reached_1 ON u = user_id AND timestamp >= t1
+later_events AS (
+    SELECT person_number, timestamp AS event_at, CAST(2 AS SMALLINT) AS step
+    FROM (
+        SELECT *
+        FROM (
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            FROM events
+            LEFT JOIN (
+                SELECT user_id AS of_id, person_id
+                FROM identities
+                WHERE site_id = $3
+            ) AS ids ON of_id = user_id
+        ) AS events
+        WHERE site_id = $3
+            AND user_id IS NOT NULL
+            AND (name = $2)
+    ) AS events
+    JOIN first_attempts_to_step_1 ON person = user_id AND timestamp >= step_1_at
 ),
-next_2 AS (
-  SELECT later.id, min(t) AS t2
-  FROM later JOIN reached_1 ON reached_1.id = later.id AND t >= t1
-  WHERE place = 2
-  GROUP BY later.id
+next_step_2 AS (
+    SELECT later_events.person_number, min(event_at) AS step_2_at
+    FROM later_events
+    JOIN first_attempts_to_step_1
+        ON first_attempts_to_step_1.person_number = later_events.person_number
+        AND event_at >= step_1_at
+    WHERE step = 2
+    GROUP BY later_events.person_number
 ),
-reached_2 AS (
-  SELECT reached_1.id, reached_1.u, reached_1.t1, t2
-  FROM reached_1 LEFT JOIN next_2 ON next_2.id = reached_1.id
+first_attempts_to_step_2 AS (
+    SELECT first_attempts_to_step_1.*, step_2_at
+    FROM first_attempts_to_step_1
+    LEFT JOIN next_step_2 ON next_step_2.person_number = first_attempts_to_step_1.person_number
 ),
 unsettled AS (
-  SELECT *, coalesce(t2, t1) - INTERVAL '604800 seconds' AS since
-  FROM reached_2 WHERE NOT (coalesce(t2, t1) <= t1 + INTERVAL '604800 seconds')
+    SELECT
+        *,
+        CASE WHEN step_2_at IS NOT NULL THEN 2 ELSE 1 END AS steps_done,
+        coalesce(step_2_at, step_1_at) - INTERVAL '604800 seconds' AS retry_from
+    FROM first_attempts_to_step_2
+    WHERE NOT (coalesce(step_2_at, step_1_at) <= step_1_at + INTERVAL '604800 seconds')
 ),
-tries AS (
-  SELECT id, timestamp AS t
-  FROM (SELECT * FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-      FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $3) AS ids ON of_id = user_id) AS events WHERE site_id = $3 AND user_id IS NOT NULL AND ((name = $1) OR timestamp IS NULL)) AS events JOIN unsettled ON u = user_id
+unsettled_starts AS (
+    SELECT person_number, timestamp AS event_at
+    FROM (
+        SELECT *
+        FROM (
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            FROM events
+            LEFT JOIN (
+                SELECT user_id AS of_id, person_id
+                FROM identities
+                WHERE site_id = $3
+            ) AS ids ON of_id = user_id
+        ) AS events
+        WHERE site_id = $3
+            AND user_id IS NOT NULL
+            AND ((name = $1) OR timestamp IS NULL)
+    ) AS events
+    JOIN unsettled ON person = user_id
 ),
-again_1 AS (
-  SELECT tries.id, min(t) AS t1
-  FROM tries JOIN unsettled ON unsettled.id = tries.id AND t >= since
-  GROUP BY tries.id
+second_attempts_to_step_1 AS (
+    SELECT unsettled_starts.person_number, min(event_at) AS step_1_at
+    FROM unsettled_starts
+    JOIN unsettled ON unsettled.person_number = unsettled_starts.person_number AND event_at >= retry_from
+    GROUP BY unsettled_starts.person_number
 ),
-again_2 AS (
-  SELECT again_1.id, t1, min(t) AS t2
-  FROM again_1 LEFT JOIN later ON later.id = again_1.id AND t >= t1 AND place = 2
-  GROUP BY again_1.id, t1
+second_attempts_to_step_2 AS (
+    SELECT second_attempts_to_step_1.person_number, step_1_at, min(event_at) AS step_2_at
+    FROM second_attempts_to_step_1
+    LEFT JOIN later_events
+        ON later_events.person_number = second_attempts_to_step_1.person_number
+        AND event_at >= step_1_at
+        AND step = 2
+    GROUP BY second_attempts_to_step_1.person_number, step_1_at
 ),
-again AS (
-  SELECT again_2.id, again_2.t1, again_2.t2
-  FROM again_2 JOIN unsettled ON unsettled.id = again_2.id WHERE CASE WHEN again_2.t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN again_2.t2 IS NULL THEN 0 ELSE 1 END = CASE WHEN unsettled.t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN unsettled.t2 IS NULL THEN 0 ELSE 1 END AND coalesce(again_2.t2, again_2.t1) <= again_2.t1 + INTERVAL '604800 seconds'
+settled_again AS (
+    SELECT second_attempts.*
+    FROM second_attempts_to_step_2 AS second_attempts
+    JOIN unsettled ON unsettled.person_number = second_attempts.person_number
+    WHERE CASE WHEN second_attempts.step_2_at IS NOT NULL THEN 2 ELSE 1 END = unsettled.steps_done
+        AND coalesce(second_attempts.step_2_at, second_attempts.step_1_at) <= second_attempts.step_1_at + INTERVAL '604800 seconds'
 ),
-still_open AS (
-  SELECT id FROM unsettled
-  EXCEPT
-  SELECT id FROM again
+remaining_persons AS (
+    SELECT person_number FROM unsettled
+    EXCEPT
+    SELECT person_number FROM settled_again
 ),
-open AS (
-  SELECT later.id, t, place FROM later JOIN still_open ON still_open.id = later.id
+remaining_events AS (
+    SELECT later_events.person_number, event_at, step
+    FROM later_events
+    JOIN remaining_persons ON remaining_persons.person_number = later_events.person_number
 ),
-seconds AS (
-  SELECT id, t AS n2
-  FROM open WHERE place = 2
+second_step_events AS (
+    SELECT
+        person_number,
+        event_at AS step_2_at
+    FROM remaining_events
+    WHERE step = 2
+),
+remaining_starts AS (
+    SELECT unsettled_starts.person_number, event_at
+    FROM unsettled_starts
+    JOIN remaining_persons ON remaining_persons.person_number = unsettled_starts.person_number
 ),
 attempts AS (
-  SELECT tried.id, tried.t AS t1, n2 AS t2
-  FROM (SELECT tries.id, t FROM tries JOIN still_open ON still_open.id = tries.id) AS tried
-  JOIN seconds ON seconds.id = tried.id AND n2 >= tried.t AND n2 - INTERVAL '604800 seconds' <= tried.t
-  UNION ALL
-  SELECT unsettled.id, t1, CAST(NULL AS TIMESTAMP) AS t2
-  FROM unsettled JOIN still_open ON still_open.id = unsettled.id
+    SELECT
+        remaining_starts.person_number,
+        event_at AS step_1_at,
+        step_2_at
+    FROM remaining_starts
+    JOIN second_step_events
+        ON second_step_events.person_number = remaining_starts.person_number
+        AND step_2_at >= event_at
+        AND step_2_at - INTERVAL '604800 seconds' <= event_at
+    UNION ALL
+    SELECT
+        unsettled.person_number,
+        step_1_at,
+        CAST(NULL AS TIMESTAMP) AS step_2_at
+    FROM unsettled
+    JOIN remaining_persons ON remaining_persons.person_number = unsettled.person_number
 ),
-by_reach AS (
-  SELECT id, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END AS done, min(t1) AS t1, min(t2) AS t2
-  FROM attempts
-  GROUP BY id, done
+attempts_by_reach AS (
+    SELECT
+        person_number,
+        CASE WHEN step_2_at IS NOT NULL THEN 2 ELSE 1 END AS steps_done,
+        min(step_1_at) AS step_1_at,
+        min(step_2_at) AS step_2_at
+    FROM attempts
+    GROUP BY person_number, steps_done
 ),
-ranked_reach AS (
-  SELECT *, row_number() OVER (PARTITION BY id ORDER BY done DESC) AS place
-  FROM by_reach
+ranked_attempts AS (
+    SELECT *, row_number() OVER (PARTITION BY person_number ORDER BY steps_done DESC) AS reach_rank
+    FROM attempts_by_reach
 ),
-best AS (
-  SELECT id, t1, t2
-  FROM ranked_reach WHERE place = 1
+best_attempts AS (
+    SELECT
+        person_number,
+        step_1_at,
+        step_2_at
+    FROM ranked_attempts
+    WHERE reach_rank = 1
 ),
 persons AS (
-  SELECT u, t1, t2
-  FROM reached_2 WHERE coalesce(t2, t1) <= t1 + INTERVAL '604800 seconds'
-  UNION ALL
-  SELECT unsettled.u, again.t1, again.t2
-  FROM again JOIN unsettled ON unsettled.id = again.id
-  UNION ALL
-  SELECT unsettled.u, best.t1, best.t2
-  FROM best JOIN unsettled ON unsettled.id = best.id
+    SELECT
+        person,
+        step_1_at,
+        step_2_at
+    FROM first_attempts_to_step_2
+    WHERE coalesce(step_2_at, step_1_at) <= step_1_at + INTERVAL '604800 seconds'
+    UNION ALL
+    SELECT
+        person,
+        settled_again.step_1_at,
+        settled_again.step_2_at
+    FROM settled_again
+    JOIN unsettled ON unsettled.person_number = settled_again.person_number
+    UNION ALL
+    SELECT
+        person,
+        best_attempts.step_1_at,
+        best_attempts.step_2_at
+    FROM best_attempts
+    JOIN unsettled ON unsettled.person_number = best_attempts.person_number
 )
-SELECT count(t1) AS c1,
-  count(t2) AS c2,
-  quantile_cont(CAST(epoch_us(t2) - epoch_us(t1) AS DOUBLE PRECISION) / 1000000, 0.5),
-  quantile_cont(CAST(epoch_us(t2) - epoch_us(t1) AS DOUBLE PRECISION) / 1000000, 0.9)
+SELECT
+    count(step_1_at) AS persons_1,
+    count(step_2_at) AS persons_2,
+    quantile_cont(CAST(epoch_us(step_2_at) - epoch_us(step_1_at) AS DOUBLE PRECISION) / 1000000, 0.5) AS median_seconds_2,
+    quantile_cont(CAST(epoch_us(step_2_at) - epoch_us(step_1_at) AS DOUBLE PRECISION) / 1000000, 0.9) AS p90_seconds_2
 FROM persons
 
 -- $1: 'view'

@@ -4,7 +4,10 @@ WITH sessions AS (
   SELECT min(timestamp) AS started, epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS lasted, count(*) AS events, count(*) FILTER (WHERE page = 1) AS pages
   FROM (
     SELECT session_id, timestamp, CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page
-    FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, user_id, user_id AS sent_id FROM events) AS events WHERE site_id = $6 AND timestamp >= $7 AND timestamp < $8 AND session_id IS NOT NULL
+    FROM (
+    SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, user_id, user_id AS sent_id
+    FROM events
+) AS events WHERE site_id = $6 AND timestamp >= $7 AND timestamp < $8 AND session_id IS NOT NULL
   ) AS visited
   GROUP BY session_id
   HAVING min(timestamp) >= $4 AND min(timestamp) < $5
@@ -14,8 +17,15 @@ WITH sessions AS (
     SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
     FROM (
       SELECT user_id, timestamp, CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
-      FROM (SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-    FROM events LEFT JOIN (SELECT user_id AS of_id, person_id FROM identities WHERE site_id = $6) AS ids ON of_id = user_id) AS events WHERE site_id = $6 AND timestamp >= $7 AND timestamp < $8 AND session_id IS NULL AND user_id IS NOT NULL
+      FROM (
+    SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+    FROM events
+    LEFT JOIN (
+        SELECT user_id AS of_id, person_id
+        FROM identities
+        WHERE site_id = $6
+    ) AS ids ON of_id = user_id
+) AS events WHERE site_id = $6 AND timestamp >= $7 AND timestamp < $8 AND session_id IS NULL AND user_id IS NOT NULL
     ) AS paused
   ) AS visited
   GROUP BY user_id, visit

@@ -1,18 +1,43 @@
 WITH counts AS (
-  SELECT b, coalesce(CAST(sum(CASE WHEN f0 THEN events END) AS BIGINT), 0) AS m0
-  FROM (SELECT epoch_us(date_trunc('month', bucket)) AS b, events, last_received, name = $1 AS f0
-  FROM rollup WHERE site_id = $2 AND bucket >= $3 AND bucket < $4) AS scoped
-GROUP BY b
-HAVING sum(events) <> 0
-), persons AS (
-  SELECT b, count(DISTINCT user_id) AS m1
-  FROM (SELECT epoch_us(date_trunc('month', bucket)) AS b, user_id
-  FROM people WHERE site_id = $2 AND bucket >= $3 AND bucket < $4) AS scoped
-GROUP BY b
+    SELECT
+        bucket_key,
+        coalesce(CAST(sum(CASE WHEN passes_0 THEN events END) AS BIGINT), 0) AS metric_0
+    FROM (
+        SELECT
+            epoch_us(date_trunc('month', bucket)) AS bucket_key,
+            events,
+            last_received,
+            name = $1 AS passes_0
+        FROM rollup
+        WHERE site_id = $2
+            AND bucket >= $3
+            AND bucket < $4
+    ) AS scoped
+    GROUP BY bucket_key
+    HAVING sum(events) <> 0
+),
+users AS (
+    SELECT
+        bucket_key,
+        count(DISTINCT user_id) AS metric_1
+    FROM (
+        SELECT
+            epoch_us(date_trunc('month', bucket)) AS bucket_key,
+            user_id
+        FROM people
+        WHERE site_id = $2
+            AND bucket >= $3
+            AND bucket < $4
+    ) AS scoped
+    GROUP BY bucket_key
 )
-SELECT counts.b AS bucket, m0, coalesce(m1, 0) AS m1
-FROM counts LEFT JOIN persons ON persons.b = counts.b
-ORDER BY counts.b NULLS LAST
+SELECT
+    counts.bucket_key AS bucket,
+    metric_0,
+    coalesce(metric_1, 0) AS metric_1
+FROM counts
+LEFT JOIN users ON users.bucket_key = counts.bucket_key
+ORDER BY counts.bucket_key NULLS LAST
 LIMIT 20001
 
 -- $1: 'signup'

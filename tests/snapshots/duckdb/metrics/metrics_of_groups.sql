@@ -1,21 +1,34 @@
 WITH scoped AS (
-  SELECT (epoch_us(timestamp)) // 86400000000 * 86400000000 AS b, path AS d0, source AS d1, count(*) AS events
-  FROM events WHERE site_id = $1 AND timestamp >= $2 AND timestamp < $3
-  GROUP BY b, d0, d1
+    SELECT
+        (epoch_us(timestamp)) // 86400000000 * 86400000000 AS bucket_key,
+        path AS dim_0,
+        source AS dim_1,
+        count(*) AS events
+    FROM events
+    WHERE site_id = $4
+        AND timestamp >= $5
+        AND timestamp < $6
+    GROUP BY bucket_key, dim_0, dim_1
 ),
 ranked AS (
-  SELECT d0, d1, place
-  FROM (VALUES ($4, $5, 1), (CAST(NULL AS VARCHAR), $6, 2)) AS given(d0, d1, place)
+    SELECT dim_0, dim_1, rank
+    FROM (VALUES ($1, $2, 1), (CAST(NULL AS VARCHAR), $3, 2)) AS given_groups(dim_0, dim_1, rank)
 )
-SELECT b AS bucket, ranked.d0, ranked.d1, coalesce(CAST(sum(events) AS BIGINT), 0) AS m0, place IS NULL AS other
-FROM scoped LEFT JOIN ranked ON scoped.d0 IS NOT DISTINCT FROM ranked.d0 AND scoped.d1 IS NOT DISTINCT FROM ranked.d1
-GROUP BY b, place, ranked.d0, ranked.d1
-ORDER BY b, place NULLS LAST
+SELECT
+    bucket_key AS bucket,
+    ranked.dim_0,
+    ranked.dim_1,
+    coalesce(CAST(sum(events) AS BIGINT), 0) AS metric_0,
+    rank IS NULL AS other
+FROM scoped
+LEFT JOIN ranked ON scoped.dim_0 IS NOT DISTINCT FROM ranked.dim_0 AND scoped.dim_1 IS NOT DISTINCT FROM ranked.dim_1
+GROUP BY bucket_key, rank, ranked.dim_0, ranked.dim_1
+ORDER BY bucket_key, rank NULLS LAST
 LIMIT 10001
 
--- $1: 'default'
--- $2: datetime.datetime(2025, 5, 1, 0, 0)
--- $3: datetime.datetime(2025, 6, 1, 0, 0)
--- $4: '/a'
--- $5: 'web'
--- $6: ''
+-- $1: '/a'
+-- $2: 'web'
+-- $3: ''
+-- $4: 'default'
+-- $5: datetime.datetime(2025, 5, 1, 0, 0)
+-- $6: datetime.datetime(2025, 6, 1, 0, 0)

@@ -1,11 +1,28 @@
 WITH scoped AS (
-  SELECT json_extract_string(properties, $1) AS d0, source AS d1, TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS n0, TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS n1, TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS n2, TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS n3, TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS n4, TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS n5
-  FROM events WHERE site_id = $3
+    SELECT
+        json_extract_string(properties, $1) AS dim_0,
+        source AS dim_1,
+        TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS value_0,
+        TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS value_1,
+        TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS value_2,
+        TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS value_3,
+        TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS value_4,
+        TRY_CAST(CAST(json_extract(properties, $2) AS VARCHAR) AS DOUBLE) AS value_5
+    FROM events
+    WHERE site_id = $3
 )
-SELECT d0, d1, sum(CASE WHEN isfinite(n0) THEN n0 END) AS m0, avg(CASE WHEN isfinite(n1) THEN n1 END) AS m1, min(CASE WHEN isfinite(n2) THEN n2 END) AS m2, quantile_cont(CASE WHEN isfinite(n3) THEN n3 END, 0.5) AS m3, quantile_cont(CASE WHEN isfinite(n4) THEN n4 END, 0.9) AS m4, quantile_cont(CASE WHEN isfinite(n5) THEN n5 END, 0.95) AS m5
+SELECT
+    dim_0,
+    dim_1,
+    sum(CASE WHEN isfinite(value_0) THEN value_0 END) AS metric_0,
+    avg(CASE WHEN isfinite(value_1) THEN value_1 END) AS metric_1,
+    min(CASE WHEN isfinite(value_2) THEN value_2 END) AS metric_2,
+    quantile_cont(CASE WHEN isfinite(value_3) THEN value_3 END, 0.5) AS metric_3,
+    quantile_cont(CASE WHEN isfinite(value_4) THEN value_4 END, 0.9) AS metric_4,
+    quantile_cont(CASE WHEN isfinite(value_5) THEN value_5 END, 0.95) AS metric_5
 FROM scoped
-GROUP BY d0, d1
-ORDER BY d0 NULLS LAST, d1 NULLS LAST
+GROUP BY dim_0, dim_1
+ORDER BY dim_0 NULLS LAST, dim_1 NULLS LAST
 LIMIT 10001
 
 -- $1: '/plan'

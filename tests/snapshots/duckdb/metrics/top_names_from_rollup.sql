@@ -1,12 +1,20 @@
 WITH scoped AS (
-  SELECT name AS d0, events, last_received
-  FROM rollup WHERE site_id = $1 AND bucket >= $2 AND bucket < $3
+    SELECT
+        name AS dim_0,
+        events,
+        last_received
+    FROM rollup
+    WHERE site_id = $1
+        AND bucket >= $2
+        AND bucket < $3
 )
-SELECT d0, coalesce(CAST(sum(events) AS BIGINT), 0) AS m0
+SELECT
+    dim_0,
+    coalesce(CAST(sum(events) AS BIGINT), 0) AS metric_0
 FROM scoped
-GROUP BY d0
+GROUP BY dim_0
 HAVING sum(events) <> 0
-ORDER BY m0 DESC NULLS LAST, d0 NULLS LAST
+ORDER BY metric_0 DESC NULLS LAST, dim_0 NULLS LAST
 LIMIT 10
 
 -- $1: 'default'

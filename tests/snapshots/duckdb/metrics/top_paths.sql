@@ -1,11 +1,17 @@
 WITH scoped AS (
-  SELECT path AS d0
-  FROM events WHERE site_id = $1 AND timestamp >= $2 AND timestamp < $3
+    SELECT
+        path AS dim_0
+    FROM events
+    WHERE site_id = $1
+        AND timestamp >= $2
+        AND timestamp < $3
 )
-SELECT d0, count(*) AS m0
+SELECT
+    dim_0,
+    count(*) AS metric_0
 FROM scoped
-GROUP BY d0
-ORDER BY m0 DESC NULLS LAST, d0 NULLS LAST
+GROUP BY dim_0
+ORDER BY metric_0 DESC NULLS LAST, dim_0 NULLS LAST
 LIMIT 10
 
 -- $1: 'default'

@@ -1,8 +1,13 @@
 WITH scoped AS (
-  SELECT user_id
-  FROM people WHERE site_id = $1 AND bucket >= $2 AND bucket < $3
+    SELECT
+        user_id
+    FROM people
+    WHERE site_id = $1
+        AND bucket >= $2
+        AND bucket < $3
 )
-SELECT count(DISTINCT user_id) AS m0
+SELECT
+    count(DISTINCT user_id) AS metric_0
 FROM scoped
 
 -- $1: 'default'

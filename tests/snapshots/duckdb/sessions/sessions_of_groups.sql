@@ -22,8 +22,8 @@ WITH sessions AS (
   ) AS made
 ),
 ranked AS (
-  SELECT d0, place
-  FROM (VALUES ($9, 1), (CAST(NULL AS VARCHAR), 2)) AS given(d0, place)
+SELECT d0, place
+FROM (VALUES ($9, 1), (CAST(NULL AS VARCHAR), 2)) AS given_groups(d0, place)
 )
 SELECT ranked.d0, count(*) AS m0, CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS m1, quantile_cont(CAST(lasted AS DOUBLE PRECISION), 0.5) / 1000000 AS m2, CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS m3
 FROM sessions JOIN ranked ON sessions.d0 IS NOT DISTINCT FROM ranked.d0

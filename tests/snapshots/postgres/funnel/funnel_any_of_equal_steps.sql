@@ -1,49 +1,89 @@
 WITH unsettled AS MATERIALIZED (
-  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
-  FROM (SELECT DISTINCT user_id AS u FROM events WHERE user_id IS NOT NULL AND (name = CAST($1 AS text))) AS everybody
+    SELECT *, CAST(row_number() OVER () AS INTEGER) AS person_number
+    FROM (
+        SELECT DISTINCT user_id AS person
+        FROM events
+        WHERE user_id IS NOT NULL
+            AND (name = CAST($1 AS text))
+    ) AS active_persons
 ),
-marked AS (
-  SELECT id, timestamp AS t, CASE WHEN name = CAST($1 AS text) THEN 1 WHEN name = CAST($1 AS text) THEN 2 ELSE 3 END * 4 + CASE WHEN name = CAST($1 AS text) THEN 1 ELSE 0 END + CASE WHEN name = CAST($1 AS text) THEN 2 ELSE 0 END AS place, CASE WHEN name = CAST($1 AS text) THEN 1 ELSE 0 END AS s1, CASE WHEN name = CAST($1 AS text) THEN 1 ELSE 0 END AS s2
-  FROM (SELECT * FROM events WHERE user_id IS NOT NULL AND (name = CAST($1 AS text))) AS events
-  JOIN unsettled ON u = user_id
+step_events AS (
+    SELECT
+        person_number,
+        timestamp AS event_at,
+        CASE WHEN name = CAST($1 AS text) THEN 1 WHEN name = CAST($1 AS text) THEN 2 ELSE 3 END * 4 + CASE WHEN name = CAST($1 AS text) THEN 1 ELSE 0 END + CASE WHEN name = CAST($1 AS text) THEN 2 ELSE 0 END AS position,
+        CASE WHEN name = CAST($1 AS text) THEN 1 ELSE 0 END AS matches_step_1,
+        CASE WHEN name = CAST($1 AS text) THEN 1 ELSE 0 END AS matches_step_2
+    FROM (
+        SELECT *
+        FROM events
+        WHERE user_id IS NOT NULL
+            AND (name = CAST($1 AS text))
+    ) AS events
+    JOIN unsettled ON person = user_id
 ),
-counted AS (
-  SELECT id, t, CASE WHEN s1 = 1 THEN t END AS n1, CASE WHEN s2 = 1 THEN lead(t, 1) OVER (PARTITION BY id, s2 ORDER BY t) END AS n2
-  FROM marked
+done_steps AS (
+    SELECT
+        person_number,
+        event_at,
+        CASE WHEN matches_step_1 = 1 THEN event_at END AS done_1_at,
+        CASE WHEN matches_step_2 = 1 THEN lead(event_at, 1) OVER (PARTITION BY person_number, matches_step_2 ORDER BY event_at) END AS done_2_at
+    FROM step_events
 ),
-followed AS (
-  SELECT id, t, min(n1) OVER walk AS n1, min(n2) OVER walk AS n2
-  FROM counted WINDOW walk AS (PARTITION BY id ORDER BY t DESC)
+next_times AS (
+    SELECT
+        person_number,
+        event_at,
+        min(done_1_at) OVER from_event_on AS next_1_at,
+        min(done_2_at) OVER from_event_on AS next_2_at
+    FROM done_steps
+    WINDOW from_event_on AS (PARTITION BY person_number ORDER BY event_at DESC)
 ),
-done_in_time AS (
-  SELECT id, ARRAY(SELECT at FROM unnest(ARRAY[CASE WHEN n1 <= t + INTERVAL '604800 seconds' THEN n1 END, CASE WHEN n2 <= t + INTERVAL '604800 seconds' THEN n2 END]) AS at WHERE at IS NOT NULL ORDER BY at) AS done
-  FROM followed
+times_in_window AS (
+    SELECT person_number, ARRAY(SELECT at FROM unnest(ARRAY[CASE WHEN next_1_at <= event_at + INTERVAL '604800 seconds' THEN next_1_at END, CASE WHEN next_2_at <= event_at + INTERVAL '604800 seconds' THEN next_2_at END]) AS at WHERE at IS NOT NULL ORDER BY at) AS times
+    FROM next_times
 ),
 attempts AS (
-  SELECT id, done[1] AS t1, done[2] AS t2
-  FROM done_in_time
+    SELECT
+        person_number,
+        times[1] AS step_1_at,
+        times[2] AS step_2_at
+    FROM times_in_window
 ),
-by_reach AS (
-  SELECT id, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END AS done, min(t1) AS t1, min(t2) AS t2
-  FROM attempts
-  GROUP BY id, done
+attempts_by_reach AS (
+    SELECT
+        person_number,
+        CASE WHEN step_2_at IS NOT NULL THEN 2 ELSE 1 END AS steps_done,
+        min(step_1_at) AS step_1_at,
+        min(step_2_at) AS step_2_at
+    FROM attempts
+    GROUP BY person_number, steps_done
 ),
-ranked_reach AS (
-  SELECT *, row_number() OVER (PARTITION BY id ORDER BY done DESC) AS place
-  FROM by_reach
+ranked_attempts AS (
+    SELECT *, row_number() OVER (PARTITION BY person_number ORDER BY steps_done DESC) AS reach_rank
+    FROM attempts_by_reach
 ),
-best AS (
-  SELECT id, t1, t2
-  FROM ranked_reach WHERE place = 1
+best_attempts AS (
+    SELECT
+        person_number,
+        step_1_at,
+        step_2_at
+    FROM ranked_attempts
+    WHERE reach_rank = 1
 ),
 persons AS (
-  SELECT unsettled.u, best.t1, best.t2
-  FROM best JOIN unsettled ON unsettled.id = best.id
+    SELECT
+        person,
+        best_attempts.step_1_at,
+        best_attempts.step_2_at
+    FROM best_attempts
+    JOIN unsettled ON unsettled.person_number = best_attempts.person_number
 )
-SELECT count(t1) AS c1,
-  count(t2) AS c2,
-  percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t2) * 1000000 AS bigint) - CAST(extract(epoch FROM t1) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000),
-  percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t2) * 1000000 AS bigint) - CAST(extract(epoch FROM t1) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000)
+SELECT
+    count(step_1_at) AS persons_1,
+    count(step_2_at) AS persons_2,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS median_seconds_2,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS p90_seconds_2
 FROM persons
 
 -- $1: 'view'

@@ -1,113 +1,229 @@
-WITH reached_1 AS (
-  SELECT *, FALSE AS tied
-  FROM (SELECT user_id AS u, min(timestamp) AS t1 FROM events WHERE site_id = CAST($4 AS text) AND user_id IS NOT NULL AND (1 = 1) GROUP BY user_id) AS firsts
+WITH first_attempts_to_step_1 AS (
+    SELECT *, FALSE AS tied
+    FROM (
+        SELECT user_id AS person, min(timestamp) AS step_1_at
+        FROM events
+        WHERE site_id = CAST($4 AS text)
+            AND user_id IS NOT NULL
+            AND (1 = 1)
+        GROUP BY user_id
+    ) AS first_events
 ),
-next_2 AS (
-  SELECT u, min(CASE WHEN timestamp > t1 AND (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) THEN timestamp END) AS t2, sum(CASE WHEN timestamp = t1 THEN 1 END) AS ties
-  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND user_id IS NOT NULL AND (1 = 1 OR (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')))) AS events
-  JOIN reached_1 ON u = user_id AND timestamp >= t1
-  GROUP BY u
+next_step_2 AS (
+    SELECT
+        person,
+        min(CASE WHEN timestamp > step_1_at AND (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) THEN timestamp END) AS step_2_at,
+        sum(CASE WHEN timestamp = step_1_at THEN 1 END) AS events_at_step_before
+    FROM (
+        SELECT *
+        FROM events
+        WHERE site_id = CAST($4 AS text)
+            AND user_id IS NOT NULL
+            AND (1 = 1 OR (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')))
+    ) AS events
+    JOIN first_attempts_to_step_1 ON person = user_id AND timestamp >= step_1_at
+    GROUP BY person
 ),
-reached_2 AS (
-  SELECT reached_1.u, t1, t2, tied OR coalesce(ties, 0) > 1 AS tied
-  FROM reached_1 LEFT JOIN next_2 ON next_2.u = reached_1.u
+first_attempts_to_step_2 AS (
+    SELECT
+        first_attempts_to_step_1.person, step_1_at, step_2_at,
+        tied OR coalesce(events_at_step_before, 0) > 1 AS tied
+    FROM first_attempts_to_step_1
+    LEFT JOIN next_step_2 ON next_step_2.person = first_attempts_to_step_1.person
 ),
-next_3 AS (
-  SELECT u, min(CASE WHEN timestamp > t2 AND name = CAST($1 AS text) THEN timestamp END) AS t3, sum(CASE WHEN timestamp = t2 THEN 1 END) AS ties
-  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND user_id IS NOT NULL AND ((name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) OR name = CAST($1 AS text))) AS events
-  JOIN reached_2 ON u = user_id AND timestamp >= t2
-  GROUP BY u
+next_step_3 AS (
+    SELECT
+        person,
+        min(CASE WHEN timestamp > step_2_at AND name = CAST($1 AS text) THEN timestamp END) AS step_3_at,
+        sum(CASE WHEN timestamp = step_2_at THEN 1 END) AS events_at_step_before
+    FROM (
+        SELECT *
+        FROM events
+        WHERE site_id = CAST($4 AS text)
+            AND user_id IS NOT NULL
+            AND ((name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) OR name = CAST($1 AS text))
+    ) AS events
+    JOIN first_attempts_to_step_2 ON person = user_id AND timestamp >= step_2_at
+    GROUP BY person
 ),
-reached_3 AS (
-  SELECT reached_2.u, t1, t2, t3, tied OR coalesce(ties, 0) > 1 AS tied
-  FROM reached_2 LEFT JOIN next_3 ON next_3.u = reached_2.u
+first_attempts_to_step_3 AS (
+    SELECT
+        first_attempts_to_step_2.person, step_1_at, step_2_at, step_3_at,
+        tied OR coalesce(events_at_step_before, 0) > 1 AS tied
+    FROM first_attempts_to_step_2
+    LEFT JOIN next_step_3 ON next_step_3.person = first_attempts_to_step_2.person
 ),
 unsettled AS MATERIALIZED (
-  SELECT *, CAST(row_number() OVER () AS INTEGER) AS id
-  FROM reached_3 WHERE NOT (coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds' AND NOT tied)
+    SELECT *, CAST(row_number() OVER () AS INTEGER) AS person_number
+    FROM first_attempts_to_step_3
+    WHERE NOT (coalesce(step_3_at, step_2_at, step_1_at) <= step_1_at + INTERVAL '604800 seconds' AND NOT tied)
 ),
-marked AS (
-  SELECT id, timestamp AS t, CASE WHEN 1 = 1 THEN 1 WHEN (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) THEN 2 WHEN name = CAST($1 AS text) THEN 3 ELSE 4 END * 8 + CASE WHEN 1 = 1 THEN 1 ELSE 0 END + CASE WHEN (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) THEN 2 ELSE 0 END + CASE WHEN name = CAST($1 AS text) THEN 4 ELSE 0 END AS place, CASE WHEN 1 = 1 THEN 1 ELSE 0 END AS s1, CASE WHEN (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) THEN 1 ELSE 0 END AS s2, CASE WHEN name = CAST($1 AS text) THEN 1 ELSE 0 END AS s3
-  FROM (SELECT * FROM events WHERE site_id = CAST($4 AS text) AND user_id IS NOT NULL AND (1 = 1 OR (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) OR name = CAST($1 AS text))) AS events
-  JOIN unsettled ON u = user_id
+step_events AS (
+    SELECT
+        person_number,
+        timestamp AS event_at,
+        CASE WHEN 1 = 1 THEN 1 WHEN (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) THEN 2 WHEN name = CAST($1 AS text) THEN 3 ELSE 4 END * 8 + CASE WHEN 1 = 1 THEN 1 ELSE 0 END + CASE WHEN (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) THEN 2 ELSE 0 END + CASE WHEN name = CAST($1 AS text) THEN 4 ELSE 0 END AS position,
+        CASE WHEN 1 = 1 THEN 1 ELSE 0 END AS matches_step_1,
+        CASE WHEN (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) THEN 1 ELSE 0 END AS matches_step_2,
+        CASE WHEN name = CAST($1 AS text) THEN 1 ELSE 0 END AS matches_step_3
+    FROM (
+        SELECT *
+        FROM events
+        WHERE site_id = CAST($4 AS text)
+            AND user_id IS NOT NULL
+            AND (1 = 1 OR (name = CAST($1 AS text) AND (properties ->> CAST($2 AS text) COLLATE "C" = CAST($3 AS text) AND json_typeof(properties -> CAST($2 AS text) COLLATE "C") = 'string')) OR name = CAST($1 AS text))
+    ) AS events
+    JOIN unsettled ON person = user_id
 ),
-numbered AS (
-  SELECT *, row_number() OVER (PARTITION BY id ORDER BY t DESC, place DESC) AS step
-  FROM marked
+numbered_events AS (
+    SELECT *, row_number() OVER (PARTITION BY person_number ORDER BY event_at DESC, position DESC) AS number_from_last
+    FROM step_events
 ),
-at_3 AS (
-  SELECT id, t, step, s1, s2, s3 FROM numbered WHERE s3 = 1 OR s2 = 1
+events_of_steps_2_and_3 AS (
+    SELECT person_number, event_at, number_from_last, matches_step_1, matches_step_2, matches_step_3
+    FROM numbered_events
+    WHERE matches_step_3 = 1 OR matches_step_2 = 1
 ),
-from_3 AS (
-  SELECT id, t, step, s1, s2, s3, min(CASE WHEN s3 = 1 THEN t END) OVER walk AS n3
-  FROM at_3 WINDOW walk AS (PARTITION BY id ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+followed_by_step_3 AS (
+    SELECT
+        person_number,
+        event_at,
+        number_from_last,
+        matches_step_1,
+        matches_step_2,
+        matches_step_3,
+        min(CASE WHEN matches_step_3 = 1 THEN event_at END) OVER later_events_of_person AS next_3_at
+    FROM events_of_steps_2_and_3
+    WINDOW later_events_of_person AS (
+        PARTITION BY person_number
+        ORDER BY number_from_last
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
 ),
-at_2 AS (
-  SELECT id, t, step, s1, s2, s3, n3 FROM from_3 WHERE s2 = 1
-  UNION ALL
-  SELECT id, t, step, s1, s2, s3, CAST(NULL AS timestamptz) AS n3 FROM numbered WHERE s1 = 1 AND NOT s2 = 1
+events_of_steps_1_and_2 AS (
+    SELECT person_number, event_at, number_from_last, matches_step_1, matches_step_2, matches_step_3, next_3_at
+    FROM followed_by_step_3
+    WHERE matches_step_2 = 1
+    UNION ALL
+    SELECT person_number, event_at, number_from_last, matches_step_1, matches_step_2, matches_step_3, CAST(NULL AS timestamptz) AS next_3_at
+    FROM numbered_events
+    WHERE matches_step_1 = 1 AND NOT matches_step_2 = 1
 ),
-from_2 AS (
-  SELECT id, t, step, s1, s2, s3, min(CASE WHEN s2 = 1 THEN t END) OVER walk AS n2, min(CASE WHEN s2 = 1 THEN n3 END) OVER walk AS n3
-  FROM at_2 WINDOW walk AS (PARTITION BY id ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+followed_by_step_2 AS (
+    SELECT
+        person_number,
+        event_at,
+        number_from_last,
+        matches_step_1,
+        matches_step_2,
+        matches_step_3,
+        min(CASE WHEN matches_step_2 = 1 THEN event_at END) OVER later_events_of_person AS next_2_at,
+        min(CASE WHEN matches_step_2 = 1 THEN next_3_at END) OVER later_events_of_person AS next_3_at
+    FROM events_of_steps_1_and_2
+    WINDOW later_events_of_person AS (
+        PARTITION BY person_number
+        ORDER BY number_from_last
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
 ),
 attempts AS (
-  SELECT id, t AS t1, CASE WHEN n2 <= t + INTERVAL '604800 seconds' THEN n2 END AS t2, CASE WHEN n3 <= t + INTERVAL '604800 seconds' THEN n3 END AS t3
-  FROM from_2 WHERE s1 = 1
+    SELECT
+        person_number,
+        event_at AS step_1_at,
+        CASE WHEN next_2_at <= event_at + INTERVAL '604800 seconds' THEN next_2_at END AS step_2_at,
+        CASE WHEN next_3_at <= event_at + INTERVAL '604800 seconds' THEN next_3_at END AS step_3_at
+    FROM followed_by_step_2
+    WHERE matches_step_1 = 1
 ),
-by_reach AS (
-  SELECT id, CASE WHEN t1 IS NULL THEN 0 ELSE 1 END + CASE WHEN t2 IS NULL THEN 0 ELSE 1 END + CASE WHEN t3 IS NULL THEN 0 ELSE 1 END AS done, min(t1) AS t1, min(t2) AS t2, min(t3) AS t3
-  FROM attempts
-  GROUP BY id, done
+attempts_by_reach AS (
+    SELECT
+        person_number,
+        CASE WHEN step_3_at IS NOT NULL THEN 3 WHEN step_2_at IS NOT NULL THEN 2 ELSE 1 END AS steps_done,
+        min(step_1_at) AS step_1_at,
+        min(step_2_at) AS step_2_at,
+        min(step_3_at) AS step_3_at
+    FROM attempts
+    GROUP BY person_number, steps_done
 ),
-ranked_reach AS (
-  SELECT *, row_number() OVER (PARTITION BY id ORDER BY done DESC) AS place
-  FROM by_reach
+ranked_attempts AS (
+    SELECT *, row_number() OVER (PARTITION BY person_number ORDER BY steps_done DESC) AS reach_rank
+    FROM attempts_by_reach
 ),
-best AS (
-  SELECT id, t1, t2, t3
-  FROM ranked_reach WHERE place = 1
+best_attempts AS (
+    SELECT
+        person_number,
+        step_1_at,
+        step_2_at,
+        step_3_at
+    FROM ranked_attempts
+    WHERE reach_rank = 1
 ),
 persons AS (
-  SELECT u, t1, t2, t3
-  FROM reached_3 WHERE coalesce(t3, t2, t1) <= t1 + INTERVAL '604800 seconds' AND NOT tied
-  UNION ALL
-  SELECT unsettled.u, best.t1, best.t2, best.t3
-  FROM best JOIN unsettled ON unsettled.id = best.id
+    SELECT
+        person,
+        step_1_at,
+        step_2_at,
+        step_3_at
+    FROM first_attempts_to_step_3
+    WHERE coalesce(step_3_at, step_2_at, step_1_at) <= step_1_at + INTERVAL '604800 seconds' AND NOT tied
+    UNION ALL
+    SELECT
+        person,
+        best_attempts.step_1_at,
+        best_attempts.step_2_at,
+        best_attempts.step_3_at
+    FROM best_attempts
+    JOIN unsettled ON unsettled.person_number = best_attempts.person_number
 ),
-begun AS (
-  SELECT u, min(t1) AS since
-  FROM persons
-  GROUP BY u
+starts AS (
+    SELECT person, min(step_1_at) AS started_at
+    FROM persons
+    GROUP BY person
 ),
-dims AS (
-  SELECT begun.u, min(d) AS d
-  FROM begun JOIN (SELECT user_id, timestamp, path AS d FROM events WHERE site_id = CAST($4 AS text) AND user_id IS NOT NULL AND (1 = 1)) AS began ON user_id = begun.u AND timestamp = since
-  GROUP BY begun.u
+values_at_start AS (
+    SELECT starts.person, min(breakdown_value) AS breakdown_value
+    FROM starts
+    JOIN (
+        SELECT user_id, timestamp, path AS breakdown_value
+        FROM events
+        WHERE site_id = CAST($4 AS text)
+            AND user_id IS NOT NULL
+            AND (1 = 1)
+    ) AS starting_events ON user_id = starts.person AND timestamp = started_at
+    GROUP BY starts.person
 ),
-valued AS (
-  SELECT t1, t2, t3, d
-  FROM persons JOIN dims ON dims.u = persons.u
+persons_with_value AS (
+    SELECT
+        step_1_at,
+        step_2_at,
+        step_3_at,
+        breakdown_value
+    FROM persons
+    JOIN values_at_start ON values_at_start.person = persons.person
 ),
-ranked AS (
-  SELECT d, row_number() OVER (ORDER BY count(*) DESC, d NULLS LAST) AS place
-  FROM valued
-  GROUP BY d
-  ORDER BY place
-  LIMIT 3
+largest_groups AS (
+    SELECT
+        breakdown_value,
+        row_number() OVER (ORDER BY count(*) DESC, breakdown_value NULLS LAST) AS group_rank
+    FROM persons_with_value
+    GROUP BY breakdown_value
+    ORDER BY group_rank
+    LIMIT 3
 )
-SELECT place,
-  ranked.d,
-  count(t1) AS c1,
-  count(t2) AS c2,
-  count(t3) AS c3,
-  percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t2) * 1000000 AS bigint) - CAST(extract(epoch FROM t1) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000),
-  percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t2) * 1000000 AS bigint) - CAST(extract(epoch FROM t1) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000),
-  percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t3) * 1000000 AS bigint) - CAST(extract(epoch FROM t2) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000),
-  percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM t3) * 1000000 AS bigint) - CAST(extract(epoch FROM t2) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000)
-FROM valued LEFT JOIN ranked ON coalesce(valued.d, '') = coalesce(ranked.d, '') AND (valued.d IS NULL) = (ranked.d IS NULL)
-GROUP BY place, ranked.d
-ORDER BY place NULLS LAST
+SELECT
+    group_rank,
+    largest_groups.breakdown_value,
+    count(step_1_at) AS persons_1,
+    count(step_2_at) AS persons_2,
+    count(step_3_at) AS persons_3,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS median_seconds_2,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS p90_seconds_2,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_3_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS median_seconds_3,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_3_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS p90_seconds_3
+FROM persons_with_value
+LEFT JOIN largest_groups ON coalesce(persons_with_value.breakdown_value, '') = coalesce(largest_groups.breakdown_value, '') AND (persons_with_value.breakdown_value IS NULL) = (largest_groups.breakdown_value IS NULL)
+GROUP BY group_rank, largest_groups.breakdown_value
+ORDER BY group_rank NULLS LAST
 
 -- $1: 'add'
 -- $2: 'plan'

@@ -1,8 +1,19 @@
 WITH scoped AS (
-  SELECT session_id, CASE WHEN (properties ->> CAST($1 AS text) COLLATE "C" = CAST($2 AS text) AND json_typeof(properties -> CAST($1 AS text) COLLATE "C") = 'string') THEN property_number(properties, CAST($3 AS text) COLLATE "C") END AS n0, CASE WHEN (properties ->> CAST($1 AS text) COLLATE "C" = CAST($2 AS text) AND json_typeof(properties -> CAST($1 AS text) COLLATE "C") = 'string') THEN property_number(properties, CAST($3 AS text) COLLATE "C") END AS n1, CASE WHEN (properties ->> CAST($1 AS text) COLLATE "C" = CAST($2 AS text) AND json_typeof(properties -> CAST($1 AS text) COLLATE "C") = 'string') THEN property_number(properties, CAST($3 AS text) COLLATE "C") END AS n2, CASE WHEN (properties ->> CAST($1 AS text) COLLATE "C" = CAST($2 AS text) AND json_typeof(properties -> CAST($1 AS text) COLLATE "C") = 'string') THEN property_number(properties, CAST($3 AS text) COLLATE "C") END AS n3
-  FROM events WHERE site_id = CAST($4 AS text)
+    SELECT
+        session_id,
+        CASE WHEN (properties ->> CAST($1 AS text) COLLATE "C" = CAST($2 AS text) AND json_typeof(properties -> CAST($1 AS text) COLLATE "C") = 'string') THEN property_number(properties, CAST($3 AS text) COLLATE "C") END AS value_0,
+        CASE WHEN (properties ->> CAST($1 AS text) COLLATE "C" = CAST($2 AS text) AND json_typeof(properties -> CAST($1 AS text) COLLATE "C") = 'string') THEN property_number(properties, CAST($3 AS text) COLLATE "C") END AS value_1,
+        CASE WHEN (properties ->> CAST($1 AS text) COLLATE "C" = CAST($2 AS text) AND json_typeof(properties -> CAST($1 AS text) COLLATE "C") = 'string') THEN property_number(properties, CAST($3 AS text) COLLATE "C") END AS value_2,
+        CASE WHEN (properties ->> CAST($1 AS text) COLLATE "C" = CAST($2 AS text) AND json_typeof(properties -> CAST($1 AS text) COLLATE "C") = 'string') THEN property_number(properties, CAST($3 AS text) COLLATE "C") END AS value_3
+    FROM events
+    WHERE site_id = CAST($4 AS text)
 )
-SELECT whole_sum(sum(n0) FILTER (WHERE abs(n0) < 1e290), sum(n0 / 2 ^ 64) FILTER (WHERE abs(n0) >= 1e290 AND abs(n0) < 'Infinity')) AS m0, whole_mean(sum(n1) FILTER (WHERE abs(n1) < 1e290), sum(n1 / 2 ^ 64) FILTER (WHERE abs(n1) >= 1e290 AND abs(n1) < 'Infinity'), count(n1) FILTER (WHERE abs(n1) < 'Infinity')) AS m1, max(CASE WHEN abs(n2) < 'Infinity' THEN n2 END) AS m2, percentile_cont(0.9) WITHIN GROUP (ORDER BY CASE WHEN abs(n3) < 'Infinity' THEN n3 END) AS m3, count(DISTINCT session_id) AS m4
+SELECT
+    whole_sum(sum(value_0) FILTER (WHERE abs(value_0) < 1e290), sum(value_0 / 2 ^ 64) FILTER (WHERE abs(value_0) >= 1e290 AND abs(value_0) < 'Infinity')) AS metric_0,
+    whole_mean(sum(value_1) FILTER (WHERE abs(value_1) < 1e290), sum(value_1 / 2 ^ 64) FILTER (WHERE abs(value_1) >= 1e290 AND abs(value_1) < 'Infinity'), count(value_1) FILTER (WHERE abs(value_1) < 'Infinity')) AS metric_1,
+    max(CASE WHEN abs(value_2) < 'Infinity' THEN value_2 END) AS metric_2,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY CASE WHEN abs(value_3) < 'Infinity' THEN value_3 END) AS metric_3,
+    count(DISTINCT session_id) AS metric_4
 FROM scoped
 
 -- $1: 'plan'

@@ -1,11 +1,28 @@
 WITH scoped AS (
-  SELECT property_text(properties, CAST($1 AS text) COLLATE "C") AS d0, source AS d1, property_number(properties, CAST($2 AS text) COLLATE "C") AS n0, property_number(properties, CAST($2 AS text) COLLATE "C") AS n1, property_number(properties, CAST($2 AS text) COLLATE "C") AS n2, property_number(properties, CAST($2 AS text) COLLATE "C") AS n3, property_number(properties, CAST($2 AS text) COLLATE "C") AS n4, property_number(properties, CAST($2 AS text) COLLATE "C") AS n5
-  FROM events WHERE site_id = CAST($3 AS text)
+    SELECT
+        property_text(properties, CAST($1 AS text) COLLATE "C") AS dim_0,
+        source AS dim_1,
+        property_number(properties, CAST($2 AS text) COLLATE "C") AS value_0,
+        property_number(properties, CAST($2 AS text) COLLATE "C") AS value_1,
+        property_number(properties, CAST($2 AS text) COLLATE "C") AS value_2,
+        property_number(properties, CAST($2 AS text) COLLATE "C") AS value_3,
+        property_number(properties, CAST($2 AS text) COLLATE "C") AS value_4,
+        property_number(properties, CAST($2 AS text) COLLATE "C") AS value_5
+    FROM events
+    WHERE site_id = CAST($3 AS text)
 )
-SELECT d0, d1, whole_sum(sum(n0) FILTER (WHERE abs(n0) < 1e290), sum(n0 / 2 ^ 64) FILTER (WHERE abs(n0) >= 1e290 AND abs(n0) < 'Infinity')) AS m0, whole_mean(sum(n1) FILTER (WHERE abs(n1) < 1e290), sum(n1 / 2 ^ 64) FILTER (WHERE abs(n1) >= 1e290 AND abs(n1) < 'Infinity'), count(n1) FILTER (WHERE abs(n1) < 'Infinity')) AS m1, min(CASE WHEN abs(n2) < 'Infinity' THEN n2 END) AS m2, percentile_cont(0.5) WITHIN GROUP (ORDER BY CASE WHEN abs(n3) < 'Infinity' THEN n3 END) AS m3, percentile_cont(0.9) WITHIN GROUP (ORDER BY CASE WHEN abs(n4) < 'Infinity' THEN n4 END) AS m4, percentile_cont(0.95) WITHIN GROUP (ORDER BY CASE WHEN abs(n5) < 'Infinity' THEN n5 END) AS m5
+SELECT
+    dim_0,
+    dim_1,
+    whole_sum(sum(value_0) FILTER (WHERE abs(value_0) < 1e290), sum(value_0 / 2 ^ 64) FILTER (WHERE abs(value_0) >= 1e290 AND abs(value_0) < 'Infinity')) AS metric_0,
+    whole_mean(sum(value_1) FILTER (WHERE abs(value_1) < 1e290), sum(value_1 / 2 ^ 64) FILTER (WHERE abs(value_1) >= 1e290 AND abs(value_1) < 'Infinity'), count(value_1) FILTER (WHERE abs(value_1) < 'Infinity')) AS metric_1,
+    min(CASE WHEN abs(value_2) < 'Infinity' THEN value_2 END) AS metric_2,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY CASE WHEN abs(value_3) < 'Infinity' THEN value_3 END) AS metric_3,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY CASE WHEN abs(value_4) < 'Infinity' THEN value_4 END) AS metric_4,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY CASE WHEN abs(value_5) < 'Infinity' THEN value_5 END) AS metric_5
 FROM scoped
-GROUP BY d0, d1
-ORDER BY d0 NULLS LAST, d1 NULLS LAST
+GROUP BY dim_0, dim_1
+ORDER BY dim_0 NULLS LAST, dim_1 NULLS LAST
 LIMIT 10001
 
 -- $1: 'plan'

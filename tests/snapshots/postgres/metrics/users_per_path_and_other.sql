@@ -1,19 +1,32 @@
 WITH scoped AS (
-  SELECT path AS d0, user_id, count(*) AS events
-  FROM events WHERE site_id = CAST($1 AS text) AND timestamp >= CAST($2 AS timestamptz) AND timestamp < CAST($3 AS timestamptz)
-  GROUP BY d0, user_id
+    SELECT
+        path AS dim_0,
+        user_id,
+        count(*) AS events
+    FROM events
+    WHERE site_id = CAST($1 AS text)
+        AND timestamp >= CAST($2 AS timestamptz)
+        AND timestamp < CAST($3 AS timestamptz)
+    GROUP BY dim_0, user_id
 ),
 ranked AS (
-  SELECT d0, row_number() OVER (ORDER BY m0 DESC NULLS LAST, d0 NULLS LAST) AS place
-  FROM (SELECT d0, count(DISTINCT user_id) AS m0 FROM scoped
-GROUP BY d0) AS ranking
-  ORDER BY place
-  LIMIT 3
+    SELECT dim_0, row_number() OVER (ORDER BY metric_0 DESC NULLS LAST, dim_0 NULLS LAST) AS rank
+    FROM (
+        SELECT dim_0, count(DISTINCT user_id) AS metric_0
+        FROM scoped
+        GROUP BY dim_0
+    ) AS ranking
+    ORDER BY rank
+    LIMIT 3
 )
-SELECT ranked.d0, count(DISTINCT user_id) AS m0, place IS NULL AS other
-FROM scoped LEFT JOIN ranked ON coalesce(scoped.d0, '') = coalesce(ranked.d0, '') AND (scoped.d0 IS NULL) = (ranked.d0 IS NULL)
-GROUP BY place, ranked.d0
-ORDER BY place NULLS LAST
+SELECT
+    ranked.dim_0,
+    count(DISTINCT user_id) AS metric_0,
+    rank IS NULL AS other
+FROM scoped
+LEFT JOIN ranked ON coalesce(scoped.dim_0, '') = coalesce(ranked.dim_0, '') AND (scoped.dim_0 IS NULL) = (ranked.dim_0 IS NULL)
+GROUP BY rank, ranked.dim_0
+ORDER BY rank NULLS LAST
 LIMIT 10001
 
 -- $1: 'default'

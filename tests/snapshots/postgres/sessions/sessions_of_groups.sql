@@ -22,8 +22,8 @@ WITH sessions AS (
   ) AS made
 ),
 ranked AS (
-  SELECT d0, place
-  FROM (VALUES (CAST($9 AS text), 1), (CAST(NULL AS VARCHAR), 2)) AS given(d0, place)
+SELECT d0, place
+FROM (VALUES (CAST($9 AS text), 1), (CAST(NULL AS VARCHAR), 2)) AS given_groups(d0, place)
 )
 SELECT ranked.d0, count(*) AS m0, CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS m1, percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(lasted AS DOUBLE PRECISION)) / 1000000 AS m2, CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS m3
 FROM sessions JOIN ranked ON coalesce(sessions.d0, '') = coalesce(ranked.d0, '') AND (sessions.d0 IS NULL) = (ranked.d0 IS NULL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tallystick.analysis.cte import sql
-from tallystick.analysis.metrics.channels import CHANNEL_PROPERTIES, channel_sql
+from tallystick.analysis.sessions.channels import CHANNEL_PROPERTIES, channel_sql
 from tallystick.analysis.sessions.index import KNOWN, TEXTS, TRAIL
 from tallystick.model.queries.sessions import PAGE_NAMES
 from tallystick.store.duckdb.connection import quoted

@@ -1,4 +1,4 @@
-"""Receipts and dead letters: what became of events, and what to do about those that could not be stored."""
+"""Dead letters: list the events that could not be stored, look at one, replay or drop them."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.convertors import Convertor, register_url_convertor
 
-from tallystick.api.access import Access, Guarded, access
-from tallystick.api.parts import GivenParts, GivenSite, Parts
+from tallystick.api.access.gate import Access, GuardedRoute, access
+from tallystick.api.dependencies import GivenParts, Parts
+from tallystick.api.query_answer import require_json
 from tallystick.api.replay import BadOriginal, line_to_replay
-from tallystick.api.routes.query import require_json
 from tallystick.errors import InvalidRequest, NotFound
-from tallystick.model.block import parse_receipt, receipt_of
-from tallystick.model.books import LedgerEntry
+from tallystick.model.block import receipt_of
 from tallystick.model.status import (
     DeadLetterDetail,
     DeadLetterList,
     DeadLetterSummary,
     DropReport,
     NotDone,
-    ReceiptStatus,
     ReplayReport,
 )
 from tallystick.store.base import StoredDeadLetter
 
 ID_MAX = 2**63 - 1
 LINES_MAX = 4 * 1024 * 1024
-"""Most bytes of canonical lines in one replay."""
+"""Most bytes of canonical lines that one request replays."""
 
 LetterId = Annotated[int, Field(ge=0, le=ID_MAX)]
 
 
 class _Digits(Convertor[int]):
-    """A number in a path, however long: Python refuses to read more than 4,300 digits, which Starlette's own does not
-    expect. Whatever is beyond 64 bits becomes a number that is refused as too large.
+    """A number of any length in a path.
+
+    Python refuses to parse more than 4,300 digits, and Starlette's own convertor does not handle that error. A number
+    beyond 64 bits becomes `ID_MAX + 1`, which validation then refuses as too large.
     """
 
     regex = "[0-9]+"
@@ -52,62 +52,7 @@ class _Digits(Convertor[int]):
 
 register_url_convertor("digits", _Digits())
 
-router = APIRouter(tags=["operations"], route_class=Guarded)
-
-
-# --- receipts -------------------------------------------------------------------------------------------------------
-
-
-@router.get("/v1/receipts/{receipt}")
-@access(Access.SITE)
-async def receipt_status(
-    parts: GivenParts,
-    site: GivenSite,
-    receipt: Annotated[str, Path(max_length=64, description="As a write request's answer gave it.")],
-) -> ReceiptStatus:
-    """Is the block with this request's events stored yet, and what became of its events?
-
-    With a key of one site the answer is the state alone: other sites' events may be in the block, and in its numbers.
-    """
-    status = await _status_of(parts, receipt)
-    return status if site is None else ReceiptStatus(receipt=status.receipt, state=status.state)
-
-
-async def _status_of(parts: Parts, receipt: str) -> ReceiptStatus:
-    """The store is asked twice: a block may be stored and leave the queue between the two looks."""
-    key = parse_receipt(receipt)
-    if key is None:
-        raise NotFound("that has not the form of a receipt")
-    if entry := await parts.store.receipt(*key):
-        return _stored(receipt, entry)
-    books = await parts.queue.books()
-    for block in books.queued:
-        if (block.ingester, block.seq) == key:
-            return ReceiptStatus(receipt=receipt, state="queued", count=block.count)
-    if entry := await parts.store.receipt(*key):
-        return _stored(receipt, entry)
-    ledger = (await parts.store.ledger()).get(key[0])
-    if ledger is not None and key[1] < ledger.folded:
-        return ReceiptStatus(receipt=receipt, state="stored")
-    published = books.published.get(key[0])
-    if books.held and published is not None and key[1] < published.next_seq:  # one that the queue does not name
-        return ReceiptStatus(receipt=receipt, state="queued")
-    raise NotFound("no block has this receipt")
-
-
-def _stored(receipt: str, entry: LedgerEntry) -> ReceiptStatus:
-    return ReceiptStatus(
-        receipt=receipt,
-        state="stored",
-        count=entry.count,
-        stored=entry.stored,
-        duplicates=entry.duplicates,
-        dead=entry.dead,
-        loaded_at=entry.loaded_at,
-    )
-
-
-# --- dead letters ---------------------------------------------------------------------------------------------------
+router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 
 
 class DeadParams(BaseModel):
@@ -121,7 +66,7 @@ class DeadParams(BaseModel):
 
 
 class Drop(BaseModel):
-    """Dead letters to give up."""
+    """Dead letters to drop."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -129,7 +74,7 @@ class Drop(BaseModel):
 
 
 class Replay(Drop):
-    """Dead letters to put into the queue again."""
+    """Dead letters to replay."""
 
     original: str | None = Field(
         None, description="With a single id: the corrected event, in the form that `GET /v1/dead/{id}` shows."
@@ -161,13 +106,13 @@ async def dead_letter(parts: GivenParts, letter_id: Annotated[int, Path(ge=0, le
 async def replay(parts: GivenParts, request: Request, order: Replay) -> ReplayReport:
     """Put dead letters into the queue again, as they are or corrected.
 
-    They are marked as replayed once the queue has them; a repeated replay stores nothing twice, the ids are the same.
+    They are marked as replayed once the queue has them. A repeated replay stores nothing twice, because event ids stay.
     """
     ids = list(dict.fromkeys(order.ids))
     if order.original is not None and len(ids) != 1:
         raise InvalidRequest("original corrects one event: give a single id with it")
     lines, good, bad, size = [], [], [], 0
-    for stored, refused in await _dead_among(parts, ids):
+    for stored, refused in await _split_by_state(parts, ids):
         if stored is None:
             bad.append(refused)
             continue
@@ -192,16 +137,18 @@ async def replay(parts: GivenParts, request: Request, order: Replay) -> ReplayRe
 @router.post("/v1/dead/drop", dependencies=[Depends(require_json)])
 @access(Access.EVERY)
 async def drop(parts: GivenParts, order: Drop) -> DropReport:
-    """Give dead letters up; their rows stay, marked as dropped."""
-    looked_up = await _dead_among(parts, list(dict.fromkeys(order.ids)))
-    good = [stored.id for stored, _ in looked_up if stored]
+    """Drop dead letters: their rows stay, marked as dropped."""
+    checked = await _split_by_state(parts, list(dict.fromkeys(order.ids)))
+    good = [stored.id for stored, _ in checked if stored]
     if good:
         await parts.store.mark_dead(good, "dropped")
-    return DropReport(dropped=good, not_dropped=[refused for _, refused in looked_up if refused])
+    return DropReport(dropped=good, not_dropped=[refused for _, refused in checked if refused])
 
 
-async def _dead_among(parts: Parts, ids: Sequence[int]) -> list[tuple[StoredDeadLetter, None] | tuple[None, NotDone]]:
-    """Each id's letter when its state is dead, else why it is left alone."""
+async def _split_by_state(
+    parts: Parts, ids: Sequence[int]
+) -> list[tuple[StoredDeadLetter, None] | tuple[None, NotDone]]:
+    """For each id the stored letter when its state is dead, else why it is left as it is."""
     found: list[tuple[StoredDeadLetter, None] | tuple[None, NotDone]] = []
     for letter_id in ids:
         stored = await parts.store.dead_letter(letter_id)

@@ -1,7 +1,7 @@
-"""Share links (G12): who has the token of one sees its board, and nothing else.
+"""Share links (G12): a request with the token of a link may read its board, and nothing else.
 
-A token is `sh_<id of the link>_<256 random bits>`. It comes in the Authorization header alone, and only its SHA-256 is
-kept. One that is unknown, revoked or expired is refused in the same way.
+A token is `sh_<id of the link>_<256 random bits>`. It is accepted in the Authorization header only, and the store keeps
+its SHA-256 only. Unknown, revoked and expired tokens get the same answer.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tallystick.store.library import Share
 from tallystick.store.turns import CALLER
 
 TOUCH_EVERY = timedelta(minutes=1)
-"""How exact `last_used_at` is: a link that is opened often costs one write in this time."""
+"""The precision of `last_used_at`: a link costs at most one write in this time."""
 _TOKEN = re.compile(r"sh_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
 _SCHEME = "bearer "
-_NOBODY = bytes(32)
-"""Compared with when there is no such link, so that this takes as long."""
+_NO_DIGEST = bytes(32)
+"""Compared with when there is no such link, so that an unknown id takes as long as a wrong secret."""
 
 
 def new_token(share_id: str) -> str:
@@ -39,7 +39,7 @@ def new_token(share_id: str) -> str:
 
 
 def digest_of(token: str) -> bytes:
-    """What is kept of a token."""
+    """The SHA-256 of a token, which the store keeps."""
     return sha256(token.encode("ascii")).digest()
 
 
@@ -49,7 +49,7 @@ def page_of(token: str) -> str:
 
 
 class ShareGate:
-    """Lets requests with the token of a share link through, and no others."""
+    """Admits requests that have the token of a share link, and refuses all others."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = store
@@ -60,9 +60,9 @@ class ShareGate:
         """The link whose token the request presents.
 
         Raises:
-            Unauthorized: none, or one that shows nothing (any more).
-            StoreUnavailable: nobody can tell.
-            InvalidRequest: a header that decides comes twice.
+            Unauthorized: there is no token, or no link that is still valid has it.
+            StoreUnavailable: the store cannot be asked for the link.
+            InvalidRequest: a header that decides about access comes twice.
         """
         headers = Headers(scope=scope)
         refuse_repeated(headers.raw)
@@ -74,7 +74,7 @@ class ShareGate:
             self._seldom.warning(side="share", code=Unauthorized.code)
             raise Unauthorized("this needs the token of a share link that is neither revoked nor expired")
         if share.last_used_at is None or now - share.last_used_at >= TOUCH_EVERY:
-            with suppress(TallystickError):  # a store that takes no change may still answer
+            with suppress(TallystickError):  # a store that refuses writes may still answer
                 await self._store.library.touch_share(share.id, now)
         return share
 
@@ -84,5 +84,5 @@ class ShareGate:
         if form is None:
             return None
         share = await self._store.library.share(form[1])
-        same = hmac.compare_digest(digest_of(token), _NOBODY if share is None else share.digest)
+        same = hmac.compare_digest(digest_of(token), _NO_DIGEST if share is None else share.digest)
         return share if same else None

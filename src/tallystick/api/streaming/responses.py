@@ -1,8 +1,8 @@
-"""Long answers: streams, and files that are made first. They end with their client, and so does what they hold.
+"""Long answers: streams, and files that are written to disk first. They end when their client disconnects.
 
-Everything that such an answer needs is taken inside of its sending, in `with`s, so that nobody else could forget to
-give it back. What goes wrong before the first byte is an error answer; what goes wrong later breaks the answer off: its
-end is missing, so that nobody takes a part for the whole.
+An answer acquires what it needs inside its own `__call__`, in `with` blocks, so that it is always released. An error
+before the first byte becomes an error answer. A later error cuts the answer short: its end is missing, so that no
+client takes a part for the whole.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from pathlib import Path
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from tallystick.api.disconnects import BrokenOff, while_connected
-from tallystick.api.parts import Parts
+from tallystick.api.dependencies import Parts
+from tallystick.api.streaming.disconnects import BrokenOff, while_connected
 from tallystick.config import Settings
 from tallystick.disk import private_folder
 from tallystick.store.waiting import in_thread
 
 PIECE = 16 * 1024
-"""Most bytes that are sent at a time: whoever takes less in TALLYSTICK_EXPORT_IDLE seconds takes nothing."""
+"""Most bytes that are sent at a time: a client that takes less in TALLYSTICK_EXPORT_IDLE seconds counts as idle."""
 
 Make = Callable[[Path], Awaitable[Path]]
-"""Makes a file in a folder of its own; its path."""
+"""Writes a file into the given folder, which nothing else uses, and returns its path."""
 
 
 class Stream(Response):
-    """An answer in pieces. They are closed as soon as the client is gone, or has taken nothing for too long."""
+    """An answer in pieces. The generator is closed when the client disconnects or takes nothing for too long."""
 
     def __init__(
         self, parts: Parts, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str], media_type: str
     ) -> None:
-        """`pieces` must not begin before somebody asks for the first one."""
+        """`pieces` must not do any work before its first piece is requested."""
         self._pieces = pieces
         self._patience = parts.settings.export_idle
         self.status_code = 200
@@ -59,10 +59,10 @@ class Stream(Response):
 
 
 class MadeFile(Response):
-    """An answer that is made as a file on the data disk first; the file goes with it, however it ends."""
+    """An answer that is written to a file on the data disk first. The file is deleted however the answer ends."""
 
     def __init__(self, parts: Parts, make: Make, headers: Mapping[str, str], media_type: str) -> None:
-        """`make` is called once there is a place for it, and may raise TallystickErrors."""
+        """`make` is called once the concurrency limit allows it, and may raise TallystickErrors."""
         self._parts = parts
         self._make = make
         self.media_type = media_type
@@ -73,7 +73,7 @@ class MadeFile(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         settings = self._parts.settings
         waiting = patient(send, settings.export_idle)
-        with self._parts.exports.place():
+        with self._parts.exports.hold():
             async with scratch_folder(settings) as folder:
                 await while_connected(receive, self._answer(folder, scope, receive, waiting))
 
@@ -87,8 +87,8 @@ class MadeFile(Response):
 
 @contextlib.asynccontextmanager
 async def scratch_folder(settings: Settings) -> AsyncIterator[Path]:
-    """A folder on the data disk that is gone afterwards."""
-    folder = _new_folder(settings)  # not in a thread, whose folder a cancellation would leave behind
+    """A new folder on the data disk, deleted afterwards."""
+    folder = _new_folder(settings)  # not in a thread: a cancellation would leave the folder there
     try:
         yield folder
     finally:
@@ -96,12 +96,12 @@ async def scratch_folder(settings: Settings) -> AsyncIterator[Path]:
 
 
 def _new_folder(settings: Settings) -> Path:
-    private_folder(settings.data, settings)  # with servers for queue and store nobody has made it
+    private_folder(settings.data, settings)  # does not exist yet when queue and store are servers
     return Path(tempfile.mkdtemp(prefix="export-", dir=settings.data))
 
 
 def patient(send: Send, seconds: float) -> Send:
-    """Waits so long for the client to take what was sent before. Raises BrokenOff."""
+    """`send`, limited to this many seconds for each message. Raises BrokenOff when the client takes longer."""
 
     async def sending(message: Message) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Clients that go away take along what was done for them."""
+"""Work for a client is cancelled when the client disconnects."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ R = TypeVar("R")
 
 
 class BrokenOff(Exception):
-    """The answer ends before its end; only a closed connection tells the client."""
+    """The answer is cut short. The client notices because the connection closes before the answer is complete."""
 
 
 class ClientLeft(BrokenOff):
-    """The client closed the connection: nobody waits for the answer."""
+    """The client closed the connection, so no one reads the answer."""
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, R]) -> R:
-    """Do it as long as the client is there: when it goes, the work is cancelled. It has ended when this has.
+    """The result of `work`, which is cancelled when the client disconnects. It has ended when this function returns.
 
     Args:
-        receive: the request's; its body has been read, or nobody wants it.
+        receive: the request's channel. Messages of a body that was not read yet are dropped.
 
     Raises:
-        ClientLeft: it went away.
+        ClientLeft: the client disconnected.
     """
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
     try:

@@ -1,4 +1,4 @@
-"""Places: how many long answers there may be at a time, of all callers and of one."""
+"""A limit on long answers that run at the same time: for all callers together, and for each of them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tallystick.errors import TooMany, Unavailable
 from tallystick.store.turns import CALLER
 
 
-class Places:
-    """At most `total` at a time, and of one key half of them; without keys everybody is one who may have them all."""
+class ConcurrencyLimit:
+    """At most `total` answers at a time; one key may hold half of them. Requests without a key share all of them."""
 
     def __init__(self, total: int, what: str, setting: str) -> None:
         """
         Args:
-            what: goes on, in the plural; for sentences.
-            setting: says how many.
+            what: what is limited, in the plural; for error messages.
+            setting: the setting that gives `total`; for error messages.
         """
         self._total = total
         self._what = what
@@ -26,16 +26,16 @@ class Places:
 
     @property
     def taken(self) -> int:
-        """How many there are now."""
+        """How many run now."""
         return self._taken.total()
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """One of them for the `CALLER`, until the end of the `with`.
+    def hold(self) -> Iterator[None]:
+        """Count one more for the `CALLER`, until the `with` block ends.
 
         Raises:
-            TooMany: the caller has as many as one key may have.
-            Unavailable: all are taken.
+            TooMany: the caller holds as many as one key may hold.
+            Unavailable: the total is reached.
         """
         caller = CALLER.get()
         if caller and self._taken[caller] >= max(1, self._total // 2):
@@ -48,4 +48,4 @@ class Places:
             yield
         finally:
             self._taken[caller] -= 1
-            self._taken += Counter()  # those who have none are forgotten
+            self._taken += Counter()  # drops callers whose count is zero, so the counter does not grow for ever

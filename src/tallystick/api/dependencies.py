@@ -1,4 +1,4 @@
-"""What the read side of the API works with; made once by the app, handed to every route."""
+"""What the read routes work with: the parts of a running Tallystick, and FastAPI dependencies that hand them out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Annotated, Protocol, TypeAlias
 
 from fastapi import Depends, Request
 
-from tallystick.api.access import Questions
-from tallystick.api.concurrency import Places
+from tallystick.api.access.scoped_store import ScopedStore
+from tallystick.api.streaming.concurrency import ConcurrencyLimit
 from tallystick.config import Settings
 from tallystick.metrics import Metrics
 from tallystick.queue.base import Queue
@@ -34,10 +34,10 @@ class Parts:
 
     Attributes:
         republish: puts events into the queue as an ingester does; used to replay dead letters.
-        started_at: when this process started; UTC.
-        ready: None while requests are welcome, else one sentence why not (shutting down, …).
-        vital: what has to work for requests to be welcome; None: the queue tells its depth.
-        write_parquet: a file of canonical lines, or of rows, as a new Parquet file.
+        started_at: when this process started, in UTC.
+        ready: returns None while requests are welcome, else one sentence that says why not (shutting down, …).
+        write_parquet: writes a file of canonical lines, or of rows, as a new Parquet file.
+        vital: raises a TallystickError while requests cannot be served; None: the queue's `depth` is used.
     """
 
     settings: Settings
@@ -51,9 +51,9 @@ class Parts:
     vital: Callable[[], Awaitable[object]] | None = None
 
     @cached_property
-    def exports(self) -> Places:
-        """Of exports, and of files while they are made and sent."""
-        return Places(self.settings.export_concurrency, "exports and files", "TALLYSTICK_EXPORT_CONCURRENCY")
+    def exports(self) -> ConcurrencyLimit:
+        """The limit on exports, and on files while they are written and sent."""
+        return ConcurrencyLimit(self.settings.export_concurrency, "exports and files", "TALLYSTICK_EXPORT_CONCURRENCY")
 
 
 def _parts_of(request: Request) -> Parts:
@@ -66,15 +66,15 @@ GivenParts: TypeAlias = Annotated[Parts, Depends(_parts_of)]
 
 
 def _site_of(request: Request) -> str | None:
-    site: str | None = request.state.site  # set by the gate; a route that has none fails here
+    site: str | None = request.state.site  # set by the gate; fails on a route that the gate does not guard
     return site
 
 
-def _questions_of(request: Request) -> Questions:
-    return Questions(_parts_of(request).store, _site_of(request), request.receive)
+def _scoped_store_of(request: Request) -> ScopedStore:
+    return ScopedStore(_parts_of(request).store, _site_of(request), request.receive)
 
 
 GivenSite: TypeAlias = Annotated[str | None, Depends(_site_of)]
-"""The only site that the caller may see; None: every site."""
-GivenQuestions: TypeAlias = Annotated[Questions, Depends(_questions_of)]
-"""The store's answers about what the caller may see: what routes for keys of one site ask, never `Parts.store`."""
+"""The only site that the caller may read; None: every site."""
+GivenScopedStore: TypeAlias = Annotated[ScopedStore, Depends(_scoped_store_of)]
+"""The store, limited to what the caller may read. Routes of `Access.SITE` use this, never `Parts.store`."""

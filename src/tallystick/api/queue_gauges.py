@@ -1,4 +1,4 @@
-"""What is read for each scrape of /metrics, in whatever process answers it."""
+"""The queue's gauges, which every process that answers /metrics reads at each scrape."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tallystick.queue.base import Queue
 NOT_A_NUMBER = float("nan")
 
 
-async def gather_queue(metrics: Metrics, queue: Queue) -> None:
-    """Set the queue's gauges; NaN while it does not answer, and for what it cannot know."""
+async def set_queue_gauges(metrics: Metrics, queue: Queue) -> None:
+    """Set the queue's gauges. NaN: the queue does not answer, or cannot know the value."""
     values: tuple[float | None, ...]
     try:
         depth = await queue.depth()
