@@ -224,7 +224,7 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def _reporting_damage(self) -> Iterator[None]:
-        """Report damage that a call meets: the process is not ready for DAMAGE_SECONDS; the message names the server."""
+        """Report damage that a call meets: the process is not ready for DAMAGE_SECONDS; the log names the server."""
         try:
             yield
         except StoreUnavailable as error:
