@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 
 from scripts.screenshots import WAITING, launch
-from tallystick.cli.bench.queries import DAYS
 from tallystick.cli.bench.query import fill
+from tallystick.cli.bench.query_list import DAYS
 from tallystick.harness.server import ServerProcess
 
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"

@@ -1,4 +1,4 @@
-"""The oracle of sessions: each question answered in plain Python from a list of events, as docs/use/analyses.md says."""
+"""The oracle of sessions: plain Python answers each query from a list of events, as docs/use/analyses.md says."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from tallystick import keys, logs
-from tallystick.cli.console import load_settings
+from tallystick.cli.options import load_settings
 from tallystick.config import Settings
 from tallystick.errors import ConfigError, Forbidden, InvalidRequest, Unauthorized
 from tallystick.keys import Keys, may_listen, names_this_machine, parse, presented

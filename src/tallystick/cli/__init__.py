@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tallystick.cli import console, dead, export, key, processes, sql_role, up, verify
+from tallystick.cli import console, dead, export, key, options, processes, sql_role, up, verify
 from tallystick.cli.ask import query, report
 from tallystick.cli.ask import sql as statement
 from tallystick.cli.bench import command as bench
@@ -90,6 +90,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _debugging() -> bool:
     try:
-        return console.load_settings().log_level == "debug"
+        return options.load_settings().log_level == "debug"
     except TallystickError:
         return False

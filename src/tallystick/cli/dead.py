@@ -1,27 +1,26 @@
-"""`tallystick dead`: events that the store could not take; look at them, replay them, give them up."""
+"""`tallystick dead`: lists, shows, replays and drops events that the store could not take."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tallystick.cli import console
-from tallystick.cli.folder import somewhere
-from tallystick.cli.server import Server
+from tallystick.cli import console, options
+from tallystick.cli.client import ServerClient
+from tallystick.cli.target import call
 from tallystick.errors import ConfigError
 from tallystick.model.status import DeadLetterDetail, DeadLetterList, DropReport, NotDone, ReplayReport
 
 PAGE = 1_000
-"""Dead letters asked for, replayed or dropped in one request."""
+"""Dead letters that one request lists, replays or drops."""
 
 app = typer.Typer(
-    help="Events that the store could not take: list, look, replay, drop.",
+    help="Events that the store could not take: list, show, replay, drop.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -29,26 +28,26 @@ app = typer.Typer(
 Ids = Annotated[
     list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers as `tallystick dead list` shows them.")
 ]
-All = Annotated[bool, typer.Option("--all", help="All that are dead, instead of single ones.")]
+All = Annotated[bool, typer.Option("--all", help="All dead letters, instead of single ones.")]
 
 
 @app.command("list", epilog="[bold]Example[/bold]\n\n  tallystick dead list --url http://127.0.0.1:8000 --state all")
 def list_(
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
     state: Annotated[
         Literal["dead", "replayed", "dropped", "all"], typer.Option(help="Which of them to show.")
     ] = "dead",
     limit: Annotated[int, typer.Option(min=1, max=PAGE, help="How many to show at most.")] = 100,
-    after: Annotated[int, typer.Option(min=0, help="Only numbers greater than this: the next page.")] = 0,
+    after: Annotated[int, typer.Option(min=0, help="Only numbers greater than this, for the next page.")] = 0,
 ) -> None:
-    """Show dead letters: number, when, why, and how often storing was tried."""
+    """List dead letters: number, time, reason, and how often storing was tried."""
 
-    async def ask(server: Server) -> DeadLetterList:
+    async def request(server: ServerClient) -> DeadLetterList:
         return DeadLetterList.model_validate(await server.get("/v1/dead", state=state, limit=limit, after=after))
 
-    found: DeadLetterList = _at(url, data, key_file, ask)
+    found = call(url, data, key_file, request)
     if not found.dead:
         console.out.print("there are none")
         return
@@ -69,16 +68,16 @@ def show(
     letter_id: Annotated[
         int, typer.Argument(metavar="ID", min=0, help="Its number, as `tallystick dead list` shows it.")
     ],
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
     """Show one dead letter with its original bytes."""
 
-    async def ask(server: Server) -> DeadLetterDetail:
+    async def request(server: ServerClient) -> DeadLetterDetail:
         return DeadLetterDetail.model_validate(await server.get(f"/v1/dead/{letter_id}"))
 
-    found: DeadLetterDetail = _at(url, data, key_file, ask)
+    found = call(url, data, key_file, request)
     for name in ("id", "state", "code", "reason", "events", "attempts", "dead_at", "receipt", "index", "encoding"):
         console.out.print(f"[bold]{name:>9}[/]  {escape(str(getattr(found, name)))}")
     typer.echo(found.original.rstrip("\n"))
@@ -96,24 +95,24 @@ def replay(
         Path | None,
         typer.Option(metavar="FILE", help="With a single number: the corrected event, in the form `show` prints."),
     ] = None,
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
     """Put dead letters into the queue again, as they are or corrected; none is stored twice.
 
-    In a stopped server's folder they wait in the queue until the server runs again.
+    With the folder of a stopped server, they wait in the queue until the server runs again.
     """
     text = None
     if corrected is not None:
         if not ids or len(ids) != 1:
-            raise ConfigError("--corrected goes with exactly one number")
+            raise ConfigError("--corrected needs exactly one number")
         try:
             text = corrected.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"--corrected: {corrected} cannot be read: {error}") from error
 
-    async def ask(server: Server) -> tuple[int, list[NotDone]]:
+    async def request(server: ServerClient) -> tuple[int, list[NotDone]]:
         done, refused = 0, []
         for some in await _pages(server, ids, all_):
             left = list(some)
@@ -125,20 +124,20 @@ def replay(
                 refused += [note for note in report.not_replayed if note.code != "too_many"]
         return done, refused
 
-    _report("replayed", _at(url, data, key_file, ask))
+    _report("replayed", call(url, data, key_file, request))
 
 
 @app.command("drop", epilog="[bold]Example[/bold]\n\n  tallystick dead drop 17 18 19")
 def drop(
     ids: Ids = None,
     all_: All = False,
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
-    """Give dead letters up. They stay listed as dropped, and the books still count them."""
+    """Drop dead letters. They stay listed as dropped, and the books still count them."""
 
-    async def ask(server: Server) -> tuple[int, list[NotDone]]:
+    async def request(server: ServerClient) -> tuple[int, list[NotDone]]:
         done, refused = 0, []
         for some in await _pages(server, ids, all_):
             report = DropReport.model_validate(await server.post("/v1/dead/drop", {"ids": list(some)}))
@@ -146,23 +145,11 @@ def drop(
             refused += report.not_dropped
         return done, refused
 
-    _report("dropped", _at(url, data, key_file, ask))
+    _report("dropped", call(url, data, key_file, request))
 
 
-def _at(url: str | None, data: Path | None, key_file: str | None, ask: Any) -> Any:
-    """What `ask(server)` returns, at the running server or in the folder."""
-    console.one_place(url, data)
-    settings = console.load_settings(data=data, key_file=key_file)
-
-    async def run() -> Any:
-        async with somewhere(url, settings) as server:
-            return await ask(server)
-
-    return asyncio.run(run())
-
-
-async def _pages(server: Server, ids: Sequence[int] | None, all_: bool) -> list[list[int]]:
-    """The numbers that were meant, in portions for one request each."""
+async def _pages(server: ServerClient, ids: Sequence[int] | None, all_: bool) -> list[list[int]]:
+    """The numbers of the chosen dead letters, split into lists for one request each."""
     if bool(ids) == all_:
         raise ConfigError("name the dead letters by their numbers, or all of them with --all")
     chosen = list(ids or ())

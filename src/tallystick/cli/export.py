@@ -18,9 +18,9 @@ from rich.markup import escape
 from tallystick.api.files.csv_text import csv_events, csv_header
 from tallystick.api.parameters import ExportParams
 from tallystick.api.responses import understood
-from tallystick.cli import console
-from tallystick.cli.folder import open_store
-from tallystick.cli.server import Server
+from tallystick.cli import console, options
+from tallystick.cli.client import ServerClient
+from tallystick.cli.target import open_store
 from tallystick.config import Settings
 from tallystick.errors import ConfigError
 from tallystick.keys import EVERY_SITE
@@ -58,12 +58,12 @@ def export(
     filters: Annotated[
         list[str] | None, typer.Option("--filter", metavar="FIELD:OP:VALUE", help="Only events that pass; repeatable.")
     ] = None,
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
     """Write events to a file or to standard output, oldest first."""
-    console.one_place(url, data)
+    options.refuse_url_with_data(url, data)
     kind = format_ or _format_of(output)
     given: dict[str, Any] = {
         "format": kind,
@@ -76,7 +76,7 @@ def export(
     }
     params: ExportParams = understood(ExportParams, {name: value for name, value in given.items() if value is not None})
     params.query(datetime.now(UTC))  # a mistake shows here, before any file is touched
-    settings = console.load_settings(data=data, key_file=key_file)
+    settings = options.load_settings(data=data, key_file=key_file)
     with _target(output, kind) as file:
         size = asyncio.run(_write(params, url, settings, file))
     if output is not None:
@@ -127,7 +127,7 @@ async def _write(params: ExportParams, url: str | None, settings: Settings, file
 async def _from_server(params: ExportParams, url: str, settings: Settings) -> AsyncGenerator[bytes, None]:
     fields = params.model_dump(exclude={"filter"}, exclude_none=True)
     pairs = [(name, str(value)) for name, value in fields.items()] + [("filter", text) for text in params.filter]
-    async with Server(url, key=settings.client_key()) as server:
+    async with ServerClient(url, key=settings.client_key()) as server:
         async with aclosing(server.stream("/v1/export", pairs)) as pieces:
             async for piece in pieces:
                 yield piece

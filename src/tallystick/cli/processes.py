@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from tallystick.cli import console
+from tallystick.cli import console, options
 from tallystick.config import Settings
 from tallystick.errors import Unavailable
 
@@ -55,7 +55,7 @@ def ingest(
     """Take events over HTTP into a queue that several processes share; nothing else."""
     from tallystick.app import Role
 
-    settings = console.load_settings(host=host, port=port)
+    settings = options.load_settings(host=host, port=port)
     if workers == 1:
         run(settings, Role.INGEST, _says("takes events"))
         return
@@ -78,14 +78,14 @@ def work(
     """Load events from a queue into a store that several processes share; any number of workers may run."""
     from tallystick.app import Role
 
-    run(console.load_settings(host=host, status_port=port), Role.WORK, _says("loads events"))
+    run(options.load_settings(host=host, status_port=port), Role.WORK, _says("loads events"))
 
 
 def serve(host: HostOption = None, port: PortOption = None) -> None:
     """Answer questions from a store that several processes share."""
     from tallystick.app import Role
 
-    run(console.load_settings(host=host, port=port), Role.SERVE, _says("answers questions"))
+    run(options.load_settings(host=host, port=port), Role.SERVE, _says("answers questions"))
 
 
 def run(settings: Settings, role: Role, announce: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import typer
 
-from tallystick.cli import console
+from tallystick.cli import console, options
 from tallystick.config import Settings
 from tallystick.errors import ConfigError
 
@@ -31,7 +31,7 @@ def sql_role(
     """Print the SQL that makes the role which statements run as, and the setting that names it (PostgreSQL)."""
     from tallystick.store.postgres.role import ROLE, named_in, setup
 
-    settings = console.load_settings()
+    settings = options.load_settings()
     given, known = named_in(settings.sql_url)
     if settings.sql_url and not known:
         raise ConfigError("TALLYSTICK_SQL_URL: it has no password; unset it, and one is made")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tallystick.cli import console
+from tallystick.cli import console, options
 from tallystick.cli.processes import HostOption, PortOption, run
 from tallystick.config import Settings, shown_url
 
@@ -66,20 +66,20 @@ def up(
     """Start the server: ingest, queue, worker, store and query API in one process."""
     from tallystick.app import Role
 
-    settings = console.load_settings(host=host, port=port, data=data)
+    settings = options.load_settings(host=host, port=port, data=data)
     run(settings, Role.UP, lambda url: console.out.print(escape(banner(settings, url))))
 
 
-def migrate(data: console.DataOption = None) -> None:
+def migrate(data: options.DataOption = None) -> None:
     """Bring the store's schema up to date.
 
     `up`, `work` and `serve` do this too; run it by itself before an upgrade's first start.
     """
-    asyncio.run(_migrate(console.load_settings(data=data)))
+    asyncio.run(_migrate(options.load_settings(data=data)))
 
 
 async def _migrate(settings: Settings) -> None:
-    from tallystick.cli.folder import open_store
+    from tallystick.cli.target import open_store
 
     async with open_store(settings) as store:
         schema = await store.migrate()

@@ -1,4 +1,4 @@
-"""`tallystick verify`: do the books close?"""
+"""`tallystick verify`: checks that no event was lost or counted twice."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tallystick.cli import console
-from tallystick.cli.folder import somewhere
+from tallystick.cli import console, options
+from tallystick.cli.target import server_or_folder
 from tallystick.config import Settings
 from tallystick.model.status import Verification
 
@@ -27,9 +27,9 @@ COLUMNS = ("accepted", "stored", "duplicates", "dead", "queued")
 
 
 def verify(
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Check that no event was lost or counted twice.
@@ -37,8 +37,8 @@ def verify(
     Accepted events must equal stored + duplicates + dead + queued; no block may be missing from a sequence; the
     rollups must equal the raw events.
     """
-    console.one_place(url, data)
-    found = asyncio.run(_verify(url, console.load_settings(data=data, key_file=key_file)))
+    options.refuse_url_with_data(url, data)
+    found = asyncio.run(_verify(url, options.load_settings(data=data, key_file=key_file)))
     if json:
         typer.echo(found.model_dump_json())
     else:
@@ -48,7 +48,7 @@ def verify(
 
 
 async def _verify(url: str | None, settings: Settings) -> Verification:
-    async with somewhere(url, settings) as server:
+    async with server_or_folder(url, settings) as server:
         with console.err.status("counting every event"):
             return Verification.model_validate(await server.get("/v1/verify"))
 

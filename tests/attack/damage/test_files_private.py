@@ -16,7 +16,7 @@ from tallystick.disk import private_folder
 from tallystick.harness.server import ServerProcess
 from tallystick.queue import make_queue
 from tallystick.store import make_store
-from tests.helpers.plain_http import get, post
+from tests.helpers.http.plain_http import get, post
 
 
 def modes(folder: Path) -> dict[str, str]:

@@ -16,9 +16,9 @@ from tallystick.errors import QueueDamaged
 from tallystick.model.block import encode_block
 from tallystick.model.books import close_books, stored_beyond
 from tallystick.queue.sqlite.recover import recover
-from tests.helpers.flip_steps import contents, fresh_copy
-from tests.helpers.queue_steps import NO_WAIT, opened
-from tests.helpers.queue_world import QUEUE, World, ledger_of, make_world, outcome, quiet, settings_of
+from tests.helpers.damage.flips import contents, fresh_copy
+from tests.helpers.queue.steps import NO_WAIT, opened
+from tests.helpers.queue.world import QUEUE, World, ledger_of, make_world, outcome, quiet, settings_of
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
 from tests.servers.scratch import scratch_folder
 

@@ -28,8 +28,8 @@ from tallystick.model.query import EventsQuery, MetricsQuery
 from tallystick.store.duckdb import DuckDBStore
 from tallystick.store.duckdb.repair.recover import Recovered, recover
 from tallystick.store.postgres import PostgresStore
+from tests.helpers.damage.store import BLOCKS, DAMAGES, IN_A_BLOCK, Content, content, make, settings_in
 from tests.helpers.samples import INGESTER, block_of, sample_event
-from tests.helpers.store_damage import BLOCKS, DAMAGES, IN_A_BLOCK, Content, content, make, settings_in
 from tests.helpers.thorough import THOROUGH, some
 from tests.servers.postgres import PostgresServer
 from tests.servers.scratch import scratch_folder

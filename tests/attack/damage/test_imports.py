@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.cli.importing.plan import Choices
-from tallystick.cli.importing.rows import Source, format_of, open_source
+from tallystick.cli.importing.columns import Choices
+from tallystick.cli.importing.source import Source, format_of, open_source
 from tallystick.errors import InvalidRequest
 from tallystick.store.duckdb.files import COLUMNS_MAX, LINE_MAX, longest_line
 from tallystick.store.duckdb.parquet import write_parquet

@@ -15,7 +15,7 @@ import tallystick
 from tallystick import errors, logs
 from tallystick.config import Settings
 from tallystick.errors import DataRejected, StoreUnavailable, Unavailable
-from tests.helpers.keyed import DECIDED, EVERY, KEYS, WRITE, Side, opened
+from tests.helpers.http.keyed import DECIDED, EVERY, KEYS, WRITE, Side, opened
 from tests.helpers.thorough import some
 
 ROOT = Path(tallystick.__file__).parent

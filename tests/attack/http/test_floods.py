@@ -14,7 +14,7 @@ from tallystick.metrics import Metrics
 from tallystick.process.connections import Connections, raise_descriptor_limit
 from tallystick.process.refusals import CROWDED, FULL, Refusal
 from tests.faults.rolling import Part
-from tests.helpers.http_steps import Line, NoAnswer, ask, line, metric, request, resident, running, soon
+from tests.helpers.http.steps import Line, NoAnswer, ask, line, metric, request, resident, running, soon
 from tests.helpers.thorough import THOROUGH
 
 LIMIT = 40

@@ -16,7 +16,7 @@ from tallystick.app import Role, Tallystick
 from tallystick.config import KIB, Settings
 from tallystick.http_headers import ONCE
 from tallystick.process import refusals
-from tests.helpers.keyed import DECIDED, EVERY, GUARDED, JSON, KEYS, VALUES, WRITE, Side, opened
+from tests.helpers.http.keyed import DECIDED, EVERY, GUARDED, JSON, KEYS, VALUES, WRITE, Side, opened
 from tests.helpers.thorough import some
 
 EVERYWHERE = {

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rolling import Part
-from tests.helpers.http_steps import H2C, Answer, NoAnswer, ask, line, metric, request, resident, running, soon
+from tests.helpers.http.steps import H2C, Answer, NoAnswer, ask, line, metric, request, resident, running, soon
 from tests.helpers.thorough import THOROUGH, some
 from tests.servers.process import free_port
 from tests.servers.redis import RedisServer

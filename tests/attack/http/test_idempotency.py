@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from tests.helpers.keyed import EVERY, Side, opened
+from tests.helpers.http.keyed import EVERY, Side, opened
 
 ONE, OTHER, ALL = (f"{word}-0123456789abcdef" for word in ("write-one", "write-other", "write-all"))
 WHEN = "2026-01-02T03:04:05Z"

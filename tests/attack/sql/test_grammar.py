@@ -22,8 +22,8 @@ from tallystick.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, T
 from tallystick.store import Store
 from tallystick.store.postgres.role import ROLE
 from tallystick.usersql.check import check_sql
-from tests.helpers.sql_grammar import Maker
-from tests.helpers.sql_side import CALLED, CANARY, asked, connected, made, opened, postgres, unchecked
+from tests.helpers.sql.grammar import Maker
+from tests.helpers.sql.side import CALLED, CANARY, asked, connected, made, opened, postgres, unchecked
 from tests.helpers.thorough import THOROUGH
 from tests.servers.postgres import PostgresServer
 

@@ -14,7 +14,7 @@ from tallystick.model.queries.statement import SqlQuery
 from tallystick.store import Store, make_store
 from tallystick.store.postgres.role import ROLE, seal_of, verifier
 from tests.helpers.commands import run_command
-from tests.helpers.sql_side import (
+from tests.helpers.sql.side import (
     CANARY,
     MINE,
     OWNER,

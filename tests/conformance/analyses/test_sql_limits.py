@@ -23,7 +23,7 @@ from tallystick.usersql.wrap import views_of
 from tests.helpers.postgres_steps import connected
 from tests.helpers.query_steps import put, some_events
 from tests.helpers.samples import sample_block
-from tests.helpers.sql_steps import with_store
+from tests.helpers.sql.steps import with_store
 from tests.servers.postgres import PostgresServer
 
 ASKS_IN_SQL = True

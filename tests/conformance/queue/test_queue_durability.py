@@ -14,7 +14,7 @@ from tallystick.config import Settings
 from tallystick.errors import AlreadyRunning, BlockCorrupt, ConfigError
 from tallystick.model.block import encode_block
 from tallystick.queue import Queue, make_queue
-from tests.helpers.queue_steps import opened, reopen, take, take_all, take_blocks
+from tests.helpers.queue.steps import opened, reopen, take, take_all, take_blocks
 from tests.helpers.samples import sample_block
 
 

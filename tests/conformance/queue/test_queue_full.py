@@ -12,7 +12,7 @@ from tallystick import disk
 from tallystick.config import GIB, MIB, Settings
 from tallystick.errors import QueueFull
 from tallystick.queue import Queue
-from tests.helpers.queue_steps import opened, take, take_all
+from tests.helpers.queue.steps import opened, take, take_all
 from tests.helpers.samples import incompressible_block, sample_block
 
 

@@ -15,8 +15,8 @@ from tallystick.model.books import IngesterLedger, Published, close_books
 from tallystick.queue import Depth, Queue, make_queue
 from tallystick.queue.rabbitmq.address import parse_address
 from tallystick.queue.rabbitmq.connection import connect
-from tests.helpers.queue_steps import NO_WAIT, PATIENCE, opened, reopen, take, take_all
-from tests.helpers.rabbitmq_steps import drain, fresh, name_of
+from tests.helpers.queue.rabbitmq_steps import drain, fresh, name_of
+from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, reopen, take, take_all
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
 from tests.servers.rabbitmq import RabbitServer
 

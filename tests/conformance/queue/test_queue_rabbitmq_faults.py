@@ -13,8 +13,8 @@ from tallystick.errors import QueueFull, QueueUnavailable
 from tallystick.model.block import Block
 from tallystick.model.books import Published, QueueBooks
 from tallystick.queue import Queue
-from tests.helpers.queue_steps import NO_WAIT, PATIENCE, opened, take, take_all
-from tests.helpers.rabbitmq_steps import drain, fresh, name_of
+from tests.helpers.queue.rabbitmq_steps import drain, fresh, name_of
+from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, take, take_all
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.scratch import scratch_folder

@@ -12,8 +12,8 @@ from tallystick.config import MIB, Settings
 from tallystick.errors import ConfigError, QueueFull, QueueUnavailable
 from tallystick.queue import Queue, make_queue
 from tallystick.queue.redis import connection
-from tests.helpers.queue_steps import opened, take, take_all
-from tests.helpers.redis_steps import finished, fresh
+from tests.helpers.queue.redis_steps import finished, fresh
+from tests.helpers.queue.steps import opened, take, take_all
 from tests.helpers.samples import incompressible_block, sample_block
 from tests.servers.process import needed
 from tests.servers.redis import RedisServer, Tls

@@ -13,8 +13,8 @@ import pytest
 from tallystick.config import Settings
 from tallystick.queue import Queue
 from tallystick.queue.redis import RedisQueue
-from tests.helpers.queue_steps import NO_WAIT, PATIENCE, opened, take, take_all, take_blocks
-from tests.helpers.redis_steps import Stream, hang, waited
+from tests.helpers.queue.redis_steps import Stream, hang, waited
+from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, take, take_all, take_blocks
 from tests.helpers.samples import sample_block
 
 # --- taken over -----------------------------------------------------------------------------------------------------

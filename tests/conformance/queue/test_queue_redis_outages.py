@@ -17,8 +17,8 @@ from tallystick.queue import Queue, make_queue
 from tallystick.queue.redis import queue as redis_queue
 from tallystick.store import WriteReport, make_store
 from tallystick.worker.worker import Worker
-from tests.helpers.queue_steps import PATIENCE, opened, take_all
-from tests.helpers.redis_steps import finished, fresh, until_it_publishes
+from tests.helpers.queue.redis_steps import finished, fresh, until_it_publishes
+from tests.helpers.queue.steps import PATIENCE, opened, take_all
 from tests.helpers.samples import incompressible_block, sample_block
 from tests.servers.redis import PASSWORD, RedisServer
 

@@ -16,8 +16,8 @@ from tallystick.queue import make_queue
 from tallystick.queue.redis import RedisQueue
 from tallystick.queue.redis import queue as redis_queue
 from tallystick.queue.redis.scripts import SCRIPTS
-from tests.helpers.queue_steps import NO_WAIT, PATIENCE, opened, take, take_all, take_blocks
-from tests.helpers.redis_steps import TAKEOVER, Stream, hang, until
+from tests.helpers.queue.redis_steps import TAKEOVER, Stream, hang, until
+from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, take, take_all, take_blocks
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
 
 # --- gone -----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from starlette.types import Message
 from tallystick import logs
 from tallystick.config import Settings
 from tallystick.errors import QueryTimeout, QueryTooExpensive, QueueUnavailable, StoreUnavailable, TallystickError
-from tests.helpers.read_side import ReadSide, open_read_side
+from tests.helpers.http.read_side import ReadSide, open_read_side
 from tests.helpers.samples import sample_block
 
 JSON = {"Content-Type": "application/json"}

@@ -16,7 +16,7 @@ from tallystick import logs
 from tallystick.api.access.gate import Access, access_of, endpoints
 from tallystick.app import build_app
 from tallystick.config import Settings
-from tests.helpers.keyed import (
+from tests.helpers.http.keyed import (
     BODIES,
     BY_ACCESS,
     DECIDED,

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tallystick.api.access.gate import Access
 from tallystick.model.query import Query, Scope
-from tests.helpers.keyed import (
+from tests.helpers.http.keyed import (
     BLOG,
     BY_ACCESS,
     EVERY,

@@ -15,7 +15,7 @@ import pytest
 from tallystick.api.app import make_query_app
 from tallystick.model.event import decode_line
 from tallystick.model.status import PipelineStatus, Verification
-from tests.helpers.read_side import ReadSide, open_read_side
+from tests.helpers.http.read_side import ReadSide, open_read_side
 from tests.helpers.samples import INGESTER, block_of, sample_block, sample_event
 
 

@@ -16,7 +16,7 @@ from tallystick import logs
 from tallystick.api.access.gate import Access
 from tallystick.api.access.share_gate import digest_of
 from tallystick.config import Settings
-from tests.helpers.keyed import (
+from tests.helpers.http.keyed import (
     BLOG,
     BY_ACCESS,
     DECIDED,

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from tallystick.usersql.views import VIEWS
-from tests.helpers.keyed import BLOG, EVERY, KEYS, SHOP, WRITE, Side, opened, send_from_three_sites
+from tests.helpers.http.keyed import BLOG, EVERY, KEYS, SHOP, WRITE, Side, opened, send_from_three_sites
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -19,7 +19,7 @@ from tallystick.config import Settings
 from tallystick.errors import NotFound, TooMany, Unavailable
 from tallystick.store.turns import CALLER
 from tallystick.store.waiting import in_thread
-from tests.helpers.keyed import EVERY, KEYS, SHOP, Side, opened
+from tests.helpers.http.keyed import EVERY, KEYS, SHOP, Side, opened
 
 SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "headers": [], "path": "/"}
 

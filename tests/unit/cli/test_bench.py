@@ -1,4 +1,4 @@
-"""What a figure of `tallystick bench` rests on: the events, the client's clock and counting, the way it treats a server."""
+"""What the figures of `tallystick bench` rest on: the events, the client's clock and counts, how it treats a server."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 from benchmarks import render
-from tallystick.cli.bench.client import LoadFailed, closed_loop, paced, wrap
-from tallystick.cli.bench.data import DAY_US, bodies, day_blocks, uniform_blocks
-from tallystick.cli.bench.queries import questions
+from tallystick.cli.bench.events import DAY_US, bodies, day_blocks, uniform_blocks
+from tallystick.cli.bench.load_client import LoadFailed, closed_loop, paced, wrap
+from tallystick.cli.bench.query_list import questions
 from tallystick.cli.bench.report import DedupeFigures, QueryFigures, Report, machine
 from tallystick.cli.bench.tables import markdown, sheets
 from tallystick.harness.server import ServerFailed, ServerProcess

@@ -28,7 +28,7 @@ from tallystick.model.block import make_block
 from tallystick.model.event import Event, encode_lines
 from tallystick.store import DeadLetter, make_store
 from tallystick.store.migrations import migrations
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 
 TALLYSTICK = [sys.executable, "-c", "from tallystick.cli import main; main()"]
 IN_SMALL_STEPS = """
@@ -143,7 +143,7 @@ def test_version(tallystick: Command) -> None:
         ("verify --data {}/nothing", "there is no data folder"),
         ("export --data {}/nothing", "there is no data folder"),
         ("verify --url http://127.0.0.1:9", "is the server running there"),
-        ("verify --url ftp://x", "is no address"),
+        ("verify --url ftp://x", "is not an address"),
         ("verify --url http://127.0.0.1:9 --data {}", "exclude each other"),
         ("import {}/none.csv --name n --data {}", "there is no file"),
         ("import - --format parquet --data {}", "cannot be read from standard input"),
@@ -341,13 +341,13 @@ def test_import_that_is_interrupted_goes_on(tallystick: Command, server: tuple[s
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    stopped = re.search(r"stopped after row ([\d,]+); the same command goes on", err)
+    stopped = re.search(r"stopped after row ([\d,]+); the same command continues", err)
     assert stopped, err
     assert 0 < int(stopped[1].replace(",", "")) < 30_000
 
     ran = tallystick(*command)
     assert (ran.code, ran.out.splitlines()[0][:22]) == (0, "30,000 events accepted")
-    assert f"going on after row {stopped[1]}" in ran.err
+    assert f"continuing after row {stopped[1]}" in ran.err
 
     def counted() -> int:
         query = {"kind": "metrics", "site_id": "long"}

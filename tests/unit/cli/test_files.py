@@ -11,9 +11,9 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 import zstandard
 
-from tallystick.cli.importing.lines import LINE_MAX, LineFile, LineMapper, NotAnEvent
-from tallystick.cli.importing.plan import Choices, fields_of, parse_choices, properties_of
-from tallystick.cli.importing.rows import Format, RowIds, fingerprint, format_of, open_source
+from tallystick.cli.importing.columns import Choices, fields_of, parse_choices, properties_of
+from tallystick.cli.importing.ndjson import LINE_MAX, LineFile, LineMapper, NotAnEvent
+from tallystick.cli.importing.source import Format, RowIds, fingerprint, format_of, open_source
 from tallystick.errors import ConfigError, InvalidRequest
 from tallystick.store.duckdb.connection import connect_memory
 from tallystick.store.duckdb.files import Plan, TableFile, read_header
@@ -344,7 +344,7 @@ def test_ndjson_file_with_blank_and_broken_lines(tmp_path: Path, ending: str) ->
     source.close()
     assert chunk.rows == [0, 3]
     assert [broken.row for broken in chunk.broken] == [3]
-    assert (chunk.end, chunk.mark) == (4, path.stat().st_size)
+    assert (chunk.end, chunk.progress) == (4, path.stat().st_size)
 
 
 @pytest.mark.parametrize("over", [0, 1, LINE_MAX, LINE_MAX + 7])

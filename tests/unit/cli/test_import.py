@@ -11,11 +11,11 @@ import httpx
 import pytest
 import zstandard
 
-from tallystick.cli.importing import run as import_run
-from tallystick.cli.importing.plan import Choices
-from tallystick.cli.importing.rows import Chunk, Source, open_source
-from tallystick.cli.importing.run import Outcome, ServerSink, State, StateFile, run
-from tallystick.cli.server import Refused, Server
+from tallystick.cli.client import Refused, ServerClient
+from tallystick.cli.importing import sending as import_run
+from tallystick.cli.importing.columns import Choices
+from tallystick.cli.importing.sending import Outcome, ServerSink, State, StateFile, run
+from tallystick.cli.importing.source import Chunk, Source, open_source
 from tallystick.errors import InvalidRequest, Unavailable
 from tallystick.model.event import Rejection
 
@@ -64,7 +64,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def send(transport: Mock, *names: str) -> Outcome:
-    async with Server("http://localhost:1", transport) as server:
+    async with ServerClient("http://localhost:1", transport) as server:
         return await ServerSink(server, lambda reason: None).send(body(*names), len(names))
 
 

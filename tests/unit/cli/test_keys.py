@@ -19,12 +19,12 @@ import pytest
 from pydantic import SecretStr
 
 from tallystick.cli import main
-from tallystick.cli.bench.client import wrap
+from tallystick.cli.bench.load_client import wrap
 from tallystick.cli.up import banner
 from tallystick.config import Settings
 from tallystick.harness.server import TALLYSTICK, Api
 from tallystick.keys import parse
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 
 WRITE, EVERY, SHOP, BOTH = (f"{word}-0123456789abcdef" for word in ("write", "every", "shop", "both"))
 
@@ -37,7 +37,7 @@ class Served(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """`tallystick up` as a process of its own, on every address of this machine, with keys of a file and of settings."""
+    """`tallystick up` as a process, on every address of this machine, with keys from a file and from settings."""
     folder = tmp_path_factory.mktemp("served")
     secret, output = folder / "write-keys", folder / "output"
     secret.write_text(f"*={WRITE}\n*={BOTH}\n")

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tallystick.cli import main
-from tallystick.cli.ask.arguments import Typed, question_of
+from tallystick.cli.ask.arguments import QueryArguments, request_body
 from tallystick.cli.ask.table import number, printable
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 from tests.servers.process import wait_until
 
 TALLYSTICK = [sys.executable, "-c", "from tallystick.cli import main; main()"]
@@ -226,16 +226,16 @@ def test_any_question(query: Command, tmp_path: Path, monkeypatch: pytest.Monkey
         (["events", "--formula", "A / / B"], "not '/' at character 5"),
         (["events", "--formula", "A / B"], "there is no metric B"),
         (["clicks"], "metrics.0.kind: Input should be 'events'"),
-        (["events[name=a"], "is no metric such as"),
+        (["events[name=a"], "is not a metric such as"),
         (["events[nam=a]"], "does not have the form field:op:value"),
         (["events", "--filter", "plan=pro"], "does not have the form field:op:value"),
         (["--timezone", "Mars/Base"], "unknown time zone"),
         (["--since", "soon"], "not an ISO 8601 instant"),
         (["--top", "3"], "top needs a breakdown"),
-        (["--json", "{"], "--json: there is no JSON"),
+        (["--json", "{"], "--json: it cannot be read as JSON"),
         (["--json", '{"kind":"metric"}'], "metric"),
         (["--json", "{}", "--file", "x"], "exclude each other"),
-        (["--json", "{}", "--compare"], "leave metrics and the options"),
+        (["--json", "{}", "--compare"], "leave out metrics and the options"),
         (["--file", "/nowhere/x.json"], "No such file"),
         (["--since", "9999-01-01", "--compare"], "lies in the future"),
     ],
@@ -263,7 +263,7 @@ def test_without_a_key_it_is_refused(query: Command, monkeypatch: pytest.MonkeyP
     assert "0123456789" not in ran.err
 
 
-def typed(**changes: Any) -> Typed:
+def typed(**changes: Any) -> QueryArguments:
     given: dict[str, Any] = {
         "metrics": (),
         "by": (),
@@ -278,25 +278,25 @@ def typed(**changes: Any) -> Typed:
         "other": False,
         "site": None,
     }
-    return Typed(**{**given, **changes})
+    return QueryArguments(**{**given, **changes})
 
 
 NOW = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)
 
 
 def test_without_anything_the_last_seven_days_of_the_zone() -> None:
-    body = question_of(typed(timezone="Europe/Berlin"), NOW)
+    body = request_body(typed(timezone="Europe/Berlin"), NOW)
     assert (body["kind"], body["interval"]) == ("metrics", "day")
     assert [metric["kind"] for metric in body["metrics"]] == ["events", "users"]
     assert datetime.fromisoformat(body["since"]) == datetime(2026, 3, 25, 23, tzinfo=UTC), "it is 1 April there"
     assert "site_id" not in body, "a key's own site stays its own"
-    assert question_of(typed(site="*"), NOW)["site_id"] is None
-    assert question_of(typed(by=["name"]), NOW)["interval"] is None
+    assert request_body(typed(site="*"), NOW)["site_id"] is None
+    assert request_body(typed(by=["name"]), NOW)["interval"] is None
 
 
 def test_a_metric_with_several_conditions() -> None:
     text = "sum:amount[name=buy][properties.plan:in:a,b]"
-    [metric] = question_of(typed(metrics=[text]), NOW)["metrics"]
+    [metric] = request_body(typed(metrics=[text]), NOW)["metrics"]
     assert (metric["kind"], metric["property"], metric["name"]) == ("sum", "amount", text)
     assert [test["value"] for test in metric["filter"]["all"]] == ["buy", ["a", "b"]]
 

@@ -21,7 +21,7 @@ from tallystick.errors import ConfigError
 from tallystick.process.handover import Handover, take
 from tallystick.process.listen import open_door
 from tests.faults.rolling import Connection, Load, Part
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 from tests.servers.process import free_port, wait_until
 from tests.servers.redis import RedisServer
 from tests.servers.scratch import scratch_folder

@@ -11,7 +11,7 @@ import pytest
 from tallystick.config import Settings
 from tallystick.errors import QueueUnavailable
 from tallystick.queue import Queue
-from tests.helpers.queue_steps import opened
+from tests.helpers.queue.steps import opened
 from tests.helpers.samples import INGESTER, sample_block
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from tallystick.analysis.buckets import EPOCH, MICROSECOND, QUARTER_HOUR, instant_of
 from tallystick.analysis.cte import Cte, clause, cte, sql, with_ctes
-from tallystick.analysis.cursor import Key, decode_cursor
+from tallystick.analysis.cursor import Key, Part, decode_cursor
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions
 from tallystick.analysis.sources import Sources
@@ -20,6 +20,8 @@ from tallystick.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, Valu
 EVENT_COLUMNS = "{event_id}, site_id, name, {timestamp}, {received_at}, user_id, session_id, source, path, properties"
 NEWEST_FIRST = "timestamp DESC, event_id DESC, site_id DESC"
 OLDEST_FIRST = "timestamp, event_id, site_id"
+EVENT_KEY: tuple[Part, ...] = ("instant", "uuid", "text")
+"""The sort key of an event: timestamp, event_id, site_id."""
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
@@ -33,7 +35,7 @@ def compile_events(query: EventsQuery, sources: Sources) -> Statement:
     """
     params, dialect = Params.as_sent(sources), sources.dialect
     conditions = _event_conditions(query, params, sources.persons)
-    after = decode_cursor(query)
+    after = decode_cursor(query, EVENT_KEY)
     if after is not None:
         conditions.append(_after_event(after, ">" if query.ascending else "<", params))
     order = OLDEST_FIRST if query.ascending else NEWEST_FIRST

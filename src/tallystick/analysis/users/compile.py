@@ -53,7 +53,8 @@ def _having(conditions: list[str]) -> str:
 
 def _after(query: PeopleQuery, params: Params) -> list[str]:
     """The condition that users come behind the cursor's."""
-    after = decode_cursor(query)
+    # A number of events is small enough to pass for an instant.
+    after = decode_cursor(query, ["text"] if query.order == "user_id" else ["instant", "text"])
     if after is None:
         return []
     sign = ">" if query.ascending else "<"

@@ -1,4 +1,4 @@
-"""What is typed after `tallystick query` → a question, as POST /v1/query takes it."""
+"""The arguments of `tallystick query`, turned into the body of POST /v1/query."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tallystick.model.query import COLUMNS, MetricsQuery
 
 LABEL_MAX = 60
 DAYS = 7
-"""Days that are shown when no time is given, today included."""
+"""Days that are shown when no time is given, including today."""
 
 _METRIC = re.compile(r"(?P<kind>[a-z0-9_]+)(?P<key>:[^\[\]]+)?(?P<tests>(?:\[[^\[\]]+\])*)")
 _TEST = re.compile(rf"(?P<field>{'|'.join(COLUMNS)}|properties\.[^:=!<>~]+)(?P<op>!=|=|>|<|~)(?P<value>.*)", re.DOTALL)
@@ -25,8 +25,8 @@ _OPERATORS = {"~": "contains"}
 
 
 @dataclass(frozen=True)
-class Typed:
-    """The command's arguments; None and empty are what was not typed."""
+class QueryArguments:
+    """The arguments of the command. None and empty: not given."""
 
     metrics: Sequence[str]
     by: Sequence[str]
@@ -42,35 +42,35 @@ class Typed:
     site: str | None
 
 
-def question_of(typed: Typed, now: datetime) -> dict[str, Any]:
+def request_body(arguments: QueryArguments, now: datetime) -> dict[str, Any]:
     """The body of the request.
 
     Raises:
-        ConfigError, InvalidRequest: something that was typed cannot be understood.
+        ConfigError, InvalidRequest: an argument is invalid; the message names it.
     """
     try:
-        zone = ZoneInfo(check_timezone(typed.timezone))
+        zone = ZoneInfo(check_timezone(arguments.timezone))
     except ValueError as error:
         raise ConfigError(f"--timezone: {error}") from error
     first_day = now.astimezone(zone).date() - timedelta(days=DAYS - 1)
-    interval = typed.interval or (None if typed.by else "day")
+    interval = arguments.interval or (None if arguments.by else "day")
     scope = {
-        "since": typed.since or first_day.isoformat(),
-        "until": None if typed.until == "now" else typed.until,
-        "timezone": typed.timezone,
-        "filter": [_test(text) for text in typed.filters],
-        **({} if typed.site is None else {"site_id": typed.site}),
+        "since": arguments.since or first_day.isoformat(),
+        "until": None if arguments.until == "now" else arguments.until,
+        "timezone": arguments.timezone,
+        "filter": [_test(text) for text in arguments.filters],
+        **({} if arguments.site is None else {"site_id": arguments.site}),
     }
     own = {
         "kind": "metrics",
-        "metrics": [_metric(text, now) for text in typed.metrics or ("events", "users")],
-        "formulas": [formula_fields(text) for text in typed.formulas],
-        "timezone": typed.timezone,
+        "metrics": [_metric(text, now) for text in arguments.metrics or ("events", "users")],
+        "formulas": [formula_fields(text) for text in arguments.formulas],
+        "timezone": arguments.timezone,
         "interval": None if interval == "none" else interval,
-        "breakdown": list(typed.by),
-        "top": typed.top,
-        "other": typed.other,
-        "compare": "previous" if typed.compare else None,
+        "breakdown": list(arguments.by),
+        "top": arguments.top,
+        "other": arguments.other,
+        "compare": "previous" if arguments.compare else None,
     }
     query = understood(MetricsQuery, {**understood(ScopeParams, scope).scope(now), **own})
     body: dict[str, Any] = query.model_dump(mode="json", exclude_unset=True)
@@ -80,7 +80,7 @@ def question_of(typed: Typed, now: datetime) -> dict[str, Any]:
 def _metric(text: str, now: datetime) -> dict[str, Any]:
     found = _METRIC.fullmatch(text)
     if found is None:
-        raise ConfigError(f"{text!r} is no metric such as events, sum:amount or 'events[name=signup]'")
+        raise ConfigError(f"{text!r} is not a metric such as events, sum:amount or 'events[name=signup]'")
     metric: dict[str, Any] = {"kind": found["kind"]}
     if found["key"]:
         metric["property"] = found["key"][1:]
@@ -92,6 +92,6 @@ def _metric(text: str, now: datetime) -> dict[str, Any]:
 
 
 def _test(text: str) -> str:
-    """`field=value` in the form of the API, which is accepted too: `field:=:value`."""
+    """A condition such as `field=value` in the API's form `field:=:value`, which is accepted as it is, too."""
     found = _TEST.fullmatch(text)
     return text if found is None else f"{found['field']}:{_OPERATORS.get(found['op'], found['op'])}:{found['value']}"

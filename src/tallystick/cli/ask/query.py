@@ -1,4 +1,4 @@
-"""`tallystick query`: a question to a running server, its answer as a table, CSV or JSON."""
+"""`tallystick query`: runs a query on a running server and prints the answer as a table, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tallystick.cli import console
-from tallystick.cli.ask.arguments import Typed, question_of
+from tallystick.cli import console, options
+from tallystick.cli.ask.arguments import QueryArguments, request_body
 from tallystick.cli.ask.table import show
-from tallystick.cli.server import Server
-from tallystick.errors import ConfigError, Unavailable
+from tallystick.cli.client import ServerClient, hint_when_unreachable
+from tallystick.errors import ConfigError
 
 Format = Literal["table", "csv", "json"]
 IntervalText = Literal["minute", "hour", "day", "week", "month", "none"]
@@ -36,14 +36,14 @@ EPILOG = console.paragraphs("""
   tallystick query --file question.json --format csv > answer.csv
 
 A metric is events, users, sessions, events_per_user, last_received, or one of sum, avg, min, max, median, p90, p95 with
-a colon and a property. In brackets behind it stand conditions of its own. A condition is field=value, with = != > < or
+a colon and a property. Conditions of its own follow in brackets. A condition is field=value, with = != > < or
 ~ (contains) and a field such as name, path or properties.plan; or field:op:value as in the API.
 """)
 
 
 def query(
     metrics: Annotated[
-        list[str] | None, typer.Argument(metavar="[METRIC]...", help="What to count. Without: events users.")
+        list[str] | None, typer.Argument(metavar="[METRIC]...", help="What to count. Default: events users.")
     ] = None,
     by: Annotated[
         list[str] | None, typer.Option("--by", metavar="FIELD", help="Break down by a field; up to three.")
@@ -51,41 +51,39 @@ def query(
     top: Annotated[
         int | None, typer.Option("--top", min=1, max=1000, help="With --by: the largest groups by the first metric.")
     ] = None,
-    other: Annotated[bool, typer.Option("--other", help="With --top: one more row for all the rest.")] = False,
+    other: Annotated[bool, typer.Option("--other", help="With --top: one more row for all other groups.")] = False,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="A date, an ISO 8601 time, or 24h, 7d. Without: 7 days to today."),
+        typer.Option("--since", metavar="TIME", help="A date, an ISO 8601 time, or 24h, 7d. Default: the last 7 days."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Excluded. Without, and for `now`: no end.")
+        str | None, typer.Option("--until", metavar="TIME", help="Excluded. Default, and for `now`: no end.")
     ] = None,
-    interval: Annotated[
-        IntervalText | None, typer.Option("--interval", help="Without: day; none where there is --by.")
-    ] = None,
+    interval: Annotated[IntervalText | None, typer.Option("--interval", help="Default: day; with --by: none.")] = None,
     timezone: Annotated[str, typer.Option("--timezone", metavar="ZONE", help="IANA name, for days and times.")] = "UTC",
     filters: Annotated[
         list[str] | None, typer.Option("--filter", metavar="TEST", help="Only events that pass; repeatable.")
     ] = None,
     formulas: Annotated[
         list[str] | None,
-        typer.Option("--formula", metavar="FORMULA", help="Of the metrics in their order: 'A / B' or 'name: A / B'."),
+        typer.Option("--formula", metavar="FORMULA", help="A is the first metric: 'A / B' or 'name: A / B'."),
     ] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Beside the figures of the period before.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Show the values of the previous period, too.")] = False,
     site: Annotated[
-        str | None, typer.Option("--site", help="* is every site. Without: that of the key, else default.")
+        str | None, typer.Option("--site", help="* is every site. Default: the site of the key, else default.")
     ] = None,
     question: Annotated[
-        str | None, typer.Option("--json", metavar="QUESTION", help="A question of any kind, as POST /v1/query has it.")
+        str | None, typer.Option("--json", metavar="QUERY", help="A query of any kind, as POST /v1/query takes it.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="The same from a file; - is standard input.")
+        Path | None, typer.Option("--file", metavar="FILE", help="The query from a file; - is standard input.")
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = "table",
     url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
-    key_file: console.KeyFileOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
-    """Ask a running server: how many events and users, over time, broken down, compared; or any question as JSON."""
-    typed = Typed(
+    """Query a running server: events and users over time, broken down, compared; or any query as JSON."""
+    arguments = QueryArguments(
         metrics or (),
         by or (),
         since,
@@ -100,34 +98,32 @@ def query(
         site,
     )
     whole = question is not None or file is not None
-    body = _written(question, file, typed) if whole else question_of(typed, datetime.now(UTC))
-    settings = console.load_settings(key_file=key_file)
-    server = Server(url, key=settings.client_key())
+    body = _given_query(question, file, arguments) if whole else request_body(arguments, datetime.now(UTC))
+    settings = options.load_settings(key_file=key_file)
+    server = ServerClient(url, key=settings.client_key())
     answer = asyncio.run(_ask(server, body, "csv" if format_ == "csv" else None))
     if format_ == "table":
         show(json.loads(answer), body.get("kind") if isinstance(body, dict) else None, console.out)
         return
-    sys.stdout.buffer.write(answer if answer.endswith(b"\n") else answer + b"\n")
-    sys.stdout.buffer.flush()
+    console.write_bytes(answer if answer.endswith(b"\n") else answer + b"\n")
 
 
-async def _ask(server: Server, body: Any, form: str | None) -> bytes:
+async def _ask(server: ServerClient, body: Any, form: str | None) -> bytes:
     async with server:
-        try:
+        with hint_when_unreachable():
             return await server.post_json("/v1/query", body, **({"format": form} if form else {}))
-        except Unavailable as error:
-            raise Unavailable(f"{error.message} `tallystick up` starts one; --url names another") from error
 
 
-def _written(question: str | None, file: Path | None, typed: Typed) -> Any:
-    """The question that was given whole. Raises ConfigError."""
-    if question is not None and file is not None:
+def _given_query(text: str | None, file: Path | None, arguments: QueryArguments) -> Any:
+    """The query of --json or --file. Raises ConfigError."""
+    if text is not None and file is not None:
         raise ConfigError("--json and --file exclude each other")
-    if typed != Typed((), (), None, None, None, "UTC", (), (), False, None, False, None):
-        raise ConfigError("--json and --file hold the whole question: leave metrics and the options about them out")
+    if arguments != QueryArguments((), (), None, None, None, "UTC", (), (), False, None, False, None):
+        raise ConfigError("--json and --file hold the whole query: leave out metrics and the options about them")
     name = "--json" if file is None else f"--file {file}"
     try:
-        text = question if file is None else sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        if file is not None:
+            text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
         return json.loads(text or "")
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{name}: there is no JSON to be read: {error}") from error
+        raise ConfigError(f"{name}: it cannot be read as JSON: {error}") from error

@@ -1,54 +1,49 @@
-"""`tallystick report` and `tallystick share`: saved reports and the links to boards; list, look, ask, revoke."""
+"""`tallystick report` lists, shows and runs saved reports; `tallystick share` lists and revokes links to boards."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tallystick.cli import console
-from tallystick.cli.ask.table import PIPED_WIDTH
+from tallystick.cli import console, options
 from tallystick.cli.ask.table import show as show_answer
-from tallystick.cli.folder import somewhere
-from tallystick.cli.server import Server
+from tallystick.cli.client import ServerClient
+from tallystick.cli.target import call
 from tallystick.errors import ConfigError
 from tallystick.model.library import BoardList, Report, ReportList, ShareList
 
-R = TypeVar("R")
 Format = Literal["table", "csv", "json", "parquet"]
 ReportId = Annotated[str, typer.Argument(metavar="ID", help="Its id, as `tallystick report list` shows it.")]
 SiteOption = Annotated[
-    str | None, typer.Option("--site", metavar="SITE", help="Only this site's; * those of every site together.")
+    str | None, typer.Option("--site", metavar="SITE", help="Only this site; *: what belongs to every site together.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the JSON that the server answered.")]
 
-app = typer.Typer(help="Saved reports: list, look, ask.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(help="Saved reports: list, show, run.", no_args_is_help=True, rich_markup_mode="rich")
 shares = typer.Typer(help="Links that show a board: list, revoke.", no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.command("list", epilog="[bold]Example[/bold]\n\n  tallystick report list --url http://127.0.0.1:8000")
 def list_(
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which reports are saved, the oldest first."""
+    """List saved reports, the oldest first."""
 
-    async def ask(server: Server) -> Any:
+    async def request(server: ServerClient) -> Any:
         return await server.get("/v1/reports", **({} if site is None else {"site_id": site}))
 
-    answer = _at(url, data, key_file, ask)
+    answer = call(url, data, key_file, request)
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False))
         return
@@ -62,16 +57,16 @@ def list_(
 @app.command("show", epilog="[bold]Example[/bold]\n\n  tallystick report show k3v9x2m7p0qa")
 def show(
     report_id: ReportId,
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
-    """Print a report as JSON, in the form in which POST /v1/reports takes it, and with what the server added."""
+    """Print a report as JSON: the fields that POST /v1/reports takes, and those that the server adds."""
 
-    async def ask(server: Server) -> Any:
+    async def request(server: ServerClient) -> Any:
         return await server.get(f"/v1/reports/{_id(report_id)}")
 
-    typer.echo(json.dumps(_at(url, data, key_file, ask), ensure_ascii=False, indent=2))
+    typer.echo(json.dumps(call(url, data, key_file, request), ensure_ascii=False, indent=2))
 
 
 @app.command(
@@ -89,25 +84,24 @@ def run(
         str | None, typer.Option("--timezone", metavar="ZONE", help="Instead of its own: an IANA name.")
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = "table",
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
-    """Ask a report's question for its range, and print the answer."""
+    """Run a report's query for its range, and print the answer."""
     if format_ == "parquet" and sys.stdout.isatty():
-        raise ConfigError("--format parquet: the terminal cannot show it; send it to a file with > name.parquet")
+        raise ConfigError("--format parquet: a terminal cannot show it; write it to a file with > name.parquet")
     order = {name: value for name, value in (("range", range_), ("timezone", timezone)) if value is not None}
     form = {} if format_ in ("table", "json") else {"format": format_}
 
-    async def ask(server: Server) -> tuple[Report, bytes]:
+    async def request(server: ServerClient) -> tuple[Report, bytes]:
         path = f"/v1/reports/{_id(report_id)}"
         report = Report.model_validate(await server.get(path))
         return report, await server.post_json(f"{path}/run", order, **form)
 
-    report, answer = _at(url, data, key_file, ask)
+    report, answer = call(url, data, key_file, request)
     if format_ != "table":
-        sys.stdout.buffer.write(answer if form else answer + b"\n")
-        sys.stdout.buffer.flush()
+        console.write_bytes(answer if form else answer + b"\n")
         return
     found = json.loads(answer)
     ends = [found["since"] or "the first event", found["until"] or "now"]
@@ -117,14 +111,14 @@ def run(
 
 @shares.command("list", epilog="[bold]Example[/bold]\n\n  tallystick share list --url http://127.0.0.1:8000")
 def list_shares(
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
     site: SiteOption = None,
 ) -> None:
-    """Show the share links of all boards. Their tokens are known to nobody but who has them."""
+    """List the share links of all boards. Tokens are not shown: the server does not keep them."""
 
-    async def ask(server: Server) -> list[tuple[str, ...]]:
+    async def request(server: ServerClient) -> list[tuple[str, ...]]:
         chosen = {} if site is None else {"site_id": site}
         rows: list[tuple[str, ...]] = []
         for board in BoardList.model_validate(await server.get("/v1/boards", **chosen)).boards:
@@ -134,35 +128,23 @@ def list_shares(
                 rows.append((link.id, link.name, board.name, _site(board.site_id), *moments))
         return rows
 
-    _table(("id", "for", "board", "site", "made (UTC)", "expires", "last used"), _at(url, data, key_file, ask))
+    _table(("id", "for", "board", "site", "made (UTC)", "expires", "last used"), call(url, data, key_file, request))
 
 
 @shares.command("revoke", epilog="[bold]Example[/bold]\n\n  tallystick share revoke y7jwxc65v1j1")
 def revoke(
     share_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `tallystick share list` shows it.")],
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
     """Revoke a share link: from now on it shows nothing."""
 
-    async def ask(server: Server) -> None:
+    async def request(server: ServerClient) -> None:
         await server.delete(f"/v1/shares/{_id(share_id)}")
 
-    _at(url, data, key_file, ask)
+    call(url, data, key_file, request)
     console.out.print("revoked")
-
-
-def _at(url: str | None, data: Path | None, key_file: str | None, ask: Callable[[Server], Awaitable[R]]) -> R:
-    """What `ask(server)` returns, at the running server or in the folder."""
-    console.one_place(url, data)
-    settings = console.load_settings(data=data, key_file=key_file)
-
-    async def asked() -> R:
-        async with somewhere(url, settings) as server:
-            return await ask(server)
-
-    return asyncio.run(asked())
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -174,14 +156,13 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(column, overflow="fold", no_wrap=column == "id")
     for row in rows:
         table.add_row(*map(escape, row))
-    out = console.out
-    (out if out.is_terminal else Console(file=sys.stdout, width=PIPED_WIDTH, highlight=False)).print(table)
+    console.for_tables().print(table)
 
 
 def _id(text: str) -> str:
-    """An id as it may stand in a path. Raises ConfigError."""
+    """The id, checked so that it can be part of a path. Raises ConfigError."""
     if not text.isascii() or not text.isalnum():
-        raise ConfigError(f"{text!r} is no id: see the first column of the list")
+        raise ConfigError(f"{text!r} is not an id: see the first column of the list")
     return text
 
 

@@ -1,4 +1,4 @@
-"""`tallystick sql`: a statement of one's own to a running server, its answer as a table, CSV, JSON or Parquet."""
+"""`tallystick sql`: runs a SELECT on a running server and prints the result as a table, CSV, JSON or Parquet."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tallystick.cli import console
-from tallystick.cli.ask.table import PIPED_WIDTH, number, printable
-from tallystick.cli.server import Server
-from tallystick.errors import ConfigError, Unavailable
+from tallystick.cli import console, options
+from tallystick.cli.ask.table import number, printable
+from tallystick.cli.client import ServerClient, hint_when_unreachable
+from tallystick.errors import ConfigError
 
 Format = Literal["table", "csv", "json", "parquet"]
 NUMBERS = {"integer", "decimal", "number"}
@@ -33,7 +32,7 @@ EPILOG = console.paragraphs("""
 
   cat report.sql | tallystick sql - --format parquet --output report.parquet
 
-Without a statement it shows what can be read. The server has to run with TALLYSTICK_SQL=true.
+Without a statement it lists the views and their columns. The server must run with TALLYSTICK_SQL=true.
 """)
 
 
@@ -45,25 +44,26 @@ def sql(
         Path | None, typer.Option("--file", metavar="FILE", help="The statement from a file; - is standard input.")
     ] = None,
     site: Annotated[
-        str | None, typer.Option("--site", help="Only this site. Without: every site that may be read.")
+        str | None, typer.Option("--site", help="Only this site. Default: every site that the key may read.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Most rows. Without: TALLYSTICK_SQL_ROWS.")
+        int | None, typer.Option("--limit", min=1, help="Most rows. Default: TALLYSTICK_SQL_ROWS.")
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = "table",
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Where csv, json and parquet go. Without: printed.")
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="File for csv, json or parquet. Default: standard output."),
     ] = None,
     url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
-    key_file: console.KeyFileOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
-    """Ask a running server in SQL: one SELECT over the views events, sessions and users."""
+    """Query a running server in SQL: one SELECT over the views events, sessions and users."""
     if output is not None and format_ == "table":
-        raise ConfigError("--output takes a file's format: --format csv, json or parquet")
+        raise ConfigError("--output needs --format csv, json or parquet")
     if format_ == "parquet" and output is None and sys.stdout.isatty():
-        raise ConfigError("Parquet is no text: name a file with --output")
-    settings = console.load_settings(key_file=key_file)
-    server = Server(url, key=settings.client_key())
+        raise ConfigError("a terminal cannot show Parquet: name a file with --output")
+    settings = options.load_settings(key_file=key_file)
+    server = ServerClient(url, key=settings.client_key())
     if statement is None and file is None:
         _show_schema(json.loads(asyncio.run(_ask(server, None, None))))
         return
@@ -77,18 +77,15 @@ def sql(
     if output is not None:
         _write(output, whole)
         return
-    sys.stdout.buffer.write(whole)
-    sys.stdout.buffer.flush()
+    console.write_bytes(whole)
 
 
-async def _ask(server: Server, body: dict[str, Any] | None, form: str | None) -> bytes:
+async def _ask(server: ServerClient, body: dict[str, Any] | None, form: str | None) -> bytes:
     async with server:
-        try:
+        with hint_when_unreachable():
             if body is None:
                 return json.dumps(await server.get("/v1/sql/schema")).encode()
             return await server.post_json("/v1/sql", body, **({"format": form} if form else {}))
-        except Unavailable as error:
-            raise Unavailable(f"{error.message} `tallystick up` starts one; --url names another") from error
 
 
 def _write(output: Path, answer: bytes) -> None:
@@ -100,7 +97,7 @@ def _write(output: Path, answer: bytes) -> None:
 
 def _text(statement: str | None, file: Path | None) -> str:
     if statement is not None and file is not None:
-        raise ConfigError("--file holds the statement: leave the other one out")
+        raise ConfigError("--file holds the statement: leave out the other one")
     try:
         if file is None and statement != "-":
             return statement or ""
@@ -109,14 +106,8 @@ def _text(statement: str | None, file: Path | None) -> str:
         raise ConfigError(f"--file {file}: it cannot be read: {error}") from error
 
 
-def _target() -> Console:
-    """Where no terminal limits it, a line is as long as it has to be."""
-    plain = Console(file=sys.stdout, width=PIPED_WIDTH, highlight=False)
-    return console.out if console.out.is_terminal else plain
-
-
 def _show(answer: dict[str, Any]) -> None:
-    out = _target()
+    out = console.for_tables()
     table = Table(header_style="bold", box=None, pad_edge=False)
     for column in answer["columns"]:
         right = column["type"] in NUMBERS
@@ -146,7 +137,7 @@ def _cell(value: Any, kind: str) -> str:
 
 
 def _show_schema(schema: dict[str, Any]) -> None:
-    out = _target()
+    out = console.for_tables()
     if not schema["enabled"]:
         out.print("[yellow]SQL is off on this server; TALLYSTICK_SQL=true allows it[/]")
     for view in schema["views"]:

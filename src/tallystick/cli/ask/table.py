@@ -1,9 +1,8 @@
-"""An answer as a table: numbers to the right, a bar for the first, and how far each is from the period before."""
+"""An answer as a table: numbers on the right, a bar for the first number, the change since the previous period."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,23 +11,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tallystick.cli import console
+
 BAR = 16
 """Characters of the longest bar."""
-PIPED_WIDTH = 1_000
-"""Characters that a line may have where no terminal limits it."""
 DRAWN = {"metrics", "sessions"}
-"""Kinds of questions whose first number is an amount."""
+"""Kinds of queries whose first number is an amount, so that a bar shows it."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_NOBODY = "(none)"
+_NO_VALUE = "(none)"
 _REST = "(other)"
 
 Row = dict[str, Any]
 
 
 def show(answer: dict[str, Any], kind: object, out: Console) -> None:
-    """Print an answer of any kind of question; those of a kind in DRAWN with bars."""
+    """Print the answer to a query of any kind; with bars when the kind is in DRAWN."""
     rows: list[Row] = answer["rows"]
-    target = out if out.is_terminal else Console(file=sys.stdout, width=PIPED_WIDTH, highlight=False)
+    target = console.for_tables(out)
     if rows:
         target.print(_table(rows, kind in DRAWN and target.encoding.lower().startswith("utf")))
     else:
@@ -45,7 +44,7 @@ def _notes(answer: dict[str, Any]) -> list[str]:
     if not answer.get("exact", True):
         notes.append("estimated")
     if answer.get("next_cursor"):
-        notes.append("there are more rows: take --top, or --format csv for all of them")
+        notes.append("there are more rows: use --top, or --format csv for all of them")
     return notes
 
 
@@ -81,12 +80,12 @@ def _column(name: str, values: Sequence[Any], numeric: bool) -> Callable[[Row], 
         moments = _moments(values)
         return lambda row: moments.get(row.get(name), "")
 
-    nobody = _NOBODY if any(isinstance(value, str) for value in values) else ""
+    no_value = _NO_VALUE if any(isinstance(value, str) for value in values) else ""
 
     def text(row: Row) -> str:
         value = row.get(name)
         if value is None:
-            return _REST if row.get("other") else nobody
+            return _REST if row.get("other") else no_value
         return escape(printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
 
     return text
@@ -107,7 +106,7 @@ def _change(name: str) -> Callable[[Row], str]:
 
 
 def _bar(name: str, rows: Sequence[Row]) -> Callable[[Row], str] | None:
-    """Bars of a column; None where it has nothing to draw."""
+    """Makes the bars of a column; None: the column has negative numbers or nothing above 0."""
     values = [row[name] for row in rows if _is_number(row.get(name))]
     largest = max(values, default=0)
     if largest <= 0 or min(values) < 0:
@@ -121,7 +120,7 @@ def _bar(name: str, rows: Sequence[Row]) -> Callable[[Row], str] | None:
 
 
 def _moments(values: Sequence[Any]) -> dict[Any, str]:
-    """Instants as people write them: dates where all are midnights; with the offset where it is not the same in all."""
+    """Readable instants: only dates when all are midnights; with the offset when the offsets differ."""
     found = {value: datetime.fromisoformat(value) for value in values if isinstance(value, str)}
     if all((moment.hour, moment.minute) == (0, 0) for moment in found.values()):
         return {value: f"{moment:%Y-%m-%d}" for value, moment in found.items()}
@@ -130,7 +129,7 @@ def _moments(values: Sequence[Any]) -> dict[Any, str]:
 
 
 def number(value: Any) -> str:
-    """A number with its thousands apart and at most three decimals; empty where there is none."""
+    """A number with thousands separators and at most three decimals; empty for None."""
     if not _is_number(value):
         return "" if value is None else escape(printable(str(value)))
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
@@ -145,5 +144,5 @@ def _is_number(value: Any) -> bool:
 
 
 def printable(text: str) -> str:
-    """The text, with what would steer a terminal written out: an event may be called anything."""
+    """The text with control characters escaped: an event's name may hold any, and they would control the terminal."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tallystick.cli import console
+from tallystick.cli import console, options
 
 if TYPE_CHECKING:
     from tallystick.cli.bench.report import Report
@@ -75,7 +75,7 @@ def bench(
     ] = 2,
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
-    key_file: console.KeyFileOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
     """Send events as fast as the server takes them, in bodies of 1, 100 and 1,000, each size to a fresh server; then
     single events at a fixed rate; then see how soon an event can be queried. Checks at the end that the books close.
@@ -87,7 +87,7 @@ def bench(
         return
     from tallystick.cli.bench.load import SIZES, Subject, measure_load
 
-    key = console.load_settings(key_file=key_file).client_key().get_secret_value()
+    key = options.load_settings(key_file=key_file).client_key().get_secret_value()
     subject = Subject(url, key, queue, store, workers)
     _done(measure_load(console.err, scratch, subject, size or SIZES, events, rate), json)
 

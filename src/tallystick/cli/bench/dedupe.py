@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from tallystick.cli.bench.data import DAY_US, uniform_blocks
+from tallystick.cli.bench.events import DAY_US, uniform_blocks
 from tallystick.cli.bench.report import DedupeFigures, Report, machine
 from tallystick.config import Settings
 from tallystick.harness.server import ServerFailed

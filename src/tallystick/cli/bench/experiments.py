@@ -18,8 +18,8 @@ from typing import Any
 import uvloop
 from rich.console import Console
 
-from tallystick.cli.bench.client import closed_loop, paced, wrap
-from tallystick.cli.bench.data import bodies
+from tallystick.cli.bench.events import bodies
+from tallystick.cli.bench.load_client import closed_loop, paced, wrap
 from tallystick.cli.bench.query import fill
 from tallystick.cli.bench.report import ExperimentFigures, Report, machine
 from tallystick.config import Settings
@@ -28,7 +28,7 @@ from tallystick.model.sql import load_statements
 from tallystick.store.postgres.connection import Connection, Pool
 
 SQL = load_statements("tallystick.cli.bench", "experiments.sql")
-DIRECT = (sys.executable, "-c", "from tallystick.cli.bench.direct import main; main()")
+DIRECT = (sys.executable, "-c", "from tallystick.cli.bench.direct_server import main; main()")
 DAYS = 30
 RUNS = 5
 ROWS = 5_000

@@ -21,8 +21,8 @@ from typing import Any
 import uvloop
 from rich.console import Console
 
-from tallystick.cli.bench.client import closed_loop, wrap
-from tallystick.cli.bench.data import bodies
+from tallystick.cli.bench.events import bodies
+from tallystick.cli.bench.load_client import closed_loop, wrap
 from tallystick.cli.bench.report import FloorFigures
 from tallystick.config import Settings
 from tallystick.harness.server import ServerFailed

@@ -18,9 +18,9 @@ import numpy as np
 import uvloop
 from rich.console import Console
 
-from tallystick.cli.bench.client import closed_loop, paced, wrap
-from tallystick.cli.bench.data import bodies
+from tallystick.cli.bench.events import bodies
 from tallystick.cli.bench.floor import measure_floor
+from tallystick.cli.bench.load_client import closed_loop, paced, wrap
 from tallystick.cli.bench.report import LagFigures, LoadFigures, PacedFigures, Report, machine
 from tallystick.harness.deployment import Deployment
 from tallystick.harness.server import Api, ServerFailed

@@ -18,10 +18,10 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tallystick.cli.bench.data import BLOCK_EVENTS, DAILY_USERS, DAY_US, day_blocks
-from tallystick.cli.bench.queries import DAYS, Question, instant, questions
+from tallystick.cli.bench.background_load import SteadyLoad
+from tallystick.cli.bench.events import BLOCK_EVENTS, DAILY_USERS, DAY_US, day_blocks
+from tallystick.cli.bench.query_list import DAYS, Question, instant, questions
 from tallystick.cli.bench.report import QueryFigures, Report, machine
-from tallystick.cli.bench.steady import SteadyLoad
 from tallystick.config import Settings
 from tallystick.harness.server import START_TIMEOUT, Api, ServerFailed, ServerProcess
 from tallystick.model.block import Block

@@ -14,10 +14,10 @@ import msgspec
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tallystick.cli import console
+from tallystick.cli import console, options
+from tallystick.cli.client import ServerClient
 from tallystick.cli.demo.world import Sent, World
-from tallystick.cli.importing.run import Outcome, ServerSink
-from tallystick.cli.server import Server
+from tallystick.cli.importing.sending import Outcome, ServerSink
 
 TICK = 0.1
 """Seconds of events that travel in one request."""
@@ -48,13 +48,13 @@ def demo(
     seed: Annotated[int | None, typer.Option("--seed", help="The same number makes the same visitors.")] = None,
     site: Annotated[str | None, typer.Option("--site", help="Site that the events belong to.")] = None,
     url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
-    key_file: console.KeyFileOption = None,
+    key_file: options.KeyFileOption = None,
 ) -> None:
     """Send realistic events to a running server until Ctrl-C, or as many or as long as you say."""
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     sent = World(seed, datetime.now(UTC), rate)
     tally = _Tally()
-    server = Server(url, key=console.load_settings(key_file=key_file).client_key())
+    server = ServerClient(url, key=options.load_settings(key_file=key_file).client_key())
     try:
         asyncio.run(_send(_portions(sent, duration, events, site), server, tally, events))
     finally:
@@ -88,7 +88,9 @@ def _portions(
             yield (tick + 1) * TICK, portion[start : start + MOST_EVENTS]
 
 
-async def _send(portions: Iterator[tuple[float, list[Sent]]], to: Server, tally: _Tally, events: int | None) -> None:
+async def _send(
+    portions: Iterator[tuple[float, list[Sent]]], to: ServerClient, tally: _Tally, events: int | None
+) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""`tallystick import`: events from a file, through the queue like any others, resumable and never counted twice."""
+"""`tallystick import`: sends the events of a file through the queue. It can be resumed, and counts no event twice."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from tallystick import queue
-from tallystick.cli import console
-from tallystick.cli.folder import working
-from tallystick.cli.importing.plan import Choices, parse_choices
-from tallystick.cli.importing.rows import Chunk, Format, Source, fingerprint, format_of, on_disk, open_source
-from tallystick.cli.importing.run import REASONS_SHOWN, ServerSink, State, StateFile, run
-from tallystick.cli.server import Server
+from tallystick.cli import console, options
+from tallystick.cli.client import ServerClient
+from tallystick.cli.importing.columns import Choices, parse_choices
+from tallystick.cli.importing.sending import REASONS_SHOWN, ServerSink, State, StateFile, run
+from tallystick.cli.importing.source import Chunk, Format, Source, fingerprint, format_of, on_disk, open_source
+from tallystick.cli.target import running_pipeline
 from tallystick.config import Settings, shown_url
 from tallystick.errors import ConfigError
 
@@ -41,12 +41,12 @@ EPILOG = console.paragraphs("""
   zcat old.ndjson.gz | tallystick import - --format ndjson
 
 A column with the name of an event's field is that field (event_id, site_id, name, timestamp, user_id, session_id,
-source, path, properties); --map names another one. All other columns become properties: numbers and true/false as such
-where a whole CSV column has nothing else, the rest as text, empty cells not at all. A row whose time column is empty is
-rejected.
+source, path, properties); --map names another one. All other columns become properties: a CSV column
+of only numbers or only true/false keeps that type, other columns are text, and empty cells are left out. A row whose
+time column is empty is rejected.
 
 Rows get their ids from the file's bytes and their number (unless a column is mapped to event_id), so the same file can
-be imported again, at any time, without counting an event twice. After an interruption the same command goes on where
+be imported again, at any time, without counting an event twice. After an interruption the same command continues where
 it stopped.
 
 Exit code: 0 all rows accepted, 1 some were rejected, 2 the import could not be done.
@@ -57,18 +57,18 @@ FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="NDJSON, CSV or Parquet; also .gz and .zst; - is standard input.")
 ]
 FormatOption = Annotated[
-    Format | None, typer.Option("--format", help="What the file is, when its ending does not say it.")
+    Format | None, typer.Option("--format", help="The file's format, when its ending does not say it.")
 ]
 MapOption = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="FIELD=COLUMN", help="Which column an event's field is read from; repeatable."),
+    typer.Option("--map", metavar="FIELD=COLUMN", help="Read an event's field from this column; repeatable."),
 ]
 NameOption = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="Name of all events, such as page_view.")
 ]
 SiteOption = Annotated[
     str | None,
-    typer.Option("--site", metavar="SITE", help="Site of all events (else the column site_id, else default)."),
+    typer.Option("--site", metavar="SITE", help="Site of all events. Default: the column site_id, else default."),
 ]
 DropOption = Annotated[
     list[str] | None, typer.Option("--drop", metavar="COLUMN", help="Leave this column out; repeatable.")
@@ -79,17 +79,21 @@ TimezoneOption = Annotated[
 DelimiterOption = Annotated[
     str | None,
     typer.Option(
-        "--delimiter", metavar="CHARACTER", help="Between a CSV file's columns; else , ; tab or |, as in its header."
+        "--delimiter",
+        metavar="CHARACTER",
+        help="Separator of a CSV file's columns. Default: , ; tab or |, whichever its header uses.",
     ),
 ]
 NullOption = Annotated[
     list[str] | None,
     typer.Option("--null", metavar="TEXT", help="Text in a CSV file that means no value, such as NA; repeatable."),
 ]
-AllowRejectedOption = Annotated[bool, typer.Option("--allow-rejected", help="Exit with 0 although rows were rejected.")]
+AllowRejectedOption = Annotated[
+    bool, typer.Option("--allow-rejected", help="Exit with 0 even when rows were rejected.")
+]
 AgainOption = Annotated[
     bool,
-    typer.Option("--again", help="Send every row, although this file was imported before; none counts twice."),
+    typer.Option("--again", help="Send every row of a file that was imported before; none counts twice."),
 ]
 
 
@@ -103,18 +107,18 @@ def import_(
     timezone: TimezoneOption = "UTC",
     delimiter: DelimiterOption = None,
     null: NullOption = None,
-    url: console.UrlOption = None,
-    data: console.DataOption = None,
-    key_file: console.KeyFileOption = None,
+    url: options.UrlOption = None,
+    data: options.DataOption = None,
+    key_file: options.KeyFileOption = None,
     allow_rejected: AllowRejectedOption = False,
     again: AgainOption = False,
 ) -> None:
     """Import events from a NDJSON, CSV or Parquet file."""
-    console.one_place(url, data)
+    options.refuse_url_with_data(url, data)
     if delimiter is not None and len(delimiter.encode()) != 1:
         raise ConfigError(f"--delimiter: {delimiter!r} is not a single character")
     choices = parse_choices(maps or (), name, site, drop or (), timezone)
-    settings = console.load_settings(data=data, key_file=key_file)
+    settings = options.load_settings(data=data, key_file=key_file)
     with on_disk(file, format_) as path:
         job = _Job(file, path, format_of(path, format_), choices, delimiter, null or (), url, settings, again)
         state, broken = asyncio.run(job.run())
@@ -136,9 +140,9 @@ class _Job(msgspec.Struct):
     again: bool
 
     async def run(self) -> tuple[State, int]:
-        """The state at the end, and how many lines could not even be read."""
+        """The state at the end, and the number of lines that could not be parsed."""
         async with self._server() as server:
-            with console.err.status("reading the file once to know it"):
+            with console.err.status("reading the file once, to identify it"):
                 digest = await asyncio.to_thread(fingerprint, self.path)
                 source = await asyncio.to_thread(
                     open_source, self.path, self.kind, digest, self.choices, self.delimiter, self.empty
@@ -147,19 +151,19 @@ class _Job(msgspec.Struct):
                 return await self._send(source, server, StateFile(self._state_path(digest))), len(source.broken)
 
     @asynccontextmanager
-    async def _server(self) -> AsyncIterator[Server]:
-        """The running server, or the folder's own pipeline, drained at the end."""
+    async def _server(self) -> AsyncIterator[ServerClient]:
+        """The running server; or the pipeline in this process, whose queue is drained at the end."""
         if self.url is None:
-            async with working(self.settings) as (server, drained):
+            async with running_pipeline(self.settings) as (server, drained):
                 yield server
                 with console.err.status("storing what is queued"):
                     await drained()
         else:
-            async with Server(self.url, key=self.settings.client_key()) as server:
+            async with ServerClient(self.url, key=self.settings.client_key()) as server:
                 await server.get("/healthz")
                 yield server
 
-    async def _send(self, source: Source, server: Server, file: StateFile) -> State:
+    async def _send(self, source: Source, server: ServerClient, file: StateFile) -> State:
         state = State() if self.again else file.load()
         if state.complete:
             console.err.print(
@@ -168,7 +172,7 @@ class _Job(msgspec.Struct):
             )
             return state
         if state.row:
-            console.err.print(f"going on after row {state.row:,}")
+            console.err.print(f"continuing after row {state.row:,}")
         started, first, accepted = time.monotonic(), state.row, state.accepted
         try:
             with _progress(source) as progress:
@@ -177,9 +181,9 @@ class _Job(msgspec.Struct):
                 )
 
                 def show(chunk: Chunk, now: State) -> None:
-                    mark = chunk.end if source.unit == "rows" else chunk.mark
+                    position = chunk.end if source.unit == "rows" else chunk.progress
                     progress.update(
-                        bar, completed=mark, rows=now.row - first, description=escape(Path(self.shown).name)
+                        bar, completed=position, rows=now.row - first, description=escape(Path(self.shown).name)
                     )
 
                 def waits(reason: str) -> None:
@@ -188,17 +192,17 @@ class _Job(msgspec.Struct):
                 limit = min(MOST_EVENTS, self.settings.max_request_events) if self.url is None else MOST_EVENTS
                 await run(source, ServerSink(server, waits), state, file, limit, show)
         except BaseException:
-            console.err.print(f"stopped after row {state.row:,}; the same command goes on from there")
+            console.err.print(f"stopped after row {state.row:,}; the same command continues from there")
             raise
         _report(source, state, state.row - first, state.accepted - accepted, time.monotonic() - started)
         return state
 
     def _state_path(self, digest: str) -> Path | None:
-        """Where this import remembers how far it came: one file per input, target and options."""
+        """The file that holds how far this import came: one for each input, target and set of options."""
         shared = not queue.is_embedded(self.settings)
         target = self.url or (shown_url(self.settings.queue_url) if shared else None)
-        options = (digest, target, self.kind, self.choices, self.delimiter, tuple(self.empty))
-        key = blake2b(msgspec.json.encode(options), digest_size=8).hexdigest()
+        identity = (digest, target, self.kind, self.choices, self.delimiter, tuple(self.empty))
+        key = blake2b(msgspec.json.encode(identity), digest_size=8).hexdigest()
         if target is None:
             return self.settings.data / "imports" / f"{key}.json"
         if self.shown == "-":
@@ -214,7 +218,7 @@ def _done(source: Source, state: State) -> int:
 
 
 class _Rate(ProgressColumn):
-    """Rows confirmed per second, over the whole run."""
+    """Confirmed rows per second, averaged over the whole run."""
 
     def render(self, task: Task) -> Text:
         elapsed = task.elapsed or 0.0

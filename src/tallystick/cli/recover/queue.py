@@ -12,8 +12,8 @@ import typer
 from rich.markup import escape
 
 from tallystick import store
-from tallystick.cli import console
-from tallystick.cli.folder import open_store
+from tallystick.cli import console, options
+from tallystick.cli.target import open_store
 from tallystick.config import Settings, url_path
 from tallystick.errors import ConfigError, QueueDamaged, TallystickError
 from tallystick.model.books import IngesterLedger
@@ -32,7 +32,7 @@ done.
 
 
 def queue(
-    data: console.DataOption = None,
+    data: options.DataOption = None,
     force: Annotated[bool, typer.Option("--force", help="Rebuild it although no damage is found.")] = False,
 ) -> None:
     """Rebuild the embedded queue from every block that can be read.
@@ -45,7 +45,7 @@ def queue(
     from tallystick.queue.sqlite.queue import lock, recovery
     from tallystick.queue.sqlite.recover import recover
 
-    settings = console.load_settings(data=data)
+    settings = options.load_settings(data=data)
     if urlsplit(settings.resolved_queue_url).scheme != "sqlite":
         raise ConfigError(
             "TALLYSTICK_QUEUE_URL: only the embedded queue (sqlite) has a file that this command can rebuild"
@@ -53,7 +53,7 @@ def queue(
     path = url_path(settings.resolved_queue_url)
     if not path.parent.is_dir():
         raise ConfigError(f"there is no data folder {path.parent}: name it with --data")
-    console.quiet_logs(settings)
+    options.quiet_logs(settings)
     held = lock(path)
     try:
         if not force:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from tallystick import queue
 from tallystick import store as stores
-from tallystick.cli import console
+from tallystick.cli import console, options
 from tallystick.config import Settings, url_path
 from tallystick.errors import AlreadyRunning, ConfigError
 
@@ -39,7 +39,7 @@ nothing was changed.
 
 
 def store(
-    data: console.DataOption = None,
+    data: options.DataOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what can be read; all is tried on a copy.")
     ] = False,
@@ -52,8 +52,8 @@ def store(
     Dead letters, the ledger, saved reports, boards and share links are kept too. It takes twice the store's room on the
     disk while it works. Put the backup back instead where that loses less.
     """
-    settings = console.load_settings(data=data)
-    console.quiet_logs(settings)
+    settings = options.load_settings(data=data)
+    options.quiet_logs(settings)
     if not stores.is_embedded(settings):
         scheme = urlsplit(settings.resolved_store_url).scheme
         raise ConfigError(f"TALLYSTICK_STORE_URL names a {scheme} server: it is recovered by its own tools and backups")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from tallystick.cli.bench.data import DAY_US
+from tallystick.cli.bench.events import DAY_US
 
 DAYS = 30
 """Of the history."""

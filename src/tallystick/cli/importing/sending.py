@@ -1,4 +1,4 @@
-"""Sending a file's chunks: several at a time, confirmed in order, remembered on disk so that a repeat goes on."""
+"""Sends the chunks of a file, several at a time. They are confirmed in order; a state file lets a repeat continue."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from typing import Protocol
 import msgspec
 import zstandard
 
-from tallystick.cli.importing.rows import Broken, Chunk, Source
-from tallystick.cli.server import Refused, Server
+from tallystick.cli.client import Refused, ServerClient
+from tallystick.cli.importing.source import Broken, Chunk, Source
 from tallystick.errors import InvalidRequest, Unavailable
 from tallystick.model.event import Rejection
 
 IN_FLIGHT = 4
-"""Requests under way at a time."""
+"""Requests in flight at a time."""
 PATIENCE = 300.0
-"""Seconds for which one chunk is tried again before the import gives up; it can be continued later."""
+"""Seconds for which one chunk is retried before the import gives up. It can be continued later."""
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 15.0
 REASONS_SHOWN = 5
 SAVE_EVERY = 1.0
 HEADERS = {"Content-Type": "application/x-ndjson", "Content-Encoding": "zstd"}
 RETRIED = {408, 429, 502, 503, 504}
-"""Statuses after which the same request may succeed; the events' ids make a repeat harmless."""
+"""Statuses after which the same request is sent again. The events' ids make a repeat harmless."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one chunk; rejections count from the chunk's first event."""
+    """The outcome of one chunk. Indexes of rejections count from the chunk's first event."""
 
     accepted: int
     rejected: list[Rejection]
 
 
 class Sink(Protocol):
-    """Where chunks go."""
+    """Receives chunks."""
 
     async def send(self, body: bytes, count: int) -> Outcome:
-        """Returns once the accepted events are durable. Raises TallystickError when that cannot be had."""
+        """Returns once the accepted events are durable. Raises TallystickError when they cannot be made durable."""
 
 
 class State(msgspec.Struct):
-    """How far an import has come, counted over all its runs.
+    """The progress of an import, over all its runs.
 
     Attributes:
         row: all rows below this one are confirmed.
-        reasons: the first rejections, for people.
-        complete: the file's end was reached.
+        reasons: the reasons of the first rejections, as text.
+        complete: every row of the file is confirmed.
     """
 
     row: int = 0
@@ -70,7 +70,7 @@ class State(msgspec.Struct):
 
 
 class StateFile:
-    """The state on disk; saving is atomic. A checksum keeps a wrong bit from skipping rows."""
+    """The state on disk. It is replaced atomically. A checksum detects damage, which could otherwise skip rows."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -80,7 +80,7 @@ class StateFile:
         """The state; a fresh one when there is no file.
 
         Raises:
-            InvalidRequest: the file is not what was written.
+            InvalidRequest: the file is damaged.
         """
         if self._path is None:
             return State()
@@ -93,12 +93,12 @@ class StateFile:
         except (OSError, msgspec.DecodeError):
             pass
         raise InvalidRequest(
-            f"{self._path} says how far this import came, and is damaged: with --again every row is sent once more. "
+            f"{self._path} holds how far this import came, and is damaged: with --again every row is sent again. "
             "None counts twice that has a time of its own, or was sent within TALLYSTICK_DEDUPE_WINDOW_HOURS"
         )
 
     def save(self, state: State, *, now: bool = False) -> None:
-        """Write it, at most once per SAVE_EVERY seconds unless `now`."""
+        """Write the state; at most once in SAVE_EVERY seconds, unless `now`."""
         if self._path is None or (not now and time.monotonic() - self._saved < SAVE_EVERY):
             return
         self._saved = time.monotonic()
@@ -115,9 +115,9 @@ def _check(content: bytes) -> bytes:
 
 
 class ServerSink:
-    """POST /v1/events of a server; waits and tries again while it cannot take any."""
+    """Sends chunks to POST /v1/events of a server. Waits and tries again while the server cannot accept them."""
 
-    def __init__(self, server: Server, on_wait: Callable[[str], None], patience: float | None = None) -> None:
+    def __init__(self, server: ServerClient, on_wait: Callable[[str], None], patience: float | None = None) -> None:
         self._server = server
         self._on_wait = on_wait
         self._patience = PATIENCE if patience is None else patience
@@ -148,7 +148,7 @@ class ServerSink:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _in_halves(self, body: bytes, count: int, error: Refused) -> Outcome:
-        """For a server with smaller limits than usual; a single event that is too large is rejected."""
+        """Send the chunk as two, because the server has a smaller limit. A single event that is too large is rejected."""
         if count == 1:
             return Outcome(0, [Rejection(0, "too_large", error.message)])
         lines = body.splitlines(keepends=True)
@@ -160,7 +160,7 @@ class ServerSink:
 
 
 def _all_rejected(body: bytes) -> Outcome | None:
-    """The outcome in a 400 that rejects each event by itself; None when the request as a whole was at fault."""
+    """The outcome of a 400 that rejects every event by itself; None when it rejects the request as a whole."""
     with contextlib.suppress(msgspec.DecodeError):
         outcome = msgspec.json.decode(body, type=Outcome)
         return outcome if outcome.rejected else None
@@ -170,10 +170,10 @@ def _all_rejected(body: bytes) -> Outcome | None:
 async def run(
     source: Source, sink: Sink, state: State, file: StateFile, most: int, on_progress: Callable[[Chunk, State], None]
 ) -> None:
-    """Send everything from `state.row` on. `state` is right at any moment, whatever ends this early.
+    """Send all rows from `state.row` on. `state` is correct at any moment, so the import can stop at any point.
 
     Raises:
-        TallystickError: the file is damaged, or the sink cannot take any more.
+        TallystickError: the file is damaged, or the sink gives up.
     """
     pending: deque[tuple[Chunk, asyncio.Task[Outcome]]] = deque()
 
@@ -213,13 +213,13 @@ def _note(state: State, chunk: Chunk, outcome: Outcome) -> None:
 
 
 async def _in_thread(chunks: Iterator[Chunk]) -> AsyncIterator[Chunk]:
-    """The chunks, each made in a thread while the ones before are under way."""
+    """The chunks. A thread makes the next one while earlier ones are in flight."""
     while True:
         made = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
         try:
             chunk = await asyncio.shield(made)
         except asyncio.CancelledError:
-            await asyncio.wait([made])  # whoever cancels closes the file next, and the thread still reads it
+            await asyncio.wait([made])  # the caller closes the file next, so the thread must be done with it
             raise
         if chunk is None:
             return

@@ -10,8 +10,8 @@ from typing import Self
 
 import uvloop
 
-from tallystick.cli.bench.client import paced, wrap
-from tallystick.cli.bench.data import bodies
+from tallystick.cli.bench.events import bodies
+from tallystick.cli.bench.load_client import paced, wrap
 from tallystick.harness.server import ServerFailed
 
 BODY_EVENTS = 100

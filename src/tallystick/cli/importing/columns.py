@@ -1,4 +1,4 @@
-"""What becomes of a file's columns: which go to an event's fields, which to its properties."""
+"""Which of a file's columns become fields of an event, and which become properties."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tallystick.keys import EVERY_SITE
 
 FIELDS = ("event_id", "site_id", "name", "timestamp", "user_id", "session_id", "source", "path", "properties")
 SET_BY_SERVER = "received_at"
-"""A column of an export that an import has no use for: the server notes when it got an event."""
+"""A column of an export that an import ignores: the server sets it when it receives an event."""
 
 
 class Choices(msgspec.Struct, frozen=True):
-    """What the command line says about columns.
+    """The options about columns.
 
     Attributes:
         maps: event field → column.
         constants: event field → the value that every event gets.
         drop: columns that are left out.
-        timezone: zone of times without an offset.
+        timezone: IANA name of the zone of times without an offset.
     """
 
     maps: Mapping[str, str] = {}
@@ -35,10 +35,10 @@ class Choices(msgspec.Struct, frozen=True):
 def parse_choices(
     maps: Sequence[str], name: str | None, site: str | None, drop: Sequence[str], timezone: str
 ) -> Choices:
-    """The choices of the options as they were typed.
+    """The choices that the command's options make.
 
     Raises:
-        ConfigError: an option that cannot be meant.
+        ConfigError: an option is invalid, or contradicts another.
     """
     fields: dict[str, str] = {}
     for text in maps:
@@ -48,7 +48,7 @@ def parse_choices(
         if field not in FIELDS:
             raise ConfigError(f"--map {text}: an event has no field {field!r}; it has {', '.join(FIELDS)}")
         if field in fields:
-            raise ConfigError(f"--map {text}: {field} is read from {fields[field]!r} already")
+            raise ConfigError(f"--map {text}: {field} is already read from {fields[field]!r}")
         fields[field] = column
     for option, given in (("--site", site), ("--name", name)):
         if given is not None and not is_visible(given):
@@ -61,15 +61,15 @@ def parse_choices(
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ConfigError(f"--timezone: {timezone!r} is no IANA name such as Europe/Berlin") from error
+        raise ConfigError(f"--timezone: {timezone!r} is not an IANA name such as Europe/Berlin") from error
     return Choices(fields, constants, tuple(drop), timezone)
 
 
 def fields_of(columns: Sequence[str], choices: Choices) -> dict[str, str]:
-    """Event field → column, for a file with these columns: as mapped, else the column of the field's own name.
+    """Event field → column of a file with these columns: the mapped column, else the one with the field's name.
 
     Raises:
-        InvalidRequest: a column that was named does not exist, or events would have no name.
+        InvalidRequest: an option names a column that does not exist, or events would have no name.
     """
     for column in (*choices.maps.values(), *choices.drop):
         if column not in columns:
@@ -85,6 +85,6 @@ def fields_of(columns: Sequence[str], choices: Choices) -> dict[str, str]:
 
 
 def properties_of(columns: Sequence[str], fields: Mapping[str, str], choices: Choices) -> list[str]:
-    """The columns that become properties: all that have no other use."""
+    """The columns that become properties: all that are neither fields nor dropped."""
     used = {*fields.values(), *choices.drop, SET_BY_SERVER}
     return [column for column in columns if column not in used]

@@ -1,4 +1,4 @@
-"""From a file to request bodies: rows, numbered and with ids that are the same whenever the same file is read."""
+"""Turns a file into request bodies. A row's id follows from the file's bytes and the row's number, so it never changes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from tallystick.cli.importing.lines import LINE_MAX, LineFile, LineMapper, Members, NotAnEvent, TooLong
-from tallystick.cli.importing.plan import Choices, fields_of, properties_of
+from tallystick.cli.importing.columns import Choices, fields_of, properties_of
+from tallystick.cli.importing.ndjson import LINE_MAX, LineFile, LineMapper, Members, NotAnEvent, TooLong
 from tallystick.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,28 +41,28 @@ _COMPRESSED = (".gz", ".zst")
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A row that could not be sent: its number, from 1, and why."""
+    """A row that cannot be sent: its number, counted from 1, and why."""
 
     row: int
     reason: str
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """One request's worth of a file.
+    """The part of a file that one request sends.
 
     Attributes:
         body: the events, NDJSON.
-        rows: the number of each event's row, from 0.
+        rows: the number of each event's row, counted from 0.
         broken: rows among these that hold no event.
-        end: the row that the next chunk begins with.
-        mark: how far into the file this is, in the unit of the source's `total`.
+        end: the number of the first row of the next chunk.
+        progress: how far into the file its end is, in the unit of the source's `total`.
     """
 
     body: bytes
     rows: Sequence[int]
     broken: Sequence[Broken]
     end: int
-    mark: int
+    progress: int
 
 
 class Source(Protocol):
@@ -70,7 +70,7 @@ class Source(Protocol):
 
     Attributes:
         total: its size in `unit`, for the progress bar.
-        broken: rows that are left out from the start.
+        broken: rows that were found invalid when the file was opened.
     """
 
     total: int
@@ -84,10 +84,10 @@ class Source(Protocol):
 
 
 def format_of(path: Path, given: Format | None) -> Format:
-    """The file's format: as given, else by its ending.
+    """The file's format: the given one, else that of its ending.
 
     Raises:
-        ConfigError: the ending says nothing.
+        ConfigError: the ending is unknown.
     """
     if given is not None:
         return given
@@ -102,12 +102,12 @@ def on_disk(file: str, kind: Format | None) -> Iterator[Path]:
     """The file's path; standard input (`-`) is first copied to a temporary file, so that it can be read twice.
 
     Raises:
-        ConfigError: there is no such file, or standard input should be Parquet.
+        ConfigError: there is no such file, or standard input would have to be Parquet.
     """
     if file != "-":
         path = Path(file)
         if not path.is_file():
-            raise ConfigError(f"there is no file {file}: one file is imported at a time, named as it is")
+            raise ConfigError(f"there is no file {file}: give the name of one file, without wildcards")
         yield path
         return
     if kind == "parquet":
@@ -119,7 +119,7 @@ def on_disk(file: str, kind: Format | None) -> Iterator[Path]:
 
 
 def fingerprint(path: Path) -> str:
-    """A digest of all the file's bytes: two files with the same one are the same file."""
+    """A digest of the file's bytes. Files with the same digest count as the same file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
@@ -130,14 +130,16 @@ def open_source(
     """The file, ready to be read.
 
     Raises:
-        InvalidRequest: it is not of that format, or lacks a column that was named.
+        InvalidRequest: it is not of that format, or lacks a column that an option names.
     """
     namespace = uuid5(NAMESPACE, digest)
     if kind == "ndjson":
         return _Lines(path, choices, namespace)
     if (delimiter is None and path.with_suffix("").suffix == ".tsv") or path.suffix == ".tsv":
         delimiter = "\t"
-    from tallystick.store.duckdb.files import TableFile  # not above: demo and the server processes read no file
+    from tallystick.store.duckdb.files import (
+        TableFile,  # imported late: it loads DuckDB, which other commands do not need
+    )
 
     return _Table(TableFile(path, kind, delimiter, empty), choices, namespace)
 
@@ -163,14 +165,14 @@ class _Table:
         self.broken: Sequence[Broken] = [Broken(bad.line, bad.reason) for bad in table.bad_lines]
 
     def chunks(self, skip: int, most: int) -> Iterator[Chunk]:
-        gathered = _Gathered(self._namespace, most, skip)
+        chunk = _ChunkBuilder(self._namespace, most, skip)
         for rows in self._table.read(self._plan, skip):
             for members in rows:
-                if gathered.full:
-                    yield gathered.take(gathered.end)
-                gathered.add(members)
-        if gathered.end > gathered.start:
-            yield gathered.take(gathered.end)
+                if chunk.full:
+                    yield chunk.take(chunk.end)
+                chunk.add(members)
+        if chunk.end > chunk.start:
+            yield chunk.take(chunk.end)
 
     def close(self) -> None:
         self._table.close()
@@ -189,31 +191,31 @@ class _Lines:
         self.total = self._file.size
 
     def chunks(self, skip: int, most: int) -> Iterator[Chunk]:
-        gathered = _Gathered(self._namespace, most, skip)
+        chunk = _ChunkBuilder(self._namespace, most, skip)
         for number, line in enumerate(self._file.lines()):
             if number < skip:
                 continue
-            if gathered.full:
-                yield gathered.take(self._file.position)
+            if chunk.full:
+                yield chunk.take(self._file.position)
             if isinstance(line, TooLong):
-                gathered.pass_over(f"has {line.size:,} bytes; at most {LINE_MAX:,} are read")
+                chunk.skip(f"has {line.size:,} bytes; at most {LINE_MAX:,} are read")
                 continue
             if not line.strip():
-                gathered.pass_over()
+                chunk.skip()
                 continue
             try:
-                gathered.add(self._mapper.members(line))
+                chunk.add(self._mapper.members(line))
             except NotAnEvent as error:
-                gathered.pass_over(str(error))
-        if gathered.end > gathered.start:
-            yield gathered.take(self._file.position)
+                chunk.skip(str(error))
+        if chunk.end > chunk.start:
+            yield chunk.take(self._file.position)
 
     def close(self) -> None:
         self._file.close()
 
 
-class _Gathered:
-    """The chunk that is being put together."""
+class _ChunkBuilder:
+    """Collects rows until they fill a chunk."""
 
     def __init__(self, namespace: UUID, most: int, start: int) -> None:
         self._ids = RowIds(namespace)
@@ -230,7 +232,7 @@ class _Gathered:
         self._size = 0
 
     def add(self, members: Members) -> None:
-        """The next row's event. Without an id of its own it gets one from the file's bytes and the row's number."""
+        """Add the next row's event. An event without an id gets one from the file's bytes and the row's number."""
         given, others = members
         identity = msgspec.json.encode(given).decode() if given else f'"{self._ids.of(self.end)}"'
         line = f'{{"event_id":{identity},{others}}}\n'.encode()
@@ -240,25 +242,26 @@ class _Gathered:
         self.end += 1
         self.full = self._size >= CHUNK_BYTES or len(self._lines) >= self._most
 
-    def pass_over(self, reason: str | None = None) -> None:
-        """The next row holds no event; with a reason it counts as broken."""
+    def skip(self, reason: str | None = None) -> None:
+        """Count the next row, which holds no event; with a reason it counts as broken."""
         self.end += 1
         if reason is not None:
             self._broken.append(Broken(self.end, reason))
         self.full = self.full or self.end - self.start >= 10 * self._most
 
-    def take(self, mark: int) -> Chunk:
-        chunk = Chunk(b"".join(self._lines), self._rows, self._broken, self.end, mark)
+    def take(self, progress: int) -> Chunk:
+        """The finished chunk; the builder starts the next one."""
+        made = Chunk(b"".join(self._lines), self._rows, self._broken, self.end, progress)
         self._begin()
-        return chunk
+        return made
 
 
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-"""What a hex digit becomes where a UUID has its variant."""
+"""Maps the hex digit at the variant's position of a UUID to one with the variant's bits set."""
 
 
 class RowIds:
-    """`uuid5(namespace, str(row))`, in a fifth of the time: it is made for every row."""
+    """Makes `uuid5(namespace, str(row))` in a fifth of the time, because every row needs one."""
 
     def __init__(self, namespace: UUID) -> None:
         self._start = hashlib.sha1(namespace.bytes, usedforsecurity=False)

@@ -20,8 +20,8 @@ from tallystick.model.block import Block
 from tallystick.model.books import IngesterLedger, close_books
 from tallystick.queue import Queue
 from tallystick.queue.sqlite.recover import recover
-from tests.helpers.flip_steps import contents, fresh_copy
-from tests.helpers.queue_steps import NO_WAIT, opened
+from tests.helpers.damage.flips import contents, fresh_copy
+from tests.helpers.queue.steps import NO_WAIT, opened
 from tests.helpers.samples import incompressible_block, sample_block
 
 QUEUE = "queue.sqlite"

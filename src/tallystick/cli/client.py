@@ -1,8 +1,9 @@
-"""A running Tallystick, over HTTP, as the commands use it."""
+"""The HTTP client with which commands talk to a running server."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,8 +27,17 @@ class Refused(TallystickError):
         self.body = body
 
 
-class Server:
-    """An HTTP client for one server; use it with `async with`. With a key, every request carries it.
+@contextmanager
+def hint_when_unreachable() -> Iterator[None]:
+    """Adds to an Unavailable error how to start a server, or to name another one."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(f"{error.message} `tallystick up` starts one; --url names another") from error
+
+
+class ServerClient:
+    """An HTTP client of one server. Use it with `async with`. When there is a key, every request carries it.
 
     Every method raises Unavailable when the server cannot be reached or the connection breaks, and Refused with the
     server's own message when it answers with an error.
@@ -38,11 +48,11 @@ class Server:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"--url: {url!r} is no address such as http://127.0.0.1:8000")
+            raise ConfigError(f"--url: {url!r} is not an address such as http://127.0.0.1:8000")
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key and key.get_secret_value() else None
-        # A proxy of the environment is for the world outside, not for a server on this machine. Without TLS there is no
-        # certificate to look at, and the 40 ms that reading those of all authorities takes are saved.
+        # A proxy that the environment names must not be used for a server on this machine. Without TLS, `verify` is off:
+        # there is no certificate to verify, and loading those of all authorities takes 40 ms.
         self._client = httpx.AsyncClient(
             base_url=self.url,
             timeout=TIMEOUT,
@@ -52,7 +62,7 @@ class Server:
             verify=parts.scheme == "https",
         )
 
-    async def __aenter__(self) -> Server:
+    async def __aenter__(self) -> ServerClient:
         return self
 
     async def __aexit__(
@@ -69,11 +79,11 @@ class Server:
         return (await self._send(self._client.build_request("POST", path, json=body))).json()
 
     async def post_json(self, path: str, body: object, **parameters: str) -> bytes:
-        """The answer of a POST with a JSON body, as it came."""
+        """The bytes of the answer to a POST with a JSON body."""
         return (await self._send(self._client.build_request("POST", path, json=body, params=parameters))).content
 
     async def delete(self, path: str) -> None:
-        """A DELETE that succeeds."""
+        """Send a DELETE."""
         await self._send(self._client.build_request("DELETE", path))
 
     async def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""NDJSON files, line by line, as an import reads them."""
+"""Reads NDJSON files for an import, line by line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 import zstandard
 
-from tallystick.cli.importing.plan import FIELDS, SET_BY_SERVER, Choices
+from tallystick.cli.importing.columns import FIELDS, SET_BY_SERVER, Choices
 from tallystick.errors import InvalidRequest
 
 LINE_MAX = 16 * 1024 * 1024
-"""Longest line in bytes that is read; a longer one is told of and passed over."""
+"""Longest line in bytes that is read. A longer one is reported and skipped."""
 
 NO_TIME = b'" "'
-"""For a line that lacks the time it should have: a text that the server rejects, lest it become an event of today."""
+"""The time of a line whose mapped time is missing. The server rejects it; without one the event would get today's."""
 
 Members = tuple[str | None, str]
 """An event's id, when the line has one, and its other fields: JSON members without the outer braces."""
@@ -29,13 +29,13 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class TooLong(NamedTuple):
-    """A line that was not read, and how many bytes it has."""
+    """A line that was skipped because it is too long; `size` in bytes."""
 
     size: int
 
 
 class NotAnEvent(ValueError):
-    """A line that holds no JSON object; the message says why."""
+    """The line is not a JSON object; the message says why."""
 
 
 class LineFile:
@@ -54,14 +54,14 @@ class LineFile:
 
     @property
     def position(self) -> int:
-        """Bytes of the file read so far, as they are on disk."""
+        """Bytes of the file that are read so far, in its compressed form."""
         return self._raw.tell()
 
     def lines(self) -> Iterator[bytes | TooLong]:
         """Every line, from the first.
 
         Raises:
-            InvalidRequest: the compression is broken.
+            InvalidRequest: the compressed data is damaged.
         """
         number = 0
         try:
@@ -72,7 +72,7 @@ class LineFile:
             raise InvalidRequest(f"{self._path} cannot be read after line {number}: {error}") from error
 
     def _rest_of(self, line: bytes) -> int:
-        """Bytes of the line that this is the beginning of, which are passed over."""
+        """Skip the rest of the line that begins with `line`. Returns the number of bytes skipped."""
         size = 0
         while line and not line.endswith(b"\n"):
             line = self._lines.readline(LINE_MAX)
@@ -86,7 +86,7 @@ class LineFile:
 
 
 class LineMapper:
-    """Turns a line into an event's members, as the choices say."""
+    """Turns a line into an event's members, according to the choices."""
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
@@ -106,7 +106,7 @@ class LineMapper:
         """The line's event.
 
         Raises:
-            NotAnEvent: the line is no JSON object.
+            NotAnEvent: the line is not a JSON object.
         """
         try:
             keys = _object.decode(line)
@@ -121,10 +121,10 @@ class LineMapper:
             parts.append(b'"properties":{%s}' % b",".join(self._properties(keys)))
             return identity, b",".join(parts).decode("utf-8")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise NotAnEvent(f"is no JSON object: {error}") from error
+            raise NotAnEvent(f"is not a JSON object: {error}") from error
 
     def _take(self, keys: dict[str, msgspec.Raw], field: str, key: str) -> bytes | None:
-        """The value of a field's key; a key that is mapped elsewhere or dropped is not the field of its name."""
+        """The value of a field's key; None when the line lacks it, or when the key is dropped or mapped to another field."""
         if key == field and key in self._ignored and self._choices.maps.get(field) != key:
             return None
         raw = keys.get(key)
@@ -133,7 +133,7 @@ class LineMapper:
         return value
 
     def _field(self, field: str, value: bytes) -> bytes:
-        """A text field's number or boolean becomes a text; a time without an offset gets one."""
+        """The value for a field: numbers and booleans become text, a time without an offset gets one."""
         if field == "timestamp":
             return self._time(value) if self._zone is not None and value[:1] == b'"' else value
         return value if value[:1] in b'"{[' else b'"%s"' % value
@@ -144,7 +144,7 @@ class LineMapper:
             if moment.tzinfo is None:
                 return msgspec.json.encode(moment.replace(tzinfo=self._zone).astimezone(UTC))
         except (ValueError, OverflowError):
-            pass  # the server says what is wrong with it
+            pass  # the server will reject it and say why
         return value
 
     def _identity(self, keys: dict[str, msgspec.Raw]) -> str | None:
