@@ -26,8 +26,8 @@ from tallystick.store.duckdb.upkeep.sessions_sql import (
     KEYS,
     TEXT_COLUMNS,
     continued_sessions_sql,
+    index_ctes,
     sessions_sql,
-    tables_sql,
 )
 from tallystick.store.duckdb.upkeep.watermark import Watermark
 
@@ -138,7 +138,7 @@ def _new_events(db: Connection, watermark: int) -> _NewEvents:
 def read_session_index(db: Connection) -> SessionIndex | None:
     """The index, for the statements of this transaction; None when the raw events are as fast."""
     usable = _usable(db)
-    return usable and SessionIndex(partial(tables_sql, *usable))
+    return usable and SessionIndex(partial(index_ctes, *usable))
 
 
 def read_user_numbers(db: Connection) -> UserNumbers | None:
