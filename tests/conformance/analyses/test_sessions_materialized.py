@@ -92,9 +92,7 @@ async def check(store: DuckDBStore, query: SessionsQuery | PathsQuery, events: l
     assert result.from_rollup == (there and indexed), "it says whether the session index was read"
 
 
-indexed = questions().map(
-    lambda given: {**given, "filter": None, "page_names": ["pageview", "$pageview", "page_view"]}
-)
+indexed = questions().map(lambda given: {**given, "filter": None, "page_names": ["pageview", "$pageview", "page_view"]})
 with_trails = path_questions().filter(lambda given: given["by"] == "page").map(lambda given: {**given, "filter": None})
 
 
