@@ -221,18 +221,17 @@ class Metrics:
         self.queue_blocks = Gauge("tallystick_queue_blocks", "Blocks waiting in the queue.", registry=registry)
         self.queue_events = Gauge(
             "tallystick_queue_events",
-            "Events waiting in the queue. NaN: the queue cannot count them (RabbitMQ).",
+            "Events waiting in the queue. NaN: unknown (RabbitMQ).",
             registry=registry,
         )
         self.queue_bytes = Gauge(
             "tallystick_queue_bytes",
-            "Bytes of the blocks waiting in the queue. NaN: the queue cannot count them (RabbitMQ).",
+            "Bytes of the blocks waiting in the queue. NaN: unknown (RabbitMQ).",
             registry=registry,
         )
         self.queue_oldest = Gauge(
             "tallystick_queue_oldest_seconds",
-            "Age of the oldest block waiting in the queue; 0 when none waits, NaN where the queue does not know "
-            "(RabbitMQ).",
+            "Age of the oldest block waiting in the queue; 0 when none waits, NaN when unknown (RabbitMQ).",
             registry=registry,
         )
         self.queries = Gauge(
