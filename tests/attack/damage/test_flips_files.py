@@ -58,7 +58,7 @@ def test_the_mark_of_an_import(tmp_path: Path) -> None:
         try:
             assert StateFile(path).load() == state, harmed
         except InvalidRequest as error:
-            damaged += "with --again every row is sent once more" in error.message
+            damaged += "with --again every row is sent again" in error.message
     assert damaged >= 9 * len(content) - 2
 
 
@@ -202,7 +202,7 @@ def test_without_its_store_a_recovery_says_what_it_does_not_know(killed: Path, t
     recovered = command(data, "recover", "queue")
     assert recovered.code == 1
     assert "60 events in 30 blocks wait in the new queue" in recovered.out
-    assert "the store could not be asked" in recovered.out
+    assert "the store could not be read" in recovered.out
 
     (data / "store.duckdb").write_bytes(store)
     found = command(data, "verify", "--json")
