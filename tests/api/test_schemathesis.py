@@ -1,8 +1,8 @@
 """Schemathesis over the OpenAPI document of the whole app, with parts that really run: nothing is a server error.
 
 Every operation, of the native API and of every dialect, gets requests that fit its description and requests that do
-not. Whatever comes back has a status below 500 and a request id; what Tallystick's own routes answer also has the described
-shape, and an error has the one form that errors have.
+not. Every answer has a status below 500 and a request id. Answers of Tallystick's own routes also have the described
+shape, and errors have the one form of an error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FITTING, UNFITTING = (12, 6) if THOROUGH else (6, 3)
 """Requests per operation that fit its description, and that do not; `make faults` sends all."""
 
 OWN = ("/v1/query", "/v1/events", "/v1/users/{user_id}/events", "/v1/properties", "/v1/values")
-"""Tallystick's routes whose answer to a question is a `Result`."""
+"""Tallystick's routes whose answer to a query is a `Result`."""
 
 FORBIDDEN = {"host", "content-length", "transfer-encoding", "connection", "content-encoding"}
 """Headers that are the transport's business."""

@@ -21,8 +21,8 @@ import pytest_asyncio
 from tallystick.config import Settings
 from tallystick.queue import Queue, make_queue
 from tallystick.store import Store, make_store
-from tests.helpers.redis_steps import TAKEOVER, Stream
-from tests.helpers.sql_steps import asks_in_sql, with_store
+from tests.helpers.queue.redis_steps import TAKEOVER, Stream
+from tests.helpers.sql.steps import asks_in_sql, with_store
 from tests.helpers.thorough import THOROUGH
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer

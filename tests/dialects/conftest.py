@@ -36,7 +36,7 @@ async def client(tallystick: Tallystick) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def empty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client of one Tallystick for all those tests of a module that store nothing; they share its event loop."""
+    """An HTTP client of one Tallystick for all tests of a module that store nothing; they share its event loop."""
     settings = Settings(data=tmp_path_factory.mktemp("empty"), disk_reserve_bytes=0, batch_max_age=0.0)
     async with open_tallystick(settings) as opened:
         transport = httpx.ASGITransport(opened.asgi)

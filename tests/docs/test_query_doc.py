@@ -1,4 +1,4 @@
-"""The questions shown in docs/use/query.md are questions, and the words of its tables are the words of the model."""
+"""The queries shown in docs/use/query.md are queries, and the words of its tables are the words of the model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tallystick.model.query import COLUMNS, SERIES_LIMIT, Condition, Metric, Que
 from tallystick.store.duckdb.dialect import DUCKDB
 
 TEXT = (Path(__file__).parents[2] / "docs" / "use" / "query.md").read_text()
-BODIES = re.findall(r"ask '(.*?)'\n", TEXT, re.DOTALL)
+BODIES = re.findall(r"query '(.*?)'\n", TEXT, re.DOTALL)
 
 
 def test_there_are_examples_of_every_kind() -> None:

@@ -1,4 +1,4 @@
-"""Every process of Tallystick restarted under load, one after the other; clients that never try again notice nothing."""
+"""Every process restarts under load, one after the other; no request of a client without retries fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.oracle import ClientLedger, Outcome, findings
 from tests.faults.rolling import Load, Part
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, wait_until
 from tests.servers.redis import RedisServer

@@ -1,4 +1,4 @@
-"""The oracle of sessions: each question answered in plain Python from a list of events, as docs/use/analyses.md says."""
+"""The oracle of sessions: plain Python answers each query from a list of events, as docs/use/analyses.md says."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sessions_of(query: SessionScope, events: Iterable[Event]) -> list[Session]:
 
 
 def counted_sessions(query: SessionsQuery, events: Iterable[Event]) -> list[Session]:
-    """Those that a question is about."""
+    """Those that a query is about."""
     near = [
         event
         for event in events

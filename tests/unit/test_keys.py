@@ -202,7 +202,7 @@ def test_each_key_has_its_right_and_its_site() -> None:
 
 
 def test_without_keys_of_a_kind_nobody_has_that_right() -> None:
-    """G12: a process that is reached from afar and has no read keys answers no questions."""
+    """G12: a process that is reached from afar and has no read keys answers no queries."""
     for ask in (Keys({}, {digest(READ): "*"}).writer, Keys({digest(WRITE): "*"}, {}).reader):
         for key in (b"", WRITE.encode(), READ.encode()):
             with pytest.raises(Forbidden, match="are set"):
@@ -274,7 +274,7 @@ def test_the_world_is_listened_to_with_keys_only(role: str, missing: str, host: 
     if missing:
         with pytest.raises(ConfigError) as refused:
             may_listen(host, Keys(), role)
-        assert f"{host} would let anybody in: set {missing} first" in refused.value.message
+        assert f"{host} would open the server to every client: set {missing} first" in refused.value.message
     may_listen(host, Keys(SOME if "WRITE" in missing else {}, SOME if "READ" in missing else {}), role)
 
 

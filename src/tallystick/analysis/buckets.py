@@ -1,12 +1,12 @@
-"""Time buckets in any time zone: which bucket an instant is in, what it is called, which comes next.
+"""Time buckets in any time zone: which bucket an instant is in, how it is labelled, which comes next.
 
-The rules of the zone are worked out here from the IANA database and handed to the store as plain arithmetic, so that
-every store cuts alike whatever zone data it ships, and a store needs no notion of zones at all.
+The rules of a zone come from the IANA database and reach the store as plain arithmetic. So every store cuts time alike,
+whatever zone data it ships.
 
-- A day, week (from Monday) or month starts at the zone's midnight, or, where a clock change skips that, right after the
-  change. It may have 23 or 25 hours.
-- An hour or minute starts at a full local hour or minute, or at a clock change inside one. The hour that a change back
-  repeats gives two buckets, told apart by their offset.
+- A day, week (from Monday) or month starts at the zone's midnight or, where a clock change skips midnight, right after
+  the change. A day may have 23 or 25 hours.
+- An hour or minute starts at a full local hour or minute, or at a clock change inside one. An hour that is repeated
+  when clocks go back is two buckets, with different offsets.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ MONDAY = 4 * 86_400
 
 _HOUR = timedelta(hours=1)
 _FUTURE = timedelta(days=3660)
-"""How far ahead clock changes are looked up when a question has no `until`: a server's clock may have been ahead."""
+"""How far ahead clock changes are looked up for a query without `until`: some events may lie in the future."""
 _LONGEST = timedelta(days=36_600)
-"""How far from `since` clock changes are looked up at all."""
+"""How far after `since` clock changes are looked up at most."""
 
 
 def micros(instant: datetime) -> int:
@@ -79,7 +79,7 @@ def _offset(zone: ZoneInfo, second: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _changes(name: str, year: int) -> tuple[Segment, ...]:
-    """The clock changes of one UTC year: no zone changes its offset twice within a day."""
+    """The clock changes of one UTC year. It finds one a day, and no zone has two changes within a day."""
     zone = ZoneInfo(name)
     day = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
     end = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp())
@@ -97,9 +97,10 @@ def _changes(name: str, year: int) -> tuple[Segment, ...]:
 
 
 def segments(name: str, since: datetime | None, until: datetime | None, now: datetime) -> list[Segment]:
-    """The zone's offsets from `since` (not before 2000: no event is) to `until`; the first reaches back for ever.
+    """The zone's offsets from `since` (from 2000, when the first events may be) to `until`.
 
-    From an hour earlier, since a clock change before `since` may be what its bucket begins with.
+    The first segment also holds for all time before it. It starts an hour before `since`, because the bucket of `since`
+    may begin with a clock change in that hour.
     """
     first = max(since or EARLIEST, EARLIEST) - _HOUR
     last = max(first + _HOUR, min(until or now + _FUTURE, first + _LONGEST))
@@ -111,7 +112,7 @@ def segments(name: str, since: datetime | None, until: datetime | None, now: dat
 
 
 class Buckets:
-    """The buckets of one interval in one zone, over the segments of a question's range.
+    """The buckets of one interval in one zone, over the segments of a query's range.
 
     A bucket's key is what the store groups by, here as microseconds since 1970: for hours and minutes the instant at
     which it starts, for days and longer the local midnight (read as if it were UTC).
@@ -126,7 +127,7 @@ class Buckets:
 
     @property
     def on_quarter_hours(self) -> bool:
-        """Whether every bucket in the range is made of whole quarter hours UTC."""
+        """Whether every bucket in the range consists of whole quarter hours UTC."""
         return self.interval != "minute" and all(
             part.offset % QUARTER_HOUR == 0 and (part.start % QUARTER_HOUR == 0 or index == 0)
             for index, part in enumerate(self._segments)
@@ -134,11 +135,11 @@ class Buckets:
 
     @property
     def on_utc_days(self) -> bool:
-        """Whether every bucket in the range is made of whole UTC days."""
+        """Whether every bucket in the range consists of whole UTC days."""
         return not self._clock and all(part.offset == 0 for part in self._segments)
 
     def sql(self, dialect: Dialect, column: str) -> str:
-        """The key of an instant in `column`: a balanced tree of comparisons with the clock changes."""
+        """The bucket key of the instant in `column` as SQL: a binary search among the clock changes."""
         leaves = [self._leaf(dialect, column, index) for index in range(len(self._segments))]
         merged: list[tuple[int, str]] = []
         for part, leaf in zip(self._segments, leaves, strict=True):
@@ -198,7 +199,7 @@ class Buckets:
         return self.start(key).isoformat(timespec="seconds")
 
     def keys(self, first: int, last: int) -> Iterator[int]:
-        """The keys from `first` to `last`, both included; a day that the zone skipped altogether is left out."""
+        """The keys from `first` to `last`, both included, without days that the zone skipped."""
         key = first
         while key <= last:
             if self.interval != "day" or self.start(key).date() == instant_of(key).date():
@@ -206,7 +207,7 @@ class Buckets:
             key = self._next(key)
 
     def series(self, since: datetime | None, until: datetime | None, found: Collection[int]) -> list[int]:
-        """The keys from `since` or the first found to `until` or the last found; none when neither end is known.
+        """The keys from `since` (or the first found key) to `until` (or the last); none if one end is unknown.
 
         Raises:
             InvalidRequest: there are more than SERIES_LIMIT.
@@ -223,14 +224,14 @@ class Buckets:
         return keys
 
     def following(self, key: int, count: int) -> list[int]:
-        """`count` keys from one on."""
+        """`count` keys, starting with `key`."""
         keys = [key]
         while len(keys) < count:
             keys.append(next(self.keys(self._next(keys[-1]), keys[-1] + 2 * SECONDS["month"] * SECOND)))
         return keys
 
     def before(self, key: int) -> int:
-        """The key right before that of a day, week or month."""
+        """The key of the day, week or month right before another."""
         size = 1 if self.interval == "month" else SECONDS[self.interval] // SECONDS["day"]
         day = instant_of(key) - timedelta(days=size)
         if self.interval == "month":

@@ -1,7 +1,7 @@
-"""Comparison: a question, the same one about another period, and both answers side by side.
+"""Comparison: a query, the same query about another period, and one answer with the figures of both.
 
-The second is asked about the groups of the first's answer, so that a group stands beside itself; the n-th bucket of a
-period stands beside the n-th of the other.
+The second query is restricted to the groups in the first one's answer. Rows are matched by group, and buckets by their
+number: the n-th bucket of one period with the n-th of the other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.dispatch import shape
-from tallystick.analysis.metrics.rows import figures, nothing
+from tallystick.analysis.metrics.rows import empty_metrics, figures
 from tallystick.analysis.sessions.rows import COUNTS
 from tallystick.analysis.sources import Groups
 from tallystick.analysis.statement import Row, Statement
@@ -28,26 +28,26 @@ Figures: TypeAlias = dict[str, Any]
 """A row of an answer."""
 
 ROWS_LIMIT = 100_000
-"""Most rows that are looked up in the other period."""
+"""Most rows that are read of the other period."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Two questions that differ in their periods.
+    """Two queries that differ in their periods.
 
     Attributes:
-        asked: the question, with an end.
-        before: the same about the other period.
-        period: that period.
+        query: the query that was asked, with an `until`.
+        previous: the same query about the other period.
+        period: the other period.
     """
 
-    asked: Comparable
-    before: Comparable
+    query: Comparable
+    previous: Comparable
     period: Period
 
 
 def compared(query: Query, now: datetime) -> Compared | None:
-    """The two questions of one that compares; None for any other.
+    """The two queries of a query with `compare`; None for any other query.
 
     Raises:
         InvalidRequest: it has no `since`, or the other period lies beyond the calendar.
@@ -67,36 +67,36 @@ def compared(query: Query, now: datetime) -> Compared | None:
         except OverflowError as error:
             raise InvalidRequest("compare: the period before would begin before the year 1") from error
     update = {"since": period.since, "until": period.until, "compare": None}
-    before = query.model_copy(update=update | ({"limit": ROWS_LIMIT} if isinstance(query, MetricsQuery) else {}))
-    return Compared(query.model_copy(update={"until": until, "compare": None}), before, period)
+    previous = query.model_copy(update=update | ({"limit": ROWS_LIMIT} if isinstance(query, MetricsQuery) else {}))
+    return Compared(query.model_copy(update={"until": until, "compare": None}), previous, period)
 
 
-def groups_of(asked: Comparable, found: Found) -> Groups | None:
-    """The groups to look up in the other period, none where the answer has no rows; None: all that there are."""
-    if not asked.breakdown or asked.top is None:
+def groups_of(query: Comparable, found: Found) -> Groups | None:
+    """The groups to read of the other period, empty if the answer has no rows; None: all groups."""
+    if not query.breakdown or query.top is None:
         return None
     statement, rows = found
     first = statement.buckets is not None
-    last = first + len(asked.breakdown)
-    return list(dict.fromkeys(tuple(row[first:last]) for row in rows if not (asked.other and row[-1])))
+    last = first + len(query.breakdown)
+    return list(dict.fromkeys(tuple(row[first:last]) for row in rows if not (query.other and row[-1])))
 
 
-def result_of(both: Compared, asked: Found, before: Found | None, loaded_at: datetime | None) -> Result:
-    """The answer: the asked rows, each with `previous`, null where the other period has no such bucket.
+def result_of(both: Compared, found: Found, previous: Found | None, loaded_at: datetime | None) -> Result:
+    """The answer: the rows of the query, each with `previous`, null where the other period has no such bucket.
 
     Args:
-        before: None when there was no group to look up.
-        loaded_at: as `Freshness.loaded_at`.
+        previous: None if there was no group to read.
+        loaded_at: see `Freshness.loaded_at`.
 
     Raises:
-        InvalidRequest: as `shape`, or one of the two would not be whole.
+        InvalidRequest: what `shape` raises, or one of the two answers has more than one page.
     """
-    rows = _whole(both.asked, asked, "this one")
-    if before is not None:
-        earlier = _whole(both.before, before, "that of the other period")
-        beside = _Beside(both, asked[0].buckets, before[0].buckets, earlier)
-        rows = [row | {"previous": beside.previous(row)} for row in rows]
-    statements = [found[0] for found in (asked, before) if found is not None]
+    rows = _all_rows(both.query, found, "this one")
+    if previous is not None:
+        previous_rows = _all_rows(both.previous, previous, "that of the other period")
+        matched = _PreviousRows(both, found[0].buckets, previous[0].buckets, previous_rows)
+        rows = [row | {"previous": matched.previous(row)} for row in rows]
+    statements = [part[0] for part in (found, previous) if part is not None]
     return Result(
         rows=rows,
         previous=both.period,
@@ -106,7 +106,7 @@ def result_of(both: Compared, asked: Found, before: Found | None, loaded_at: dat
     )
 
 
-def _whole(query: Comparable, found: Found, what: str) -> list[Figures]:
+def _all_rows(query: Comparable, found: Found, what: str) -> list[Figures]:
     rows, next_cursor = shape(query, *found)
     if next_cursor is not None:
         assert isinstance(query, MetricsQuery)  # the others have no pages
@@ -117,30 +117,32 @@ def _whole(query: Comparable, found: Found, what: str) -> list[Figures]:
     return rows
 
 
-class _Beside:
-    """The rows of the other period, to be found by what they stand beside."""
+class _PreviousRows:
+    """The rows of the other period, by the group and the bucket that they are compared with."""
 
-    def __init__(self, both: Compared, asked: Buckets | None, before: Buckets | None, rows: Sequence[Figures]) -> None:
-        self._query = both.before
+    def __init__(
+        self, both: Compared, buckets: Buckets | None, previous: Buckets | None, rows: Sequence[Figures]
+    ) -> None:
+        self._query = both.previous
         self._buckets: dict[str | None, str | None] = {}
-        if asked is None or before is None:
+        if buckets is None or previous is None:
             self._buckets[None] = None
         else:
-            self._buckets.update(zip(_labels(both.asked, asked), _labels(both.before, before), strict=False))
+            self._buckets.update(zip(_labels(both.query, buckets), _labels(both.previous, previous), strict=False))
         self._rows = {self._key(row, row.get("bucket")): row for row in rows}
-        if isinstance(both.before, MetricsQuery):
-            self._nothing = figures(both.before, nothing(both.before))
+        if isinstance(both.previous, MetricsQuery):
+            self._empty = figures(both.previous, empty_metrics(both.previous))
         else:
-            self._nothing = {kind: 0 if kind in COUNTS else None for kind in both.before.metrics}
+            self._empty = {kind: 0 if kind in COUNTS else None for kind in both.previous.metrics}
 
     def previous(self, row: Figures) -> Figures | None:
-        """What a row's group had in the bucket beside its own."""
+        """The figures of a row's group in the bucket of the same number; None if there is no such bucket."""
         own = row.get("bucket")
         if own not in self._buckets:
             return None
         bucket = self._buckets[own]
-        found = self._rows.get(self._key(row, bucket), self._nothing)
-        values = {name: found[name] for name in self._nothing}
+        found = self._rows.get(self._key(row, bucket), self._empty)
+        values = {name: found[name] for name in self._empty}
         return values if bucket is None else {"bucket": bucket, **values}
 
     def _key(self, row: Figures, bucket: str | None) -> tuple[object, ...]:

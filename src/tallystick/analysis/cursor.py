@@ -1,8 +1,8 @@
 """Cursors: where the next page of an answer starts, as an opaque text.
 
-A cursor holds the sort key of the last row that was given, so that a page starts right after it whatever was stored
-in between: no row is lost and none comes twice. It is bound to its question by a fingerprint. It is no secret and not
-trusted: what comes out is checked, and goes to the store as parameters only.
+A cursor holds the sort key of the last row of a page. The next page starts right after that key, whatever was stored in
+between, so no row is lost and none comes twice. A fingerprint binds the cursor to its query. Cursors are neither secret
+nor trusted: what is decoded is checked, and goes to the store as parameters only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 from tallystick.analysis.buckets import instant_of
@@ -20,15 +22,18 @@ from tallystick.model.query import EventsQuery, FunnelUsersQuery, MetricsQuery, 
 Key = list[str | int | None]
 """A row's sort key."""
 
+Part = Literal["instant", "uuid", "text", "text or null"]
+"""What one part of a key has to be; an instant is in microseconds since 1970."""
+
 Paged = EventsQuery | MetricsQuery | PeopleQuery | FunnelUsersQuery
 
-_BROKEN = "the cursor is none that this question gave: send next_cursor unchanged, with the same question"
+_BROKEN = "the cursor is not one that this query returned: send next_cursor unchanged, with the same query"
 
 
 def _fingerprint(query: Paged) -> str:
-    """What makes it the same question: everything but the page."""
-    question = query.model_dump_json(exclude={"cursor", "limit"})
-    return hashlib.sha256(question.encode()).hexdigest()[:16]
+    """A hash of the query without the page: equal for all pages of one answer."""
+    text = query.model_dump_json(exclude={"cursor", "limit"})
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def encode_cursor(query: Paged, key: Key) -> str:
@@ -37,60 +42,36 @@ def encode_cursor(query: Paged, key: Key) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_cursor(query: Paged) -> Key | None:
-    """The sort key in the query's cursor; None without one.
+def decode_cursor(query: Paged, parts: Sequence[Part]) -> Key | None:
+    """The sort key in the query's cursor; None without a cursor.
+
+    Args:
+        parts: what the key of this query consists of.
 
     Raises:
-        InvalidRequest: the text is no cursor, or one of another question.
+        InvalidRequest: the text is not a cursor, or one of another query.
     """
     if query.cursor is None:
         return None
     try:
         padded = query.cursor + "=" * (-len(query.cursor) % 4)
         fingerprint, key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        same = fingerprint == _fingerprint(query)
+        is_same = fingerprint == _fingerprint(query)
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise InvalidRequest(_BROKEN) from error
-    if not same or not _fits(query, key):
+    if not is_same or not isinstance(key, list) or len(key) != len(parts):
         raise InvalidRequest(_BROKEN)
-    return list(key)
+    if not all(_fits(value, part) for value, part in zip(key, parts, strict=True)):
+        raise InvalidRequest(_BROKEN)
+    return key
 
 
-def _fits(query: Paged, key: object) -> bool:
-    if isinstance(query, EventsQuery):
-        return _fits_events(key)
-    if isinstance(query, FunnelUsersQuery):
-        return isinstance(key, list) and len(key) == 1 and isinstance(key[0], str)
-    return _fits_people(query, key) if isinstance(query, PeopleQuery) else _fits_metrics(query, key)
-
-
-def _fits_people(query: PeopleQuery, key: object) -> bool:
-    """`[value that they are ordered by?, user_id]`."""
-    if not isinstance(key, list) or not key or not isinstance(key[-1], str):
-        return False
-    values = key[:-1]
-    if query.order == "user_id":
-        return not values
-    return len(values) == 1 and _is_instant(values[0])  # a count of events is small enough for one, too
-
-
-def _fits_events(key: object) -> bool:
-    """`[timestamp, event_id, site_id]`."""
-    if not isinstance(key, list) or len(key) != 3 or not _is_instant(key[0]):
-        return False
-    try:
-        UUID(key[1])
-    except (ValueError, TypeError, AttributeError):
-        return False
-    return isinstance(key[2], str)
-
-
-def _fits_metrics(query: MetricsQuery, key: object) -> bool:
-    """`[bucket?, value of each breakdown field…]`."""
-    if not isinstance(key, list) or len(key) != (query.interval is not None) + len(query.breakdown):
-        return False
-    values = key[1:] if query.interval else key
-    return (not query.interval or _is_instant(key[0])) and all(v is None or isinstance(v, str) for v in values)
+def _fits(value: object, part: Part) -> bool:
+    if part == "instant":
+        return _is_instant(value)
+    if part == "uuid":
+        return _is_uuid(value)
+    return isinstance(value, str) or (value is None and part == "text or null")
 
 
 def _is_instant(value: object) -> bool:
@@ -99,5 +80,13 @@ def _is_instant(value: object) -> bool:
     try:
         instant_of(value)
     except OverflowError:
+        return False
+    return True
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        UUID(value)  # type: ignore[arg-type]
+    except (ValueError, TypeError, AttributeError):
         return False
     return True

@@ -1,7 +1,7 @@
-"""Dialect: the fragments of SQL in which the stores differ. `compile` puts them together and knows no dialect.
+"""Dialect: what the stores write differently in SQL. The analyses put the fragments together and know no store.
 
-A fragment is a template; `{…}` takes SQL that `compile` made, never text of a request. All take and give the same:
-instants are the store's UTC timestamps, texts compare in code-point order, a property is read as docs/use/query.md says.
+A fragment is a template; its `{…}` take SQL that an analysis made, never text of a request. All stores give the same
+results: instants are UTC, texts compare in code-point order, and a property is read as docs/use/query.md says.
 """
 
 from __future__ import annotations
@@ -11,56 +11,57 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["text", "number", "bucket", "day", "timestamp", "uuid", "property"]
-"""What a parameter is. `bucket`: microseconds, a bucket's key; `day`: a UTC midnight; `property`: a key."""
+"""What a parameter is. `bucket`: a bucket's key in microseconds; `day`: a UTC midnight; `property`: its key."""
 
 
 @dataclass(frozen=True)
 class Dialect:
     """One store's fragments.
 
-    A bucket's key is what the store groups by: any type of which `key_us` makes the microseconds of `Buckets.key`.
+    A store groups by a bucket's key, of whatever type; `key_us` turns it into the microseconds of `Buckets.key`.
 
     Attributes:
         placeholder: the parameter numbered `{n}` from 1, by kind.
-        encode: what the driver is given for a parameter of a kind; kinds without an entry go as they are.
+        encode: converts a parameter of a kind to what the driver takes; kinds without an entry are passed as they are.
         property_text: a property's text: a string's content, other values' JSON text; NULL when missing or null.
         property_json: a property's JSON text, of a string with its quotes; NULL when missing.
         property_number: a JSON number as a double, infinite when it is beyond one; NULL for anything else.
         property_string: whether a property is a JSON string.
-        property_content: the text of a property that is a JSON string; anything for others.
-        property_boolean: `true` or `false`; anything else for what is neither.
-        property_keys: the different keys of `properties`, as a column that gives a row for each.
-        cut: the bucket key of an instant: moved by seconds (third argument), cut to a multiple of seconds since 1970
-            (second), moved again (fourth).
-        month: the bucket key of an instant moved by seconds and cut to its month.
+        property_content: the text of a property that is a JSON string; of other properties any value.
+        property_boolean: `true` or `false`; of a property that is neither any other value.
+        property_keys: the distinct keys of `properties`; the column expands to a row for each.
+        cut: the bucket key of an instant: moved by seconds (third argument), truncated to a multiple of seconds since
+            1970 (second), moved again (fourth).
+        month: the bucket key of an instant: moved by seconds and truncated to its month.
         key: the bucket key that is a number of microseconds since 1970.
         key_us: a bucket key as microseconds since 1970.
         uuid_text: a UUID as text in lower case.
         epoch_us: an instant as microseconds since 1970.
         instant: a literal instant of the form `2025-03-30 01:00:00`.
         contains: whether a text contains another, exactly.
-        lowered: a text for comparing whatever the case.
+        lowered: a text in lower case, for comparisons that ignore case.
         later: a bucket key moved by `{seconds}`.
-        same: equality to which NULL is a value like any other.
-        hash: a number of 64 bits in the place of some values, which sorts far faster than texts; empty: no faster.
-        often: a condition that many events fulfil, `{0}`, so that they are read first and then told apart.
-        estimate: an estimated count of distinct values, where a query allows one; empty: there is none.
+        same: equality in which NULL equals NULL.
+        hash: a 64-bit hash of some values, which sorts far faster than texts; empty: it is no faster.
+        often: the condition `{0}` in a form for conditions that many events fulfil: the store reads the rows first and
+            tests them afterwards.
+        estimate: an estimated count of distinct values, for queries that allow it; empty: there is none.
         percentile: the interpolated percentile `{fraction}` of the non-NULL values.
         finite: a double, NULL when it is infinite.
-        total, mean: the sum and the average of doubles, without those that are NULL or infinite.
-        whole: a sum of whole numbers as a 64-bit integer; NULL stays.
-        column_text, column_kind: what a slot's two columns hold (see `slots`), from a property's JSON text.
-        column_number: `property_number` from the two columns.
+        total, mean: the sum and the average of the doubles that are neither NULL nor infinite.
+        whole: a sum of integers as a 64-bit integer; NULL stays NULL.
+        column_text, column_kind: what the two columns of a `PropertyColumn` hold, from a property's JSON text.
+        column_number: `property_number` from these two columns.
         day_start: the instant at which the UTC day in `people_days.day` begins; empty: there is no such table.
-        sites: a common table of all sites (`sites.site`), with which the newest events of all are found site by site;
-            empty: that is no faster.
-        first, last: of rows with `page`, `timestamp` and `event_id`, a list of the texts `{0}` of the first page
-            view, or the last (the first or last row, when there is none).
-        member: the text at place `{1}`, from 1, of such a list.
-        ascending: a list of those of some instants that are not NULL, in order; `list[1]` is its first.
-        soonest: of the instant `first` and those in the list `more` behind it, in order, the first that is not before
-            `{0}`; NULL: none is.
-        no_time: an instant that is NULL.
+        sites: WITH and a CTE of all sites (`sites.site`), by which the newest events are looked up site by site; empty:
+            that is no faster.
+        first, last: of rows with `page`, `timestamp` and `event_id`: the texts `{0}` of the first (last) page view as a
+            list; without a page view, of the first (last) row.
+        member: the text at index `{1}`, from 1, of such a list.
+        ascending: a sorted list of the instants that are not NULL; `list[1]` is the first.
+        soonest: the first instant at or after `{0}`, of `first` and the later ones in the sorted list `more`; NULL if
+            there is none.
+        no_time: NULL as an instant.
         preaggregates: to group events by user or session first is faster than `count(DISTINCT …)`.
     """
 

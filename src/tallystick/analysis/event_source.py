@@ -60,7 +60,7 @@ class EventSource:
     @property
     def ctes(self) -> tuple[str, ...]:
         """The CTEs that the relations read; the statement begins with them."""
-        return self.user_numbers.tables if self.user_numbers else ()
+        return self.user_numbers.ctes if self.user_numbers else ()
 
     def property_column(self, key: str) -> PropertyColumn | None:
         """The columns of a property key, if it has any. From then on `relation` has them."""

@@ -1,12 +1,12 @@
-"""Filters and scopes → conditions. Values become parameters; names of columns come from allow-lists alone.
+"""Filters and scopes → conditions of SQL. Values become parameters; names of columns come from allow-lists only.
 
-How a value compares (docs/use/query.md says it for users):
+How a value is compared (for users: docs/use/query.md):
 
-- a text with a column's text or a property that is a JSON string; `>` and `<` by code points;
-- a number with a property that is a JSON number, both as doubles; a boolean with true and false;
-- `contains` with any property's text; `event_id` with ids in any spelling of a UUID.
+- a text is compared with a column, or with a property that is a JSON string; `>` and `<` compare code points;
+- a number is compared with a property that is a JSON number, both as doubles; a boolean with true and false;
+- `contains` looks into the text of any property; `event_id` equals a UUID in any spelling.
 
-Every condition but `!=` and `not_set` fails on a missing value; `!=` is exactly what `=` is not.
+On a missing value every condition fails except `!=` and `not_set`: `!=` is the exact opposite of `=`.
 """
 
 from __future__ import annotations
@@ -19,38 +19,14 @@ from uuid import UUID
 from tallystick.analysis.dialect import Kind
 from tallystick.analysis.event_source import SENT_ID, EventSource
 from tallystick.analysis.property_columns import BOOLEAN, STRING
-from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.model.query import PROPERTY_PREFIX, AllOf, Condition, Filter, Scalar, Scope
 
 NEVER = "1 = 0"
 ALWAYS = "1 = 1"
 
 
-class Params(EventSource):
-    """An event source under the names that some analyses still use."""
-
-    @property
-    def joined(self) -> bool:
-        return self.has_persons
-
-    @property
-    def numbered(self) -> UserNumbers | None:
-        return self.user_numbers
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        return self.ctes
-
-    @property
-    def values(self) -> tuple[object, ...]:
-        return self.parameters.values
-
-    def add(self, value: object, kind: Kind) -> str:
-        return self.parameters.add(value, kind)
-
-
 class Fields:
-    """SQL of an event's fields for one statement."""
+    """An event's fields as SQL of one statement."""
 
     def __init__(self, source: EventSource) -> None:
         self.source = source
@@ -61,7 +37,7 @@ class Fields:
         return fragment.format(self.source.parameters.add(key, "property"))
 
     def text(self, name: str) -> str:
-        """A field as text, NULL when it is not set."""
+        """A field as text; NULL when it is not set."""
         if name.startswith(PROPERTY_PREFIX):
             key = name.removeprefix(PROPERTY_PREFIX)
             column = self.source.property_column(key)
@@ -69,7 +45,7 @@ class Fields:
         return self.dialect.uuid_text.format("event_id") if name == "event_id" else name
 
     def number(self, name: str) -> str:
-        """A property that is a JSON number; it may be infinite."""
+        """A property that is a JSON number, as a double that may be infinite; NULL for any other property."""
         key = name.removeprefix(PROPERTY_PREFIX)
         column = self.source.property_column(key)
         if column:
@@ -77,7 +53,7 @@ class Fields:
         return self.property(self.dialect.property_number, key)
 
     def boolean(self, name: str) -> str:
-        """A property's text when it is true or false, else something that is neither."""
+        """`true` or `false` for a property that is a boolean; of any other property something else."""
         column = self.source.property_column(name.removeprefix(PROPERTY_PREFIX))
         if column:
             return f"CASE WHEN {column.kind} = {BOOLEAN} THEN {column.text} END"
@@ -88,14 +64,14 @@ class Fields:
         return self.property(self.dialect.property_json, name.removeprefix(PROPERTY_PREFIX))
 
     def content(self, name: str) -> str:
-        """The text of a property that is a JSON string; of others anything, so ask `is_string` too."""
+        """The text of a property that is a JSON string. Of other properties it is any value: test `is_string` too."""
         column = self.source.property_column(name.removeprefix(PROPERTY_PREFIX))
         return (
             column.text if column else self.property(self.dialect.property_content, name.removeprefix(PROPERTY_PREFIX))
         )
 
     def is_string(self, name: str) -> str:
-        """Whether a property is a JSON string: a number has a text too, but is none."""
+        """Whether a property is a JSON string. `text` alone does not tell, since a number has a text too."""
         column = self.source.property_column(name.removeprefix(PROPERTY_PREFIX))
         if column:
             return f"{column.kind} = {STRING}"
@@ -103,7 +79,12 @@ class Fields:
 
 
 def scope_conditions(scope: Scope, time: str, source: EventSource, kind: Kind = "timestamp") -> list[str]:
-    """The conditions of a scope, to be joined by AND; `time` is the column that `since` and `until` are about."""
+    """The conditions of a scope, all of which have to hold.
+
+    Args:
+        time: the column that `since` and `until` bound.
+        kind: the type of that column.
+    """
     conditions = []
     if scope.site_id is not None:
         conditions.append(f"site_id = {source.parameters.add(scope.site_id, 'text')}")
@@ -116,22 +97,17 @@ def scope_conditions(scope: Scope, time: str, source: EventSource, kind: Kind = 
     return conditions
 
 
-def where(conditions: list[str]) -> str:
-    """A WHERE clause with a leading space; empty without conditions."""
-    return " WHERE " + " AND ".join(conditions) if conditions else ""
-
-
 def filter_sql(root: Filter, fields: Fields) -> str:
-    """A filter as one condition."""
+    """A filter as one condition; it may be NULL, which counts as false."""
     if isinstance(root, Condition):
         return _condition(root, fields)
     if isinstance(root, AllOf):
-        return _joined(" AND ", [filter_sql(part, fields) for part in root.all], ALWAYS)
-    return _joined(" OR ", [filter_sql(part, fields) for part in root.any], NEVER)
+        return _combined(" AND ", [filter_sql(part, fields) for part in root.all], ALWAYS)
+    return _combined(" OR ", [filter_sql(part, fields) for part in root.any], NEVER)
 
 
 def filter_fields(root: Filter | None) -> set[str]:
-    """The fields that a filter looks at."""
+    """The fields that a filter reads."""
     if root is None:
         return set()
     if isinstance(root, Condition):
@@ -143,7 +119,7 @@ def filter_fields(root: Filter | None) -> set[str]:
 def _condition(condition: Condition, fields: Fields) -> str:
     name, value = condition.field, condition.value
     if name == "user_id" and fields.source.has_sent_id:
-        name = SENT_ID  # a filter is about the id that was sent
+        name = SENT_ID  # filters compare the id that was sent, not the person or the number
     if condition.op == "set":
         return f"{fields.text(name)} IS NOT NULL"
     if condition.op == "not_set":
@@ -174,18 +150,19 @@ def _one_of(name: str, values: list[Scalar], fields: Fields) -> str:
         numbers and _equal(fields.number(name), numbers, "number", fields),
         booleans and _equal(fields.boolean(name), booleans, "text", fields),
     ]
-    return _joined(" OR ", [part for part in parts if part], NEVER)
+    return _combined(" OR ", [part for part in parts if part], NEVER)
 
 
 def _equal(field: str, values: Sequence[object], kind: Kind, fields: Fields) -> str:
-    marks = [fields.source.parameters.add(value, kind) for value in values]
-    if len(marks) <= 1:
-        return f"{field} = {marks[0]}" if marks else ""
-    return f"{field} IN ({', '.join(marks)})"
+    """Whether a field equals one of the values; empty without values."""
+    placeholders = [fields.source.parameters.add(value, kind) for value in values]
+    if len(placeholders) <= 1:
+        return f"{field} = {placeholders[0]}" if placeholders else ""
+    return f"{field} IN ({', '.join(placeholders)})"
 
 
 def _order(name: str, op: str, value: Scalar, fields: Fields) -> str:
-    """`>` or `<`. A range of numbers ends at the largest double: what is beyond is no number to Tallystick."""
+    """`>` or `<`. A range of numbers ends at the largest double, because an infinite value is not a number here."""
     is_property = name.startswith(PROPERTY_PREFIX)
     if isinstance(value, str):
         text = fields.content(name) if is_property else fields.text(name)
@@ -198,8 +175,8 @@ def _order(name: str, op: str, value: Scalar, fields: Fields) -> str:
         low, high = math.nextafter(float(value), math.inf), limit
     else:
         low, high = -limit, math.nextafter(float(value), -math.inf)
-    marks = [fields.source.parameters.add(edge, "number") for edge in (low, high)]
-    return f"{fields.number(name)} BETWEEN {marks[0]} AND {marks[1]}"
+    first, last = (fields.source.parameters.add(edge, "number") for edge in (low, high))
+    return f"{fields.number(name)} BETWEEN {first} AND {last}"
 
 
 def _uuid(text: str) -> UUID | None:
@@ -209,7 +186,7 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _joined(word: str, parts: list[str], empty: str) -> str:
+def _combined(operator: str, parts: list[str], empty: str) -> str:
     if len(parts) <= 1:
         return parts[0] if parts else empty
-    return f"({word.join(parts)})"
+    return f"({operator.join(parts)})"

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import httpx
 
 from tests.faults.rolling import Part
-from tests.helpers.keyed import BLOG, BODIES, CHANGES, EVERY, KEYS, QUERIES, SHOP, VALUES, WRITE
-from tests.helpers.plain_http import TIMEOUT
+from tests.helpers.http.keyed import BLOG, BODIES, CHANGES, EVERY, KEYS, QUERIES, SHOP, VALUES, WRITE
+from tests.helpers.http.plain_http import TIMEOUT
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, wait_until
 

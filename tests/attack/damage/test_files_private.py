@@ -1,4 +1,4 @@
-"""Nobody but their owner reads Tallystick's files (G12): whatever the umask, made now or long ago."""
+"""Only their owner can read Tallystick's files (G12), whatever the umask, new or old."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tallystick.disk import private_folder
 from tallystick.harness.server import ServerProcess
 from tallystick.queue import make_queue
 from tallystick.store import make_store
-from tests.helpers.plain_http import get, post
+from tests.helpers.http.plain_http import get, post
 
 
 def modes(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Flipped bits in every other small file that Tallystick writes, and damage as an operator meets it: by commands (G6)."""
+"""Flipped bits in every other small file that Tallystick writes, and what commands say of damage (G6)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tallystick.config import Settings
 from tallystick.errors import ConfigError, InvalidRequest
 from tallystick.ingest.enrich.visitor import DAY, FILE, Salts
 from tallystick.store import make_store
-from tests.helpers.flip_steps import every_flip, fresh_copy, harms
-from tests.helpers.queue_steps import NO_WAIT, opened
+from tests.helpers.damage.flips import every_flip, fresh_copy, harms
+from tests.helpers.queue.steps import NO_WAIT, opened
 from tests.helpers.samples import sample_block
 from tests.servers.scratch import scratch_folder
 

@@ -13,9 +13,9 @@ import pytest
 
 from tallystick.errors import QueueBroken, QueueDamaged
 from tallystick.model.books import close_books
-from tests.helpers.flip_steps import PAGE, Harm, Kind, fresh_copy, harms
-from tests.helpers.queue_steps import NO_WAIT, opened
-from tests.helpers.queue_world import QUEUE, World, make_world, outcome, quiet, settings_of
+from tests.helpers.damage.flips import PAGE, Harm, Kind, fresh_copy, harms
+from tests.helpers.queue.steps import NO_WAIT, opened
+from tests.helpers.queue.world import QUEUE, World, make_world, outcome, quiet, settings_of
 from tests.helpers.samples import sample_block
 from tests.helpers.thorough import THOROUGH, examples
 from tests.servers.scratch import scratch_folder

@@ -16,9 +16,9 @@ from tallystick.errors import QueueDamaged
 from tallystick.model.block import encode_block
 from tallystick.model.books import close_books, stored_beyond
 from tallystick.queue.sqlite.recover import recover
-from tests.helpers.flip_steps import contents, fresh_copy
-from tests.helpers.queue_steps import NO_WAIT, opened
-from tests.helpers.queue_world import QUEUE, World, ledger_of, make_world, outcome, quiet, settings_of
+from tests.helpers.damage.flips import contents, fresh_copy
+from tests.helpers.queue.steps import NO_WAIT, opened
+from tests.helpers.queue.world import QUEUE, World, ledger_of, make_world, outcome, quiet, settings_of
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
 from tests.servers.scratch import scratch_folder
 
@@ -61,7 +61,7 @@ async def test_a_torn_tail_is_cut_in_silence(tmp_path: Path) -> None:
 
 
 async def test_a_log_that_began_anew_many_times(tmp_path: Path) -> None:
-    """G6: frames of older generations behind the newest are no damage, and a flip in the newest is found."""
+    """G6: frames of older generations after the newest are no damage, and a flip in the newest is found."""
     async with opened(settings_of(tmp_path / "data")) as queue:
         for seq in range(150):
             await queue.publish([incompressible_block(seq, 200_000)])
@@ -128,14 +128,14 @@ async def test_an_older_copy_of_the_queue(tmp_path: Path) -> None:
     with capture_logs() as logs:
         async with opened(data) as queue:
             books = await queue.books()
-    assert [line["event"] for line in logs] == ["the queue's mark is missing and is made anew"]
+    assert [line["event"] for line in logs] == ["the queue's watermark is missing and is written anew"]
     (difference,) = stored_beyond(books, {INGESTER: ledger_of([sample_block(1, [1])])})
     assert difference.check == "queue"
     assert "has block 1, but the queue knows of 1 blocks only" in difference.message
 
 
 async def test_an_interrupted_recovery_goes_on(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G6: at whichever step; until it is over nobody opens the queue."""
+    """G6: at whichever step; until it is over no process opens the queue."""
     original = os.replace
     for step in range(6):
         folder = fresh_copy(world.killed, tmp_path / "data")

@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tallystick.config import Settings
-from tests.helpers.queue_steps import opened, take_all
+from tests.helpers.queue.steps import opened, take_all
 from tests.helpers.thorough import examples
 from tests.servers.scratch import scratch_folder
 

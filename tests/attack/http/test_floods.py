@@ -1,4 +1,4 @@
-"""More connections than a process takes: whoever asks gets in, the log tells, and accepting goes on."""
+"""More connections than a process takes: active clients get in, the log says so, and accepting goes on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tallystick.metrics import Metrics
 from tallystick.process.connections import Connections, raise_descriptor_limit
 from tallystick.process.refusals import CROWDED, FULL, Refusal
 from tests.faults.rolling import Part
-from tests.helpers.http_steps import Line, NoAnswer, ask, line, metric, request, resident, running, soon
+from tests.helpers.http.steps import Line, NoAnswer, ask, line, metric, request, resident, running, soon
 from tests.helpers.thorough import THOROUGH
 
 LIMIT = 40

@@ -1,7 +1,7 @@
 """No route answers 500, to no input: hostile requests for every route, over real sockets, to a real server process.
 
-What schemathesis (tests/api/test_schemathesis.py) cannot send is here: raw paths and heads, other methods, odd encodings of
-the body, numbers of thousands of digits. What was found once stands in `FOUND`.
+These tests send what schemathesis (tests/api/test_schemathesis.py) cannot: raw paths and heads, other methods, odd
+encodings of the body, numbers of thousands of digits. `FOUND` has the requests that once failed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import pytest
 from tallystick.app import build_app
 from tallystick.config import Settings
 from tests.faults.rolling import Part
-from tests.helpers.fuzz_steps import STREAMS, Attacker, Operation, operations
-from tests.helpers.http_steps import NoAnswer, ask, request, soon
+from tests.helpers.http.fuzz import STREAMS, Attacker, Operation, operations
+from tests.helpers.http.steps import NoAnswer, ask, request, soon
 from tests.helpers.thorough import THOROUGH
 from tests.servers.postgres import PostgresServer
 from tests.servers.scratch import scratch_folder

@@ -1,4 +1,4 @@
-"""What browsers are told with every answer, and requests that say the same thing twice (G12)."""
+"""The headers for browsers on every answer, and requests with a header twice (G12)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tallystick.app import Role, Tallystick
 from tallystick.config import KIB, Settings
 from tallystick.http_headers import ONCE
 from tallystick.process import refusals
-from tests.helpers.keyed import DECIDED, EVERY, GUARDED, JSON, KEYS, VALUES, WRITE, Side, opened
+from tests.helpers.http.keyed import DECIDED, EVERY, GUARDED, JSON, KEYS, VALUES, WRITE, Side, opened
 from tests.helpers.thorough import some
 
 EVERYWHERE = {

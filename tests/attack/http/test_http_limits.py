@@ -1,4 +1,4 @@
-"""What a client may send, for how long, and how it is told no: heads, bodies, answers that nobody reads, `Upgrade`.
+"""What a client may send, for how long, and how it is refused: heads, bodies, unread answers, `Upgrade`.
 
 Each refusal has to be readable: a connection that is reset takes its answer with it.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rolling import Part
-from tests.helpers.http_steps import H2C, Answer, NoAnswer, ask, line, metric, request, resident, running, soon
+from tests.helpers.http.steps import H2C, Answer, NoAnswer, ask, line, metric, request, resident, running, soon
 from tests.helpers.thorough import THOROUGH, some
 from tests.servers.process import free_port
 from tests.servers.redis import RedisServer
@@ -146,7 +146,7 @@ def test_trailers_are_no_headers(url: str) -> None:
 
 
 def test_requests_without_a_number_do_not_wait_behind_one(server: Part, url: str) -> None:
-    """A stream does not answer: whoever goes on asking on its connection costs no memory."""
+    """A stream does not end: further requests on its connection cost no memory."""
     with line(url) as connection:
         connection.send(request("GET", "/v1/live"))
         assert connection.answer(head_only=True).status == 200

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.http_steps import H2C, Answer, ask, line, request, running
+from tests.helpers.http.steps import H2C, Answer, ask, line, request, running
 from tests.helpers.thorough import THOROUGH
 from tests.servers.process import needed
 

@@ -20,7 +20,7 @@ from tallystick.errors import ConfigError
 from tallystick.ingest.decode import decode_native
 from tallystick.ingest.text import is_visible
 from tallystick.keys import parse
-from tests.helpers.keyed import JSON, Side, opened
+from tests.helpers.http.keyed import JSON, Side, opened
 from tests.helpers.thorough import examples
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tallystick.api.access.gate import Access
 from tallystick.keys import from_this_machine, names_this_machine
-from tests.helpers.keyed import BY_ACCESS, DECIDED, GUARDED, WRONG, Side, opened
+from tests.helpers.http.keyed import BY_ACCESS, DECIDED, GUARDED, WRONG, Side, opened
 from tests.helpers.thorough import THOROUGH, some
 
 OWN = [

@@ -21,7 +21,7 @@ from tallystick.store.postgres.role import ROLE, faults_query
 from tallystick.usersql.check import check_sql
 from tallystick.usersql.functions import BENEATH, SCALAR, TABLE
 from tallystick.usersql.views import VIEWS
-from tests.helpers.sql_side import connected, database_of, made, postgres
+from tests.helpers.sql.side import connected, database_of, made, postgres
 from tests.helpers.thorough import THOROUGH, examples
 from tests.servers.postgres import PostgresServer
 

@@ -22,8 +22,8 @@ from tallystick.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, T
 from tallystick.store import Store
 from tallystick.store.postgres.role import ROLE
 from tallystick.usersql.check import check_sql
-from tests.helpers.sql_grammar import Maker
-from tests.helpers.sql_side import CALLED, CANARY, asked, connected, made, opened, postgres, unchecked
+from tests.helpers.sql.grammar import Maker
+from tests.helpers.sql.side import CALLED, CANARY, asked, connected, made, opened, postgres, unchecked
 from tests.helpers.thorough import THOROUGH
 from tests.servers.postgres import PostgresServer
 
@@ -75,7 +75,7 @@ async def side(settings: Settings) -> AsyncIterator[Store]:
 
 
 async def attack(side: Store, sql: str) -> str:
-    """What became of a statement. Fails when it called something, or told of another site."""
+    """The outcome of a statement. Fails when it called something, or revealed another site."""
     try:
         check_sql(sql, "postgres")
     except InvalidRequest:

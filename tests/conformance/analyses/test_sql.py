@@ -1,4 +1,4 @@
-"""Every store answers users' own statements as Python does, and tells nobody of a site that is not theirs."""
+"""Every store answers users' own statements as Python does, and reveals no other site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tallystick.store import Store
 from tallystick.usersql.views import EXAMPLES, VIEWS
 from tests.helpers.analysis_steps import visits
 from tests.helpers.query_steps import NOON, make_event, put, same
-from tests.helpers.sql_steps import SITE, STATEMENTS, answered, events, events_view, sessions_view, users_view
+from tests.helpers.sql.steps import SITE, STATEMENTS, answered, events, events_view, sessions_view, users_view
 from tests.helpers.thorough import examples
 
 ASKS_IN_SQL = True

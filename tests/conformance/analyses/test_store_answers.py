@@ -174,7 +174,9 @@ async def test_a_property_has_one_text_however_it_was_written(store: Store) -> N
         '"-"': "-",
         '""': "",
         "[ ]": "[]",
-        r'[ 1.0 , "x y" , {"a" : -0 , "\u00e9\u001f\\u001f" : [ null ] } ]': r'[1.0,"x y",{"a":0,"é\u001F\\u001f":[null]}]',
+        r'[ 1.0 , "x y" , {"a" : -0 , "\u00e9\u001f\\u001f" : [ null ] } ]': (
+            r'[1.0,"x y",{"a":0,"é\u001F\\u001f":[null]}]'
+        ),
     }
     events = some_events("default", len(written))
     for event, text in zip(events, written, strict=True):

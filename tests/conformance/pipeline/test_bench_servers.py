@@ -17,7 +17,7 @@ QUIET = Console(quiet=True)
 
 @pytest.fixture(autouse=True)
 def a_server_without_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server that all tests share writes nothing through to the disk, which Tallystick refuses unless it is told."""
+    """The server that all tests share does not fsync, which Tallystick refuses without this setting."""
     monkeypatch.setenv("TALLYSTICK_ALLOW_WEAK_DURABILITY", "true")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from tallystick.model.block import encode_block
 from tallystick.model.books import Published
 from tallystick.queue import Depth, Queue
-from tests.helpers.queue_steps import NO_WAIT, reopen, take, take_all
+from tests.helpers.queue.steps import NO_WAIT, reopen, take, take_all
 from tests.helpers.samples import INGESTER, block_of, incompressible_block, sample_block, sample_event
 
 LONG = 20.0

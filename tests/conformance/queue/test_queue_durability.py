@@ -14,7 +14,7 @@ from tallystick.config import Settings
 from tallystick.errors import AlreadyRunning, BlockCorrupt, ConfigError
 from tallystick.model.block import encode_block
 from tallystick.queue import Queue, make_queue
-from tests.helpers.queue_steps import opened, reopen, take, take_all, take_blocks
+from tests.helpers.queue.steps import opened, reopen, take, take_all, take_blocks
 from tests.helpers.samples import sample_block
 
 
@@ -95,7 +95,7 @@ def run_and_die(settings: Settings) -> None:
 
 
 async def test_a_second_opening_is_refused(file_queue_settings: Settings) -> None:
-    """G11: one process at a time, and the second is told so."""
+    """G11: one process at a time, and the second is refused with that reason."""
     async with opened(file_queue_settings):
         with pytest.raises(AlreadyRunning):
             await make_queue(file_queue_settings).open()

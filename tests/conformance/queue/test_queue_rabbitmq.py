@@ -15,8 +15,8 @@ from tallystick.model.books import IngesterLedger, Published, close_books
 from tallystick.queue import Depth, Queue, make_queue
 from tallystick.queue.rabbitmq.address import parse_address
 from tallystick.queue.rabbitmq.connection import connect
-from tests.helpers.queue_steps import NO_WAIT, PATIENCE, opened, reopen, take, take_all
-from tests.helpers.rabbitmq_steps import drain, fresh, name_of
+from tests.helpers.queue.rabbitmq_steps import drain, fresh, name_of
+from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, reopen, take, take_all
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
 from tests.servers.rabbitmq import RabbitServer
 
@@ -227,7 +227,7 @@ async def test_who_only_asks_knows_what_others_published_and_hold(rabbit: Settin
 
     assert before.published == during.published == {INGESTER: Published(5, 10)}
     assert (before.queued, before.held) == ([], 5)
-    assert (during.queued, during.held) == ([], 2 + 2)  # two that nobody has, and at most two that the worker has
+    assert (during.queued, during.held) == ([], 2 + 2)  # two that no worker has, and at most two that the worker has
     assert depth == Depth(2, None, None, None)
     assert close_books(before, {})[1] == []
     ledger = {INGESTER: IngesterLedger(1, [], 2, 2, 0, 0, 0)}

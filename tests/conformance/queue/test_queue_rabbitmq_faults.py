@@ -13,8 +13,8 @@ from tallystick.errors import QueueFull, QueueUnavailable
 from tallystick.model.block import Block
 from tallystick.model.books import Published, QueueBooks
 from tallystick.queue import Queue
-from tests.helpers.queue_steps import NO_WAIT, PATIENCE, opened, take, take_all
-from tests.helpers.rabbitmq_steps import drain, fresh, name_of
+from tests.helpers.queue.rabbitmq_steps import drain, fresh, name_of
+from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, take, take_all
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.scratch import scratch_folder
@@ -23,7 +23,7 @@ from tests.servers.wire import Wire
 
 @pytest.fixture(scope="module")
 def own_node() -> Iterator[RabbitServer]:
-    """A node that tests may kill; whoever does starts it again."""
+    """A node that tests may kill; the test that does starts it again."""
     with scratch_folder("rabbitmq-own") as folder:
         server = RabbitServer(folder)
         server.start()
@@ -89,7 +89,7 @@ class Load:
         """Returns when this many more blocks are confirmed."""
         goal = len(self.confirmed) + more
         async with asyncio.timeout(PATIENCE):
-            while len(self.confirmed) < goal:  # noqa: ASYNC110 - whoever publishes tells nobody
+            while len(self.confirmed) < goal:  # noqa: ASYNC110 - the publisher has no signal for it
                 await asyncio.sleep(0.01)
 
 

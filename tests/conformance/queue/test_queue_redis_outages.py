@@ -17,8 +17,8 @@ from tallystick.queue import Queue, make_queue
 from tallystick.queue.redis import queue as redis_queue
 from tallystick.store import WriteReport, make_store
 from tallystick.worker.worker import Worker
-from tests.helpers.queue_steps import PATIENCE, opened, take_all
-from tests.helpers.redis_steps import finished, fresh, until_it_publishes
+from tests.helpers.queue.redis_steps import finished, fresh, until_it_publishes
+from tests.helpers.queue.steps import PATIENCE, opened, take_all
 from tests.helpers.samples import incompressible_block, sample_block
 from tests.servers.redis import PASSWORD, RedisServer
 
@@ -238,7 +238,7 @@ async def test_a_cancelled_publish_and_a_cancelled_consume_leave_the_queue_usabl
 async def test_a_server_without_its_scripts_or_its_data_gets_them_again(
     own_redis: RedisServer, strict: Settings
 ) -> None:
-    """A failover, or somebody's FLUSHALL: the queue goes on."""
+    """After a failover or a FLUSHALL the queue goes on."""
     async with opened(strict) as queue:
         await queue.publish([sample_block(0, [0])])
         own_redis.ask("SCRIPT", "FLUSH")

@@ -16,8 +16,8 @@ from tallystick.queue import make_queue
 from tallystick.queue.redis import RedisQueue
 from tallystick.queue.redis import queue as redis_queue
 from tallystick.queue.redis.scripts import SCRIPTS
-from tests.helpers.queue_steps import NO_WAIT, PATIENCE, opened, take, take_all, take_blocks
-from tests.helpers.redis_steps import TAKEOVER, Stream, hang, until
+from tests.helpers.queue.redis_steps import TAKEOVER, Stream, hang, until
+from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, take, take_all, take_blocks
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
 
 # --- gone -----------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ async def test_a_block_that_vanished_after_its_delivery_is_an_alarm(impatient: S
 
 
 async def test_entries_that_are_no_blocks_are_passed_over_and_kept(impatient: Settings, stream: Stream) -> None:
-    """G6: somebody else's writing into the stream stops nothing and deletes nothing."""
+    """G6: foreign entries in the stream stop nothing and delete nothing."""
     async with opened(impatient) as queue:
         await queue.publish([sample_block(0, [0])])
         stream.ask("XADD", "blocks", "*", "anything", "else")
@@ -107,7 +107,7 @@ async def test_a_damaged_block_is_handed_on_with_its_bytes(impatient: Settings, 
 
 
 async def test_an_entry_stays_until_every_group_is_done_with_it(impatient: Settings, stream: Stream) -> None:
-    """G5: nothing is trimmed that somebody has yet to read; it counts against the budget until then."""
+    """G5: nothing is trimmed that a worker has yet to read; it counts against the budget until then."""
     async with opened(impatient) as queue:
         await queue.publish([sample_block(seq, [seq]) for seq in range(4)])
         stream.ask("XGROUP CREATE", "blocks", "audit", "0")
@@ -144,11 +144,9 @@ async def test_consumers_with_something_pending_are_not_removed(impatient: Setti
         await until(lambda: "idle" not in stream.consumers and "busy" not in stream.consumers)
 
 
-async def test_ingesters_that_are_long_gone_are_folded_away(
-    impatient: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_ingesters_that_are_long_gone_are_retired(impatient: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """G4: those without queued blocks; one that lives gives signs of life; the ledger alone has the others."""
-    for name, seconds in {"FOLD_EVERY": 0.1, "TOUCH_EVERY": 0.1, "FOLD_AFTER": 1.0}.items():
+    for name, seconds in {"RETIRE_EVERY": 0.1, "TOUCH_EVERY": 0.1, "RETIRE_AFTER": 1.0}.items():
         monkeypatch.setattr(redis_queue, name, seconds)
     silent, waiting, alive = (f"{number:016x}" for number in range(3))
     async with opened(impatient) as consumer, opened(impatient) as publisher:

@@ -64,8 +64,8 @@ def test_the_two_questions() -> None:
     query = MetricsQuery(since=NOW.replace(hour=0, minute=0, second=0), compare="previous", limit=7)
     both = compared(query, NOW)
     assert both is not None
-    assert both.asked == query.model_copy(update={"until": NOW, "compare": None})
-    assert both.before.model_copy(update={"limit": 7}) == query.model_copy(
+    assert both.query == query.model_copy(update={"until": NOW, "compare": None})
+    assert both.previous.model_copy(update={"limit": 7}) == query.model_copy(
         update={"since": both.period.since, "until": NOW.replace(day=30, month=6), "compare": None}
     )
     assert compared(query.model_copy(update={"compare": None}), NOW) is None

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.keyed import KEYS, SHOP, opened
-from tests.helpers.read_side import ReadSide, open_read_side
+from tests.helpers.http.keyed import KEYS, SHOP, opened
+from tests.helpers.http.read_side import ReadSide, open_read_side
 from tests.helpers.samples import NOON, block_of, sample_event
 
 HOUR: dict[str, Any] = {"since": "2026-03-01T12:00:00Z", "until": "2026-03-01T13:00:00Z"}

@@ -11,7 +11,7 @@ import pytest
 from tallystick.model.event import decode_line, encode_lines
 from tallystick.model.status import DeadLetterDetail
 from tallystick.store import DeadLetter
-from tests.helpers.read_side import REPLAYER, ReadSide, open_read_side
+from tests.helpers.http.read_side import REPLAYER, ReadSide, open_read_side
 from tests.helpers.samples import INGESTER, block_of, sample_block, sample_event
 
 

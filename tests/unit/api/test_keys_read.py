@@ -16,7 +16,7 @@ from tallystick import logs
 from tallystick.api.access.gate import Access, access_of, endpoints
 from tallystick.app import build_app
 from tallystick.config import Settings
-from tests.helpers.keyed import (
+from tests.helpers.http.keyed import (
     BODIES,
     BY_ACCESS,
     DECIDED,
@@ -59,7 +59,7 @@ def log_lines() -> Iterator[io.StringIO]:
 
 
 def test_every_route_is_decided_about(tmp_path: Path) -> None:
-    """G12: a new route fails here until somebody has said who may call it."""
+    """G12: a new route fails here until its access is declared."""
     served = [
         (method, path, endpoint)
         for method, path, endpoint in endpoints(build_app(Settings(data=tmp_path)))

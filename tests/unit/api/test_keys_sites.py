@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tallystick.api.access.gate import Access
 from tallystick.model.query import Query, Scope
-from tests.helpers.keyed import (
+from tests.helpers.http.keyed import (
     BLOG,
     BY_ACCESS,
     EVERY,
@@ -88,7 +88,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "funnel_users": {"steps": STEPS, "step": 1},
     "person": {"user_id": "u"},
 }
-"""What a question of a kind cannot do without."""
+"""What a query of a kind cannot do without."""
 
 
 @pytest.mark.parametrize("kind", SHAPES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rolling import Part
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 from tests.servers.process import free_port
 
 

@@ -1,4 +1,4 @@
-"""The read routes over the real queue and store: questions, exports, receipts, the books, health."""
+"""The read routes over the real queue and store: queries, exports, receipts, the books, health."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from tallystick.api.app import make_query_app
 from tallystick.model.event import decode_line
 from tallystick.model.status import PipelineStatus, Verification
-from tests.helpers.read_side import ReadSide, open_read_side
+from tests.helpers.http.read_side import ReadSide, open_read_side
 from tests.helpers.samples import INGESTER, block_of, sample_block, sample_event
 
 
@@ -25,7 +25,7 @@ async def side(tmp_path: Path) -> AsyncIterator[ReadSide]:
         yield opened
 
 
-# --- questions ------------------------------------------------------------------------------------------------------
+# --- queries ------------------------------------------------------------------------------------------------------
 
 
 async def test_post_query_counts(side: ReadSide) -> None:

@@ -1,4 +1,4 @@
-"""Saved reports and boards over HTTP: saving, changing, limits, and asking a report's question for its range."""
+"""Saved reports and boards over HTTP: saving, changing, limits, and asking a report's query for its range."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tallystick.model.queries.ranges import PRESETS
 from tallystick.model.query import Query, Scope
 from tallystick.store import library as rules
 from tallystick.store.library import Document
-from tests.helpers.read_side import ReadSide, open_read_side
+from tests.helpers.http.read_side import ReadSide, open_read_side
 from tests.helpers.samples import NOON, block_of, sample_event
 from tests.unit.api.test_result_files import ASKED
 

@@ -1,4 +1,4 @@
-"""Any answer as a file: read back, it says what the JSON answer says, for every kind of question."""
+"""Any answer as a file: read back, it says what the JSON answer says, for every kind of query."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tallystick.api.files import result as result_file
 from tallystick.api.files.columns import INSTANTS, columns_of, flat
 from tallystick.errors import QueryTimeout
 from tallystick.model.query import Query, Result, Scope
-from tests.helpers.read_side import ReadSide, open_read_side
+from tests.helpers.http.read_side import ReadSide, open_read_side
 from tests.helpers.samples import block_of, sample_event
 
 SHAPES: dict[str, type[Scope]] = {shape.model_fields["kind"].default: shape for shape in get_args(get_args(Query)[0])}

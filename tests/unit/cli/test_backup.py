@@ -1,4 +1,4 @@
-"""The backups of docs/run/deployment.md: made, restored into an empty place, and the books close with the same counts."""
+"""The backups of docs/run/deployment.md: restored into an empty place, the books close with the same counts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tallystick.config import Settings
 from tallystick.store import make_store
 from tallystick.store.library import Document
 from tests.faults.rolling import Part
-from tests.helpers import plain_http
 from tests.helpers.commands import run_command
+from tests.helpers.http import plain_http
 from tests.helpers.samples import NOON
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, needed, wait_until

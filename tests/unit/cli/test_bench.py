@@ -1,4 +1,4 @@
-"""What a figure of `tallystick bench` rests on: the events, the client's clock and counting, the way it treats a server."""
+"""What the figures of `tallystick bench` rest on: the events, the client's clock and counts, how it treats a server."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from tallystick.model.block import make_block
 from tallystick.model.event import Event, encode_lines
 from tallystick.store import DeadLetter, make_store
 from tallystick.store.migrations import migrations
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 
 TALLYSTICK = [sys.executable, "-c", "from tallystick.cli import main; main()"]
 IN_SMALL_STEPS = """

@@ -24,7 +24,7 @@ from tallystick.cli.up import banner
 from tallystick.config import Settings
 from tallystick.harness.server import TALLYSTICK, Api
 from tallystick.keys import parse
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 
 WRITE, EVERY, SHOP, BOTH = (f"{word}-0123456789abcdef" for word in ("write", "every", "shop", "both"))
 
@@ -37,7 +37,7 @@ class Served(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """`tallystick up` as a process of its own, on every address of this machine, with keys of a file and of settings."""
+    """`tallystick up` as a process, on every address of this machine, with keys from a file and from settings."""
     folder = tmp_path_factory.mktemp("served")
     secret, output = folder / "write-keys", folder / "output"
     secret.write_text(f"*={WRITE}\n*={BOTH}\n")
@@ -162,7 +162,7 @@ def test_an_error_shows_no_key(
 
 
 def test_a_folder_needs_no_key(tallystick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever may open its files needs none; the settings of its server do not get into the way."""
+    """A caller who may open the files needs no key; the settings of the server do not interfere."""
     monkeypatch.setenv("TALLYSTICK_WRITE_KEYS", f"*={WRITE}")
     monkeypatch.setenv("TALLYSTICK_READ_KEYS", f"*={EVERY}")
     monkeypatch.setenv("TALLYSTICK_HOST", "0.0.0.0")

@@ -20,7 +20,7 @@ import pytest
 from tallystick.cli import main
 from tallystick.cli.ask.arguments import QueryArguments, request_body
 from tallystick.cli.ask.table import number, printable
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 from tests.servers.process import wait_until
 
 TALLYSTICK = [sys.executable, "-c", "from tallystick.cli import main; main()"]

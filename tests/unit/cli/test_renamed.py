@@ -1,6 +1,6 @@
 """What was made or set when the project was called Runnel: data folders open, old names are refused with the new ones.
 
-`runnel-data.tar.xz` is the data folder of Runnel 0.1.0, killed at work: 303 events in the store (part of them in its log),
+`runnel-data.tar.xz` is the data folder of Runnel 0.1.0, killed at work: 303 events in the store (some in its log),
 4 dead letters, a report on a board with a share link, and 5 events that wait in the queue.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import tarfile
 import tomllib
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -40,11 +39,11 @@ def old_data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, and no setting that names a data folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TALLYSTICK_DATA", raising=False)
-    yield tmp_path
+    return tmp_path
 
 
 def test_a_data_folder_of_runnel_opens(old_data: Path) -> None:

@@ -18,9 +18,9 @@ import pytest
 
 from tallystick.cli import main
 from tallystick.harness.server import TALLYSTICK
-from tests.helpers import plain_http
-from tests.helpers.keyed import BLOG, EVERY, SHOP
-from tests.helpers.read_side import open_read_side
+from tests.helpers.http import plain_http
+from tests.helpers.http.keyed import BLOG, EVERY, SHOP
+from tests.helpers.http.read_side import open_read_side
 from tests.helpers.samples import block_of, sample_event
 
 DAYS = "2026-03-01/2026-03-02"

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 from tallystick.cli import main
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 from tests.servers.process import wait_until
 
 TALLYSTICK = [sys.executable, "-c", "from tallystick.cli import main; main()"]

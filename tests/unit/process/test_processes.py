@@ -21,7 +21,7 @@ from tallystick.errors import ConfigError
 from tallystick.process.handover import Handover, take
 from tallystick.process.listen import open_door
 from tests.faults.rolling import Connection, Load, Part
-from tests.helpers import plain_http
+from tests.helpers.http import plain_http
 from tests.servers.process import free_port, wait_until
 from tests.servers.redis import RedisServer
 from tests.servers.scratch import scratch_folder
@@ -93,7 +93,9 @@ def bench(tmp_path: Path, redis: RedisServer) -> Iterator[Bench]:
     ],
 )
 def test_a_part_cannot_share_what_one_process_holds(role: Role, urls: Mapping[str, str], named: str) -> None:
-    with pytest.raises(ConfigError, match=f"{named}: `tallystick {role}` needs a .*; .* `tallystick up` is the one"):
+    with pytest.raises(
+        ConfigError, match=f"{named}: `tallystick {role}` needs a .*; .* `tallystick up` does everything"
+    ):
         check_role(Settings.model_validate(urls), role)
 
 
@@ -208,7 +210,7 @@ def test_a_child_that_dies_is_replaced(bench: Bench) -> None:
 
 
 def test_children_end_with_their_parent(bench: Bench) -> None:
-    """However it ends: none is left that nobody would stop."""
+    """However the parent ends, no child is left running."""
     part = bench.ingest("--workers", "2")
     left = children(part)
     part.process.kill()
@@ -297,7 +299,7 @@ async def test_connections_nobody_accepted_yet_go_to_the_next_process(bench: Ben
 
 
 async def test_restarts_under_load_fail_no_request(bench: Bench) -> None:
-    """G11: one process, then two on the port, then one again; nobody who sends events notices."""
+    """G11: one process, then two on the port, then one again; no request of a sender fails."""
     running = await asyncio.to_thread(bench.ingest)
     load = Load(seed=4, ingest=bench.port)
     for more in ((), ("--workers", "2"), ("--workers", "2"), ()):

@@ -1,4 +1,4 @@
-"""`tallystick work`, `serve` and `up` on a Redis and a PostgreSQL: routes, a store that is away, commands beside them."""
+"""`tallystick work`, `serve` and `up` on Redis and PostgreSQL: routes, a store that is down, commands beside them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.faults.rolling import Part
-from tests.helpers import plain_http
 from tests.helpers.commands import run_command
+from tests.helpers.http import plain_http
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, wait_until
 from tests.servers.redis import RedisServer

@@ -1,4 +1,4 @@
-"""The fsync behind a 202, from below: SQLite runs on a file system layer that counts fsyncs and can refuse them."""
+"""The fsync before a 202: SQLite runs on a file system layer that counts fsyncs and can refuse them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tallystick.config import Settings
 from tallystick.errors import QueueUnavailable
 from tallystick.queue import Queue
-from tests.helpers.queue_steps import opened
+from tests.helpers.queue.steps import opened
 from tests.helpers.samples import INGESTER, sample_block
 
 

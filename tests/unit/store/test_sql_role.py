@@ -71,5 +71,5 @@ def test_only_who_answers_needs_a_role(role: Role) -> None:
 
 
 def test_commands_need_none() -> None:
-    """They open the store without TALLYSTICK_SQL_URL, whatever TALLYSTICK_SQL says: `tallystick migrate` comes before the role."""
+    """Commands open the store without TALLYSTICK_SQL_URL: `tallystick migrate` runs before the role exists."""
     assert not Settings(store_url=STORE, sql=True).in_process().sql

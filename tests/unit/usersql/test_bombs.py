@@ -128,7 +128,8 @@ def test_what_would_explode_is_refused(store: str, sql: str, reason: str) -> Non
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT count(*) AS n, count(DISTINCT user_id) AS u, n * 1.0 / u AS per, round(per, 2) FROM events HAVING n > 2",
+        "SELECT count(*) AS n, count(DISTINCT user_id) AS u, n * 1.0 / u AS per, round(per, 2) "
+        "FROM events HAVING n > 2",
         "SELECT lower(name) AS name, name || name FROM events GROUP BY name ORDER BY name",
         "SELECT e.*, u.*, s.* FROM events AS e JOIN users AS u USING (user_id) JOIN sessions AS s USING (user_id)",
         "SELECT " + ", ".join(f"to_json(properties->'a{n}')" for n in range(40)) + " FROM events",

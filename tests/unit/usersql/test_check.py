@@ -216,7 +216,8 @@ REFUSED: list[tuple[str, str]] = [
     ("SELECT replace(name, 'a', path) FROM events", "in quotes"),
     (f"SELECT replace(name, 'a', '{'x' * 101}') FROM events", "100"),
     (
-        "WITH a AS (SELECT name||name||name||name||name AS s FROM events), b AS (SELECT s||s||s||s||s||s||s AS s FROM a), "
+        "WITH a AS (SELECT name||name||name||name||name AS s FROM events), "
+        "b AS (SELECT s||s||s||s||s||s||s AS s FROM a), "
         "c AS (SELECT s||s||s||s||s||s||s||s AS s FROM b), "
         "d AS (SELECT concat(s, s, s, s, s, s, s, s) AS s FROM c) SELECT * FROM d",
         "too large",

@@ -1,6 +1,6 @@
-"""What users' statements become, as files in tests/snapshots/; and what a store's types are called.
+"""What users' statements become, as files in tests/snapshots/<store>/usersql/; and the names of a store's types.
 
-`UPDATE_SNAPSHOTS=1 pytest tests/unit/usersql/test_wrap.py` writes the files anew; look at the difference before you commit.
+`UPDATE_SNAPSHOTS=1 pytest tests/unit/usersql/test_wrap.py` writes the files again; read the difference.
 """
 
 from __future__ import annotations

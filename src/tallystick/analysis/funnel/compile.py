@@ -57,7 +57,7 @@ def compile_funnel_users(query: FunnelUsersQuery, sources: Sources) -> Statement
     """The statement of one page of persons: `person`, and the time of each step in microseconds since 1970."""
     source = EventSource(sources, query.site_id)
     steps = Steps(query, source)
-    after = decode_cursor(query)
+    after = decode_cursor(query, ["text"])
     if query.outcome == "reached":
         conditions = [f"step_{query.step}_at IS NOT NULL"]
     else:

@@ -12,7 +12,7 @@ Which statement:
 from __future__ import annotations
 
 from tallystick.analysis.cte import Cte, clause, columns, cte, sql, with_ctes
-from tallystick.analysis.cursor import decode_cursor
+from tallystick.analysis.cursor import Key, Part, decode_cursor
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.groups import given_groups
 from tallystick.analysis.metrics.grouping import BUCKET_KEY, Grouping
@@ -220,9 +220,20 @@ def _ranking(grouping: Grouping) -> str:
     return ", ".join(["metric_0 DESC NULLS LAST", *(f"{dim} NULLS LAST" for dim in grouping.dims)])
 
 
+def cursor_key(query: MetricsQuery) -> Key | None:
+    """The key of the last group of the page before: the bucket when there is an interval, and the breakdown's values.
+
+    Raises:
+        InvalidRequest: the cursor is broken or belongs to another query.
+    """
+    parts: list[Part] = ["instant"] if query.interval else []
+    parts += ["text or null" for _ in query.breakdown]
+    return decode_cursor(query, parts)
+
+
 def _after_cursor(query: MetricsQuery, keys: list[str], parameters: Parameters) -> list[str]:
     """The condition of the groups after the cursor's, in the order of `_page_of`."""
-    after = decode_cursor(query)
+    after = cursor_key(query)
     if after is None or is_filled(query):
         return []
     same: list[str] = []

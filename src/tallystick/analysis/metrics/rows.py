@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tallystick.analysis.buckets import Buckets, show_micros
-from tallystick.analysis.cursor import decode_cursor, encode_cursor
+from tallystick.analysis.cursor import encode_cursor
+from tallystick.analysis.metrics.compile import cursor_key
 from tallystick.analysis.series import is_filled
 from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.errors import InvalidRequest
@@ -44,16 +45,16 @@ def _filled(query: MetricsQuery, buckets: Buckets, rows: Sequence[Row]) -> Answe
     """A page of the series with its empty buckets."""
     found = {row[0]: row for row in rows}
     keys = buckets.series(query.since, query.until, found.keys())
-    after = decode_cursor(query)
+    after = cursor_key(query)
     if after is not None:
         keys = [key for key in keys if isinstance(after[0], int) and key > after[0]]
-    empty = nothing(query)
+    empty = empty_metrics(query)
     page = keys[: query.limit]
     answer = [_metrics_row(query, buckets, found.get(key, (key, *empty))) for key in page]
     return answer, encode_cursor(query, [page[-1]]) if len(keys) > len(page) else None
 
 
-def nothing(query: MetricsQuery) -> list[int | None]:
+def empty_metrics(query: MetricsQuery) -> list[int | None]:
     """The metrics of no events."""
     return [0 if metric.kind in COUNTS else None for metric in query.metrics]
 

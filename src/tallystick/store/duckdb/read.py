@@ -271,10 +271,10 @@ def _compared_answer(cursor: Connection, both: Compared, now: datetime) -> Resul
     """Both periods as of one moment."""
     with _snapshot(cursor):
         loaded_at = _loaded_at(cursor)
-        asked = _found(cursor, both.asked, now)
-        groups = groups_of(both.asked, asked)
-        before = None if groups == [] else _found(cursor, both.before, now, groups)
-    return result_of(both, asked, before, loaded_at)
+        found = _found(cursor, both.query, now)
+        groups = groups_of(both.query, found)
+        previous = None if groups == [] else _found(cursor, both.previous, now, groups)
+    return result_of(both, found, previous, loaded_at)
 
 
 @contextlib.contextmanager

@@ -117,22 +117,22 @@ class Reader:
 
     async def _run_both(self, both: Compared, sources: Sources) -> Result:
         """Two periods in one snapshot and within one deadline."""
-        statement = compile_query(both.asked, sources)
+        statement = compile_query(both.query, sources)
         deadline = self._deadline()
         async with self._turn(deadline), self._transaction(deadline) as connection:
             loaded_at = await connection.fetchval(LOADED_AT)
-            if await _has_persons(connection, both.asked):
+            if await _has_persons(connection, both.query):
                 sources = replace(sources, persons=True)
-                statement = compile_query(both.asked, sources)
+                statement = compile_query(both.query, sources)
             rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
-            asked, before = (statement, rows), None
-            groups = groups_of(both.asked, asked)
+            found, previous = (statement, rows), None
+            groups = groups_of(both.query, found)
             if groups != []:
-                statement = compile_query(both.before, replace(sources, groups=groups))
+                statement = compile_query(both.previous, replace(sources, groups=groups))
                 await connection.execute(TIMEOUT.format(milliseconds=self._milliseconds(deadline)))
                 rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
-                before = (statement, rows)
-        return await asyncio.to_thread(result_of, both, asked, before, _instant(loaded_at))
+                previous = (statement, rows)
+        return await asyncio.to_thread(result_of, both, found, previous, _instant(loaded_at))
 
     async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         """Every event of a scope as canonical lines, as of the export's beginning, in no order.

@@ -8,7 +8,7 @@ import secrets
 from tallystick.config import Settings
 from tallystick.queue import Queue
 from tallystick.queue.rabbitmq.address import parse_address
-from tests.helpers.queue_steps import NO_WAIT, PATIENCE
+from tests.helpers.queue.steps import NO_WAIT, PATIENCE
 
 
 def name_of(settings: Settings) -> str:

@@ -20,8 +20,8 @@ from tallystick.model.block import Block
 from tallystick.model.books import IngesterLedger, close_books
 from tallystick.queue import Queue
 from tallystick.queue.sqlite.recover import recover
-from tests.helpers.flip_steps import contents, fresh_copy
-from tests.helpers.queue_steps import NO_WAIT, opened
+from tests.helpers.damage.flips import contents, fresh_copy
+from tests.helpers.queue.steps import NO_WAIT, opened
 from tests.helpers.samples import incompressible_block, sample_block
 
 QUEUE = "queue.sqlite"
@@ -80,7 +80,7 @@ def settings_of(folder: Path) -> Settings:
 
 
 async def outcome(world: World, folder: Path) -> str:
-    """What becomes of a damaged folder; fails the test when something is wrong and nobody says so."""
+    """The outcome of a damaged folder; fails the test when something is wrong and not reported."""
     before = contents(folder)
     with capture_logs() as logs:
         refusal = ""

@@ -1,4 +1,4 @@
-"""A whole Tallystick behind its read keys, and what was decided about each of its read routes: for tests of keys (G12)."""
+"""For tests of keys (G12): a whole Tallystick with read keys, and what each read route allows."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tallystick.model.block import Block
 from tallystick.queue import Batch, Queue
 from tallystick.queue.redis import RedisQueue
 from tallystick.queue.redis.scripts import key_names
-from tests.helpers.queue_steps import PATIENCE
+from tests.helpers.queue.steps import PATIENCE
 from tests.helpers.samples import sample_block
 from tests.servers.redis import RedisServer
 
