@@ -141,7 +141,7 @@ def test_a_damaged_log_from_the_refusal_to_closed_books(killed: Path, tmp_path: 
     for arguments in (("up", "--port", "0"), ("verify",), ("dead", "list")):
         refused = command(data, *arguments)
         assert refused.code == 2
-        assert "whole commits stand behind it, which SQLite would not see" in refused.err
+        assert "whole commits follow it, which SQLite would not see" in refused.err
         assert f"`tallystick recover queue --data {data}`" in refused.err
         assert len(refused.err.splitlines()) == 1
     recovered = command(data, "recover", "queue")
