@@ -18,7 +18,7 @@ from tallystick.analysis.filters import Fields, Params, filter_sql, scope_condit
 from tallystick.analysis.paths.trails import can_use_trails, counted_of, seen, trail_tables
 from tallystick.analysis.sessions.compile import is_page, session_events
 from tallystick.analysis.sessions.index import SessionIndex
-from tallystick.analysis.sources import Sources
+from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.paths import PathsQuery
 
@@ -26,6 +26,11 @@ NUMBERED = "SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS c
 
 Tables = list[str]
 """Common tables, `name AS (…)` each."""
+
+
+def paths_needs(query: PathsQuery) -> Needs:
+    """What a store reads before it compiles a query about paths: trails are in the session index."""
+    return Needs(property_columns=True, persons=True, session_index=can_use_trails(query))
 
 
 def compile_paths(query: PathsQuery, sources: Sources) -> Statement:

@@ -1,7 +1,11 @@
-"""A session's channel and referrer as SQL over the texts of its entry event; what they mean is in `model.channels`."""
+"""A session's channel and referrer as SQL over the texts of its entry event.
+
+The rules and lists of domains are in `model/queries/channels.py`.
+"""
 
 from __future__ import annotations
 
+from tallystick.analysis.cte import lines, sql
 from tallystick.analysis.dialect import Dialect
 from tallystick.model.queries.channels import (
     EMAIL_TAGS,
@@ -14,7 +18,7 @@ from tallystick.model.queries.channels import (
 )
 
 CHANNEL_PROPERTIES = (*TAGS, REFERRER)
-"""The properties that a channel is found by, in the order of `channel_sql`'s arguments."""
+"""The properties that decide on the channel, in the order of the values of `channel_sql`."""
 
 
 def referrer_sql(domain: str) -> str:
@@ -23,7 +27,7 @@ def referrer_sql(domain: str) -> str:
 
 
 def channel_sql(dialect: Dialect, values: list[str]) -> str:
-    """The channel by the texts of `CHANNEL_PROPERTIES`."""
+    """The channel that the values of `CHANNEL_PROPERTIES` give."""
     *tags, domain = values
     source, medium = tags[:2]
     words = ", ".join(f"'{word}'" for word in EMAIL_TAGS)
@@ -36,11 +40,18 @@ def channel_sql(dialect: Dialect, values: list[str]) -> str:
         (_one_of(referrer, SOCIAL_DOMAINS), "social"),
         (f"{referrer} IS NOT NULL", "referral"),
     ]
-    whens = "\n    ".join(f"WHEN {condition} THEN '{channel}'" for condition, channel in cases)
-    return f"CASE\n    {whens}\n    ELSE 'direct' END"
+    return sql(
+        """
+        CASE
+            {cases}
+            ELSE 'direct'
+        END
+        """,
+        cases=lines(f"WHEN {condition} THEN '{channel}'" for condition, channel in cases),
+    )
 
 
 def _one_of(domain: str, entries: tuple[str, ...]) -> str:
-    """Whether a domain is one of these, or below it."""
+    """Whether a domain is one of these, or a subdomain of one."""
     patterns = [f"%.{entry.removesuffix('*')}{'%' if entry.endswith('*') else ''}" for entry in entries]
     return "(" + " OR ".join(f"'.' || {domain} LIKE '{pattern}'" for pattern in patterns) + ")"
