@@ -90,8 +90,8 @@ def check_role(settings: Settings, role: Role) -> None:
     ):
         if embedded:
             raise ConfigError(
-                f"{variable}: `tallystick {role}` needs a {kind} that several processes can share, such as {servers}; the "
-                f"embedded {kind} belongs to one process, and `tallystick up` is the one that does everything"
+                f"{variable}: `tallystick {role}` needs a {kind} that several processes can share, such as {servers}; "
+                f"the embedded {kind} belongs to one process, and `tallystick up` does everything in one"
             )
 
 
@@ -249,8 +249,8 @@ def _write_routes(tallystick: Tallystick) -> WriteRoutes:
 
 class Outer:
     """Write routes straight to their handlers, everything else to the query app; a process without one of the two
-    answers in a sentence what it is for. Every answer has the headers of `tallystick.http_headers`: what takes events puts
-    them into its answers itself, which costs least; all others get them here.
+    answers in a sentence what it is for. Every answer has the headers of `tallystick.http_headers`: what takes events
+    puts them into its answers itself, which costs least; all others get them here.
 
     Attributes:
         questions: the query app; None where there is none.

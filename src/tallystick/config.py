@@ -1,4 +1,6 @@
-"""Settings: every limit, time-out, batch size and path, with its name, default and help. The only environment reader.
+"""Settings: every limit, time-out, batch size and path, with its name, default and help.
+
+Only this module reads the environment.
 
 docs/run/configuration.md is generated from this file (`make docs`); a test fails when it is stale.
 """
@@ -48,11 +50,12 @@ class Settings(BaseSettings):
     )
     store_url: str = Field(
         "",
-        description="The store: `duckdb:///path/store.duckdb`. Empty: DuckDB in the data folder.",
+        description="The store: `duckdb:///path/store.duckdb` or `postgresql://[user:password@]host[:port]/database`. "
+        "Empty: DuckDB in the data folder.",
     )
     host: str = Field(
         "127.0.0.1",
-        description="Address to listen on. Anything but loopback is refused without keys for what is served there.",
+        description="Address to listen on. Other addresses than loopback need keys for what the process serves.",
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
 
@@ -61,25 +64,25 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Who may send events: entries `site=key` or `site=sha256:<64 hex digits>`, between them commas or "
         "white space; the site `*` is every site. A site may have several. `tallystick key write` makes one. Empty: "
-        "everybody who can reach the port.",
+        "every client that can reach the port.",
     )
     write_keys_file: str = Field(
         "", description="File with such entries, instead of or beside `TALLYSTICK_WRITE_KEYS`."
     )
     read_keys: SecretStr = Field(
         SecretStr(""),
-        description="Who may ask: entries as in `TALLYSTICK_WRITE_KEYS`. A key of one site sees that site alone; what "
-        "spans all sites (books, dead letters) needs one of `*`. `tallystick key read` makes one. Empty: everybody who can "
-        "reach the port.",
+        description="Who may read: entries as in `TALLYSTICK_WRITE_KEYS`. A key of one site sees that site alone; what "
+        "spans all sites (books, dead letters) needs a key of `*`. `tallystick key read` makes one. Empty: every "
+        "client "
+        "that can reach the port.",
     )
     read_keys_file: str = Field("", description="File with such entries, instead of or beside `TALLYSTICK_READ_KEYS`.")
     metrics_public: bool = Field(
         False,
-        description="Answer `GET /metrics` without a key. On loopback it always is; elsewhere it takes one of `*`.",
+        description="Answer `GET /metrics` without a key. On loopback it never needs one; elsewhere it needs a read "
+        "key of `*`.",
     )
-    key: SecretStr = Field(
-        SecretStr(""), description="For commands: the key that they send to the server which `--url` names."
-    )
+    key: SecretStr = Field(SecretStr(""), description="For commands: the key that they send to the server of `--url`.")
     key_file: str = Field("", description="For commands: file that holds that key, instead of `TALLYSTICK_KEY`.")
 
     # ingest limits
@@ -92,12 +95,13 @@ class Settings(BaseSettings):
     max_event_bytes: int = Field(
         64 * KIB,
         ge=KIB,
-        description="Largest single event in bytes; a larger one is rejected, the others of the request are not.",
+        description="Largest single event in bytes. A larger one is rejected alone; the request's other events are "
+        "taken.",
     )
     body_timeout: float = Field(
         30.0,
         gt=0,
-        description="Seconds a client may take to send a request's body; longer: 408.",
+        description="Seconds in which a client must send a request's body; longer: 408.",
     )
     publish_timeout: float = Field(10.0, gt=0, description="Seconds until an unconfirmed publish becomes 503.")
 
@@ -114,7 +118,7 @@ class Settings(BaseSettings):
     enrich_country_file: str = Field(
         "",
         description="File in MaxMind's format (`.mmdb`) that gives addresses a country, added as "
-        "`$geoip_country_code`. It is read anew when it changes. Empty: no country.",
+        "`$geoip_country_code`. It is read again when it changes. Empty: no country.",
     )
     enrich_visitor: bool = Field(
         False,
@@ -133,15 +137,16 @@ class Settings(BaseSettings):
     )
     trusted_proxies: str = Field(
         "",
-        description="Proxies whose X-Forwarded-For is believed: addresses or networks, between them commas or white "
-        "space. Empty: none, and the client is who connects.",
+        description="Proxies whose X-Forwarded-For is trusted: addresses or networks, between them commas or white "
+        "space. Empty: none; the client is the peer of the connection.",
     )
 
     # browser snippet
     snippet_path: str = Field(
         "/js/tallystick.js",
         pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$",
-        description="Path of the script for web pages; see [snippet.md](../use/snippet.md). Another name than the default is "
+        description="Path of the script for web pages; see [snippet.md](../use/snippet.md). Another name than the "
+        "default is "
         "on no ad blocker's list.",
     )
     snippet_endpoint: str = Field(
@@ -159,8 +164,8 @@ class Settings(BaseSettings):
     queue_takeover_seconds: float = Field(
         60.0,
         gt=0,
-        description="Redis: seconds without a sign of life after which what a worker had in hand goes to another. "
-        "(RabbitMQ sees at once that a connection is gone.)",
+        description="Redis: seconds without a sign of life after which the blocks of a worker go to another. "
+        "(RabbitMQ notices at once that a connection is gone.)",
     )
     block_max_events: int = Field(10_000, ge=1, description="Most events in one block of the queue.")
     block_max_bytes: int = Field(
@@ -170,15 +175,16 @@ class Settings(BaseSettings):
     )
     rabbitmq_queue_type: Literal["quorum", "classic"] = Field(
         "quorum",
-        description="Type of the queue on RabbitMQ. `classic` does without a cluster's replicas and without an fsync "
-        "before the 202, so it has to be allowed by allow_weak_durability.",
+        description="Type of the queue on RabbitMQ. `classic` has neither a cluster's replicas nor an fsync before the "
+        "202, so it needs `TALLYSTICK_ALLOW_WEAK_DURABILITY`.",
     )
     rabbitmq_prefetch: int = Field(
         256,
         ge=1,
         le=65_535,
-        description="Most blocks that RabbitMQ delivers to a process before it acknowledges some. The same for all "
-        "processes on a queue: the books reckon with it.",
+        description="Most blocks that RabbitMQ delivers to a process before it acknowledges some. It has to be the "
+        "same "
+        "for all processes on a queue, because the books count with it.",
     )
     rabbitmq_heartbeat: int = Field(
         10,
@@ -197,11 +203,12 @@ class Settings(BaseSettings):
         0.05,
         ge=0,
         lt=1,
-        description="Free part of the disk that is never used; see disk_reserve_bytes.",
+        description="Free part of the disk that is never used; see `TALLYSTICK_DISK_RESERVE_BYTES`.",
     )
     allow_weak_durability: bool = Field(
         False,
-        description="Start although the queue can lose accepted events (memory).",
+        description="Start although the queue or the store can lose accepted events: `memory://`, a Redis, RabbitMQ or "
+        "PostgreSQL whose settings are too weak.",
     )
 
     # worker
@@ -220,14 +227,15 @@ class Settings(BaseSettings):
     dedupe_window_hours: float = Field(
         48.0,
         gt=0,
-        description="How long an event sent again with another timestamp is still recognised; with the same timestamp "
-        "it always is.",
+        description="Hours for which an event that is sent again with another timestamp is still recognised; with the "
+        "same "
+        "timestamp it always is.",
     )
     maintain_every: float = Field(
         10.0,
         gt=0,
-        description="Seconds between housekeeping runs (property columns, rollup compaction, ledger fold), which wait "
-        "for moments when little waits to be stored.",
+        description="Seconds between housekeeping runs (property columns, rollup compaction, ledger compaction), which "
+        "wait for moments when little waits to be stored.",
     )
     retention_days: float = Field(
         0.0,
@@ -238,8 +246,8 @@ class Settings(BaseSettings):
     ledger_keep_hours: float = Field(
         168.0,
         ge=0,
-        description="How long each block keeps its own row in the ledger (and its receipt its details) before it is "
-        "folded into a sum.",
+        description="Hours for which each block keeps its own row in the ledger (and its receipt its details) before "
+        "compaction adds it to a sum.",
     )
 
     # store and queries
@@ -251,7 +259,7 @@ class Settings(BaseSettings):
     store_spill: int = Field(
         8 * GIB,
         ge=MIB,
-        description="Most bytes of the disk that DuckDB may use for what does not fit into that memory while it sorts.",
+        description="Most bytes of the disk that DuckDB may use for what does not fit into its memory while it sorts.",
     )
     store_threads: int = Field(2, ge=1, description="DuckDB's threads.")
     store_write_connections: int = Field(
@@ -262,8 +270,9 @@ class Settings(BaseSettings):
     store_read_connections: int = Field(
         5,
         ge=1,
-        description="PostgreSQL connections of a process for questions, the ledger and dead letters; as many again for "
-        "statements, where `TALLYSTICK_SQL` allows them. Exports have others, as many as there may be of them.",
+        description="PostgreSQL connections of a process for queries, the ledger and dead letters; as many again for "
+        "SQL statements, where `TALLYSTICK_SQL` allows them. Exports have connections of their own, "
+        "`TALLYSTICK_EXPORT_CONCURRENCY` of them.",
     )
     store_acquire_timeout: float = Field(
         5.0,
@@ -278,49 +287,51 @@ class Settings(BaseSettings):
     store_write_timeout: float = Field(
         120.0,
         gt=0,
-        description="Longest time in seconds of one statement that writes to PostgreSQL; longer: it is tried again.",
+        description="Seconds that one statement that writes to PostgreSQL may take; longer: it is tried again.",
     )
     query_timeout: float = Field(30.0, gt=0, description="Deadline of a query in seconds; later: 504.")
     query_memory: int = Field(
         64 * MIB,
         ge=MIB,
-        description="Bytes that each sort and each hash table of a query may take of PostgreSQL's memory; what does "
-        "not fit goes through its temporary files.",
+        description="Bytes of PostgreSQL's memory that each sort and each hash table of a query may take; what does "
+        "not fit goes to temporary files.",
     )
     query_concurrency: int = Field(
         3,
         ge=1,
         description="Queries that run at the same time; others wait within their deadline, each key in its turn. One "
-        "key may run all of them but one, and of its own statements (`TALLYSTICK_SQL`) all but two. Without keys everybody "
-        "is one key.",
+        "key may run all of them but one, and of SQL statements (`TALLYSTICK_SQL`) all but two. Without keys all "
+        "clients count as one key.",
     )
     export_concurrency: int = Field(
         4,
         ge=1,
-        description="Exports and files at the same time; more: 503. One key may have half of them; more: 429.",
+        description="Exports and files that are made at the same time; more: 503. One key may have half of them; "
+        "more: 429.",
     )
     export_idle: float = Field(
         30.0,
         gt=0,
-        description="Seconds for which whoever asked for an export, a file or `GET /v1/live` may take nothing of the "
-        "answer; longer: it is broken off.",
+        description="Seconds for which a client may read nothing of an export, a file or `GET /v1/live`; longer: the "
+        "answer is broken off.",
     )
     sql: bool = Field(
         False,
-        description="Answer `POST /v1/sql`: statements that whoever may read writes; see [sql.md](../use/sql.md).",
+        description="Answer `POST /v1/sql`: SQL that a caller with a read key writes; see [sql.md](../use/sql.md).",
     )
     sql_url: str = Field(
         "",
         repr=False,
-        description="PostgreSQL: URL of the store's database with the role that those statements run as, which may "
-        "read what they may and nothing else. `tallystick sql-role` says how it is made.",
+        description="PostgreSQL: URL of the store's database with the role that those statements run as. The role may "
+        "read what the statements may read and nothing else. `tallystick sql-role` prints the SQL that makes it.",
     )
-    sql_rows: int = Field(10_000, ge=1, le=1_000_000, description="Most rows of the answer to a statement.")
+    sql_rows: int = Field(10_000, ge=1, le=1_000_000, description="Most rows of the answer to an SQL statement.")
     sql_bytes: int = Field(
         16 * MIB,
         ge=KIB,
-        description="About how many bytes the rows of such an answer may have; what is beyond is left out, and the "
-        "answer says so.",
+        description="About how many bytes the rows of such an answer may have. Further rows are left out, and the "
+        "answer "
+        "says so.",
     )
 
     live_listeners: int = Field(
@@ -332,15 +343,16 @@ class Settings(BaseSettings):
         20,
         ge=2,
         le=500,
-        description="Most events a second that a stream of `GET /v1/live` shows; it tells how many more there were.",
+        description="Most events a second that a stream of `GET /v1/live` shows; it counts the others.",
     )
 
     # connections
     connections: int = Field(
         0,
         ge=0,
-        description="Most connections of a process. With all of them open, one that asks for nothing is closed for a "
-        "new one, the oldest first; without such: 503. 0: three quarters of the descriptors that the system lets the "
+        description="Most connections of a process. When all are open, a new one replaces the oldest idle one; "
+        "without an "
+        "idle one: 503. 0: three quarters of the descriptors that the system lets the "
         "process have (all but 256 where there are more than 1,024), at most 10,000.",
     )
     connections_per_address: int = Field(
@@ -358,7 +370,7 @@ class Settings(BaseSettings):
     send_timeout: float = Field(
         60.0,
         gt=0,
-        description="Seconds after which the connection of a client that reads nothing of its answer is closed.",
+        description="Seconds after which a connection is closed whose client reads nothing of its answer.",
     )
 
     # process
@@ -366,7 +378,7 @@ class Settings(BaseSettings):
         60.0,
         ge=0,
         description="Seconds for which a start waits for a queue (and `tallystick serve` for a store) that cannot be "
-        "reached yet. Workers wait for their store as long as it takes.",
+        "reached yet. Workers wait for their store without limit.",
     )
     status_port: int = Field(
         8001,
@@ -378,8 +390,9 @@ class Settings(BaseSettings):
     drain_delay: float = Field(
         0.0,
         ge=0,
-        description="Seconds after SIGTERM in which requests are still taken while /readyz says no already, so that a "
-        "proxy notices.",
+        description="Seconds after SIGTERM in which requests are still taken while /readyz answers 503, so that a "
+        "proxy "
+        "notices.",
     )
     shutdown_timeout: float = Field(8.0, gt=0, description="Seconds for requests in flight after SIGTERM.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -399,7 +412,10 @@ class Settings(BaseSettings):
     @field_validator("write_keys", "read_keys")
     @classmethod
     def _hashed(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        """Plain keys are not kept. Raises ConfigError, which no ValidationError wraps and shows the input of."""
+        """Replace plain keys with their hashes.
+
+        Raises ConfigError, because a ValidationError would show its input, the keys.
+        """
         return SecretStr(keys.hashed(value.get_secret_value(), f"TALLYSTICK_{info.field_name}".upper()))
 
     def access_keys(self) -> Keys:
@@ -414,7 +430,11 @@ class Settings(BaseSettings):
         )
 
     def client_key(self) -> SecretStr:
-        """The key that commands send to a server; empty when there is none. Raises ConfigError: it is no key."""
+        """The key that commands send to a server; empty when none is set.
+
+        Raises:
+            ConfigError: the text is not one key, or the file cannot be read.
+        """
         name = "TALLYSTICK_KEY_FILE" if self.key_file else "TALLYSTICK_KEY"
         text = _text_of(name, self.key_file) if self.key_file else self.key.get_secret_value()
         key = text.strip()
@@ -423,7 +443,7 @@ class Settings(BaseSettings):
         return SecretStr(key)
 
     def in_process(self) -> Settings:
-        """These settings for parts that no network reaches: commands that open a folder need no key for it, nor SQL."""
+        """These settings for a pipeline inside a command, which no network reaches: without keys and SQL."""
         none = SecretStr("")
         unlocked = {"write_keys": none, "write_keys_file": "", "read_keys": none, "read_keys_file": ""}
         unlocked["sql"] = False
@@ -497,7 +517,7 @@ def _text_of(name: str, file: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """A queue's or store's URL for people: without user, password and parameters."""
+    """A queue's or store's URL for messages: without user, password and parameters."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 

@@ -46,11 +46,11 @@ class DiskGuard:
 # --- who may read ---------------------------------------------------------------------------------------------------
 
 OWN = ("queue.sqlite", "store.duckdb", "imports", "export-", "damaged-")
-"""What is in a data folder: queue, store, marks of imports, answers' files, what a recovery put aside."""
+"""Names of a data folder's contents: queue, store, bookmarks of imports, files of answers, damaged files."""
 
 
 def closed_to(settings: Settings) -> int:
-    """The permissions that nobody gets: all of the group's and the others', or all but the group's reading."""
+    """The permissions that are taken away: all of the group and of others, or all of them but the group's reading."""
     return 0o027 if settings.data_group_readable else 0o077
 
 
@@ -62,8 +62,8 @@ def set_umask(settings: Settings) -> None:
 def private_folder(folder: Path, settings: Settings, *names: str) -> None:
     """Make the folder, where it is not there, and let only its owner into it; the same for Tallystick's files in it.
 
-    A folder that Tallystick neither makes nor is told to take for its own (`TALLYSTICK_DATA`) is left as it is, and so is one
-    that everybody may write to, such as /tmp.
+    A folder that Tallystick neither makes nor is told to take for its own (`TALLYSTICK_DATA`) is left as it is, and so
+    is one that everybody may write to, such as /tmp.
 
     Args:
         names: beginnings of the names of Tallystick's files and folders in it.
@@ -103,7 +103,7 @@ def _close(path: Path, closed: int) -> bool:
             path.chmod(mode & ~closed)
             return True
     except FileNotFoundError:
-        pass  # somebody's temporary file
+        pass  # a temporary file of another process
     except PermissionError as error:
         log.warning("others may read the data: it belongs to another user", path=str(path), error=error.strerror)
     return False

@@ -20,7 +20,7 @@ class TallystickError(Exception):
 
     @property
     def message(self) -> str:
-        """One sentence, fit for whoever asked."""
+        """One sentence, fit for the client."""
         return str(self.args[0])
 
     @property
@@ -31,8 +31,8 @@ class TallystickError(Exception):
         """
         words, cause = self.message, self.__cause__
         while cause is not None:
-            told = cause.message if isinstance(cause, TallystickError) else str(cause).strip() or type(cause).__name__
-            words = words if told in words else f"{words}: {told}"
+            reason = cause.message if isinstance(cause, TallystickError) else str(cause).strip() or type(cause).__name__
+            words = words if reason in words else f"{words}: {reason}"
             cause = cause.__cause__ if isinstance(cause, TallystickError) else None
         return words
 
@@ -104,7 +104,7 @@ class NotFound(TallystickError):
 
 
 class Changed(TallystickError):
-    """Somebody else changed it meanwhile: load it again."""
+    """Another client changed it meanwhile: load it again."""
 
     status = 409
     code = "changed"
@@ -146,7 +146,7 @@ class TooMany(TallystickError):
     retry_after = 5
 
 
-# --- nobody's fault: the same request may succeed later -------------------------------------------------------------
+# --- temporary: the same request may succeed later ------------------------------------------------------------------
 
 
 class Unavailable(TallystickError):
@@ -230,7 +230,7 @@ class AlreadyRunning(ConfigError):
 
 
 class QueueDamaged(ConfigError):
-    """The queue's file is not what Tallystick wrote: `tallystick recover queue` keeps it and rebuilds what can be read."""
+    """The queue's file is not what Tallystick wrote. `tallystick recover queue` keeps it and rebuilds the queue."""
 
     code = "queue_damaged"
 

@@ -46,7 +46,7 @@ _NEEDED: dict[str, tuple[Right, ...]] = {
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of one process. Both may be empty: then nobody has set any."""
+    """The keys of one process. Both tables are empty when no keys are set."""
 
     write: Digests = field(default_factory=dict, repr=False)
     read: Digests = field(default_factory=dict, repr=False)
@@ -59,22 +59,27 @@ class Keys:
             Forbidden: a read key, or there are no write keys at all.
         """
         if not self.write:
-            raise Forbidden("nobody may write here, because no write keys are set (TALLYSTICK_WRITE_KEYS)")
+            raise Forbidden("this server takes no events, because no write keys are set (TALLYSTICK_WRITE_KEYS)")
         return _site(presented, self.write, self.read, "write")
 
     def reader(self, presented: bytes) -> str | None:
-        """The site that the presented key may see; None: all of them. Likewise."""
+        """The site that the presented key may see; None: all of them.
+
+        Raises:
+            Unauthorized: no key, or one that is not known.
+            Forbidden: a write key, or there are no read keys at all.
+        """
         if not self.read:
-            raise Forbidden("nobody may read here, because no read keys are set (TALLYSTICK_READ_KEYS)")
+            raise Forbidden("this server answers no queries, because no read keys are set (TALLYSTICK_READ_KEYS)")
         return _site(presented, self.read, self.write, "read")
 
 
 def _site(presented: bytes, known: Digests, others: Digests, right: Right) -> str | None:
     if not presented:
         raise Unauthorized(f"this needs a {right} key: send it as Authorization: Bearer KEY or as X-API-Key: KEY")
-    # The lookup compares digests and may stop at the first byte that differs. What its time tells is how much of a
-    # digest was right, and nobody can choose a key's digest, so it leads nowhere: CWE-208's attack needs an input that
-    # is compared byte by byte. (Digest as index: https://apikeys.guide/docs/implementation/validation-and-lookup)
+    # The lookup compares digests and may stop at the first byte that differs. Its time shows how much of a digest was
+    # right, which does not help an attacker: no client can choose a key's digest, and the attack of CWE-208 needs an
+    # input that is compared byte by byte. (Digest as index: https://apikeys.guide/docs/implementation/validation-and-lookup)
     digest = sha256(presented).digest()
     site = known.get(digest)
     if site is None:
@@ -85,10 +90,10 @@ def _site(presented: bytes, known: Digests, others: Digests, right: Right) -> st
 
 
 def presented(authorization: bytes, x_api_key: bytes, own_header: bytes = b"") -> bytes:
-    """The key of a request's headers, empty when there is none. Other schemes than Bearer are somebody else's.
+    """The key of a request's headers, empty when there is none. Other schemes than Bearer are ignored.
 
     Raises:
-        InvalidRequest: they hold different keys, so that nobody can tell whose request it is.
+        InvalidRequest: they hold different keys, so it is unclear whose request it is.
     """
     bearer = authorization[7:] if authorization[:7].lower() == b"bearer " else b""
     found = {key for given in (bearer, x_api_key, own_header) if (key := given.strip())}
@@ -104,18 +109,18 @@ def parse(text: str, where: str) -> dict[bytes, str]:
     """The keys of a setting: entries `site=key` or `site=sha256:<64 hex digits>`, between them commas or white space.
 
     Args:
-        where: what the text is, for errors; they name an entry by its place (from 1) and never show it.
+        where: what the text is, for errors; they name an entry by its number (from 1) and never show it.
 
     Raises:
         ConfigError: an entry is malformed, or its key is that of an earlier one.
     """
     found: dict[bytes, int] = {}
     sites: dict[bytes, str] = {}
-    for place, entry in enumerate(filter(None, _SEPARATORS.split(text)), 1):
-        site, digest = _entry(entry, f"{where}: entry {place}")
+    for number, entry in enumerate(filter(None, _SEPARATORS.split(text)), 1):
+        site, digest = _entry(entry, f"{where}: entry {number}")
         if digest in found:
-            raise ConfigError(f"{where}: entry {place} has the key of entry {found[digest]}: one is enough")
-        found[digest], sites[digest] = place, site
+            raise ConfigError(f"{where}: entry {number} has the key of entry {found[digest]}: one is enough")
+        found[digest], sites[digest] = number, site
     if text.strip() and not sites:
         raise ConfigError(f"{where}: there is no entry in it; an entry is site=key")
     return sites
@@ -170,8 +175,8 @@ def may_listen(host: str, keys: Keys, role: str) -> None:
     missing = [f"TALLYSTICK_{right.upper()}_KEYS" for right in _NEEDED[role] if not getattr(keys, right)]
     if missing and not is_loopback(host):
         raise ConfigError(
-            f"TALLYSTICK_HOST: {host} would let anybody in: set {' and '.join(missing)} first (`tallystick key` makes keys), "
-            "or listen on 127.0.0.1"
+            f"TALLYSTICK_HOST: {host} would open the server to every client: set {' and '.join(missing)} first "
+            "(`tallystick key` makes keys), or listen on 127.0.0.1"
         )
 
 
@@ -187,7 +192,7 @@ def names_this_machine(host: str) -> bool:
     """Whether a Host header is a name or address of loopback (`localhost`, under it, 127.0.0.0/8, ::1), with or without
     port.
 
-    Any other name can be made to lead to 127.0.0.1 by whoever owns it, so that a web page of that name reads what
+    The owner of any other name can make it lead to 127.0.0.1, so that a web page of that name reads what
     listens there through its visitor's browser (DNS rebinding); and any other address is a foreign machine, whose pages
     are no better. Browsers write addresses in one form, so that other spellings (`127.1`, `0x7f.0.0.1`) are refused.
     Without a header it is no browser.

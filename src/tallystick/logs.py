@@ -1,6 +1,6 @@
 """Logs: for people on a terminal, one JSON object per line otherwise; each line carries the request's id.
 
-Bodies, keys and Authorization headers are never logged: nobody passes them here, and should somebody, `_redact` takes
+Bodies, keys and Authorization headers are never logged: no code passes them here, and if it ever does, `_redact` takes
 them out. Tracebacks are printed without local variables, for the same reason.
 """
 

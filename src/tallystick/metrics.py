@@ -1,7 +1,8 @@
 """Every Prometheus metric: its name, its type, what it means. The only file that names one.
 
 Counters and histograms speak of this process since its start and vanish with it; they are for rates and alerts. The
-numbers that prove something (`tallystick_ledger_events`, `tallystick_queue_*`) are gauges, read from stored rows when scraped.
+numbers that prove something (`tallystick_ledger_events`, `tallystick_queue_*`) are gauges, read from stored rows when
+scraped.
 
 A `Metrics` is made once by the app and passed around: nothing is registered at import, and two apps in one process (as
 in tests) do not share numbers.
@@ -36,31 +37,31 @@ RATE_WINDOW = 60
 class RatedCounter:
     """A counter that also knows its rate over the last minute, for people who have no Prometheus.
 
-    One slot per second; used from the event loop's thread only.
+    One element per second; used from the event loop's thread only.
     """
 
     def __init__(self, counter: Counter, clock: Callable[[], float] = time.monotonic) -> None:
         self._counter = counter
         self._clock = clock
         self._started = clock()
-        self._slots = [0.0] * RATE_WINDOW
+        self._amounts = [0.0] * RATE_WINDOW
         self._seconds = [-1] * RATE_WINDOW
 
     def inc(self, amount: float = 1) -> None:
         """Count `amount` more, now."""
         self._counter.inc(amount)
         second = int(self._clock())
-        slot = second % RATE_WINDOW
-        if self._seconds[slot] != second:
-            self._seconds[slot] = second
-            self._slots[slot] = 0.0
-        self._slots[slot] += amount
+        index = second % RATE_WINDOW
+        if self._seconds[index] != second:
+            self._seconds[index] = second
+            self._amounts[index] = 0.0
+        self._amounts[index] += amount
 
     def per_second(self) -> float:
         """Mean per second over the last 60 s, or since the start when that is shorter (but at least 1 s)."""
         now = self._clock()
         oldest = int(now) - RATE_WINDOW
-        total = sum(n for n, second in zip(self._slots, self._seconds, strict=True) if second > oldest)
+        total = sum(n for n, second in zip(self._amounts, self._seconds, strict=True) if second > oldest)
         return total / min(float(RATE_WINDOW), max(1.0, now - self._started))
 
 
@@ -205,7 +206,7 @@ class Metrics:
 
         self.queue_blocks_gone = Counter(
             "tallystick_queue_blocks_gone_total",
-            "Blocks that vanished from the queue unacknowledged: somebody deleted them there. Redis only.",
+            "Blocks that vanished from the queue unacknowledged: they were deleted there. Redis only.",
             registry=registry,
         )
 

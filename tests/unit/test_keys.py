@@ -274,7 +274,7 @@ def test_the_world_is_listened_to_with_keys_only(role: str, missing: str, host: 
     if missing:
         with pytest.raises(ConfigError) as refused:
             may_listen(host, Keys(), role)
-        assert f"{host} would let anybody in: set {missing} first" in refused.value.message
+        assert f"{host} would open the server to every client: set {missing} first" in refused.value.message
     may_listen(host, Keys(SOME if "WRITE" in missing else {}, SOME if "READ" in missing else {}), role)
 
 

@@ -128,7 +128,7 @@ def _properties(value: bytes | msgspec.Raw | None) -> msgspec.Raw:
 
 
 def _with(properties: msgspec.Raw, added: dict[str, object]) -> msgspec.Raw:
-    """What Tallystick keeps beside the properties, and the properties as they came: of two equal keys the first counts."""
+    """The properties with Tallystick's own put first: of two equal keys the first counts."""
     first = _encoder.encode(added)
     rest = bytes(properties)[1:].lstrip()
     return msgspec.Raw(first[:-1] + (b"," if rest != b"}" else b"") + rest)

@@ -1,4 +1,4 @@
-"""Queues: the contract in `base`, one backend a file. This is the only place that names the backends."""
+"""Queues: the contract in `base`, one module or package for each backend. Only this module names the backends."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def is_embedded(settings: Settings) -> bool:
 
 
 def make_queue(settings: Settings, metrics: Metrics | None = None) -> Queue:
-    """The queue that `settings.queue_url` names; opens nothing. `metrics`: where it counts what it alone sees.
+    """The queue that `settings.queue_url` names; opens nothing. `metrics`: for what only the queue can count.
 
     Raises:
-        ConfigError: unknown scheme, or a durability that promises are not kept with.
+        ConfigError: the scheme is unknown.
     """
     scheme = urlsplit(settings.resolved_queue_url).scheme
     if scheme == "sqlite":

@@ -1,4 +1,4 @@
-"""What the embedded queues share: which blocks wait, in which order, and who has them. No I/O."""
+"""The order in which blocks wait and are delivered, for queues that keep it in this process. No I/O."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 
 class Slot(NamedTuple):
-    """A block's place in the queue: ids rise in the order of publishing."""
+    """A block in the backlog: its id, which rises in the order of publishing, its events and its encoded bytes."""
 
     id: int
     events: int
     size: int
 
 
-class Shelf:
-    """Slots waiting or delivered, and their totals. Blocks given back come before those never delivered."""
+class Backlog:
+    """Blocks that wait or are delivered, and their totals. Blocks given back come before those never delivered."""
 
     def __init__(self) -> None:
         self._fresh: deque[Slot] = deque()
@@ -30,14 +30,17 @@ class Shelf:
         self.bytes = 0
 
     def put(self, slot: Slot) -> None:
-        """A block was published; ids must rise."""
+        """Add a published block; ids must rise."""
         self._fresh.append(slot)
         self.blocks += 1
         self.events += slot.events
         self.bytes += slot.size
 
     def take(self, max_events: int, max_bytes: int | None = None) -> list[Slot]:
-        """The oldest waiting slots, up to so many events and encoded bytes but at least one slot; empty: none waits."""
+        """Deliver the oldest waiting blocks: at most so many events and encoded bytes, but at least one block.
+
+        Empty when none waits.
+        """
         taken: list[Slot] = []
         events, room = 0, math.inf if max_bytes is None else max_bytes
         while (head := self._head()) is not None:
@@ -56,7 +59,7 @@ class Shelf:
         return self._fresh[0] if self._fresh else None
 
     def forget(self, ids: Iterable[int]) -> None:
-        """Delivered blocks were acknowledged."""
+        """Remove delivered blocks, which were acknowledged."""
         for id_ in ids:
             slot = self._delivered.pop(id_)
             self.blocks -= 1
@@ -64,18 +67,18 @@ class Shelf:
             self.bytes -= slot.size
 
     def give_back(self, ids: Iterable[int]) -> None:
-        """Delivered blocks wait again, in their old order."""
+        """Let delivered blocks wait again, in their old order."""
         for id_ in ids:
             heappush(self._returned, self._delivered.pop(id_))
 
     @property
     def waiting(self) -> bool:
-        """Whether there is a slot that nobody has."""
+        """Whether a block waits that is not delivered."""
         return bool(self._returned or self._fresh)
 
     @property
     def delivered(self) -> Iterable[int]:
-        """Ids of the blocks that somebody has."""
+        """Ids of the blocks that are delivered and not acknowledged."""
         return self._delivered.keys()
 
     async def wait_and_take(

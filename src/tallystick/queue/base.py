@@ -18,10 +18,10 @@ class Depth(msgspec.Struct, frozen=True):
     """What waits in the queue: delivered but unacknowledged blocks count too.
 
     Attributes:
-        blocks: where the queue cannot know how many other processes have, those are left out.
-        events: None when the queue cannot know it, as `bytes` then.
+        blocks: without those of other processes where the queue cannot count them.
+        events: None when the queue cannot count them; then `bytes` is None too.
         bytes: encoded size of the blocks.
-        oldest_age: seconds since the oldest block was published; None when the queue is empty or cannot know it.
+        oldest_age: seconds since the oldest block was published; None when the queue is empty or does not know.
     """
 
     blocks: int
@@ -36,38 +36,51 @@ class Batch(Protocol):
     blocks: Sequence[Block]
 
     async def ack(self) -> None:
-        """They are stored: forget them. Called only after the store's commit; a lost ack means delivery again."""
+        """Remove the blocks, which are stored.
+
+        Called only after the store's commit; after a lost ack they come again.
+        """
 
     async def nack(self) -> None:
-        """They are not stored: deliver them again, in order, to this or another consumer."""
+        """Give the blocks back, which are not stored: they are delivered again, in order, to any consumer."""
 
 
 class Queue(Protocol):
-    """An at-least-once queue of blocks. All methods may raise QueueUnavailable; nobody but the caller retries."""
+    """An at-least-once queue of blocks. All methods may raise QueueUnavailable; only the caller retries."""
 
     durability: str
     """What a returned `publish` has survived, as shown to operators: `fsync`, `memory`, …"""
 
     async def open(self) -> None:
-        """Connect, create, take over what a dead process left. Raises ConfigError on a setting it refuses."""
+        """Connect, create what is missing, and take over what a dead process left.
+
+        Raises:
+            ConfigError: a setting is refused.
+        """
 
     async def close(self) -> None:
-        """Let go of everything; blocks delivered and not acknowledged are delivered again after the next open."""
+        """Close all connections and files.
+
+        Blocks that are delivered and not acknowledged come again after the next open.
+        """
 
     async def publish(self, blocks: Sequence[Block]) -> None:
-        """Returns only once every block is durable, all or none of them.
+        """Make every block durable, all or none of them; returns only then.
 
-        Raises QueueFull (nothing was taken) or QueueUnavailable (unknown: the caller goes on with a new ingester id).
+        Raises:
+            QueueFull: nothing was taken.
+            QueueUnavailable: the outcome is unknown. The caller goes on with a new ingester id.
         """
 
     async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
-        """The oldest blocks nobody has: at most `max_events` events and `max_bytes` encoded bytes, at least one block.
+        """Deliver the oldest waiting blocks: at most `max_events` events and `max_bytes` encoded bytes, at least one
+        block.
 
-        Waits up to `wait` seconds for a first block; None when none came.
+        Waits up to `wait` seconds for a first block. None when none came.
         """
 
     async def depth(self) -> Depth:
-        """What waits, now."""
+        """How much waits now."""
 
     async def books(self) -> QueueBooks:
-        """The queue's side of the books, as one consistent look."""
+        """The queue's side of the books, all of one moment."""

@@ -1,4 +1,4 @@
-"""The queue in memory: for tests and throw-away runs. A crash loses what is queued, so it must be allowed by name."""
+"""The queue in memory, for tests and throw-away runs. A crash loses what is queued, so a setting has to allow it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tallystick.config import Settings
 from tallystick.errors import ConfigError, QueueFull
 from tallystick.model.block import Block, encode_block
 from tallystick.model.books import Published, QueueBooks, QueuedBlock
-from tallystick.queue.backlog import Shelf, Slot
+from tallystick.queue.backlog import Backlog, Slot
 from tallystick.queue.base import Batch, Depth
 
 
@@ -21,7 +21,7 @@ class MemoryQueue:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._shelf = Shelf()
+        self._backlog = Backlog()
         self._blocks: dict[int, tuple[Block, float]] = {}
         self._published: dict[str, Published] = {}
         self._next_id = 0
@@ -35,15 +35,15 @@ class MemoryQueue:
             )
 
     async def close(self) -> None:
-        self._shelf.give_back(list(self._shelf.delivered))
+        self._backlog.give_back(list(self._backlog.delivered))
 
     async def publish(self, blocks: Sequence[Block]) -> None:
         sizes = [len(encode_block(block)) for block in blocks]
-        if self._shelf.bytes + sum(sizes) > self._settings.queue_max_bytes:
+        if self._backlog.bytes + sum(sizes) > self._settings.queue_max_bytes:
             raise QueueFull
         now = time.monotonic()
         for block, size in zip(blocks, sizes, strict=True):
-            self._shelf.put(Slot(self._next_id, block.count, size))
+            self._backlog.put(Slot(self._next_id, block.count, size))
             self._blocks[self._next_id] = (block, now)
             self._next_id += 1
             before = self._published.get(block.ingester, Published(0, 0))
@@ -51,13 +51,13 @@ class MemoryQueue:
         self._arrived.set()
 
     async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
-        slots = await self._shelf.wait_and_take(self._arrived, max_events, wait, max_bytes)
+        slots = await self._backlog.wait_and_take(self._arrived, max_events, wait, max_bytes)
         return _MemoryBatch(self, slots) if slots else None
 
     async def depth(self) -> Depth:
         oldest = next(iter(self._blocks.values()), None)
         age = time.monotonic() - oldest[1] if oldest else None
-        return Depth(self._shelf.blocks, self._shelf.events, self._shelf.bytes, age)
+        return Depth(self._backlog.blocks, self._backlog.events, self._backlog.bytes, age)
 
     async def books(self) -> QueueBooks:
         queued = [QueuedBlock(b.ingester, b.seq, b.count) for b, _ in self._blocks.values()]
@@ -71,10 +71,10 @@ class _MemoryBatch:
         self.blocks: Sequence[Block] = [queue._blocks[id_][0] for id_ in self._ids]
 
     async def ack(self) -> None:
-        self._queue._shelf.forget(self._ids)
+        self._queue._backlog.forget(self._ids)
         for id_ in self._ids:
             del self._queue._blocks[id_]
 
     async def nack(self) -> None:
-        self._queue._shelf.give_back(self._ids)
+        self._queue._backlog.give_back(self._ids)
         self._queue._arrived.set()

@@ -128,7 +128,7 @@ async def test_an_older_copy_of_the_queue(tmp_path: Path) -> None:
     with capture_logs() as logs:
         async with opened(data) as queue:
             books = await queue.books()
-    assert [line["event"] for line in logs] == ["the queue's mark is missing and is made anew"]
+    assert [line["event"] for line in logs] == ["the queue's watermark is missing and is written anew"]
     (difference,) = stored_beyond(books, {INGESTER: ledger_of([sample_block(1, [1])])})
     assert difference.check == "queue"
     assert "has block 1, but the queue knows of 1 blocks only" in difference.message

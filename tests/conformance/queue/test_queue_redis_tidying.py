@@ -144,11 +144,9 @@ async def test_consumers_with_something_pending_are_not_removed(impatient: Setti
         await until(lambda: "idle" not in stream.consumers and "busy" not in stream.consumers)
 
 
-async def test_ingesters_that_are_long_gone_are_folded_away(
-    impatient: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_ingesters_that_are_long_gone_are_retired(impatient: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """G4: those without queued blocks; one that lives gives signs of life; the ledger alone has the others."""
-    for name, seconds in {"FOLD_EVERY": 0.1, "TOUCH_EVERY": 0.1, "FOLD_AFTER": 1.0}.items():
+    for name, seconds in {"RETIRE_EVERY": 0.1, "TOUCH_EVERY": 0.1, "RETIRE_AFTER": 1.0}.items():
         monkeypatch.setattr(redis_queue, name, seconds)
     silent, waiting, alive = (f"{number:016x}" for number in range(3))
     async with opened(impatient) as consumer, opened(impatient) as publisher:

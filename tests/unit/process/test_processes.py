@@ -93,7 +93,9 @@ def bench(tmp_path: Path, redis: RedisServer) -> Iterator[Bench]:
     ],
 )
 def test_a_part_cannot_share_what_one_process_holds(role: Role, urls: Mapping[str, str], named: str) -> None:
-    with pytest.raises(ConfigError, match=f"{named}: `tallystick {role}` needs a .*; .* `tallystick up` is the one"):
+    with pytest.raises(
+        ConfigError, match=f"{named}: `tallystick {role}` needs a .*; .* `tallystick up` does everything"
+    ):
         check_role(Settings.model_validate(urls), role)
 
 

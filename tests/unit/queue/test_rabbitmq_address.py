@@ -21,7 +21,7 @@ def settings_of(url: str) -> Settings:
 def test_the_parts_of_an_address() -> None:
     address = parse_address(settings_of(f"amqp://me:{SECRET}@broker.example/site?queue=events"))
 
-    assert address.place == "amqp://broker.example:5672/site"
+    assert address.broker == "amqp://broker.example:5672/site"
     assert (address.queue, address.notes) == ("events", "events.published")
     assert address.url == f"amqp://me:{SECRET}@broker.example/site?heartbeat=10"
 
@@ -29,7 +29,7 @@ def test_the_parts_of_an_address() -> None:
 def test_what_is_left_out_has_a_default() -> None:
     address = parse_address(settings_of("amqps://broker.example"))
 
-    assert address.place == "amqps://broker.example:5671/"
+    assert address.broker == "amqps://broker.example:5671/"
     assert address.queue == "tallystick"
 
 

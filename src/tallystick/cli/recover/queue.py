@@ -63,7 +63,7 @@ def queue(
                 console.err.print(escape(damage.message.split(" Nothing was changed")[0]))
             else:
                 opened.writer.close()
-                opened.mark.close()
+                opened.watermark.close()
                 console.out.print(escape(f"{path} is not damaged; nothing was changed"))
                 return
         ledger = asyncio.run(_ledger(settings))

@@ -2,7 +2,7 @@
 
 The key ("salt") is 256 random bits. It is in the memory of the processes that take events and in one file a day, so
 that a restart does not make new visitors and several processes agree. When the day is over it is removed from both;
-from then on nobody, the operator included, can find out which address an id came from by trying them all.
+from then on it is impossible, for the operator too, to find the address of an id by trying all addresses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 PREFIX = "visitor-"
 SALT_BYTES = 32
 CHECK_BYTES = 8
-"""Bytes of checksum behind a salt in its file: under a salt with one wrong bit every visitor would count once more."""
+"""Bytes of checksum after a salt in its file: with one wrong bit in the salt every visitor would count twice."""
 ID_BYTES = 15
 """Bytes of hash in an id, which become 20 characters: 120 bits, so that two visitors never share one."""
 DAY = 86_400
@@ -35,7 +35,7 @@ FILE = "visitor-salt-"
 
 
 def visitor_id(salt: bytes, site: str, address: str, agent: str) -> str:
-    """The id of whoever came to a site from an address with a User-Agent, as long as the salt is the same."""
+    """The id of a visitor of a site, from the address and the User-Agent. It lasts as long as the salt."""
     text = f"{site}\0{address}\0{agent}".encode("utf-8", "replace")
     return PREFIX + urlsafe_b64encode(blake2b(text, key=salt, digest_size=ID_BYTES).digest()).decode("ascii")
 
@@ -62,7 +62,8 @@ class Salts:
             self._forget_at_midnight()
         except OSError as error:
             raise ConfigError(
-                f"TALLYSTICK_ENRICH_SALT_FOLDER: the visitors' salt cannot be kept in {folder}: {error.strerror or error}"
+                f"TALLYSTICK_ENRICH_SALT_FOLDER: the visitors' salt cannot be kept in {folder}: "
+                f"{error.strerror or error}"
             ) from None
 
     def salt(self) -> bytes:
@@ -94,7 +95,7 @@ class Salts:
         return int(self._clock() // DAY)
 
     def _take(self, day: int) -> None:
-        """Read the day's salt, or make it; whoever makes it first, it is the same for all."""
+        """Read the day's salt, or make it. All processes on the folder get the one that was made first."""
         file = self._folder / f"{FILE}{day}"
         if not file.exists():
             fresh = secrets.token_bytes(SALT_BYTES)

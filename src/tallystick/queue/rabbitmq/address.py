@@ -27,14 +27,14 @@ class Address:
 
     Attributes:
         url: for the driver. It holds the password.
-        place: host, port and virtual host, for messages.
+        broker: scheme, host, port and virtual host, for messages.
         queue: name of the queue of blocks.
-        notes: name of the stream that says what was published.
+        notes: name of the stream of notes about what was published.
         has_default_queue: whether the URL names no queue.
     """
 
     url: str = field(repr=False)
-    place: str
+    broker: str
     queue: str
     notes: str
     has_default_queue: bool
@@ -66,12 +66,12 @@ def parse_address(settings: Settings) -> Address:
     query = urlencode({**given, "heartbeat": settings.rabbitmq_heartbeat})
     url = urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
     usual = 5671 if parts.scheme == "amqps" else 5672
-    place = f"{parts.scheme}://{host}:{port or usual}{parts.path or '/'}"
-    return Address(url, place, queue, f"{queue}.published", has_default_queue)
+    broker = f"{parts.scheme}://{host}:{port or usual}{parts.path or '/'}"
+    return Address(url, broker, queue, f"{queue}.published", has_default_queue)
 
 
 def queue_arguments(settings: Settings) -> Arguments:
-    """What the queue of blocks is declared with: full means no, and nothing is dropped however often it is delivered.
+    """What the queue of blocks is declared with: a full queue refuses, and no number of deliveries drops a block.
 
     A policy of the broker for this queue (message-ttl, a lower delivery-limit, expires) can still drop blocks.
     """

@@ -1,4 +1,4 @@
-"""The only file that talks to the driver: connections and channels that never hang and raise Tallystick's errors.
+"""The only user of the driver: connections and channels that never hang, and that raise Tallystick's errors.
 
 aio-pika's own layer (aiormq) is used directly. aio-pika's robust connections were left out: they wait without limit
 while the broker is away, where a publish has to fail in time.
@@ -40,13 +40,13 @@ from tallystick.queue.rabbitmq.address import Address, Arguments
 
 R = TypeVar("R")
 WATCH = 0.05
-"""Seconds after which an unconfirmed publish looks whether the broker has blocked the connection."""
+"""Seconds after which an unconfirmed publish checks whether the broker has blocked the connection."""
 FAREWELL = 2.0
 """Seconds in which the broker may answer that a connection is closed."""
 ACK_EVERY = 100
 """Messages of a stream between two acknowledgements; must be below the prefetch."""
 INACCESSIBLE = "down or inaccessible"
-"""What a broker says beside "not found" of a queue that is there, but whose member has not started yet."""
+"""The broker's text beside "not found" for a queue that exists, but whose member has not started yet."""
 
 
 class Refused(QueueUnavailable):
@@ -62,7 +62,7 @@ class Unroutable(QueueUnavailable):
 
 
 class Rejected(QueueUnavailable):
-    """The broker answered a publish with no."""
+    """The broker refused a publish."""
 
 
 class Blocked(QueueUnavailable):
@@ -78,25 +78,28 @@ class Delivery(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What a queue says of itself: messages nobody has yet, and consumers, of whom some may be gone."""
+    """A queue's own counts: messages that are not delivered, and consumers, some of which may be gone."""
 
     ready: int
     consumers: int
 
 
 async def connect(address: Address, name: str, patience: float) -> Connection:
-    """Connect and log in; `name` is what the broker's lists show. `patience` is how long this and every later call may
-    take, in seconds.
+    """Connect and log in.
+
+    Args:
+        name: shown in the broker's lists.
+        patience: seconds that this call and every later one may take.
 
     Raises:
         Refused: user, password or virtual host.
         QueueUnavailable: out of reach.
     """
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what it has to say is raised, and logged by who catches it
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # its errors are raised, and logged where they are caught
     url = URL(address.url, encoded=True)
     transports = _Transports(TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory())
     driver = aiormq.Connection(url.update_query(name=name), transport_factory=transports)
-    connection = Connection(driver, transports, address.place, patience)
+    connection = Connection(driver, transports, address.broker, patience)
     try:
         await connection.call(driver.connect())
     except BaseException:
@@ -128,13 +131,13 @@ class _Transports(TransportFactory):
 class Connection:
     """A connection that is either alive or gone for good."""
 
-    def __init__(self, driver: AbstractConnection, transports: _Transports, place: str, patience: float) -> None:
+    def __init__(self, driver: AbstractConnection, transports: _Transports, broker: str, patience: float) -> None:
         self._driver = driver
         self._transports = transports
         self._patience = patience
         self._calls: set[asyncio.Future[Any]] = set()
         self._dropped = False
-        self.place = place
+        self.broker = broker
 
     @property
     def alive(self) -> bool:
@@ -179,7 +182,7 @@ class Connection:
     def _finished(self, task: asyncio.Future[Any]) -> None:
         self._calls.discard(task)
         if not task.cancelled():
-            task.exception()  # seen, also when the caller has gone away
+            task.exception()  # marks it as retrieved, also when the caller was cancelled
 
     def _explained(self, error: BaseException) -> BaseException:
         """The driver's error as one of ours; anything else stays what it is."""
@@ -189,7 +192,7 @@ class Connection:
             return Rejected()
         if isinstance(error, (AuthenticationError, ProbableAuthenticationError)):
             return Refused("RabbitMQ refuses the user or the password")
-        if isinstance(error, InvalidFrameError):  # all that the driver tells of a login that ends with a refusal
+        if isinstance(error, InvalidFrameError):  # the driver says no more of a login that ends with a refusal
             return Refused("RabbitMQ ends the login: the virtual host is not there, or not for this user")
         if isinstance(error, ChannelNotFoundEntity) and INACCESSIBLE not in str(error):
             return Missing("RabbitMQ does not have the queue")
@@ -200,14 +203,14 @@ class Connection:
         return error
 
     def drop(self) -> None:
-        """End it at once, without a word to the broker; whoever waits on it gets an error."""
+        """End it at once, without telling the broker; calls under way raise QueueUnavailable."""
         self._dropped = True
         self._transports.abort()
         for task in list(self._calls):
             task.cancel()
 
     async def close(self) -> None:
-        """End it in good order, or at once when the broker does not answer."""
+        """Close it in order, or at once when the broker does not answer."""
         closing = asyncio.ensure_future(self._driver.close())
         closing.add_done_callback(lambda done: done.cancelled() or done.exception())
         if self.alive:
@@ -231,17 +234,17 @@ class Channel:
     def connection(self) -> Connection:
         return self._connection
 
-    def when_gone(self, tell: Callable[[], None]) -> None:
-        """Call `tell` once when the channel or its consumer is gone."""
-        self._driver.closing.add_done_callback(lambda _: tell())
-        self._driver.on_consumer_cancel_callbacks.add(lambda _: tell())
+    def when_gone(self, notify: Callable[[], None]) -> None:
+        """Call `notify` once when the channel or its consumer is gone."""
+        self._driver.closing.add_done_callback(lambda _: notify())
+        self._driver.on_consumer_cancel_callbacks.add(lambda _: notify())
 
     async def declare(self, queue: str, arguments: Arguments) -> None:
         """Make a durable queue, or make sure that the one there has these arguments. Raises Refused if not."""
         await self._connection.call(self._driver.queue_declare(queue, durable=True, arguments=dict(arguments)))
 
     async def count(self, queue: str) -> Counts:
-        """What the broker says at once: nothing and nobody also where a quorum queue's leader does not answer it.
+        """The broker's counts, at once. Both are 0 also where a quorum queue's leader does not answer the broker.
 
         Raises Missing, after which the channel is gone.
         """
@@ -249,7 +252,7 @@ class Channel:
         return Counts(said.message_count or 0, said.consumer_count or 0)
 
     async def touch(self, queue: str) -> None:
-        """Returns once the queue itself has answered; what it has is left to it."""
+        """Returns once the queue itself has answered. It keeps all its messages."""
         await self._connection.call(self._touch(queue))
 
     async def _touch(self, queue: str) -> None:
@@ -294,7 +297,7 @@ class Channel:
         await self._connection.call(start())
 
     async def acknowledge(self, tags: Sequence[int], *, multiple: bool) -> None:
-        """These are done with; `multiple`: and all before the last of them. Returns once the socket has it."""
+        """Acknowledge these; with `multiple` all before the last of them too. Returns once the socket has it."""
         await self._connection.call(self._acknowledge(tags[-1:] if multiple else tags, multiple))
 
     async def _acknowledge(self, tags: Sequence[int], multiple: bool) -> None:
@@ -302,7 +305,7 @@ class Channel:
             await self._driver.basic_ack(tag, multiple=multiple, wait=tag == tags[-1])
 
     async def close(self) -> None:
-        """What it has and did not acknowledge is delivered again."""
+        """Close it; what it did not acknowledge is delivered again."""
         await self._connection.call(self._driver.close())
 
 

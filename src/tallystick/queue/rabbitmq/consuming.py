@@ -1,8 +1,8 @@
-"""Delivered blocks: who has them, in which order they are handed out, and what the broker still holds.
+"""Delivered blocks: which batch has them, the order in which they are taken, and what the broker still holds.
 
-Blocks that the worker refuses go back into this process's own shelf and not to the broker, which would deliver them
-after those it has already sent. They are the broker's again when the channel ends: by `close`, or by the death of this
-process, which the broker sees by the end of the connection or by missing heartbeats.
+Blocks that are given back go into this process's own backlog and not to the broker, which would deliver them after
+those that it has already sent. They return to the broker when the channel ends: by `close`, or by the death of this
+process, which the broker notices by the end of the connection or by missing heartbeats.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import structlog
 from tallystick.errors import BlockCorrupt, QueueUnavailable
 from tallystick.model.block import Block, decode_block
 from tallystick.model.books import QueuedBlock
-from tallystick.queue.backlog import Shelf, Slot
+from tallystick.queue.backlog import Backlog, Slot
 from tallystick.queue.base import Batch
 from tallystick.queue.rabbitmq.connection import Channel, Counts, Delivery, Line, Missing
 
@@ -34,7 +34,7 @@ class Look(NamedTuple):
     """What the queue holds, at one moment.
 
     Attributes:
-        ready: blocks that nobody has.
+        ready: how many blocks are not delivered.
         here: how many blocks this process has.
         named: the blocks that this process has, and those that it acknowledged during the look.
         others: how many blocks other consumers have at most.
@@ -68,10 +68,10 @@ class Consuming:
             except Missing:
                 raise
             except QueueUnavailable:
-                await asyncio.sleep(max(0.0, until - time.monotonic()))  # the worker comes again at once
+                await asyncio.sleep(max(0.0, until - time.monotonic()))  # the worker calls again at once
                 raise
             left = max(0.0, until - time.monotonic()) if session.room else 0.0
-            slots = await session.shelf.wait_and_take(session.arrived, max_events, left, max_bytes)
+            slots = await session.backlog.wait_and_take(session.arrived, max_events, left, max_bytes)
             if session.alive:
                 return _Taken(session, slots) if slots else None
             if time.monotonic() >= until:
@@ -86,7 +86,7 @@ class Consuming:
                 self._looking = await (await self._line.connection()).channel()
             channel = self._looking
         counts = await channel.count(self._queue)
-        if counts == NOTHING:  # or no answer from its leader
+        if counts == NOTHING:  # or its leader did not answer
             await channel.touch(self._queue)
             counts = await channel.count(self._queue)
         return Look(counts.ready, 0, [], counts.consumers * self._prefetch)
@@ -101,7 +101,7 @@ class Consuming:
             return self._session
 
     async def close(self) -> None:
-        """The blocks here are the broker's again, when the line is closed too."""
+        """End the session. Its blocks return to the broker when the line is closed too."""
         session, self._session, self._looking = self._session, None, None
         if session is not None:
             session.end()
@@ -115,7 +115,7 @@ class _Session:
         self._queue = queue
         self._prefetch = prefetch
         self._ended = False
-        self.shelf = Shelf()
+        self.backlog = Backlog()
         self.blocks: dict[int, Block] = {}
         self.arrived = asyncio.Event()
         channel.when_gone(self.end)
@@ -134,16 +134,16 @@ class _Session:
             return
         block = read_block(delivery.body, delivery.headers)
         self.blocks[delivery.tag] = block
-        self.shelf.put(Slot(delivery.tag, block.count, len(delivery.body)))
+        self.backlog.put(Slot(delivery.tag, block.count, len(delivery.body)))
         self.arrived.set()
 
     def end(self) -> None:
-        """The channel is gone: what it delivered is delivered again, to whoever comes."""
+        """End the session with its channel: the broker delivers its blocks again, to any consumer."""
         self._ended = True
         self.arrived.set()
 
     async def settle(self) -> None:
-        """Returns when what waits at the broker for this consumer is here."""
+        """Wait until what the broker has for this consumer is here."""
         until = time.monotonic() + ON_THE_WAY
         while time.monotonic() < until:
             if not (await self.look()).ready or not self.room:
@@ -151,7 +151,9 @@ class _Session:
             await asyncio.sleep(ASK_AGAIN)
 
     async def look(self) -> Look:
-        """The channel answers in order: after the second answer is here what was delivered before the first one."""
+        """Counts that agree with the blocks here. The channel answers in order: once the second answer has come,
+        everything that was delivered before the first is here too.
+        """
         named = dict(self.blocks)
         ready, consumers = await self._channel.count(self._queue)
         if not consumers:
@@ -162,10 +164,10 @@ class _Session:
         return Look(ready, len(self.blocks), blocks, max(0, consumers - 1) * self._prefetch)
 
     async def forget(self, tags: Sequence[int]) -> None:
-        """Acknowledge. On a channel that is gone it says nothing: the ledger skips what is delivered again."""
+        """Acknowledge the blocks. Does nothing on a channel that is gone: the ledger skips what is delivered again."""
         if not self.alive:
             return
-        self.shelf.forget(tags)
+        self.backlog.forget(tags)
         for tag in tags:
             del self.blocks[tag]
         oldest = min(self.blocks, default=None)
@@ -176,7 +178,7 @@ class _Session:
 
     def give_back(self, tags: Sequence[int]) -> None:
         if self.alive:
-            self.shelf.give_back(tags)
+            self.backlog.give_back(tags)
             self.arrived.set()
 
 
@@ -194,7 +196,7 @@ class _Taken:
 
 
 def headers_of(block: Block) -> dict[str, str | int]:
-    """What a message says of its block, for people who look at it, and for the time when its body is damaged."""
+    """The headers of a block's message: for people who look at it, and to name the block when its body is damaged."""
     return {"ingester": block.ingester, "seq": block.seq, "count": block.count}
 
 
@@ -206,4 +208,4 @@ def read_block(body: bytes, headers: Mapping[str, Any]) -> Block:
         ingester, seq, count = (headers.get(name) for name in ("ingester", "seq", "count"))
         if isinstance(ingester, str) and isinstance(seq, int) and isinstance(count, int):
             return Block(ingester, seq, count, body)
-        return Block(hashlib.sha256(body).hexdigest()[:16], 0, 1, body)  # not ours: a name that only it has
+        return Block(hashlib.sha256(body).hexdigest()[:16], 0, 1, body)  # not ours: it gets a name of its own

@@ -1,11 +1,12 @@
 """What was published, kept in a stream beside the queue, because RabbitMQ does not count and forgets what it delivered.
 
-After the broker has confirmed a block, its ingester notes down how many blocks and events it has published so far. The
-sums are cumulative, so of each ingester only the newest note counts: one that is late or lost says less than there is,
-never something wrong, and nobody waits for it. A note before the confirmation would be a false alarm later; there is
-none. Old notes fall off the stream's end; an ingester without any is checked against the ledger alone.
+After the broker has confirmed a block, its ingester writes down how many blocks and events it has published so far. The
+sums are cumulative, so only the newest note of each ingester counts. A late or lost note says less than there is and
+nothing wrong, so that no publish has to wait for its note. A note is never written before the confirmation: it could
+claim a block that the broker does not have. Old notes fall off the stream's end; an ingester without any is checked
+against the ledger alone.
 
-The stream is read without taking anything from it, by every process that is asked for the books.
+Every process that answers for the books reads the stream, without taking anything from it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ LAST_NOTE = 2.0
 
 
 class _Note(msgspec.Struct, omit_defaults=True):
-    """Either what an ingester has published, or a mark: who reads it has read everything before it."""
+    """What an ingester has published; or a mark, by which a reader knows that it has read everything before it."""
 
     ingester: str = ""
     next_seq: int = 0
@@ -54,7 +55,7 @@ class NoteWriter:
         self._line = line
         self._channel: Channel | None = None
         self._sums: dict[str, Published] = {}
-        self._untold: set[str] = set()
+        self._unwritten: set[str] = set()
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -62,14 +63,14 @@ class NoteWriter:
         """The broker has this block."""
         before = self._sums.get(block.ingester, Published(0, 0))
         if block.seq != before.next_seq:
-            return  # it began in another process, whose sum is not known here: say less
+            return  # another process began it, and its sum is not known here: claim less
         self._sums[block.ingester] = Published(block.seq + 1, before.events + block.count)
-        self._untold.add(block.ingester)
+        self._unwritten.add(block.ingester)
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._tell())
+            self._task = asyncio.create_task(self._write_notes())
 
-    async def _tell(self) -> None:
-        while self._untold:
+    async def _write_notes(self) -> None:
+        while self._unwritten:
             try:
                 await self.write()
                 await asyncio.sleep(NOTE_EVERY)
@@ -83,13 +84,13 @@ class NoteWriter:
             channel = await self._open_channel()
             if await channel.connection.blocked():
                 raise Blocked
-            for ingester in list(self._untold):
-                self._untold.discard(ingester)
+            for ingester in list(self._unwritten):
+                self._unwritten.discard(ingester)
                 try:
                     sums = self._sums[ingester]
                     await self._put(channel, _Note(ingester, sums.next_seq, sums.events))
                 except BaseException:
-                    self._untold.add(ingester)
+                    self._unwritten.add(ingester)
                     raise
             if mark:
                 await self._put(channel, _Note(mark=mark))
@@ -117,12 +118,12 @@ class NoteWriter:
             await asyncio.wait({task})
         with contextlib.suppress(TimeoutError, QueueUnavailable):
             async with asyncio.timeout(LAST_NOTE):
-                if self._untold:
+                if self._unwritten:
                     await self.write()
 
 
 class NoteReader:
-    """Follows the stream from the first question on; after a lost connection it reads the stream again."""
+    """Follows the stream from the first call on; after a lost connection it reads the stream again."""
 
     def __init__(self, line: Line, writer: NoteWriter, timeout: float) -> None:
         self._line = line
@@ -135,9 +136,10 @@ class NoteReader:
         self._starting = asyncio.Lock()
 
     async def published(self) -> Mapping[str, Published]:
-        """Everything that was noted before the call; during an alarm of the broker what was read before it.
+        """Everything that was noted before the call; during an alarm of the broker, what was noted before the alarm.
 
-        Raises QueueUnavailable.
+        Raises:
+            QueueUnavailable: the stream cannot be read, or not in time.
         """
         channel = await self._started()
         mark = secrets.token_hex(8)
@@ -171,7 +173,7 @@ class NoteReader:
         try:
             note = _decoder.decode(delivery.body)
         except msgspec.DecodeError:
-            return  # somebody else's message
+            return  # not a note
         if note.mark:
             seen = self._marks.get(note.mark)
             if seen is not None and not seen.done():

@@ -4,8 +4,9 @@
   members has on disk. A block goes out when the one before it is confirmed, so those that the broker has are always
   the first ones, and the unknown one is the last of its ingester. The queue type `classic` confirms earlier.
 - Full is `x-overflow=reject-publish` with `x-max-length-bytes`. A quorum queue keeps to it softly: it takes a few
-  blocks more, does not count those that are delivered, and says no until a fifth is free again. Its no comes before
-  anything was stored, so it is QueueFull. A classic queue's no can also mean a failure: QueueUnavailable.
+  blocks more, does not count those that are delivered, and says no until a fifth is free again. Its refusal
+  comes before anything was stored, so it is QueueFull. A classic queue's refusal can also mean a failure:
+  QueueUnavailable.
 - Nothing is dropped by a delivery limit: it is declared with one that is never reached. Refused blocks do not go back
   to the broker anyway, as long as this process lives.
 - A memory or disk alarm of the broker is a QueueFull at once, without trying.
@@ -42,8 +43,8 @@ R = TypeVar("R")
 log = structlog.get_logger(__name__)
 
 NEWBORN = 2.0
-"""Seconds between making a queue and using it. RabbitMQ writes down half a second later which files a new quorum queue
-or stream has; a node that is killed before that has the blocks, and does not find them."""
+"""Seconds between making a queue and using it. RabbitMQ records half a second later which files a new quorum queue or
+stream has; a node that is killed before that does not find its blocks again."""
 ALARM = "RabbitMQ's memory or disk alarm is on; nothing of this request was taken"
 
 
@@ -76,9 +77,9 @@ class RabbitQueue:
             await self._declare()
         except Refused as error:
             raise ConfigError(
-                f"TALLYSTICK_QUEUE_URL: {self._address.place}: {error.whole}. If the queue exists with other arguments: "
-                "set the same TALLYSTICK_QUEUE_MAX_BYTES and TALLYSTICK_RABBITMQ_QUEUE_TYPE as before, choose another queue by "
-                "?queue=name, or let workers empty it and delete it"
+                f"TALLYSTICK_QUEUE_URL: {self._address.broker}: {error.whole}. If the queue exists with other "
+                "arguments: set the same TALLYSTICK_QUEUE_MAX_BYTES and TALLYSTICK_RABBITMQ_QUEUE_TYPE as before, "
+                "choose another queue by ?queue=name, or let workers empty it and delete it"
             ) from error
         except BaseException:
             await self._in.close()
@@ -90,7 +91,7 @@ class RabbitQueue:
             return
         if waiting := await self._count(OLD_DEFAULT_QUEUE):
             raise ConfigError(
-                f"{self._address.place} has {waiting} blocks in the queue {OLD_DEFAULT_QUEUE!r}, the old default: "
+                f"{self._address.broker} has {waiting} blocks in the queue {OLD_DEFAULT_QUEUE!r}, the old default: "
                 f"add ?queue={OLD_DEFAULT_QUEUE} to TALLYSTICK_QUEUE_URL"
             )
 
@@ -136,7 +137,7 @@ class RabbitQueue:
         data = [encode_block(block) for block in blocks]
         if sum(map(len, data)) > self._settings.queue_max_bytes:
             raise QueueFull("larger than the queue's budget; nothing of this request was taken")
-        # In a task of its own: a caller that goes away does not leave half of its blocks behind.
+        # In a task of its own: a caller that is cancelled does not leave half of its blocks published.
         task = asyncio.create_task(self._publish(blocks, data))
         self._tasks.add(task)
         task.add_done_callback(self._published)
@@ -190,12 +191,13 @@ class RabbitQueue:
         return Depth(0, 0, 0, None)
 
     async def books(self) -> QueueBooks:
-        published = await self._again(self._reader.published)  # before the look: what it names was in the queue
+        # Before the look, so that the look sees every block that is counted here.
+        published = await self._again(self._reader.published)
         look = await self._again(self._consuming.look)
         return QueueBooks(published, look.named, look.ready + look.others)
 
     async def _again(self, ask: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """`ask`, once more after declaring a queue that is gone."""
+        """`ask`; once more after declaring the queue when it is gone."""
         try:
             return await ask()
         except Missing:

@@ -24,9 +24,9 @@ from tallystick.queue.redis.scripts import Script
 
 DEFAULT_STREAM = "tallystick"
 READ_SIZE = 256 * 1024
-"""Bytes asked of the socket at once."""
+"""Bytes that one read takes from the socket."""
 GREET_EVERY = 10.0
-"""Seconds after which the server's settings are looked at again before the next publish, on the same connection too."""
+"""Seconds after which the next publish checks the server's settings again, on the same connection too."""
 
 
 class OutOfSpace(QueueUnavailable):
@@ -42,7 +42,7 @@ class Failed(QueueUnavailable):
 
 
 class Address:
-    """A Redis URL, taken apart once; neither it nor its password is ever shown.
+    """A Redis URL, parsed once; neither it nor its password is ever shown.
 
     `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix:///path`; redis-py's options and `stream`,
     the name that the queue's keys have in common, as query parameters.
@@ -76,20 +76,20 @@ class Address:
 
 
 Exchange = Callable[[Sequence[Sequence[Any]]], Awaitable[list[Any]]]
-"""Sends commands together and returns their replies, errors among them as values."""
+"""Sends commands together and returns their replies; errors are among them as values."""
 
 
 class Link:
-    """A long-lived connection, made when it is needed and made anew after a failure.
+    """A long-lived connection, made when it is needed, and again after a failure.
 
-    All methods raise QueueUnavailable: not reached, no answer in time (the connection is dropped then, so that a late
-    answer can never be taken for that of another command), or an error reply.
+    All methods raise QueueUnavailable: the server is out of reach, does not answer in time, or answers with an error.
+    After a time-out the connection is dropped, so that a late answer can never be taken for that of another command.
     """
 
     def __init__(
         self, address: Address, seconds: float, greet: Callable[[Exchange], Awaitable[None]] | None = None
     ) -> None:
-        """`greet` looks at the server after each connecting and every 10 s in use; what it raises fails the call."""
+        """`greet` checks the server after each connecting and every 10 s in use; what it raises fails the call."""
         self._connection = address.new()
         self._seconds = seconds
         self._greet = greet
@@ -127,13 +127,13 @@ class Link:
                     await self._connect()
                     return await work()
                 except ResponseError:
-                    raise  # an answer: the connection is in step
+                    raise  # an answer: the next answer belongs to the next command
                 except BaseException:
                     await self.close()
                     raise
 
     async def _connect(self) -> None:
-        # Something to read before anything was asked: the server closed the connection while it was idle.
+        # Something to read before a command was sent: the server closed the connection while it was idle.
         if self._connection.is_connected and await self._connection.can_read():
             await self.close()
         fresh = not self._connection.is_connected

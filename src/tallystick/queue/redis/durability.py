@@ -1,4 +1,4 @@
-"""What a Redis server's own settings promise, and what has to be set so that a confirmed block is safe (G1)."""
+"""What a Redis server's settings promise, and which settings a confirmed block needs to be safe (G1)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ NEEDED = {
     "no-appendfsync-on-rewrite": "no",
     "maxmemory-policy": "noeviction",
 }
-"""A write is on disk before its answer leaves, also while the log is rewritten, and nothing is evicted."""
+"""With these a write is on disk before its answer leaves, also while the log is rewritten, and nothing is evicted."""
 MINIMUM_VERSION = 7
 
 
 class Durability(msgspec.Struct, frozen=True):
-    """What a server's settings amount to.
+    """How durable a server's writes are.
 
     Attributes:
         level: as shown to operators; `fsync` is the only one that keeps G1.

@@ -2,18 +2,18 @@
 -- with `appendfsync always` its answer leaves after the fsync.
 --
 --   blocks     stream  one entry per block: ingester, seq, count, block (the encoded bytes)
---   index      stream  the same ids, for blocks that nobody has acknowledged: ingester, seq, count, size. The books, the
---                      depth and the choice of what fits into a batch need no payload
+--   index      stream  the same ids, for blocks that are not acknowledged: ingester, seq, count, size. The books, the
+--                      depth and the choice of what fits into a batch read it, since they need no payload
 --   ingesters  hash    ingester -> "next_seq events queued touched" (blocks that wait; milliseconds since 1970)
 --   totals     hash    blocks and events that wait, bytes that the stream holds
---   held       hash    id -> size of blocks acknowledged here that another group of the stream has not finished with
---   returned   stream  one entry, replaced when blocks are given back: it wakes consumers that wait
+--   held       hash    id -> size of blocks that are acknowledged, but that another group of the stream still needs
+--   returned   stream  one entry, replaced when blocks are given back; it wakes waiting consumers
 --
--- Blocks given back, or left by a consumer that is gone, belong to the consumer SHELF until somebody takes them.
+-- Blocks that are given back, or left by a consumer that is gone, belong to the consumer GIVEN_BACK until they are taken.
 
 -- name: common
 local blocks, index, ingesters, totals, held, returned = unpack(KEYS)
-local GROUP, SHELF = 'tallystick', '(given back)'
+local GROUP, GIVEN_BACK = 'tallystick', '(given back)'
 local OLD_GROUP = 'runnel'  -- what the group was called when the project was
 local PAGE = 64
 local MOST = 4000  -- ids in one command: Lua cannot unpack many more
@@ -29,14 +29,14 @@ local function now()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
--- Move what the group under its old name has delivered and nobody acknowledged to the new group, and remove the old one:
--- an entry that a second group has not finished with would stay in the stream for ever.
+-- Move what the group under its old name has delivered, and is not acknowledged, to the new group, and remove the old
+-- one: as long as a second group has not finished with an entry, the entry stays in the stream.
 local function rename_group(last_delivered)
   redis.call('XGROUP', 'CREATE', blocks, GROUP, last_delivered)
   local start, page = '-', nil
   repeat
     page = redis.call('XPENDING', blocks, OLD_GROUP, start, '+', MOST)
-    local command = {'XCLAIM', blocks, GROUP, SHELF, 0}
+    local command = {'XCLAIM', blocks, GROUP, GIVEN_BACK, 0}
     for _, entry in ipairs(page) do
       command[#command + 1] = entry[1]
       start = '(' .. entry[1]
@@ -48,7 +48,7 @@ local function rename_group(last_delivered)
   redis.call('XGROUP', 'DESTROY', blocks, OLD_GROUP)
 end
 
--- The stream's groups by name, and how many; ours is made when it is not there.
+-- The stream's groups by name, and their number. Ours is made when it is missing.
 local function groups()
   local found, number = {}, 0
   local list = redis.pcall('XINFO', 'GROUPS', blocks)
@@ -94,7 +94,8 @@ local function forget(ids, events)
   redis.call('HINCRBY', totals, 'events', -events)
 end
 
--- An entry that is gone although nobody acknowledged it. Its ingester is never folded away, so the books keep showing it.
+-- Account for an entry that is gone without an acknowledgement. Its ingester is never retired, so the books keep
+-- showing the loss.
 local function lose(id, gone)
   redis.call('XACK', blocks, GROUP, id)
   local block = about(id)
@@ -162,8 +163,8 @@ redis.call('HINCRBY', totals, 'bytes', bytes)
 return 1
 
 -- name: take
--- ARGV: consumer, most events, most bytes, most blocks. The oldest blocks nobody has, those given back first; at least
--- one. Returns the entries, what is gone, and the ids after which something new would stand in index and returned.
+-- ARGV: consumer, most events, most bytes, most blocks. The oldest waiting blocks, those given back first; at least
+-- one. Returns the entries, what is gone, and the ids after which new entries of index and returned come.
 local me, most_events, most_bytes, most_blocks = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local events, bytes, number, gone, entries = 0, 0, 0, {}, {}
 
@@ -176,7 +177,7 @@ end
 
 local found = groups()
 local ids, full = {}, false
-for _, id in ipairs(pending(SHELF, '-', most_blocks)) do
+for _, id in ipairs(pending(GIVEN_BACK, '-', most_blocks)) do
   full = not fits(about(id) or {count = 0, size = 0})
   if full then break end
   ids[#ids + 1] = id
@@ -206,8 +207,8 @@ end
 return {entries, gone, last(index), last(returned)}
 
 -- name: acknowledge
--- ARGV: ids, 4000 at most. An entry goes at once when this is the stream's only group, else when the others are done
--- with it (`keep`).
+-- ARGV: ids, 4000 at most. An entry is deleted at once when this is the stream's only group, else by `keep` when the
+-- other groups have finished with it.
 local _, number = groups()
 redis.call('XACK', blocks, GROUP, unpack(ARGV))
 local waiting, events, bytes, by_ingester = {}, 0, 0, {}
@@ -237,20 +238,20 @@ end
 return {}
 
 -- name: give_back
--- ARGV: consumer, ids. Those that are still this consumer's wait again. Returns what is gone.
+-- ARGV: consumer, ids. Those that still belong to this consumer wait again. Returns what is gone.
 local mine, gone = {}, {}
 groups()
 for i = 2, #ARGV do
   if #redis.call('XPENDING', blocks, GROUP, ARGV[i], ARGV[i], 1, ARGV[1]) == 1 then mine[#mine + 1] = ARGV[i] end
 end
-claim(SHELF, mine, gone, 'JUSTID')
+claim(GIVEN_BACK, mine, gone, 'JUSTID')
 if #mine > 0 then wake() end
 return gone
 
 -- name: keep
--- ARGV: consumer, milliseconds until takeover, ids in its hands. Its entries stay fresh; those it does not know of (the
--- answer that brought them was lost) wait again, as do those that any consumer left alone for too long; consumers gone
--- for good are removed. Returns how many blocks of others wait again, what is gone, and the consumers removed.
+-- ARGV: consumer, milliseconds until takeover, ids that it has. Their idle time is reset. Its other entries wait again (the
+-- answer that delivered them was lost), as do entries that any consumer left idle for too long; consumers that are gone
+-- for good are removed. Returns how many blocks of others wait again, what is gone, and the removed consumers.
 local me, takeover = ARGV[1], tonumber(ARGV[2])
 local in_hand, gone, removed, unknown = {}, {}, {}, 0
 for i = 3, #ARGV do in_hand[ARGV[i]] = true end
@@ -265,30 +266,30 @@ repeat
     start = '(' .. id
   end
   claim(me, lists[true], gone, 'JUSTID')
-  claim(SHELF, lists[false], gone, 'JUSTID')
+  claim(GIVEN_BACK, lists[false], gone, 'JUSTID')
   unknown = unknown + #lists[false]
 until #page < MOST
 
-local function on_shelf()
+local function given_back_blocks()
   for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', blocks, GROUP)) do
     local consumer = named(flat)
-    if consumer.name == SHELF then return consumer.pending end
+    if consumer.name == GIVEN_BACK then return consumer.pending end
   end
   return 0
 end
 
-local before, cursor = on_shelf(), '0-0'
+local before, cursor = given_back_blocks(), '0-0'
 repeat
-  local answer = redis.call('XAUTOCLAIM', blocks, GROUP, SHELF, takeover, cursor, 'COUNT', 1000, 'JUSTID')
+  local answer = redis.call('XAUTOCLAIM', blocks, GROUP, GIVEN_BACK, takeover, cursor, 'COUNT', 1000, 'JUSTID')
   cursor = answer[1]
   for _, id in ipairs(answer[3]) do lose(id, gone) end
 until cursor == '0-0'
-local moved = math.max(0, on_shelf() - before)
+local moved = math.max(0, given_back_blocks() - before)
 if moved + unknown > 0 then wake() end
 
 for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', blocks, GROUP)) do
   local consumer = named(flat)
-  local other = consumer.name ~= me and consumer.name ~= SHELF
+  local other = consumer.name ~= me and consumer.name ~= GIVEN_BACK
   if other and consumer.pending == 0 and consumer.idle > 10 * takeover then
     redis.call('XGROUP', 'DELCONSUMER', blocks, GROUP, consumer.name)
     removed[#removed + 1] = consumer.name
@@ -325,12 +326,12 @@ end
 return {moved, gone, removed}
 
 -- name: leave
--- ARGV: consumer. What it has waits again, and it is removed. Returns what is gone.
+-- ARGV: consumer. Its blocks wait again, and it is removed. Returns what is gone.
 local gone, any = {}, false
 groups()
 repeat
   local ids = pending(ARGV[1], '-', MOST)
-  claim(SHELF, ids, gone, 'JUSTID')
+  claim(GIVEN_BACK, ids, gone, 'JUSTID')
   any = any or #ids > 0
 until #ids == 0
 redis.call('XGROUP', 'DELCONSUMER', blocks, GROUP, ARGV[1])
@@ -338,7 +339,7 @@ if any then wake() end
 return gone
 
 -- name: touch
--- ARGV: ingester. It is alive although it has published nothing for long, and must not be folded away.
+-- ARGV: ingester. Its process is alive although it has published nothing for long: it must not be retired.
 local entry = known(ARGV[1])
 if entry then
   entry.touched = now()
@@ -346,25 +347,26 @@ if entry then
 end
 return 1
 
--- name: fold
--- ARGV: milliseconds. Ingesters that were silent for longer and have nothing queued are the ledger's alone from here on.
-local oldest, folded = now() - tonumber(ARGV[1]), 0
+-- name: retire
+-- ARGV: milliseconds. Retire ingesters that were silent for longer and have nothing queued: the books then have them
+-- from the ledger alone.
+local oldest, retired = now() - tonumber(ARGV[1]), 0
 for name, _ in pairs(named(redis.call('HGETALL', ingesters))) do
   local entry = known(name)
   if entry and entry.queued == 0 and entry.touched < oldest then
     redis.call('HDEL', ingesters, name)
-    folded = folded + 1
+    retired = retired + 1
   end
 end
-return folded
+return retired
 
 -- name: depth
--- Blocks, events, bytes, and the oldest block's age in milliseconds (-1: none waits).
+-- Returns blocks, events, bytes, and the oldest block's age in milliseconds (-1: none waits).
 local counted = redis.call('HMGET', totals, 'blocks', 'events', 'bytes')
 local oldest, age = redis.call('XRANGE', index, '-', '+', 'COUNT', 1)[1], -1
 if oldest then age = math.max(0, now() - tonumber(string.match(oldest[1], '^%d+'))) end
 return {tonumber(counted[1] or 0), tonumber(counted[2] or 0), tonumber(counted[3] or 0), age}
 
 -- name: books
--- All of ingesters, and the last id of index at that moment.
+-- Returns all of ingesters, and the last id of index at that moment.
 return {redis.call('HGETALL', ingesters), last(index)}

@@ -1,7 +1,7 @@
 """The contract of a queue, kept with the scripts of `queue.lua`.
 
-Nothing is held in this process but the ids of the blocks in its hands: publishing, delivering, acknowledging and giving
-back are one atomic step inside Redis each. A step that was begun is finished, whoever stops waiting for it.
+This process holds nothing but the ids of the blocks that it has taken: publishing, delivering, acknowledging and giving
+back are one atomic step inside Redis each. A step that was begun is finished, also when its caller is cancelled.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ PAGE = 2_000
 OLD_DEFAULT_STREAM = "runnel"
 """The default stream's name of the time before the project was called Tallystick."""
 DAY = 24 * 3600.0
-FOLD_AFTER = 30 * DAY
+RETIRE_AFTER = 30 * DAY
 """Seconds of silence after which an ingester with nothing queued is checked against the ledger alone."""
-FOLD_EVERY = 3600.0
+RETIRE_EVERY = 3600.0
 TOUCH_EVERY = DAY
-"""Seconds between signs of life of an ingester that publishes nothing, far less than FOLD_AFTER."""
+"""Seconds between signs of life of an ingester that publishes nothing, far less than RETIRE_AFTER."""
 
 
 class RedisQueue:
     """Blocks in a stream. Any number of processes publish and consume."""
 
     durability = "fsync"
-    """What is asked for, until `open` has looked at what the server does."""
+    """What is required; `open` replaces it with what the server does."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self._settings = settings
@@ -60,12 +60,15 @@ class RedisQueue:
         self._keys = tuple(self._names.values())
         self._takeover = settings.queue_takeover_seconds
         self._in_hand: weakref.WeakSet[_RedisBatch] = weakref.WeakSet()
-        """Batches that somebody still has: one that is dropped without a word is given back."""
+        """Batches that are neither acknowledged nor given back.
+
+        A batch that is dropped without either is given back.
+        """
         self._running: set[asyncio.Task[Any]] = set()
         self._undoing: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Raises ConfigError when the server is too old, refuses the user, can lose what it confirmed, or has blocks that
+        """Raises ConfigError: the server is too old, refuses the user, can lose what it confirmed, or has blocks that
         wait under the old default name.
         """
         seconds = self._settings.publish_timeout
@@ -74,10 +77,10 @@ class RedisQueue:
         self._me = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._taking = asyncio.Lock()
         self._doubt = True
-        """Whether Redis may count blocks as ours that we do not know of."""
+        """Whether Redis may count blocks as this process's that no batch has."""
         self._consumes = False
         self._ingester = ""
-        self._touched = self._folded = time.monotonic()
+        self._touched = self._retired = time.monotonic()
         try:
             await self._publishing.call("PING")
             await self._refuse_old_stream()
@@ -99,8 +102,8 @@ class RedisQueue:
             return  # a user with rights to its own stream only, or a node of a cluster that does not have the other
         if waiting:
             raise ConfigError(
-                f"Redis at {self._address.shown} has {waiting} blocks in the stream {OLD_DEFAULT_STREAM!r}, the old default: "
-                f"add ?stream={OLD_DEFAULT_STREAM} to TALLYSTICK_QUEUE_URL"
+                f"Redis at {self._address.shown} has {waiting} blocks in the stream {OLD_DEFAULT_STREAM!r}, the old "
+                f"default: add ?stream={OLD_DEFAULT_STREAM} to TALLYSTICK_QUEUE_URL"
             )
 
     async def _greet(self, exchange: Exchange) -> None:
@@ -168,7 +171,7 @@ class RedisQueue:
             left = deadline - time.monotonic()
             if batch is not None or left <= 0:
                 return batch
-            # Waiting delivers nothing, so it can be given up at any moment.
+            # Waiting delivers nothing, so it can be cancelled at any moment.
             streams = ("STREAMS", self._names["index"], self._names["returned"], *seen)
             block = max(1, int(left * 1000))
             await self._listening.call("XREAD", "COUNT", 1, "BLOCK", block, *streams, seconds=left)
@@ -205,7 +208,7 @@ class RedisQueue:
                     return batch, seen
 
     def _accept(self, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[_RedisBatch | None, list[bytes]]:
-        """The batch of these entries, in hand from here on; and the ids of those that are no blocks."""
+        """The batch of these entries, which counts as taken from here on; and the ids of entries that are no blocks."""
         blocks, foreign = _read(entries)
         if not blocks:
             return None, foreign
@@ -217,7 +220,7 @@ class RedisQueue:
         try:
             gone = await self._working.run(SCRIPTS[script], self._keys, *arguments)
         except BaseException:
-            self._doubt = True  # what is not in hand and still ours is given back before the next delivery
+            self._doubt = True  # blocks of ours that no batch has are given back before the next delivery
             raise
         finally:
             self._in_hand.discard(batch)
@@ -239,7 +242,11 @@ class RedisQueue:
                 log.exception("the queue's upkeep failed and is tried again")
 
     async def _keep(self) -> None:
-        """Keep what is in hand, give back what is not, take over from the dead. `_taking` is held."""
+        """Keep the blocks of open batches, give back other blocks of this process, take over from consumers that are
+        gone.
+
+        `_taking` is held.
+        """
         ids = [id_ for batch in self._in_hand for id_ in batch.ids]
         arguments = (self._me, max(1, int(self._takeover * 1000)), *ids)
         moved, gone, removed = await self._working.run(SCRIPTS["keep"], self._keys, *arguments)
@@ -255,12 +262,14 @@ class RedisQueue:
         if self._ingester and now - self._touched >= TOUCH_EVERY:
             await self._publishing.run(SCRIPTS["touch"], self._keys, self._ingester)
             self._touched = now
-        if self._consumes and now - self._folded >= FOLD_EVERY:
-            await self._working.run(SCRIPTS["fold"], self._keys, int(FOLD_AFTER * 1000))
-            self._folded = now
+        if self._consumes and now - self._retired >= RETIRE_EVERY:
+            await self._working.run(SCRIPTS["retire"], self._keys, int(RETIRE_AFTER * 1000))
+            self._retired = now
 
     def _alarm(self, gone: Sequence[Sequence[Any]]) -> None:
-        """Entries that vanished without an acknowledgement: somebody deleted or trimmed what was not stored."""
+        """Count and log entries that vanished without an acknowledgement: deleted or trimmed from outside before they
+        were stored.
+        """
         if gone:
             self._metrics.queue_blocks_gone.inc(len(gone))
             receipts = [(receipt or id_).decode(errors="replace") for id_, receipt, _ in gone]
@@ -270,13 +279,14 @@ class RedisQueue:
     # --- looking ----------------------------------------------------------------------------------------------------
 
     async def depth(self) -> Depth:
-        """`bytes` is what the stream holds, which is more than what waits while another group lags behind."""
+        """`bytes` is what the stream holds: more than what waits while another group of the stream lags."""
         blocks, events, bytes_, age = await self._reading.run(SCRIPTS["depth"], self._keys)
         return Depth(blocks, events, bytes_, age / 1000 if age >= 0 else None)
 
     async def books(self) -> QueueBooks:
-        """One look for whoever reads the ledger afterwards: every block that was published at the first step is queued,
-        or was acknowledged since and is in the ledger. Redis is never busy with more than a page of it.
+        """The queue's side of the books, for a caller that reads the ledger afterwards: each block that was published
+        at the first step is still queued, or was acknowledged since and is in the ledger. It is read in pages, so that
+        Redis is never busy for long.
         """
         ingesters, last = await self._reading.run(SCRIPTS["books"], self._keys)
         published = {}
@@ -302,7 +312,7 @@ class RedisQueue:
         return task
 
     async def _to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for `work`; when the waiting is cancelled it goes on, until its own time-out at the latest."""
+        """Wait for `work`. It goes on when the caller is cancelled, until its own time-out at the latest."""
         await asyncio.shield(self._run(work, self._running))
 
 
@@ -320,7 +330,7 @@ class _RedisBatch:
 
 
 async def _undo(taking: asyncio.Task[tuple[_RedisBatch | None, Sequence[bytes]]]) -> None:
-    """Nobody waits any more for this delivery: give it back."""
+    """Give back a delivery whose caller was cancelled."""
     with contextlib.suppress(TallystickError):
         batch, _ = await taking
         if batch is not None:
@@ -342,7 +352,7 @@ def _read(entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[dict[bytes,
         try:
             blocks[id_] = decode_block(data)
         except BlockCorrupt:
-            # Handed on as it is: its lines() raise, and the worker keeps the bytes as a dead letter (G6).
+            # Delivered as it is: its lines() raise, and the worker keeps the bytes as a dead letter (G6).
             blocks[id_] = Block(*key, data)
     return blocks, foreign
 

@@ -1,1 +1,1 @@
-"""What keeps `queue.sqlite` from losing anything in silence: its log looked at, its sums kept twice, its recovery."""
+"""The queue in a SQLite file, with the checks that find damage to it, and its recovery."""

@@ -1,4 +1,4 @@
-"""Opening the queue's file: nothing is written before log, file and mark are known to agree.
+"""Opening the queue's file: nothing is written before log, file and watermark are known to agree.
 
 SQLite has no checksums of its pages, so a changed page is found by what it changes: the structure (`quick_check`), the
 rows (their tally), or the data of a block (its own checksum, when it is read).
@@ -19,9 +19,9 @@ from tallystick.errors import QueueBroken, QueueDamaged, QueueFull, QueueUnavail
 from tallystick.model.books import Published
 from tallystick.model.sql import load_statements
 from tallystick.queue.backlog import Slot
-from tallystick.queue.sqlite.mark import Mark
 from tallystick.queue.sqlite.tally import Tally, decode, tally_of
 from tallystick.queue.sqlite.wal import Log
+from tallystick.queue.sqlite.watermark import Watermark
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +39,9 @@ class Files(NamedTuple):
     queue: Path
     wal: Path
     shm: Path
-    mark: Path
+    watermark: Path
     recovering: Path
-    """Stands while a recovery puts its files in place."""
+    """Exists while a recovery moves its files."""
 
     @classmethod
     def of(cls, path: Path) -> Files:
@@ -49,17 +49,20 @@ class Files(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A file that is what was written, and what it holds."""
+    """An undamaged file, opened, and what it holds."""
 
     writer: apsw.Connection
     tally: Tally
     published: dict[str, Published]
     slots: Sequence[Slot]
-    mark: Mark
+    watermark: Watermark
 
 
 class Content(NamedTuple):
-    """What SQLite sees. `sealed` is the tally as it was written; None: damaged, or the file is an older Tallystick's."""
+    """What SQLite sees.
+
+    `sealed` is the tally as it was written; None: it is damaged, or an older version wrote the file.
+    """
 
     tally: Tally
     published: Mapping[str, Published]
@@ -72,43 +75,43 @@ NOTHING = Content(Tally(), MappingProxyType({}), (), None, [])
 
 
 def open_checked(path: Path, command: str) -> Opened:
-    """Open the queue's file, after a look at all of it; made when there is none.
+    """Check the whole file of the queue, and open it; make it when there is none.
 
     Args:
-        command: the recovery, as the operator types it.
+        command: the recovery command, for messages.
 
     Raises:
-        QueueDamaged: something that was confirmed is not there, or not as it was; no file was changed.
+        QueueDamaged: something that was confirmed is missing or changed; no file was touched.
         QueueBroken: a file cannot be read.
     """
     files = Files.of(path)
     if files.recovering.exists():
         raise QueueDamaged(f"a recovery of {path} was interrupted: run `{command}` again, it goes on from there")
-    mark = Mark(files.mark)
+    watermark = Watermark(files.watermark)
     try:
-        mark.read()
+        watermark.read()
         damage = Log(files.wal).damage
     except OSError as error:
         raise QueueBroken("the queue's file failed") from error
     problems = [f"{files.wal.name}: {damage}"] if damage else []
     if _size(path) == 0 and _size(files.wal) > 0:
         problems.append(f"it is empty or gone, but {files.wal.name} is there")
-    if _size(path) == 0 and (problems := problems + _compare(NOTHING, mark)):
-        raise QueueDamaged(_sentence(path, problems, NOTHING, mark, command))  # SQLite would delete the log
+    if _size(path) == 0 and (problems := problems + _compare(NOTHING, watermark)):
+        raise QueueDamaged(_sentence(path, problems, NOTHING, watermark, command))  # SQLite would delete the log
     with errors():
         writer = _connect(path)
         try:
             content = _look(writer)
-            problems += content.problems + _compare(content, mark)
+            problems += content.problems + _compare(content, watermark)
             if problems:
-                raise QueueDamaged(_sentence(path, problems, content, mark, command))
+                raise QueueDamaged(_sentence(path, problems, content, watermark, command))
             _begin(writer, content)
         except BaseException:
             writer.close()
             raise
-    _warn(content, mark)
-    mark.begin(content.tally)
-    return Opened(writer, content.tally, dict(content.published), content.slots, mark)
+    _warn(content, watermark)
+    watermark.begin(content.tally)
+    return Opened(writer, content.tally, dict(content.published), content.slots, watermark)
 
 
 def _size(path: Path) -> int:
@@ -116,7 +119,7 @@ def _size(path: Path) -> int:
 
 
 def connect(path: Path) -> apsw.Connection:
-    """A connection to a file that was looked at before."""
+    """A connection to a file that was checked before."""
     connection = _connect(path)
     _prepare(connection)
     return connection
@@ -125,7 +128,7 @@ def connect(path: Path) -> apsw.Connection:
 def _connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(5_000)
-    # Until the file has been looked at, closing must leave it as it is.
+    # Until the file has been checked, closing must leave it as it is.
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     return connection
 
@@ -138,7 +141,7 @@ def _prepare(connection: apsw.Connection) -> None:
 
 
 def _begin(writer: apsw.Connection, content: Content) -> None:
-    """Make tables and tally where there are none, and begin a fresh log: no torn tail of an earlier life is in it."""
+    """Make tables and tally if they are missing, and begin a fresh log without the torn tail of an earlier process."""
     _prepare(writer)
     with contextlib.suppress(apsw.FullError, apsw.BusyError):
         writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -149,7 +152,7 @@ def _begin(writer: apsw.Connection, content: Content) -> None:
 
 
 def _look(connection: apsw.Connection) -> Content:
-    """Everything that SQLite sees of the file. Errors that are the file's become problems."""
+    """Everything that SQLite sees of the file. Errors that damage causes become problems."""
     try:
         findings = [row[0] for row in connection.execute(f"PRAGMA quick_check({SHOWN})") if row[0] != "ok"]
         tables = {str(row[0]) for row in connection.execute(SQL["tables"])}
@@ -165,7 +168,7 @@ def _look(connection: apsw.Connection) -> Content:
 
 
 def _plain(finding: str) -> str:
-    """A finding of SQLite's check in one line."""
+    """A finding of SQLite's check, as one line."""
     return "SQLite's check says: " + ", ".join(finding.removeprefix("*** in database main ***").strip().splitlines())
 
 
@@ -201,34 +204,36 @@ def _differs(found: Tally, sealed: Tally) -> str:
     return "rows are not what was written"
 
 
-# --- what the mark says ---------------------------------------------------------------------------------------------
+# --- what the watermark says ----------------------------------------------------------------------------------------
 
 
-def _compare(content: Content, mark: Mark) -> list[str]:
-    """What the mark has to say against the file."""
-    known, sealed = mark.tally, content.sealed
+def _compare(content: Content, watermark: Watermark) -> list[str]:
+    """Contradictions between the watermark and the file, as sentences."""
+    known, sealed = watermark.tally, content.sealed
     if known is None or content.problems:
         return []
     if sealed is None:
         missing = known.commits or known.published_blocks
-        return [f"what {mark.path.name} knows of is not in it: {known.commits:,} commits"] if missing else []
+        return [f"what {watermark.path.name} knows of is not in it: {known.commits:,} commits"] if missing else []
     if sealed.commits < known.commits:
         return [f"its last {known.commits - sealed.commits:,} of {known.commits:,} commits are missing"]
     if sealed.commits == known.commits and sealed != known:
-        return [f"it is not the file that {mark.path.name} belongs to"]
+        return [f"it is not the file that {watermark.path.name} belongs to"]
     return []
 
 
-def _warn(content: Content, mark: Mark) -> None:
-    """Say it when the mark itself is not as it should be; it is made anew, and nothing else is wrong."""
-    if mark.there and mark.damaged:
-        log.error("the queue's mark was damaged and is made anew", file=str(mark.path), copies=mark.damaged)
-    elif not mark.there and content.sealed is not None and content.sealed.commits:
-        log.error("the queue's mark is missing and is made anew", file=str(mark.path))
+def _warn(content: Content, watermark: Watermark) -> None:
+    """Log that the watermark itself is damaged or missing. It is written anew; the queue is whole."""
+    if watermark.there and watermark.damaged:
+        log.error(
+            "the queue's watermark was damaged and is written anew", file=str(watermark.path), copies=watermark.damaged
+        )
+    elif not watermark.there and content.sealed is not None and content.sealed.commits:
+        log.error("the queue's watermark is missing and is written anew", file=str(watermark.path))
 
 
-def _sentence(path: Path, problems: list[str], content: Content, mark: Mark, command: str) -> str:
-    known, lost = mark.tally, ""
+def _sentence(path: Path, problems: list[str], content: Content, watermark: Watermark, command: str) -> str:
+    known, lost = watermark.tally, ""
     if known is not None and content.sealed is not None and not content.problems:
         missing = known.published_events - content.sealed.published_events
         lost = f" Without a recovery up to {missing:,} accepted events would be lost." if missing > 0 else ""
@@ -242,7 +247,10 @@ def _sentence(path: Path, problems: list[str], content: Content, mark: Mark, com
 
 @contextlib.contextmanager
 def errors() -> Iterator[None]:
-    """apsw's errors as the queue's: a full disk is a clean no, an I/O error is the end of this file handle."""
+    """Turn apsw's errors into the queue's.
+
+    A full disk refuses one request; an I/O error ends the use of this file handle.
+    """
     try:
         yield
     except apsw.FullError as error:

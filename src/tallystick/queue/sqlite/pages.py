@@ -1,7 +1,7 @@
-"""Rows read off SQLite's pages without SQLite: whatever of a damaged file can still be told.
+"""Rows read from SQLite's pages without SQLite: everything that can still be read of a damaged file.
 
-A b-tree's interior pages, the schema and the list of free pages are not needed: each leaf page is read for itself, and
-a row's overflow pages are followed. What is found this way is believed only where it has a checksum of its own.
+A b-tree's interior pages, the schema and the list of free pages are not needed: each leaf page is read by
+itself, and a row's overflow pages are followed. A row counts only where it has a checksum of its own.
 (https://www.sqlite.org/fileformat2.html#b_tree_pages)
 """
 
@@ -22,7 +22,7 @@ _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
 Value = int | float | bytes | str | None
 GetPage = Callable[[int], memoryview | None]
-"""The page of a number; None: there is none."""
+"""Returns the page with this number; None: there is none."""
 
 
 class BadCell(ValueError):
@@ -38,7 +38,7 @@ class DatabaseFile:
         self._file = path.open("rb", buffering=0) if self.pages else None
 
     def page(self, number: int) -> memoryview | None:
-        """None: there is no such page, or the disk cannot read it."""
+        """The page with this number; None: there is none, or the disk cannot read it."""
         if self._file is None or not 1 <= number <= self.pages:
             return None
         with contextlib.suppress(OSError):
@@ -52,7 +52,7 @@ class DatabaseFile:
 
 
 def page_size_of(path: Path) -> int:
-    """What the database's header says, or 4096 where that cannot be."""
+    """The page size in the database's header, or 4096 where the header has an impossible one. In bytes."""
     size = 0
     if path.exists():
         with path.open("rb") as file:
@@ -144,7 +144,7 @@ def _value(kind: int, data: bytes) -> Value:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """A number of one to nine bytes, and where the next thing begins."""
+    """A number of one to nine bytes, and the index of the byte after it."""
     value = 0
     for _ in range(8):
         byte = data[at]

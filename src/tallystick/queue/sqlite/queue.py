@@ -1,8 +1,8 @@
 """The embedded queue: one SQLite file in WAL mode with `synchronous=FULL`.
 
 `publish` returns after a commit whose fsync succeeded. One thread writes, one reads, each with its own connection.
-`apsw` brings a SQLite with the WAL-reset fix (3.51.3), which the standard library's may lack. What keeps a damaged file
-from going unnoticed is in `sqlite_file`.
+`apsw` brings a SQLite with the WAL-reset fix (3.51.3), which the standard library's may lack. `opening` notices a
+damaged file, and `recover` rebuilds it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tallystick.disk import DiskGuard, closed_to, private_folder
 from tallystick.errors import AlreadyRunning, BlockCorrupt, QueueBroken, QueueFull
 from tallystick.model.block import Block, decode_block, encode_block
 from tallystick.model.books import Published, QueueBooks, QueuedBlock
-from tallystick.queue.backlog import Shelf, Slot
+from tallystick.queue.backlog import Backlog, Slot
 from tallystick.queue.base import Batch, Depth
 from tallystick.queue.sqlite import opening
 from tallystick.queue.sqlite.opening import SQL, errors, fetch, read_published, transaction
@@ -39,7 +39,7 @@ class SqliteQueue:
         self.path = url_path(settings.resolved_queue_url)
         self._max_bytes = settings.queue_max_bytes
         self._settings = settings
-        self._shelf = Shelf()
+        self._backlog = Backlog()
         self._arrived = asyncio.Event()
         self._broken = False
 
@@ -53,7 +53,7 @@ class SqliteQueue:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="queue-read")
         try:
             opened = await self._run(self._writing, opening.open_checked, self.path, recovery(self._settings))
-            self._writer, self._tally, self._published, slots, self._mark = opened
+            self._writer, self._tally, self._published, slots, self._watermark = opened
             with errors():
                 self._reader = await self._run(self._reading, opening.connect, self.path)
         except BaseException:
@@ -62,15 +62,15 @@ class SqliteQueue:
             os.close(self._lock)
             raise
         for slot in slots:
-            self._shelf.put(slot)
+            self._backlog.put(slot)
 
     async def close(self) -> None:
         await self._run(self._reading, self._reader.close)
         await self._run(self._writing, self._writer.close)
         self._reading.shutdown()
         self._writing.shutdown()
-        self._mark.close()
-        self._shelf = Shelf()
+        self._watermark.close()
+        self._backlog = Backlog()
         os.close(self._lock)
 
     async def publish(self, blocks: Sequence[Block]) -> None:
@@ -79,7 +79,7 @@ class SqliteQueue:
         data = [encode_block(block) for block in blocks]
         if self._disk.low():
             raise QueueFull("the disk is down to its reserve; nothing of this request was taken")
-        if self._shelf.bytes + sum(map(len, data)) > self._max_bytes:
+        if self._backlog.bytes + sum(map(len, data)) > self._max_bytes:
             raise QueueFull("the queue's budget is used up; nothing of this request was taken")
         await _to_the_end(self._publish(blocks, data))
 
@@ -88,10 +88,10 @@ class SqliteQueue:
             with errors():
                 ids = await self._run(self._writing, self._insert, blocks, data)
         except QueueBroken:
-            self._broken = True  # an fsync that failed may have dropped the pages: this file handle proves nothing more
+            self._broken = True  # a failed fsync may have dropped the pages: this file handle proves nothing any more
             raise
         for id_, block, bytes_ in zip(ids, blocks, data, strict=True):
-            self._shelf.put(Slot(id_, block.count, len(bytes_)))
+            self._backlog.put(Slot(id_, block.count, len(bytes_)))
         self._arrived.set()
 
     def _insert(self, blocks: Sequence[Block], data: Sequence[bytes]) -> list[int]:
@@ -114,17 +114,17 @@ class SqliteQueue:
         return [row.id for row in rows]
 
     def _seal(self, tally: Tally) -> Tally:
-        """The tally of the transaction under way, written in it."""
+        """Write the tally of the transaction in this transaction, and return it."""
         tally = tally._replace(commits=tally.commits + 1)
         self._writer.execute(SQL["set_tally"], (tally.encode(),))
         return tally
 
     def _committed(self, tally: Tally) -> None:
         self._tally = tally
-        self._mark.write(tally)
+        self._watermark.write(tally)
 
     async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
-        slots = await self._shelf.wait_and_take(self._arrived, max_events, wait, max_bytes)
+        slots = await self._backlog.wait_and_take(self._arrived, max_events, wait, max_bytes)
         if not slots:
             return None
         try:
@@ -145,7 +145,7 @@ class SqliteQueue:
             try:
                 block = decode_block(data)
             except BlockCorrupt:
-                # Handed on as it is: its lines() raise, and the worker keeps the bytes as a dead letter (G6).
+                # Delivered as it is: its lines() raise, and the worker keeps the bytes as a dead letter (G6).
                 block = Block(ingester, seq, count, data)
             if (block.ingester, block.seq, block.count) != (ingester, seq, count):
                 raise QueueBroken(f"the queue's file failed: block {slot.id} is not the one that its row names")
@@ -153,7 +153,7 @@ class SqliteQueue:
         return blocks
 
     def _give_back(self, ids: Sequence[int]) -> None:
-        self._shelf.give_back(ids)
+        self._backlog.give_back(ids)
         self._arrived.set()
 
     async def _forget(self, ids: Sequence[int]) -> None:
@@ -162,7 +162,7 @@ class SqliteQueue:
     async def _acknowledge(self, ids: Sequence[int]) -> None:
         with errors():
             await self._run(self._writing, self._delete, ids)
-        self._shelf.forget(ids)
+        self._backlog.forget(ids)
 
     def _delete(self, ids: Sequence[int]) -> None:
         with transaction(self._writer):
@@ -176,7 +176,7 @@ class SqliteQueue:
         with errors():
             oldest = await self._run(self._reading, fetch, self._reader, "oldest")
         age = max(0.0, time.time() - oldest[0][0]) if oldest else None
-        return Depth(self._shelf.blocks, self._shelf.events, self._shelf.bytes, age)
+        return Depth(self._backlog.blocks, self._backlog.events, self._backlog.bytes, age)
 
     async def books(self) -> QueueBooks:
         with errors():
@@ -207,7 +207,7 @@ class _SqliteBatch:
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for `work`; when the waiting is cancelled it goes on, so that file and shelf never disagree."""
+    """Wait for `work`. It goes on when the caller is cancelled, so that file and backlog never disagree."""
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.shield(task)

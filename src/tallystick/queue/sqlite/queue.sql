@@ -2,7 +2,7 @@
 
 -- name: schema
 CREATE TABLE IF NOT EXISTS blocks (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again, so that it stays the order of publishing
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused, so that it is the order of publishing
     ingester    TEXT    NOT NULL,
     seq         INTEGER NOT NULL,
     count       INTEGER NOT NULL,                   -- events
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS ingesters (              -- the queue's side of the b
     next_seq INTEGER NOT NULL,
     events   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tally (                  -- one row: sums over the others, see sqlite_file/tally.py
+CREATE TABLE IF NOT EXISTS tally (                  -- one row: sums over the others, see tally.py
     id     INTEGER PRIMARY KEY,
     sealed BLOB    NOT NULL
 ) STRICT;

@@ -13,10 +13,10 @@ import msgspec
 
 from tallystick.errors import QueueBroken
 from tallystick.model.books import IngesterLedger, Published, QueueBooks, QueuedBlock, close_books
-from tallystick.queue.sqlite.mark import Mark
 from tallystick.queue.sqlite.opening import SQL, Files, errors, fetch, transaction
 from tallystick.queue.sqlite.salvage import Found, Salvage, is_stored, published_rows
 from tallystick.queue.sqlite.tally import Row, Tally, decode, tally_of
+from tallystick.queue.sqlite.watermark import Watermark
 
 REBUILT = "rebuilt.sqlite"
 """The new file, in the folder of the damaged ones until they are all there."""
@@ -30,7 +30,7 @@ class Recovery(msgspec.Struct, frozen=True):
         blocks, events: that wait in the new queue, whole.
         damaged_blocks, damaged_events: that wait in it although their bytes are damaged: they become dead letters.
         stored: blocks that were found and left out, because the store has them.
-        missing: accepted events that are neither in the queue nor in the store; None: the store could not be asked.
+        missing: accepted events that are neither in the queue nor in the store; None: the store could not be read.
         missing_blocks: one sentence for each ingester whose blocks are missing.
         resumed: an interrupted recovery was brought to its end; the counts are not known any more.
     """
@@ -50,7 +50,7 @@ def recover(path: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery
     """Rebuild the queue at `path`; its lock must be held. Interrupted at any moment, the same call goes on.
 
     Args:
-        ledger: what the store has; None: it could not be asked.
+        ledger: what the store has; None: it could not be read.
 
     Raises:
         QueueFull: there is no room for the new file; nothing was changed.
@@ -83,7 +83,7 @@ def recover(path: Path, ledger: Mapping[str, IngesterLedger] | None) -> Recovery
 
 
 def _begun(files: Files) -> Path | None:
-    """The folder of a recovery that was interrupted while it put its files in place."""
+    """The folder of a recovery that was interrupted while it moved its files."""
     rebuilt = sorted(files.queue.parent.glob(f"damaged-*/{REBUILT}"))
     if rebuilt:
         return rebuilt[-1].parent
@@ -92,10 +92,12 @@ def _begun(files: Files) -> Path | None:
 
 
 def _put_in_place(files: Files, folder: Path) -> None:
-    """Damaged files into the folder, the new one into their place. As long as `recovering` stands nobody opens it."""
+    """Move the damaged files into the folder, and the new file to where they were. No process opens the queue
+    meanwhile, because `recovering` exists.
+    """
     rebuilt = folder / REBUILT
     if rebuilt.exists():
-        for file in (files.wal, files.shm, files.mark, files.queue):
+        for file in (files.wal, files.shm, files.watermark, files.queue):
             if file.exists():
                 os.replace(file, folder / file.name)
         os.replace(rebuilt, files.queue)
@@ -104,11 +106,11 @@ def _put_in_place(files: Files, folder: Path) -> None:
     connection = apsw.Connection(str(files.queue))
     tally = decode(bytes(fetch(connection, "tally")[0][0]))
     connection.close()
-    mark = Mark(files.mark)
-    mark.read()
-    if mark.tally is None and tally is not None:
-        mark.begin(tally)
-        mark.close()
+    watermark = Watermark(files.watermark)
+    watermark.read()
+    if watermark.tally is None and tally is not None:
+        watermark.begin(tally)
+        watermark.close()
     files.recovering.unlink()
     _sync(files.queue.parent)
 
@@ -167,7 +169,7 @@ class _Kept(msgspec.Struct):
 
 
 def _keep(salvage: Salvage, ledger: Mapping[str, IngesterLedger], new: _New) -> _Kept:
-    """Every block into the new file, once; a damaged one only where it is not found whole."""
+    """Copy every block into the new file once; a damaged copy only where no whole one is found."""
     kept = _Kept()
     damaged: dict[tuple[str, int], Found] = {}
     for found in salvage.blocks():

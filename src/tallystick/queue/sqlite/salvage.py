@@ -1,4 +1,4 @@
-"""Everything of a damaged queue that can be told: its blocks, its side of the books, its last tally."""
+"""Everything that can be read of a damaged queue: its blocks, its side of the books, its last tally."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NamedTuple
 from tallystick.errors import BlockCorrupt
 from tallystick.model.block import decode_block
 from tallystick.model.books import IngesterLedger, Published
-from tallystick.queue.sqlite.mark import Mark
 from tallystick.queue.sqlite.opening import Files
 from tallystick.queue.sqlite.pages import DatabaseFile, GetPage, Value, page_size_of, rows
 from tallystick.queue.sqlite.tally import Tally, decode, ingester_check
 from tallystick.queue.sqlite.wal import Log
+from tallystick.queue.sqlite.watermark import Watermark
 
 LOST = "lost-in-recovery"
-"""Stands in the books for what an unknown ingester published and nobody has."""
+"""The ingester in the books for blocks that an unknown ingester published and that are found nowhere."""
 _INGESTER = re.compile(rf"[0-9a-f]{{16}}|{LOST}")
 _MASK = 2**63 - 1
 NUMBER_MAX = 2**40
@@ -44,7 +44,7 @@ class Salvage:
     """One pass over all pages. `blocks` first; then `tally` and `ingesters` are there.
 
     Attributes:
-        tally: the newest of all tallies, the mark's included; None: there is none.
+        tally: the newest of all tallies, the watermark's included; None: there is none.
         ingesters: each row of the ingesters' table that some page holds.
     """
 
@@ -53,13 +53,13 @@ class Salvage:
         size = page_size_of(files.queue)
         self._log = Log(files.wal, size)
         self._base = DatabaseFile(files.queue, self._log.page_size)
-        mark = Mark(files.mark)
-        mark.read()
-        self.tally: Tally | None = mark.tally
+        watermark = Watermark(files.watermark)
+        watermark.read()
+        self.tally: Tally | None = watermark.tally
         self.ingesters: dict[str, set[Published]] = {}
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._base.close()
 
     def blocks(self) -> Iterator[Found]:
@@ -131,13 +131,13 @@ def published_rows(
     kept: Mapping[tuple[str, int], int],
     ledger: Mapping[str, IngesterLedger] | None,
 ) -> dict[str, Published]:
-    """The queue's side of the books, so that what is missing is missing there.
+    """The queue's side of the books, in which missing blocks show as missing.
 
     Args:
         found: rows that pages hold.
-        tally: sums that they must have; None: nobody knows.
+        tally: the sums that the rows must have; None: unknown.
         kept: events of each block that was found and is not stored.
-        ledger: what is stored; None: the store could not be asked.
+        ledger: what is stored; None: the store could not be read.
     """
     rows = {ingester: max(versions, key=lambda row: row.next_seq) for ingester, versions in found.items()}
     if tally is not None:
@@ -162,7 +162,7 @@ def _adds_up(rows: Mapping[str, Published], tally: Tally) -> bool:
 
 
 def _with_one_corrected(rows: Mapping[str, Published], tally: Tally) -> dict[str, Published] | None:
-    """The rows with the one that is not what was written put right: the sums tell what it was."""
+    """The rows with the one damaged row corrected: its value follows from the sums."""
     blocks = sum(row.next_seq for row in rows.values())
     events = sum(row.events for row in rows.values())
     for name, row in rows.items():
@@ -185,7 +185,7 @@ def _accounted(kept: Mapping[tuple[str, int], int], ledger: Mapping[str, Ingeste
 
 
 def _add_the_unknown(rows: dict[str, Published], tally: Tally) -> None:
-    """Events that were published and that no row tells of get one."""
+    """Add a row for published events that no row counts."""
     blocks = tally.published_blocks - sum(row.next_seq for row in rows.values())
     events = tally.published_events - sum(row.events for row in rows.values())
     if events > 0:

@@ -1,7 +1,7 @@
 """The tally: what the queue's file holds after a commit, as sums that any change of a row contradicts.
 
-It is written in each commit into the file itself, and after the commit into the mark beside it (`mark`). The first
-tells whether rows are missing or changed, the second whether commits are.
+It is written in each commit into the file itself, and after the commit into the watermark beside it (`watermark`). The
+first shows whether rows are missing or changed, the second whether commits are.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def ingester_check(ingester: str, published: Published) -> int:
 
 
 def contradiction(sealed: bytes, published: Mapping[str, Published], queued: Sequence[QueuedBlock]) -> str | None:
-    """What the rows say against the tally that was written with them, as a sentence; None: they agree."""
+    """The contradiction between the rows and the tally that was written with them, as a sentence; None: they agree."""
     written = decode(sealed)
     if written is None:
         return "the queue's file is damaged: the sums of its rows are not what was written"
@@ -145,12 +145,12 @@ def contradiction(sealed: bytes, published: Mapping[str, Published], queued: Seq
             f"in {len(queued)} can be read"
         )
     if sum(ingester_check(name, row) for name, row in published.items()) & _MASK != written.ingesters_check:
-        return "the queue's file is damaged: it says of an ingester what was not written"
+        return "the queue's file is damaged: the row of an ingester is not what was written"
     return None
 
 
 def tally_of(rows: Iterable[Columns], published: Mapping[str, Published], like: Tally) -> Tally:
-    """The tally of these rows; what rows do not tell (commits, the last publish) is as in `like`."""
+    """The tally of these rows. What rows do not hold (commits, the last publish) is taken from `like`."""
     fresh = Tally().with_blocks(rows)
     for ingester, row in published.items():
         fresh = fresh.with_ingester(ingester, None, row)

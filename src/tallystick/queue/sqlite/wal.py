@@ -2,8 +2,8 @@
 
 The log is a header of 32 bytes and frames: 24 bytes of header and a page. Each frame carries the log's two salts and a
 checksum over itself and all before it (https://www.sqlite.org/fileformat2.html#walformat). SQLite takes the first frame
-whose checksum is wrong for the end. But a commit begins only after the one before is on disk: behind a torn tail there
-is never a whole commit with something after it, behind a damaged frame there is. Each frame can be checked on its own,
+whose checksum is wrong for the end. But a commit begins only after the one before is on disk: after a torn tail there
+is never a whole commit with something after it, after a damaged frame there is. Each frame can be checked on its own,
 from the checksum that its predecessor carries.
 """
 
@@ -23,7 +23,7 @@ MAGIC = 0x377F0682
 """With bit 0 set the checksums are made of big-endian words, else of little-endian ones."""
 PAGE_SIZES = {1 << bits for bits in range(9, 17)}
 CHUNK = 2_048
-"""Frames that are looked at at a time: 8 MiB."""
+"""Frames that are checked at a time: 8 MiB."""
 
 Words = NDArray[np.uint32]
 
@@ -96,21 +96,21 @@ class Log:
 
     @property
     def later_commits(self) -> int:
-        """How many commits are whole behind the first frame that is not."""
+        """How many commits are whole after the first frame that is not."""
         return int((self.sound & self.commits)[self.whole :].sum())
 
     @property
     def damage(self) -> str | None:
         """One sentence when the log is surely damaged; None: it is whole, or ends in what may be a torn tail."""
-        behind = self.sound[self.whole :]
+        after = self.sound[self.whole :]
         if not self.header_sound:
-            return "its header is not what was written, and frames stand behind it" if behind.any() else None
-        ends = np.flatnonzero(behind & self.commits[self.whole :])
-        if not len(ends) or not behind[ends[0] + 1 :].any():
+            return "its header is not what was written, and frames follow it" if after.any() else None
+        ends = np.flatnonzero(after & self.commits[self.whole :])
+        if not len(ends) or not after[ends[0] + 1 :].any():
             return None
         return (
             f"frame {self.whole + 1} of {self.frames} is not what was written, and {self.later_commits} whole commits "
-            "stand behind it, which SQLite would not see"
+            "follow it, which SQLite would not see"
         )
 
     def images(self) -> Iterator[tuple[int, memoryview, bool]]:

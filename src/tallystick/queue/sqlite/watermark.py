@@ -1,8 +1,12 @@
-"""The high-water mark: the last commit's tally in a file of its own, `queue.sqlite.mark`.
+"""The watermark: the last commit's tally in a file of its own, `queue.sqlite.mark`.
 
-It is written after the commit, without an fsync: kill -9 leaves it as it is, because the kernel has it, and as it comes
-after the log's fsync it never claims more than is durable. After a power cut it may be older than the queue, which
-says less but nothing wrong. Two slots in two sectors take turns, so that one of them is always whole.
+Damage to SQLite's log can hide the latest commits from SQLite, but not from this file: a queue with fewer commits than
+its watermark is damaged.
+
+The file is written after the commit, without an fsync. kill -9 does not take it away, because the kernel has it, and it
+never claims more than is durable, because the log's fsync comes first. After a power cut it may be older than the
+queue; then it notices less and claims nothing wrong. Writes alternate between two copies in two sectors, so that one of
+them is always whole.
 """
 
 from __future__ import annotations
@@ -17,17 +21,17 @@ from tallystick.queue.sqlite.tally import SIZE, Tally, decode
 
 log = structlog.get_logger(__name__)
 
-SLOT = 512
-"""Bytes between the slots' beginnings: a disk's sector, which it writes whole or not at all."""
+SECTOR = 512
+"""Bytes between the beginnings of the two copies: a disk writes a sector whole or not at all."""
 
 
-class Mark:
+class Watermark:
     """The file beside the queue's. `read` it, then `begin`, then `write` after each commit.
 
     Attributes:
         there: whether the file was there.
-        damaged: how many of its two slots are not what was written.
-        tally: the newer one that is whole.
+        damaged: how many of its two copies are not what was written.
+        tally: the newer of the whole copies; None: there is none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,23 +42,24 @@ class Mark:
         self._descriptor = -1
 
     def read(self) -> None:
-        """Look at the file; it need not be there."""
+        """Read the file, if it is there."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
             return
         self.there = True
-        slots = [decode(data[start : start + SIZE]) for start in (0, SLOT)]
-        whole = [tally for tally in slots if tally is not None]
-        self.damaged = len(slots) - len(whole)
+        copies = [decode(data[start : start + SIZE]) for start in (0, SECTOR)]
+        whole = [tally for tally in copies if tally is not None]
+        self.damaged = len(copies) - len(whole)
         self.tally = max(whole, key=lambda tally: tally.commits, default=None)
 
     def begin(self, tally: Tally) -> None:
-        """Put `tally` into both slots, durably, and keep the file open.
+        """Write `tally` into both copies, durably, and keep the file open.
 
-        A mark that cannot be written stays as it is: it says less than there is, and the log says why.
+        When that fails the file stays as it is, which is safe, since an older watermark only notices less. The failure
+        is logged.
         """
-        content = tally.encode().ljust(SLOT, b"\0") + tally.encode().ljust(SLOT, b"\0")
+        content = tally.encode().ljust(SECTOR, b"\0") * 2
         try:
             if not self.there or self.path.stat().st_size != len(content):
                 draft = self.path.with_name(self.path.name + ".new")
@@ -69,15 +74,15 @@ class Mark:
             self._give_up(error)
 
     def write(self, tally: Tally) -> None:
-        """Remember the commit that has just succeeded."""
+        """Write the tally of the commit that has just succeeded."""
         if self._descriptor >= 0:
             try:
-                os.pwrite(self._descriptor, tally.encode(), SLOT * (tally.commits & 1))
+                os.pwrite(self._descriptor, tally.encode(), SECTOR * (tally.commits & 1))
             except OSError as error:
                 self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        log.error("the queue's mark cannot be written", file=str(self.path), error=str(error))
+        log.error("the queue's watermark cannot be written", file=str(self.path), error=str(error))
         self.close()
 
     def _sync_folder(self) -> None:
@@ -88,7 +93,7 @@ class Mark:
             os.close(folder)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._descriptor)
