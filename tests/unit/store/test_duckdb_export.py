@@ -94,7 +94,7 @@ def lack_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
             raise OutOfMemoryException("failed to allocate data of size 32.0 KiB")
         return real(cursor, row)
 
-    monkeypatch.setattr(export, "_place", place)
+    monkeypatch.setattr(export, "_position", place)
     return left
 
 
