@@ -33,7 +33,7 @@ FITTING, UNFITTING = (12, 6) if THOROUGH else (6, 3)
 """Requests per operation that fit its description, and that do not; `make faults` sends all."""
 
 OWN = ("/v1/query", "/v1/events", "/v1/users/{user_id}/events", "/v1/properties", "/v1/values")
-"""Tallystick's routes whose answer to a question is a `Result`."""
+"""Tallystick's routes whose answer to a query is a `Result`."""
 
 FORBIDDEN = {"host", "content-length", "transfer-encoding", "connection", "content-encoding"}
 """Headers that are the transport's business."""

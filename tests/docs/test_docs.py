@@ -81,7 +81,7 @@ def documents() -> list[str]:
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors of a rendered page's headings: lower case, blanks to hyphens, a number behind a repetition."""
+    """The anchors of a rendered page's headings: lower case, blanks to hyphens, a number after a repetition."""
     found: set[str] = set()
     for heading in re.findall(r"^#+ +(.*)$", document.read_text("utf-8"), re.MULTILINE):
         name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")

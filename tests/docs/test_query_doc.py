@@ -1,4 +1,4 @@
-"""The questions shown in docs/use/query.md are questions, and the words of its tables are the words of the model."""
+"""The queries shown in docs/use/query.md are queries, and the words of its tables are the words of the model."""
 
 from __future__ import annotations
 

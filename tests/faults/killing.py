@@ -39,7 +39,7 @@ FRESH_SECONDS = 10.0
 
 
 class Clients:
-    """Senders that go on through everything, and what they were told."""
+    """Senders that go on through everything, and the answers that they got."""
 
     def __init__(self, url: Callable[[], str], seed: int) -> None:
         self.ledger = ClientLedger()
@@ -50,11 +50,11 @@ class Clients:
         self._stopping = False
 
     def pause(self) -> None:
-        """There is nobody to send to for now; requests under way end as they end."""
+        """There is no server for now; requests under way end as they end."""
         self._up.clear()
 
     def go_on(self) -> None:
-        """Somebody is there again, perhaps under another URL."""
+        """A server is there again, perhaps under another URL."""
         self._up.set()
 
     @asynccontextmanager

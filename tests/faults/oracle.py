@@ -11,7 +11,7 @@ SHOWN = 3
 
 
 class ClientLedger:
-    """Event ids by what the client was told. An id is in one of both sets, or was never sent.
+    """Event ids by the answer that the client got. An id is in one of both sets, or was never sent.
 
     Attributes:
         accepted: ids that got a success, at the first try or at a later one.

@@ -129,7 +129,7 @@ class Connection:
 
 
 class Load:
-    """Clients that send events and ask questions until told to stop.
+    """Clients that send events and queries until they are stopped.
 
     Attributes:
         accepted: ids of events that got a 202.

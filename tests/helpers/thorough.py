@@ -1,4 +1,4 @@
-"""How much of what could be tested a run takes."""
+"""How many of all cases and examples a run takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHARE = 8
 """`make test` takes one example of so many, others in each run."""
 
 SHARE_OF_CASES = 3
-"""The same of cases that are all listed."""
+"""`make test` takes one listed case of so many, others in each run."""
 
 T = TypeVar("T")
 

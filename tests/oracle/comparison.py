@@ -58,7 +58,7 @@ def period_before(query: Comparable, until: datetime) -> Period:
 
 
 def answer_compared(query: Comparable, events: Sequence[Event]) -> list[Row]:
-    """All rows of an answer with `compare`; the question has an end."""
+    """All rows of an answer with `compare`; the query has an end."""
     assert query.until is not None
     period = query.compare if isinstance(query.compare, Period) else period_before(query, query.until)
     asked = query.model_copy(update={"compare": None})

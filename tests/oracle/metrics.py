@@ -1,4 +1,4 @@
-"""The oracle of the query suite: every question answered in plain Python, slowly and obviously, from a list of events.
+"""The oracle of the query suite: every query answered in plain Python, slowly and obviously, from a list of events.
 
 It shares no code with the stores' compiler: buckets are found by walking the clock, groups are dicts, and the order of
 an answer is Python's order of texts, which is by code points.

@@ -92,7 +92,7 @@ def _sets(query: PersonsQuery, events: Iterable[Event]) -> dict[datetime, set[st
     return sets
 
 
-# --- questions ------------------------------------------------------------------------------------------------------
+# --- queries ------------------------------------------------------------------------------------------------------
 
 
 def _retention(query: RetentionQuery, known: Sequence[Event], now: datetime) -> list[Row]:

@@ -34,7 +34,7 @@ def sessions_of(query: SessionScope, events: Iterable[Event]) -> list[Session]:
 
 
 def counted_sessions(query: SessionsQuery, events: Iterable[Event]) -> list[Session]:
-    """Those that a question is about."""
+    """Those that a query is about."""
     near = [
         event
         for event in events

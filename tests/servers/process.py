@@ -47,7 +47,7 @@ def needed(program: str, package: str, *places: str) -> Path:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on, below those that Linux gives to clients, who might take it."""
+    """A free TCP port on 127.0.0.1, below those that Linux gives to clients, which might take it."""
     while True:
         port = 10_000 + secrets.randbelow(22_000)  # `random` may be seeded alike in several processes
         with socket.socket() as listener, contextlib.suppress(OSError):
@@ -56,7 +56,7 @@ def free_port() -> int:
 
 
 def unprivileged(*names: str) -> pwd.struct_passwd | None:
-    """Whom a server runs as that refuses root: the first of these users that exists; None when we are not root."""
+    """The user for a server that refuses root: the first of these users that exists; None when we are not root."""
     if os.geteuid() != 0:
         return None
     for name in (*names, "nobody"):

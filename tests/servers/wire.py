@@ -35,7 +35,7 @@ class Wire:
             end.transport.abort()
 
     def die(self) -> None:
-        """Carry nothing any more, and tell nobody."""
+        """Carry nothing any more, without an error to either side."""
         self._flows.clear()
 
     def mend(self) -> None:

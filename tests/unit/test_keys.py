@@ -202,7 +202,7 @@ def test_each_key_has_its_right_and_its_site() -> None:
 
 
 def test_without_keys_of_a_kind_nobody_has_that_right() -> None:
-    """G12: a process that is reached from afar and has no read keys answers no questions."""
+    """G12: a process that is reached from afar and has no read keys answers no queries."""
     for ask in (Keys({}, {digest(READ): "*"}).writer, Keys({digest(WRITE): "*"}, {}).reader):
         for key in (b"", WRITE.encode(), READ.encode()):
             with pytest.raises(Forbidden, match="are set"):

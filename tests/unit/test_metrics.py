@@ -111,7 +111,7 @@ def test_every_metric_has_a_prefix_a_unit_and_a_sentence() -> None:
 
 
 def test_every_metric_is_counted_somewhere() -> None:
-    """A metric that nobody touches shows zero for ever, which is worse than none."""
+    """A metric that no code sets shows zero for ever, which is worse than none."""
     package = Path(tallystick.__file__).parent
     sources = [path.read_text("utf-8") for path in package.rglob("*.py")]
     assigned = re.compile(r"self\.(\w+) = (?:Counter|Gauge|Histogram|RatedCounter)\(")

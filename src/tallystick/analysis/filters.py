@@ -19,34 +19,10 @@ from uuid import UUID
 from tallystick.analysis.dialect import Kind
 from tallystick.analysis.event_source import SENT_ID, EventSource
 from tallystick.analysis.property_columns import BOOLEAN, STRING
-from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.model.query import PROPERTY_PREFIX, AllOf, Condition, Filter, Scalar, Scope
 
 NEVER = "1 = 0"
 ALWAYS = "1 = 1"
-
-
-class Params(EventSource):
-    """An event source under the names that some analyses still use."""
-
-    @property
-    def joined(self) -> bool:
-        return self.has_persons
-
-    @property
-    def numbered(self) -> UserNumbers | None:
-        return self.user_numbers
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        return self.ctes
-
-    @property
-    def values(self) -> tuple[object, ...]:
-        return self.parameters.values
-
-    def add(self, value: object, kind: Kind) -> str:
-        return self.parameters.add(value, kind)
 
 
 class Fields:
@@ -119,11 +95,6 @@ def scope_conditions(scope: Scope, time: str, source: EventSource, kind: Kind = 
     if scope.filter is not None:
         conditions.append(filter_sql(scope.filter, Fields(source)))
     return conditions
-
-
-def where(conditions: list[str]) -> str:
-    """A WHERE clause with a leading space; empty without conditions."""
-    return " WHERE " + " AND ".join(conditions) if conditions else ""
 
 
 def filter_sql(root: Filter, fields: Fields) -> str:

@@ -1,4 +1,4 @@
-"""One server process for each store, shared by all attacks on questions and exports."""
+"""One server process for each store, shared by all attacks on queries and exports."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Requests that are cut at random moments, on every route: nothing of them is left, and each route answers as before.
 
-Two exports that were cut ended all questions until a restart, while /readyz said 200.
+Two exports that were cut ended all queries until a restart, while /readyz said 200.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One key's statements do not put another key's questions off (G5)."""
+"""One key's statements do not put another key's queries off (G5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that nobody reads: others go on, and what the answers hold is taken from them (G5)."""
+"""Unread answers: other requests go on, and the answers' resources are taken back (G5)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def unread(asked: Asked, *exports: tuple[str, str]) -> Iterator[list[socket.sock
 
 
 def test_unread_exports_harm_nobody_and_are_broken_off(asked: Asked) -> None:
-    """Six of them gave 503 to every question on PostgreSQL; on DuckDB one stopped the loading of events.
+    """Six of them gave 503 to every query on PostgreSQL; on DuckDB one stopped the loading of events.
 
     There are so many of one key and of all, and both refusals say when to come again; 429 tells whose fault it is.
     """

@@ -1,4 +1,4 @@
-"""Nobody but their owner reads Tallystick's files (G12): whatever the umask, made now or long ago."""
+"""Only their owner can read Tallystick's files (G12), whatever the umask, new or old."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ async def test_a_torn_tail_is_cut_in_silence(tmp_path: Path) -> None:
 
 
 async def test_a_log_that_began_anew_many_times(tmp_path: Path) -> None:
-    """G6: frames of older generations behind the newest are no damage, and a flip in the newest is found."""
+    """G6: frames of older generations after the newest are no damage, and a flip in the newest is found."""
     async with opened(settings_of(tmp_path / "data")) as queue:
         for seq in range(150):
             await queue.publish([incompressible_block(seq, 200_000)])
@@ -135,7 +135,7 @@ async def test_an_older_copy_of_the_queue(tmp_path: Path) -> None:
 
 
 async def test_an_interrupted_recovery_goes_on(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G6: at whichever step; until it is over nobody opens the queue."""
+    """G6: at whichever step; until it is over no process opens the queue."""
     original = os.replace
     for step in range(6):
         folder = fresh_copy(world.killed, tmp_path / "data")

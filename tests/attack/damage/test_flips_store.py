@@ -1,4 +1,4 @@
-"""Flipped bits, cuts and zeroed pages in store.duckdb and its log: harmless or told, never silent; and recovered."""
+"""Flipped bits, cuts and zeroed pages in store.duckdb and its log: harmless or reported, and recovered."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def _read(settings: Settings) -> Content:
 
 
 async def _looked_at(settings: Settings, truth: Content) -> str:
-    """What becomes of a start, every question and `verify`. Fails on anything that is wrong and not told."""
+    """The outcome of a start, every query and `verify`. Fails on anything that is wrong and not reported."""
     store = DuckDBStore(settings)
     try:
         await store.open()
@@ -75,7 +75,7 @@ async def _looked_at(settings: Settings, truth: Content) -> str:
         if found == truth and not differences:
             await store.write([block_of(BLOCKS, [sample_event(BLOCKS * IN_A_BLOCK)])])
             return "harmless"
-        # What was cut off behind a commit looks like a write that a crash tore. The books know of it.
+        # A cut after a commit looks like a write that a crash tore. The books know of it.
         assert found.events < truth.events
         assert differences == []
         assert [difference.check for difference in close_books(QUEUE, found.ledger)[1]] == ["sequence"]
@@ -183,7 +183,7 @@ def _ruin(path: Path) -> None:
 async def test_a_server_whose_store_is_damaged_goes_on_taking_events(
     sound: tuple[Path, Content], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G6: readiness is red, the queue takes events, the worker waits, nobody reads the driver's words."""
+    """G6: readiness is red, the queue takes events, the worker waits, no client sees the driver's message."""
     folder = shutil.copytree(sound[0], tmp_path / "data")
     tried: list[float] = []
     write = DuckDBStore.write

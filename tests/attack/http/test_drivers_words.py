@@ -24,7 +24,7 @@ CLIENTS = {
     for name, kind in vars(errors).items()
     if isinstance(kind, type) and issubclass(kind, Unavailable | errors.QueryTooExpensive | errors.QueryTimeout)
 }
-"""Errors that clients are told of and that a driver's error may be behind."""
+"""Errors that clients see and that a driver's error may cause."""
 WORDS = re.compile(r"Catalog|Binder|IO Error|SELECT|apsw|duckdb|asyncpg|has been closed|/tmp/", re.IGNORECASE)
 
 

@@ -1,4 +1,4 @@
-"""More connections than a process takes: whoever asks gets in, the log tells, and accepting goes on."""
+"""More connections than a process takes: active clients get in, the log says so, and accepting goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What browsers are told with every answer, and requests that say the same thing twice (G12)."""
+"""The headers for browsers on every answer, and requests with a header twice (G12)."""
 
 from __future__ import annotations
 

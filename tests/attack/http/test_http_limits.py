@@ -1,4 +1,4 @@
-"""What a client may send, for how long, and how it is told no: heads, bodies, answers that nobody reads, `Upgrade`.
+"""What a client may send, for how long, and how it is refused: heads, bodies, unread answers, `Upgrade`.
 
 Each refusal has to be readable: a connection that is reset takes its answer with it.
 """
@@ -146,7 +146,7 @@ def test_trailers_are_no_headers(url: str) -> None:
 
 
 def test_requests_without_a_number_do_not_wait_behind_one(server: Part, url: str) -> None:
-    """A stream does not answer: whoever goes on asking on its connection costs no memory."""
+    """A stream does not end: further requests on its connection cost no memory."""
     with line(url) as connection:
         connection.send(request("GET", "/v1/live"))
         assert connection.answer(head_only=True).status == 200

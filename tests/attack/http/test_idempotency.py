@@ -1,4 +1,4 @@
-"""Idempotency-Keys that others use, too (G2): they suppress nobody's events, on any route that derives ids."""
+"""Idempotency-Keys that several clients use (G2) suppress no events, on any route that derives ids."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def send(side: Side, path: str, body: Any, key: str, idempotency: str, **h
 @pytest.mark.parametrize("path", list(BODIES))
 @pytest.mark.asyncio(loop_scope="module")
 async def test_nobody_uses_up_the_key_of_another(side: Side, path: str) -> None:
-    """G2: another body, or another client's write key, is another request; the same of both is a retry."""
+    """G2: another body, or another client's write key, is another request; the same body and key are a retry."""
     mine, theirs = BODIES[path]
     idempotency = f"order-17 {path}"
     before = await stored(side)

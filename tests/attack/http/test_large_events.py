@@ -1,4 +1,4 @@
-"""Many large events, each of them valid: they are stored with the least memory, and nobody waits for them."""
+"""Many large events, each of them valid: they are stored with the least memory, and delay no other events."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def load(queue: Queue, store: Store, settings: Settings) -> None:
 
 @pytest.mark.parametrize("memory", [64 * MIB, 256 * MIB], ids=["least", "default"])
 async def test_large_events_and_those_behind_them_are_stored(tmp_path: Path, memory: int) -> None:
-    """G3, G4, G6: each block in one transaction, in few tries; the small events between and behind are stored too."""
+    """G3, G4, G6: each block in one transaction, in few tries; the small events among them are stored too."""
     settings = settings_in(tmp_path, store_memory=memory)
     events = 8_000 if THOROUGH else 420
     async with opened(settings) as (queue, store):

@@ -75,7 +75,7 @@ async def side(settings: Settings) -> AsyncIterator[Store]:
 
 
 async def attack(side: Store, sql: str) -> str:
-    """What became of a statement. Fails when it called something, or told of another site."""
+    """The outcome of a statement. Fails when it called something, or revealed another site."""
     try:
         check_sql(sql, "postgres")
     except InvalidRequest:

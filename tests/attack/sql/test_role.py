@@ -336,7 +336,7 @@ async def test_a_start_without_a_role_is_refused(settings: Settings, server: Pos
 
 
 async def test_a_verifier_is_as_postgresql_makes_it(server: PostgresServer) -> None:
-    """Of the same salt: the server's own, of a password that it was told itself."""
+    """Of the same salt: the server's own, of a password that was sent to it."""
     server.sql("CREATE ROLE known PASSWORD 'not a secret'", "postgres")
     own = server.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'known'", "postgres")
     salt = base64.b64decode(own.split(":")[1].split("$")[0])

@@ -1,4 +1,4 @@
-"""Every store answers questions about funnels as the oracle does: orders, windows, ties, equal steps, groups, pages."""
+"""Every store answers queries about funnels as the oracle does: orders, windows, ties, equal steps, groups, pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every store answers every question as if joined ids were one person, in whatever order the events came (G10)."""
+"""Every store answers every query as if joined ids were one person, in whatever order the events came (G10)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_the_books_say_so(store: Store) -> None:
     assert await store.verify() == []
 
 
-# --- questions ------------------------------------------------------------------------------------------------------
+# --- queries ------------------------------------------------------------------------------------------------------
 
 
 FOCUS: list[dict[str, Any]] = [
@@ -93,7 +93,7 @@ FOCUS: list[dict[str, Any]] = [
     {"metrics": OF_PEOPLE, "filter": {"field": "user_id", "op": "in", "value": IDS[:3]}},
     {"metrics": OF_PEOPLE, "filter": None, "breakdown": ["user_id"], "top": 2, "other": True},
 ]
-"""What makes most of the questions ones about persons: from the rollup of people, its days, and the events."""
+"""What makes most of the queries ones about persons: from the rollup of people, its days, and the events."""
 
 
 @settings(max_examples=examples(15), **ANY)
@@ -192,7 +192,7 @@ async def test_paths(store: Store, events: list[Event], asked: list[dict[str, An
 async def test_the_list_has_one_row_a_person(
     store: Store, events: list[Event], order: Any, test: Any, ascending: bool, limit: int, search: str | None, size: int
 ) -> None:
-    """Whom any of their ids finds, with all of their events."""
+    """Any id of a person finds the person, with all events."""
     await put_in_pieces(store, events, size)
     known = unique(events)
     persons = as_persons(known)
@@ -336,7 +336,7 @@ async def test_an_id_that_nobody_knows(store: Store) -> None:
 
 
 async def test_a_person_of_several_sites(store: Store) -> None:
-    """Sites may disagree about who somebody is."""
+    """Sites may disagree about the person of an id."""
     number = next(numbers)
     user = f"user-{number}"
     events = [

@@ -1,4 +1,4 @@
-"""Every store answers questions about paths, and lists users, as the oracles do."""
+"""Every store answers queries about paths, and lists users, as the oracles do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every store answers questions about persons over days, weeks and months as the oracle does."""
+"""Every store answers queries about persons over days, weeks and months as the oracle does."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def placed(question: dict[str, Any], base: datetime) -> dict[str, Any]:
-    """The question with its edges, days from a base, as instants; `whole` ones are UTC midnights."""
+    """The query with its edges, days from a base, as instants; `whole` ones are UTC midnights."""
     question = dict(question)
     if question.pop("whole"):
         base = base.replace(hour=0, minute=0)

@@ -1,4 +1,4 @@
-"""Every store answers questions about sessions as the oracle does."""
+"""Every store answers queries about sessions as the oracle does."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_sessions_of_all_sites_stay_apart(store: Store, events: list[Event
 
 
 async def test_a_session_that_crosses_an_edge_belongs_to_the_range_in_which_it_begins(store: Store) -> None:
-    """Whole, up to 24 hours behind the range; a session that began before it is not counted again."""
+    """Whole, up to 24 hours after the range; a session that began before it is not counted again."""
     minutes = [0, 10, 20, 24 * 60 + 14]
     events = [
         make_event(

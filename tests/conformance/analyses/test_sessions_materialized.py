@@ -2,7 +2,7 @@
 oracle's (G10).
 
 `raw` never folds; `behind` has some events of each example folded, in small pieces, and others not; `folded` has all.
-Questions about paths read the trails of folded sessions; `short` keeps those of two pages and three
+Queries about paths read the trails of the session index; `short` keeps those of two pages and three
 page views at most.
 """
 
@@ -53,7 +53,7 @@ OF_USERS = ["users", "events_per_user"]
 
 @pytest.fixture
 async def store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DuckDBStore]:
-    """A store that folds as often as it can, three rows at a time, and reads what is folded however little it is."""
+    """A store that materializes as often as it can, three rows at a time, and always reads the session index."""
     monkeypatch.setattr(fold, "PIECE", 3)
     monkeypatch.setattr(fold, "REST", 0.0)
     monkeypatch.setattr(fold, "WORTH", 1.0)
@@ -65,7 +65,7 @@ async def store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 async def put(store: DuckDBStore, events: list[Event], state: str) -> None:
-    """Store events in two blocks. `behind`: the first is folded but for its last rows, the second is not."""
+    """Store events in two blocks. `behind`: the index has the first but for its last rows, and not the second."""
     half = len(events) // 2
     for part, pieces in ((events[:half], half // 4), (events[half:], 0)):
         if part:
@@ -159,7 +159,7 @@ async def test_any_funnel_has_the_same_answer(
     of_one: str | None,
     breakdown: str | None,
 ) -> None:
-    """Of persons who have numbers, who get theirs within the question, and who have none."""
+    """Of persons who have numbers, who get theirs within the query, and who have none."""
     await put(store, events, state)
     own = of_one and {"filter": {"field": "user_id", "op": "=", "value": of_one}}
     for question in asked:

@@ -1,4 +1,4 @@
-"""Every store answers users' own statements as Python does, and tells nobody of a site that is not theirs."""
+"""Every store answers users' own statements as Python does, and reveals no other site."""
 
 from __future__ import annotations
 

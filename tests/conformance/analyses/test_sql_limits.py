@@ -1,4 +1,4 @@
-"""G12: what a user's own statement cannot do: reach out, write, run on, take the memory, see behind its site."""
+"""G12: what a user's own statement cannot do: reach out, write, run on, take the memory, see another site."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ REACHING = [
 
 
 class Secret:
-    """A file that nobody may read or write."""
+    """A file that no statement may read or write."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -297,7 +297,7 @@ async def test_postgres_evaluates_no_condition_before_the_site_s(on_postgres: Se
 
 
 async def test_postgres_looks_names_up_where_the_store_is(on_postgres: Settings) -> None:
-    """A table or function that somebody else put in the way is not found, nor are the role's rights wider then."""
+    """A table or function of another user with the same name is not found, and gives the role no more rights."""
     store = make_store(on_postgres)
     await store.open()
     await put(store, some_events("default", 4))
@@ -312,7 +312,7 @@ async def test_postgres_looks_names_up_where_the_store_is(on_postgres: Settings)
 
 
 async def test_postgres_a_database_of_before_the_role_opens(on_postgres: Settings) -> None:
-    """With its events, and its view of one site's made anew."""
+    """With its events, and its view of one site built again."""
     async with connected(on_postgres) as connection:
         await connection.execute("CREATE TABLE schema_version (version integer NOT NULL)")
         for number, statements in enumerate(migrations("postgres")[:4], 1):

@@ -1,4 +1,4 @@
-"""Every store answers every question as the oracle does: metrics, dimensions, filters, intervals, pages (G10)."""
+"""Every store answers every query as the oracle does: metrics, dimensions, filters, intervals, pages (G10)."""
 
 from __future__ import annotations
 

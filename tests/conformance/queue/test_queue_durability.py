@@ -95,7 +95,7 @@ def run_and_die(settings: Settings) -> None:
 
 
 async def test_a_second_opening_is_refused(file_queue_settings: Settings) -> None:
-    """G11: one process at a time, and the second is told so."""
+    """G11: one process at a time, and the second is refused with that reason."""
     async with opened(file_queue_settings):
         with pytest.raises(AlreadyRunning):
             await make_queue(file_queue_settings).open()

@@ -57,7 +57,7 @@ async def test_a_full_queue_takes_nothing_more_and_keeps_what_it_has(small_queue
 
 
 async def test_a_full_queue_recovers_by_itself(small_queue: Queue) -> None:
-    """G5: nobody has to do anything but load what waits."""
+    """G5: it recovers when the waiting blocks are loaded."""
     taken = await fill(small_queue)
     assert len(await take_all(small_queue)) == taken
 

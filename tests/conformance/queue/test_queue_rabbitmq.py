@@ -227,7 +227,7 @@ async def test_who_only_asks_knows_what_others_published_and_hold(rabbit: Settin
 
     assert before.published == during.published == {INGESTER: Published(5, 10)}
     assert (before.queued, before.held) == ([], 5)
-    assert (during.queued, during.held) == ([], 2 + 2)  # two that nobody has, and at most two that the worker has
+    assert (during.queued, during.held) == ([], 2 + 2)  # two that no worker has, and at most two that the worker has
     assert depth == Depth(2, None, None, None)
     assert close_books(before, {})[1] == []
     ledger = {INGESTER: IngesterLedger(1, [], 2, 2, 0, 0, 0)}

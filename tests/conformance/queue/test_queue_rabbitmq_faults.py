@@ -23,7 +23,7 @@ from tests.servers.wire import Wire
 
 @pytest.fixture(scope="module")
 def own_node() -> Iterator[RabbitServer]:
-    """A node that tests may kill; whoever does starts it again."""
+    """A node that tests may kill; the test that does starts it again."""
     with scratch_folder("rabbitmq-own") as folder:
         server = RabbitServer(folder)
         server.start()
@@ -89,7 +89,7 @@ class Load:
         """Returns when this many more blocks are confirmed."""
         goal = len(self.confirmed) + more
         async with asyncio.timeout(PATIENCE):
-            while len(self.confirmed) < goal:  # noqa: ASYNC110 - whoever publishes tells nobody
+            while len(self.confirmed) < goal:  # noqa: ASYNC110 - the publisher has no signal for it
                 await asyncio.sleep(0.01)
 
 

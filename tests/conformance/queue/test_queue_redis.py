@@ -31,7 +31,7 @@ async def test_blocks_under_the_old_default_name_are_not_passed_over(own_redis: 
     with pytest.raises(ConfigError, match=r"has 3 blocks in the stream 'runnel'.* add \?stream=runnel to"):
         await make_queue(strict).open()
     async with opened(strict.model_copy(update={"queue_url": f"{own_redis.url}?stream=tallystick"})):
-        pass  # whoever names it gets it
+        pass  # the consumer that names it gets it
 
     async with opened(old) as queue:
         for batch in [await take(queue)]:
@@ -223,7 +223,7 @@ async def save(own_redis: RedisServer) -> None:
 
 
 async def test_tls(strict: Settings) -> None:
-    """G12: by the URL alone; a server whose certificate nobody vouches for is not talked to."""
+    """G12: by the URL alone; a server with an unknown certificate is refused."""
     with scratch_folder("redis-tls") as folder:
         server = RedisServer(folder, tls=certify(folder))
         server.start()

@@ -21,7 +21,7 @@ from tests.helpers.samples import sample_block
 
 
 ALIVE = 2.0
-"""Seconds until takeover, in tests in which nobody is to look dead."""
+"""Seconds until takeover, in tests in which no worker must look dead."""
 
 CONSUME_AND_HANG = """
 import asyncio, pathlib, sys
@@ -84,7 +84,7 @@ async def test_a_slow_consumer_keeps_what_it_has(alive: Settings) -> None:
 async def test_what_was_taken_over_can_still_be_acknowledged_or_refused_by_the_first(
     impatient: Settings, stream: Stream
 ) -> None:
-    """G3: a worker that hung stored the blocks after all, or did not; nobody is robbed a second time."""
+    """G3: a worker that hung stored the blocks after all, or did not; no block is taken over a second time."""
     async with opened(impatient) as queue, opened(impatient) as other:
         await queue.publish([sample_block(seq, [seq]) for seq in range(2)])
         stored, refused = await take(queue, max_events=1), await take(queue, max_events=1)
@@ -105,7 +105,7 @@ async def test_what_was_taken_over_can_still_be_acknowledged_or_refused_by_the_f
 
 
 async def test_a_batch_that_is_dropped_without_a_word_is_given_back(impatient: Settings) -> None:
-    """G3: a worker's failure between two acknowledgements leaves no block behind until the restart."""
+    """G3: a worker's failure between two acknowledgements leaves no block waiting until the restart."""
     async with opened(impatient) as queue:
         await queue.publish([sample_block(0, [0])])
         await take(queue)
@@ -166,7 +166,7 @@ async def test_an_answer_that_was_lost_is_given_back(settings: Settings, redis_u
 
 
 async def test_two_publish_and_two_consume_and_the_books_close(impatient: Settings) -> None:
-    """G4: each block is acknowledged once, whoever refused it before, and forgotten."""
+    """G4: each block is acknowledged once, whichever worker refused it before, and deleted."""
     per_ingester = 150
     seen: list[tuple[str, int]] = []
 

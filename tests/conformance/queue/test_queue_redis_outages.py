@@ -238,7 +238,7 @@ async def test_a_cancelled_publish_and_a_cancelled_consume_leave_the_queue_usabl
 async def test_a_server_without_its_scripts_or_its_data_gets_them_again(
     own_redis: RedisServer, strict: Settings
 ) -> None:
-    """A failover, or somebody's FLUSHALL: the queue goes on."""
+    """After a failover or a FLUSHALL the queue goes on."""
     async with opened(strict) as queue:
         await queue.publish([sample_block(0, [0])])
         own_redis.ask("SCRIPT", "FLUSH")

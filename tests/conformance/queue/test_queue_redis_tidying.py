@@ -69,7 +69,7 @@ async def test_a_block_that_vanished_after_its_delivery_is_an_alarm(impatient: S
 
 
 async def test_entries_that_are_no_blocks_are_passed_over_and_kept(impatient: Settings, stream: Stream) -> None:
-    """G6: somebody else's writing into the stream stops nothing and deletes nothing."""
+    """G6: foreign entries in the stream stop nothing and delete nothing."""
     async with opened(impatient) as queue:
         await queue.publish([sample_block(0, [0])])
         stream.ask("XADD", "blocks", "*", "anything", "else")
@@ -107,7 +107,7 @@ async def test_a_damaged_block_is_handed_on_with_its_bytes(impatient: Settings, 
 
 
 async def test_an_entry_stays_until_every_group_is_done_with_it(impatient: Settings, stream: Stream) -> None:
-    """G5: nothing is trimmed that somebody has yet to read; it counts against the budget until then."""
+    """G5: nothing is trimmed that a worker has yet to read; it counts against the budget until then."""
     async with opened(impatient) as queue:
         await queue.publish([sample_block(seq, [seq]) for seq in range(4)])
         stream.ask("XGROUP CREATE", "blocks", "audit", "0")

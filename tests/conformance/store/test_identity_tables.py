@@ -1,4 +1,4 @@
-"""The tables behind identity: made from what was stored before, kept right by several workers, purged and verified."""
+"""The tables of identity: built from older events, kept right by several workers, purged and verified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live on every store: what is stored is told once, the rest is counted, and nobody is told of another site."""
+"""Live on every store: each stored event is sent once, the rest is counted, and no listener sees another site."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def events_now(site: str, number: int, ago: timedelta = timedelta(seconds=5)) ->
 
 
 async def told(listener: Listener, events: int) -> list[Message]:
-    """What a listener is told until it knows of so many events, shown or left out."""
+    """The messages to a listener until it knows of so many events, shown or left out."""
     messages: list[Message] = []
     known = 0
     while known < events:

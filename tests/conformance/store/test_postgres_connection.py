@@ -135,7 +135,7 @@ def tls_server() -> Iterator[PostgresServer]:
 
 
 async def test_tls_by_the_url(settings: Settings, tls_server: PostgresServer) -> None:
-    """`verify-full` with the authority's certificate: encrypted, and with whom it should be."""
+    """`verify-full` with the authority's certificate: encrypted, and with the right server."""
     url = f"{tls_server.new_database()}?sslmode=verify-full&sslrootcert={tls_server.folder / 'server.crt'}"
     tls = settings.model_copy(update={"store_url": url})
     async with opened(tls, 1) as (store,), connected(tls) as beside:
@@ -217,7 +217,7 @@ async def test_connections_that_were_cut_are_made_anew(store: PostgresStore, bes
 
 
 async def test_a_statement_that_takes_too_long_is_ended(settings: Settings, beside: Connection) -> None:
-    """G6: a batch behind a lock that is never given goes back to the queue."""
+    """G6: a batch that waits for a lock in vain goes back to the queue."""
     hasty = settings.model_copy(update={"store_write_timeout": 0.3})
     async with opened(hasty, 1) as (store,):
         async with beside.transaction():

@@ -59,7 +59,7 @@ async def test_a_batch_of_hundreds_of_days(store: PostgresStore, beside: Connect
 
 
 async def test_several_workers_make_the_same_partitions(settings: Settings) -> None:
-    """Each is made once, and nobody fails for it."""
+    """Each is made once, and no process fails."""
     async with opened(settings, 4) as stores, connected(settings) as beside:
         days = [MIDNIGHT + timedelta(days=n) for n in range(60)]
         blocks = [
@@ -156,7 +156,7 @@ async def test_a_purge_gives_way_to_who_reads(
 
 
 async def test_an_export_goes_on_while_partitions_are_made(store: PostgresStore) -> None:
-    """Whoever reads holds up no batch of another day."""
+    """A reader delays no batch of another day."""
     await store.write([sample_block(0, range(3_000))])
     export = store.export(EventsQuery(site_id=None))
     first = await anext(export)

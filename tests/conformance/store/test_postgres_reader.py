@@ -47,14 +47,14 @@ async def asked(settings: Settings, **changes: Any) -> AsyncIterator[PostgresSto
 
 @asynccontextmanager
 async def blocked(settings: Settings) -> AsyncIterator[Connection]:
-    """Nobody can read events meanwhile; a connection that can still look around."""
+    """A lock that lets no query read events, and a connection that can still look around."""
     async with connected(settings) as connection, connection.transaction():
         await connection.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
         yield connection
 
 
 async def waiting(connection: Connection) -> list[int]:
-    """The server's processes that wait for a lock on behalf of a question."""
+    """The server's processes that wait for a lock on behalf of a query."""
     await connection.execute("SELECT pg_stat_clear_snapshot()")  # a transaction sees the others as it first saw them
     rows = await connection.fetch(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"

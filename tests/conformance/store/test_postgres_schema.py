@@ -1,4 +1,4 @@
-"""PostgreSQL's schema: numbered migrations, once each, whoever starts first."""
+"""PostgreSQL's schema: numbered migrations, once each, whichever process starts first."""
 
 from __future__ import annotations
 

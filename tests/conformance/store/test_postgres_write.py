@@ -1,4 +1,4 @@
-"""Several processes write to one PostgreSQL: stored once, the books close, nobody waits for ever."""
+"""Several processes write to one PostgreSQL: stored once, the books close, no process waits for ever."""
 
 from __future__ import annotations
 
@@ -103,10 +103,10 @@ async def test_one_event_at_two_times_at_two_workers(settings: Settings, beside:
 
 
 async def test_a_deadlock_is_begun_anew(store: PostgresStore, beside: Connection) -> None:
-    """Somebody who locks in another order than batches do costs a second, not a batch."""
+    """A session that locks in another order than batches costs a second, not a batch."""
     for seq in range(10):
         block, event = sample_block(seq, range(3 * seq, 3 * seq + 3)), sample_event(3 * seq + 2)
-        # On a busy machine PostgreSQL may end the other side instead: it looks once, a second after somebody waits.
+        # On a busy machine PostgreSQL may end the other side instead: it looks once, a second after a session waits.
         ended = True
         with contextlib.suppress(DeadlockDetectedError):
             async with beside.transaction():

@@ -47,7 +47,7 @@ class Content:
 
 
 async def make(folder: Path) -> None:
-    """Several checkpoints, sessions folded, columns filled, a report, a dead letter; and a log that a crash leaves."""
+    """Several checkpoints, a session index, filled columns, a report, a dead letter; and a log that a crash leaves."""
     live = folder.with_name("live")
     store = DuckDBStore(settings_in(live))
     await store.open()

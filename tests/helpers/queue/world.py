@@ -80,7 +80,7 @@ def settings_of(folder: Path) -> Settings:
 
 
 async def outcome(world: World, folder: Path) -> str:
-    """What becomes of a damaged folder; fails the test when something is wrong and nobody says so."""
+    """The outcome of a damaged folder; fails the test when something is wrong and not reported."""
     before = contents(folder)
     with capture_logs() as logs:
         refusal = ""

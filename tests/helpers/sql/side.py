@@ -20,7 +20,7 @@ from tests.servers.postgres import PASSWORD, ROLE_PASSWORD, PostgresServer
 from tests.servers.scratch import scratch_folder
 
 OWNER = "keeper"
-"""Whom the store's database belongs to: no superuser."""
+"""The owner of the store's database: no superuser."""
 MINE, THEIRS = "mine", "theirs"
 CANARY = "canary-of-theirs"
 """What stands in every text of the other site's events."""

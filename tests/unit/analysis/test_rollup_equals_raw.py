@@ -1,4 +1,4 @@
-"""The rollup answers as the raw events do: the same questions compiled both ways (G10)."""
+"""The rollup answers as the raw events do: the same queries compiled both ways (G10)."""
 
 from __future__ import annotations
 

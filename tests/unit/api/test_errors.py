@@ -237,7 +237,7 @@ async def test_tallystick_errors_have_their_status(
 
 
 async def test_queue_out_of_reach(side: ReadSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readiness says so, metrics show it, and questions are answered all the same, without a lag that nobody knows."""
+    """Readiness says so, metrics show it, and queries are answered without the unknown lag."""
 
     async def fail() -> None:
         raise QueueUnavailable

@@ -59,7 +59,7 @@ def log_lines() -> Iterator[io.StringIO]:
 
 
 def test_every_route_is_decided_about(tmp_path: Path) -> None:
-    """G12: a new route fails here until somebody has said who may call it."""
+    """G12: a new route fails here until its access is declared."""
     served = [
         (method, path, endpoint)
         for method, path, endpoint in endpoints(build_app(Settings(data=tmp_path)))

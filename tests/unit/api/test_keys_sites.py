@@ -88,7 +88,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "funnel_users": {"steps": STEPS, "step": 1},
     "person": {"user_id": "u"},
 }
-"""What a question of a kind cannot do without."""
+"""What a query of a kind cannot do without."""
 
 
 @pytest.mark.parametrize("kind", SHAPES)

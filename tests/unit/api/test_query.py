@@ -1,4 +1,4 @@
-"""The read routes over the real queue and store: questions, exports, receipts, the books, health."""
+"""The read routes over the real queue and store: queries, exports, receipts, the books, health."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def side(tmp_path: Path) -> AsyncIterator[ReadSide]:
         yield opened
 
 
-# --- questions ------------------------------------------------------------------------------------------------------
+# --- queries ------------------------------------------------------------------------------------------------------
 
 
 async def test_post_query_counts(side: ReadSide) -> None:

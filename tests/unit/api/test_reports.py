@@ -1,4 +1,4 @@
-"""Saved reports and boards over HTTP: saving, changing, limits, and asking a report's question for its range."""
+"""Saved reports and boards over HTTP: saving, changing, limits, and asking a report's query for its range."""
 
 from __future__ import annotations
 

@@ -323,7 +323,7 @@ async def test_without_a_token_no_body_is_read_and_no_store_asked(side: Side, mo
 
 
 async def test_on_loopback_without_keys_links_work_too(tmp_path: Path) -> None:
-    """And whoever asks there may see everything anyhow; a page of a name that leads there needs the token."""
+    """Every local caller may see everything anyway; a page of another name for loopback needs the token."""
     async with opened(tmp_path) as side:
         report = (await side.client.post("/v1/reports", json={"name": "r", "question": {"kind": "keys"}})).json()
         tiles = [{"report_id": report["id"]}]

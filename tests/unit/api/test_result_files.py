@@ -1,4 +1,4 @@
-"""Any answer as a file: read back, it says what the JSON answer says, for every kind of question."""
+"""Any answer as a file: read back, it says what the JSON answer says, for every kind of query."""
 
 from __future__ import annotations
 

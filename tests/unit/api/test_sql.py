@@ -116,7 +116,7 @@ async def test_what_is_refused(side: Side, body: Any) -> None:
 
 
 async def test_a_page_of_another_site_cannot_send_it(side: Side) -> None:
-    """A browser asks before it sends JSON across sites, and nobody answers that."""
+    """A browser sends a preflight before JSON across sites, and it is not allowed."""
     headers = {"X-API-Key": EVERY, "Content-Type": "text/plain"}
     assert (await side.client.post("/v1/sql", content='{"sql":"SELECT 1"}', headers=headers)).status_code == 415
     preflight = await side.client.options("/v1/sql", headers={"Origin": "http://evil.example"})

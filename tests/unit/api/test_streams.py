@@ -204,7 +204,7 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
 
 
 async def test_readiness_notices_that_no_question_can_run(side: Side) -> None:
-    """And busy is not broken: a probe waits for nobody's turn."""
+    """Busy is not broken: a probe needs no turn."""
     turns, now = side.tallystick.store.turns, asyncio.get_running_loop().time()
     CALLER.set("busy")
     held = [await turns.take(now + 60) for _ in range(turns.each)]

@@ -349,7 +349,7 @@ def test_ndjson_file_with_blank_and_broken_lines(tmp_path: Path, ending: str) ->
 
 @pytest.mark.parametrize("over", [0, 1, LINE_MAX, LINE_MAX + 7])
 def test_ndjson_line_that_is_too_long_is_one_broken_row(tmp_path: Path, over: int) -> None:
-    """It is told of, and those around it are read."""
+    """It is reported, and the rows around it are read."""
     path = tmp_path / "rows.ndjson"
     path.write_bytes(b'{"name":"a"}\n' + b"x" * (LINE_MAX + over) + b'\n{"name":"b"}')
     source = open_source(path, "ndjson", "digest", Choices(), None, ())

@@ -162,7 +162,7 @@ def test_an_error_shows_no_key(
 
 
 def test_a_folder_needs_no_key(tallystick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever may open its files needs none; the settings of its server do not get into the way."""
+    """A caller who may open the files needs no key; the settings of the server do not interfere."""
     monkeypatch.setenv("TALLYSTICK_WRITE_KEYS", f"*={WRITE}")
     monkeypatch.setenv("TALLYSTICK_READ_KEYS", f"*={EVERY}")
     monkeypatch.setenv("TALLYSTICK_HOST", "0.0.0.0")

@@ -97,7 +97,7 @@ ODD: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(FIELDS, SCALARS),
 }
 ODD_IN_ONE = st.sampled_from(sorted(ODD)).flatmap(lambda field: ODD[field].map(lambda value: {field: value}))
-"""What one odd field does must not hide behind another."""
+"""One odd field must not hide the effect of another."""
 EVENTS = st.one_of(
     ODD_IN_ONE.map(lambda odd: {"name": "page_view", **odd}),
     st.tuples(ODD_IN_ONE, ODD_IN_ONE).map(lambda two: {"name": "page_view", **two[0], **two[1]}),

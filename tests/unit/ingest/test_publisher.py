@@ -162,7 +162,7 @@ async def test_unknown_outcome_begins_a_fresh_ingester(failure: Exception) -> No
 
 
 async def test_a_commit_that_takes_too_long_is_answered_and_goes_on() -> None:
-    """G1: 503 means unknown; what waited behind is answered too, and nothing is published twice."""
+    """G1: 503 means unknown; what waited after it is answered too, and nothing is published twice."""
     async with publishing(publish_timeout=0.05) as (publisher, queue):
         queue.gate.clear()
         first = send(publisher, 1)

@@ -1,4 +1,4 @@
-"""GET /js/tallystick.js: what browsers and caches are told, and how small the script is."""
+"""GET /js/tallystick.js: the headers for browsers and caches, and how small the script is."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Fortune:
 
 
 Histories = Mapping[str, tuple[list[Fortune], bool]]
-"""By ingester: its blocks in the order of their seq, and whether the ledger folds what can be folded."""
+"""By ingester: its blocks in the order of their seq, and whether the ledger compacts what it can."""
 
 
 def histories(*fates: Fate) -> st.SearchStrategy[Histories]:
@@ -175,7 +175,7 @@ def test_blocks_without_a_name_count_as_queued(history: Histories, here: set[int
 
 @given(histories(Fate.QUEUED, Fate.STORED, Fate.LOST), anywhere, st.integers(0, 3))
 def test_more_blocks_than_the_queue_can_hold_are_missing(history: Histories, here: set[int], more: int) -> None:
-    """G4: lost blocks hide behind those that may be somewhere else, and behind no others."""
+    """G4: only blocks that another worker may have can hide lost blocks."""
     _, differences = close_books(anonymous_look(history, here, 0, more), second_look(history))
 
     lost = sum(block.fate is Fate.LOST for blocks, _ in history.values() for block in blocks)

@@ -74,7 +74,7 @@ def test_our_processes_start_with_settings_that_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_who_is_reached_from_outside_asks_for_keys(name: str) -> None:
-    """G12: the containers listen on all their addresses, and what is behind them is not open."""
+    """G12: the containers listen on all their addresses, and the servers behind them are not open."""
     keys = settings_of(OURS[name]).access_keys()
     role = OURS[name]["command"][0]
     assert bool(keys.write) is (role == "ingest")
@@ -155,7 +155,7 @@ def test_the_proxy_notices_the_end_before_it_comes() -> None:
 
 
 def test_metrics_stay_inside() -> None:
-    """Those who need no key for them are reached by nobody outside, except through the proxy, which says no."""
+    """Routes without a key are reached from outside only through the proxy, which refuses them."""
     assert "respond /metrics 404" in yaml.safe_load(COMPOSE)["configs"]["proxy"]["content"]
     public = {name for name, service in OURS.items() if settings_of(service).metrics_public}
     assert public == {"ingest-1", "ingest-2", "work-1", "work-2"}

@@ -210,7 +210,7 @@ def test_a_child_that_dies_is_replaced(bench: Bench) -> None:
 
 
 def test_children_end_with_their_parent(bench: Bench) -> None:
-    """However it ends: none is left that nobody would stop."""
+    """However the parent ends, no child is left running."""
     part = bench.ingest("--workers", "2")
     left = children(part)
     part.process.kill()
@@ -299,7 +299,7 @@ async def test_connections_nobody_accepted_yet_go_to_the_next_process(bench: Ben
 
 
 async def test_restarts_under_load_fail_no_request(bench: Bench) -> None:
-    """G11: one process, then two on the port, then one again; nobody who sends events notices."""
+    """G11: one process, then two on the port, then one again; no request of a sender fails."""
     running = await asyncio.to_thread(bench.ingest)
     load = Load(seed=4, ingest=bench.port)
     for more in ((), ("--workers", "2"), ("--workers", "2"), ()):

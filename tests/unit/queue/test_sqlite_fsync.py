@@ -1,4 +1,4 @@
-"""The fsync behind a 202, from below: SQLite runs on a file system layer that counts fsyncs and can refuse them."""
+"""The fsync before a 202: SQLite runs on a file system layer that counts fsyncs and can refuse them."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def lack_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
 
 
 async def test_a_purge_breaks_it_off_or_leaves_it_whole(store: DuckDBStore) -> None:
-    """Rows are numbered anew behind purged ones: no event is left out or given twice without a word."""
+    """Rows after purged ones get new numbers: no event is silently left out or exported twice."""
     now = datetime.now(UTC).replace(microsecond=0)
     recent = ALL.model_copy(update={"since": now - timedelta(days=2)})
     many_old(store)

@@ -64,7 +64,7 @@ async def test_a_day_that_does_not_fit_is_left_as_it_is(store: DuckDBStore, monk
 
 
 async def test_housekeeping_without_memory_waits(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends quietly: neither loading nor a question pays for it."""
+    """It ends quietly: neither loading nor a query pays for it."""
 
     def no_memory(*_: object) -> bool:
         raise duckdb.OutOfMemoryException("failed to allocate")

@@ -1,4 +1,4 @@
-"""Questions to DuckDB have a deadline and a memory limit, and end when nobody waits for them."""
+"""Queries to DuckDB have a deadline and a memory limit, and end when no caller waits for them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def make_reader(database: duckdb.DuckDBPyConnection, **changes: Any) -> tuple[Re
 
 
 async def test_the_slow_question_is_slow(database: duckdb.DuckDBPyConnection) -> None:
-    """The tests below interrupt it, which proves nothing about a question that is over before."""
+    """The tests below interrupt it, which proves nothing about a query that is over before."""
     reader, cursors = make_reader(database)
     started = time.perf_counter()
     result = await reader.run(SLOW)
@@ -144,7 +144,7 @@ async def test_a_client_that_goes_away_takes_its_question_along(database: duckdb
 
 
 async def test_who_is_cancelled_again_and_again_gives_the_turn_back(database: duckdb.DuckDBPyConnection) -> None:
-    """As a server does whose client is gone. Every question after two of them was 504, until a restart."""
+    """As a server does whose client is gone. Every query after two of them was 504, until a restart."""
     turns = Turns(1)
     reader = Reader(Cursors(database), Settings(), turns)
     for exported in (False, True):
@@ -162,7 +162,7 @@ async def test_who_is_cancelled_again_and_again_gives_the_turn_back(database: du
 
 
 async def test_a_question_without_enough_memory_fails_alone() -> None:
-    """And the store works on: a question can neither stop another one nor the loading of events."""
+    """And the store works on: a query can neither stop another one nor the loading of events."""
     connection = duckdb.connect(config={"threads": 2, "memory_limit": "40MB", "temp_directory": ""})
     for statements in migrations("duckdb"):
         connection.execute(statements)

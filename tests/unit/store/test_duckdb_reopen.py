@@ -1,4 +1,4 @@
-"""The embedded store after a FatalException: it is closed, opened anew, and nothing is lost (G6)."""
+"""The embedded store after a FatalException: it is closed, opened again, and nothing is lost (G6)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_questions_that_run_meanwhile_do_not_keep_the_failed_file_open(
 async def test_storing_goes_before_asking_when_memory_is_short(
     store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G6: a batch that finds no memory stops the questions that run, and is tried again by the worker."""
+    """G6: a batch that finds no memory stops the queries that run, and is tried again by the worker."""
     monkeypatch.setattr("tallystick.store.duckdb.read.LOADED_AT", "SELECT count(*) FROM range(100000000000)")
     question = asyncio.create_task(count(store))
     await asyncio.sleep(0.3)

@@ -1,4 +1,4 @@
-"""Folding sessions: when it is done, and what the row numbers of events may do meanwhile (G10).
+"""Materializing sessions: when it is done, and how the row numbers of events may change meanwhile (G10).
 
 That the answers are right is tested with the oracle in tests/conformance/analyses/test_sessions_materialized.py.
 """
@@ -49,7 +49,7 @@ def one(store: DuckDBStore, sql: str) -> Any:
 
 
 async def check(store: DuckDBStore, folded: bool = True) -> list[dict[str, Any]]:
-    """Folded and raw events say the same; the rows."""
+    """The session index and the raw events give the same rows, which are returned."""
     result, raw = await store.run(ASKED), await store.run(RAW)
     assert (result.from_rollup, raw.from_rollup) == (folded, False)
     assert result.rows == raw.rows
@@ -91,7 +91,7 @@ async def test_the_raw_events_are_read_while_most_of_them_are_not_folded(store: 
 
 
 async def test_row_numbers_that_move_are_noticed(store: DuckDBStore) -> None:
-    """DuckDB may number the rows behind purged ones anew when it writes a checkpoint."""
+    """DuckDB may give rows after purged ones new numbers when it writes a checkpoint."""
     await put(store, 0, [visit(number, f"s{number % 4}", NOON - timedelta(days=30)) for number in range(10)])
     await put(store, 1, [visit(number, f"s{number % 4}") for number in range(10, 30)])
     await fold_all(store)
@@ -126,7 +126,7 @@ async def test_a_purge_of_all_that_was_folded_begins_anew(store: DuckDBStore) ->
 
 
 async def test_other_rules_fold_anew(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A version that finds channels otherwise does not read what an older one folded."""
+    """A version with other rules for channels does not read an older version's session index."""
     await put(store, 0, [visit(number, "s") for number in range(5)])
     await fold_all(store)
     store._writer.execute("UPDATE session_parts SET channel = 'of yesterday'")
@@ -150,7 +150,7 @@ async def test_other_rules_fold_anew(store: DuckDBStore, monkeypatch: pytest.Mon
     ],
 )
 async def test_verify_finds_sessions_that_are_wrong(store: DuckDBStore, damage: str) -> None:
-    """G4: the folded sessions are compared with the raw events."""
+    """G4: the session index is compared with the raw events."""
     await put(store, 0, [visit(number, f"s{number % 2}") for number in range(6)])
     await fold_all(store)
     store._writer.execute(f"UPDATE session_parts {damage} WHERE session_id = 's1'")

@@ -41,7 +41,7 @@ def numbers(store: DuckDBStore) -> dict[str, int]:
 
 
 def parts(store: DuckDBStore) -> int:
-    """Of how many parts a question reads the events; 0: as texts."""
+    """Of how many parts a query reads the events; 0: as texts."""
     numbered = fold.read_user_numbers(store._writer)
     return len(numbered.parts) if numbered else 0
 
@@ -65,7 +65,7 @@ async def test_users_get_numbers_when_their_events_are_folded(store: DuckDBStore
 
 
 async def test_nobody_is_known_by_an_id(store: DuckDBStore) -> None:
-    """The first user behind events without any."""
+    """The first user after events without any."""
     await put(store, 0, [did(0, None), did(1, None), did(2, None, "signup")])
     assert (parts(store), numbers(store), await users(store)) == (1, {}, [0, 0])
     await put(store, 1, [did(3, "ann"), did(4, "ann", "signup")], folds=False)
@@ -89,7 +89,7 @@ async def test_a_purge_forgets_users_of_whom_nothing_is_left(store: DuckDBStore)
 
 @pytest.mark.parametrize("folds", [True, False], ids=["folded", "behind"])
 async def test_persons_whose_own_ids_are_gone(store: DuckDBStore, folds: bool) -> None:
-    """Each is somebody else, and is neither of those who have numbers."""
+    """Each is another user, and none of those with numbers."""
     links = [did(0, "P", "identify", days=-30), did(1, "Q", "identify", days=-30)]
     links[0].properties = msgspec.Raw(b'{"anonymous_id":"x"}')
     links[1].properties = msgspec.Raw(b'{"anonymous_id":"y"}')
@@ -121,7 +121,7 @@ async def test_verify_finds_wrong_numbers(store: DuckDBStore, damage: str) -> No
 
 
 async def test_a_checkpoint_keeps_the_numbers(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folded in pieces, with checkpoints in between, and read from the file afterwards."""
+    """Materialized in pieces, with checkpoints in between, and read from the file afterwards."""
     monkeypatch.setattr(fold, "PIECE", 10)
     monkeypatch.setattr(fold, "CHECKPOINT_PIECES", 2)
     await put(store, 0, [did(number, f"u{number % 7}", ("page_view", "signup")[number % 2]) for number in range(95)])

@@ -55,7 +55,7 @@ async def test_events_that_are_not_folded_are_not_put_together(store: DuckDBStor
 
 
 async def test_what_is_not_numbered_any_more_is_not_read(store: DuckDBStore) -> None:
-    """Sessions that are folded anew leave the times where they are, and number the events once more."""
+    """A session index that is built again keeps the times, and numbers the events once more."""
     await put(store, 0, [did(number, "ann", ("page_view", "signup")[number % 2]) for number in range(8)])
     assert mark(store) == 8
     assert times.read(store._writer, 8) == 8
@@ -79,7 +79,7 @@ async def test_a_purge_cuts_the_lists(store: DuckDBStore) -> None:
 
 
 async def test_a_gap_that_a_purge_left(store: DuckDBStore) -> None:
-    """Behind the mark, wider than a piece: the next begins behind it."""
+    """A gap after the watermark, wider than a piece: the next piece begins after it."""
     await put(store, 0, [did(number, "ann") for number in range(5)])
     await put(store, 1, [did(number, "ann", days=-30) for number in range(5, 17)], folds=False)
     await store.purge(NOON - timedelta(days=1))

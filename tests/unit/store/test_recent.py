@@ -32,7 +32,7 @@ def test_knows_exactly_what_was_added(batches: list[list[int]], asked: list[int]
 
 
 def test_large_runs_live_in_files_and_answer_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs over the limit are mapped, small ones are not, and nothing is left behind in the folder."""
+    """Runs over the limit are mapped, small ones are not, and no file is left in the folder."""
     monkeypatch.setattr(recent, "MAPPED_MIN", 1_000)
     index = RecentIds(tmp_path)
     rng = np.random.default_rng(7)

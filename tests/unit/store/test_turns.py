@@ -192,7 +192,7 @@ async def _ended() -> AsyncIterator[list[asyncio.Task[Turn]]]:
 
 
 def _check(turns: Turns) -> None:
-    """No more than may be, and whoever waits has to."""
+    """No more run than allowed, and a query waits only if it has to."""
     held = Counter(turn.caller for turn in turns._held)
     assert turns.held <= turns.total
     assert all(count <= max(1, turns.total - 1) for count in held.values())

@@ -1,4 +1,4 @@
-"""G12: on PostgreSQL only a column stands behind a dot, since `x.f` may be a call of `f`."""
+"""G12: on PostgreSQL only a column may follow a dot, since `x.f` may be a call of `f`."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_nothing_else_may(sql: str) -> None:
 
 
 def test_duckdb_reads_a_field_as_a_field() -> None:
-    """There a name behind a dot never is a function without parentheses, and with them it is refused."""
+    """There a name after a dot is never a function without parentheses, and with them it is refused."""
     assert check_sql("SELECT ({'a': 1}).a, e.name FROM events AS e", "duckdb").sql
     for call in ("('x').lower()", "name.lower()", "({'a': 1}).a.getenv()", "('HOME').getenv()"):
         with pytest.raises(InvalidRequest):

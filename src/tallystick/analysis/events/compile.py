@@ -11,7 +11,8 @@ from tallystick.analysis.buckets import EPOCH, MICROSECOND, QUARTER_HOUR, instan
 from tallystick.analysis.cte import Cte, clause, cte, sql, with_ctes
 from tallystick.analysis.cursor import Key, Part, decode_cursor
 from tallystick.analysis.dialect import Dialect
-from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
 from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.analysis.users.person import of_person
@@ -38,11 +39,11 @@ def compile_events(query: EventsQuery, sources: Sources) -> Statement:
     Raises:
         InvalidRequest: the cursor is broken or belongs to another query.
     """
-    params, dialect = Params.as_sent(sources), sources.dialect
-    conditions = _event_conditions(query, params, sources.persons)
+    source, dialect = EventSource.as_sent(sources), sources.dialect
+    conditions = _event_conditions(query, source, sources.persons)
     after = decode_cursor(query, EVENT_KEY)
     if after is not None:
-        conditions.append(_after_event(after, ">" if query.ascending else "<", params))
+        conditions.append(_after_event(after, ">" if query.ascending else "<", source))
     order = OLDEST_FIRST if query.ascending else NEWEST_FIRST
     if not dialect.sites or query.site_id is not None or query.user_id is not None:
         page = sql(
@@ -58,7 +59,7 @@ def compile_events(query: EventsQuery, sources: Sources) -> Statement:
             order=order,
             limit=str(query.limit + 1),
         )
-        return Statement(page, params.values)
+        return Statement(page, source.parameters.values)
     page_of_all_sites = sql(
         """
         {sites}
@@ -79,7 +80,7 @@ def compile_events(query: EventsQuery, sources: Sources) -> Statement:
         order=order,
         limit=str(query.limit + 1),
     )
-    return Statement(page_of_all_sites, params.values)
+    return Statement(page_of_all_sites, source.parameters.values)
 
 
 def compile_export(query: EventsQuery, sources: Sources, rows: tuple[int, int] | None = None) -> Statement:
@@ -89,8 +90,8 @@ def compile_export(query: EventsQuery, sources: Sources, rows: tuple[int, int] |
         rows: only events whose row number (DuckDB's `rowid`) is above the first and at most the second number; the row
             number is then the last column.
     """
-    params = Params.as_sent(sources)
-    conditions = _event_conditions(query, params, sources.persons)
+    source = EventSource.as_sent(sources)
+    conditions = _event_conditions(query, source, sources.persons)
     columns = _event_columns(sources.dialect)
     if rows is not None:
         conditions.append(f"rowid > {rows[0]:d} AND rowid <= {rows[1]:d}")
@@ -104,7 +105,7 @@ def compile_export(query: EventsQuery, sources: Sources, rows: tuple[int, int] |
         columns=columns,
         where=clause("WHERE", conditions),
     )
-    return Statement(export, params.values)
+    return Statement(export, source.parameters.values)
 
 
 def _event_columns(dialect: Dialect) -> str:
@@ -115,24 +116,24 @@ def _event_columns(dialect: Dialect) -> str:
     )
 
 
-def _event_conditions(query: EventsQuery, params: Params, persons: bool) -> list[str]:
+def _event_conditions(query: EventsQuery, source: EventSource, persons: bool) -> list[str]:
     """The conditions of the scope, and that an event belongs to the person of `user_id`."""
-    conditions = scope_conditions(query, "timestamp", params)
+    conditions = scope_conditions(query, "timestamp", source)
     if query.user_id is not None:
-        resolved = of_person(query, params) if persons else f"user_id = {params.add(query.user_id, 'text')}"
+        resolved = of_person(query, source) if persons else f"user_id = {source.parameters.add(query.user_id, 'text')}"
         conditions.append(resolved)
     return conditions
 
 
-def _after_event(after: Key, sign: str, params: Params) -> str:
+def _after_event(after: Key, sign: str, source: EventSource) -> str:
     """Condition of the events after `[timestamp, event_id, site_id]` in the page's order.
 
     The first comparison is implied by the second. It is written because a store skips blocks of events only for a bound
     on the time alone.
     """
     assert isinstance(after[0], int)  # checked by decode_cursor
-    at = params.add(instant_of(after[0]), "timestamp")
-    event_id, site_id = params.add(after[1], "uuid"), params.add(after[2], "text")
+    at = source.parameters.add(instant_of(after[0]), "timestamp")
+    event_id, site_id = source.parameters.add(after[1], "uuid"), source.parameters.add(after[2], "text")
     ties = f"event_id {sign} {event_id} OR (event_id = {event_id} AND site_id {sign} {site_id})"
     return f"timestamp {sign}= {at} AND (timestamp {sign} {at} OR {ties})"
 
@@ -142,8 +143,8 @@ def _after_event(after: Key, sign: str, params: Params) -> str:
 
 def compile_keys(query: KeysQuery, sources: Sources) -> Statement:
     """Property keys and how many of the newest events have each."""
-    params = Params.as_sent(sources)
-    ctes = _newest_events(query, f"{params.dialect.property_keys} AS key", params)
+    source = EventSource.as_sent(sources)
+    ctes = _newest_events(query, f"{source.dialect.property_keys} AS key", source)
     keys = sql(
         """
         SELECT key, count(*) AS events
@@ -154,7 +155,7 @@ def compile_keys(query: KeysQuery, sources: Sources) -> Statement:
         """,
         limit=str(query.limit),
     )
-    return Statement(with_ctes(ctes, keys), params.values)
+    return Statement(with_ctes(ctes, keys), source.parameters.values)
 
 
 def compile_values(query: ValuesQuery, sources: Sources) -> Statement:
@@ -163,15 +164,15 @@ def compile_values(query: ValuesQuery, sources: Sources) -> Statement:
     `text` is what `search` looks at. `value` is what is returned: of a property the JSON text, so that the number 1 and
     the string "1" stay apart, otherwise the text.
     """
-    params = Params.as_sent(sources)
-    fields, dialect = Fields(params), params.dialect
+    source = EventSource.as_sent(sources)
+    fields, dialect = Fields(source), source.dialect
     text = value = fields.text(query.field)
     if query.field.startswith(PROPERTY_PREFIX):
         value = fields.json(query.field)
-    ctes = _newest_events(query, f"{text} AS text, {value} AS value", params)
+    ctes = _newest_events(query, f"{text} AS text, {value} AS value", source)
     conditions = ["text IS NOT NULL"]
     if query.search:
-        searched = dialect.lowered.format(params.add(query.search, "text"))
+        searched = dialect.lowered.format(source.parameters.add(query.search, "text"))
         conditions.append(dialect.contains.format(dialect.lowered.format("text"), searched))
     values = sql(
         """
@@ -185,10 +186,10 @@ def compile_values(query: ValuesQuery, sources: Sources) -> Statement:
         where=clause("WHERE", conditions),
         limit=str(query.limit),
     )
-    return Statement(with_ctes(ctes, values), params.values)
+    return Statement(with_ctes(ctes, values), source.parameters.values)
 
 
-def _newest_events(query: KeysQuery | ValuesQuery, columns: str, params: Params) -> list[Cte]:
+def _newest_events(query: KeysQuery | ValuesQuery, columns: str, source: EventSource) -> list[Cte]:
     """CTEs up to `newest_events`: these columns of the newest events of a scope that fulfil the filter.
 
     Sorting all events to find some thousand is slow. Therefore the rollup says first from which quarter hour on there
@@ -213,7 +214,7 @@ def _newest_events(query: KeysQuery | ValuesQuery, columns: str, params: Params)
         {where}
         GROUP BY bucket
         """,
-        where=clause("WHERE", scope_conditions(whole_quarter_hours, "bucket", params)),
+        where=clause("WHERE", scope_conditions(whole_quarter_hours, "bucket", source)),
     )
     enough = sql(
         """
@@ -227,7 +228,7 @@ def _newest_events(query: KeysQuery | ValuesQuery, columns: str, params: Params)
         )
         """,
         sample=str(query.sample),
-        first_instant=params.dialect.instant.format("1970-01-01 00:00:00"),
+        first_instant=source.dialect.instant.format("1970-01-01 00:00:00"),
     )
     sampled_events = cte(
         "sampled_events",
@@ -238,7 +239,7 @@ def _newest_events(query: KeysQuery | ValuesQuery, columns: str, params: Params)
         ORDER BY {order}
         LIMIT {sample}
         """,
-        where=clause("WHERE", [*scope_conditions(scope, "timestamp", params), enough]),
+        where=clause("WHERE", [*scope_conditions(scope, "timestamp", source), enough]),
         order=NEWEST_FIRST,
         sample=str(query.sample),
     )
@@ -250,6 +251,6 @@ def _newest_events(query: KeysQuery | ValuesQuery, columns: str, params: Params)
         {where}
         """,
         columns=columns,
-        where=clause("WHERE", [filter_sql(query.filter, Fields(params))] if query.filter else []),
+        where=clause("WHERE", [filter_sql(query.filter, Fields(source))] if query.filter else []),
     )
     return [quarter_hours, sampled_events, newest_events]

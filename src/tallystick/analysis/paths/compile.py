@@ -1,31 +1,44 @@
-"""Questions about paths → SQL.
+"""Queries about paths → SQL.
 
-`codes` numbers the pages (or events' names) in their order, from 1, since sorting and comparing numbers takes a third
-of the time that texts take. `stepped` has the steps of all sessions, `walked` each with its number `n` in the session
-and the step `before` it (0: none), `counted` how many sessions have which step at which `place`, from the anchor on.
+A *step* is an event of a session; its *node* is the path of the page, or the name of the event. The statement goes
+through these CTEs:
 
-Where the dialect has a `hash`, that of 64 bits stands for a session: of two million sessions the chance that two are
-taken for one is one in ten million.
+1. `codes` numbers the nodes in their order, from 1, because numbers sort and compare in a third of the time of texts.
+2. `session_steps` has every step with the key of its session, its time and its code.
+3. `steps` adds the `position` of a step in its session, from 1, and `previous_code`, the code of the step before it (0
+   for the first). Where the query says `merge`, steps that repeat the one before them are left out.
+4. `step_counts` counts the sessions by `step`, `previous_code` and `code`. `step` is the position counted from the
+   anchor (`start` or `end` of the query), or the position itself where there is no anchor.
+5. `edges` turns the counts into edges from `source` to `target`, `ranked_edges` ranks those of each step, and
+   `kept_edges` adds up the ones below `top`.
 
-Sorting by session is all that needs much memory, and goes through files where it does not fit.
+With a session index, most sessions are counted by their trails instead (see `trails`), and steps 2 to 4 are for the
+sessions without a usable trail.
+
+If the dialect has a `hash`, a session's key is a hash of 64 bits. The chance that two of two million sessions get the
+same one is one in ten million. Only the sort by session needs much memory; it spills to files where it does not fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tallystick.analysis.filters import Fields, Params, filter_sql, scope_conditions, where
-from tallystick.analysis.paths.trails import can_use_trails, counted_of, seen, trail_tables
-from tallystick.analysis.sessions.compile import is_page, session_events
+from tallystick.analysis.cte import Cte, clause, cte, sql, union_all, with_ctes
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
+from tallystick.analysis.paths.trails import can_use_trails, index_ctes, step_counts_with_trails, trail_step_counts
+from tallystick.analysis.sessions.events import (
+    events_of_visits,
+    events_with_session_id,
+    is_page_view,
+    session_keys,
+    visit_keys,
+)
 from tallystick.analysis.sessions.index import SessionIndex
+from tallystick.analysis.sessions.materialized import of_long_session
 from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.paths import PathsQuery
-
-NUMBERED = "SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code"
-
-Tables = list[str]
-"""Common tables, `name AS (…)` each."""
 
 
 def paths_needs(query: PathsQuery) -> Needs:
@@ -34,186 +47,396 @@ def paths_needs(query: PathsQuery) -> Needs:
 
 
 def compile_paths(query: PathsQuery, sources: Sources) -> Statement:
-    """The statement of a question about paths: step, source, target, sessions, and whether the row is the rest."""
-    params, folded = Params(sources, query.site_id), sources.session_index
-    usable = folded if can_use_trails(query) else None
-    tables = [
-        *(_stepped(query, params) if usable is None else _stepped_with_trails(query, params, usable)),
-        *_walked(query, params),
-        _counted(query, params, "counted" if usable is None else "counted_events"),
-        *([] if usable is None else [counted_of("counted_events")]),
-        _edges(query, params),
-    ]
-    kept = f"rank <= {query.top}"
-    tables += [
-        "ranked AS (\n  SELECT *, row_number() OVER (PARTITION BY place\n"
-        "    ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST) AS rank\n  FROM edges\n)",
-        f"cut AS (\n  SELECT place, CASE WHEN {kept} THEN source END AS source, CASE WHEN {kept} THEN target END AS "
-        f"target,\n    {params.dialect.whole.format('sessions')} AS sessions, NOT {kept} AS other\n  FROM ranked\n"
-        "  GROUP BY 1, 2, 3, 5\n)",
-    ]
-    sql = (
-        f"WITH {_joined(tables)}\nSELECT place, sources.node, targets.node, sessions, other\nFROM cut\n"
-        "LEFT JOIN codes AS sources ON sources.code = source\nLEFT JOIN codes AS targets ON targets.code = target\n"
-        "ORDER BY place, other, sessions DESC, source NULLS LAST, target NULLS LAST"
+    """The statement of a query about paths: step, source, target, sessions, and whether the row is the rest."""
+    source = EventSource(sources, query.site_id)
+    index = sources.session_index if can_use_trails(query) else None
+    if index is None:
+        ctes = [
+            *_session_steps(query, source),
+            *_steps(query, source),
+            _step_counts(query, source, "step_counts"),
+        ]
+    else:
+        ctes = [
+            *_session_steps_without_trail(query, source, index),
+            *_steps(query, source),
+            _step_counts(query, source, "event_step_counts"),
+            step_counts_with_trails(),
+        ]
+    ctes += [_edges(query, source), *_largest_edges(query, source)]
+    answer = sql(
+        """
+        SELECT step, sources.node, targets.node, sessions, other
+        FROM kept_edges
+        LEFT JOIN codes AS sources ON sources.code = kept_source
+        LEFT JOIN codes AS targets ON targets.code = kept_target
+        ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS LAST
+        """
     )
-    return Statement(sql, params.values, from_rollup=usable is not None)
-
-
-def _joined(tables: Tables) -> str:
-    return ",\n".join(tables)
+    return Statement(with_ctes(ctes, answer), source.parameters.values, from_rollup=index is not None)
 
 
 # --- the steps of sessions ------------------------------------------------------------------------------------------
 
 
-def _stepped(query: PathsQuery, params: Params) -> Tables:
-    """`codes` and `stepped`."""
-    steps = _visited(query, params, "code", " JOIN codes USING (node)")
-    return [f"codes AS MATERIALIZED (\n{_codes(query, params)}\n)", f"stepped AS (\n{steps}\n)"]
+def _session_steps(query: PathsQuery, source: EventSource) -> list[Cte]:
+    """CTEs up to `codes` and `session_steps`."""
+    events, steps = _steps_of_events(query, source, "code", join_codes=True)
+    return [_codes_of_events(query, source), *events, Cte("session_steps", steps)]
 
 
-def _stepped_with_trails(query: PathsQuery, params: Params, folded: SessionIndex) -> Tables:
-    """The same of the sessions whose trails do not say it, behind what says it of all others."""
-    nodes = "SELECT node FROM seen UNION SELECT before FROM seen WHERE before IS NOT NULL UNION SELECT node FROM visits"
-    return [
-        *trail_tables(query, params, folded),
-        seen(query, params, _anchor(query)),
-        f"visits AS MATERIALIZED (\n{_visited(query, params, 'node', long_only=True)}\n)",
-        f"codes AS MATERIALIZED (\n  {NUMBERED}\n  FROM ({nodes}) AS nodes\n)",
-        f"stepped AS (\n  SELECT {', '.join([*_key(query, params), 'timestamp', 'code'])}\n"
-        "  FROM visits JOIN codes USING (node)\n)",
+def _session_steps_without_trail(query: PathsQuery, source: EventSource, index: SessionIndex) -> list[Cte]:
+    """CTEs up to `trail_step_counts`, and to `codes` and `session_steps` of the sessions without a usable trail."""
+    ctes = [*index_ctes(query, source, index), trail_step_counts(query, source, _anchor(query))]
+    events, steps = _steps_of_events(query, source, "node", long_only=True)
+    codes = _codes(
+        """
+        SELECT node FROM trail_step_counts
+        UNION
+        SELECT previous_node FROM trail_step_counts WHERE previous_node IS NOT NULL
+        UNION
+        SELECT node FROM steps_without_trail
+        """
+    )
+    session_steps = cte(
+        "session_steps",
+        """
+        SELECT {columns}
+        FROM steps_without_trail JOIN codes USING (node)
+        """,
+        columns=", ".join([*_key(query, source), "timestamp", "code"]),
+    )
+    return [*ctes, *events, Cte("steps_without_trail", steps, materialized=True), codes, session_steps]
+
+
+def _codes(nodes: str, **parts: str) -> Cte:
+    """`codes`: the nodes of a SELECT with their numbers."""
+    return cte(
+        "codes",
+        """
+        SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code
+        FROM (
+            {nodes}
+        ) AS nodes
+        """,
+        materialized=True,
+        nodes=sql(nodes, **parts),
+    )
+
+
+def _codes_of_events(query: PathsQuery, source: EventSource) -> Cte:
+    page_view, selected = _step_columns(query, source)
+    scope = query.model_copy(update={"filter": None})
+    return _codes(
+        """
+        SELECT DISTINCT node
+        FROM (
+            SELECT {columns}
+            FROM {events}
+            {where_event}
+        ) AS step_events
+        {where}
+        """,
+        columns=", ".join(selected),
+        events=source.relation(persons=False),
+        where_event=clause("WHERE", [*scope_conditions(scope, "timestamp", source), *page_view]),
+        where=clause("WHERE", _is_step(query)),
+    )
+
+
+def _step_columns(query: PathsQuery, source: EventSource) -> tuple[list[str], list[str]]:
+    """Conditions of the events that can be steps, and the columns that are read of them."""
+    page_view = [] if query.by == "event" else [is_page_view(query, source), "path IS NOT NULL"]
+    node = "path" if page_view else "name"
+    matches = [] if query.filter is None else [f"{filter_sql(query.filter, Fields(source))} AS matches"]
+    return page_view, [f"{node} AS node", *matches]
+
+
+def _is_step(query: PathsQuery) -> list[str]:
+    return ["node IS NOT NULL", *(["matches"] if query.filter is not None else [])]
+
+
+def _steps_of_events(
+    query: PathsQuery, source: EventSource, node: str, join_codes: bool = False, long_only: bool = False
+) -> tuple[list[Cte], str]:
+    """CTEs of events, and a SELECT of the steps of both kinds of sessions: key, timestamp, and `node` or `code`.
+
+    Args:
+        node: the column that says what the step is.
+        join_codes: the SELECT joins `codes`.
+        long_only: of the sessions with a `session_id` only those in `long_sessions`.
+    """
+    page_view, selected = _step_columns(query, source)
+    long_sessions = [of_long_session(query)] if long_only else []
+    # Only all events of a user together say where a visit starts. Therefore an event that is no page view is read too;
+    # without a node it is no step.
+    node_or_null = [f"CASE WHEN {' AND '.join(page_view)} THEN path END AS node"] if page_view else selected[:1]
+    ctes = [
+        events_with_session_id(query, source, selected, conditions=[*long_sessions, *page_view]),
+        *events_of_visits(query, source, [*node_or_null, *selected[1:]]),
     ]
-
-
-def _of_interest(query: PathsQuery, params: Params) -> tuple[list[str], list[str]]:
-    """Conditions of the events that can be steps, and the columns to read of them."""
-    pages = [] if query.by == "event" else [is_page(query, params), "path IS NOT NULL"]
-    node = "path" if pages else "name"
-    filters = [] if query.filter is None else [f"{filter_sql(query.filter, Fields(params))} AS picked"]
-    return pages, [f"{node} AS node", *filters]
-
-
-def _visited(query: PathsQuery, params: Params, node: str, join: str = "", long_only: bool = False) -> str:
-    """The steps' instants and what they are. With an anchor sessions are left out that surely do not have it."""
-    pages, columns = _of_interest(query, params)
-    by_id, named = session_events(query, params, columns, long_only, only=pages)[0]
-    # Which events make a visit shows only with all of them, so that what is no page view is left out afterwards.
-    of_all = [f"CASE WHEN {' AND '.join(pages)} THEN path END AS node", *columns[1:]] if pages else columns
-    by_pause, paused = session_events(query, params, of_all)[1]
-    picked = _picked(query)
-    anchor = _anchor(query)
-    having = ""
-    if anchor is not None:
-        keys = ", ".join(named)
-        hit = f"SELECT {keys} FROM (\n    {by_id}\n    ) AS visited {picked} AND node = {params.add(anchor, 'text')}"
-        having = f" AND ({keys}) IN (\n    {hit}\n  )"
-    parts = [
-        f"  SELECT {key}, timestamp, {node}\n  FROM (\n    {events}\n  ) AS visited{join}\n  {only}"
-        for events, key, only in (
-            (by_id, _named_key(named, params), picked + having),
-            (by_pause, _paused_key(paused, params), picked),
-        )
-    ]
-    return "\n  UNION ALL\n".join(parts)
+    join = "JOIN codes USING (node)" if join_codes else ""
+    template = """
+        SELECT {columns}
+        FROM {events}
+        {join}
+        {where}
+        """
+    with_session_id = sql(
+        template,
+        columns=", ".join([*_key_of_session(query, source), "timestamp", node]),
+        events="events_with_session_id",
+        join=join,
+        where=clause("WHERE", [*_is_step(query), *_has_anchor(query, source)]),
+    )
+    of_visits = sql(
+        template,
+        columns=", ".join([*_key_of_visit(query, source), "timestamp", node]),
+        events="events_of_visits",
+        join=join,
+        where=clause("WHERE", _is_step(query)),
+    )
+    return ctes, union_all([with_session_id, of_visits])
 
 
 def _anchor(query: PathsQuery) -> str | None:
     return query.start if query.end is None else query.end
 
 
-def _named_key(keys: Sequence[str], params: Params) -> str:
-    """What tells sessions with a `session_id` apart; visits of a user are numbered from 1, 0 is none of them."""
-    if params.dialect.hash:
-        return f"{params.dialect.hash.format(', '.join([*keys, '0']))} AS visit"
-    return ", ".join([*keys[:-1], f"{keys[-1]} AS visitor", "CAST(0 AS BIGINT) AS visit"])
-
-
-def _paused_key(keys: Sequence[str], params: Params) -> str:
-    """What tells the visits of users apart."""
-    if params.dialect.hash:
-        return f"{params.dialect.hash.format(', '.join(keys))} AS visit"
-    return ", ".join([*keys[:-2], f"{keys[-2]} AS visitor", "visit"])
-
-
-def _key(query: PathsQuery, params: Params) -> list[str]:
-    """The columns that tell the sessions of `stepped` apart."""
-    return ["visit"] if params.dialect.hash else [*(["site_id"] if query.site_id is None else []), "visitor", "visit"]
-
-
-def _picked(query: PathsQuery) -> str:
-    return "WHERE node IS NOT NULL" + (" AND picked" if query.filter is not None else "")
-
-
-def _codes(query: PathsQuery, params: Params) -> str:
-    pages, columns = _of_interest(query, params)
-    conditions = [*scope_conditions(query.model_copy(update={"filter": None}), "timestamp", params), *pages]
-    events = f"SELECT {', '.join(columns)} FROM {params.relation(persons=False)}{where(conditions)}"
-    nodes = f"SELECT DISTINCT node FROM (\n    {events}\n    ) AS seen {_picked(query)}"
-    return f"  {NUMBERED}\n  FROM (\n    {nodes}\n  ) AS nodes"
-
-
-# --- numbers --------------------------------------------------------------------------------------------------------
-
-
-def _walked(query: PathsQuery, params: Params) -> Tables:
-    """`walked`, without the repetitions that `merge` leaves out: `before` is the step before those, too."""
-    key = ", ".join(_key(query, params))
-    walk = f"WINDOW walk AS (PARTITION BY {key} ORDER BY timestamp, code)"
-    number = "CAST(row_number() OVER walk AS INTEGER) AS n"
-    steps = f"  SELECT {key}, timestamp, code, lag(code, 1, 0) OVER walk AS before, {number}\n  FROM stepped\n  {walk}"
-    if not query.merge:
-        return [f"walked AS (\n{steps}\n)"]
-    if not params.dialect.hash:
-        # The order is that of `numbered`, so that it is sorted once.
-        merged = f"  SELECT {key}, code, before, {number}\n  FROM numbered WHERE before <> code\n  {walk}"
-        return [f"numbered AS (\n{steps}\n)", f"walked AS (\n{merged}\n)"]
-    steps = steps.replace(" timestamp,", "", 1)
-    again = "SELECT visit FROM repeating"
-    nth = "sum(CASE WHEN before = code THEN 0 ELSE 1 END) OVER walk"
-    walk = "WINDOW walk AS (PARTITION BY visit ORDER BY n ROWS UNBOUNDED PRECEDING)"
-    return [
-        f"numbered AS MATERIALIZED (\n{steps}\n)",
-        # Sorting once more is needed for sessions that repeat a step, which are few.
-        "repeating AS MATERIALIZED (\n  SELECT DISTINCT visit FROM numbered WHERE before = code\n)",
-        f"walked AS (\n  SELECT visit, code, before, n FROM numbered WHERE visit NOT IN ({again})\n"
-        "  UNION ALL\n  SELECT visit, code, before, nth\n  FROM (\n"
-        f"    SELECT visit, code, before, CAST({nth} AS INTEGER) AS nth\n"
-        f"    FROM numbered WHERE visit IN ({again})\n    {walk}\n  ) AS renumbered\n  WHERE before <> code\n)",
-    ]
-
-
-def _counted(query: PathsQuery, params: Params, name: str) -> str:
-    """Sessions by place and step; from a `start` the places go up, from an `end` down to the session's beginning."""
+def _has_anchor(query: PathsQuery, source: EventSource) -> list[str]:
+    """Condition: a step belongs to a session that has the anchor. Sessions without it are not counted."""
     anchor = _anchor(query)
     if anchor is None:
-        placed, place = "walked", "n"
+        return []
+    condition = sql(
+        """
+        ({keys}) IN (
+            SELECT {keys}
+            FROM events_with_session_id
+            {where}
+        )
+        """,
+        keys=", ".join(session_keys(query)),
+        where=clause("WHERE", [*_is_step(query), f"node = {source.parameters.add(anchor, 'text')}"]),
+    )
+    return [condition]
+
+
+def _key(query: PathsQuery, source: EventSource) -> list[str]:
+    """The columns of `session_steps` that identify a session of either kind.
+
+    They are a hash, or the `visitor` (session id or user) and the number of the visit: 0 for a session with an id, so
+    that such a session is none of the visits of a user with an equal id.
+    """
+    if source.dialect.hash:
+        return ["session_key"]
+    return [*session_keys(query)[:-1], "visitor", "visit"]
+
+
+def _key_of_session(query: PathsQuery, source: EventSource) -> list[str]:
+    *site, session_id = session_keys(query)
+    if source.dialect.hash:
+        return [f"{source.dialect.hash.format(', '.join([*site, session_id, '0']))} AS session_key"]
+    return [*site, f"{session_id} AS visitor", "CAST(0 AS BIGINT) AS visit"]
+
+
+def _key_of_visit(query: PathsQuery, source: EventSource) -> list[str]:
+    *site, user_id, visit = visit_keys(query)
+    if source.dialect.hash:
+        return [f"{source.dialect.hash.format(', '.join([*site, user_id, visit]))} AS session_key"]
+    return [*site, f"{user_id} AS visitor", visit]
+
+
+# --- the positions of steps -----------------------------------------------------------------------------------------
+
+
+def _steps(query: PathsQuery, source: EventSource) -> list[Cte]:
+    """CTEs up to `steps`."""
+    key = ", ".join(_key(query, source))
+    if not query.merge:
+        return [_numbered_steps("steps", key, with_time=True)]
+    return _merged_steps() if source.dialect.hash else _merged_steps_in_order(key)
+
+
+def _numbered_steps(name: str, key: str, *, with_time: bool, materialized: bool | None = None) -> Cte:
+    """The steps with their positions and previous codes; repetitions are still in it."""
+    return cte(
+        name,
+        """
+        SELECT
+            {columns},
+            lag(code, 1, 0) OVER steps_of_session AS previous_code,
+            CAST(row_number() OVER steps_of_session AS INTEGER) AS position
+        FROM session_steps
+        WINDOW steps_of_session AS (PARTITION BY {key} ORDER BY timestamp, code)
+        """,
+        materialized=materialized,
+        columns=", ".join([key, *(["timestamp"] if with_time else []), "code"]),
+        key=key,
+    )
+
+
+def _merged_steps_in_order(key: str) -> list[Cte]:
+    """Repetitions are left out, and the rest is numbered in the order of `numbered_steps`, which needs no new sort."""
+    steps = cte(
+        "steps",
+        """
+        SELECT
+            {key},
+            code,
+            previous_code,
+            CAST(row_number() OVER steps_of_session AS INTEGER) AS position
+        FROM numbered_steps
+        WHERE previous_code <> code
+        WINDOW steps_of_session AS (PARTITION BY {key} ORDER BY timestamp, code)
+        """,
+        key=key,
+    )
+    return [_numbered_steps("numbered_steps", key, with_time=True), steps]
+
+
+def _merged_steps() -> list[Cte]:
+    """Positions are computed anew only for the sessions with repetitions, which are few: that takes a second sort."""
+    sessions = cte(
+        "sessions_with_repetitions",
+        """
+        SELECT DISTINCT session_key
+        FROM numbered_steps
+        WHERE previous_code = code
+        """,
+        materialized=True,
+    )
+    steps = cte(
+        "steps",
+        """
+        SELECT session_key, code, previous_code, position
+        FROM numbered_steps
+        WHERE session_key NOT IN (SELECT session_key FROM sessions_with_repetitions)
+        UNION ALL
+        SELECT session_key, code, previous_code, merged_position
+        FROM (
+            SELECT
+                session_key,
+                code,
+                previous_code,
+                CAST(
+                    sum(CASE WHEN previous_code = code THEN 0 ELSE 1 END) OVER steps_so_far AS INTEGER
+                ) AS merged_position
+            FROM numbered_steps
+            WHERE session_key IN (SELECT session_key FROM sessions_with_repetitions)
+            WINDOW steps_so_far AS (PARTITION BY session_key ORDER BY position ROWS UNBOUNDED PRECEDING)
+        ) AS renumbered_steps
+        WHERE previous_code <> code
+        """,
+    )
+    return [_numbered_steps("numbered_steps", "session_key", with_time=False, materialized=True), sessions, steps]
+
+
+# --- edges ----------------------------------------------------------------------------------------------------------
+
+
+def _step_counts(query: PathsQuery, source: EventSource, name: str) -> Cte:
+    """Sessions by step, previous code and code.
+
+    From a `start` steps are counted forwards; from an `end` they are counted backwards to the session's first step.
+    """
+    anchor = _anchor(query)
+    if anchor is None:
+        from_steps, step = "FROM steps", "position"
     else:
-        key = ", ".join(_key(query, params))
-        wanted = f"(SELECT code FROM codes WHERE node = {params.add(anchor, 'text')})"
-        first = f"min(CASE WHEN code = {wanted} THEN n END) OVER (PARTITION BY {key}) AS anchor"
-        placed = f"(\n    SELECT n, code, before, {first}\n    FROM walked\n  ) AS anchored"
-        place = "n - anchor + 1" if query.end is None else "anchor - n + 1"
-    last = query.steps if query.end is None else query.steps - 1
-    return (
-        f"{name} AS MATERIALIZED (\n  SELECT {place} AS place, before, code, count(*) AS sessions\n  FROM {placed}\n"
-        f"  WHERE {place} BETWEEN 1 AND {last}\n  GROUP BY 1, 2, 3\n)"
+        step = "position - anchor_position + 1" if query.end is None else "anchor_position - position + 1"
+        from_steps = sql(
+            """
+            FROM (
+                SELECT
+                    position,
+                    code,
+                    previous_code,
+                    min(
+                        CASE WHEN code = (SELECT code FROM codes WHERE node = {anchor}) THEN position END
+                    ) OVER (PARTITION BY {key}) AS anchor_position
+                FROM steps
+            ) AS anchored_steps
+            """,
+            anchor=source.parameters.add(anchor, "text"),
+            key=", ".join(_key(query, source)),
+        )
+    return cte(
+        name,
+        """
+        SELECT {step} AS step, previous_code, code, count(*) AS sessions
+        {from_steps}
+        WHERE {step} BETWEEN 1 AND {last_step}
+        GROUP BY {step}, previous_code, code
+        """,
+        materialized=True,
+        step=step,
+        from_steps=from_steps,
+        last_step=str(query.steps if query.end is None else query.steps - 1),
     )
 
 
-def _edges(query: PathsQuery, params: Params) -> str:
-    """Each step but the first is an edge from the one before; sessions that have no next step end at theirs."""
+def _edges(query: PathsQuery, source: EventSource) -> Cte:
+    """`edges`: each step but the first is an edge from the step before it; a session's last step has no target."""
     if query.end is not None:
-        edges = "  SELECT place, nullif(before, 0) AS source, code AS target, sessions FROM counted"
-        return f"edges AS (\n{edges}\n)"
-    whole = params.dialect.whole.format("sessions")
-    # No condition on places here: DuckDB would move it to where it is tested for each step of each session.
-    return (
-        "edges AS (\n  SELECT place - 1 AS place, before AS source, code AS target, sessions\n"
-        "  FROM counted WHERE place > 1\n  UNION ALL\n"
-        f"  SELECT place, code, NULL, {whole}\n  FROM (\n"
-        f"    SELECT place, code, CASE WHEN place < {query.steps} THEN sessions ELSE 0 END AS sessions FROM counted\n"
-        "    UNION ALL\n"
-        "    SELECT place - 1, before, CASE WHEN place > 1 THEN -sessions ELSE 0 END FROM counted\n  ) AS ends\n"
-        "  GROUP BY place, code HAVING sum(sessions) > 0\n)"
+        return cte(
+            "edges",
+            """
+            SELECT step, nullif(previous_code, 0) AS source, code AS target, sessions
+            FROM step_counts
+            """,
+        )
+    # The sessions that end with a step are those that take it, less those that take a next one. Steps out of range
+    # count 0 instead of being left out by a condition: DuckDB would test a condition for every step of every session.
+    return cte(
+        "edges",
+        """
+        SELECT step - 1 AS step, previous_code AS source, code AS target, sessions
+        FROM step_counts
+        WHERE step > 1
+        UNION ALL
+        SELECT step, code, NULL, {sessions}
+        FROM (
+            SELECT step, code, CASE WHEN step < {steps} THEN sessions ELSE 0 END AS sessions
+            FROM step_counts
+            UNION ALL
+            SELECT step - 1, previous_code, CASE WHEN step > 1 THEN -sessions ELSE 0 END
+            FROM step_counts
+        ) AS taken_less_continued
+        GROUP BY step, code
+        HAVING sum(sessions) > 0
+        """,
+        sessions=source.dialect.whole.format("sessions"),
+        steps=str(query.steps),
     )
+
+
+def _largest_edges(query: PathsQuery, source: EventSource) -> Sequence[Cte]:
+    """`ranked_edges` and `kept_edges`: the edges of most sessions of each step, and the rest as one row."""
+    ranked_edges = cte(
+        "ranked_edges",
+        """
+        SELECT
+            *,
+            row_number() OVER (
+                PARTITION BY step ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST
+            ) AS rank
+        FROM edges
+        """,
+    )
+    kept_edges = cte(
+        "kept_edges",
+        """
+        SELECT
+            step,
+            CASE WHEN rank <= {top} THEN source END AS kept_source,
+            CASE WHEN rank <= {top} THEN target END AS kept_target,
+            {sessions} AS sessions,
+            rank > {top} AS other
+        FROM ranked_edges
+        GROUP BY step, kept_source, kept_target, other
+        """,
+        top=str(query.top),
+        sessions=source.dialect.whole.format("sessions"),
+    )
+    return [ranked_edges, kept_edges]

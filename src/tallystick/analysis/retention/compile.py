@@ -1,16 +1,18 @@
-"""Questions about persons over days, weeks and months → SQL.
+"""Queries about persons over days, weeks and months → SQL: retention, lifecycle, stickiness and active users.
 
-u is a person, b a period's key. Who was active when is put together first, so that each row is another person and
-period; the rest counts those rows.
+Each statement begins with the persons who were active in each period, one row for each `person` and `period_key`. The
+rest of the statement counts those rows.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tallystick.analysis.buckets import EPOCH, SECONDS, Buckets, segments
-from tallystick.analysis.filters import Params
-from tallystick.analysis.persons import Persons
+from tallystick.analysis.cte import Cte, clause, cte, sql, with_ctes
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.retention.active_persons import ActivePersons
 from tallystick.analysis.series import check_range
 from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement
@@ -25,123 +27,209 @@ from tallystick.model.queries.retention import (
 )
 
 LOOK_BACK = timedelta(days=70)
-"""How far before `since` periods are told apart: more than two months."""
+"""How far before `since` clock changes are looked up: more than two months, for the periods before the first one."""
 CELLS_MAX = ROWS_MAX * (PERIODS_MAX + 2)
+"""Most rows of a retention statement."""
 WEEK, MONTH = 7, 30
 """Days of WAU and MAU."""
 
 
 def compile_persons(query: PersonsScope, sources: Sources) -> Statement:
-    """The statement of a question about persons over time; see `dispatch.compile_query`."""
+    """The statement of a query about persons over time.
+
+    Raises:
+        InvalidRequest: the range has too many periods.
+    """
     assert isinstance(query, RetentionQuery | LifecycleQuery | StickinessQuery | ActiveUsersQuery)
-    params, now = Params(sources, query.site_id), sources.now
     check_range(query, query.interval)
+    source, now = EventSource(sources, query.site_id), sources.now
     early = query.since and max(query.since - LOOK_BACK, EPOCH.replace(year=1900))
     buckets = Buckets(query.interval, query.timezone, segments(query.timezone, early, query.until, now))
-    persons = Persons(query, params, buckets, sources.rollups)
+    persons = ActivePersons(query, source, buckets, sources.rollups)
     if isinstance(query, RetentionQuery):
-        sql, table = _retention(query, persons)
+        text, table = _retention(query, persons)
     elif isinstance(query, LifecycleQuery):
-        sql, table = _lifecycle(query, persons)
+        text, table = _lifecycle(query, persons)
     elif isinstance(query, StickinessQuery):
-        sql, table = _stickiness(query, persons)
+        text, table = _stickiness(query, persons)
     else:
-        sql, table = _active_users(query, persons)
-    return Statement(sql, params.values, from_rollup=table != "events", buckets=buckets, now=now)
+        text, table = _active_users(query, persons)
+    return Statement(text, source.parameters.values, from_rollup=table != "events", buckets=buckets, now=now)
 
 
 # --- retention ------------------------------------------------------------------------------------------------------
 
 
-def _retention(query: RetentionQuery, persons: Persons) -> tuple[str, str]:
-    """Rows of a cohort's key, NULL and its size; and of the keys of cohort and period, and how many came back."""
-    dialect = persons.params.dialect
-    start, back = persons.conditions(query.start), persons.conditions(query.returning)
-    tables = [persons.table(query.start), persons.table(query.returning)]
-    came = persons.active(tables[1], back, query.since, query.until)
-    if query.mode == "recurring":
-        began = persons.active(tables[0], start, query.since, query.until)
-    else:
-        time = persons.time(tables[0])
-        ever = f"SELECT user_id AS u, min({time}) AS first\n    {persons.source(tables[0], start, None, query.until)}"
-        later = f" WHERE first >= {persons.params.add(query.since, 'timestamp')}" if query.since else ""
-        began = (
-            f"SELECT u, {persons.buckets.sql(dialect, 'first')} AS b\n"
-            f"  FROM (\n    {ever}\n    GROUP BY user_id\n  ) AS firsts{later}"
-        )
-    last = dialect.later.format("began.b", seconds=SECONDS[query.interval] * (query.periods + 1))
-    cohort, period = dialect.key_us.format("began.b"), dialect.key_us.format("came.b")
-    return (
-        f"WITH began AS (\n  {began}\n),\ncame AS (\n  {came}\n)\n"
-        f"SELECT {cohort} AS cohort, NULL AS period, count(*) AS users\nFROM began\nGROUP BY b\n"
-        f"UNION ALL\nSELECT {cohort}, {period}, count(*)\n"
-        f"FROM began JOIN came ON came.u = began.u AND came.b >= began.b AND came.b <= {last}\n"
-        f"GROUP BY began.b, came.b\nLIMIT {CELLS_MAX + 1}",
-        "events" if "events" in tables else tables[0],
+def _retention(query: RetentionQuery, persons: ActivePersons) -> tuple[str, str]:
+    """The statement, and the table that it reads.
+
+    Its rows: the key of each cohort, NULL and the cohort's size; the keys of each cohort and period, and how many
+    persons of the cohort came back in it.
+    """
+    dialect = persons.source.dialect
+    start_table, returning_table = persons.table(query.start), persons.table(query.returning)
+    returning_persons = persons.by_period(
+        "returning_persons", returning_table, query.since, query.until, query.returning
     )
+    if query.mode == "recurring":
+        cohorts = [persons.by_period("cohorts", start_table, query.since, query.until, query.start)]
+    else:
+        cohorts = _cohorts_of_first_times(query, persons, start_table)
+    cells = sql(
+        """
+        SELECT {cohort} AS cohort, NULL AS period, count(*) AS users
+        FROM cohorts
+        GROUP BY period_key
+        UNION ALL
+        SELECT {cohort}, {period}, count(*)
+        FROM cohorts
+        JOIN returning_persons
+            ON returning_persons.person = cohorts.person
+            AND returning_persons.period_key >= cohorts.period_key
+            AND returning_persons.period_key <= {last_period}
+        GROUP BY cohorts.period_key, returning_persons.period_key
+        LIMIT {limit}
+        """,
+        cohort=dialect.key_us.format("cohorts.period_key"),
+        period=dialect.key_us.format("returning_persons.period_key"),
+        last_period=dialect.later.format("cohorts.period_key", seconds=SECONDS[query.interval] * (query.periods + 1)),
+        limit=str(CELLS_MAX + 1),
+    )
+    table = "events" if "events" in (start_table, returning_table) else start_table
+    return with_ctes([*cohorts, returning_persons], cells), table
+
+
+def _cohorts_of_first_times(query: RetentionQuery, persons: ActivePersons, table: str) -> list[Cte]:
+    """CTEs up to `cohorts`: a person belongs to the period of the first start event ever."""
+    source = persons.source
+    in_range = [f"first_at >= {source.parameters.add(query.since, 'timestamp')}"] if query.since else []
+    cohorts = cte(
+        "cohorts",
+        """
+        SELECT person, {period} AS period_key
+        FROM first_times
+        {where}
+        """,
+        period=persons.buckets.sql(source.dialect, "first_at"),
+        where=clause("WHERE", in_range),
+    )
+    return [persons.first_times("first_times", table, query.until, query.start), cohorts]
 
 
 # --- lifecycle, stickiness, active users ----------------------------------------------------------------------------
 
 
-def _lifecycle(query: LifecycleQuery, persons: Persons) -> tuple[str, str]:
-    """Rows of a period's key, whether they are new, the key of the period before if it is near, and how many persons.
+def _lifecycle(query: LifecycleQuery, persons: ActivePersons) -> tuple[str, str]:
+    """The statement, and the table that it reads.
 
-    Which period comes right before another is for the reader of the rows: a zone may have skipped a day.
+    Its rows: a period's key, whether the persons are new in it, the key of their period before it if that is near, and
+    how many persons these are. The reader of the rows finds out whether a near period is the one right before: a zone
+    may have skipped a day.
     """
-    dialect, buckets = persons.params.dialect, persons.buckets
-    table = persons.table()
-    near = dialect.later.format("before", seconds=SECONDS[query.interval] * (2 if query.interval == "day" else 1))
-    before = f"CASE WHEN b <= {near} THEN {dialect.key_us.format('before')} END"
-    # The period right before the first one tells who went dormant in the first.
+    source, buckets = persons.source, persons.buckets
+    dialect, table = source.dialect, persons.table()
+    # The persons of the period right before the first one can be dormant in the first.
     first = buckets.key(query.since) - 2 * SECONDS[query.interval] * 1_000_000 if query.since else None
-    shown = f" WHERE b >= {persons.params.add(first, 'bucket')}" if first is not None else ""
-    return (
-        f"WITH active AS (\n  {persons.active(table, [], None, query.until)}\n),\n"
-        "walked AS (\n  SELECT b, lag(b) OVER (PARTITION BY u ORDER BY b) AS before\n  FROM active\n)\n"
-        f"SELECT {dialect.key_us.format('b')} AS period, before IS NULL AS fresh, {before} AS near, count(*) AS users\n"
-        f"FROM walked{shown}\nGROUP BY 1, 2, 3",
-        table,
+    near = SECONDS[query.interval] * (2 if query.interval == "day" else 1)
+    activity = cte(
+        "activity",
+        """
+        SELECT period_key, lag(period_key) OVER (PARTITION BY person ORDER BY period_key) AS previous_key
+        FROM active_persons
+        """,
     )
-
-
-def _stickiness(query: StickinessQuery, persons: Persons) -> tuple[str, str]:
-    """Rows of a number of periods, how many persons were active in as many, and the first and last of the periods."""
-    table = persons.table()
-    key = persons.params.dialect.key_us
-    first, last = key.format("min(first)"), key.format("max(last)")
-    return (
-        f"WITH active AS (\n  {persons.active(table, [], query.since, query.until)}\n),\n"
-        "counted AS (\n  SELECT u, count(*) AS periods, min(b) AS first, max(b) AS last\n"
-        "  FROM active\n  GROUP BY u\n)\n"
-        f"SELECT periods, count(*) AS users, {first} AS first, {last} AS last\n"
-        "FROM counted\nGROUP BY periods\nORDER BY periods",
-        table,
+    counts = sql(
+        """
+        SELECT
+            {period} AS period,
+            previous_key IS NULL AS is_new,
+            CASE WHEN period_key <= {latest_near} THEN {previous_period} END AS previous_period,
+            count(*) AS users
+        FROM activity
+        {where}
+        GROUP BY period, is_new, previous_period
+        """,
+        period=dialect.key_us.format("period_key"),
+        latest_near=dialect.later.format("previous_key", seconds=near),
+        previous_period=dialect.key_us.format("previous_key"),
+        where=clause("WHERE", [] if first is None else [f"period_key >= {source.parameters.add(first, 'bucket')}"]),
     )
+    return with_ctes([persons.by_period("active_persons", table, None, query.until), activity], counts), table
 
 
-def _active_users(query: ActiveUsersQuery, persons: Persons) -> tuple[str, str]:
-    """Rows of a day's key, how many persons were active, and for WAU and MAU each how many of them had not been counted
-    on the day before, and how many of them cease to be counted so many days later.
+def _stickiness(query: StickinessQuery, persons: ActivePersons) -> tuple[str, str]:
+    """The statement, and the table that it reads.
+
+    Its rows: a number of periods, how many persons were active in that many, and the keys of the first and the last
+    period of these persons.
     """
-    dialect, buckets = persons.params.dialect, persons.buckets
-    since = query.since and first_day(buckets, query.since)
-    whole = Persons(query.model_copy(update={"since": since}), persons.params, buckets, persons.rollups)
-    table = whole.table()
-    columns = [f"{dialect.key_us.format('b')} AS day", "count(*) AS dau"]
-    for days in (WEEK, MONTH):
-        enters = f"before IS NULL OR b >= {dialect.later.format('before', seconds=days * SECONDS['day'])}"
-        leaves = f"after IS NULL OR after >= {dialect.later.format('b', seconds=days * SECONDS['day'])}"
-        columns += [f"sum(CASE WHEN {enters} THEN 1 ELSE 0 END)", f"sum(CASE WHEN {leaves} THEN 1 ELSE 0 END)"]
-    return (
-        f"WITH active AS (\n  {whole.active(table, [], since, query.until)}\n),\n"
-        "walked AS (\n  SELECT b, lag(b) OVER walk AS before, lead(b) OVER walk AS after\n"
-        "  FROM active WINDOW walk AS (PARTITION BY u ORDER BY b)\n)\n"
-        f"SELECT {', '.join(columns)}\nFROM walked\nGROUP BY b",
-        table,
+    table, key_us = persons.table(), persons.source.dialect.key_us
+    periods_of_persons = cte(
+        "periods_of_persons",
+        """
+        SELECT person, count(*) AS periods, min(period_key) AS first_key, max(period_key) AS last_key
+        FROM active_persons
+        GROUP BY person
+        """,
     )
+    counts = sql(
+        """
+        SELECT periods, count(*) AS users, {first} AS first_period, {last} AS last_period
+        FROM periods_of_persons
+        GROUP BY periods
+        ORDER BY periods
+        """,
+        first=key_us.format("min(first_key)"),
+        last=key_us.format("max(last_key)"),
+    )
+    active_persons = persons.by_period("active_persons", table, query.since, query.until)
+    return with_ctes([active_persons, periods_of_persons], counts), table
+
+
+def _active_users(query: ActiveUsersQuery, persons: ActivePersons) -> tuple[str, str]:
+    """The statement, and the table that it reads.
+
+    An active day makes a person count for WAU on that day and the 6 days after it, and for MAU on that day and the 29
+    days after it. The rows: a day's key, how many persons were active on it, and for WAU and then MAU, how many of them
+    enter the count on that day, and how many leave it 7 or 30 days later, because they were not active again before.
+    """
+    dialect = persons.source.dialect
+    since = query.since and first_day(persons.buckets, query.since)
+    # Whether the rollups fit depends on the range that is read.
+    persons = replace(persons, scope=query.model_copy(update={"since": since}))
+    table = persons.table()
+    activity = cte(
+        "activity",
+        """
+        SELECT
+            period_key,
+            lag(period_key) OVER days_of_person AS previous_key,
+            lead(period_key) OVER days_of_person AS next_key
+        FROM active_persons
+        WINDOW days_of_person AS (PARTITION BY person ORDER BY period_key)
+        """,
+    )
+    counts = sql(
+        """
+        SELECT
+            {day} AS day,
+            count(*) AS dau,
+            sum(CASE WHEN previous_key IS NULL OR period_key >= {week_after_previous} THEN 1 ELSE 0 END) AS enter_wau,
+            sum(CASE WHEN next_key IS NULL OR next_key >= {week_after_day} THEN 1 ELSE 0 END) AS leave_wau,
+            sum(CASE WHEN previous_key IS NULL OR period_key >= {month_after_previous} THEN 1 ELSE 0 END) AS enter_mau,
+            sum(CASE WHEN next_key IS NULL OR next_key >= {month_after_day} THEN 1 ELSE 0 END) AS leave_mau
+        FROM activity
+        GROUP BY period_key
+        """,
+        day=dialect.key_us.format("period_key"),
+        week_after_previous=dialect.later.format("previous_key", seconds=WEEK * SECONDS["day"]),
+        week_after_day=dialect.later.format("period_key", seconds=WEEK * SECONDS["day"]),
+        month_after_previous=dialect.later.format("previous_key", seconds=MONTH * SECONDS["day"]),
+        month_after_day=dialect.later.format("period_key", seconds=MONTH * SECONDS["day"]),
+    )
+    return with_ctes([persons.by_period("active_persons", table, since, query.until), activity], counts), table
 
 
 def first_day(buckets: Buckets, since: datetime) -> datetime:
-    """When the first of the 30 days begins that end with the one that `since` lies in."""
+    """When the first of the 30 days starts that end with the day of `since`."""
     return buckets.start(buckets.key(since) - (MONTH - 1) * SECONDS["day"] * 1_000_000).astimezone(UTC)

@@ -25,7 +25,11 @@ DAY = SECONDS["day"] * 1_000_000
 
 
 def shape_persons(query: PersonsScope, statement: Statement, rows: Sequence[Row]) -> Answer:
-    """The answer to one of these questions. Raises InvalidRequest: it has more rows than ROWS_MAX."""
+    """The answer to one of these queries.
+
+    Raises:
+        InvalidRequest: the answer has more than ROWS_MAX rows.
+    """
     assert statement.buckets
     assert statement.now
     periods = Periods(statement.buckets, query, statement.now)
@@ -40,7 +44,7 @@ def shape_persons(query: PersonsScope, statement: Statement, rows: Sequence[Row]
 
 
 class Periods:
-    """The periods of an answer, and which of them are over."""
+    """The periods of an answer. A period is a bucket, and its key says which one."""
 
     def __init__(self, buckets: Buckets, query: PersonsScope, now: datetime) -> None:
         self._buckets = buckets
@@ -48,14 +52,18 @@ class Periods:
         self._end = min(query.until, now) if query.until else now
 
     def keys(self, *found: int) -> list[int]:
-        """Those of the range, or without its edges from the first to the last that were found."""
+        """The keys in the range. Where an edge of the range is missing, the first or last found key takes its place.
+
+        Raises:
+            InvalidRequest: there are more than ROWS_MAX periods.
+        """
         keys = self._buckets.series(self._query.since, self._query.until, found)
         if len(keys) > ROWS_MAX:
             raise InvalidRequest(f"the answer has more than {ROWS_MAX} periods: shorten the range, or take longer ones")
         return keys
 
     def following(self, key: int, count: int) -> list[int]:
-        """A period and as many that follow it."""
+        """A period and the `count` periods after it."""
         return self._buckets.following(key, count + 1)
 
     def before(self, key: int) -> int:
@@ -71,7 +79,7 @@ class Periods:
         return self._buckets.start(self.following(key, 1)[1]) <= self._end
 
     def label(self, key: int) -> str:
-        """When it begins."""
+        """The start of a period, as text."""
         return self._buckets.label(key)
 
 
@@ -83,12 +91,12 @@ def _retention(query: RetentionQuery, periods: Periods, rows: Sequence[Row]) -> 
     if len(rows) > CELLS_MAX:
         raise InvalidRequest("the answer is too large: shorten the range, take longer periods or fewer of them")
     sizes = {cohort: users for cohort, period, users in rows if period is None}
-    came = {(cohort, period): users for cohort, period, users in rows if period is not None}
+    returning = {(cohort, period): users for cohort, period, users in rows if period is not None}
     answer = []
     for cohort in periods.keys(*sizes):
         begun = [key for key in periods.following(cohort, query.periods) if periods.begun(key)]
         users = sizes.get(cohort, 0)
-        returned = [came.get((cohort, key), 0) for key in begun]
+        returned = [returning.get((cohort, key), 0) for key in begun]
         answer.append(
             {
                 "cohort": periods.label(cohort),
@@ -103,18 +111,18 @@ def _retention(query: RetentionQuery, periods: Periods, rows: Sequence[Row]) -> 
 
 def _lifecycle(periods: Periods, rows: Sequence[Row]) -> list[dict[str, Any]]:
     active: dict[int, int] = {}
-    fresh: dict[int, int] = {}
-    stayed: dict[tuple[int, int], int] = {}
-    for key, new, near, users in rows:
+    new_users: dict[int, int] = {}
+    continuing: dict[tuple[int, int], int] = {}
+    for key, is_new, previous, users in rows:
         active[key] = active.get(key, 0) + users
-        if new:
-            fresh[key] = users
-        if near is not None:
-            stayed[key, near] = users
+        if is_new:
+            new_users[key] = users
+        if previous is not None:
+            continuing[key, previous] = users
     answer = []
     for key in periods.keys(*active):
         before = periods.before(key)
-        returning, new = stayed.get((key, before), 0), fresh.get(key, 0)
+        returning, new = continuing.get((key, before), 0), new_users.get(key, 0)
         answer.append(
             {
                 "bucket": periods.label(key),
@@ -141,27 +149,28 @@ def _stickiness(periods: Periods, rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _active_users(periods: Periods, rows: Sequence[Row]) -> list[dict[str, Any]]:
     days = {row[0]: row[1] for row in rows}
+    # By how much WAU and MAU change on a day. A day without active persons has no row, but persons can leave on it.
     changes: dict[int, list[int]] = {}
-    for key, _, into_week, out_of_week, into_month, out_of_month in rows:
-        changes.setdefault(key, [0, 0])[0] += into_week
-        changes.setdefault(key, [0, 0])[1] += into_month
-        changes.setdefault(key + WEEK * DAY, [0, 0])[0] -= out_of_week
-        changes.setdefault(key + MONTH * DAY, [0, 0])[1] -= out_of_month
-    waiting = sorted(changes, reverse=True)
-    answer, week, month = [], 0, 0
+    for key, _, enter_wau, leave_wau, enter_mau, leave_mau in rows:
+        changes.setdefault(key, [0, 0])[0] += enter_wau
+        changes.setdefault(key, [0, 0])[1] += enter_mau
+        changes.setdefault(key + WEEK * DAY, [0, 0])[0] -= leave_wau
+        changes.setdefault(key + MONTH * DAY, [0, 0])[1] -= leave_mau
+    days_of_change = sorted(changes, reverse=True)
+    answer, wau, mau = [], 0, 0
     for key in periods.keys(*days):
-        while waiting and waiting[-1] <= key:
-            into = changes[waiting.pop()]
-            week, month = week + int(into[0]), month + int(into[1])
+        while days_of_change and days_of_change[-1] <= key:
+            change = changes[days_of_change.pop()]
+            wau, mau = wau + int(change[0]), mau + int(change[1])
         dau = days.get(key, 0)
         answer.append(
             {
                 "bucket": periods.label(key),
                 "dau": dau,
-                "wau": week,
-                "mau": month,
-                "dau_wau": _share(dau, week),
-                "dau_mau": _share(dau, month),
+                "wau": wau,
+                "mau": mau,
+                "dau_wau": _share(dau, wau),
+                "dau_mau": _share(dau, mau),
                 "complete": periods.over(key),
             }
         )

@@ -1,7 +1,7 @@
-"""Folded sessions: those with a `session_id`, put together by the store before anybody asks.
+"""The session index: sessions with a `session_id` that the store materializes ahead of queries.
 
-They answer questions without a filter, where the raw events would say the same. How a store keeps them is its own
-business; a question is given SQL that names them.
+A query without a filter reads sessions from it instead of computing them from events; the answer is the same. How a
+store keeps the index is the store's business: a query only gets CTEs to read.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tallystick.analysis.cte import Cte
 from tallystick.model.queries.sessions import PAGE_NAMES
 from tallystick.model.query import PROPERTY_PREFIX, SessionsQuery
 
@@ -20,7 +21,7 @@ TEXTS = {
     "utm_content": "utm_content",
     "referrer": "$referring_domain",
 }
-"""The properties of the entry event that are kept, by column."""
+"""Property of the entry event, by the column that holds it."""
 
 COLUMNS = {
     "entry_page": "entry_path",
@@ -34,28 +35,30 @@ COLUMNS = {
     "session_id": "session_id",
     **{f"{PROPERTY_PREFIX}{key}": column for column, key in TEXTS.items()},
 }
-"""The column that a breakdown reads. `user_id` has none: which person an id is may change."""
+"""Column by field of a breakdown. `user_id` has no column, since the person that an id resolves to may change."""
 
 TRAIL = "trail"
-"""The column of the pages in their order, the same one several times in a row once; NULL where that is not known."""
+"""The column with the paths of a session's page views in their order, a path that repeats directly only once. NULL:
+the trail is not known.
+"""
 
-KNOWN = "known"
-"""The common table of the folded sessions."""
+INDEXED_SESSIONS = "indexed_sessions"
+"""The CTE of the index."""
 
 
 @dataclass(frozen=True)
 class SessionIndex:
-    """What a store has folded, as of one transaction, in which the question has to run.
+    """The session index as of one transaction; the query has to run in it.
 
     Attributes:
-        tables: common tables, of which `known` has a row for each session with a `session_id` and whatever its events
-            are: site_id, session_id, started, ended, events, pages, and the columns that are asked for.
+        ctes: CTEs for the given columns. `indexed_sessions` has a row for each session with a `session_id`, over all of
+            its events: site_id, session_id, started, ended, events, pages, and the given columns.
     """
 
-    tables: Callable[[Sequence[str]], str]
+    ctes: Callable[[Sequence[str]], list[Cte]]
 
 
 def can_use_session_index(query: SessionsQuery) -> bool:
-    """Whether folded sessions have all that the question asks for."""
+    """Whether the index has all that the query asks for."""
     names = set(query.page_names) == set(PAGE_NAMES)
     return query.filter is None and names and all(field in COLUMNS for field in query.breakdown)

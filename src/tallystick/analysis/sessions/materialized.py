@@ -1,68 +1,92 @@
-"""Questions about sessions → SQL over sessions that the store has folded (see `folded`).
+"""Sessions from the session index.
 
-A folded session is whole, whatever its events' times; a question looks for events up to 24 hours outside of its range.
-Both say the same of a session that lies within these bounds. One that does not is longer than 24 hours, or has nothing
-to do with the range; the few that are longer are made from their events (`long_sessions`).
+The index holds whole sessions, while a query reads events up to 24 hours outside of its range. A session that lies
+within those bounds is the same in both. A session that crosses a bound is longer than 24 hours (a *long session*) or
+does not belong to the range. Long sessions are few; they are computed from their events.
 """
 
 from __future__ import annotations
 
 from tallystick.analysis.buckets import Buckets
-from tallystick.analysis.filters import Params, scope_conditions, where
+from tallystick.analysis.cte import Cte, clause, columns, cte, sql
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import scope_conditions
 from tallystick.analysis.sessions.channels import referrer_sql
-from tallystick.analysis.sessions.index import COLUMNS, KNOWN, SessionIndex
+from tallystick.analysis.sessions.events import site_condition
+from tallystick.analysis.sessions.index import COLUMNS, INDEXED_SESSIONS, SessionIndex
 from tallystick.model.queries.sessions import SessionScope
 from tallystick.model.query import SessionsQuery
 
-LONG = "long_sessions"
-"""Common table of the sessions that reach over the bounds within which the question looks for events."""
+LONG_SESSIONS = "long_sessions"
+"""The CTE with the keys of the sessions that are computed from their events although they are in the index."""
 
 
-def folded_tables(query: SessionsQuery, reach: SessionScope, params: Params, folded: SessionIndex) -> str:
-    """The common tables that the two others name."""
-    tables = folded.tables([COLUMNS[field] for field in query.breakdown])
-    if not has_long(query):
-        return tables
-    edges = []
+def index_ctes(query: SessionsQuery, reach: SessionScope, source: EventSource, index: SessionIndex) -> list[Cte]:
+    """The CTEs of the index, and `long_sessions` where the range has an edge.
+
+    Args:
+        reach: the scope in which the query reads events.
+    """
+    ctes = index.ctes([COLUMNS[field] for field in query.breakdown])
+    if not may_have_long_sessions(query):
+        return ctes
+    crossing = []
     if query.since is not None and reach.since is not None:
-        before, since = (params.add(edge, "timestamp") for edge in (reach.since, query.since))
-        edges.append(f"(started < {before} AND ended >= {since})")
+        earliest, since = (source.parameters.add(edge, "timestamp") for edge in (reach.since, query.since))
+        crossing.append(f"(started < {earliest} AND ended >= {since})")
     if query.until is not None and reach.until is not None:
-        until, behind = (params.add(edge, "timestamp") for edge in (query.until, reach.until))
-        edges.append(f"(started < {until} AND ended >= {behind})")
-    found = where([*of_site(query, params), f"({' OR '.join(edges)})"])
-    return f"{tables},\n{LONG} AS MATERIALIZED (\n  SELECT site_id, session_id FROM {KNOWN}{found}\n)"
+        until, latest = (source.parameters.add(edge, "timestamp") for edge in (query.until, reach.until))
+        crossing.append(f"(started < {until} AND ended >= {latest})")
+    return [*ctes, long_sessions([*site_condition(query, source), f"({' OR '.join(crossing)})"])]
 
 
-def folded_select(query: SessionsQuery, reach: SessionScope, params: Params, buckets: Buckets | None) -> str:
-    """The sessions that are known whole: b where there are buckets, lasted, events, pages, and d0…."""
-    dialect = params.dialect
-    scope = query.model_copy(update={"filter": None})
-    conditions = scope_conditions(scope, "started", params)
+def long_sessions(conditions: list[str]) -> Cte:
+    """`long_sessions`: the keys of the indexed sessions that fulfil all conditions."""
+    return cte(
+        LONG_SESSIONS,
+        """
+        SELECT site_id, session_id
+        FROM {index}
+        {where}
+        """,
+        materialized=True,
+        index=INDEXED_SESSIONS,
+        where=clause("WHERE", conditions),
+    )
+
+
+def indexed_select(query: SessionsQuery, reach: SessionScope, source: EventSource, buckets: Buckets | None) -> str:
+    """A SELECT of the indexed sessions of a range, in the columns of `sessions`, without the long ones."""
+    dialect = source.dialect
+    conditions = scope_conditions(query.model_copy(update={"filter": None}), "started", source)
     if reach.until is not None:
-        conditions.append(f"ended < {params.add(reach.until, 'timestamp')}")
-    bucket = [f"{buckets.sql(dialect, 'started')} AS b"] if buckets else []
-    lasted = f"{dialect.epoch_us.format('ended')} - {dialect.epoch_us.format('started')} AS lasted"
-    dims = [f"{_value(field)} AS d{place}" for place, field in enumerate(query.breakdown)]
-    outputs = ", ".join([*bucket, lasted, "events", "pages", *dims])
-    return f"  SELECT {outputs}\n  FROM {KNOWN}{where(conditions)}"
+        conditions.append(f"ended < {source.parameters.add(reach.until, 'timestamp')}")
+    bucket = [f"{buckets.sql(dialect, 'started')} AS bucket_key"] if buckets else []
+    duration = f"{dialect.epoch_us.format('ended')} - {dialect.epoch_us.format('started')} AS duration"
+    dims = [f"{_dim(field)} AS dim_{index}" for index, field in enumerate(query.breakdown)]
+    return sql(
+        """
+        SELECT
+            {columns}
+        FROM {index}
+        {where}
+        """,
+        columns=columns([*bucket, duration, "events", "pages", *dims]),
+        index=INDEXED_SESSIONS,
+        where=clause("WHERE", conditions),
+    )
 
 
-def has_long(query: SessionScope) -> bool:
-    """Whether there can be sessions that have to be made from their events."""
+def may_have_long_sessions(query: SessionScope) -> bool:
+    """Whether the range has an edge that a session can cross."""
     return query.since is not None or query.until is not None
 
 
-def is_long(query: SessionScope) -> str:
-    """Condition of an event of such a session."""
+def of_long_session(query: SessionScope) -> str:
+    """Condition: an event belongs to a long session."""
     keys = "session_id" if query.site_id is not None else "site_id, session_id"
-    return f"({keys}) IN (SELECT {keys} FROM {LONG})"
+    return f"({keys}) IN (SELECT {keys} FROM {LONG_SESSIONS})"
 
 
-def of_site(query: SessionScope, params: Params) -> list[str]:
-    """Condition of what is in the question's site, where it names one."""
-    return [] if query.site_id is None else [f"site_id = {params.add(query.site_id, 'text')}"]
-
-
-def _value(field: str) -> str:
+def _dim(field: str) -> str:
     return referrer_sql("referrer") if field == "referrer" else COLUMNS[field]

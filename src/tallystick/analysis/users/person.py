@@ -1,83 +1,168 @@
-"""Questions about one person → SQL: their events, and their ids with the events that joined them."""
+"""Queries about one person → SQL: which events belong to the person, and the ids that resolve to the person.
+
+An event is sent with a `user_id`. The table `identities` has a row for each id that resolves to another one, its
+`person_id`, on a site; any other id is a person itself.
+"""
 
 from __future__ import annotations
 
-from tallystick.analysis.filters import Params, scope_conditions, where
+from tallystick.analysis.cte import clause, cte, sql, union_all, with_ctes
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import scope_conditions
 from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.users import PersonQuery
 from tallystick.model.query import EventsQuery
 
 
-def of_person(query: EventsQuery, params: Params) -> str:
-    """Whether an event is one of the person's whose id `user_id` is.
+def of_person(query: EventsQuery, source: EventSource) -> str:
+    """Condition: an event belongs to the person that the query's `user_id` resolves to.
 
-    The ids come first, since an index of events may know them. Where there are several sites, an id that is theirs on
-    one may be somebody else's on another.
+    The first condition is a list of ids, because the store may have an index of events by id. With several sites it is
+    only a preselection: an id can belong to the person on one site, and to another person on another site.
     """
-    user = params.add(query.user_id, "text")
-    known = where([f"user_id = {user}", *_on_site(query.site_id, params)])
-    persons = f"SELECT person_id FROM identities{known}"
-    joined = where([f"(person_id = {user} OR person_id IN ({persons}))", *_on_site(query.site_id, params)])
-    if query.site_id is not None:
-        stays = f"NOT EXISTS (SELECT 1 FROM identities{known})"
-        person = f"person_id = coalesce(({persons}), {user})"
-        own = where([person, *_on_site(query.site_id, params)])
-        ids = f"SELECT user_id FROM identities{own}\n  UNION ALL {persons}\n  UNION ALL SELECT {user} WHERE {stays}"
-        return f"user_id IN (\n  {ids}\n)"
-    ids = f"SELECT user_id FROM identities{joined}\n  UNION ALL {persons}\n  UNION ALL SELECT {user}"
-    theirs = f"coalesce({_person('events.user_id')}, user_id) = coalesce({_person(user)}, {user})"
-    return f"user_id IN (\n  {ids}\n) AND {theirs}"
+    user = source.parameters.add(query.user_id, "text")
+    if query.site_id is None:
+        return _of_person_of_each_site(user)
+    site = f"site_id = {source.parameters.add(query.site_id, 'text')}"
+    return sql(
+        """
+        user_id IN (
+            SELECT user_id
+            FROM identities
+            WHERE person_id = coalesce((SELECT person_id FROM identities WHERE user_id = {user} AND {site}), {user})
+                AND {site}
+            UNION ALL
+            SELECT person_id FROM identities WHERE user_id = {user} AND {site}
+            UNION ALL
+            SELECT {user} WHERE NOT EXISTS (SELECT 1 FROM identities WHERE user_id = {user} AND {site})
+        )
+        """,
+        user=user,
+        site=site,
+    )
 
 
-def _on_site(site_id: str | None, params: Params) -> list[str]:
-    return [] if site_id is None else [f"site_id = {params.add(site_id, 'text')}"]
+def _of_person_of_each_site(user: str) -> str:
+    return sql(
+        """
+        user_id IN (
+            SELECT user_id
+            FROM identities
+            WHERE person_id = {user} OR person_id IN (SELECT person_id FROM identities WHERE user_id = {user})
+            UNION ALL
+            SELECT person_id FROM identities WHERE user_id = {user}
+            UNION ALL
+            SELECT {user}
+        )
+        AND coalesce({person_of_event}, user_id) = coalesce({person_of_query}, {user})
+        """,
+        user=user,
+        person_of_event=_person_of("events.user_id"),
+        person_of_query=_person_of(user),
+    )
 
 
-def _person(user: str) -> str:
-    """The person of an id on the site of a row of `events`."""
-    return f"(SELECT i.person_id FROM identities AS i WHERE i.site_id = events.site_id AND i.user_id = {user})"
+def _person_of(user: str) -> str:
+    """The person that an id resolves to on the site of a row of `events`; NULL if it is a person itself."""
+    return (
+        "(SELECT identities.person_id FROM identities "
+        f"WHERE identities.site_id = events.site_id AND identities.user_id = {user})"
+    )
 
 
 def compile_person(query: PersonQuery, sources: Sources) -> Statement:
-    """The statement of a question about one person.
+    """The statement of a query about one person.
 
-    A row for each id: site, person, id, to which it was joined, when, by which event; when it was first and last seen
-    and when all of the ids together were; its events and theirs; and how many ids there are.
+    It has a row for each id of the person on a site: site_id, person_id, user_id; linked_to, linked_at and event_id:
+    the id that it was joined to, when, and by which event (NULL for the person's own id); first_seen and last_seen of
+    the id, and of all ids; the number of events of the id, and of all ids; and the number of ids.
     """
-    params = Params.as_sent(sources)
-    dialect, user = params.dialect, params.add(query.user_id, "text")
-    site = _on_site(query.site_id, params)
-    sites = [
-        f"SELECT site_id, person_id FROM identities{where([f'user_id = {user}', *site])}",
-        f"SELECT site_id, NULL FROM identities{where([f'person_id = {user}', *site])}",
-        f"SELECT DISTINCT site_id, NULL FROM events{where([f'user_id = {user}', *site])}",
+    source = EventSource.as_sent(sources)
+    dialect, user = source.dialect, source.parameters.add(query.user_id, "text")
+    site = [] if query.site_id is None else [f"site_id = {source.parameters.add(query.site_id, 'text')}"]
+    by_user_id = clause("WHERE", [f"user_id = {user}", *site])
+    known_on_sites = [
+        sql("SELECT site_id, person_id FROM identities\n{where}", where=by_user_id),
+        sql("SELECT site_id, NULL FROM identities\n{where}", where=clause("WHERE", [f"person_id = {user}", *site])),
+        sql("SELECT DISTINCT site_id, NULL FROM events\n{where}", where=by_user_id),
     ]
     if query.site_id is not None:
-        sites.append(f"SELECT {params.add(query.site_id, 'text')}, NULL")
-    conditions = scope_conditions(query, "timestamp", params)
-    at, *times = (
-        dialect.epoch_us.format(name)
-        for name in ("linked_at", "first_seen", "last_seen", "min(first_seen) OVER ()", "max(last_seen) OVER ()")
+        known_on_sites.append(f"SELECT {source.parameters.add(query.site_id, 'text')}, NULL")
+    persons = cte(
+        "persons",
+        """
+        SELECT site_id, coalesce(max(person_id), {user}) AS person_id
+        FROM (
+            {known_on_sites}
+        ) AS known_on_sites
+        GROUP BY site_id
+        """,
+        user=user,
+        known_on_sites=union_all(known_on_sites),
     )
-    union = "\n    UNION ALL ".join(sites)
-    sql = (
-        f"WITH persons AS (\n  SELECT site_id, coalesce(max(person_id), {user}) AS person_id\n"
-        f"  FROM (\n    {union}\n  ) AS known\n  GROUP BY site_id\n),\n"
-        "ids AS (\n  SELECT site_id, person_id, user_id, linked_to, linked_at, event_id\n"
-        "  FROM persons JOIN identities USING (site_id, person_id)\n"
-        f"  UNION ALL\n  SELECT site_id, person_id, person_id, NULL, NULL, NULL\n  FROM persons{where([_OWN])}\n),\n"
-        "seen AS (\n  SELECT site_id, user_id, min(timestamp) AS first_seen, max(timestamp) AS last_seen,\n"
-        "    count(*) AS events\n"
-        f"  FROM events{where([*conditions, '(site_id, user_id) IN (SELECT site_id, user_id FROM ids)'])}\n"
-        "  GROUP BY site_id, user_id\n)\n"
-        f"SELECT site_id, person_id, user_id, linked_to, {at}, {dialect.uuid_text.format('event_id')},\n"
-        f"  {', '.join(times)}, coalesce(events, 0), coalesce(CAST(sum(events) OVER () AS BIGINT), 0),\n"
-        "  count(*) OVER ()\n"
-        "FROM ids LEFT JOIN seen USING (site_id, user_id)\n"
-        f"ORDER BY linked_at NULLS FIRST, user_id, site_id\nLIMIT {query.limit}"
+    ids = cte(
+        "ids",
+        """
+        SELECT site_id, person_id, user_id, linked_to, linked_at, event_id
+        FROM persons JOIN identities USING (site_id, person_id)
+        UNION ALL
+        SELECT site_id, person_id, person_id, NULL, NULL, NULL
+        FROM persons
+        WHERE NOT EXISTS (
+            SELECT 1
+            FROM identities
+            WHERE identities.site_id = persons.site_id AND identities.user_id = persons.person_id
+        )
+        """,
     )
-    return Statement(sql, params.values)
-
-
-_OWN = "NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.site_id = persons.site_id AND i.user_id = persons.person_id)"
+    events_of_ids = cte(
+        "events_of_ids",
+        """
+        SELECT
+            site_id,
+            user_id,
+            min(timestamp) AS first_seen,
+            max(timestamp) AS last_seen,
+            count(*) AS events
+        FROM events
+        {where}
+        GROUP BY site_id, user_id
+        """,
+        where=clause(
+            "WHERE",
+            [
+                *scope_conditions(query, "timestamp", source),
+                "(site_id, user_id) IN (SELECT site_id, user_id FROM ids)",
+            ],
+        ),
+    )
+    rows = sql(
+        """
+        SELECT
+            site_id,
+            person_id,
+            user_id,
+            linked_to,
+            {linked_at},
+            {event_id},
+            {first_seen},
+            {last_seen},
+            {first_seen_of_person},
+            {last_seen_of_person},
+            coalesce(events, 0),
+            coalesce(CAST(sum(events) OVER () AS BIGINT), 0),
+            count(*) OVER ()
+        FROM ids LEFT JOIN events_of_ids USING (site_id, user_id)
+        ORDER BY linked_at NULLS FIRST, user_id, site_id
+        LIMIT {limit}
+        """,
+        linked_at=dialect.epoch_us.format("linked_at"),
+        event_id=dialect.uuid_text.format("event_id"),
+        first_seen=dialect.epoch_us.format("first_seen"),
+        last_seen=dialect.epoch_us.format("last_seen"),
+        first_seen_of_person=dialect.epoch_us.format("min(first_seen) OVER ()"),
+        last_seen_of_person=dialect.epoch_us.format("max(last_seen) OVER ()"),
+        limit=str(query.limit),
+    )
+    return Statement(with_ctes([persons, ids, events_of_ids], rows), source.parameters.values)

@@ -1,38 +1,49 @@
-WITH began AS (
-  SELECT u, (epoch_us(first)) // 86400000000 * 86400000000 AS b
-  FROM (
-    SELECT user_id AS u, min(bucket) AS first
+WITH first_times AS NOT MATERIALIZED (
+    SELECT user_id AS person, min(bucket) AS first_at
     FROM (
-    SELECT site_id, bucket, coalesce(person_id, user_id) AS user_id
-    FROM people
-    LEFT JOIN (
-        SELECT user_id AS of_id, person_id
-        FROM identities
-        WHERE site_id = $1
-    ) AS ids ON of_id = user_id
-) AS people WHERE site_id = $1 AND bucket < $3
+        SELECT site_id, bucket, coalesce(person_id, user_id) AS user_id
+        FROM people
+        LEFT JOIN (
+            SELECT user_id AS of_id, person_id
+            FROM identities
+            WHERE site_id = $1
+        ) AS ids ON of_id = user_id
+    ) AS people
+    WHERE site_id = $1
+        AND bucket < $3
     GROUP BY user_id
-  ) AS firsts WHERE first >= $2
 ),
-came AS (
-  SELECT DISTINCT user_id AS u, (epoch_us(bucket)) // 86400000000 * 86400000000 AS b
-  FROM (
-    SELECT site_id, bucket, coalesce(person_id, user_id) AS user_id
-    FROM people
-    LEFT JOIN (
-        SELECT user_id AS of_id, person_id
-        FROM identities
-        WHERE site_id = $1
-    ) AS ids ON of_id = user_id
-) AS people WHERE site_id = $1 AND bucket >= $2 AND bucket < $3
+cohorts AS (
+    SELECT person, (epoch_us(first_at)) // 86400000000 * 86400000000 AS period_key
+    FROM first_times
+    WHERE first_at >= $2
+),
+returning_persons AS (
+    SELECT DISTINCT user_id AS person, (epoch_us(bucket)) // 86400000000 * 86400000000 AS period_key
+    FROM (
+        SELECT site_id, bucket, coalesce(person_id, user_id) AS user_id
+        FROM people
+        LEFT JOIN (
+            SELECT user_id AS of_id, person_id
+            FROM identities
+            WHERE site_id = $1
+        ) AS ids ON of_id = user_id
+    ) AS people
+    WHERE site_id = $1
+        AND bucket >= $2
+        AND bucket < $3
 )
-SELECT began.b AS cohort, NULL AS period, count(*) AS users
-FROM began
-GROUP BY b
+SELECT cohorts.period_key AS cohort, NULL AS period, count(*) AS users
+FROM cohorts
+GROUP BY period_key
 UNION ALL
-SELECT began.b, came.b, count(*)
-FROM began JOIN came ON came.u = began.u AND came.b >= began.b AND came.b <= began.b + 777600000000
-GROUP BY began.b, came.b
+SELECT cohorts.period_key, returning_persons.period_key, count(*)
+FROM cohorts
+JOIN returning_persons
+    ON returning_persons.person = cohorts.person
+    AND returning_persons.period_key >= cohorts.period_key
+    AND returning_persons.period_key <= cohorts.period_key + 777600000000
+GROUP BY cohorts.period_key, returning_persons.period_key
 LIMIT 102001
 
 -- $1: 'default'

@@ -1,38 +1,84 @@
-WITH sessions AS (
-  SELECT lasted, events, pages
-  FROM (
-  SELECT min(timestamp) AS started, epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS lasted, count(*) AS events, count(*) FILTER (WHERE page = 1) AS pages
-  FROM (
-    SELECT session_id, timestamp, CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page
+WITH events_with_session_id AS NOT MATERIALIZED (
+    SELECT
+        session_id,
+        timestamp,
+        CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page
     FROM (
-    SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, user_id, user_id AS sent_id
-    FROM events
-) AS events WHERE site_id = $6 AND timestamp >= $7 AND timestamp < $8 AND session_id IS NOT NULL
-  ) AS visited
-  GROUP BY session_id
-  HAVING min(timestamp) >= $4 AND min(timestamp) < $5
-  UNION ALL
-  SELECT min(timestamp) AS started, epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS lasted, count(*) AS events, count(*) FILTER (WHERE page = 1) AS pages
-  FROM (
-    SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, user_id, user_id AS sent_id
+        FROM events
+    ) AS events
+    WHERE site_id = $6
+        AND timestamp >= $7
+        AND timestamp < $8
+        AND session_id IS NOT NULL
+),
+sessions_with_id AS NOT MATERIALIZED (
+    SELECT
+        min(timestamp) AS started,
+        epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS duration,
+        count(*) AS events,
+        count(*) FILTER (WHERE page = 1) AS pages
+    FROM events_with_session_id
+    GROUP BY session_id
+    HAVING min(timestamp) >= $4
+        AND min(timestamp) < $5
+),
+events_without_session_id AS NOT MATERIALIZED (
+    SELECT
+        user_id,
+        timestamp,
+        CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
+            ELSE 1
+        END AS starts_visit
     FROM (
-      SELECT user_id, timestamp, CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
-      FROM (
-    SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
-    FROM events
-    LEFT JOIN (
-        SELECT user_id AS of_id, person_id
-        FROM identities
-        WHERE site_id = $6
-    ) AS ids ON of_id = user_id
-) AS events WHERE site_id = $6 AND timestamp >= $7 AND timestamp < $8 AND session_id IS NULL AND user_id IS NOT NULL
-    ) AS paused
-  ) AS visited
-  GROUP BY user_id, visit
-  HAVING min(timestamp) >= $4 AND min(timestamp) < $5
-  ) AS made
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        FROM events
+        LEFT JOIN (
+            SELECT user_id AS of_id, person_id
+            FROM identities
+            WHERE site_id = $6
+        ) AS ids ON of_id = user_id
+    ) AS events
+    WHERE site_id = $6
+        AND timestamp >= $7
+        AND timestamp < $8
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp)
+),
+events_of_visits AS NOT MATERIALIZED (
+    SELECT *, sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
+    FROM events_without_session_id
+),
+visits AS NOT MATERIALIZED (
+    SELECT
+        min(timestamp) AS started,
+        epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS duration,
+        count(*) AS events,
+        count(*) FILTER (WHERE page = 1) AS pages
+    FROM events_of_visits
+    GROUP BY user_id, visit
+    HAVING min(timestamp) >= $4
+        AND min(timestamp) < $5
+),
+sessions AS (
+    SELECT
+        duration,
+        events,
+        pages
+    FROM (
+        SELECT * FROM sessions_with_id
+        UNION ALL
+        SELECT * FROM visits
+    ) AS computed_sessions
 )
-SELECT count(*) AS m0, CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS m1, quantile_cont(CAST(lasted AS DOUBLE PRECISION), 0.5) / 1000000 AS m2, CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS m3
+SELECT
+    count(*) AS metric_0,
+    CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_1,
+    quantile_cont(CAST(duration AS DOUBLE PRECISION), 0.5) / 1000000 AS metric_2,
+    CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_3
 FROM sessions
 
 -- $1: 'page_view'

@@ -1,10 +1,15 @@
 SELECT CAST(event_id AS VARCHAR), site_id, name, epoch_us(timestamp), epoch_us(received_at), user_id, session_id, source, path, properties
 FROM events
 WHERE user_id IN (
-      SELECT user_id FROM identities WHERE (person_id = $1 OR person_id IN (SELECT person_id FROM identities WHERE user_id = $1))
-      UNION ALL SELECT person_id FROM identities WHERE user_id = $1
-      UNION ALL SELECT $1
-    ) AND coalesce((SELECT i.person_id FROM identities AS i WHERE i.site_id = events.site_id AND i.user_id = events.user_id), user_id) = coalesce((SELECT i.person_id FROM identities AS i WHERE i.site_id = events.site_id AND i.user_id = $1), $1)
+        SELECT user_id
+        FROM identities
+        WHERE person_id = $1 OR person_id IN (SELECT person_id FROM identities WHERE user_id = $1)
+        UNION ALL
+        SELECT person_id FROM identities WHERE user_id = $1
+        UNION ALL
+        SELECT $1
+    )
+    AND coalesce((SELECT identities.person_id FROM identities WHERE identities.site_id = events.site_id AND identities.user_id = events.user_id), user_id) = coalesce((SELECT identities.person_id FROM identities WHERE identities.site_id = events.site_id AND identities.user_id = $1), $1)
 ORDER BY timestamp DESC, event_id DESC, site_id DESC
 LIMIT 101
 

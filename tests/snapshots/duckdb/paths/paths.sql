@@ -1,82 +1,142 @@
 WITH codes AS MATERIALIZED (
-  SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code
-  FROM (
-    SELECT DISTINCT node FROM (
-    SELECT path AS node FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND name IN ($1, $2, $3) AND path IS NOT NULL
-    ) AS seen WHERE node IS NOT NULL
-  ) AS nodes
-),
-stepped AS (
-  SELECT hash(session_id, 0) AS visit, timestamp, code
-  FROM (
-    SELECT session_id, timestamp, path AS node
-    FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND session_id IS NOT NULL AND name IN ($1, $2, $3) AND path IS NOT NULL
-  ) AS visited JOIN codes USING (node)
-  WHERE node IS NOT NULL
-  UNION ALL
-  SELECT hash(user_id, visit) AS visit, timestamp, code
-  FROM (
-    SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
+    SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code
     FROM (
-      SELECT user_id, timestamp, CASE WHEN name IN ($1, $2, $3) AND path IS NOT NULL THEN path END AS node, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
-      FROM events WHERE site_id = $4 AND timestamp >= $5 AND timestamp < $6 AND session_id IS NULL AND user_id IS NOT NULL
-    ) AS paused
-  ) AS visited JOIN codes USING (node)
-  WHERE node IS NOT NULL
+        SELECT DISTINCT node
+        FROM (
+            SELECT path AS node
+            FROM events
+            WHERE site_id = $4
+                AND timestamp >= $5
+                AND timestamp < $6
+                AND name IN ($1, $2, $3)
+                AND path IS NOT NULL
+        ) AS step_events
+        WHERE node IS NOT NULL
+    ) AS nodes
 ),
-numbered AS MATERIALIZED (
-  SELECT visit, code, lag(code, 1, 0) OVER walk AS before, CAST(row_number() OVER walk AS INTEGER) AS n
-  FROM stepped
-  WINDOW walk AS (PARTITION BY visit ORDER BY timestamp, code)
+events_with_session_id AS NOT MATERIALIZED (
+    SELECT
+        session_id,
+        timestamp,
+        path AS node
+    FROM events
+    WHERE site_id = $4
+        AND timestamp >= $5
+        AND timestamp < $6
+        AND session_id IS NOT NULL
+        AND name IN ($1, $2, $3)
+        AND path IS NOT NULL
 ),
-repeating AS MATERIALIZED (
-  SELECT DISTINCT visit FROM numbered WHERE before = code
+events_without_session_id AS NOT MATERIALIZED (
+    SELECT
+        user_id,
+        timestamp,
+        CASE WHEN name IN ($1, $2, $3) AND path IS NOT NULL THEN path END AS node,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events
+    WHERE site_id = $4
+        AND timestamp >= $5
+        AND timestamp < $6
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp)
 ),
-walked AS (
-  SELECT visit, code, before, n FROM numbered WHERE visit NOT IN (SELECT visit FROM repeating)
-  UNION ALL
-  SELECT visit, code, before, nth
-  FROM (
-    SELECT visit, code, before, CAST(sum(CASE WHEN before = code THEN 0 ELSE 1 END) OVER walk AS INTEGER) AS nth
-    FROM numbered WHERE visit IN (SELECT visit FROM repeating)
-    WINDOW walk AS (PARTITION BY visit ORDER BY n ROWS UNBOUNDED PRECEDING)
-  ) AS renumbered
-  WHERE before <> code
+events_of_visits AS NOT MATERIALIZED (
+    SELECT *, sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
+    FROM events_without_session_id
 ),
-counted AS MATERIALIZED (
-  SELECT n AS place, before, code, count(*) AS sessions
-  FROM walked
-  WHERE n BETWEEN 1 AND 5
-  GROUP BY 1, 2, 3
+session_steps AS (
+    SELECT hash(session_id, 0) AS session_key, timestamp, code
+    FROM events_with_session_id
+    JOIN codes USING (node)
+    WHERE node IS NOT NULL
+    UNION ALL
+    SELECT hash(user_id, visit) AS session_key, timestamp, code
+    FROM events_of_visits
+    JOIN codes USING (node)
+    WHERE node IS NOT NULL
+),
+numbered_steps AS MATERIALIZED (
+    SELECT
+        session_key, code,
+        lag(code, 1, 0) OVER steps_of_session AS previous_code,
+        CAST(row_number() OVER steps_of_session AS INTEGER) AS position
+    FROM session_steps
+    WINDOW steps_of_session AS (PARTITION BY session_key ORDER BY timestamp, code)
+),
+sessions_with_repetitions AS MATERIALIZED (
+    SELECT DISTINCT session_key
+    FROM numbered_steps
+    WHERE previous_code = code
+),
+steps AS (
+    SELECT session_key, code, previous_code, position
+    FROM numbered_steps
+    WHERE session_key NOT IN (SELECT session_key FROM sessions_with_repetitions)
+    UNION ALL
+    SELECT session_key, code, previous_code, merged_position
+    FROM (
+        SELECT
+            session_key,
+            code,
+            previous_code,
+            CAST(
+                sum(CASE WHEN previous_code = code THEN 0 ELSE 1 END) OVER steps_so_far AS INTEGER
+            ) AS merged_position
+        FROM numbered_steps
+        WHERE session_key IN (SELECT session_key FROM sessions_with_repetitions)
+        WINDOW steps_so_far AS (PARTITION BY session_key ORDER BY position ROWS UNBOUNDED PRECEDING)
+    ) AS renumbered_steps
+    WHERE previous_code <> code
+),
+step_counts AS MATERIALIZED (
+    SELECT position AS step, previous_code, code, count(*) AS sessions
+    FROM steps
+    WHERE position BETWEEN 1 AND 5
+    GROUP BY position, previous_code, code
 ),
 edges AS (
-  SELECT place - 1 AS place, before AS source, code AS target, sessions
-  FROM counted WHERE place > 1
-  UNION ALL
-  SELECT place, code, NULL, CAST(sum(sessions) AS BIGINT)
-  FROM (
-    SELECT place, code, CASE WHEN place < 5 THEN sessions ELSE 0 END AS sessions FROM counted
+    SELECT step - 1 AS step, previous_code AS source, code AS target, sessions
+    FROM step_counts
+    WHERE step > 1
     UNION ALL
-    SELECT place - 1, before, CASE WHEN place > 1 THEN -sessions ELSE 0 END FROM counted
-  ) AS ends
-  GROUP BY place, code HAVING sum(sessions) > 0
+    SELECT step, code, NULL, CAST(sum(sessions) AS BIGINT)
+    FROM (
+        SELECT step, code, CASE WHEN step < 5 THEN sessions ELSE 0 END AS sessions
+        FROM step_counts
+        UNION ALL
+        SELECT step - 1, previous_code, CASE WHEN step > 1 THEN -sessions ELSE 0 END
+        FROM step_counts
+    ) AS taken_less_continued
+    GROUP BY step, code
+    HAVING sum(sessions) > 0
 ),
-ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY place
-    ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST) AS rank
-  FROM edges
+ranked_edges AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY step ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST
+        ) AS rank
+    FROM edges
 ),
-cut AS (
-  SELECT place, CASE WHEN rank <= 20 THEN source END AS source, CASE WHEN rank <= 20 THEN target END AS target,
-    CAST(sum(sessions) AS BIGINT) AS sessions, NOT rank <= 20 AS other
-  FROM ranked
-  GROUP BY 1, 2, 3, 5
+kept_edges AS (
+    SELECT
+        step,
+        CASE WHEN rank <= 20 THEN source END AS kept_source,
+        CASE WHEN rank <= 20 THEN target END AS kept_target,
+        CAST(sum(sessions) AS BIGINT) AS sessions,
+        rank > 20 AS other
+    FROM ranked_edges
+    GROUP BY step, kept_source, kept_target, other
 )
-SELECT place, sources.node, targets.node, sessions, other
-FROM cut
-LEFT JOIN codes AS sources ON sources.code = source
-LEFT JOIN codes AS targets ON targets.code = target
-ORDER BY place, other, sessions DESC, source NULLS LAST, target NULLS LAST
+SELECT step, sources.node, targets.node, sessions, other
+FROM kept_edges
+LEFT JOIN codes AS sources ON sources.code = kept_source
+LEFT JOIN codes AS targets ON targets.code = kept_target
+ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS LAST
 
 -- $1: 'page_view'
 -- $2: '$pageview'

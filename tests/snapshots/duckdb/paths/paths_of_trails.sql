@@ -1,111 +1,187 @@
-WITH known AS NOT MATERIALIZED (SELECT * FROM session_parts),
+WITH indexed_sessions AS NOT MATERIALIZED (
+    SELECT * FROM session_parts
+),
 long_sessions AS MATERIALIZED (
-  SELECT site_id, session_id FROM known WHERE site_id = $1 AND ended >= $2 AND started < $3 AND NOT (trail IS NOT NULL AND started >= $2 AND ended < $3)
+    SELECT site_id, session_id
+    FROM indexed_sessions
+    WHERE site_id = $3
+        AND ended >= $1
+        AND started < $2
+        AND NOT (trail IS NOT NULL AND started >= $1 AND ended < $2)
 ),
-seen AS MATERIALIZED (
-  SELECT place, CASE WHEN n > 1 THEN trail[n - 1] END AS before, trail[n] AS node, count(*) AS sessions
-  FROM (
-    SELECT trail, place, place AS n
-    FROM (SELECT trail, unnest([1, 2, 3, 4, 5]) AS place FROM known WHERE site_id = $1 AND trail IS NOT NULL AND started >= $2 AND ended < $3) AS trails
-  ) AS placed
-  WHERE n BETWEEN 1 AND len(trail)
-  GROUP BY ALL
-),
-visits AS MATERIALIZED (
-  SELECT hash(session_id, 0) AS visit, timestamp, node
-  FROM (
-    SELECT session_id, timestamp, path AS node
-    FROM events WHERE site_id = $1 AND timestamp >= $2 AND timestamp < $3 AND session_id IS NOT NULL AND (session_id) IN (SELECT session_id FROM long_sessions) AND name IN ($4, $5, $6) AND path IS NOT NULL
-  ) AS visited
-  WHERE node IS NOT NULL
-  UNION ALL
-  SELECT hash(user_id, visit) AS visit, timestamp, node
-  FROM (
-    SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
+trail_step_counts AS MATERIALIZED (
+    SELECT
+        step,
+        CASE WHEN position > 1 THEN trail[position - 1] END AS previous_node,
+        trail[position] AS node,
+        count(*) AS sessions
     FROM (
-      SELECT user_id, timestamp, CASE WHEN name IN ($4, $5, $6) AND path IS NOT NULL THEN path END AS node, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
-      FROM events WHERE site_id = $1 AND timestamp >= $2 AND timestamp < $3 AND session_id IS NULL AND user_id IS NOT NULL
-    ) AS paused
-  ) AS visited
-  WHERE node IS NOT NULL
+        SELECT trail, step, step AS position
+        FROM (
+            SELECT trail, unnest([1, 2, 3, 4, 5]) AS step
+            FROM indexed_sessions
+            WHERE site_id = $3
+                AND trail IS NOT NULL
+                AND started >= $1
+                AND ended < $2
+        ) AS trails
+    ) AS trail_steps
+    WHERE position BETWEEN 1 AND len(trail)
+    GROUP BY ALL
+),
+events_with_session_id AS NOT MATERIALIZED (
+    SELECT
+        session_id,
+        timestamp,
+        path AS node
+    FROM events
+    WHERE site_id = $3
+        AND timestamp >= $1
+        AND timestamp < $2
+        AND session_id IS NOT NULL
+        AND (session_id) IN (SELECT session_id FROM long_sessions)
+        AND name IN ($4, $5, $6)
+        AND path IS NOT NULL
+),
+events_without_session_id AS NOT MATERIALIZED (
+    SELECT
+        user_id,
+        timestamp,
+        CASE WHEN name IN ($4, $5, $6) AND path IS NOT NULL THEN path END AS node,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events
+    WHERE site_id = $3
+        AND timestamp >= $1
+        AND timestamp < $2
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp)
+),
+events_of_visits AS NOT MATERIALIZED (
+    SELECT *, sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
+    FROM events_without_session_id
+),
+steps_without_trail AS MATERIALIZED (
+    SELECT hash(session_id, 0) AS session_key, timestamp, node
+    FROM events_with_session_id
+    WHERE node IS NOT NULL
+    UNION ALL
+    SELECT hash(user_id, visit) AS session_key, timestamp, node
+    FROM events_of_visits
+    WHERE node IS NOT NULL
 ),
 codes AS MATERIALIZED (
-  SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code
-  FROM (SELECT node FROM seen UNION SELECT before FROM seen WHERE before IS NOT NULL UNION SELECT node FROM visits) AS nodes
+    SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code
+    FROM (
+        SELECT node FROM trail_step_counts
+        UNION
+        SELECT previous_node FROM trail_step_counts WHERE previous_node IS NOT NULL
+        UNION
+        SELECT node FROM steps_without_trail
+    ) AS nodes
 ),
-stepped AS (
-  SELECT visit, timestamp, code
-  FROM visits JOIN codes USING (node)
+session_steps AS (
+    SELECT session_key, timestamp, code
+    FROM steps_without_trail JOIN codes USING (node)
 ),
-numbered AS MATERIALIZED (
-  SELECT visit, code, lag(code, 1, 0) OVER walk AS before, CAST(row_number() OVER walk AS INTEGER) AS n
-  FROM stepped
-  WINDOW walk AS (PARTITION BY visit ORDER BY timestamp, code)
+numbered_steps AS MATERIALIZED (
+    SELECT
+        session_key, code,
+        lag(code, 1, 0) OVER steps_of_session AS previous_code,
+        CAST(row_number() OVER steps_of_session AS INTEGER) AS position
+    FROM session_steps
+    WINDOW steps_of_session AS (PARTITION BY session_key ORDER BY timestamp, code)
 ),
-repeating AS MATERIALIZED (
-  SELECT DISTINCT visit FROM numbered WHERE before = code
+sessions_with_repetitions AS MATERIALIZED (
+    SELECT DISTINCT session_key
+    FROM numbered_steps
+    WHERE previous_code = code
 ),
-walked AS (
-  SELECT visit, code, before, n FROM numbered WHERE visit NOT IN (SELECT visit FROM repeating)
-  UNION ALL
-  SELECT visit, code, before, nth
-  FROM (
-    SELECT visit, code, before, CAST(sum(CASE WHEN before = code THEN 0 ELSE 1 END) OVER walk AS INTEGER) AS nth
-    FROM numbered WHERE visit IN (SELECT visit FROM repeating)
-    WINDOW walk AS (PARTITION BY visit ORDER BY n ROWS UNBOUNDED PRECEDING)
-  ) AS renumbered
-  WHERE before <> code
-),
-counted_events AS MATERIALIZED (
-  SELECT n AS place, before, code, count(*) AS sessions
-  FROM walked
-  WHERE n BETWEEN 1 AND 5
-  GROUP BY 1, 2, 3
-),
-counted AS MATERIALIZED (
-  SELECT place, before, code, CAST(sum(sessions) AS BIGINT) AS sessions
-  FROM (
-    SELECT place, before, code, sessions FROM counted_events
+steps AS (
+    SELECT session_key, code, previous_code, position
+    FROM numbered_steps
+    WHERE session_key NOT IN (SELECT session_key FROM sessions_with_repetitions)
     UNION ALL
-    SELECT place, coalesce(sources.code, 0), targets.code, sessions
-    FROM seen
-    JOIN codes AS targets ON targets.node = seen.node
-    LEFT JOIN codes AS sources ON sources.node = seen.before
-  ) AS both_kinds
-  GROUP BY 1, 2, 3
+    SELECT session_key, code, previous_code, merged_position
+    FROM (
+        SELECT
+            session_key,
+            code,
+            previous_code,
+            CAST(
+                sum(CASE WHEN previous_code = code THEN 0 ELSE 1 END) OVER steps_so_far AS INTEGER
+            ) AS merged_position
+        FROM numbered_steps
+        WHERE session_key IN (SELECT session_key FROM sessions_with_repetitions)
+        WINDOW steps_so_far AS (PARTITION BY session_key ORDER BY position ROWS UNBOUNDED PRECEDING)
+    ) AS renumbered_steps
+    WHERE previous_code <> code
+),
+event_step_counts AS MATERIALIZED (
+    SELECT position AS step, previous_code, code, count(*) AS sessions
+    FROM steps
+    WHERE position BETWEEN 1 AND 5
+    GROUP BY position, previous_code, code
+),
+step_counts AS MATERIALIZED (
+    SELECT step, previous_code, code, CAST(sum(sessions) AS BIGINT) AS sessions
+    FROM (
+        SELECT step, previous_code, code, sessions
+        FROM event_step_counts
+        UNION ALL
+        SELECT step, coalesce(previous_codes.code, 0), codes.code, sessions
+        FROM trail_step_counts
+        JOIN codes ON codes.node = trail_step_counts.node
+        LEFT JOIN codes AS previous_codes ON previous_codes.node = trail_step_counts.previous_node
+    ) AS both_counts
+    GROUP BY step, previous_code, code
 ),
 edges AS (
-  SELECT place - 1 AS place, before AS source, code AS target, sessions
-  FROM counted WHERE place > 1
-  UNION ALL
-  SELECT place, code, NULL, CAST(sum(sessions) AS BIGINT)
-  FROM (
-    SELECT place, code, CASE WHEN place < 5 THEN sessions ELSE 0 END AS sessions FROM counted
+    SELECT step - 1 AS step, previous_code AS source, code AS target, sessions
+    FROM step_counts
+    WHERE step > 1
     UNION ALL
-    SELECT place - 1, before, CASE WHEN place > 1 THEN -sessions ELSE 0 END FROM counted
-  ) AS ends
-  GROUP BY place, code HAVING sum(sessions) > 0
+    SELECT step, code, NULL, CAST(sum(sessions) AS BIGINT)
+    FROM (
+        SELECT step, code, CASE WHEN step < 5 THEN sessions ELSE 0 END AS sessions
+        FROM step_counts
+        UNION ALL
+        SELECT step - 1, previous_code, CASE WHEN step > 1 THEN -sessions ELSE 0 END
+        FROM step_counts
+    ) AS taken_less_continued
+    GROUP BY step, code
+    HAVING sum(sessions) > 0
 ),
-ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY place
-    ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST) AS rank
-  FROM edges
+ranked_edges AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY step ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST
+        ) AS rank
+    FROM edges
 ),
-cut AS (
-  SELECT place, CASE WHEN rank <= 20 THEN source END AS source, CASE WHEN rank <= 20 THEN target END AS target,
-    CAST(sum(sessions) AS BIGINT) AS sessions, NOT rank <= 20 AS other
-  FROM ranked
-  GROUP BY 1, 2, 3, 5
+kept_edges AS (
+    SELECT
+        step,
+        CASE WHEN rank <= 20 THEN source END AS kept_source,
+        CASE WHEN rank <= 20 THEN target END AS kept_target,
+        CAST(sum(sessions) AS BIGINT) AS sessions,
+        rank > 20 AS other
+    FROM ranked_edges
+    GROUP BY step, kept_source, kept_target, other
 )
-SELECT place, sources.node, targets.node, sessions, other
-FROM cut
-LEFT JOIN codes AS sources ON sources.code = source
-LEFT JOIN codes AS targets ON targets.code = target
-ORDER BY place, other, sessions DESC, source NULLS LAST, target NULLS LAST
+SELECT step, sources.node, targets.node, sessions, other
+FROM kept_edges
+LEFT JOIN codes AS sources ON sources.code = kept_source
+LEFT JOIN codes AS targets ON targets.code = kept_target
+ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS LAST
 
--- $1: 'default'
--- $2: datetime.datetime(2025, 5, 1, 0, 0)
--- $3: datetime.datetime(2025, 6, 1, 0, 0)
+-- $1: datetime.datetime(2025, 5, 1, 0, 0)
+-- $2: datetime.datetime(2025, 6, 1, 0, 0)
+-- $3: 'default'
 -- $4: 'page_view'
 -- $5: '$pageview'
 -- $6: 'pageview'

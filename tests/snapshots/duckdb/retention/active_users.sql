@@ -1,14 +1,27 @@
-WITH active AS (
-  SELECT DISTINCT user_id AS u, (epoch_us(bucket)) // 86400000000 * 86400000000 AS b
-  FROM people WHERE site_id = $1 AND bucket >= $2 AND bucket < $3
+WITH active_persons AS (
+    SELECT DISTINCT user_id AS person, (epoch_us(bucket)) // 86400000000 * 86400000000 AS period_key
+    FROM people
+    WHERE site_id = $1
+        AND bucket >= $2
+        AND bucket < $3
 ),
-walked AS (
-  SELECT b, lag(b) OVER walk AS before, lead(b) OVER walk AS after
-  FROM active WINDOW walk AS (PARTITION BY u ORDER BY b)
+activity AS (
+    SELECT
+        period_key,
+        lag(period_key) OVER days_of_person AS previous_key,
+        lead(period_key) OVER days_of_person AS next_key
+    FROM active_persons
+    WINDOW days_of_person AS (PARTITION BY person ORDER BY period_key)
 )
-SELECT b AS day, count(*) AS dau, sum(CASE WHEN before IS NULL OR b >= before + 604800000000 THEN 1 ELSE 0 END), sum(CASE WHEN after IS NULL OR after >= b + 604800000000 THEN 1 ELSE 0 END), sum(CASE WHEN before IS NULL OR b >= before + 2592000000000 THEN 1 ELSE 0 END), sum(CASE WHEN after IS NULL OR after >= b + 2592000000000 THEN 1 ELSE 0 END)
-FROM walked
-GROUP BY b
+SELECT
+    period_key AS day,
+    count(*) AS dau,
+    sum(CASE WHEN previous_key IS NULL OR period_key >= previous_key + 604800000000 THEN 1 ELSE 0 END) AS enter_wau,
+    sum(CASE WHEN next_key IS NULL OR next_key >= period_key + 604800000000 THEN 1 ELSE 0 END) AS leave_wau,
+    sum(CASE WHEN previous_key IS NULL OR period_key >= previous_key + 2592000000000 THEN 1 ELSE 0 END) AS enter_mau,
+    sum(CASE WHEN next_key IS NULL OR next_key >= period_key + 2592000000000 THEN 1 ELSE 0 END) AS leave_mau
+FROM activity
+GROUP BY period_key
 
 -- $1: 'default'
 -- $2: datetime.datetime(2025, 4, 2, 0, 0)

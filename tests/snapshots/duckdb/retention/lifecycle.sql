@@ -1,14 +1,21 @@
-WITH active AS (
-  SELECT DISTINCT user_id AS u, CASE WHEN bucket < TIMESTAMP '2025-03-30 01:00:00' THEN epoch_us(date_trunc('month', bucket + INTERVAL (3600) SECOND)) ELSE epoch_us(date_trunc('month', bucket + INTERVAL (7200) SECOND)) END AS b
-  FROM people WHERE site_id = $2 AND bucket < $3
+WITH active_persons AS (
+    SELECT DISTINCT user_id AS person, CASE WHEN bucket < TIMESTAMP '2025-03-30 01:00:00' THEN epoch_us(date_trunc('month', bucket + INTERVAL (3600) SECOND)) ELSE epoch_us(date_trunc('month', bucket + INTERVAL (7200) SECOND)) END AS period_key
+    FROM people
+    WHERE site_id = $2
+        AND bucket < $3
 ),
-walked AS (
-  SELECT b, lag(b) OVER (PARTITION BY u ORDER BY b) AS before
-  FROM active
+activity AS (
+    SELECT period_key, lag(period_key) OVER (PARTITION BY person ORDER BY period_key) AS previous_key
+    FROM active_persons
 )
-SELECT b AS period, before IS NULL AS fresh, CASE WHEN b <= before + 2678400000000 THEN before END AS near, count(*) AS users
-FROM walked WHERE b >= $1
-GROUP BY 1, 2, 3
+SELECT
+    period_key AS period,
+    previous_key IS NULL AS is_new,
+    CASE WHEN period_key <= previous_key + 2678400000000 THEN previous_key END AS previous_period,
+    count(*) AS users
+FROM activity
+WHERE period_key >= $1
+GROUP BY period, is_new, previous_period
 
 -- $1: 1740700800000000
 -- $2: 'default'

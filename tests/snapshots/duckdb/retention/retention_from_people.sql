@@ -1,18 +1,28 @@
-WITH began AS (
-  SELECT DISTINCT user_id AS u, (epoch_us(bucket)) // 86400000000 * 86400000000 AS b
-  FROM people WHERE site_id = $1 AND bucket >= $2 AND bucket < $3
+WITH cohorts AS (
+    SELECT DISTINCT user_id AS person, (epoch_us(bucket)) // 86400000000 * 86400000000 AS period_key
+    FROM people
+    WHERE site_id = $1
+        AND bucket >= $2
+        AND bucket < $3
 ),
-came AS (
-  SELECT DISTINCT user_id AS u, (epoch_us(bucket)) // 86400000000 * 86400000000 AS b
-  FROM people WHERE site_id = $1 AND bucket >= $2 AND bucket < $3
+returning_persons AS (
+    SELECT DISTINCT user_id AS person, (epoch_us(bucket)) // 86400000000 * 86400000000 AS period_key
+    FROM people
+    WHERE site_id = $1
+        AND bucket >= $2
+        AND bucket < $3
 )
-SELECT began.b AS cohort, NULL AS period, count(*) AS users
-FROM began
-GROUP BY b
+SELECT cohorts.period_key AS cohort, NULL AS period, count(*) AS users
+FROM cohorts
+GROUP BY period_key
 UNION ALL
-SELECT began.b, came.b, count(*)
-FROM began JOIN came ON came.u = began.u AND came.b >= began.b AND came.b <= began.b + 777600000000
-GROUP BY began.b, came.b
+SELECT cohorts.period_key, returning_persons.period_key, count(*)
+FROM cohorts
+JOIN returning_persons
+    ON returning_persons.person = cohorts.person
+    AND returning_persons.period_key >= cohorts.period_key
+    AND returning_persons.period_key <= cohorts.period_key + 777600000000
+GROUP BY cohorts.period_key, returning_persons.period_key
 LIMIT 102001
 
 -- $1: 'default'

@@ -1,14 +1,19 @@
-WITH active AS (
-  SELECT DISTINCT user_id AS u, (epoch_us(timestamp)) // 86400000000 * 86400000000 AS b
-  FROM events WHERE site_id = $1 AND timestamp >= $2 AND timestamp < $3 AND name = $4 AND user_id IS NOT NULL
+WITH active_persons AS (
+    SELECT DISTINCT user_id AS person, (epoch_us(timestamp)) // 86400000000 * 86400000000 AS period_key
+    FROM events
+    WHERE site_id = $1
+        AND timestamp >= $2
+        AND timestamp < $3
+        AND name = $4
+        AND user_id IS NOT NULL
 ),
-counted AS (
-  SELECT u, count(*) AS periods, min(b) AS first, max(b) AS last
-  FROM active
-  GROUP BY u
+periods_of_persons AS (
+    SELECT person, count(*) AS periods, min(period_key) AS first_key, max(period_key) AS last_key
+    FROM active_persons
+    GROUP BY person
 )
-SELECT periods, count(*) AS users, min(first) AS first, max(last) AS last
-FROM counted
+SELECT periods, count(*) AS users, min(first_key) AS first_period, max(last_key) AS last_period
+FROM periods_of_persons
 GROUP BY periods
 ORDER BY periods
 

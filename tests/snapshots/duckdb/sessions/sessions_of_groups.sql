@@ -1,34 +1,88 @@
-WITH sessions AS (
-  SELECT lasted, events, pages, entry_event[1] AS d0
-  FROM (
-  SELECT min(timestamp) AS started, epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS lasted, count(*) AS events, count(*) FILTER (WHERE page = 1) AS pages, arg_min([e0], ROW(-page, timestamp, event_id)) AS entry_event
-  FROM (
-    SELECT session_id, timestamp, CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page, event_id, path AS e0
-    FROM events WHERE site_id = $6 AND timestamp >= $7 AND timestamp < $8 AND session_id IS NOT NULL
-  ) AS visited
-  GROUP BY session_id
-  HAVING min(timestamp) >= $4 AND min(timestamp) < $5
-  UNION ALL
-  SELECT min(timestamp) AS started, epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS lasted, count(*) AS events, count(*) FILTER (WHERE page = 1) AS pages, arg_min([e0], ROW(-page, timestamp, event_id)) AS entry_event
-  FROM (
-    SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
-    FROM (
-      SELECT user_id, timestamp, CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page, event_id, path AS e0, CASE WHEN timestamp <= lag(timestamp) OVER (PARTITION BY user_id ORDER BY timestamp) + INTERVAL '30 minutes' THEN 0 ELSE 1 END AS fresh
-      FROM events WHERE site_id = $6 AND timestamp >= $7 AND timestamp < $8 AND session_id IS NULL AND user_id IS NOT NULL
-    ) AS paused
-  ) AS visited
-  GROUP BY user_id, visit
-  HAVING min(timestamp) >= $4 AND min(timestamp) < $5
-  ) AS made
+WITH events_with_session_id AS NOT MATERIALIZED (
+    SELECT
+        session_id,
+        timestamp,
+        CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page,
+        event_id,
+        path AS text_0
+    FROM events
+    WHERE site_id = $6
+        AND timestamp >= $7
+        AND timestamp < $8
+        AND session_id IS NOT NULL
 ),
-ranked AS (
-SELECT d0, place
-FROM (VALUES ($9, 1), (CAST(NULL AS VARCHAR), 2)) AS given_groups(d0, place)
+sessions_with_id AS NOT MATERIALIZED (
+    SELECT
+        min(timestamp) AS started,
+        epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS duration,
+        count(*) AS events,
+        count(*) FILTER (WHERE page = 1) AS pages,
+        arg_min([text_0], ROW(-page, timestamp, event_id)) AS entry_event
+    FROM events_with_session_id
+    GROUP BY session_id
+    HAVING min(timestamp) >= $4
+        AND min(timestamp) < $5
+),
+events_without_session_id AS NOT MATERIALIZED (
+    SELECT
+        user_id,
+        timestamp,
+        CASE WHEN name IN ($1, $2, $3) THEN 1 ELSE 0 END AS page,
+        event_id,
+        path AS text_0,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events
+    WHERE site_id = $6
+        AND timestamp >= $7
+        AND timestamp < $8
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp)
+),
+events_of_visits AS NOT MATERIALIZED (
+    SELECT *, sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
+    FROM events_without_session_id
+),
+visits AS NOT MATERIALIZED (
+    SELECT
+        min(timestamp) AS started,
+        epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS duration,
+        count(*) AS events,
+        count(*) FILTER (WHERE page = 1) AS pages,
+        arg_min([text_0], ROW(-page, timestamp, event_id)) AS entry_event
+    FROM events_of_visits
+    GROUP BY user_id, visit
+    HAVING min(timestamp) >= $4
+        AND min(timestamp) < $5
+),
+sessions AS (
+    SELECT
+        duration,
+        events,
+        pages,
+        entry_event[1] AS dim_0
+    FROM (
+        SELECT * FROM sessions_with_id
+        UNION ALL
+        SELECT * FROM visits
+    ) AS computed_sessions
+),
+top_groups AS (
+    SELECT dim_0, rank
+    FROM (VALUES ($9, 1), (CAST(NULL AS VARCHAR), 2)) AS given_groups(dim_0, rank)
 )
-SELECT ranked.d0, count(*) AS m0, CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS m1, quantile_cont(CAST(lasted AS DOUBLE PRECISION), 0.5) / 1000000 AS m2, CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS m3
-FROM sessions JOIN ranked ON sessions.d0 IS NOT DISTINCT FROM ranked.d0
-GROUP BY place, ranked.d0
-ORDER BY place NULLS LAST
+SELECT
+    top_groups.dim_0,
+    count(*) AS metric_0,
+    CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_1,
+    quantile_cont(CAST(duration AS DOUBLE PRECISION), 0.5) / 1000000 AS metric_2,
+    CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_3
+FROM sessions JOIN top_groups ON sessions.dim_0 IS NOT DISTINCT FROM top_groups.dim_0
+GROUP BY rank, top_groups.dim_0
+ORDER BY rank NULLS LAST
 LIMIT 100001
 
 -- $1: 'page_view'

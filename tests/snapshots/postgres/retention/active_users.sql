@@ -1,14 +1,27 @@
-WITH active AS (
-  SELECT user_id AS u, CAST(day AS timestamp) AT TIME ZONE 'UTC' AS b
-  FROM people_days WHERE site_id = CAST($1 AS text) AND day >= CAST($2 AS date) AND day < CAST($3 AS date)
+WITH active_persons AS (
+    SELECT user_id AS person, CAST(day AS timestamp) AT TIME ZONE 'UTC' AS period_key
+    FROM people_days
+    WHERE site_id = CAST($1 AS text)
+        AND day >= CAST($2 AS date)
+        AND day < CAST($3 AS date)
 ),
-walked AS (
-  SELECT b, lag(b) OVER walk AS before, lead(b) OVER walk AS after
-  FROM active WINDOW walk AS (PARTITION BY u ORDER BY b)
+activity AS (
+    SELECT
+        period_key,
+        lag(period_key) OVER days_of_person AS previous_key,
+        lead(period_key) OVER days_of_person AS next_key
+    FROM active_persons
+    WINDOW days_of_person AS (PARTITION BY person ORDER BY period_key)
 )
-SELECT CAST(extract(epoch FROM b) * 1000000 AS bigint) AS day, count(*) AS dau, sum(CASE WHEN before IS NULL OR b >= before + INTERVAL '604800 seconds' THEN 1 ELSE 0 END), sum(CASE WHEN after IS NULL OR after >= b + INTERVAL '604800 seconds' THEN 1 ELSE 0 END), sum(CASE WHEN before IS NULL OR b >= before + INTERVAL '2592000 seconds' THEN 1 ELSE 0 END), sum(CASE WHEN after IS NULL OR after >= b + INTERVAL '2592000 seconds' THEN 1 ELSE 0 END)
-FROM walked
-GROUP BY b
+SELECT
+    CAST(extract(epoch FROM period_key) * 1000000 AS bigint) AS day,
+    count(*) AS dau,
+    sum(CASE WHEN previous_key IS NULL OR period_key >= previous_key + INTERVAL '604800 seconds' THEN 1 ELSE 0 END) AS enter_wau,
+    sum(CASE WHEN next_key IS NULL OR next_key >= period_key + INTERVAL '604800 seconds' THEN 1 ELSE 0 END) AS leave_wau,
+    sum(CASE WHEN previous_key IS NULL OR period_key >= previous_key + INTERVAL '2592000 seconds' THEN 1 ELSE 0 END) AS enter_mau,
+    sum(CASE WHEN next_key IS NULL OR next_key >= period_key + INTERVAL '2592000 seconds' THEN 1 ELSE 0 END) AS leave_mau
+FROM activity
+GROUP BY period_key
 
 -- $1: 'default'
 -- $2: datetime.date(2025, 4, 2)

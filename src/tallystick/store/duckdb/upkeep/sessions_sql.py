@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from tallystick.analysis.cte import Cte, cte
 from tallystick.analysis.sessions.channels import CHANNEL_PROPERTIES, channel_sql
-from tallystick.analysis.sessions.index import KNOWN, TEXTS, TRAIL
+from tallystick.analysis.sessions.index import INDEXED_SESSIONS, TEXTS, TRAIL
 from tallystick.model.queries.sessions import PAGE_NAMES
 from tallystick.store.duckdb.connection import quoted
 from tallystick.store.duckdb.dialect import DUCKDB
@@ -104,23 +105,47 @@ def joined_sql(fresh: str, columns: Sequence[str] = COLUMNS) -> str:
     return f"SELECT {chosen}\n  FROM (SELECT *{_opened(entry, last)} FROM (\n  {both}\n  ) AS paired) AS joined"
 
 
-def tables_sql(mark: int, behind: int, wanted: Sequence[str]) -> str:
-    """Common tables of which `known` has every session, also the `behind` events from row number `mark` on."""
+def tables_sql(mark: int, behind: int, wanted: Sequence[str]) -> list[Cte]:
+    """CTEs of the session index, with the `behind` events from row number `mark` on added to it."""
     if not behind:
-        return f"{KNOWN} AS NOT MATERIALIZED (SELECT * FROM session_parts)"
+        return [cte(INDEXED_SESSIONS, "SELECT * FROM session_parts", materialized=False)]
     columns = columns_for(wanted)
-    chosen = ", ".join(columns)
-    # No session is beyond the limit; without it DuckDB takes them for a fifth of all, and plans accordingly.
-    found = f"SELECT rowid FROM session_parts WHERE {HASH} IN (SELECT {HASHED} FROM tail)"
-    return (
-        f"tail AS MATERIALIZED (\n  {parts_sql(f'rowid >= {mark}', columns)}\n  LIMIT {behind}\n),\n"
-        f"touched AS MATERIALIZED (\n  SELECT rowid AS part, {chosen}\n"
-        "  FROM session_parts SEMI JOIN tail USING (site_id, session_id)\n"
-        f"  WHERE rowid IN ({found})\n),\n"
-        f"{KNOWN} AS NOT MATERIALIZED (\n"
-        f"  SELECT {chosen} FROM session_parts ANTI JOIN touched ON touched.part = session_parts.rowid\n"
-        f"  UNION ALL\n  {joined_sql('tail', columns)}\n)"
+    # No session is beyond the limit. Without it DuckDB expects a fifth of all rows, and plans accordingly.
+    new_sessions = cte(
+        "new_sessions",
+        """
+        {sessions}
+        LIMIT {events}
+        """,
+        materialized=True,
+        sessions=parts_sql(f"rowid >= {mark}", columns),
+        events=str(behind),
     )
+    touched = cte(
+        "touched",
+        """
+        SELECT rowid AS part, {columns}
+        FROM session_parts SEMI JOIN new_sessions USING (site_id, session_id)
+        WHERE rowid IN (SELECT rowid FROM session_parts WHERE {hash} IN (SELECT {hashed} FROM new_sessions))
+        """,
+        materialized=True,
+        columns=", ".join(columns),
+        hash=HASH,
+        hashed=HASHED,
+    )
+    indexed_sessions = cte(
+        INDEXED_SESSIONS,
+        """
+        SELECT {columns}
+        FROM session_parts ANTI JOIN touched ON touched.part = session_parts.rowid
+        UNION ALL
+        {continued}
+        """,
+        materialized=False,
+        columns=", ".join(columns),
+        continued=joined_sql("new_sessions", columns),
+    )
+    return [new_sessions, touched, indexed_sessions]
 
 
 def _choice(order: str, comes: str, columns: Sequence[str], name: str) -> list[str]:

@@ -1,0 +1,104 @@
+"""Which persons were active in which periods.
+
+The SELECTs read `people_days` or `people` where these rollups have what a query asks for, and `events` otherwise; the
+rows are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tallystick.analysis.buckets import Buckets
+from tallystick.analysis.cte import Cte, clause, cte
+from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import Fields, filter_fields, scope_conditions
+from tallystick.analysis.funnel.steps import test_sql
+from tallystick.analysis.rollups import PEOPLE_FIELDS, on_quarter_hours, on_utc_days
+from tallystick.model.queries.funnel import EventTest
+from tallystick.model.queries.scope import Scope
+
+ANY_EVENT = EventTest()
+
+
+@dataclass(frozen=True)
+class ActivePersons:
+    """CTEs of active persons for one statement.
+
+    Attributes:
+        scope: site, range and filter of the events.
+        source: what the statement reads from.
+        buckets: the periods.
+        rollups: False reads `events`, whatever the query is.
+    """
+
+    scope: Scope
+    source: EventSource
+    buckets: Buckets
+    rollups: bool
+
+    def table(self, *tests: EventTest) -> str:
+        """The smallest table that has every person with an event that passes one of the tests."""
+        on_people = filter_fields(self.scope.filter) <= PEOPLE_FIELDS and all(test == ANY_EVENT for test in tests)
+        if not self.rollups or not on_people or not on_quarter_hours(self.scope, self.buckets):
+            return "events"
+        has_days = bool(self.source.dialect.day_start)
+        return "people_days" if has_days and on_utc_days(self.scope, self.buckets) else "people"
+
+    def by_period(
+        self, name: str, table: str, since: datetime | None, until: datetime | None, test: EventTest = ANY_EVENT
+    ) -> Cte:
+        """A CTE with a row for each `person` and `period_key` with an event from `since` to before `until`.
+
+        Args:
+            test: what the event has to pass.
+        """
+        days = table == "people_days" and self.buckets.interval == "day"
+        # `people_days` has a row for each site, user and day.
+        is_distinct = days and self.scope.site_id is not None and not self.source.has_persons
+        time, conditions = self._time(table), self._conditions(table, since, until, test)
+        return cte(
+            name,
+            """
+            {select} user_id AS person, {period} AS period_key
+            FROM {table}
+            {where}
+            """,
+            select="SELECT" if is_distinct else "SELECT DISTINCT",
+            period=time if days else self.buckets.sql(self.source.dialect, time),
+            table=self._relation(table),
+            where=clause("WHERE", conditions),
+        )
+
+    def first_times(self, name: str, table: str, until: datetime | None, test: EventTest) -> Cte:
+        """A CTE with the time `first_at` of each `person`'s first event that passes a test, before `until`."""
+        conditions = self._conditions(table, None, until, test)
+        return cte(
+            name,
+            """
+            SELECT user_id AS person, min({time}) AS first_at
+            FROM {table}
+            {where}
+            GROUP BY user_id
+            """,
+            materialized=False,
+            time=self._time(table),
+            table=self._relation(table),
+            where=clause("WHERE", conditions),
+        )
+
+    def _time(self, table: str) -> str:
+        """The instant of a row."""
+        return {"events": "timestamp", "people": "bucket"}.get(table, self.source.dialect.day_start)
+
+    def _relation(self, table: str) -> str:
+        """What the rows are read from. Called after `_conditions`, which asks for property columns."""
+        return self.source.relation() if table == "events" else self.source.people(table)
+
+    def _conditions(self, table: str, since: datetime | None, until: datetime | None, test: EventTest) -> list[str]:
+        passes = [] if test == ANY_EVENT else [test_sql(test, Fields(self.source))]
+        scope = self.scope.model_copy(update={"since": since, "until": until})
+        if table == "people_days":
+            return [*scope_conditions(scope, "day", self.source, "day"), *passes]
+        has_user = ["user_id IS NOT NULL"] if table == "events" else []
+        return [*scope_conditions(scope, self._time(table), self.source), *passes, *has_user]
