@@ -62,11 +62,6 @@ def with_ctes(ctes: Iterable[Cte | str], select: str) -> str:
     return f"WITH {expressions}\n{select}" if expressions else select
 
 
-def lines(parts: Iterable[str]) -> str:
-    """Parts of a statement, each on a line of its own."""
-    return "\n".join(parts)
-
-
 def columns(names: Iterable[str]) -> str:
     """A SELECT list with a column on each line."""
     return ",\n".join(names)

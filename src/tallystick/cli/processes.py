@@ -85,7 +85,7 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
     """Answer questions from a store that several processes share."""
     from tallystick.app import Role
 
-    run(options.load_settings(host=host, port=port), Role.SERVE, _says("answers questions"))
+    run(options.load_settings(host=host, port=port), Role.SERVE, _says("answers queries"))
 
 
 def run(settings: Settings, role: Role, announce: Callable[[str], None]) -> None:

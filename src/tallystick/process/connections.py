@@ -56,7 +56,7 @@ def raise_descriptor_limit() -> int:
     """Let this process and its children have as many descriptors as the system allows it; that number."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit than they tell
+        with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit than they report
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return CONNECTIONS_MAX * 2 if soft == resource.RLIM_INFINITY else soft

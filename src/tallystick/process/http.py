@@ -148,7 +148,7 @@ class HttpProtocol(HttpToolsProtocol):
         return now - self._acked_at > self.all.send_timeout
 
     def _bytes_acked(self) -> int | None:
-        """What the client's system has taken so far; None where nobody tells."""
+        """Bytes that the client's system has taken so far; None where the system does not say."""
         if sys.platform != "linux":
             return None
         try:
@@ -280,10 +280,10 @@ class HttpProtocol(HttpToolsProtocol):
         scope["query_string"] = url.query or b""
         self._stage = _BODY
         self._begin(version != "1.0" and parser.should_keep_alive())
-        self.headers = []  # what may still come are trailers, which nobody asked for
+        self.headers = []  # what may still come are trailers, which are not used
 
     def _begin(self, keep_alive: bool) -> None:
-        """Answer the request whose head has come, or put it behind those that wait for their answers."""
+        """Answer the request whose head has come, or queue it after those that wait for their answers."""
         before = self.cycle
         self.cycle = cycle = RequestResponseCycle(
             scope=self.scope,

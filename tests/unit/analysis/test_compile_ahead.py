@@ -1,4 +1,4 @@
-"""The SQL of queries that read what the embedded store put together ahead of time, as snapshots; see test_compile."""
+"""The SQL of queries that read what DuckDB materializes ahead of queries, as snapshots; see test_compile."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.unit.analysis.test_compile import QUESTIONS, check_snapshot, compiled
 @pytest.mark.parametrize(
     ("name", "behind"), [("sessions/sessions_daily_indexed", 0), ("sessions/sessions_by_channel_indexed", 7)]
 )
-def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
-    """With events after the watermark, and without."""
+def test_generated_sql_of_indexed_sessions(name: str, behind: int) -> None:
+    """Without events after the watermark, and with some."""
     question = QUESTIONS["sessions_by_channel_and_other" if behind else "sessions_daily"] | {"filter": None}
     index = SessionIndex(partial(tables_sql, 1_000, behind))
     check_snapshot(name, DUCKDB, compiled(question, DUCKDB, session_index=index))
