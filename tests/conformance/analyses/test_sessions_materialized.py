@@ -27,8 +27,7 @@ from tallystick.model.queries.paths import PathsQuery
 from tallystick.model.queries.sessions import SessionsQuery
 from tallystick.model.query import Filter, MetricsQuery
 from tallystick.store.duckdb import DuckDBStore
-from tallystick.store.duckdb.upkeep import sessions as fold
-from tallystick.store.duckdb.upkeep import sessions_sql as sessions_sql
+from tallystick.store.duckdb.upkeep import sessions, sessions_sql
 from tallystick.store.duckdb.upkeep import user_times as times
 from tests.conformance.analyses.test_funnels import doings, funnels
 from tests.conformance.analyses.test_identity import agree, of_all, sites_of
@@ -54,9 +53,9 @@ OF_USERS = ["users", "events_per_user"]
 @pytest.fixture
 async def store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DuckDBStore]:
     """A store that builds the index as often as it can, three rows at a time, and reads it however small it is."""
-    monkeypatch.setattr(fold, "PIECE", 3)
-    monkeypatch.setattr(fold, "REST", 0.0)
-    monkeypatch.setattr(fold, "WORTH", 1.0)
+    monkeypatch.setattr(sessions, "PIECE", 3)
+    monkeypatch.setattr(sessions, "REST", 0.0)
+    monkeypatch.setattr(sessions, "NEW_SHARE_MAX", 1.0)
     monkeypatch.setattr(times, "PIECE", 4)
     store = DuckDBStore(settings)
     await store.open()
@@ -73,12 +72,12 @@ async def put(store: DuckDBStore, events: list[Event], state: str) -> None:
         for _ in range({"raw": 0, "behind": pieces, "folded": 1_000_000}[state]):
             if not fold_once(store):
                 break
-        while state != "raw" and times.step(store._writer, fold.read_mark(store._writer)):
+        while state != "raw" and times.step(store._writer, sessions.read_watermark(store._writer)):
             pass  # `behind`: some events have their users' times put together, some only numbers, and some neither
 
 
 def fold_once(store: DuckDBStore) -> bool:
-    return store._folder.step(store._writer)
+    return store._sessions.step(store._writer)
 
 
 async def check(store: DuckDBStore, query: SessionsQuery | PathsQuery, events: list[Event]) -> None:
@@ -88,7 +87,7 @@ async def check(store: DuckDBStore, query: SessionsQuery | PathsQuery, events: l
     else:
         wanted, indexed = answer_sessions(query, events), can_use_session_index(query)
     assert same(result.rows, wanted), f"{query!r}\nstore:  {result.rows}\noracle: {wanted}"
-    there = fold.read_mark(store._writer) is not None
+    there = sessions.read_watermark(store._writer) is not None
     assert result.from_rollup == (there and indexed), "it says whether the session index was read"
 
 
@@ -230,9 +229,9 @@ async def test_all_sites_and_purged_events(
     way: dict[str, Any],
 ) -> None:
     """Of a store that has nothing else: two sites may use the same ids, and retention cuts sessions."""
-    monkeypatch.setattr(fold, "PIECE", 3)
-    monkeypatch.setattr(fold, "REST", 0.0)
-    monkeypatch.setattr(fold, "WORTH", 1.0)
+    monkeypatch.setattr(sessions, "PIECE", 3)
+    monkeypatch.setattr(sessions, "REST", 0.0)
+    monkeypatch.setattr(sessions, "NEW_SHARE_MAX", 1.0)
     monkeypatch.setattr(times, "PIECE", 4)
     store = DuckDBStore(settings.model_copy(update={"data": settings.data / f"{next(blocks)}"}))
     await store.open()

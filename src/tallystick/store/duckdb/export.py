@@ -21,7 +21,7 @@ from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import ROW_GROUP_SIZE, Connection
 from tallystick.store.duckdb.dialect import DUCKDB
 
-SQL = load_statements("tallystick.store.duckdb", "sql/mark.sql")
+SQL = load_statements("tallystick.store.duckdb", "sql/watermark.sql")
 PIECE_BYTES = 2 * 1024 * 1024
 """A piece ends when its lines have this many bytes."""
 ROWS = 500
@@ -107,9 +107,12 @@ def _position(cursor: Connection, row: str) -> _Position | None:
 
 def _relocated(cursor: Connection, position: _Position | None) -> _Position | None:
     """The same event with its row number of now."""
-    if position is None or cursor.execute(SQL["stands"], {"last": position.row, **position.identity}).fetchall()[0][0]:
+    if (
+        position is None
+        or cursor.execute(SQL["is_in_place"], {"last": position.row, **position.identity}).fetchall()[0][0]
+    ):
         return position
-    (row,) = cursor.execute(SQL["found"], position.identity).fetchall()[0]
+    (row,) = cursor.execute(SQL["find_event"], position.identity).fetchall()[0]
     if row is None:
         raise StoreUnavailable("events were purged while they were exported: ask again")
     return _Position(row, position.identity)
