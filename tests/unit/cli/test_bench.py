@@ -271,5 +271,5 @@ def test_the_documents_figures_are_those_of_the_results() -> None:
 
 
 def test_a_document_without_a_place_for_figures_is_left_alone() -> None:
-    with pytest.raises(ValueError, match="no place"):
+    with pytest.raises(ValueError, match="lacks the marks"):
         render.rendered("# Benchmarks\n", "figures\n")
