@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tallystick.analysis.cte import Cte, clause, cte, sql, union_all, with_ctes
+from tallystick.analysis.cte import Cte, clause, columns, cte, sql, union_all, with_ctes
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
 from tallystick.analysis.paths.trails import can_use_trails, index_ctes, step_counts_with_trails, trail_step_counts
@@ -266,7 +266,7 @@ def _numbered_steps(name: str, key: str, *, with_time: bool, materialized: bool 
         WINDOW steps_of_session AS (PARTITION BY {key} ORDER BY timestamp, code)
         """,
         materialized=materialized,
-        columns=", ".join([key, *(["timestamp"] if with_time else []), "code"]),
+        columns=columns([key, *(["timestamp"] if with_time else []), "code"]),
         key=key,
     )
 

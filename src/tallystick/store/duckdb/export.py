@@ -21,7 +21,7 @@ from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import ROW_GROUP_SIZE, Connection
 from tallystick.store.duckdb.dialect import DUCKDB
 
-SQL = load_statements("tallystick.store.duckdb", "sql/mark.sql")
+SQL = load_statements("tallystick.store.duckdb", "sql/watermark.sql")
 PIECE_BYTES = 2 * 1024 * 1024
 """A piece ends when it has so many bytes of lines."""
 ROWS = 500
@@ -107,9 +107,9 @@ def _place(cursor: Connection, row: str) -> _Place | None:
 
 def _found(cursor: Connection, place: _Place | None) -> _Place | None:
     """Where it is now."""
-    if place is None or cursor.execute(SQL["stands"], {"last": place.row, **place.identity}).fetchall()[0][0]:
+    if place is None or cursor.execute(SQL["is_in_place"], {"last": place.row, **place.identity}).fetchall()[0][0]:
         return place
-    (row,) = cursor.execute(SQL["found"], place.identity).fetchall()[0]
+    (row,) = cursor.execute(SQL["find_event"], place.identity).fetchall()[0]
     if row is None:
         raise StoreUnavailable("events were purged while they were exported: ask again")
     return _Place(row, place.identity)
