@@ -48,7 +48,7 @@ LONGEST_PAUSE = 5.0
 LAST_REQUESTS = 1.0
 """Seconds after the last connection was taken in which one that is idle may still bring a request."""
 STUCK = (
-    "no question can be answered: those that run should have ended long ago and hold the turns of all others; "
+    "no query can be answered: those that run should have ended long ago and hold the turns of all others; "
     "restart this process"
 )
 NOBODY = "0" * 16
@@ -63,9 +63,9 @@ class Role(StrEnum):
     INGEST = "ingest"
     """Takes events into the queue; there is no store in it."""
     WORK = "work"
-    """Loads the queue into the store; answers nobody but probes."""
+    """Loads the queue into the store; answers probes only."""
     SERVE = "serve"
-    """Answers questions; puts events into the queue only to replay dead letters."""
+    """Answers queries; puts events into the queue only to replay dead letters."""
 
     @property
     def publishes(self) -> bool:
@@ -96,11 +96,11 @@ def check_role(settings: Settings, role: Role) -> None:
 
 
 class Tallystick:
-    """The parts of one process. Each is made when it is first asked for, so that nobody loads a driver in vain.
+    """The parts of one process. Each is made when it is first used, so that no driver is loaded in vain.
 
     Attributes:
         stopping: no more requests are welcome; answers end their connection.
-        closed_store: why the store cannot be asked yet, as a sentence; None once it is open.
+        closed_store: why the store cannot be used yet, as a sentence; None once it is open.
         refused: why the store will never be open: the operator has to change something.
     """
 
@@ -121,7 +121,7 @@ class Tallystick:
 
     @cached_property
     def store(self) -> store.Store:
-        """For whoever does not answer, statements are off: their role need not be there."""
+        """In a process that answers no queries SQL statements are off: their role need not exist."""
         settings = self.settings if self.role.answers else self.settings.model_copy(update={"sql": False})
         return store.make_store(settings)
 
@@ -170,15 +170,15 @@ class Tallystick:
             self.worker.stop()
 
     def why_not_ready(self) -> str | None:
-        """What this process knows without asking anybody: None, or one sentence."""
+        """Why this process is not ready, as far as it knows by itself: None, or one sentence."""
         if self.stopping:
             return "the server is shutting down"
         return self.closed_store if self.role is Role.WORK else None
 
     async def vital(self) -> object:
-        """Asks those without whom this process can do nothing. Raises as they do, and when no question can be answered.
+        """Check the parts that this process cannot work without. Raises as they do, and when no query can be answered.
 
-        However busy the process is with questions, it is not held up by them: turns are looked at, not taken.
+        Running queries do not delay it: turns are looked at, not taken.
         """
         if self.role is not Role.INGEST and self.closed_store is None and (damage := self.store.damage) is not None:
             raise damage
@@ -253,7 +253,7 @@ class Outer:
     puts them into its answers itself, which costs least; all others get them here.
 
     Attributes:
-        questions: the query app; None where there is none.
+        queries: the query app; None where there is none.
     """
 
     def __init__(self, tallystick: Tallystick) -> None:
@@ -262,8 +262,8 @@ class Outer:
             tallystick.settings, tallystick.metrics, tallystick.queue, tallystick.trouble, lambda: _not_here(tallystick)
         )
         self._status = with_headers(READ, status)
-        self.questions = _query_app(tallystick) if tallystick.role.answers else None
-        self._rest = self._status if self.questions is None else with_headers(READ, self.questions)
+        self.queries = _query_app(tallystick) if tallystick.role.answers else None
+        self._rest = self._status if self.queries is None else with_headers(READ, self.queries)
         routes = {} if tallystick.role is Role.WORK else _write_routes(tallystick)
         self._hot: WriteRoutes = (
             dict.fromkeys(routes, with_headers(WRITE, status)) if tallystick.role is Role.SERVE else routes
@@ -283,11 +283,11 @@ class Outer:
 def _not_here(tallystick: Tallystick) -> TallystickError:
     """The error for a route that this process does not have, or not yet."""
     if tallystick.role is Role.INGEST:
-        return NotFound("this process only takes events (`tallystick ingest`); `tallystick serve` answers questions")
+        return NotFound("this process only takes events (`tallystick ingest`); `tallystick serve` answers queries")
     if tallystick.role is Role.WORK:
         return NotFound("this process only loads the queue into the store (`tallystick work`); it answers nothing else")
     if tallystick.closed_store is None:
-        return NotFound("this process only answers questions (`tallystick serve`); `tallystick ingest` takes events")
+        return NotFound("this process only answers queries (`tallystick serve`); `tallystick ingest` takes events")
     return StoreUnavailable(tallystick.closed_store)
 
 

@@ -62,8 +62,8 @@ def set_umask(settings: Settings) -> None:
 def private_folder(folder: Path, settings: Settings, *names: str) -> None:
     """Make the folder, where it is not there, and let only its owner into it; the same for Tallystick's files in it.
 
-    A folder that Tallystick neither makes nor is told to take for its own (`TALLYSTICK_DATA`) is left as it is, and so
-    is one that everybody may write to, such as /tmp.
+    A folder that Tallystick neither makes nor owns (`TALLYSTICK_DATA`) is left as it is, and so
+    is one that all users may write to, such as /tmp.
 
     Args:
         names: beginnings of the names of Tallystick's files and folders in it.

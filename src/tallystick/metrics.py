@@ -28,7 +28,7 @@ from tallystick.model.books import LedgerEntry, Totals
 
 FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Histogram bounds in seconds: for what a client waits for while sending, and for loading and questions."""
+"""Histogram bounds in seconds: for what a client waits for while sending, and for loading and queries."""
 
 RATE_WINDOW = 60
 """Seconds over which `RatedCounter.per_second` looks back."""
@@ -115,7 +115,7 @@ class Metrics:
         )
         self.query_seconds = Histogram(
             "tallystick_query_seconds",
-            "Time the store took for a question, by its kind.",
+            "Time the store took for a query, by its kind.",
             ["kind"],
             buckets=SLOW,
             registry=registry,
@@ -221,20 +221,20 @@ class Metrics:
         self.queue_blocks = Gauge("tallystick_queue_blocks", "Blocks waiting in the queue.", registry=registry)
         self.queue_events = Gauge(
             "tallystick_queue_events",
-            "Events waiting in the queue. NaN: it cannot tell (RabbitMQ).",
+            "Events waiting in the queue. NaN: unknown (RabbitMQ).",
             registry=registry,
         )
         self.queue_bytes = Gauge(
             "tallystick_queue_bytes",
-            "Bytes of the blocks waiting in the queue. NaN: it cannot tell (RabbitMQ).",
+            "Bytes of the blocks waiting in the queue. NaN: unknown (RabbitMQ).",
             registry=registry,
         )
         self.queue_oldest = Gauge(
             "tallystick_queue_oldest_seconds",
-            "Age of the oldest block waiting in the queue; 0 when none waits, NaN when it cannot tell (RabbitMQ).",
+            "Age of the oldest block waiting in the queue; 0 when none waits, NaN when unknown (RabbitMQ).",
             registry=registry,
         )
-        self.questions = Gauge(
+        self.queries = Gauge(
             "tallystick_queries",
             "Questions that run now, and those that wait for their turn.",
             ["state"],

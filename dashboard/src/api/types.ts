@@ -2,22 +2,22 @@
 /* eslint-disable max-lines */
 
 /**
- * Active users per day, and of the last 7 and 30 days that end with it: DAU, WAU, MAU, and their ratios.
+ * Active users of each day, and of the 7 and 30 days that end with it: DAU, WAU, MAU, and their ratios.
  *
- * The rows begin with the day that `since` lies in, whole, and look back 29 days. The ratios `dau_wau` and
- * `dau_mau`
- * are null where nobody was active.
+ * The rows begin with the whole day that contains `since`; events from 29 days before it count, too. The
+ * ratios
+ * `dau_wau` and `dau_mau` are null where no user was active.
  */
 export interface ActiveUsersQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
-  /** IANA name; days, weeks and months begin at this zone's midnights. */
+  /** IANA name. Days, weeks and months begin at midnight in this zone. */
   timezone?: string;
   kind: "active_users";
   interval?: "day";
@@ -34,12 +34,12 @@ export interface ActiveUsersRow {
   complete: boolean;
 }
 
-/** True when every part is; true when empty. */
+/** True if all parts are true; also true without parts. */
 export interface AllOf {
   all: (Condition | AllOf | AnyOf)[];
 }
 
-/** True when at least one part is; false when empty. */
+/** True if at least one part is true; false without parts. */
 export interface AnyOf {
   any: (Condition | AllOf | AnyOf)[];
 }
@@ -92,17 +92,14 @@ export interface ComparedValues {
   [column: string]: unknown;
 }
 
-/**
- * One test of one field. A missing property and a null field are `not_set` and fail every other test but
- * `!=`.
- */
+/** A test of one field. A missing property and a null field are `not_set`, and fail all tests but `!=`. */
 export interface Condition {
   /** name, source, path, site_id, user_id, session_id, event_id, or properties.<key> */
   field: string;
   op: "=" | "!=" | "in" | "contains" | ">" | "<" | "set" | "not_set";
   /**
-   * A list for `in`, nothing for `set` and `not_set`. A number compares by number (only with numeric
-   * values), a text by text in code-point order, a boolean with true or false.
+   * A list for `in`; absent for `set` and `not_set`. A number is compared with numeric values only, a text
+   * with texts in code-point order, a boolean with true and false.
    */
   value?: string | number | boolean | (string | number | boolean)[] | null;
 }
@@ -187,14 +184,13 @@ export interface EventRow {
   source: string;
   path: string | null;
   properties: Record<string, unknown>;
-  [column: string]: unknown;
 }
 
-/** Which events are meant: those of a name that pass a filter. Neither of the two: any event. */
+/** A test of one event: it has this name and passes this filter. Without both, every event passes. */
 export interface EventTest {
   /** Absent: events of any name. */
   name?: string | null;
-  /** Beside the question's own filter. */
+  /** In addition to the query's own filter. */
   filter?: Condition | AllOf | AnyOf | null;
 }
 
@@ -202,9 +198,9 @@ export interface EventTest {
 export interface EventsQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
@@ -223,13 +219,13 @@ export interface ExampleShape {
   sql: string;
 }
 
-/** A number made of the metrics of its row. */
+/** A number that is computed from the metrics of its row. */
 export interface Formula {
-  /** What it is called in the answer; absent: its expression. */
+  /** Its column in the answer; absent: its expression. */
   name?: string | null;
   /**
-   * + - * / and parentheses over numbers and letters: A is the first metric, B the second. What cannot be
-   * computed (null, a division by zero, a value beyond a double) is null.
+   * + - * / and parentheses over numbers and letters: A is the first metric, B the second. The value is null
+   * if a metric is null, a divisor is zero, or a value is beyond the range of a double.
    */
   expression: string;
 }
@@ -245,33 +241,34 @@ export interface Freshness {
 /**
  * How many persons get how far, and how long each step takes them.
  *
- * The answer has a row for each step (and group): how many persons did it (`any`: how many did so many
- * steps), their
- * share of those of the first and of the step before, and median and 90th percentile of the seconds since
- * that step.
+ * The answer has a row for each step of each group: how many persons did it (with `any`: how many did at
+ * least that
+ * many steps), their share of the persons of the first step and of the step before, and the median and the
+ * 90th
+ * percentile of the seconds since the step before.
  */
 export interface FunnelQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
   steps: EventTest[];
   order?: "ordered" | "strict" | "any";
-  /** Seconds from the first step within which the others have to be done, the last second included. */
+  /** Seconds after the first step in which the others have to be done, the last second included. */
   window?: number;
   kind: "funnel";
   /**
-   * A field to group by: its value at the event with which the person's attempt begins (the smallest one,
-   * should several events of that instant match).
+   * A field to group by: its value at the event with which the person's attempt begins (the smallest value,
+   * if several events of that instant match).
    */
   breakdown?: string | null;
   /**
-   * With a breakdown: keep this many groups, those with most persons at the first step (equal ones in order
-   * of their values, null last).
+   * With a breakdown: keep this many groups, those with the most persons at the first step (ties in order of
+   * their values, null last).
    */
   top?: number;
   /** With a breakdown: one more group, `other`, holds the rest. */
@@ -288,6 +285,7 @@ export interface FunnelRow {
   median_seconds: number | null;
   p90_seconds: number | null;
   other?: boolean;
+  [column: string]: unknown;
 }
 
 /** A user who reached a step, or dropped out before it. */
@@ -299,44 +297,46 @@ export interface FunnelUserRow {
 }
 
 /**
- * Who did a step of a funnel, or did the one before and not this one; in order of `user_id`, page by page.
+ * The persons who did a step of a funnel, or only the step before it. In order of `user_id`, page by page.
  */
 export interface FunnelUsersQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
   steps: EventTest[];
   order?: "ordered" | "strict" | "any";
-  /** Seconds from the first step within which the others have to be done, the last second included. */
+  /** Seconds after the first step in which the others have to be done, the last second included. */
   window?: number;
   kind: "funnel_users";
-  /** Number of a step, from 1. */
+  /** The number of a step, from 1. */
   step: number;
-  /** `dropped`: did the step before this one, and not this one. */
+  /** `dropped`: they did the step before, and not this one. */
   outcome?: "reached" | "dropped";
   limit?: number;
-  /** `next_cursor` of the answer before; every other field unchanged. */
+  /** `next_cursor` of the page before; leave every other field as it was. */
   cursor?: string | null;
 }
 
 /**
- * One id of a person, and what the events that were sent with it say.
+ * One id of a person, with the times and the number of the events that were sent with it.
  *
- * The person's own id was joined to no other, unless the links form a circle, which is cut there.
+ * Each id but the person's own is linked to another one. If the links form a circle, the person's own id is,
+ * too: the
+ * circle is cut at this id.
  */
 export interface JoinedId {
   user_id: string;
   site_id: string;
-  /** The id that it was joined to; null: to none. */
+  /** The id that this one is linked to; null: to none. */
   linked_to: string | null;
-  /** The time of the event that joined it. */
+  /** The time of the event that linked them. */
   linked_at: string | null;
-  /** That event. */
+  /** The id of that event. */
   event_id: string | null;
   first_seen: string | null;
   last_seen: string | null;
@@ -357,9 +357,9 @@ export interface KeyRow {
 export interface KeysQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
@@ -385,23 +385,24 @@ export interface Ledger {
 /**
  * How many of the active persons are new, returning or resurrecting, and how many went dormant.
  *
- * Active in a period is who did an event in it. Of these `new` never did one before; `returning` did in the
- * period
- * right before; `resurrecting` did before, but not then. `dormant` are those who did in the period right
- * before and
- * not in this one. All events up to `until` are looked at; the rows begin with the period that `since` lies
- * in, whole.
+ * A person with an event in a period is active in it. An active person is `new` without any event in earlier
+ * periods,
+ * `returning` if active in the period right before, and `resurrecting` if active earlier, but not in the
+ * period right
+ * before. A `dormant` person was active in the period right before and is not in this one. All events up to
+ * `until`
+ * count; the rows begin with the whole period that contains `since`.
  */
 export interface LifecycleQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
-  /** IANA name; days, weeks and months begin at this zone's midnights. */
+  /** IANA name. Days, weeks and months begin at midnight in this zone. */
   timezone?: string;
   kind: "lifecycle";
   /** Weeks begin on Monday. */
@@ -439,9 +440,9 @@ export interface Metric {
 export interface MetricsQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
@@ -450,10 +451,10 @@ export interface MetricsQuery {
   /** Numbers made of each row's metrics, such as `A / B * 100`. */
   formulas?: Formula[];
   /**
-   * Every row gets `previous` with the figures of another period, the n-th bucket beside the n-th:
-   * `previous`, the same length just before (whole days or months in `timezone`: as many before), or a
-   * period of your own. Needs `since`; without `until` the question ends now. The answer comes whole: no
-   * `next_cursor`.
+   * Add `previous` to each row: the values of another period, the n-th bucket beside the n-th. `previous` is
+   * the period of the same length right before (for whole days or months in `timezone`: as many days or
+   * months before). Or give a period. Needs `since`; without `until` the range ends now. The answer comes in
+   * one page, without `next_cursor`.
    */
   compare?: "previous" | Period | null;
   /** Absent: the whole range as one. Weeks start on Monday. */
@@ -524,112 +525,113 @@ export interface PathRow {
 /**
  * The ways that sessions take, as edges between one step and the next.
  *
- * A session's steps are its events in the range that pass `filter`, in order of time (of the same instant,
- * of the page
- * or name). A session that crosses an edge of the range is cut there. Each session gives at most one edge to
- * each step
- * number. Without an anchor paths begin with the first step; with `start` at the session's first occurrence
- * of it,
- * other sessions left out; with `end` they are followed backwards from its first occurrence.
+ * The steps of a session are its events in the range that pass `filter`. They are in order of time; steps of
+ * the same
+ * instant are in order of their page or name. A session that crosses an edge of the range is cut there. Each
+ * session
+ * adds at most one edge to each step number. Paths begin with the first step of a session. With `start`,
+ * they begin
+ * where this first occurs in the session. With `end`, they go backwards from where this first occurs.
+ * Sessions in
+ * which it does not occur are left out.
  */
 export interface PathsQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
-  /** Minutes. A longer pause of a user ends the session, where events have no `session_id`. */
+  /** Minutes. For events without `session_id`, a longer pause of the user ends the session. */
   inactivity?: number;
   /** Names of the events that are page views. */
   page_names?: string[];
   kind: "paths";
-  /** `page`: steps are the paths of page views; `event`: the names of all events. */
+  /** `page`: the steps are the paths of page views; `event`: the names of all events. */
   by?: "page" | "event";
   /** The page or event that paths begin with. */
   start?: string | null;
   /** The page or event that paths lead to. */
   end?: string | null;
-  /** Most pages or events of a path; it has one edge less. */
+  /** The most steps of a path; it has one edge less. */
   steps?: number;
-  /** The same page or event several times in a row is one step. */
+  /** Merge repetitions: the same page or event several times in a row is one step. */
   merge?: boolean;
   /**
-   * Edges of each step number that are kept, those of most sessions (equal ones in order of source, then
-   * target, null last). The rest of a number is one row with `other: true`.
+   * Keep this many edges of each step number, those of the most sessions (ties in order of source, then
+   * target, null last). The rest of a step number is one row with `other: true`.
    */
   top?: number;
 }
 
 /**
- * Users with what the events of the scope say of them, page by page without losing any that stays as it is.
+ * Users with first and last time, events and sessions in the scope, page by page.
  *
- * A user whom an event moves in the order while pages are fetched may come twice or not at all: name an
- * `until` for
- * a list that stands still. An id that occurs on two sites is one user when `site_id` is null.
+ * A new event can move its user in the order while pages are fetched; then the user may be on two pages or
+ * on none. An
+ * `until` in the past keeps the order fixed. With `site_id` null, an id that occurs on two sites is one
+ * user.
  */
 export interface PeopleQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
   kind: "people";
-  /** Only ids that contain this, whatever the case. */
+  /** Only ids that contain this text; case is ignored. */
   search?: string | null;
-  /** Equal ones are in order of `user_id`. */
+  /** Ties are in order of `user_id`. */
   order?: "last_seen" | "first_seen" | "events" | "user_id";
-  /** The smallest, or longest ago, first. */
+  /** The smallest or earliest first. */
   ascending?: boolean;
   limit?: number;
-  /** `next_cursor` of the answer before; every other field unchanged. */
+  /** `next_cursor` of the page before; leave every other field as it was. */
   cursor?: string | null;
 }
 
-/** A stretch of time. `since` is included, `until` is not. */
+/** A period. `since` is included, `until` is excluded. */
 export interface Period {
   since: string;
   until: string;
 }
 
-/** One person: the row of the answer to a `person` question. */
+/** One person: the row of the answer to a `person` query. */
 export interface Person {
-  /** What reports call the person; null when sites disagree about it. */
+  /** The id that the person has in answers; null if it differs between sites. */
   person_id: string | null;
-  /** Over all ids; null: there is no event. */
+  /** Over all ids; null: there is no event in the scope. */
   first_seen: string | null;
   last_seen: string | null;
   events: number;
   ids: JoinedId[];
-  /** How many ids there are, beyond `limit` too. */
+  /** The number of all ids, also of those beyond `limit`. */
   ids_total: number;
 }
 
 /**
- * One person: the ids that were joined, each with the event that did it, and what the events of the scope
- * say.
+ * One person: the linked ids, each with the event that linked it, and with its events in the scope.
  *
- * The answer has one row. With `site_id` null it has the ids of every site that knows `user_id`, joined
- * there.
+ * The answer has one row. With `site_id` null, it has the ids that are linked to `user_id` on each site.
  */
 export interface PersonQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
   kind: "person";
   /** Any id of the person. */
   user_id: string;
-  /** Ids in the answer: the person's own, then the first joined. */
+  /** The most ids in the answer: the person's own, then in the order in which they were linked. */
   limit?: number;
 }
 
@@ -799,41 +801,44 @@ export interface Result {
 }
 
 /**
- * Which share of those who began in a period came back in the following ones.
+ * The share of persons who began in one period and came back in the following ones.
  *
- * A cohort is who did a start event in a period: `recurring` in each period in which they did, `first_time`
- * only in
- * that of the first that they ever did (before `since`, too: who began then is in no cohort). Number n of a
- * cohort are
- * its persons who did a return event in the n-th period after it, number 0 those who did in the period
- * itself, before
- * the start event or after it. Both kinds of event are counted from `since` to `until`.
+ * A cohort is the persons who did a start event in a period. With `recurring`, a person is in the cohort of
+ * each such
+ * period; with `first_time`, only in that of the person's first start event ever. If that was before
+ * `since`, the
+ * person is in no cohort. Number n of a cohort counts its persons with a return event in the n-th period
+ * after it.
+ * Number 0 counts those with one in the period itself, before the start event or after it. Start and return
+ * events are
+ * from `since` to `until`.
  *
- * The answer has a row for each cohort from `since` (or the first) to `until` (or the last): `users`, how
- * many persons
- * it has; `returned` and `shares`, a number for each period that has begun; and `complete`, how many are
- * over.
+ * The answer has a row for each cohort from `since` (or the first cohort) to `until` (or the last): `users`,
+ * its
+ * number of persons; `returned` and `shares`, a number for each period that has begun; and `complete`, how
+ * many of
+ * these periods are over.
  */
 export interface RetentionQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
-  /** IANA name; days, weeks and months begin at this zone's midnights. */
+  /** IANA name. Days, weeks and months begin at midnight in this zone. */
   timezone?: string;
   kind: "retention";
   mode?: "first_time" | "recurring";
   /** Weeks begin on Monday. */
   interval?: "day" | "week" | "month";
-  /** How many following periods are looked at. */
+  /** The number of periods after a cohort's own. */
   periods?: number;
-  /** What makes a person part of a cohort. */
+  /** The event that puts a person into a cohort. */
   start?: EventTest;
-  /** What counts as coming back. */
+  /** The event that counts as coming back. */
   returning?: EventTest;
 }
 
@@ -857,41 +862,41 @@ export interface RunOrder {
 /**
  * Sessions: counts, bounce rate, duration and pages, over time and by where they came from, began or ended.
  *
- * A session belongs to the range and the bucket in which its first event lies; its events are looked for up
- * to 24
- * hours before `since` and behind `until`, and count whole. `filter` picks the sessions of which at least
+ * A session belongs to the range and the bucket of its first event. Its events are looked up from 24 hours
+ * before
+ * `since` to 24 hours after `until`, and all of them count. `filter` keeps the sessions in which at least
  * one event
- * passes it. The entry event is the first page view, or the first event where there is no page view; the
- * exit event
- * likewise the last. Events of the same instant are in order of `event_id`.
+ * passes. The entry event is the first page view, the exit event the last one; in a session without page
+ * views they
+ * are the first and the last event. Events of the same instant are in order of `event_id`.
  */
 export interface SessionsQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
-  /** Minutes. A longer pause of a user ends the session, where events have no `session_id`. */
+  /** Minutes. For events without `session_id`, a longer pause of the user ends the session. */
   inactivity?: number;
   /** Names of the events that are page views. */
   page_names?: string[];
   kind: "sessions";
   /**
    * `bounce_rate` is a share from 0 to 1; durations are seconds from a session's first event to its last, 0
-   * when it has one; `pages` and `events` count page views and events of the sessions. Where there are no
-   * sessions, counts are 0 and the others null.
+   * if it has one event; `pages` and `events` count the sessions' page views and events. Without sessions,
+   * counts are 0 and the others null.
    */
   metrics?: ("sessions" | "bounce_rate" | "avg_duration" | "median_duration" | "pages_per_session" | "pages" | "events")[];
-  /** What a bounce is: exactly one page view, whatever else happened; or just one event. */
+  /** What a bounce is: exactly one page view, whatever else happened; or exactly one event. */
   bounce?: "one_page" | "one_event";
   /**
-   * Every row gets `previous` with the figures of another period, the n-th bucket beside the n-th:
-   * `previous`, the same length just before (whole days or months in `timezone`: as many before), or a
-   * period of your own. Needs `since`; without `until` the question ends now. The answer comes whole: no
-   * `next_cursor`.
+   * Add `previous` to each row: the values of another period, the n-th bucket beside the n-th. `previous` is
+   * the period of the same length right before (for whole days or months in `timezone`: as many days or
+   * months before). Or give a period. Needs `since`; without `until` the range ends now. The answer comes in
+   * one page, without `next_cursor`.
    */
   compare?: "previous" | Period | null;
   /** Absent: the whole range as one. Weeks start on Monday. */
@@ -904,13 +909,13 @@ export interface SessionsQuery {
    */
   breakdown?: string[];
   /**
-   * Keep this many groups of a breakdown, the ones with most sessions over the whole range (equal ones in
-   * order of their values, null last).
+   * Keep this many groups of a breakdown, those with the most sessions over the whole range (ties in order
+   * of their values, null last).
    */
   top?: number;
   /** With a breakdown: one more group, `other`, holds the rest. */
   other?: boolean;
-  /** Without breakdown: empty buckets between since and until appear, as zero. */
+  /** Without breakdown: empty buckets from since to until are rows, too, with zeros. */
   fill?: boolean;
 }
 
@@ -953,9 +958,9 @@ export interface SharedRunOrder {
 export interface SqlQuery {
   /** One SELECT. */
   sql: string;
-  /** Only this site's rows; absent: of every site that the caller may read. */
+  /** Only the rows of this site. Absent: of every site that the caller may read. */
   site_id?: string | null;
-  /** Most rows of the answer; absent, or more than TALLYSTICK_SQL_ROWS: so many. */
+  /** The most rows of the answer. Absent, or above TALLYSTICK_SQL_ROWS: TALLYSTICK_SQL_ROWS. */
   limit?: number | null;
 }
 
@@ -976,24 +981,25 @@ export interface SqlSchema {
 }
 
 /**
- * How many persons were active in just 1, 2, 3… of the periods from `since` to `until`.
+ * How many persons were active in exactly 1, 2, 3… of the periods from `since` to `until`.
  *
- * `since` and `until` are taken as they are, so that the first and the last period may be short; without
- * them the
- * periods of the first and the newest event are the ends. Row n has `users`, active in exactly n periods;
- * `at_least`,
- * in n or more; and `share`, the share of `users` in all.
+ * `since` and `until` are not moved to the edges of periods, so the first and the last period may be short.
+ * Without
+ * them, the first and the last period are those of the first and the newest event. Row n has `users`, the
+ * persons
+ * active in exactly n periods; `at_least`, those active in n or more; and `share`, `users` divided by all
+ * persons.
  */
 export interface StickinessQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
-  /** IANA name; days, weeks and months begin at this zone's midnights. */
+  /** IANA name. Days, weeks and months begin at midnight in this zone. */
   timezone?: string;
   kind: "stickiness";
   /** Weeks begin on Monday. */
@@ -1040,9 +1046,9 @@ export interface ValueRow {
 export interface ValuesQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
-  /** Event time, included; absent: from the first event. */
+  /** Event time, included. Absent: from the first event. */
   since?: string | null;
-  /** Event time, excluded; absent: up to the newest event. */
+  /** Event time, excluded. Absent: up to the newest event. */
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;

@@ -1,4 +1,4 @@
-"""Foreign APIs that Tallystick speaks, so that a client of another system only changes its host. One file each."""
+"""Foreign APIs that Tallystick speaks, so that a client of another system only changes its host: one module each."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tallystick.dialects.base import Dialect, Speaks, Takes, WriteRoutes
 
 __all__ = ["ALL", "Speaks", "Takes", "openapi", "read_routes", "write_routes"]
 
-ALL: list[Dialect] = [smolhog, eventflux, fast_worker, analytics_backend]
-"""To add one, write its file and name it here."""
+ALL: list[Dialect] = [smolhog, eventflux, fast_worker.DIALECT, analytics_backend.DIALECT]
+"""To add one, write its module and list it here."""
 
 
 def write_routes(ctx: Takes) -> WriteRoutes:

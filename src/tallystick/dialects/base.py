@@ -149,7 +149,7 @@ class WriteRoute:
 
 
 def derive_ids(scope: Scope, body: bytes, events: Sequence[Event]) -> None:
-    """With an Idempotency-Key, events get ids from the request and their place, so that a retry of it is found (G2).
+    """With an Idempotency-Key, events get ids from the request and their index, so that a retry of it is found (G2).
 
     For APIs whose events bring no id. Raises InvalidRequest when the key is too long.
     """
@@ -230,15 +230,15 @@ def check_size(properties: bytes, settings: Settings) -> None:
         )
 
 
-async def all_rows(store: ScopedStore, question: MetricsQuery) -> list[dict[str, Any]]:
+async def all_rows(store: ScopedStore, query: MetricsQuery) -> list[dict[str, Any]]:
     """The rows of every page of the answer. Raises as `Store.run` does."""
     rows: list[dict[str, Any]] = []
     while True:
-        result = await store.run(question)
+        result = await store.run(query)
         rows += result.rows
         if result.next_cursor is None:
             return rows
-        question = question.model_copy(update={"cursor": result.next_cursor})
+        query = query.model_copy(update={"cursor": result.next_cursor})
 
 
 # --- pieces of the OpenAPI document ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""EventFlux: events in bulk here, its questions in eventflux_analytics, its part of the document in eventflux_openapi.
+"""EventFlux: events in bulk here, its queries in eventflux_analytics, its part of the document in eventflux_openapi.
 
 POST /v1/events/bulk · GET /v1/analytics/events/daily · GET /v1/analytics/events/summary · GET /v1/analytics/event-types
 · GET /v1/analytics/events/raw · GET /healthz/detailed (/healthz is Tallystick's own)
@@ -45,7 +45,7 @@ EVENT_TYPE_MAX = 128
 ACTOR_ID_MAX = 256
 SOURCE_MAX = 64
 STREAM_LEN_SECONDS = 0.05
-"""How long a `stream_len` is told again before the queue is asked anew."""
+"""Seconds for which a `stream_len` is reused before the queue is read again."""
 
 
 _FIELD_OF_CODE = {
@@ -118,7 +118,7 @@ class BulkRoute:
     async def take(self, ctx: Takes, scope: Scope, body: bytes, request_id: str, site: str | None) -> Answer:
         """Durable, then 202. The body's `request_id` goes before the header's, in the answer, the log and the queue.
 
-        How much waits is of all sites: who may write to one alone is not told.
+        How much waits counts all sites: a client that may write to one site alone does not learn it.
         """
         received_at = datetime.now(UTC)
         fast = decode_fast(body, received_at, ctx.settings, site)
@@ -140,7 +140,7 @@ class _StreamLength:
         self._events: int | None = None
 
     async def length(self) -> int | None:
-        """Events; None when the queue cannot tell, which does not spoil an answer about accepted events."""
+        """Events; None when the queue cannot count them, which does not fail an answer about accepted events."""
         now = time.monotonic()
         if now - self._asked_at >= STREAM_LEN_SECONDS:
             self._asked_at = now

@@ -1,4 +1,4 @@
-"""EventFlux's questions: analytics per day, type and source, single events, the state of queue and store."""
+"""EventFlux's queries: analytics per day, type and source, single events, the state of queue and store."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tallystick.model.query import AllOf, Condition, EventsQuery, Metric, Metric
 RAW_WINDOW = timedelta(hours=1)
 DAYS_AT_FIRST = 4
 DAYS_AT_ONCE = 64
-"""How many days the first and the largest question of one daily answer are about."""
+"""Days of the first and of the largest query for one daily answer."""
 
 
 class Days(BaseModel):
-    """The UTC days that a question is about, both included."""
+    """The UTC days of a query, both included."""
 
     start_date: date | None = None
     end_date: date | None = None
@@ -152,10 +152,10 @@ async def summary(ctx: Asks, params: Mapping[str, str]) -> Any:
     }
 
 
-async def ranking(ctx: Asks, question: MetricsQuery) -> list[tuple[str, int]]:
-    """Every value of the question's breakdown with its events, the most frequent first."""
-    field = question.breakdown[0]
-    found = [(str(row[field]), int(row["events"])) for row in await all_rows(ctx.store, question)]
+async def ranking(ctx: Asks, query: MetricsQuery) -> list[tuple[str, int]]:
+    """Every value of the query's breakdown with its events, the most frequent first."""
+    field = query.breakdown[0]
+    found = [(str(row[field]), int(row["events"])) for row in await all_rows(ctx.store, query)]
     return sorted(found, key=lambda entry: (-entry[1], entry[0]))
 
 

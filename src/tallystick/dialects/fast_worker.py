@@ -5,52 +5,20 @@ POST /api/event · GET /api/stats
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import msgspec
-from starlette.routing import BaseRoute
-from starlette.types import Scope
 
-from tallystick.api.access.gate import Access
-from tallystick.dialects.base import (
-    Answer,
-    Asks,
-    Refused,
-    Speaks,
-    Takes,
-    WriteRoute,
-    WriteRoutes,
-    check_site,
-    derive_ids,
-    openapi_answer,
-    openapi_body,
-    openapi_query,
-    openapi_schemas,
-    read_route,
-)
-from tallystick.dialects.pageview import TextField, problems, site_stats
-from tallystick.ingest.decode import encode_decoded
-from tallystick.ingest.normalise import Draft, Rejected, normalise
+from tallystick.dialects.pageview import PageViewDialect, TextField
 from tallystick.model.event import SITE_ID_MAX
 
-SOURCE = "fast-worker"
 EVENT_TYPE_MAX = 100
 PATH_MAX = 1_000
 USER_ID_MAX = 255
-FIELDS = (
-    TextField("site_id", SITE_ID_MAX, required=True),
-    TextField("event_type", EVENT_TYPE_MAX, required=True),
-    TextField("timestamp", 64, required=True),
-    TextField("path", PATH_MAX),
-    TextField("user_id", USER_ID_MAX),
-)
-QUEUED = {"success": True, "message": "Event received and queued for processing"}
 
 
 class FastWorkerEvent(msgspec.Struct, gc=False):
-    """The body of POST /api/event. Fields of other names are let be."""
+    """The body of POST /api/event. Fields of other names are ignored."""
 
     site_id: Annotated[str, msgspec.Meta(min_length=1, max_length=SITE_ID_MAX)]
     event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=EVENT_TYPE_MAX)]
@@ -59,101 +27,26 @@ class FastWorkerEvent(msgspec.Struct, gc=False):
     user_id: Annotated[str, msgspec.Meta(max_length=USER_ID_MAX)] | None = None
 
 
-_decoder = msgspec.json.Decoder(FastWorkerEvent)
-
-
 def error_form(message: str) -> dict[str, Any]:
     return {"success": False, "error": message}
 
 
-async def take_event(ctx: Takes, scope: Scope, body: bytes, request_id: str, site: str | None) -> Answer:
-    """POST /api/event."""
-    try:
-        given = _decoder.decode(body)
-        draft = Draft(
-            name=given.event_type,
-            site_id=given.site_id,
-            timestamp=given.timestamp,
-            user_id=given.user_id,
-            source=SOURCE,
-            path=given.path,
-        )
-        event = normalise(draft, datetime.now(UTC))
-    except (msgspec.DecodeError, RecursionError, Rejected) as error:
-        refuse(body, error)
-    check_site(event.site_id, site, error_form)
-    derive_ids(scope, body, [event])
-    await ctx.ingest.accept(encode_decoded(ctx.ingest.enriched(scope, [event]), []), request_id)
-    return Answer(202, QUEUED)
-
-
-def refuse(body: bytes, error: Exception) -> NoReturn:
-    """Raises Refused with a sentence for each field that is wrong."""
-    try:
-        details = problems(msgspec.json.decode(body), FIELDS) or [str(error)]
-    except (msgspec.DecodeError, RecursionError):
-        details = ["body must be valid JSON"]
-    raise Refused(400, {**error_form("Validation failed"), "details": details}) from error
-
-
-async def stats(ctx: Asks, params: Mapping[str, str]) -> Any:
-    """GET /api/stats."""
-    site_id = params.get("site_id")
-    if not site_id:
-        raise Refused(400, error_form("site_id query parameter is required"))
-    try:
-        return await site_stats(ctx.store, site_id, params.get("date"))
-    except ValueError as error:
-        raise Refused(400, error_form(str(error))) from error
-
-
-def write_routes(ctx: Takes) -> WriteRoutes:
-    return {("POST", "/api/event"): WriteRoute(ctx, "/api/event", take_event, error_form)}
-
-
-def read_routes(ctx: Speaks) -> list[BaseRoute]:
-    return [read_route(ctx, "/api/stats", Access.SITE, stats, error_form)]
-
-
-def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
-    """`(paths, schemas)` for the OpenAPI document."""
-    wrong = {**error_form("Validation failed"), "details": ["site_id is required and must be a string"]}
-    day = {"type": "string", "format": "date"}
-    answer = {
-        "site_id": "site-abc-123",
-        "date": None,
-        "total_views": 3,
-        "unique_users": 2,
-        "top_paths": [{"path": "/pricing", "views": 2}],
-    }
-    paths = {
-        "/api/event": {
-            "post": {
-                "operationId": "fast_worker_event",
-                "tags": ["fast-worker"],
-                "summary": "Send one page view",
-                "requestBody": openapi_body("FastWorkerEvent"),
-                "responses": {
-                    "202": openapi_answer("Durable in the queue.", QUEUED),
-                    "400": openapi_answer("What is wrong, field by field.", wrong),
-                    "503": openapi_answer("The queue takes nothing; try again.", error_form("…")),
-                },
-            }
-        },
-        "/api/stats": {
-            "get": {
-                "operationId": "fast_worker_stats",
-                "tags": ["fast-worker"],
-                "summary": "A site's views and users",
-                "parameters": [
-                    openapi_query("site_id", {"type": "string", "maxLength": SITE_ID_MAX}, "The site.", required=True),
-                    openapi_query("date", day, "One UTC day; absent: all days."),
-                ],
-                "responses": {
-                    "200": openapi_answer("The numbers.", answer),
-                    "400": openapi_answer("A parameter is wrong.", error_form("site_id query parameter is required")),
-                },
-            }
-        },
-    }
-    return paths, openapi_schemas(FastWorkerEvent)
+DIALECT = PageViewDialect(
+    name="fast-worker",
+    event_path="/api/event",
+    stats_path="/api/stats",
+    body=FastWorkerEvent,
+    fields=(
+        TextField("site_id", SITE_ID_MAX, required=True),
+        TextField("event_type", EVENT_TYPE_MAX, required=True),
+        TextField("timestamp", 64, required=True),
+        TextField("path", PATH_MAX),
+        TextField("user_id", USER_ID_MAX),
+    ),
+    queued=(202, {"success": True, "message": "Event received and queued for processing"}),
+    error_form=error_form,
+    invalid=lambda problems: {**error_form("Validation failed"), "details": problems},
+    invalid_description="What is wrong, field by field.",
+    no_site="site_id query parameter is required",
+    example_date=None,
+)

@@ -75,7 +75,7 @@ class _Batch(msgspec.Struct):
 
 
 class SmolHogEvent(BaseModel):
-    """One event of a batch. Fields of other names are let be."""
+    """One event of a batch. Fields of other names are ignored."""
 
     event_id: str = Field(max_length=ORIGINAL_ID_MAX, description="Any text; it need not be a UUID.")
     event_name: str = Field(min_length=1, max_length=NAME_MAX)

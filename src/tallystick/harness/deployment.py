@@ -60,7 +60,7 @@ class Deployment:
 
     @property
     def read_url(self) -> str:
-        """Where questions are asked."""
+        """Where queries are answered."""
         return self.serve.url
 
     def __enter__(self) -> Self:

@@ -45,7 +45,7 @@ class ServerFailed(TallystickError):
 
 
 class Api:
-    """A keep-alive connection for single questions to a server. Not for use by two threads at a time."""
+    """A keep-alive connection for single requests to a server. Not for use by two threads at a time."""
 
     def __init__(self, url: str, timeout: float = 60.0, key: str = "") -> None:
         parts = urlsplit(url)
@@ -71,9 +71,9 @@ class Api:
         """The JSON of a success. Raises ServerFailed on any other status."""
         return self._json("POST", path, body)
 
-    def query(self, **question: object) -> Any:
+    def query(self, **query: object) -> Any:
         """The answer of POST /v1/query."""
-        return self.post("/v1/query", question)
+        return self.post("/v1/query", query)
 
     def count(self) -> int:
         """Events that a query finds, all sites and times together."""
@@ -102,7 +102,7 @@ class ServerProcess:
         settings: environment variables for it, on top of this process's own.
         command: what to run instead of the installed `tallystick`.
         role: `up`, `ingest`, `work` or `serve`; of `work` the URL is its status page's.
-        number: tells processes of the same role and folder apart.
+        number: distinguishes processes of the same role and folder.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class ServerProcess:
             port = self._wait(self._port_shown, "did not show its address")
             self.url = f"http://127.0.0.1:{port}"
             self._wait(self._ready, "did not become ready")
-        except BaseException:  # also when somebody interrupts the wait
+        except BaseException:  # also when the wait is interrupted
             self.kill()
             raise
 
@@ -187,15 +187,15 @@ class ServerProcess:
         return Api(self.url)
 
     def resident(self) -> int | None:
-        """Resident memory in bytes, now; None where the system does not tell."""
+        """Resident memory in bytes, now; None where the system does not say."""
         return self._status_bytes("VmRSS")
 
     def resident_peak(self) -> int | None:
-        """The most resident memory so far in bytes; None where the system does not tell."""
+        """The most resident memory so far in bytes; None where the system does not say."""
         return self._status_bytes("VmHWM")
 
     def cpu_seconds(self) -> float | None:
-        """Processor time so far; None where the system does not tell."""
+        """Processor seconds so far; None where the system does not say."""
         fields = [stat.rsplit(")", 1)[1].split() for stat in self._proc("stat")]
         return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK") if fields else None
 

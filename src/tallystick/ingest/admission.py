@@ -44,7 +44,7 @@ def writer_of(scope: Scope) -> bytes:
 
 
 class Admission:
-    """Bodies of those who may write. Without write keys, and on loopback, that is everybody."""
+    """Reads the bodies of clients that may write. Without write keys, and on loopback, all may."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class Admission:
         self._seldom = Seldom(__name__, "access refused")
 
     async def body(self, scope: Scope, receive: Receive, own_header: bytes, in_body: bool) -> tuple[bytes, str | None]:
-        """The request's body, and the site that it may write to; None: any. `writer_of` tells its key afterwards.
+        """The request's body, and the site that it may write to; None: any. `writer_of` gives its key afterwards.
 
         Args:
             own_header: name of one more header that may hold the key, in lower case; empty: none.

@@ -58,7 +58,7 @@ class Accepted(msgspec.Struct):
 
     Attributes:
         accepted: events that are durable now.
-        rejected: the others, by their place in the request.
+        rejected: the others, by their index in the request.
         receipt: for GET /v1/receipts/{receipt}; None when nothing was accepted.
     """
 
@@ -90,11 +90,11 @@ class Ingest:
         return body, site
 
     def visit(self, scope: Scope) -> Callable[[Enrichable], None] | None:
-        """Puts what the request tells into one of its events; None when no setting asks for that."""
+        """Adds facts from the request to one of its events; None when no setting asks for that."""
         return None if self._enrichment is None else self._enrichment.visit(scope)
 
     def enriched(self, scope: Scope, events: list[Event]) -> list[Event]:
-        """The events, with what the request tells in them."""
+        """The events, with the facts that the request adds."""
         if (enrich := self.visit(scope)) is not None:
             for event in events:
                 enrich(event)

@@ -16,7 +16,7 @@ from tallystick.errors import InvalidRequest, RequestTimeout, TooLarge, Unsuppor
 _ZLIB_PIECE = 4096
 """Bytes unpacked at a time: they become at most 4 MiB."""
 _ZSTD_PIECE = 256
-"""Likewise: a block of 4 bytes may become 128 KiB, so these become at most 8 MiB."""
+"""Bytes unpacked at a time: a block of 4 bytes may become 128 KiB, so they become at most 8 MiB."""
 
 _ZSTD_WINDOW_MAX = 8 * MIB
 """Memory that a zstd frame may ask for: what RFC 8878 (3.1.1.1.2) wants every decoder to give."""
@@ -29,7 +29,7 @@ _MOST_DIGITS = 20
 
 
 class ClientGone(Exception):
-    """The client closed the connection before its body was complete; nobody waits for an answer."""
+    """The client closed the connection before its body was complete; no client waits for an answer."""
 
 
 async def read_body(scope: Scope, receive: Receive, settings: Settings, most: int | None = None) -> bytes:
@@ -102,7 +102,7 @@ def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
         if encoding in (b"gzip", b"x-gzip"):
             return _unpack(body, lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), _ZLIB_PIECE, limit)
         if encoding == b"deflate":
-            # RFC 9110 means the zlib format; some clients send raw deflate, told by its first bytes.
+            # RFC 9110 means the zlib format; some clients send raw deflate, which its first bytes show.
             zlib_format = len(body) > 1 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
             bits = zlib.MAX_WBITS if zlib_format else -zlib.MAX_WBITS
             return _unpack(body, lambda: zlib.decompressobj(bits), _ZLIB_PIECE, limit)

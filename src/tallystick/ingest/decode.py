@@ -70,7 +70,7 @@ class _FastBody(_Fast, kw_only=True, omit_defaults=True, gc=False):
 
 
 class _Unsited(_Fast, kw_only=True, omit_defaults=True, gc=False):
-    """An event sent with a site's key, of which it has to be told whether it names a site itself."""
+    """An event sent with a site's key: whether it names a site itself has to be known."""
 
     site_id: _text(model.SITE_ID_MAX) = ""  # type: ignore[valid-type]
 
@@ -121,7 +121,7 @@ def decode_native(
     Args:
         ndjson: the client says that the body is one event a line; otherwise that is found out.
         identity: of a request that may be repeated (`ids.request_identity`); events that bring no id get one from it
-            and their place.
+            and their index.
         site: the only site that the events may belong to, and do when they name none; None: any.
         enrich: is applied to every event before it becomes a line.
 
@@ -256,7 +256,7 @@ def _lines(body: bytes) -> list[bytes | msgspec.Raw]:
 
 
 def _whole(line: bytes | msgspec.Raw) -> bool:
-    """Whether a first line is JSON by itself, which tells lines from one broken document."""
+    """Whether a first line is JSON by itself, which distinguishes lines from one broken document."""
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

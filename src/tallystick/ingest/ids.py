@@ -39,7 +39,7 @@ def derived(text: str) -> UUID:
 def request_identity(idempotency_key: bytes, writer: bytes, body: bytes) -> str:
     """What makes a repeated request the same one: its Idempotency-Key, the key of who writes, and its body.
 
-    Write keys are public, and so is what a page sends: without the body in it, anybody could use up the
+    Write keys are public, and so is what a page sends: without the body in it, any client could use up the
     Idempotency-Key of another client's next request, whose events would then count as stored already.
 
     Args:
@@ -50,7 +50,7 @@ def request_identity(idempotency_key: bytes, writer: bytes, body: bytes) -> str:
 
 
 def derived_in_request(identity: str, site_id: str, index: int) -> UUID:
-    """The id of the event at this place of a request that may be repeated."""
+    """The id of the event at this index of a request that may be repeated."""
     return derived("\x1f".join((identity, site_id, str(index))))
 
 

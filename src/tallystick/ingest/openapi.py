@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of POST /v1/events, which no framework describes."""
+"""POST /v1/events in the OpenAPI document. It is a raw ASGI route, which no framework describes."""
 
 from __future__ import annotations
 

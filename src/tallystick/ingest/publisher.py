@@ -143,7 +143,7 @@ class Publisher:
         self._overdue = asyncio.get_running_loop().call_later(timeout, self._give_up, groups)
 
     def _give_up(self, groups: list[list[_Waiting]]) -> None:
-        """The publish takes too long: answer its requests, and those behind it. The commit itself goes on."""
+        """The publish takes too long: answer its requests, and those that wait for it. The commit itself goes on."""
         _fail([*groups, list(self._waiting)], QueueUnavailable())
         self._waiting.clear()
         self._give_up_later([])

@@ -19,7 +19,7 @@ from tallystick.metrics import Metrics
 
 BUILT = Path(__file__).parent / "built" / "tallystick.js"
 CACHE_CONTROL = b"public, max-age=3600, stale-while-revalidate=86400"
-"""A changed script is everywhere after a day; a page that is viewed again within the hour asks nobody."""
+"""A changed script is everywhere after a day; a page that is viewed again within the hour sends no request for it."""
 
 
 def snippet_routes(

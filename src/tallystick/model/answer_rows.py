@@ -33,7 +33,6 @@ class MetricsRow(TypedDict):
     previous: NotRequired[ComparedValues]
 
 
-@_with_columns
 class EventRow(TypedDict):
     """One event."""
 
@@ -86,6 +85,7 @@ class PathRow(TypedDict):
     other: NotRequired[bool]
 
 
+@_with_columns
 class FunnelRow(TypedDict):
     """One step, of everyone or of one group. A group's row also has the breakdown field."""
 

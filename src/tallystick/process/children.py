@@ -134,7 +134,7 @@ class Family:
                 self._start(child)
 
     def _start(self, child: Child) -> None:
-        voice, tell = os.pipe()
+        voice, ready = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         child.started, child.ready = time.monotonic(), False
@@ -142,13 +142,13 @@ class Family:
         child.pid = os.fork()
         if child.pid == 0:
             os.close(voice)
-            self._be(child, tell)
+            self._be(child, ready)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-        os.close(tell)
+        os.close(ready)
         child.voice = voice
         self._selector.register(voice, selectors.EVENT_READ, lambda: self._heard(child))
 
-    def _be(self, child: Child, tell: int) -> None:
+    def _be(self, child: Child, ready: int) -> None:
         """What a child does; does not return."""
         code = 1
         try:
@@ -156,7 +156,7 @@ class Family:
             beside = status_socket(self.settings, child.number)
             door = Door(self._door.listener, beside=[beside] if beside else [])
             name = f"{self.role}-{child.number}"
-            serve_at(self.settings, self.role, door, lambda _: _say_ready(tell), name=name, parent=self._life)
+            serve_at(self.settings, self.role, door, lambda _: _say_ready(ready), name=name, parent=self._life)
             code = 0
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
@@ -230,7 +230,7 @@ class Family:
     # --- the end --------------------------------------------------------------------------------------------------
 
     def _stop(self, code: int) -> None:
-        """Tell the children to end; told twice, they do not wait for TALLYSTICK_DRAIN_DELAY."""
+        """Tell the children to end. After a second call they do not wait for TALLYSTICK_DRAIN_DELAY."""
         self._end_all(signal.SIGTERM)
         if self.stopping:
             return
@@ -261,9 +261,9 @@ class Family:
                     os.kill(child.pid, number)
 
 
-def _say_ready(tell: int) -> None:
-    os.write(tell, b"!")
-    os.close(tell)
+def _say_ready(ready: int) -> None:
+    os.write(ready, b"!")
+    os.close(ready)
 
 
 def serve_many(settings: Settings, role: Role, count: int, announce: Callable[[str], None]) -> None:

@@ -23,7 +23,7 @@ TIMEOUT = 2.0
 class Handover:
     """Offers a listening socket to processes that ask for it under `name`.
 
-    Whoever owns it calls `offer` now and then, because only one of the processes that share the socket can have the
+    The owner calls `offer` now and then, because only one of the processes that share the socket can have the
     name at a time, and `answer` when `fileno` is readable.
     """
 
@@ -33,7 +33,7 @@ class Handover:
         self._meeting: socket.socket | None = None
 
     def offer(self) -> bool:
-        """Take the name when nobody has it; True when it has just been taken, and `fileno` is there from now on."""
+        """Take the name when it is free. True when it has just been taken; `fileno` works from then on."""
         if self._meeting is not None:
             return False
         meeting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -62,7 +62,7 @@ class Handover:
         """Give the socket to one process that asks."""
         if self._meeting is None:
             return
-        with contextlib.suppress(OSError):  # it went away, or nobody is there after all
+        with contextlib.suppress(OSError):  # the other process is gone
             asking, _ = self._meeting.accept()
             with asking:
                 if _same_user(asking):
@@ -70,7 +70,7 @@ class Handover:
                     socket.send_fds(asking, [b"!"], [self._listener.fileno()])
 
     def close(self) -> None:
-        """Offer it no more, and let go of it."""
+        """Withdraw the offer and close the socket."""
         if self._meeting is not None:
             self._meeting.close()
             self._meeting = None

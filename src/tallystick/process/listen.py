@@ -66,7 +66,7 @@ class Door:
 
 
 def open_door(settings: Settings, role: Role) -> Door:
-    """The sockets of a process with this role; nobody can connect yet, unless its port is shared already.
+    """The sockets of a process with this role; no client can connect yet, unless its port is shared already.
 
     Raises:
         ConfigError: the address is refused or taken.
@@ -100,7 +100,7 @@ def allowed_host(settings: Settings, role: Role) -> str:
     """The address to listen on; without keys only loopback (G12).
 
     Raises:
-        ConfigError: it is no address, or one that would let anybody in.
+        ConfigError: it is no address, or one that needs keys that are not set.
     """
     host = "127.0.0.1" if settings.host == "localhost" else settings.host
     try:

@@ -1,4 +1,4 @@
-"""What a process answers without asking its application, and the limits behind that."""
+"""Answers that a process gives without its application, and the limits that cause them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADERS_MAX = 256
 PIPELINED_MAX = 256
 """Most requests that may wait on a connection for the answer to one before."""
 _SAFE = b"".join(b"%b: %b\r\n" % header for header in WRITE)
-"""Whoever sends events from a foreign page gets these answers too."""
+"""A page of another origin that sends events can read these answers too."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def serve_at(
     loops = uvicorn.Config(app="", loop="uvloop", log_config=None)
     with asyncio.Runner(loop_factory=loops.get_loop_factory()) as runner:
         failed = runner.run(_serve(settings, role, door, announce, name, parent))
-    gc.unfreeze()  # so that the driver's objects are gone before it is: it complains on standard error otherwise
+    gc.unfreeze()  # otherwise the driver's objects outlive it, and it complains on standard error
     if isinstance(failed, TallystickError):
         raise failed
     if failed:
@@ -95,7 +95,7 @@ def serve_at(
 async def _serve(
     settings: Settings, role: Role, door: Door, announce: Announce, name: str, parent: int | None
 ) -> bool | TallystickError:
-    """Serve until told to stop; True when a part failed for good, or the error when the operator has to act."""
+    """Serve until stopped; True when a part failed for good, or the error when the operator has to act."""
     loop = asyncio.get_running_loop()
     starting = asyncio.current_task()
     running: _Running | None = None
@@ -118,7 +118,7 @@ async def _serve(
     except asyncio.CancelledError:
         if running is not None:
             raise
-        failed = False  # told to stop while it was still waiting for its queue or store
+        failed = False  # stopped while it was still waiting for its queue or store
     log.info("stopped", process=name or role, pid=os.getpid(), failed=bool(failed))
     return failed
 
@@ -196,7 +196,7 @@ class _Running:
         self._server.should_exit = True
 
     def _offer(self) -> None:
-        """Offer the port that this process shares to the next one, as soon as nobody else does."""
+        """Offer the port that this process shares to the next one, as soon as no other process does."""
         if not self._door.shared_as or self._door.listener is None or self._server.should_exit:
             return
         self._handover = self._handover or Handover(self._door.listener, self._door.shared_as)

@@ -1,4 +1,4 @@
-"""Stores: the contract in `base`, one backend a file. This is the only place that names the backends."""
+"""Stores: the contract is in `base`, each backend in a package of its own. Only this module knows all backends."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = [
 ]
 
 EMBEDDED = ("duckdb",)
-"""Schemes of the stores that live inside one process."""
+"""URL schemes of the stores that belong to one process."""
 
 
 def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None:
-    """A file of canonical lines, or of rows, as a new Parquet file; see `tallystick.store.duckdb.parquet`."""
+    """Convert a file of canonical lines, or of rows, to Parquet; see `tallystick.store.duckdb.parquet`."""
     from tallystick.store.duckdb.parquet import write_parquet as write
 
     write(lines, target, columns)
@@ -40,19 +40,19 @@ def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] 
 def recover_store(
     settings: Settings, tell: Callable[[str, int, int], None], *, dry_run: bool = False, accept_empty: bool = False
 ) -> Recovered:
-    """Bring a damaged embedded store back; see `tallystick.store.duckdb.repair.recover`."""
+    """Repair a damaged embedded store; see `tallystick.store.duckdb.repair.recover`."""
     from tallystick.store.duckdb.repair.recover import recover
 
     return recover(settings, tell, dry_run=dry_run, accept_empty=accept_empty)
 
 
 def is_embedded(settings: Settings) -> bool:
-    """Whether the store belongs to one process, so that no other can share it."""
+    """Whether the store belongs to one process, so that others cannot open it."""
     return urlsplit(settings.resolved_store_url).scheme in EMBEDDED
 
 
 def make_store(settings: Settings) -> Store:
-    """The store that `settings.store_url` names; opens nothing.
+    """The store that `settings.store_url` names, not opened yet.
 
     Raises:
         ConfigError: unknown scheme.

@@ -1,7 +1,7 @@
-"""The contract of a store: what worker, query and CLI may rely on.
+"""The contract of a store: what the worker, the read API and the CLI may rely on.
 
-All methods may raise StoreUnavailable; nothing was changed then, and the caller may try again. StoreDamaged is one that
-lasts: trying again is of no use until somebody has recovered the store.
+All methods may raise StoreUnavailable: nothing was changed, and the caller may try again. Its subclass StoreDamaged is
+permanent: trying again does not help until the store is recovered.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tallystick.store.turns import Turns
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """Events of a block that the store cannot take, with their original bytes.
+    """One or more events of a block that the store cannot take, with their original bytes.
 
     Attributes:
-        index: position in the block; -1 when the block itself is broken.
+        index: position of the event in the block; -1 when the block itself is broken.
         original: the canonical line, or the broken block's payload.
-        events: how many events it stands for: 1, or the broken block's count.
-        attempts: how often storing it was tried.
+        events: number of events: 1, or the broken block's count.
+        attempts: how often the worker tried to store it.
     """
 
     ingester: str
@@ -51,7 +51,7 @@ class StoredDeadLetter(msgspec.Struct, frozen=True):
 
 
 class WriteReport(msgspec.Struct, frozen=True):
-    """What one `write` did: blocks skipped because the ledger had them, and the entries of the others."""
+    """What one `write` did: how many blocks the ledger already had, and the ledger entries of the others."""
 
     skipped: int
     entries: Sequence[LedgerEntry]
@@ -64,15 +64,15 @@ class PurgeReport(msgspec.Struct, frozen=True):
 
 
 class Store(Protocol):
-    """A store of events with its ledger, rollups and dead letters in the same transactions."""
+    """A store of events, with its ledger, rollups and dead letters changed in the same transactions."""
 
     @property
     def damage(self) -> StoreDamaged | None:
-        """Why the store cannot go on until somebody recovers it; None while nothing of the kind was found."""
+        """The damage that was found, which needs a recovery; None: no damage was found."""
 
     @property
     def write_bytes(self) -> int:
-        """Bytes of lines that one `write` takes without trouble; a single block may have more."""
+        """Bytes of lines that fit into one `write`; a single block may have more."""
 
     @property
     def library(self) -> Library:
@@ -80,51 +80,69 @@ class Store(Protocol):
 
     @property
     def turns(self) -> Turns:
-        """In which `run` and `select` are answered; whose they are says `tallystick.store.turns.CALLER`."""
+        """The turns in which `run` and `select` are answered; `tallystick.store.turns.CALLER` has the caller."""
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
     async def migrate(self) -> int:
-        """Bring the schema up to date; its version. Raises SchemaTooNew."""
+        """Bring the schema up to date; returns its version. Raises SchemaTooNew."""
 
     async def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter] = ()) -> WriteReport:
-        """Store the blocks' events in one transaction: events, rollups, ledger, dead letters (G2, G3).
+        """Store blocks in one transaction: events, rollups, ledger, dead letters (G2, G3).
 
-        `dead` names lines of these blocks to set aside instead of storing. Raises DataRejected when the data is at
-        fault: nothing was stored, and the worker bisects with `probe`; BatchTooLarge: nothing was stored, fewer blocks
-        may fit.
+        Args:
+            dead: lines of these blocks to store as dead letters.
+
+        Raises:
+            DataRejected: the data is at fault; nothing was stored. The worker bisects with `probe`.
+            BatchTooLarge: nothing was stored; fewer blocks may fit.
         """
 
     async def probe(self, lines: bytes) -> None:
-        """Read canonical lines just as `write` would and store nothing. Raises DataRejected."""
+        """Read canonical lines as `write` would, without storing them. Raises DataRejected."""
 
     async def run(self, query: Query) -> Result:
-        """Answer a question. Raises QueryTimeout, QueryTooExpensive, InvalidRequest (a cursor that is none)."""
+        """Answer a query. Raises QueryTimeout, QueryTooExpensive, InvalidRequest (an invalid cursor)."""
 
     async def select(self, query: SqlQuery, *, sealed: bool = False) -> Table:
-        """Answer a statement of the caller's own. `sealed`: the caller may see no other site than `site_id`.
+        """Run a SQL statement that a user wrote.
 
-        Raises what `run` does; InvalidRequest: the statement is refused, and the sentence says why.
+        Args:
+            sealed: the caller may see no site but `query.site_id`.
+
+        Raises:
+            QueryTimeout, QueryTooExpensive: as `run`.
+            InvalidRequest: the statement is refused; the message says why.
         """
 
     def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
-        """Every event of the scope as canonical lines, in pieces; `limit` and `cursor` are not looked at.
+        """Every event of the scope as canonical lines, in pieces; ignores `limit` and `cursor`.
 
-        What it holds meanwhile it holds until its end or its `aclose`: whoever leaves it has to close it.
+        It holds a connection until it ends or is closed: a caller that stops early has to call `aclose`.
         """
 
-    async def purge(self, before: datetime) -> PurgeReport: ...
-    async def maintain(self) -> bool:
-        """One short piece of housekeeping, called by the worker when nothing waits; True while there is more."""
+    async def purge(self, before: datetime) -> PurgeReport:
+        """Delete the events before an instant, rounded down to a quarter hour, from everything but the ledger."""
 
-    async def ledger(self) -> Mapping[str, IngesterLedger]: ...
-    async def receipt(self, ingester: str, seq: int) -> LedgerEntry | None: ...
+    async def maintain(self) -> bool:
+        """One short step of housekeeping; the worker calls it while no blocks wait. Returns whether there is more."""
+
+    async def ledger(self) -> Mapping[str, IngesterLedger]:
+        """The ledger by ingester, as of one moment."""
+
+    async def receipt(self, ingester: str, seq: int) -> LedgerEntry | None:
+        """The ledger entry of a block; None: it is not stored, or compacted."""
+
     async def verify(self) -> list[Difference]:
-        """Compare ledger with raw events and rollups with raw events; empty when all agree."""
+        """Compare the ledger and everything derived with the raw events; empty when all agree."""
 
     async def dead_letters(
         self, state: str | None = "dead", limit: int = 100, after: int = 0
-    ) -> Sequence[StoredDeadLetter]: ...
-    async def dead_letter(self, letter_id: int) -> StoredDeadLetter | None: ...
+    ) -> Sequence[StoredDeadLetter]:
+        """The dead letters with an id greater than `after`, by id; of one state, or (None) of all."""
+
+    async def dead_letter(self, letter_id: int) -> StoredDeadLetter | None:
+        """A dead letter, or None."""
+
     async def mark_dead(self, letter_ids: Sequence[int], state: str) -> int:
-        """Set dead letters' state; how many changed."""
+        """Set the state of dead letters; returns how many changed."""

@@ -1,7 +1,7 @@
-"""Turns: a few callers' questions at a time, fairly.
+"""Turns: a limited number of queries run at a time, shared fairly between callers.
 
-Who waits is served in turn by caller, so that one with a hundred questions delays another one's by those that run
-already, and by no more. One caller never has the last turn while there is more than one: whoever comes finds it free.
+Waiting queries are served round-robin by caller. So a caller with a hundred queries delays another caller only by those
+that run already. With more than one turn, no caller holds all of them: one stays free for the next caller.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from types import TracebackType
 from tallystick.errors import QueryTimeout
 
 CALLER: ContextVar[str] = ContextVar("caller", default="")
-"""Who asks the store: the gate sets it for each request, one name for each key and for each share link. Without keys
-everybody is one caller, whose name is empty.
+"""The caller of the current request, set by the gate: a name for each key and each share link. Without keys there is
+one caller, whose name is empty.
 """
 GRACE = 15.0
-"""Seconds after its deadline for which a question may still hold its turn: so long it may take to be stopped."""
+"""Seconds after its deadline that a query may hold its turn: stopping it may take so long."""
 
 
 class Turn:
-    """One caller's turn. It is given back where its `with` ends, which nothing can interrupt: nothing is awaited.
+    """One caller's turn. Leaving its `with` gives it back; that awaits nothing, so a cancellation cannot interrupt it.
 
     Attributes:
-        heavy: it is a statement of the caller's own, of which fewer may run.
-        by: the question's deadline, in the event loop's time.
+        heavy: the query is a statement that a user wrote; fewer of these may run.
+        by: the query's deadline, in the event loop's time.
     """
 
     def __init__(self, turns: Turns, caller: str, heavy: bool, by: float) -> None:
@@ -38,7 +38,7 @@ class Turn:
         self._turns = turns
 
     def end(self) -> None:
-        """Give it back, or stop waiting for it; again: nothing."""
+        """Give the turn back, or stop waiting for it. A second call does nothing."""
         self._turns.end(self)
 
     def __enter__(self) -> Turn:
@@ -49,9 +49,9 @@ class Turn:
 
 
 class Turns:
-    """At most `total` turns at a time; of one caller all but one, and of heavy ones of one caller all but two.
+    """At most `total` turns at a time: one caller holds at most all but one, of heavy ones at most all but two.
 
-    All heavy ones together leave one turn to the others. From one event loop only.
+    All heavy turns together leave one turn free. To be used from one event loop.
     """
 
     def __init__(self, total: int) -> None:
@@ -65,19 +65,22 @@ class Turns:
 
     @property
     def held(self) -> int:
-        """How many have their turn."""
+        """How many turns are held."""
         return len(self._held)
 
     @property
     def waiting(self) -> int:
-        """How many wait for theirs."""
+        """How many queries wait for a turn."""
         return sum(map(len, self._waiting.values()))
 
     async def take(self, deadline: float, heavy: bool = False) -> Turn:
-        """Wait for a turn of the `CALLER`, to be held in a `with`; `deadline` in the event loop's time.
+        """Wait for a turn of the current `CALLER`, to be used in a `with`.
+
+        Args:
+            deadline: in the event loop's time.
 
         Raises:
-            QueryTimeout: there was none before the deadline.
+            QueryTimeout: no turn became free before the deadline.
         """
         turn = Turn(self, CALLER.get(), heavy, deadline)
         self._waiting.setdefault(turn.caller, deque()).append(turn)
@@ -91,7 +94,7 @@ class Turns:
             turn.end()
             raise QueryTimeout("the query had no turn before its deadline: too many others run") from error
         except BaseException:
-            turn.end()  # it may have been given a moment ago
+            turn.end()  # it may just have been given
             raise
         return turn
 
@@ -112,13 +115,13 @@ class Turns:
         return sum(turn.by < overdue for turn in self._held) >= self.each
 
     async def quiet(self, most: float) -> None:
-        """Wait until nobody has a turn or waits for one; `most` seconds at most."""
+        """Wait until no turn is held or waited for; at most `most` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(most):
                 await self._quiet.wait()
 
     def _serve(self) -> None:
-        """Give turns to those who wait, the caller first who was served longest ago."""
+        """Give free turns to waiting queries, first to the caller who was served longest ago."""
         while len(self._held) < self.total:
             turn = next((turn for line in self._waiting.values() for turn in line if self._may(turn)), None)
             if turn is None:
@@ -134,7 +137,7 @@ class Turns:
 
     def _may(self, turn: Turn) -> bool:
         if turn.given.done():
-            return False  # its task was cancelled a moment ago, and will say so
+            return False  # its task was just cancelled and will end the turn
         own = [held for held in self._held if held.caller == turn.caller]
         if len(own) >= self.each:
             return False

@@ -1,4 +1,4 @@
-"""Waiting for what must have ended before its means are given back, however often the one who waits is cancelled."""
+"""Waiting for work that must have ended before its resources are released, even if the waiting task is cancelled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 
 async def ended(*futures: asyncio.Future[Any]) -> None:
-    """Return once all of them are done, their errors seen. A cancellation meanwhile is raised then, and not before."""
+    """Wait until all futures are done, and ignore their errors. A cancellation in the meantime is raised after that."""
     cancelled: asyncio.CancelledError | None = None
     while waiting := [future for future in futures if not future.done()]:
         try:
@@ -20,13 +20,13 @@ async def ended(*futures: asyncio.Future[Any]) -> None:
             cancelled = error
     for future in futures:
         if not future.cancelled():
-            future.exception()  # seen, so that nobody is warned about one that is not fetched
+            future.exception()  # otherwise asyncio warns that the exception was never retrieved
     if cancelled is not None:
         raise cancelled
 
 
 async def in_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """As `asyncio.to_thread`; the call has ended when this has, so its files may be removed then."""
+    """As `asyncio.to_thread`, but never returns before the call has ended, so that its files can be removed."""
     future = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
     try:
         await asyncio.wait({future})

@@ -64,6 +64,11 @@ def _needed(views: Iterable[str]) -> Sequence[str]:
     return [name for name in VIEWS if name in wanted]
 
 
+def numbered_columns(count: int) -> list[str]:
+    """Names for the columns of a statement, which may have several columns of one name: `c0`, `c1`, …"""
+    return [f"c{number}" for number in range(count)]
+
+
 def type_of(name: str, store: str) -> ColumnType:
     """What a column of a store's type holds."""
     word = name.upper()

@@ -1,9 +1,9 @@
-"""The embedded store folds sessions and numbers users ahead of time: however far it has come, every answer is the
-oracle's (G10).
+"""DuckDB materializes the session index, user numbers and user times ahead of queries. However much of them is built,
+every answer is the oracle's (G10).
 
-`raw` never folds; `behind` has some events of each example folded, in small pieces, and others not; `folded` has all.
-Queries about paths read the trails of the session index; `short` keeps those of two pages and three
-page views at most.
+The states: `raw` builds nothing; `behind` builds them for some events of each example, in small pieces; `folded` builds
+them for all. Paths are read from trails; in the state `short`, a trail has at most two pages, and only sessions of at
+most three page views have one.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from tallystick.model.queries.paths import PathsQuery
 from tallystick.model.queries.sessions import SessionsQuery
 from tallystick.model.query import Filter, MetricsQuery
 from tallystick.store.duckdb import DuckDBStore
-from tallystick.store.duckdb.upkeep import sessions as fold
-from tallystick.store.duckdb.upkeep import sessions_sql as sessions_sql
+from tallystick.store.duckdb.upkeep import sessions, sessions_sql
 from tallystick.store.duckdb.upkeep import user_times as times
 from tests.conformance.analyses.test_funnels import doings, funnels
 from tests.conformance.analyses.test_identity import agree, of_all, sites_of
@@ -53,10 +52,10 @@ OF_USERS = ["users", "events_per_user"]
 
 @pytest.fixture
 async def store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DuckDBStore]:
-    """A store that materializes as often as it can, three rows at a time, and always reads the session index."""
-    monkeypatch.setattr(fold, "PIECE", 3)
-    monkeypatch.setattr(fold, "REST", 0.0)
-    monkeypatch.setattr(fold, "WORTH", 1.0)
+    """A store that builds the index as often as it can, three rows at a time, and reads it however small it is."""
+    monkeypatch.setattr(sessions, "PIECE", 3)
+    monkeypatch.setattr(sessions, "REST", 0.0)
+    monkeypatch.setattr(sessions, "NEW_SHARE_MAX", 1.0)
     monkeypatch.setattr(times, "PIECE", 4)
     store = DuckDBStore(settings)
     await store.open()
@@ -65,7 +64,7 @@ async def store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 async def put(store: DuckDBStore, events: list[Event], state: str) -> None:
-    """Store events in two blocks. `behind`: the index has the first but for its last rows, and not the second."""
+    """Store events in two blocks. `behind`: the index has the first block without its last rows, not the second."""
     half = len(events) // 2
     for part, pieces in ((events[:half], half // 4), (events[half:], 0)):
         if part:
@@ -73,34 +72,32 @@ async def put(store: DuckDBStore, events: list[Event], state: str) -> None:
         for _ in range({"raw": 0, "behind": pieces, "folded": 1_000_000}[state]):
             if not fold_once(store):
                 break
-        while state != "raw" and times.step(store._writer, fold.read_mark(store._writer)):
+        while state != "raw" and times.step(store._writer, sessions.read_watermark(store._writer)):
             pass  # `behind`: some events have their users' times put together, some only numbers, and some neither
 
 
 def fold_once(store: DuckDBStore) -> bool:
-    return store._folder.step(store._writer)
+    return store._sessions.step(store._writer)
 
 
 async def check(store: DuckDBStore, query: SessionsQuery | PathsQuery, events: list[Event]) -> None:
     result = await store.run(query)
     if isinstance(query, PathsQuery):
-        wanted, foldable = answer_paths(query, events), can_use_trails(query)
+        wanted, indexed = answer_paths(query, events), can_use_trails(query)
     else:
-        wanted, foldable = answer_sessions(query, events), can_use_session_index(query)
+        wanted, indexed = answer_sessions(query, events), can_use_session_index(query)
     assert same(result.rows, wanted), f"{query!r}\nstore:  {result.rows}\noracle: {wanted}"
-    there = fold.read_mark(store._writer) is not None
-    assert result.from_rollup == (there and foldable), "it tells whether folded sessions were read"
+    there = sessions.read_watermark(store._writer) is not None
+    assert result.from_rollup == (there and indexed), "it says whether the session index was read"
 
 
-foldable = questions().map(
-    lambda given: {**given, "filter": None, "page_names": ["pageview", "$pageview", "page_view"]}
-)
-trailed = path_questions().filter(lambda given: given["by"] == "page").map(lambda given: {**given, "filter": None})
+indexed = questions().map(lambda given: {**given, "filter": None, "page_names": ["pageview", "$pageview", "page_view"]})
+with_trails = path_questions().filter(lambda given: given["by"] == "page").map(lambda given: {**given, "filter": None})
 
 
 @pytest.mark.parametrize("state", STATES)
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
-@given(events=visits(), asked=st.lists(foldable, min_size=2, max_size=5), other=questions())
+@given(events=visits(), asked=st.lists(indexed, min_size=2, max_size=5), other=questions())
 async def test_any_question_has_the_same_answer(
     store: DuckDBStore, state: str, events: list[Event], asked: list[dict[str, Any]], other: dict[str, Any]
 ) -> None:
@@ -116,7 +113,7 @@ async def test_any_question_has_the_same_answer(
 @given(
     events=visits(most=60),
     in_order=st.booleans(),
-    asked=st.lists(trailed, min_size=2, max_size=5),
+    asked=st.lists(with_trails, min_size=2, max_size=5),
     ends=st.lists(st.none() | moments, min_size=5, max_size=5),
     other=path_questions(),
 )
@@ -159,7 +156,7 @@ async def test_any_funnel_has_the_same_answer(
     of_one: str | None,
     breakdown: str | None,
 ) -> None:
-    """Of persons who have numbers, who get theirs within the query, and who have none."""
+    """Some persons have a number, some get one within the query, and some have none."""
     await put(store, events, state)
     own = of_one and {"filter": {"field": "user_id", "op": "=", "value": of_one}}
     for question in asked:
@@ -220,8 +217,8 @@ async def test_any_person_is_counted_once(
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     lists=st.lists(visits(most=16), min_size=1, max_size=3),
-    asked=st.lists(foldable, min_size=2, max_size=4),
-    way=trailed,
+    asked=st.lists(indexed, min_size=2, max_size=4),
+    way=with_trails,
 )
 async def test_all_sites_and_purged_events(
     settings: Settings,
@@ -232,9 +229,9 @@ async def test_all_sites_and_purged_events(
     way: dict[str, Any],
 ) -> None:
     """Of a store that has nothing else: two sites may use the same ids, and retention cuts sessions."""
-    monkeypatch.setattr(fold, "PIECE", 3)
-    monkeypatch.setattr(fold, "REST", 0.0)
-    monkeypatch.setattr(fold, "WORTH", 1.0)
+    monkeypatch.setattr(sessions, "PIECE", 3)
+    monkeypatch.setattr(sessions, "REST", 0.0)
+    monkeypatch.setattr(sessions, "NEW_SHARE_MAX", 1.0)
     monkeypatch.setattr(times, "PIECE", 4)
     store = DuckDBStore(settings.model_copy(update={"data": settings.data / f"{next(blocks)}"}))
     await store.open()

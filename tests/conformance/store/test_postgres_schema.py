@@ -9,7 +9,7 @@ import pytest
 
 from tallystick.config import Settings
 from tallystick.errors import SchemaTooNew
-from tallystick.store import postgres
+from tallystick.store import migrations as numbered
 from tallystick.store.migrations import migrations
 from tallystick.store.postgres import PostgresStore
 from tests.helpers.postgres_steps import connected, opened
@@ -58,7 +58,7 @@ async def test_a_migrated_schema_is_a_fresh_one(
     """Step by step, with events written in between, or all at once: the same tables, indexes and columns."""
     steps = list(migrations("postgres"))
     known: Sequence[str] = []
-    monkeypatch.setattr(postgres, "migrations", lambda _: known)
+    monkeypatch.setattr(numbered, "migrations", lambda _: known)
     for number in range(1, len(steps) + 1):
         known = steps[:number]
         async with opened(settings, 1) as (store,):
@@ -80,7 +80,7 @@ async def test_a_step_that_fails_changes_nothing(settings: Settings, monkeypatch
     steps = list(migrations("postgres"))
     async with opened(settings, 1) as (store,):
         broken = [*steps, "CREATE TABLE half (n int); SELECT 1 / 0;"]
-        monkeypatch.setattr(postgres, "migrations", lambda _: broken)
+        monkeypatch.setattr(numbered, "migrations", lambda _: broken)
         with pytest.raises(Exception, match="division by zero"):
             await store.migrate()
         monkeypatch.undo()

@@ -297,7 +297,7 @@ async def test_it_gives_up_when_others_are_always_in_the_way(
         tries += 1
         raise Duplicate("again")
 
-    monkeypatch.setattr(load, "_enter", always)
+    monkeypatch.setattr(load, "_insert_ledger", always)
     with pytest.raises(TallystickError) as caught:
         await store.write([sample_block(0, range(3))])
 

@@ -81,10 +81,10 @@ async def content(store: DuckDBStore) -> Content:
     letters = [stored.letter.original for stored in await store.dead_letters()]
     reports = [found.id for found in await store.library.documents("report")]
     ledger = dict(await store.ledger())
-    events = frozenset(await store._ask(lambda db: db.execute(f"SELECT {COLUMNS} FROM events").fetchall()))
+    events = frozenset(await store._read_admin(lambda db: db.execute(f"SELECT {COLUMNS} FROM events").fetchall()))
     assert exported == len(events)
-    rollup = await store._ask(lambda db: db.execute(ROLLUP).fetchall())
-    assert rollup == await store._ask(lambda db: db.execute(RAW).fetchall())
+    rollup = await store._read_admin(lambda db: db.execute(ROLLUP).fetchall())
+    assert rollup == await store._read_admin(lambda db: db.execute(RAW).fetchall())
     return Content(events, rollup, answers, ledger, letters, reports)
 
 

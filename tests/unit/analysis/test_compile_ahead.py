@@ -1,4 +1,4 @@
-"""The SQL of queries that read what the embedded store put together ahead of time, as snapshots; see test_compile."""
+"""The SQL of queries that read what DuckDB materializes ahead of queries, as snapshots; see test_compile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.analysis.sessions.index import SessionIndex
 from tallystick.store.duckdb.dialect import DUCKDB
-from tallystick.store.duckdb.upkeep.sessions_sql import tables_sql
+from tallystick.store.duckdb.upkeep.sessions_sql import index_ctes
 from tallystick.store.duckdb.upkeep.user_numbers import numbered_users
 from tests.unit.analysis.test_compile import QUESTIONS, check_snapshot, compiled
 
@@ -17,17 +17,17 @@ from tests.unit.analysis.test_compile import QUESTIONS, check_snapshot, compiled
 @pytest.mark.parametrize(
     ("name", "behind"), [("sessions/sessions_daily_indexed", 0), ("sessions/sessions_by_channel_indexed", 7)]
 )
-def test_generated_sql_of_folded_sessions(name: str, behind: int) -> None:
-    """With events after the watermark, and without."""
+def test_generated_sql_of_indexed_sessions(name: str, behind: int) -> None:
+    """Without events after the watermark, and with some."""
     question = QUESTIONS["sessions_by_channel_and_other" if behind else "sessions_daily"] | {"filter": None}
-    index = SessionIndex(partial(tables_sql, 1_000, behind))
+    index = SessionIndex(partial(index_ctes, 1_000, behind))
     check_snapshot(name, DUCKDB, compiled(question, DUCKDB, session_index=index))
 
 
 @pytest.mark.parametrize(("name", "behind"), [("paths/paths_of_trails", 0), ("paths/paths_of_trails_to_a_page", 7)])
 def test_generated_sql_of_trails(name: str, behind: int) -> None:
     to_a_page = {"end": "/buy", "merge": False, "site_id": None, "since": None} if behind else {}
-    index = SessionIndex(partial(tables_sql, 1_000, behind))
+    index = SessionIndex(partial(index_ctes, 1_000, behind))
     check_snapshot(name, DUCKDB, compiled(QUESTIONS["paths"] | to_a_page, DUCKDB, session_index=index))
 
 

@@ -219,7 +219,7 @@ async def test_readiness_notices_that_no_question_can_run(side: Side) -> None:
         turn.by = now - 60
     refused = await side.get("/readyz")
     assert refused.status_code == 503
-    assert "no question can be answered" in refused.json()["error"]["message"]
+    assert "no query can be answered" in refused.json()["error"]["message"]
     assert "tallystick_ready 0.0" in (await side.get("/metrics", EVERY)).text
     for task in waiting:
         task.cancel()
@@ -230,8 +230,8 @@ async def test_readiness_notices_that_no_question_can_run(side: Side) -> None:
 
 async def test_one_key_does_not_take_all_live_streams(tmp_path: Path) -> None:
     async with opened(tmp_path, live_listeners=2, **KEYS) as side:
-        assert side.tallystick.asgi.questions is not None
-        hub = side.tallystick.asgi.questions.state.live
+        assert side.tallystick.asgi.queries is not None
+        hub = side.tallystick.asgi.queries.state.live
         CALLER.set("one")
         async with hub.listening("shop"):
             with pytest.raises(TooMany):

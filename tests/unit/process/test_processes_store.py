@@ -90,7 +90,7 @@ def test_three_processes_are_one_pipeline(place: Place) -> None:
 
     refused = post(serve, {"name": "a"})
     assert refused.status_code == 404
-    assert "this process only answers questions" in refused.json()["error"]["message"]
+    assert "this process only answers queries" in refused.json()["error"]["message"]
     described = get(serve, "/openapi.json").json()["paths"]
     assert list(described["/v1/events"]) == ["get"]
     assert "/events" not in described

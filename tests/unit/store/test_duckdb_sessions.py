@@ -20,9 +20,8 @@ from tallystick.model.event import Event
 from tallystick.model.query import Condition, SessionsQuery
 from tallystick.store.duckdb import DuckDBStore
 from tallystick.store.duckdb.connection import transaction
-from tallystick.store.duckdb.upkeep import sessions as fold
-from tallystick.store.duckdb.upkeep import sessions_sql as sessions_sql
-from tallystick.store.duckdb.upkeep.watermark import Mark
+from tallystick.store.duckdb.upkeep import sessions, sessions_sql
+from tallystick.store.duckdb.upkeep.watermark import Watermark
 from tests.helpers.samples import NOON, block_of, sample_event
 
 ASKED = SessionsQuery(metrics=["sessions", "pages", "events", "avg_duration"], breakdown=["entry_page", "channel"])
@@ -69,18 +68,18 @@ async def test_housekeeping_folds_and_later_events_are_added(store: DuckDBStore)
 
 async def test_a_few_events_wait_and_many_do_not(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step looks through all sessions, however few events it folds."""
-    monkeypatch.setattr(fold, "PIECE", 10)
-    monkeypatch.setattr(fold, "ENOUGH", 8)
-    monkeypatch.setattr(fold, "REST", 1_000_000.0)
+    monkeypatch.setattr(sessions, "PIECE", 10)
+    monkeypatch.setattr(sessions, "ENOUGH", 8)
+    monkeypatch.setattr(sessions, "REST", 1_000_000.0)
     await put(store, 0, [visit(number, "s") for number in range(25)])
     await fold_all(store)
-    assert fold.read_mark(store._writer) == 25, "a beginning is made at once, whole pieces and the rest"
+    assert sessions.read_watermark(store._writer) == 25, "a beginning is made at once, whole pieces and the rest"
     await put(store, 1, [visit(number, "s") for number in range(30, 35)])
     await fold_all(store)
-    assert fold.read_mark(store._writer) == 25
+    assert sessions.read_watermark(store._writer) == 25
     await put(store, 2, [visit(number, "s") for number in range(40, 43)])
     await fold_all(store)
-    assert fold.read_mark(store._writer) == 33
+    assert sessions.read_watermark(store._writer) == 33
 
 
 async def test_the_raw_events_are_read_while_most_of_them_are_not_folded(store: DuckDBStore) -> None:
@@ -96,15 +95,15 @@ async def test_row_numbers_that_move_are_noticed(store: DuckDBStore) -> None:
     await put(store, 1, [visit(number, f"s{number % 4}") for number in range(10, 30)])
     await fold_all(store)
     await put(store, 2, [visit(number, f"s{number % 5}") for number in range(30, 40)])
-    assert fold.read_mark(store._writer) == 30
+    assert sessions.read_watermark(store._writer) == 30
     assert (await store.purge(NOON - timedelta(days=1))).events == 10
     await check(store)
     store._writer.execute("CHECKPOINT tallystick")
     assert one(store, "SELECT max(rowid) FROM events") == 29, "the numbers moved, or this tests nothing"
-    assert fold.read_mark(store._writer) == 20
+    assert sessions.read_watermark(store._writer) == 20
     await check(store)
     assert await store.verify() == []
-    store._folder = fold.Folder()  # as after a start
+    store._sessions = sessions.SessionMaterializer()  # as after a start
     await fold_all(store)
     assert one(store, "SELECT max(mark) FROM session_mark") == 30
     await check(store)
@@ -117,9 +116,9 @@ async def test_a_purge_of_all_that_was_folded_begins_anew(store: DuckDBStore) ->
     await put(store, 1, [visit(10, "s", NOON + timedelta(days=2))])
     await store.purge(NOON + timedelta(days=1))
     assert one(store, "SELECT count(*) FROM session_parts") == 0
-    assert fold.read_mark(store._writer) is None
+    assert sessions.read_watermark(store._writer) is None
     await check(store, folded=False)
-    store._folder = fold.Folder()
+    store._sessions = sessions.SessionMaterializer()
     await fold_all(store)
     assert (await check(store))[0]["events"] == 1
     assert await store.verify() == []
@@ -130,10 +129,10 @@ async def test_other_rules_fold_anew(store: DuckDBStore, monkeypatch: pytest.Mon
     await put(store, 0, [visit(number, "s") for number in range(5)])
     await fold_all(store)
     store._writer.execute("UPDATE session_parts SET channel = 'of yesterday'")
-    monkeypatch.setattr(fold, "MARK", Mark("session_mark", "of today"))
+    monkeypatch.setattr(sessions, "WATERMARK", Watermark("session_mark", "of today"))
     await check(store, folded=False)
     assert await store.verify() == []
-    store._folder = fold.Folder()
+    store._sessions = sessions.SessionMaterializer()
     await fold_all(store)
     assert {row["channel"] for row in await check(store)} == {"campaign"}
 
@@ -167,7 +166,7 @@ async def test_sessions_of_one_hash_are_told_apart(store: DuckDBStore, monkeypat
     assert one(store, "SELECT list(DISTINCT session_hash) FROM session_parts") == [7]
     await put(store, 1, [visit(number, f"s{number % 3}") for number in range(20, 26)])
     await check(store)
-    store._folder = fold.Folder()
+    store._sessions = sessions.SessionMaterializer()
     await fold_all(store)
     assert one(store, "SELECT count(*) FROM session_parts") == 4
     await check(store)
@@ -182,7 +181,7 @@ async def test_a_session_that_may_not_fit_into_memory_has_no_trail(
     yesterday = NOON - timedelta(days=1)
     await put(store, 0, [visit(number, "s", yesterday) for number in range(3)])
     await put(store, 1, [visit(number, "s" if number < 12 else "t") for number in range(10, 15)])
-    monkeypatch.setattr(fold, "PIECE", 4)
+    monkeypatch.setattr(sessions, "PIECE", 4)
     await fold_all(store)
     assert one(store, "SELECT list(session_id ORDER BY 1) FROM session_parts WHERE trail IS NOT NULL") == ["t"]
     assert await store.verify() == []
@@ -197,15 +196,15 @@ async def test_a_step_that_fails_changes_nothing(store: DuckDBStore, monkeypatch
     await put(store, 0, [visit(number, "s") for number in range(5)])
     await fold_all(store)
     await put(store, 1, [visit(9, "s")])
-    whole = Mark.set
+    whole = Watermark.set
 
     def fails(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(Mark, "set", fails)
+    monkeypatch.setattr(Watermark, "set", fails)
     with pytest.raises(RuntimeError), transaction(store._writer):
-        fold._fold(store._writer, 5, 6)
-    monkeypatch.setattr(Mark, "set", whole)
+        sessions.materialize(store._writer, 5, 6)
+    monkeypatch.setattr(Watermark, "set", whole)
     assert await store.verify() == []
     await check(store)
 
@@ -219,7 +218,7 @@ async def test_folded_sessions_survive_a_restart(tmp_path: Path) -> None:
             await put(store, seq, [visit(10 * seq + number, "s") for number in range(6)])
             await check(store, folded=seq > 0)
             await fold_all(store)
-            assert fold.read_mark(store._writer) == 6 * (seq + 1)
+            assert sessions.read_watermark(store._writer) == 6 * (seq + 1)
         finally:
             await store.close()
 
@@ -236,7 +235,7 @@ async def test_a_large_history_is_folded_within_the_memory_limit(tmp_path: Path)
             ['{"utm_source":"a source", "text":"' + "long " * 20 + '"}'],
         )
         began = time.monotonic()
-        folder = fold.Folder()
+        folder = sessions.SessionMaterializer()
         while folder.step(store._writer):
             assert time.monotonic() - began < 300
         assert one(store, "SELECT count(*) FROM session_parts") == 600_000

@@ -18,7 +18,7 @@ from tallystick.model.event import Event
 from tallystick.model.queries.funnel import FunnelQuery
 from tallystick.store.duckdb import DuckDBStore
 from tallystick.store.duckdb.dialect import DUCKDB
-from tallystick.store.duckdb.upkeep import sessions as fold
+from tallystick.store.duckdb.upkeep import sessions
 from tests.helpers.samples import NOON, block_of, sample_event
 
 FUNNEL = FunnelQuery(steps=[{"name": "page_view"}, {"name": "signup"}])
@@ -31,7 +31,7 @@ def did(number: int, user: str | None, name: str = "page_view", days: float = 0)
 
 async def put(store: DuckDBStore, seq: int, events: Sequence[Event], folds: bool = True) -> None:
     await store.write([block_of(seq, events)])
-    store._folder = fold.Folder()  # as after a rest
+    store._sessions = sessions.SessionMaterializer()  # as after a rest
     while folds and await store.maintain():
         pass
 
@@ -42,7 +42,7 @@ def numbers(store: DuckDBStore) -> dict[str, int]:
 
 def parts(store: DuckDBStore) -> int:
     """Of how many parts a query reads the events; 0: as texts."""
-    numbered = fold.read_user_numbers(store._writer)
+    numbered = sessions.read_user_numbers(store._writer)
     return len(numbered.parts) if numbered else 0
 
 
@@ -122,8 +122,8 @@ async def test_verify_finds_wrong_numbers(store: DuckDBStore, damage: str) -> No
 
 async def test_a_checkpoint_keeps_the_numbers(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Materialized in pieces, with checkpoints in between, and read from the file afterwards."""
-    monkeypatch.setattr(fold, "PIECE", 10)
-    monkeypatch.setattr(fold, "CHECKPOINT_PIECES", 2)
+    monkeypatch.setattr(sessions, "PIECE", 10)
+    monkeypatch.setattr(sessions, "CHECKPOINT_PIECES", 2)
     await put(store, 0, [did(number, f"u{number % 7}", ("page_view", "signup")[number % 2]) for number in range(95)])
     said: list[Any] = [await users(store), numbers(store)]
     await store.close()
@@ -138,9 +138,9 @@ async def test_grouping_by_number_needs_no_hashing(store: DuckDBStore) -> None:
     moments = "TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-01'"
     values = f"uuid(), 'default', 'page_view', {moments}, 'u' || range, '', '{{}}'"
     store._writer.execute(f"INSERT INTO events ({columns}) SELECT {values} FROM range(70_000)")
-    while store._folder.step(store._writer):
+    while store._sessions.step(store._writer):
         pass
-    statement = compile_query(FUNNEL, Sources(DUCKDB, NOON, user_numbers=fold.read_user_numbers(store._writer)))
+    statement = compile_query(FUNNEL, Sources(DUCKDB, NOON, user_numbers=sessions.read_user_numbers(store._writer)))
     with store._cursor() as cursor:
         plan = str(cursor.execute(f"EXPLAIN {statement.sql}", list(statement.params)).fetchall())
     assert "Perfect Hash Group By" in plan

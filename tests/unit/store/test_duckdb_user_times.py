@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tallystick.store.duckdb import DuckDBStore
-from tallystick.store.duckdb.upkeep import sessions as fold
+from tallystick.store.duckdb.upkeep import sessions
 from tallystick.store.duckdb.upkeep import user_times as times
 from tests.helpers.samples import NOON
 from tests.unit.store.test_duckdb_user_numbers import did, put, users
@@ -33,7 +33,7 @@ def kept(store: DuckDBStore) -> list[tuple[Any, ...]]:
 
 
 def mark(store: DuckDBStore) -> int | None:
-    return times.MARK.read(store._writer)
+    return times.WATERMARK.read(store._writer)
 
 
 async def test_whole_pieces_of_folded_events(store: DuckDBStore) -> None:
@@ -50,7 +50,7 @@ async def test_whole_pieces_of_folded_events(store: DuckDBStore) -> None:
 
 async def test_events_that_are_not_folded_are_not_put_together(store: DuckDBStore) -> None:
     await put(store, 0, [did(number, "ann") for number in range(9)], folds=False)
-    assert not times.step(store._writer, fold.read_mark(store._writer))
+    assert not times.step(store._writer, sessions.read_watermark(store._writer))
     assert mark(store) is None
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tallystick.analysis.cte import Cte, clause, cte, sql, union_all, with_ctes
+from tallystick.analysis.cte import Cte, clause, columns, cte, sql, union_all, with_ctes
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
 from tallystick.analysis.paths.trails import can_use_trails, index_ctes, step_counts_with_trails, trail_step_counts
@@ -36,9 +36,14 @@ from tallystick.analysis.sessions.events import (
 )
 from tallystick.analysis.sessions.index import SessionIndex
 from tallystick.analysis.sessions.materialized import of_long_session
-from tallystick.analysis.sources import Sources
+from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.paths import PathsQuery
+
+
+def paths_needs(query: PathsQuery) -> Needs:
+    """What a store reads before it compiles a query about paths: trails are in the session index."""
+    return Needs(property_columns=True, persons=True, session_index=can_use_trails(query))
 
 
 def compile_paths(query: PathsQuery, sources: Sources) -> Statement:
@@ -266,7 +271,7 @@ def _numbered_steps(name: str, key: str, *, with_time: bool, materialized: bool 
         WINDOW steps_of_session AS (PARTITION BY {key} ORDER BY timestamp, code)
         """,
         materialized=materialized,
-        columns=", ".join([key, *(["timestamp"] if with_time else []), "code"]),
+        columns=columns([key, *(["timestamp"] if with_time else []), "code"]),
         key=key,
     )
 

@@ -1,7 +1,8 @@
-"""A session's channel and referrer as SQL over the texts of its entry event; what they mean is in `model.channels`."""
+"""A session's channel and referrer, as SQL over texts of the entry event. `model.queries.channels` defines them."""
 
 from __future__ import annotations
 
+from tallystick.analysis.cte import sql
 from tallystick.analysis.dialect import Dialect
 from tallystick.model.queries.channels import (
     EMAIL_TAGS,
@@ -14,33 +15,40 @@ from tallystick.model.queries.channels import (
 )
 
 CHANNEL_PROPERTIES = (*TAGS, REFERRER)
-"""The properties that a channel is found by, in the order of `channel_sql`'s arguments."""
+"""The properties that a channel depends on, in the order of the values of `channel_sql`."""
 
 
 def referrer_sql(domain: str) -> str:
-    """The referring domain; NULL when there is none."""
+    """The referring domain; NULL if there is none."""
     return f"nullif(nullif({domain}, '{NO_REFERRER}'), '')"
 
 
 def channel_sql(dialect: Dialect, values: list[str]) -> str:
-    """The channel by the texts of `CHANNEL_PROPERTIES`."""
+    """The channel of a session: the first case that holds. `values` is SQL of the texts of `CHANNEL_PROPERTIES`."""
     *tags, domain = values
     source, medium = tags[:2]
     words = ", ".join(f"'{word}'" for word in EMAIL_TAGS)
     tagged = [f"{dialect.lowered.format(tag)} IN ({words})" for tag in (source, medium)]
     referrer = referrer_sql(domain)
-    cases = [
-        (" OR ".join([*tagged, _one_of(referrer, MAIL_DOMAINS)]), "email"),
-        (" OR ".join(f"{tag} <> ''" for tag in tags), "campaign"),
-        (_one_of(referrer, SEARCH_DOMAINS), "search"),
-        (_one_of(referrer, SOCIAL_DOMAINS), "social"),
-        (f"{referrer} IS NOT NULL", "referral"),
-    ]
-    whens = "\n    ".join(f"WHEN {condition} THEN '{channel}'" for condition, channel in cases)
-    return f"CASE\n    {whens}\n    ELSE 'direct' END"
+    return sql(
+        """
+        CASE
+            WHEN {is_email} THEN 'email'
+            WHEN {is_campaign} THEN 'campaign'
+            WHEN {is_search} THEN 'search'
+            WHEN {is_social} THEN 'social'
+            WHEN {is_referral} THEN 'referral'
+            ELSE 'direct' END
+        """,
+        is_email=" OR ".join([*tagged, _one_of(referrer, MAIL_DOMAINS)]),
+        is_campaign=" OR ".join(f"{tag} <> ''" for tag in tags),
+        is_search=_one_of(referrer, SEARCH_DOMAINS),
+        is_social=_one_of(referrer, SOCIAL_DOMAINS),
+        is_referral=f"{referrer} IS NOT NULL",
+    )
 
 
 def _one_of(domain: str, entries: tuple[str, ...]) -> str:
-    """Whether a domain is one of these, or below it."""
+    """Condition: a domain is one of the entries or a subdomain of one. An entry ending in `*` matches any ending."""
     patterns = [f"%.{entry.removesuffix('*')}{'%' if entry.endswith('*') else ''}" for entry in entries]
     return "(" + " OR ".join(f"'.' || {domain} LIKE '{pattern}'" for pattern in patterns) + ")"

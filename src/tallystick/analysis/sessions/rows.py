@@ -13,11 +13,15 @@ from tallystick.errors import InvalidRequest
 from tallystick.model.query import SessionsQuery
 
 COUNTS = {"sessions", "pages", "events"}
-"""Metrics that are 0 where there are no sessions; the others are null."""
+"""Metrics that are 0 if there are no sessions; the others are null."""
 
 
 def shape_sessions(query: SessionsQuery, statement: Statement, rows: Sequence[Row]) -> Answer:
-    """The rows of a `SessionsQuery`'s answer. Raises InvalidRequest: too many buckets, or too many rows."""
+    """The rows of the answer to a `SessionsQuery`, with the empty buckets where the query wants them.
+
+    Raises:
+        InvalidRequest: too many buckets, or more than ROWS_LIMIT rows.
+    """
     buckets = statement.buckets
     if len(rows) > ROWS_LIMIT:
         raise InvalidRequest(f"the answer has more than {ROWS_LIMIT} rows: take a smaller top, or a longer interval")

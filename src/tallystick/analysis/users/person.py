@@ -6,7 +6,7 @@ An event is sent with a `user_id`. The table `identities` has a row for each id 
 
 from __future__ import annotations
 
-from tallystick.analysis.cte import clause, cte, sql, union_all, with_ctes
+from tallystick.analysis.cte import clause, cte, sql, with_ctes
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import scope_conditions
 from tallystick.analysis.sources import Sources
@@ -80,26 +80,32 @@ def compile_person(query: PersonQuery, sources: Sources) -> Statement:
     """
     source = EventSource.as_sent(sources)
     dialect, user = source.dialect, source.parameters.add(query.user_id, "text")
-    site = [] if query.site_id is None else [f"site_id = {source.parameters.add(query.site_id, 'text')}"]
-    by_user_id = clause("WHERE", [f"user_id = {user}", *site])
-    known_on_sites = [
-        sql("SELECT site_id, person_id FROM identities\n{where}", where=by_user_id),
-        sql("SELECT site_id, NULL FROM identities\n{where}", where=clause("WHERE", [f"person_id = {user}", *site])),
-        sql("SELECT DISTINCT site_id, NULL FROM events\n{where}", where=by_user_id),
-    ]
-    if query.site_id is not None:
-        known_on_sites.append(f"SELECT {source.parameters.add(query.site_id, 'text')}, NULL")
+    site = None if query.site_id is None else source.parameters.add(query.site_id, "text")
+    on_site = [] if site is None else [f"site_id = {site}"]
     persons = cte(
         "persons",
         """
         SELECT site_id, coalesce(max(person_id), {user}) AS person_id
         FROM (
-            {known_on_sites}
+            SELECT site_id, person_id
+            FROM identities
+            {by_user_id}
+            UNION ALL
+            SELECT site_id, NULL
+            FROM identities
+            {by_person_id}
+            UNION ALL
+            SELECT DISTINCT site_id, NULL
+            FROM events
+            {by_user_id}
+            {queried_site}
         ) AS known_on_sites
         GROUP BY site_id
         """,
         user=user,
-        known_on_sites=union_all(known_on_sites),
+        by_user_id=clause("WHERE", [f"user_id = {user}", *on_site]),
+        by_person_id=clause("WHERE", [f"person_id = {user}", *on_site]),
+        queried_site="" if site is None else f"UNION ALL SELECT {site}, NULL",
     )
     ids = cte(
         "ids",

@@ -84,8 +84,8 @@ async def metrics(parts: GivenParts, request: Request) -> Response:
     own = parts.metrics
     own.info.labels(version("tallystick"), parts.queue.durability, own.process).set(1)
     own.ready.set(await why_not_ready(parts) is None)
-    own.questions.labels("running").set(parts.store.turns.held)
-    own.questions.labels("waiting").set(parts.store.turns.waiting)
+    own.queries.labels("running").set(parts.store.turns.held)
+    own.queries.labels("waiting").set(parts.store.turns.waiting)
     own.exports.set(parts.exports.taken)
     own.live.set(request.app.state.live.limit.taken)
     await set_queue_gauges(own, parts.queue)

@@ -1,1 +1,1 @@
-"""Facts about an event that its request tells: browser, page, country, visitor. Off unless a setting asks for them."""
+"""Facts about an event from its request: browser, page, country, visitor. Off unless a setting switches them on."""

@@ -54,7 +54,7 @@ class Clients:
     def _address(self, peer: str, forwarded: tuple[bytes, ...]) -> Address | None:
         """The peer, or when that is a trusted proxy the last hop of X-Forwarded-For that is none.
 
-        Anybody can send X-Forwarded-For; only what trusted proxies appended is true, and that is its end. None when
+        Any client can send X-Forwarded-For; only what trusted proxies appended is true, and that is its end. None when
         nothing is known: the peer has no address, or a proxy wrote something that is none.
         """
         client = parse_address(peer)
@@ -82,12 +82,12 @@ def parse_address(text: str) -> Address | None:
 
 
 def truncated(address: Address) -> str:
-    """The address without the part that tells one client from another: the first 24 bits of IPv4, 48 of IPv6."""
+    """The address without the part that identifies one client: the first 24 bits of IPv4, 48 of IPv6."""
     return str(_first_bits(address, 24 if address.version == 4 else 48))
 
 
 def household(address: Address) -> str:
-    """The address by which visitors are told apart: all of IPv4, the first 64 bits of IPv6, the rest of which a
+    """The address by which visitors are distinguished: all of IPv4, the first 64 bits of IPv6, the rest of which a
     visitor's system changes several times a day.
     """
     return str(_first_bits(address, 32 if address.version == 4 else 64))

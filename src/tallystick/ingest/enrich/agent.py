@@ -96,7 +96,7 @@ def _properties(found: PartialResult, agent: str) -> Properties:
 
 
 def _device_type(found: PartialResult, agent: str) -> str | None:
-    """Desktop, Mobile, Tablet, TV or Console; None when nothing tells."""
+    """Desktop, Mobile, Tablet, TV or Console; None when it is unknown."""
     system = found.os.family if found.os is not None else ""
     device = f"{found.device.family} {found.device.brand}" if found.device is not None else ""
     if _CONSOLE.search(agent):

@@ -1,6 +1,6 @@
 """The country of an address, from a file in MaxMind's format. maxminddb is imported here and nowhere else.
 
-The file is read into memory: one that is mapped instead ends the process when somebody overwrites it in place.
+The file is read into memory: a mapped file would end the process when it is overwritten in place.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CODE = re.compile(r"[A-Za-z]{2}")
 
 
 class Countries:
-    """Countries by address; takes the file anew when it has changed."""
+    """Countries by address; reads the file again when it has changed."""
 
     def __init__(self, file: Path, look_every: float = LOOK_EVERY) -> None:
         """Raises ConfigError: the file cannot be read, is no such file, or maxminddb is not installed."""
@@ -110,6 +110,6 @@ def _country(reader: Reader, address: Address) -> str | None:
         return None  # an IPv6 address in a file of IPv4 alone, or a damaged record
     if not isinstance(record, dict):
         return None
-    place = record.get("country")
-    code = place.get("iso_code") if isinstance(place, dict) else record.get("country_code", place)
+    country = record.get("country")
+    code = country.get("iso_code") if isinstance(country, dict) else record.get("country_code", country)
     return code.upper() if isinstance(code, str) and _CODE.fullmatch(code) else None

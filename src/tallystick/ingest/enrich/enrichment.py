@@ -1,4 +1,4 @@
-"""Puts what a request tells into its events, before they become lines. What a client says itself is never changed.
+"""Adds facts from a request to its events, before they become lines. What a client sends itself is never changed.
 
 `Enrichment` is made once from the settings, `visit` once a request; the visit is then applied to each of its events.
 Events are changed before they are written to the queue, so whatever is delivered or replayed later is the same.

@@ -1,4 +1,4 @@
-"""What a page's address and its referrer tell: path, referring domain, campaign tags, a click on an ad. Pure."""
+"""Facts from a page's address and its referrer: path, referring domain, campaign tags, a click on an ad. Pure."""
 
 from __future__ import annotations
 

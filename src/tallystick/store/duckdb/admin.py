@@ -1,58 +1,40 @@
-"""What the store is asked beside events: ledger, verify, dead letters, retention, housekeeping.
+"""Everything beside loading and queries: ledger, verify, dead letters, retention, compaction.
 
-Every function takes a connection of its own and runs in one thread; the caller maps the driver's errors.
+Each function runs in one thread, on a connection that no other thread uses. Driver errors pass as they are.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from tallystick.analysis.buckets import instant_of, micros
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, PurgeReport, StoredDeadLetter
 from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import Connection, OutOfMemoryException, transaction
-from tallystick.store.duckdb.upkeep import sessions
-from tallystick.store.duckdb.upkeep import user_numbers as number
-from tallystick.store.duckdb.upkeep import user_times as times
+from tallystick.store.duckdb.upkeep import sessions, user_numbers, user_times
+from tallystick.store.ledger import Findings, ingester_ledger
 
 SQL = load_statements("tallystick.store.duckdb", "sql/admin.sql")
 QUARTER = 900_000_000
 """A quarter of an hour in microseconds: the rollups' bucket."""
 
 
-def instant(micros: int) -> datetime:
-    """Microseconds since 1970 as UTC."""
-    seconds, rest = divmod(micros, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
-
-
-def micros(moment: datetime) -> int:
-    """UTC instant as microseconds since 1970."""
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-
-
 def ledger(db: Connection) -> Mapping[str, IngesterLedger]:
     """As `Store.ledger`, from one snapshot."""
     with transaction(db):
-        folded_rows = db.execute(SQL["ledger_folded"]).fetchall()
+        compacted_rows = db.execute(SQL["ledger_compacted"]).fetchall()
         block_rows = db.execute(SQL["ledger_blocks"]).fetchall()
-    folded = {row[0]: row[1:] for row in folded_rows}
+    compacted = {row[0]: row[1:] for row in compacted_rows}
     blocks = {row[0]: row[1:] for row in block_rows}
     result: dict[str, IngesterLedger] = {}
-    for ingester in folded.keys() | blocks.keys():
-        end, *sums = folded.get(ingester, (0, 0, 0, 0, 0, 0))
-        first, last, many, seqs, *more = blocks.get(ingester, (end, end - 1, 0, [], 0, 0, 0, 0, 0))
-        unbroken = last - first + 1 == many
-        if unbroken and first == end:
-            end = last + 1
-        elif unbroken:
-            seqs = list(range(first, last + 1))
-        result[ingester] = IngesterLedger(end, seqs, *(a + b for a, b in zip(sums, more, strict=True)))
+    for ingester in compacted.keys() | blocks.keys():
+        seqs, *numbers = blocks.get(ingester) or ((),)
+        result[ingester] = ingester_ledger(compacted.get(ingester), numbers or None, seqs)
     return result
 
 
@@ -62,16 +44,12 @@ def receipt(db: Connection, ingester: str, seq: int) -> LedgerEntry | None:
     if not rows:
         return None
     given, number, count, stored, duplicates, conflicts, dead, loaded = rows[0]
-    return LedgerEntry(given, number, count, stored, duplicates, conflicts, dead, instant(loaded))
+    return LedgerEntry(given, number, count, stored, duplicates, conflicts, dead, instant_of(loaded))
 
 
 def verify(db: Connection) -> list[Difference]:
-    """As `Store.verify`: all checks look at the same snapshot."""
-    found: list[Difference] = []
-
-    def check(name: str, wrong: bool, message: str) -> None:
-        if wrong:
-            found.append(Difference(name, message))
+    """As `Store.verify`; all checks read the same snapshot."""
+    findings = Findings()
 
     def one(statement: str) -> tuple[Any, ...]:
         row: tuple[Any, ...] = db.execute(SQL[statement]).fetchall()[0]
@@ -79,37 +57,32 @@ def verify(db: Connection) -> list[Difference]:
 
     with transaction(db):
         _read_everything(db)
-        (odd,) = one("verify_ledger_adds_up")
-        check("ledger", odd > 0, f"{odd} blocks: count is not stored + duplicates + dead")
-        (twice,) = one("verify_blocks_twice")
-        check("ledger", twice > 0, f"{twice} blocks stand in the ledger twice")
-        stored, events, purged = one("verify_stored")
-        sentence = f"the ledger says {stored} stored; {events} events are there, {purged} were purged"
-        check("stored", stored != events + purged, sentence)
-        in_ledger, letters = one("verify_dead")
-        check("dead", in_ledger != letters, f"the ledger says {in_ledger} dead; the dead letters hold {letters}")
+        findings.check_sums(*one("verify_ledger_adds_up"))
+        (repeated,) = one("verify_blocks_twice")
+        findings.check("ledger", repeated > 0, f"{repeated} blocks stand in the ledger twice")
+        findings.check_stored(*one("verify_stored"))
+        findings.check_dead(*one("verify_dead"))
         days = [row[0] for row in db.execute(SQL["verify_days"]).fetchall()]
 
         def over_days(statement: str) -> int:
             return sum(int(db.execute(SQL[statement], {"day": day}).fetchall()[0][0]) for day in days)
 
-        double = over_days("verify_twice")
-        check("identity", double > 0, f"{double} events are stored more than once")
-        buckets = over_days("verify_rollup")
-        check("rollup", buckets > 0, f"{buckets} rollup buckets differ from the raw events")
-        visits = over_days("verify_people")
-        check("people", visits > 0, f"{visits} rows of the people rollup differ from the raw events")
-        found += identity.differences(db, days)
-        found += sessions.differences(db)
-        found += number.differences(db, sessions.read_mark(db))
-        found += times.differences(db)
-    return found
+        findings.check_identities(over_days("verify_twice"))
+        findings.check_rollup(over_days("verify_rollup"))
+        findings.check_people(over_days("verify_people"))
+        return [
+            *findings.differences,
+            *identity.differences(db, days),
+            *sessions.differences(db),
+            *user_numbers.differences(db, sessions.read_watermark(db)),
+            *user_times.differences(db),
+        ]
 
 
 def _read_everything(db: Connection) -> None:
-    """Every block of every table is read, and its checksum with it: the driver's error tells of a damaged one."""
+    """Read every block of every table and so check its checksum: a damaged one raises a driver error."""
     for (table,) in db.execute(SQL["verify_tables"]).fetchall():
-        db.execute(f"SELECT bit_xor(hash(t)) FROM {table} t").fetchall()
+        db.execute(f"SELECT bit_xor(hash({table})) FROM {table}").fetchall()
 
 
 # --- dead letters ---------------------------------------------------------------------------------------------------
@@ -130,7 +103,7 @@ def dead_letter(db: Connection, letter_id: int) -> StoredDeadLetter | None:
 def _letter(row: Sequence[Any]) -> StoredDeadLetter:
     id_, ingester, seq, index, original, code, reason, events, attempts, dead_at, state = row
     letter = DeadLetter(ingester, seq, index, bytes(original), code, reason, events, attempts)
-    return StoredDeadLetter(id_, letter, instant(dead_at), state)
+    return StoredDeadLetter(id_, letter, instant_of(dead_at), state)
 
 
 def mark_dead(db: Connection, letter_ids: Sequence[int], state: str) -> int:
@@ -144,28 +117,28 @@ def mark_dead(db: Connection, letter_ids: Sequence[int], state: str) -> int:
 
 
 def purge(db: Connection, before: datetime) -> PurgeReport:
-    """As `Store.purge`; `before` is taken down to its quarter hour, so that no rollup bucket is cut."""
+    """As `Store.purge`; `before` is rounded down to its quarter hour, so that no rollup bucket is cut."""
     border = micros(before) // QUARTER * QUARTER
     with transaction(db):
         events = int(db.execute(SQL["purge_count"], {"before": border}).fetchall()[0][0])
         if events:
             record = {"now": time.time_ns() // 1_000, "before": border, "events": events}
             db.execute(SQL["purge_record"], record)
-            mark, times_mark = sessions.read_mark(db), times.MARK.read(db)
+            watermark, times_watermark = sessions.read_watermark(db), user_times.WATERMARK.read(db)
             for statement in ("purge_events", "purge_rollup", "purge_people"):
                 db.execute(SQL[statement], {"before": border})
-            sessions.purged(db, mark, border)
-            number.purge(db)
-            times.purged(db, times_mark, border)
+            sessions.follow_purge(db, watermark, border)
+            user_numbers.purge(db)
+            user_times.follow_purge(db, times_watermark, border)
             identity.purge(db, border)
     return PurgeReport(events)
 
 
 def compact(db: Connection) -> bool:
-    """Compact one day of one rollup that has gathered many deltas; False when there is none.
+    """Compact one day of one rollup that has many deltas. Returns False when there is none.
 
-    A day is rewritten when its rows outnumber those that the last rewrite left by half, so each row is rewritten a
-    bounded number of times, and a day at a time, so that memory and the pause of loading are bounded too.
+    A day is rewritten when it has half more rows than the last rewrite left, so each row is rewritten a bounded number
+    of times. One day at a time bounds the memory and the pause in loading.
     """
     for name in ("rollup", "people"):
         days = db.execute(SQL[f"delta_days_{name}"]).fetchall()
@@ -174,7 +147,8 @@ def compact(db: Connection) -> bool:
             try:
                 _rewrite(db, name, day)
             except OutOfMemoryException:
-                # More people on one day than fit: answers stay right without, so it is left until it has grown.
+                # The day has more users than fit into memory. Answers are right without compaction, so leave the day
+                # until it has grown by half again.
                 _record(db, name, day, rows)
             return True
     return False
@@ -198,9 +172,13 @@ def _record(db: Connection, name: str, day: int, rows: int) -> None:
         db.execute(SQL["record_compaction"], {"name": name, "day": day, "rows": rows})
 
 
-def fold(db: Connection, before: datetime) -> None:
-    """Sum up the ledger's blocks that were loaded before this, as far as an ingester's row of them is unbroken."""
+def compact_ledger(db: Connection, before: datetime) -> None:
+    """Replace ledger rows of old blocks by their sums, for each ingester as far as its blocks have no gap.
+
+    Args:
+        before: blocks loaded before this are old.
+    """
     with transaction(db):
-        db.execute(SQL["fold"], {"before": micros(before)})
-        db.execute(SQL["fold_insert"])
-        db.execute(SQL["fold_delete"])
+        db.execute(SQL["select_old_blocks"], {"before": micros(before)})
+        db.execute(SQL["insert_ledger_sums"])
+        db.execute(SQL["delete_old_blocks"])

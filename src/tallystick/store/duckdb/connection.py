@@ -1,4 +1,4 @@
-"""Opening DuckDB, locked down. The only file that imports the driver; its errors are named here for the others."""
+"""Opens DuckDB, locked down. Only this module imports the driver; the others get its errors by the names here."""
 
 from __future__ import annotations
 
@@ -32,29 +32,31 @@ STATEMENT_ERRORS = (
     duckdb.ParserException,
     duckdb.SyntaxException,
 )
-"""What DuckDB raises when a statement that somebody wrote is at fault."""
+"""What DuckDB raises when a user's statement is at fault."""
 SELECT = duckdb.StatementType.SELECT
 VERSION = duckdb.__version__
 
 ROW_GROUP_SIZE = 30_720
-"""Rows of a row group. A transaction that fills row groups writes them straight into the file, compressed once,
-instead of into the write-ahead log and again at the checkpoint; the default of 122,880 would need batches that large.
+"""Rows of a row group. A transaction that fills row groups writes them directly into the file, compressed once, instead
+of into the write-ahead log and again at the checkpoint. The default of 122,880 would need batches that large.
 """
 NUMBERED_BITS = 20
-"""Rows grouped by a number of so many bits, such as a user's, go into a table by number: 20 MB each thread at most."""
+"""GROUP BY a number of at most so many bits, such as a user's, uses an array instead of a hash table: at most 20 MB for
+each thread.
+"""
 CHECKPOINT_BYTES = 64 * 1024 * 1024
-"""Write-ahead log size at which DuckDB copies it into the file, or a quarter of its memory: it has to fit in there."""
+"""Size of the write-ahead log at which DuckDB makes a checkpoint; at most a quarter of its memory, so that it fits."""
 
 
 def open_database(path: Path, spool: Path, settings: Settings, memory: int | None = None) -> Connection:
-    """The store's database, able to read and write no file but its own and those in `spool`.
+    """Open the store's database. It can read and write no files but its own and those in `spool`.
 
     Args:
-        memory: bytes that it may take; None: as the settings say.
+        memory: most bytes of memory; None: `settings.store_memory`.
 
     Raises:
         AlreadyRunning: another process has it open.
-        StoreDamaged: the file or its log is not what was written.
+        StoreDamaged: the file or its write-ahead log is damaged.
         StoreUnavailable: it cannot be opened.
     """
     memory = memory or settings.store_memory
@@ -67,14 +69,16 @@ def open_database(path: Path, spool: Path, settings: Settings, memory: int | Non
             "max_temp_directory_size": f"{settings.store_spill}B",
             "checkpoint_threshold": f"{min(CHECKPOINT_BYTES, memory // 4)}B",
             "TimeZone": "UTC",
-            "enable_progress_bar": False,  # it would be drawn into the standard output, of an export too
+            "enable_progress_bar": False,  # it would be drawn into the standard output, even of an export
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            # It keeps millions of events in memory, and beyond it, to save a second scan of 40 ms.
+            # This optimizer keeps millions of events in memory and on disk to save a second scan of 40 ms.
             "disabled_optimizers": "common_subplan",
         }.items():
             connection.execute(f"SET {name} = ?", [value])
-        connection.execute(f"SET GLOBAL perfect_ht_threshold = {NUMBERED_BITS}")  # else it is this connection's alone
+        connection.execute(
+            f"SET GLOBAL perfect_ht_threshold = {NUMBERED_BITS}"
+        )  # without GLOBAL it is only this connection's
         connection.execute(f"ATTACH {quoted(str(path))} AS tallystick (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
         connection.execute("USE tallystick")
         connection.execute("SET allowed_directories = [?]", [f"{spool}/"])
@@ -90,7 +94,7 @@ def open_database(path: Path, spool: Path, settings: Settings, memory: int | Non
 
 
 def connect_memory(memory_limit: int, threads: int) -> Connection:
-    """A database in memory with a limit in bytes, for reading files on the operator's behalf (imports)."""
+    """Open a database in memory, with a limit in bytes, to read and write files: imports, Parquet exports."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory_limit}B",
         "threads": threads,
@@ -98,13 +102,15 @@ def connect_memory(memory_limit: int, threads: int) -> Connection:
         "autoload_known_extensions": False,
     }
     connection = duckdb.connect(":memory:", config=config)
-    connection.execute("SET TimeZone = 'UTC'")  # while connecting, the extension that knows time zones is not there yet
+    connection.execute(
+        "SET TimeZone = 'UTC'"
+    )  # not part of `config`: the time zone extension is not loaded while connecting
     connection.execute("SET enable_progress_bar = false")
     return connection
 
 
 def cursor(connection: Connection) -> Connection:
-    """A further connection to the same database, for one thread at a time."""
+    """Open another connection to the same database, for one thread at a time."""
     opened = connection.cursor()
     opened.execute("USE tallystick")
     return opened
@@ -117,9 +123,9 @@ def quoted(text: str) -> str:
 
 @contextlib.contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """One transaction; any exception rolls it back.
+    """Run a block in one transaction; any exception rolls it back.
 
-    A COMMIT after a failed statement returns without an error and has rolled back, so nothing is committed after one.
+    After a failed statement a COMMIT would roll back without an error, so it is never sent then.
     """
     connection.execute("BEGIN TRANSACTION")
     try:
@@ -132,13 +138,13 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 def checkpoint(connection: Connection) -> None:
-    """Write what changed into the file, and let go of the memory that it took; not while another transaction runs."""
+    """Write changes into the file and free their memory. Does nothing while another transaction runs."""
     with contextlib.suppress(duckdb.Error):  # the next one will do
         connection.execute("CHECKPOINT tallystick")
 
 
 def lacks_memory(error: duckdb.Error) -> bool:
-    """Whether DuckDB found no memory; a commit that finds none says so in an error of another kind."""
+    """Whether DuckDB ran out of memory; a commit reports it by an error of another class."""
     return isinstance(error, duckdb.OutOfMemoryException) or "failed to pin block" in str(error)
 
 
@@ -153,35 +159,38 @@ DAMAGE = (
     "failed to deserialize",
     "block header",
 )
-"""Words of DuckDB's about a file that is not what was written. A full disk has others."""
+"""Parts of DuckDB's messages about a damaged file. A full disk has other messages."""
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether the error tells of a damaged file, and not of a disk or a database that is busy or full."""
+    """Whether the error is about a damaged file, and not about a busy or full disk or database."""
     text = str(error).lower()
     if ".spool" in text:
-        return False  # a file of this process's own, which the next try makes anew
+        return False  # a temporary file of this process, which the next try creates again
     return isinstance(error, duckdb.SerializationException) or any(words in text for words in DAMAGE)
 
 
 @contextlib.contextmanager
 def errors() -> Iterator[None]:
-    """The driver's errors as Tallystick's: the data's fault, or the store's. Two pass, for their own cures."""
+    """Map the driver's errors: DataRejected if the data is at fault, else StoreUnavailable or StoreDamaged.
+
+    FatalException and OutOfMemoryException pass, because the store handles each in its own way.
+    """
     try:
         yield
     except duckdb.Error as error:
         if is_damage(error):
             raise StoreDamaged from error
-        with _others():
+        with _undamaged_errors():
             raise
 
 
 @contextlib.contextmanager
-def _others() -> Iterator[None]:
+def _undamaged_errors() -> Iterator[None]:
     try:
         yield
     except duckdb.InternalException as error:
-        raise duckdb.FatalException(str(error)) from error  # the database cannot be used any more after one
+        raise duckdb.FatalException(str(error)) from error  # after this the database cannot be used any more
     except duckdb.IOException as error:
         if "has been invalidated" in str(error):  # a checkpoint failed
             raise duckdb.FatalException(str(error)) from error
@@ -197,7 +206,7 @@ def _others() -> Iterator[None]:
 
 
 def open_pair(old: str, new: str, memory: int, spill: str) -> Connection:
-    """A damaged file to read, as `old`, and a store to write to, as `new`. Raises the driver's errors."""
+    """Open a damaged file for reading, as `old`, and a store for writing, as `new`. Driver errors pass as they are."""
     connection = connect_memory(memory, 1)
     connection.execute("SET temp_directory = ?", [spill])
     connection.execute(f"ATTACH {quoted(old)} AS old (READ_ONLY)")

@@ -1,4 +1,4 @@
-"""Who is one person: the table `identities`, changed in the transaction of the events by the writing thread (G3)."""
+"""The table `identities`: which ids resolve to which person. The writing thread changes it with the events (G3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SQL = load_statements("tallystick.store.duckdb", "sql/identity.sql")
 
 
 def join(db: Connection) -> None:
-    """Join the ids that the links in `incoming` name, in the caller's transaction."""
+    """Join the ids that the links in `incoming` name. Within the caller's transaction."""
     new = [NewLink(Link(*row[:5]), *row[5:]) for row in db.execute(SQL["new_links"]).fetchall()]
     if new:
         _apply(db, added(new) or rejoined(new, _known(db, new)))
@@ -47,19 +47,23 @@ def _apply(db: Connection, change: Change) -> None:
 
 
 def purge(db: Connection, border: int) -> None:
-    """Forget persons of whom a purge up to the border (microseconds since 1970) left no event."""
+    """Delete the ids of persons of whom a purge left no event.
+
+    Args:
+        border: up to where events were purged, in microseconds since 1970.
+    """
     db.execute(SQL["purge"], {"before": border})
 
 
 def differences(db: Connection, days: Iterable[int]) -> list[Difference]:
-    """Where the table is not what the raw events of these days (microseconds since 1970) and its links make it."""
+    """Where the table differs from what its links and the raw events of these days (microseconds since 1970) give."""
     links = sum(int(db.execute(SQL["verify_links"], {"day": day}).fetchall()[0][0]) for day in days)
     strange, astray, twice = db.execute(SQL["verify_identities"]).fetchall()[0]
     return told(links, strange, astray + twice)
 
 
 def knows(db: Connection, site_id: str | None) -> bool:
-    """Whether any ids of a site (None: of any) were joined."""
+    """Whether any ids of a site (None: of any site) were joined."""
     site = "" if site_id is None else " WHERE site_id = ?"
-    asked = f"SELECT 1 FROM identities{site} LIMIT 1"
-    return bool(db.execute(asked, [] if site_id is None else [site_id]).fetchall())
+    statement = f"SELECT 1 FROM identities{site} LIMIT 1"
+    return bool(db.execute(statement, [] if site_id is None else [site_id]).fetchall())

@@ -1,70 +1,48 @@
-"""The library in DuckDB's file. Changes run on the store's writing thread, so that none meets another transaction."""
+"""The library in DuckDB's file."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from tallystick.store import library as rules
 from tallystick.store.duckdb.connection import Connection, transaction
-from tallystick.store.library import SQL, Document, Kind, Script, Share
+from tallystick.store.library import SQL, Library, Script
 
 R = TypeVar("R")
 Run = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
-"""Runs a call in a thread with a connection of that thread's, and maps the driver's errors."""
+"""Runs a function in a thread, with a connection that this thread alone uses, and maps the driver's errors."""
 
 
-class DuckDBLibrary:
-    """`Library` on DuckDB; `ask` never waits for a batch, `change` waits for the one that is being written."""
+class DuckDBLibrary(Library):
+    """`Library` on DuckDB."""
 
-    def __init__(self, ask: Run, change: Run) -> None:
-        self._ask = ask
-        self._change = change
+    def __init__(self, read: Run, change: Run) -> None:
+        """Make a library.
 
-    async def documents(self, kind: Kind, site: str | None = None) -> Sequence[Document]:
-        return await _run(self._ask, rules.documents(kind, site))
+        Args:
+            read: never waits for a batch.
+            change: runs on the store's writing thread, so it waits for the batch that is being written, and no change
+                conflicts with another transaction.
+        """
+        self._run_read = read
+        self._run_change = change
 
-    async def document(self, kind: Kind, id_: str) -> Document | None:
-        return await _run(self._ask, rules.document(kind, id_))
+    async def _read(self, script: Script[R]) -> R:
+        result: R = await self._run_read(lambda connection: _in_transaction(connection, script))
+        return result
 
-    async def add(self, document: Document) -> None:
-        await _run(self._change, rules.add(document))
-
-    async def replace(self, document: Document, version: datetime) -> Document:
-        return await _run(self._change, rules.replace(document, version))
-
-    async def remove(self, kind: Kind, id_: str) -> None:
-        await _run(self._change, rules.remove(kind, id_))
-
-    async def shares(self, board_id: str) -> Sequence[Share]:
-        return await _run(self._ask, rules.shares(board_id))
-
-    async def share(self, id_: str) -> Share | None:
-        return await _run(self._ask, rules.share(id_))
-
-    async def add_share(self, share: Share) -> None:
-        await _run(self._change, rules.add_share(share))
-
-    async def touch_share(self, id_: str, now: datetime) -> None:
-        await _run(self._change, rules.touch_share(id_, now))
-
-    async def remove_share(self, id_: str) -> None:
-        await _run(self._change, rules.remove_share(id_))
-
-
-async def _run(run: Run, script: Script[R]) -> R:
-    result: R = await run(lambda connection: _in_transaction(connection, script))
-    return result
+    async def _change(self, script: Script[R]) -> R:
+        result: R = await self._run_change(lambda connection: _in_transaction(connection, script))
+        return result
 
 
 def _in_transaction(connection: Connection, script: Script[R]) -> R:
     with transaction(connection):
         try:
-            asked = next(script)
+            step = next(script)
             while True:
-                rows = connection.execute(SQL[asked.statement], list(asked.params)).fetchall()
-                asked = script.send(rows)
+                rows = connection.execute(SQL[step.statement], list(step.params)).fetchall()
+                step = script.send(rows)
         except StopIteration as done:
             result: R = done.value
             return result

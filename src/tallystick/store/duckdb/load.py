@@ -1,7 +1,7 @@
 """The write path: one transaction per batch for events, rollups, ledger and dead letters (G2, G3).
 
-No Python runs per event. The batch's lines go to DuckDB as NDJSON in a spool file that only the page cache ever sees;
-most events are known to be new by the index of recent ids, the rest are compared exactly in SQL.
+No Python runs per event. The batch's lines go to DuckDB as NDJSON in a spool file that normally stays in the page
+cache. The index of recent ids proves most events new; the rest are compared exactly in SQL.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tallystick.analysis.buckets import instant_of
 from tallystick.config import Settings
 from tallystick.errors import DataRejected
 from tallystick.model.block import Block, split_lines
@@ -24,45 +23,22 @@ from tallystick.model.books import LedgerEntry
 from tallystick.model.event import AHEAD_MAX
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, WriteReport
+from tallystick.store.batch import Batch, Counts, Outcome, batch_of, ledger_entries
 from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import Connection, transaction
 from tallystick.store.duckdb.recent import Hashes, RecentIds
 
-Counts = NDArray[np.int64]
 SQL = load_statements("tallystick.store.duckdb", "sql/load.sql")
 RECENT_SLICE = 1_000_000
 """Rows read at a time when the index of recent ids is built after a start."""
 READERS = 2
-"""Files that a large batch is read from, each by a thread of its own."""
+"""Files that a large batch is split into; DuckDB reads each with a thread of its own."""
 SHARED_MIN = 20_000
-"""Events in a batch that is worth two threads."""
+"""Events from which on a batch is worth two threads."""
 PIECE_BYTES = 1024 * 1024
-"""Lines that are stored at a time where memory is short."""
+"""Bytes of lines that are stored at a time when memory is short."""
 HOUR = 3_600_000_000
-"""Microseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """The blocks of one write that the ledger does not have, and their dead events."""
-
-    blocks: Sequence[Block]
-    dead: Mapping[tuple[str, int], Sequence[DeadLetter]]
-    """By block."""
-
-    def kept(self) -> Counts:
-        """How many lines of each block are to be stored: all but the dead ones."""
-        dead = (sum(letter.events for letter in self.dead.get(block.key, ())) for block in self.blocks)
-        return np.array([block.count - gone for block, gone in zip(self.blocks, dead, strict=True)], np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What became of each block's lines: how many were stored, how many had been before, how many of those differ."""
-
-    stored: Counts
-    duplicates: Counts
-    conflicts: Counts
+"""An hour in microseconds."""
 
 
 class Loader:
@@ -77,27 +53,27 @@ class Loader:
         self._links = 0
         """Events in `incoming` that may join ids."""
         self._first = 0
-        """The row id of the first line in `incoming`; the others follow without a gap."""
+        """The row id of the first line in `incoming`; the others follow without gaps."""
 
     def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter], sparing: bool = False) -> WriteReport:
         """As `Store.write`; driver errors pass as they are.
 
         Args:
-            sparing: take little memory and more time: the same transaction, but some lines after the other.
+            sparing: take less memory and more time: still one transaction, but the lines are read a few at a time.
 
         Raises:
             BlockCorrupt: a block's payload is broken, and `dead` does not name the block as a whole.
         """
         now = time.time_ns() // 1_000
         recent = self._recent_ids(now)
-        batch = self._unknown(blocks, dead)
+        batch = self._batch(blocks, dead)
         if not batch.blocks:
             return WriteReport(len(blocks), [])
         kept = batch.kept()
-        outcome, new = _Outcome(kept, np.zeros_like(kept), np.zeros_like(kept)), np.empty(0, np.uint64)
+        outcome, new = Outcome.all_stored(kept), np.empty(0, np.uint64)
         if kept.any() and not sparing:
-            # Before the transaction: a table's own transaction sees other row ids than 0, 1, 2, … in it.
-            self._read(_lines(batch), int(kept.sum()))
+            # Before the transaction: inside the one that makes a table, its row ids do not begin at 0.
+            self._read(batch.lines(), int(kept.sum()))
         with transaction(self._db):
             if kept.any():
                 load = self._load_sparingly if sparing else self._load
@@ -107,7 +83,7 @@ class Loader:
         return WriteReport(len(blocks) - len(batch.blocks), entries)
 
     def probe(self, lines: bytes, sparing: bool = False) -> None:
-        """Read lines as `write` would; driver errors and DataRejected tell that they cannot be stored."""
+        """Read lines as `write` would; a driver error or DataRejected means that they cannot be stored."""
         count = lines.count(b"\n")
         if sparing:
             for piece in _pieces(lines):
@@ -115,19 +91,19 @@ class Loader:
         elif count:
             self._read([(lines, count)], count)
 
-    def _load(self, batch: _Batch, kept: Counts, recent: RecentIds, now: int) -> tuple[_Outcome, Hashes]:
-        """Store what `incoming` holds: what became of each block, and the sorted hashes of what was new."""
+    def _load(self, batch: Batch, kept: Counts, recent: RecentIds, now: int) -> tuple[Outcome, Hashes]:
+        """Store what `incoming` holds. Returns what became of each block, and the sorted hashes of the new events."""
         outcome, new = self._drop_duplicates((recent,), kept, now)
         self._insert()
         return outcome, new
 
-    def _load_sparingly(self, batch: _Batch, kept: Counts, recent: RecentIds, now: int) -> tuple[_Outcome, Hashes]:
-        """The same of the blocks' lines, of which a few are in `incoming` at a time."""
+    def _load_sparingly(self, batch: Batch, kept: Counts, recent: RecentIds, now: int) -> tuple[Outcome, Hashes]:
+        """As `_load`, but read the blocks' lines into `incoming` a few at a time."""
         earlier = RecentIds(self._spool)
         numbers = np.flatnonzero(kept)
         sums = [np.zeros_like(kept) for _ in range(3)]
         found: list[Hashes] = []
-        for block, (lines, _) in zip(numbers, _lines(batch), strict=True):
+        for block, (lines, _) in zip(numbers, batch.lines(), strict=True):
             for piece in _pieces(lines):
                 self._read_sparingly(piece)
                 outcome, new = self._drop_duplicates((recent, earlier), np.array([len(piece)], np.int64), now)
@@ -137,33 +113,28 @@ class Loader:
                 for total, counts in zip(sums, (outcome.stored, outcome.duplicates, outcome.conflicts), strict=True):
                     total[block] += counts[0]
         if sums[0].sum() + sums[1].sum() != kept.sum():
-            raise DataRejected(f"{kept.sum()} events were to be stored, {sums[0].sum() + sums[1].sum()} lines came")
-        return _Outcome(*sums), np.sort(np.concatenate(found))
+            raise DataRejected(f"{kept.sum()} events were expected, {sums[0].sum() + sums[1].sum()} lines were read")
+        return Outcome(*sums), np.sort(np.concatenate(found))
 
     # --- which blocks are new -------------------------------------------------------------------------------------
 
-    def _unknown(self, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> _Batch:
+    def _batch(self, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> Batch:
         ingesters = sorted({block.ingester for block in blocks})
         seqs = [block.seq for block in blocks]
         bounds = {"ingesters": ingesters, "lowest": min(seqs, default=0), "highest": max(seqs, default=0)}
         known = set(self._db.execute(SQL["known_blocks"], bounds).fetchall())
-        folded = dict(self._db.execute(SQL["folded"], {"ingesters": ingesters}).fetchall())
-        fresh: dict[tuple[str, int], Block] = {}
-        for block in blocks:
-            if block.key not in known and block.seq >= folded.get(block.ingester, 0):
-                fresh.setdefault(block.key, block)
-        letters: dict[tuple[str, int], list[DeadLetter]] = {}
-        for letter in dead:
-            if (key := (letter.ingester, letter.seq)) in fresh:
-                letters.setdefault(key, []).append(letter)
-        return _Batch(list(fresh.values()), letters)
+        compacted = dict(self._db.execute(SQL["compacted_seqs"], {"ingesters": ingesters}).fetchall())
+        return batch_of(blocks, dead, known, compacted)
 
     # --- reading --------------------------------------------------------------------------------------------------
 
     def _read(self, parts: Iterable[tuple[bytes, int]], events: int) -> None:
-        """Fill the table `incoming` with these lines, which are so many events.
+        """Fill the table `incoming` with these lines, which hold `events` events.
 
-        DuckDB reads a file of this size with one thread, so a large batch goes into several.
+        DuckDB reads a file of this size with one thread, so a large batch goes into several files.
+
+        Raises:
+            DataRejected: a line is no event, or lacks a field.
         """
         share = -(-events // READERS) if events >= SHARED_MIN else events
         with contextlib.ExitStack() as files:
@@ -196,10 +167,10 @@ class Loader:
 
     # --- duplicates -----------------------------------------------------------------------------------------------
 
-    def _drop_duplicates(self, known: Sequence[RecentIds], kept: Counts, now: int) -> tuple[_Outcome, Hashes]:
-        """Delete from `incoming` what is stored already; what became of each block, and the sorted hashes left."""
-        # An event cannot be stored earlier than AHEAD_MAX before its own time, so one that is younger than the window
-        # less that is in the index if it was ever stored; for older ones the index proves nothing.
+    def _drop_duplicates(self, known: Sequence[RecentIds], kept: Counts, now: int) -> tuple[Outcome, Hashes]:
+        """Delete from `incoming` what is stored already. Returns each block's outcome and the sorted hashes left."""
+        # An event is never stored earlier than AHEAD_MAX before its own time. So an event younger than the window minus
+        # AHEAD_MAX is in the index if it was ever stored. For older events the index proves nothing.
         old_before = now - self._window + int(AHEAD_MAX.total_seconds() * 1_000_000)
         columns = self._db.execute(SQL["hashes"], {"old_before": old_before}).fetchnumpy()
         order = np.argsort(columns["h"], kind="stable")
@@ -207,17 +178,14 @@ class Loader:
         hit = np.logical_or.reduce([ids.suspects(hashes) for ids in known])
         places = np.flatnonzero(hit | _repeated(hashes) | columns["old"][order])
         if not len(places):
-            return _Outcome(kept, np.zeros_like(kept), np.zeros_like(kept)), hashes
+            return Outcome.all_stored(kept), hashes
         dropped, conflict = self._compare(order[places], hit[places], now)
-        block = np.searchsorted(np.cumsum(kept), dropped, side="right")
-        duplicates = np.bincount(block, minlength=len(kept))
-        conflicts = np.bincount(block[conflict], minlength=len(kept))
         left = np.ones(len(hashes), np.bool_)
         left[dropped] = False
-        return _Outcome(kept - duplicates, duplicates, conflicts), hashes[left[order]]
+        return Outcome.without(kept, dropped, conflict), hashes[left[order]]
 
     def _compare(self, rows: Counts, hit: NDArray[np.bool_], now: int) -> tuple[Counts, NDArray[np.bool_]]:
-        """Look suspects up exactly and delete the duplicates from `incoming`: their rows, and which are conflicts."""
+        """Compare suspects exactly and delete duplicates from `incoming`. Returns their lines, and which conflict."""
         self._db.execute(SQL["suspects"], {"rows": (rows + self._first).tolist(), "hits": hit.tolist()})
         lowest, highest, hits = self._db.execute(SQL["suspects_range"]).fetchall()[0]
         self._db.execute(SQL["twins"], {"lowest": lowest, "highest": highest})
@@ -230,7 +198,7 @@ class Loader:
         return columns["row"].astype(np.int64) - self._first, columns["conflict"].astype(np.bool_)
 
     def _recent_ids(self, now: int) -> RecentIds:
-        """The index, built from the table at the first write after a start."""
+        """The index of recent ids, built from the table at the first write after a start."""
         window_start = now - self._window
         if self._recent is None:
             recent = RecentIds(self._spool)
@@ -253,27 +221,13 @@ class Loader:
         if self._links:
             identity.join(self._db)
 
-    def _enter(self, batch: _Batch, outcome: _Outcome, now: int) -> list[LedgerEntry]:
-        """The ledger's rows and the dead letters."""
+    def _enter(self, batch: Batch, outcome: Outcome, now: int) -> list[LedgerEntry]:
+        """Insert the ledger's rows and the dead letters."""
         for letters in batch.dead.values():
             for letter in letters:
                 row = (letter.ingester, letter.seq, letter.index, letter.original, letter.code, letter.reason)
                 self._db.execute(SQL["insert_dead_letter"], (*row, letter.events, letter.attempts, now))
-        loaded_at = datetime.fromtimestamp(now / 1_000_000, UTC)
-        counts = zip(outcome.stored.tolist(), outcome.duplicates.tolist(), outcome.conflicts.tolist(), strict=True)
-        entries = [
-            LedgerEntry(
-                block.ingester,
-                block.seq,
-                block.count,
-                stored,
-                duplicates,
-                conflicts,
-                block.count - stored - duplicates,
-                loaded_at,
-            )
-            for block, (stored, duplicates, conflicts) in zip(batch.blocks, counts, strict=True)
-        ]
+        entries = ledger_entries(batch, outcome, instant_of(now))
         self._db.execute(
             SQL["insert_blocks"],
             {
@@ -291,7 +245,7 @@ class Loader:
 
 
 def _repeated(ascending: Hashes) -> NDArray[np.bool_]:
-    """For each hash, whether it stands more than once."""
+    """For each hash, whether it is there more than once."""
     same = ascending[1:] == ascending[:-1]
     result = np.zeros(len(ascending), np.bool_)
     result[1:] |= same
@@ -300,7 +254,7 @@ def _repeated(ascending: Hashes) -> NDArray[np.bool_]:
 
 
 def _pieces(lines: bytes) -> Iterator[Sequence[bytes]]:
-    """The single lines in pieces of about PIECE_BYTES."""
+    """The lines, in pieces of about PIECE_BYTES."""
     piece: list[bytes] = []
     size = 0
     for line in split_lines(lines):
@@ -311,15 +265,3 @@ def _pieces(lines: bytes) -> Iterator[Sequence[bytes]]:
             piece, size = [], 0
     if piece:
         yield piece
-
-
-def _lines(batch: _Batch) -> Iterator[tuple[bytes, int]]:
-    """The lines of each block in turn, without the dead ones, and how many they are."""
-    for block in batch.blocks:
-        indexes = {letter.index for letter in batch.dead.get(block.key, ())}
-        if -1 in indexes:
-            continue
-        lines = block.lines()
-        if indexes:
-            lines = b"".join(line for n, line in enumerate(split_lines(lines)) if n not in indexes)
-        yield lines, block.count - len(indexes)

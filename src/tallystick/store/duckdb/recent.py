@@ -1,10 +1,9 @@
-"""The ids of the last hours as sorted 64-bit hashes: says for most events that they are surely new, without a look into
-the table.
+"""The index of recent ids: sorted 64-bit hashes that prove most events new without reading the table.
 
-A hash that is not here was not stored within the window; one that is here is only a suspicion, and is compared exactly
-in SQL. So a collision costs a comparison, never an event. Hashes are kept as sorted runs in the order of arrival,
-neighbours merged while they are small; large runs live in unlinked memory-mapped files, so that a busy window costs
-page cache and not memory. Nothing of this is kept over a restart: it is built anew from the table.
+A hash that is not in the index was not stored within the window. A hash that is in it is only a suspect, which SQL
+compares exactly. So a collision costs a comparison, never an event. Hashes are kept as sorted runs in the order of
+arrival; small neighbours are merged. Large runs are in unlinked memory-mapped files, so that a busy window takes page
+cache and not memory. The index is not persisted: after a restart it is built from the table.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 
 RUN_MAX = 4 * 1024 * 1024
-"""Hashes in the largest run (32 MiB); larger ones would be forgotten too late."""
+"""Most hashes of a run (32 MiB); larger runs would be dropped too late."""
 MAPPED_MIN = 512 * 1024
-"""Runs of at least this many hashes (4 MiB) are moved out of memory into a mapped file."""
+"""Runs of at least so many hashes (4 MiB) are moved to a mapped file."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     hashes: Hashes
     newest: int
-    """Microseconds since 1970 of the youngest event in it."""
+    """When its youngest event arrived, in microseconds since 1970."""
     map: mmap.mmap | None = None
 
 
 class RecentIds:
-    """Which identities may have been stored within the window."""
+    """The identities that may have been stored within the window."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,7 +44,7 @@ class RecentIds:
         return sum(len(run.hashes) for run in self._runs)
 
     def add(self, ascending: Hashes, newest: int) -> None:
-        """Remember these; `newest` is the youngest one's time of arrival in microseconds since 1970."""
+        """Add hashes; `newest` is when the youngest one arrived, in microseconds since 1970."""
         if not len(ascending):
             return
         merged = ascending
@@ -56,9 +55,9 @@ class RecentIds:
             merged = np.concatenate((before.hashes, merged))
             merged.sort(kind="stable")  # timsort: two sorted runs are merged in linear time
             newest = max(newest, before.newest)
-        self._runs.append(self._placed(merged, newest))
+        self._runs.append(self._run(merged, newest))
 
-    def _placed(self, hashes: Hashes, newest: int) -> _Run:
+    def _run(self, hashes: Hashes, newest: int) -> _Run:
         if len(hashes) < MAPPED_MIN:
             return _Run(hashes, newest)
         with tempfile.TemporaryFile(dir=self._folder) as file:
@@ -68,12 +67,12 @@ class RecentIds:
         return _Run(np.frombuffer(mapped, np.uint64), newest, mapped)
 
     def suspects(self, ascending: Hashes) -> NDArray[np.bool_]:
-        """For each of these hashes, whether it may be here."""
+        """For each of these hashes, whether it is in the index."""
         found = np.zeros(len(ascending), np.bool_)
         for run in self._runs:
-            places = np.searchsorted(run.hashes, ascending)  # fast because both are sorted
-            places[places == len(run.hashes)] = 0
-            found |= run.hashes[places] == ascending
+            positions = np.searchsorted(run.hashes, ascending)  # fast because both are sorted
+            positions[positions == len(run.hashes)] = 0
+            found |= run.hashes[positions] == ascending
             if run.map is not None:
                 with contextlib.suppress(AttributeError, OSError):  # pages go back to the page cache
                     run.map.madvise(mmap.MADV_DONTNEED)

@@ -1,7 +1,7 @@
-"""A user's own statement on DuckDB: on a cursor of its own, in the thread of a question.
+"""A SQL statement of a user on DuckDB: on a cursor of its own, in the thread of a query.
 
-DuckDB gives rows as they are made, so that no more of them are held than an answer may have. Its memory limit does not
-see the texts that an expression makes; how much the whole process grows is therefore looked at meanwhile.
+DuckDB streams rows, so that no more of them are held than an answer may have. Its memory limit does not include the
+texts that an expression makes. Therefore `Growth` watches the memory of the whole process.
 """
 
 from __future__ import annotations
@@ -20,16 +20,22 @@ from tallystick.model.queries.statement import Column, SqlQuery, Table
 from tallystick.store.duckdb.connection import SELECT, STATEMENT_ERRORS, Connection
 from tallystick.usersql.check import PREFIX, check_sql
 from tallystick.usersql.values import json_value, size_of
-from tallystick.usersql.wrap import type_of, views_of
+from tallystick.usersql.wrap import numbered_columns, type_of, views_of
 
 CHUNK = 256
-"""Rows that are taken at a time."""
+"""Rows fetched at a time."""
 GROWTH = 256 * 1024 * 1024
-"""Bytes that the process may grow by, beside the memory limit, while a statement runs."""
+"""Bytes by which the process may grow beyond the memory limit while a statement runs."""
 
 
 def select(cursor: Connection, query: SqlQuery, sealed: bool, rows: int, size: int) -> Table:
-    """In a thread: check, ask, take at most `rows` rows of about `size` bytes. The transaction ends with the cursor.
+    """Check and run a statement; blocks, so call it in a thread. The transaction ends with the cursor.
+
+    Args:
+        sealed: the user may see no site but the query's.
+        rows: most rows to return.
+        size: most bytes to return, approximately.
+
 
     Raises:
         InvalidRequest: the statement is refused, by Tallystick or by DuckDB, or a single row is larger than `size`.
@@ -39,47 +45,45 @@ def select(cursor: Connection, query: SqlQuery, sealed: bool, rows: int, size: i
     params = [query.site_id] if query.site_id is not None and views else []
     try:
         cursor.execute("BEGIN TRANSACTION READ ONLY")
-        described = _described(cursor, f"{views}SELECT * FROM ({checked.sql}) AS asked", params)
-        statement = f"{views}SELECT {_taken(described)} FROM ({checked.sql}) AS asked ({_places(described)})"
+        described = _described(cursor, f"{views}SELECT * FROM ({checked.sql}) AS result", params)
+        columns = ", ".join(numbered_columns(len(described)))
+        statement = f"{views}SELECT {_converted(described)} FROM ({checked.sql}) AS result ({columns})"
         _surely_one_select(cursor, statement)
         cursor.execute(statement, params)
-        columns = [Column(name, type_of(kind, "duckdb")) for name, kind in described]
+        shown = [Column(name, type_of(kind, "duckdb")) for name, kind in described]
         taken, truncated = _rows(cursor, [kind for _, kind in described], rows, size)
     except STATEMENT_ERRORS as error:
         raise InvalidRequest(f"sql: {_plain(error)}") from error
-    return Table(columns, taken, truncated, 0.0)
+    return Table(shown, taken, truncated, 0.0)
 
 
 def _described(cursor: Connection, statement: str, params: list[str]) -> list[tuple[str, str]]:
-    """The name and DuckDB's type of each column."""
+    """The name and the DuckDB type of each column of the result."""
     _surely_one_select(cursor, statement)
     cursor.execute(f"DESCRIBE {statement}", params)
     return [(str(name), str(kind)) for name, kind, *_ in cursor.fetchall()]
 
 
 def _surely_one_select(cursor: Connection, statement: str) -> None:
-    """DuckDB's own parser has the last word on what was checked and written anew."""
+    """Let DuckDB's parser confirm that the checked and rewritten statement is one SELECT."""
     found = cursor.extract_statements(statement)
     if len(found) != 1 or found[0].type != SELECT:
         raise InvalidRequest("sql: only one SELECT is allowed")
 
 
-def _places(described: Sequence[tuple[str, str]]) -> str:
-    return ", ".join(f"c{place}" for place in range(len(described)))
-
-
-def _taken(described: Sequence[tuple[str, str]]) -> str:
-    """The columns as the driver can give them: it has no zones, and knows no months."""
-    return ", ".join(_as_given(f"c{place}", kind) for place, (_, kind) in enumerate(described))
+def _converted(described: Sequence[tuple[str, str]]) -> str:
+    """The columns as the driver can return them: it supports no time zones and no intervals of months."""
+    names = numbered_columns(len(described))
+    return ", ".join(_convertible(name, kind) for name, (_, kind) in zip(names, described, strict=True))
 
 
 def _is_text_of_nested(kind: str) -> bool:
-    """Lists and structs with such values in them are taken as JSON."""
+    """Whether values are lists or structs of values that the driver cannot return: these are read as JSON."""
     nested = kind.endswith("]") or (kind.endswith(")") and not kind.startswith(("DECIMAL", "ENUM")))
     return nested and ("WITH TIME ZONE" in kind or "INTERVAL" in kind)
 
 
-def _as_given(column: str, kind: str) -> str:
+def _convertible(column: str, kind: str) -> str:
     if _is_text_of_nested(kind):
         return f"CAST(to_json({column}) AS VARCHAR)"
     if kind == "TIMESTAMP WITH TIME ZONE":
@@ -88,7 +92,11 @@ def _as_given(column: str, kind: str) -> str:
 
 
 def _rows(cursor: Connection, kinds: Sequence[str], rows: int, size: int) -> tuple[list[list[Any]], bool]:
-    """The rows, and whether there are more."""
+    """The rows, and whether there are more.
+
+    Raises:
+        InvalidRequest: the first row is larger than `size`.
+    """
     as_json = [kind == "JSON" or _is_text_of_nested(kind) for kind in kinds]
     taken: list[list[Any]] = []
     room = size
@@ -108,15 +116,18 @@ def _rows(cursor: Connection, kinds: Sequence[str], rows: int, size: int) -> tup
 
 
 def _plain(error: Exception) -> str:
-    """DuckDB's words without the statement that it repeats, which is not the one that was sent."""
+    """DuckDB's message without the statement that it repeats, which is not the one that the user sent."""
     lines = str(error).split("\n\nLINE ")[0].splitlines()
     return " ".join(line.strip() for line in lines if line.strip()).replace(PREFIX, "")
 
 
 class Growth:
-    """How much the process has grown since this was made, and what is left of the disk; look `every` so many seconds.
+    """Watches by how much the process has grown since this object was made, and the free disk space.
 
-    What does not fit into memory DuckDB writes beside the store's file. The disk's reserve is for events.
+    DuckDB writes what does not fit into memory beside the store's file. The disk's reserve is for events.
+
+    Attributes:
+        every: seconds between two checks.
     """
 
     every = 0.05
@@ -127,14 +138,14 @@ class Growth:
         self._disk = DiskGuard(url_path(settings.resolved_store_url).parent, settings)
 
     def too_much(self) -> str:
-        """What a statement takes more of than it may; empty when it does not."""
+        """Why a statement has to be stopped; empty: it may go on."""
         if _resident() - self._start > self._room:
-            return "it takes more memory than a question may"
+            return "it takes more memory than a query may"
         return "the disk is down to its reserve" if self._disk.low() else ""
 
 
 def _resident() -> int:
-    """Bytes of memory that the process has; 0 where the system does not tell."""
+    """Resident memory of the process in bytes; 0 where the system does not report it."""
     with contextlib.suppress(OSError):
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0

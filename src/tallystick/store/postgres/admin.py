@@ -1,4 +1,4 @@
-"""What the store is asked beside events: ledger, verify, dead letters. Driver errors pass as they are."""
+"""Ledger, verify and dead letters. Driver errors pass as they are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, StoredDeadLetter
+from tallystick.store.ledger import Findings, ingester_ledger, is_unbroken
 from tallystick.store.postgres import identity
 from tallystick.store.postgres.connection import UNHURRIED, Connection
 from tallystick.store.postgres.upkeep.partitions import existing, start_of
@@ -19,20 +20,15 @@ SQL = load_statements("tallystick.store.postgres", "sql/admin.sql")
 async def ledger(connection: Connection) -> Mapping[str, IngesterLedger]:
     """As `Store.ledger`, from one snapshot."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        folded = {row[0]: tuple(row)[1:] for row in await connection.fetch(SQL["ledger_folded"])}
+        compacted = {row[0]: tuple(row)[1:] for row in await connection.fetch(SQL["ledger_compacted"])}
         blocks = {row[0]: tuple(row)[1:] for row in await connection.fetch(SQL["ledger_blocks"])}
         result: dict[str, IngesterLedger] = {}
-        for ingester in folded.keys() | blocks.keys():
-            end, *sums = folded.get(ingester, (0, 0, 0, 0, 0, 0))
-            first, last, many, *more = blocks.get(ingester, (end, end - 1, 0, 0, 0, 0, 0, 0))
+        for ingester in compacted.keys() | blocks.keys():
+            numbers = blocks.get(ingester)
             seqs: list[int] = []
-            if last - first + 1 != many:
+            if numbers is not None and not is_unbroken(*numbers[:3]):
                 seqs = [row[0] for row in await connection.fetch(SQL["ledger_seqs"], ingester)]
-            elif first == end:
-                end = last + 1
-            else:
-                seqs = list(range(first, last + 1))
-            result[ingester] = IngesterLedger(end, seqs, *(a + b for a, b in zip(sums, more, strict=True)))
+            result[ingester] = ingester_ledger(compacted.get(ingester), numbers, seqs)
     return result
 
 
@@ -46,34 +42,20 @@ async def receipt(connection: Connection, ingester: str, seq: int) -> LedgerEntr
 
 
 async def verify(connection: Connection) -> list[Difference]:
-    """As `Store.verify`: all checks look at the same snapshot."""
-    found: list[Difference] = []
-
-    def check(name: str, wrong: bool, message: str) -> None:
-        if wrong:
-            found.append(Difference(name, message))
-
+    """As `Store.verify`; all checks read the same snapshot."""
+    findings = Findings()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute("SET LOCAL statement_timeout = 0")
-        (odd,) = await _one(connection, "verify_ledger_adds_up")
-        check("ledger", odd > 0, f"{odd} blocks: count is not stored + duplicates + dead")
-        stored, events, purged = await _one(connection, "verify_stored")
-        sentence = f"the ledger says {stored} stored; {events} events are there, {purged} were purged"
-        check("stored", stored != events + purged, sentence)
-        in_ledger, letters = await _one(connection, "verify_dead")
-        check("dead", in_ledger != letters, f"the ledger says {in_ledger} dead; the dead letters hold {letters}")
+        findings.check_sums(*await _one(connection, "verify_ledger_adds_up"))
+        findings.check_stored(*await _one(connection, "verify_stored"))
+        findings.check_dead(*await _one(connection, "verify_dead"))
         of_rollups = {row[0] for row in await connection.fetch(SQL["verify_days"], timeout=UNHURRIED)}
         days = sorted(of_rollups | {start_of(day) for day in await existing(connection)})
-        double = await _over_days(connection, "verify_twice", days)
-        check("identity", double > 0, f"{double} events are stored more than once")
-        buckets = await _over_days(connection, "verify_rollup", days)
-        check("rollup", buckets > 0, f"{buckets} rollup buckets differ from the raw events")
-        visits = await _over_days(connection, "verify_people", days)
-        check("people", visits > 0, f"{visits} rows of the people rollup differ from the raw events")
-        daily = await _over_days(connection, "verify_people_days", days)
-        check("people", daily > 0, f"{daily} rows of the daily people rollup differ from the raw events")
-        found += await identity.differences(connection, days)
-    return found
+        findings.check_identities(await _over_days(connection, "verify_twice", days))
+        findings.check_rollup(await _over_days(connection, "verify_rollup", days))
+        findings.check_people(await _over_days(connection, "verify_people", days))
+        findings.check_people(await _over_days(connection, "verify_people_days", days), "daily people rollup")
+        return findings.differences + await identity.differences(connection, days)
 
 
 async def _one(connection: Connection, statement: str) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Who is one person: the table `identities`, changed in the transaction of the events, by one process at a time (G3).
+"""The table `identities`: which ids resolve to which person. One process at a time changes it, with the events (G3).
 
 Driver errors pass as they are.
 """
@@ -18,11 +18,11 @@ SQL = load_statements("tallystick.store.postgres", "sql/identity.sql")
 
 
 async def join(connection: Connection) -> None:
-    """Join the ids that the links in `incoming` name, in the caller's transaction (READ COMMITTED).
+    """Join the ids that the links in `incoming` name. Within the caller's transaction (READ COMMITTED).
 
-    What is known only gets earlier, so links that are found to change nothing need no lock: that is most of them where
-    clients tell who somebody is again and again. What changes something is looked at anew under the lock, which stays
-    until the commit: two workers may have links that only together make a chain.
+    The link that counts for an id only ever gets earlier. So links that change nothing need no lock; these are most
+    where clients repeat their `identify` events. Links that change something are read again under the lock, which is
+    held until the commit, because links of two workers may form a chain only together.
     """
     if not await connection.fetch(SQL["new_links"]):
         return
@@ -54,12 +54,12 @@ def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object
 
 
 async def purge(connection: Connection, border: datetime) -> None:
-    """Forget persons of whom a purge up to the border left no event. Nobody may be writing events meanwhile."""
+    """Delete ids of persons of whom a purge up to the border left no event. No process may write events meanwhile."""
     await connection.execute(SQL["purge"], border, timeout=UNHURRIED)
 
 
 async def differences(connection: Connection, days: Iterable[datetime]) -> list[Difference]:
-    """Where the table is not what the raw events of these days, and all its links, make it."""
+    """Where the table differs from what its links and the raw events of these days give."""
     links = 0
     for day in days:
         links += int(await connection.fetchval(SQL["verify_links"], day, timeout=UNHURRIED))
@@ -68,7 +68,7 @@ async def differences(connection: Connection, days: Iterable[datetime]) -> list[
 
 
 async def knows(connection: Connection, site_id: str | None) -> bool:
-    """Whether any ids of a site (None: of any) were joined."""
+    """Whether any ids of a site (None: of any site) were joined."""
     site = "" if site_id is None else " WHERE site_id = $1"
-    asked = [] if site_id is None else [site_id]
-    return bool(await connection.fetchval(f"SELECT EXISTS (SELECT FROM identities{site})", *asked))
+    parameters = [] if site_id is None else [site_id]
+    return bool(await connection.fetchval(f"SELECT EXISTS (SELECT FROM identities{site})", *parameters))

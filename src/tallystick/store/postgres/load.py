@@ -1,74 +1,68 @@
 """The write path: one transaction per batch for events, rollups, ledger and dead letters (G2, G3).
 
-A batch's lines are encoded in a thread and copied into a table of the connection, the partitions of its days are made,
-and then everything is done set by set in one transaction. Most events are new, which the table of recent ids tells for
-all of them in one statement; the rest are compared exactly with what is stored.
+A batch's lines are encoded in a thread and copied into a temporary table of the connection. Then the partitions of its
+days are made. Everything else happens in one transaction, by statements over all rows. Most events are new, which one
+statement on the table of recent ids proves. The rest are compared exactly with what is stored.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from tallystick.config import Settings
 from tallystick.errors import DataRejected, StoreUnavailable
-from tallystick.model.block import Block, split_lines
+from tallystick.model.block import Block
 from tallystick.model.books import LedgerEntry
 from tallystick.model.event import AHEAD_MAX
 from tallystick.model.identity import LINK_NAMES
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, WriteReport
+from tallystick.store.batch import Batch, Counts, Outcome, batch_of, ledger_entries
 from tallystick.store.postgres import identity, locks, recent
 from tallystick.store.postgres.connection import Acquire, Conflict, Connection, Duplicate, NoPartition
 from tallystick.store.postgres.encode import COLUMNS, HEADER, TRAILER, Encoder, pieces
 from tallystick.store.postgres.upkeep.partitions import Partitions
 
-Counts = NDArray[np.int64]
 log = structlog.get_logger(__name__)
 SQL = load_statements("tallystick.store.postgres", "sql/load.sql")
 TRIES = 8
-"""How often a batch is begun anew because another transaction was in its way."""
+"""How often a batch is tried when other transactions conflict with it."""
 NEAR = timedelta(minutes=30)
-"""A batch of events of a longer time looks for each of its users singly."""
+"""A batch whose events span a longer time looks up each of its users separately."""
 NEAR_SITES = 1_000
-"""So does one of more sites."""
+"""So does a batch of more sites."""
 FEW = 100_000
-"""Rows of people that a batch of any length is compared with at once: most of a backfill comes in order of time."""
+"""With fewer rows of `people` in its time, a batch of any length is compared with all of them at once: most of a
+backfill comes in order of time.
+"""
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-class _Anew(Exception):
-    """Another worker has stored some of the batch's blocks meanwhile."""
+class _BlocksTaken(Exception):
+    """Another worker has stored some of the batch's blocks in the meantime."""
 
 
-class _Forgotten(Exception):
+class _RecentIdsLost(Exception):
     """PostgreSQL has emptied the table of recent ids."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """The blocks of one write that the ledger does not have, and their dead events."""
-
-    blocks: Sequence[Block]
-    dead: Mapping[tuple[str, int], Sequence[DeadLetter]]
-    """By block."""
-
-    def kept(self) -> Counts:
-        """How many lines of each block are to be stored: all but the dead ones."""
-        dead = (sum(letter.events for letter in self.dead.get(block.key, ())) for block in self.blocks)
-        return np.array([block.count - gone for block, gone in zip(self.blocks, dead, strict=True)], np.int64)
 
 
 @dataclass(slots=True)
 class _Copied:
-    """What was found while a batch was copied to the server."""
+    """What `_copy` learned about a batch.
+
+    Attributes:
+        days: UTC days of the events, counted from 1970.
+        oldest, newest: event times.
+        sites: the sites of the events; see `has_few_sites`.
+        links: whether events among them may join ids.
+    """
 
     events: int = 0
     days: set[int] = field(default_factory=set)
@@ -76,30 +70,20 @@ class _Copied:
     newest: datetime = _FIRST
     sites: Sequence[str] = ()
     links: bool = False
-    """Whether events among them may join ids."""
 
     @property
     def near(self) -> bool:
-        """Whether the events lie so near to each other that who was seen in that time can be looked at as a whole."""
-        return self.newest - self.oldest <= NEAR and self.of_few_sites
+        """Whether the batch is so short that it is compared with all users of its time at once."""
+        return self.newest - self.oldest <= NEAR and self.has_few_sites
 
     @property
-    def of_few_sites(self) -> bool:
-        """Whether `sites` are all of them, and not too many to be named in a statement."""
+    def has_few_sites(self) -> bool:
+        """Whether `sites` is complete and short enough to be a parameter of a statement."""
         return len(self.sites) <= NEAR_SITES
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What became of each block's lines: how many were stored, how many had been before, how many of those differ."""
-
-    stored: Counts
-    duplicates: Counts
-    conflicts: Counts
-
-
 class Loader:
-    """Writes batches, each on a connection that `acquire` gives; any number at the same time."""
+    """Writes batches, each on its own connection from `acquire`; several at the same time."""
 
     def __init__(self, acquire: Acquire, partitions: Partitions, settings: Settings) -> None:
         self._acquire = acquire
@@ -113,52 +97,52 @@ class Loader:
             BlockCorrupt: a block's payload is broken, and `dead` does not name the block as a whole.
         """
         async with self._acquire() as connection:
-            batch = await _unknown(connection, blocks, dead)
+            batch = await _batch(connection, blocks, dead)
             while batch.blocks:
-                copied = await _copy(connection, _lines(batch))
+                copied = await _copy(connection, (lines for lines, _ in batch.lines()))
                 if copied.events != batch.kept().sum():
-                    raise DataRejected(f"{batch.kept().sum()} events were to be stored, {copied.events} lines came")
+                    raise DataRejected(f"{batch.kept().sum()} events were expected, {copied.events} lines were read")
                 try:
-                    entries = await self._persistently(connection, batch, copied)
+                    entries = await self._write_with_retries(connection, batch, copied)
                     return WriteReport(len(blocks) - len(batch.blocks), entries)
-                except _Anew:  # another worker has written some of these blocks
-                    batch = await _unknown(connection, blocks, dead)
+                except _BlocksTaken:  # another worker has written some of these blocks
+                    batch = await _batch(connection, blocks, dead)
             return WriteReport(len(blocks), [])
 
     async def probe(self, lines: bytes) -> None:
-        """Copy lines to the server as `write` would; driver errors and DataRejected tell that they cannot be stored."""
+        """Copy lines to the server as `write` would; a driver error or DataRejected means they cannot be stored."""
         async with self._acquire() as connection:
             await _copy(connection, [lines])
 
-    async def _persistently(self, connection: Connection, batch: _Batch, copied: _Copied) -> list[LedgerEntry]:
-        """Write what was copied, again and again while other transactions are in the way."""
+    async def _write_with_retries(self, connection: Connection, batch: Batch, copied: _Copied) -> list[LedgerEntry]:
+        """Write what was copied; try again when another transaction conflicts."""
         suspect_all = False
         for attempt in range(TRIES):
             await self._partitions.ensure(connection, copied.days)
             try:
                 return await self._transact(connection, batch, copied, suspect_all)
-            except _Forgotten:
+            except _RecentIdsLost:
                 await recent.rebuild(connection, datetime.now(UTC) - self._window)
             except NoPartition:
-                self._partitions.forget()  # a purge dropped it since it was made
+                self._partitions.forget()  # a purge has dropped it since
             except Duplicate:
-                suspect_all = True  # times that no client can have sent: then each event is looked up
+                suspect_all = True  # event times that no client can have sent: look every event up
             except Conflict as error:
-                log.warning("a batch is begun anew", reason=str(error), attempt=attempt + 1)
-        raise StoreUnavailable(f"other transactions were in the way of a batch {TRIES} times")
+                log.warning("a batch is tried again", reason=str(error), attempt=attempt + 1)
+        raise StoreUnavailable(f"other transactions conflicted with a batch {TRIES} times")
 
     async def _transact(
-        self, connection: Connection, batch: _Batch, copied: _Copied, suspect_all: bool
+        self, connection: Connection, batch: Batch, copied: _Copied, suspect_all: bool
     ) -> list[LedgerEntry]:
         now = datetime.now(UTC)
         kept = batch.kept()
-        outcome = _Outcome(kept, np.zeros_like(kept), np.zeros_like(kept))
+        outcome = Outcome.all_stored(kept)
         async with connection.transaction():
             if not (await connection.fetchrow(SQL["begin"], locks.SPACE, locks.WRITING))[1]:
-                raise _Forgotten
+                raise _RecentIdsLost
             if copied.events:
-                # An event cannot have been stored earlier than AHEAD_MAX before its own time, so one that is younger
-                # than the window less that is in recent_ids if it was ever stored.
+                # An event is never stored earlier than AHEAD_MAX before its own time. So an event younger than the
+                # window minus AHEAD_MAX is in recent_ids if it was ever stored.
                 old_before = _LAST if suspect_all else now - self._window + AHEAD_MAX
                 outcome = await _drop_duplicates(connection, copied, kept, now - self._window, old_before)
                 await connection.execute(SQL["insert_events"])
@@ -166,51 +150,30 @@ class Loader:
                 await _insert_people(connection, copied)
                 if copied.links:
                     await identity.join(connection)
-            return await _enter(connection, batch, outcome, now)
+            return await _insert_ledger(connection, batch, outcome, now)
 
 
 # --- which blocks are new -------------------------------------------------------------------------------------------
 
 
-async def _unknown(connection: Connection, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> _Batch:
+async def _batch(connection: Connection, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> Batch:
     """The blocks that the ledger does not have, and their dead letters."""
     keys = [block.ingester for block in blocks], [block.seq for block in blocks]
     known = {(row[0], row[1]) for row in await connection.fetch(SQL["known_blocks"], *keys)}
-    folded = await _folded(connection, blocks)
-    fresh: dict[tuple[str, int], Block] = {}
-    for block in blocks:
-        if block.key not in known and block.seq >= folded.get(block.ingester, 0):
-            fresh.setdefault(block.key, block)
-    letters: dict[tuple[str, int], list[DeadLetter]] = {}
-    for letter in dead:
-        if (key := (letter.ingester, letter.seq)) in fresh:
-            letters.setdefault(key, []).append(letter)
-    return _Batch(list(fresh.values()), letters)
+    return batch_of(blocks, dead, known, await _compacted_seqs(connection, blocks))
 
 
-async def _folded(connection: Connection, blocks: Sequence[Block]) -> dict[str, int]:
-    """Up to which block each ingester's are folded."""
-    rows = await connection.fetch(SQL["folded"], sorted({block.ingester for block in blocks}))
+async def _compacted_seqs(connection: Connection, blocks: Sequence[Block]) -> dict[str, int]:
+    """For each ingester, the seq below which its blocks are compacted."""
+    rows = await connection.fetch(SQL["compacted_seqs"], sorted({block.ingester for block in blocks}))
     return {row[0]: row[1] for row in rows}
-
-
-def _lines(batch: _Batch) -> Iterator[bytes]:
-    """The lines of each block in turn, without the dead ones."""
-    for block in batch.blocks:
-        indexes = {letter.index for letter in batch.dead.get(block.key, ())}
-        if -1 in indexes:
-            continue
-        lines = block.lines()
-        if indexes:
-            lines = b"".join(line for n, line in enumerate(split_lines(lines)) if n not in indexes)
-        yield lines
 
 
 # --- copying --------------------------------------------------------------------------------------------------------
 
 
 async def _copy(connection: Connection, parts: Iterable[bytes]) -> _Copied:
-    """Fill the connection's table `incoming` with these lines; the next piece is encoded while one is on its way."""
+    """Fill the connection's table `incoming` with these lines; the next piece is encoded while one is being sent."""
     copied = _Copied()
     encoder = Encoder()
     encoded = (encoder.encode(piece) for lines in parts for piece in pieces(lines))
@@ -225,7 +188,7 @@ async def _copy(connection: Connection, parts: Iterable[bytes]) -> _Copied:
             yield piece.data
         yield TRAILER
 
-    # Emptied here and not at each commit: a batch that is begun anew is still there.
+    # Emptied here and not at each commit: a batch that is tried again needs its rows.
     await connection.execute("TRUNCATE incoming")
     await connection.copy_to_table("incoming", source=rows(), columns=COLUMNS, format="binary")
     copied.sites = encoder.sites()
@@ -238,53 +201,51 @@ async def _copy(connection: Connection, parts: Iterable[bytes]) -> _Copied:
 
 async def _drop_duplicates(
     connection: Connection, copied: _Copied, kept: Counts, window_start: datetime, old_before: datetime
-) -> _Outcome:
-    """Remember the batch's identities and delete from `incoming` what is stored already: what became of each block."""
+) -> Outcome:
+    """Remember the batch's identities and delete from `incoming` what is stored. Returns each block's outcome."""
     remembered = int((await connection.execute(SQL["remember"], window_start)).rpartition(" ")[2])
     if remembered == copied.events and not await _some_may_be_stored(connection, copied, old_before):
-        return _Outcome(kept, np.zeros_like(kept), np.zeros_like(kept))
+        return Outcome.all_stored(kept)
     await connection.execute(SQL["suspects"], old_before)
     between = await connection.fetchrow(SQL["suspects_range"])
     await connection.execute(SQL["twins"], *between)
     await connection.execute(SQL["twins_in_window"], *between)
     await connection.execute(SQL["twins_in_batch"])
     dropped = await connection.fetch(SQL["drop_duplicates"])
-    blocks = np.searchsorted(np.cumsum(kept), np.array([row[0] for row in dropped], np.int64), side="right")
-    differs = np.array([row[1] for row in dropped], np.bool_)
-    duplicates = np.bincount(blocks, minlength=len(kept))
-    conflicts = np.bincount(blocks[differs], minlength=len(kept))
-    return _Outcome(kept - duplicates, duplicates, conflicts)
+    lines = np.array([row[0] for row in dropped], np.int64)
+    return Outcome.without(kept, lines, np.array([row[1] for row in dropped], np.bool_))
 
 
 async def _some_may_be_stored(connection: Connection, copied: _Copied, old_before: datetime) -> bool:
-    """Whether some of a batch's identities, none of which the window knows, may be stored under their very times.
+    """Whether some of a batch's identities, none of which the window knows, may be stored with the same times.
 
-    Only old ones may, and not where their sites have nothing yet between the oldest and the newest of them: so it is
-    with most batches of an import in order of time. Looking each up in its day would take longer than storing it.
+    Only events from before the window may, and only if their sites have events between the oldest and the newest of
+    them. In most batches of an import in order of time they have none. This check is worth it: looking each event up
+    would take longer than storing it.
     """
     if copied.oldest >= old_before:
         return False
-    if old_before == _LAST or not copied.of_few_sites:
+    if old_before == _LAST or not copied.has_few_sites:
         return True
     newest = min(copied.newest, old_before)
     return bool(await connection.fetchval(SQL["stored_between"], copied.sites, copied.oldest, newest))
 
 
 async def _insert_people(connection: Connection, copied: _Copied) -> None:
-    """Who was seen, in quarter hours and on days."""
-    if not copied.near and not await _few_were_seen(connection, copied):
+    """Insert which users were seen, by quarter hour and by day."""
+    if not copied.near and not await _has_few_people(connection, copied):
         await connection.execute(SQL["insert_people"].format(people=SQL["people_far"]))
         return
-    # The planner knows nothing of a batch's users and would look for each of them singly.
+    # The planner has no statistics of the batch and would look up each user separately.
     await connection.execute("SET LOCAL enable_nestloop = off")
     near = SQL["insert_people"].format(people=SQL["people_near"])
     await connection.execute(near, copied.sites, copied.oldest, copied.newest)
     await connection.execute("SET LOCAL enable_nestloop = on")
 
 
-async def _few_were_seen(connection: Connection, copied: _Copied) -> bool:
-    """Whether the batch's sites have few rows of people in its time."""
-    if not copied.of_few_sites:
+async def _has_few_people(connection: Connection, copied: _Copied) -> bool:
+    """Whether the batch's sites have fewer than FEW rows of `people` in its time."""
+    if not copied.has_few_sites:
         return False
     found = await connection.fetchval(SQL["people_between"], copied.sites, copied.oldest, copied.newest, FEW)
     return int(found) < FEW
@@ -293,27 +254,18 @@ async def _few_were_seen(connection: Connection, copied: _Copied) -> bool:
 # --- the ledger -----------------------------------------------------------------------------------------------------
 
 
-async def _enter(connection: Connection, batch: _Batch, outcome: _Outcome, now: datetime) -> list[LedgerEntry]:
-    """The ledger's rows and the dead letters."""
-    counts = zip(outcome.stored.tolist(), outcome.duplicates.tolist(), outcome.conflicts.tolist(), strict=True)
-    entries = [
-        LedgerEntry(
-            block.ingester,
-            block.seq,
-            block.count,
-            stored,
-            duplicates,
-            conflicts,
-            block.count - stored - duplicates,
-            now,
-        )
-        for block, (stored, duplicates, conflicts) in zip(batch.blocks, counts, strict=True)
-    ]
+async def _insert_ledger(connection: Connection, batch: Batch, outcome: Outcome, now: datetime) -> list[LedgerEntry]:
+    """Insert the ledger's rows and the dead letters.
+
+    Raises:
+        _BlocksTaken: another worker has stored some of the blocks.
+    """
+    entries = ledger_entries(batch, outcome, now)
     columns = [[getattr(entry, name) for entry in entries] for name in LedgerEntry.__struct_fields__[:-1]]
     written = await connection.execute(SQL["insert_blocks"], *columns, now)
-    folded = await _folded(connection, batch.blocks)
-    if written != f"INSERT 0 {len(entries)}" or any(entry.seq < folded.get(entry.ingester, 0) for entry in entries):
-        raise _Anew
+    compacted = await _compacted_seqs(connection, batch.blocks)
+    if written != f"INSERT 0 {len(entries)}" or any(entry.seq < compacted.get(entry.ingester, 0) for entry in entries):
+        raise _BlocksTaken
     letters = [letter for of_block in batch.dead.values() for letter in of_block]
     if letters:
         names = ("ingester", "seq", "index", "original", "code", "reason", "events", "attempts")

@@ -1,8 +1,8 @@
-"""How much memory a statement takes of a PostgreSQL server on this machine.
+"""Watches how much memory a statement takes of a PostgreSQL server on this machine, and stops it.
 
-PostgreSQL bounds what sorts and hash tables take (`work_mem`), not what an expression makes or an aggregate keeps, and
-tells nobody how much a session has. Where its processes can be seen, they are looked at while a statement runs, and the
-statement is stopped. A server on another machine, or in another container, cannot be watched so.
+PostgreSQL limits the memory of sorts and hash tables (`work_mem`), but not of expressions and aggregates, and does not
+report how much a session uses. So the memory of its process is read from /proc while a statement runs. This does not
+work for a server on another machine or in another container.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from tallystick.store.postgres.connection import Connection
 T = TypeVar("T")
 
 EVERY = 0.05
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 GROWTH = 256 * MIB
-"""Bytes that a statement may take beside its sorts and hash tables."""
+"""Bytes that a statement may take beyond its sorts and hash tables."""
 SORTS = 4
-"""For how many sorts and hash tables of the largest size there is room."""
+"""How many sorts and hash tables of the largest size are allowed for."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 async def watched(statement: Coroutine[Any, Any, T], connection: Connection, role: str, memory: int) -> T:
-    """What the statement gives. Whoever is cancelled in it takes the statement along.
+    """Run a statement and return its result. A cancellation of the caller cancels the statement too.
 
     Args:
-        role: whom the connection is logged in as.
-        memory: bytes of each sort and hash table.
+        role: the connection's user.
+        memory: most bytes of a sort or hash table.
 
     Raises:
         QueryTooExpensive: the statement took too much and was stopped.
@@ -45,7 +45,7 @@ async def watched(statement: Coroutine[Any, Any, T], connection: Connection, rol
         while not running.done():
             await asyncio.wait({running}, timeout=EVERY if backend.seen else None)
             if not running.done() and backend.taken() > GROWTH + SORTS * memory:
-                raise QueryTooExpensive("the query takes more memory than a question may: it was stopped")
+                raise QueryTooExpensive("the query takes more memory than a query may: it was stopped")
         return running.result()
     finally:
         if not running.done():
@@ -55,28 +55,28 @@ async def watched(statement: Coroutine[Any, Any, T], connection: Connection, rol
 
 
 class Backend:
-    """The server's process of a connection, with those that help it."""
+    """The server process of a connection, with its parallel workers."""
 
     def __init__(self, pid: int, role: str) -> None:
         self._pid = pid
-        words = _words(pid)
-        self.seen = words.startswith("postgres:") and f" {role} " in words
-        """Whether it is a process of this machine, and not that of another server with the same number."""
+        title = _title(pid)
+        self.seen = title.startswith("postgres:") and f" {role} " in title
+        """Whether the process runs on this machine, and is not another process with the same pid."""
 
     def taken(self) -> int:
-        """Bytes of memory that are its own and its helpers': without what the server shares among all."""
-        return sum(map(_private, [self._pid, *self._helpers()]))
+        """Bytes of private memory of the process and its workers, without the server's shared memory."""
+        return sum(map(_private, [self._pid, *self._workers()]))
 
-    def _helpers(self) -> list[int]:
+    def _workers(self) -> list[int]:
         with contextlib.suppress(OSError, ValueError, IndexError):
             parent = int(Path(f"/proc/{self._pid}/stat").read_text("utf-8").rpartition(")")[2].split()[1])
             found = Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()
-            return [int(pid) for pid in found if f"parallel worker for PID {self._pid} " in f"{_words(int(pid))} "]
+            return [int(pid) for pid in found if f"parallel worker for PID {self._pid} " in f"{_title(int(pid))} "]
         return []
 
 
-def _words(pid: int) -> str:
-    """What a process calls itself; empty where there is none that can be seen."""
+def _title(pid: int) -> str:
+    """The command line of a process; empty if it cannot be read."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     return ""

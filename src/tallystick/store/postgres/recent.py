@@ -1,7 +1,7 @@
-"""The table of recent identities: it finds an event that is sent again with another time (G2).
+"""The table of recent identities, `recent_ids`: it finds events that are sent again with another time (G2).
 
-PostgreSQL does not log it, and empties it after a crash and on a promoted standby. `recent_state` has one row that
-vanishes with its rows: a batch that does not find it builds the table anew before it writes.
+The table is UNLOGGED: PostgreSQL empties it after a crash and on a promoted standby. So is `recent_state`, which has
+one row: a batch that does not find the row rebuilds `recent_ids` before it writes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tallystick.store.postgres.connection import UNHURRIED, Connection
 log = structlog.get_logger(__name__)
 SQL = load_statements("tallystick.store.postgres", "sql/load.sql")
 SWEEP_PAGES = 4096
-"""Pages of 8 KiB swept in one piece: some 400,000 identities."""
+"""Pages of 8 KiB swept in one step: some 400,000 identities."""
 MARGIN = timedelta(hours=1)
-"""Kept beyond the window, for clocks that differ between processes."""
+"""How long identities are kept after the window, because clocks of processes differ."""
 
 
 async def rebuild(connection: Connection, window_start: datetime) -> None:
-    """Fill the table from `events`, unless another worker has meanwhile. Nothing is written before it is complete."""
+    """Fill the table from `events`, unless another worker has done it. Batches wait until it is complete."""
     started = time.monotonic()
     async with connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = 0")
@@ -35,18 +35,18 @@ async def rebuild(connection: Connection, window_start: datetime) -> None:
         for row in days:
             await connection.execute(SQL["recent_rebuild"], row[0], window_start, timeout=UNHURRIED)
         await connection.execute("INSERT INTO recent_state VALUES (now())")
-    log.info("recent ids built anew", days=len(days), seconds=round(time.monotonic() - started, 3))
+    log.info("recent ids rebuilt", days=len(days), seconds=round(time.monotonic() - started, 3))
 
 
 class Sweeper:
-    """Removes identities older than the window, a piece of the table at a time."""
+    """Deletes identities older than the window, a piece of the table at a time."""
 
     def __init__(self, window: timedelta) -> None:
         self._window = window
         self._page = 0
 
     async def step(self, connection: Connection, now: datetime) -> bool:
-        """One piece, in the caller's transaction; True while there is more. Rounds are an eighth of a window apart."""
+        """Sweep one piece, in the caller's transaction. Returns True while there is more. A round per 1/8 window."""
         swept_at = await connection.fetchval("SELECT max(swept_at) FROM recent_state")
         if swept_at is None or now - swept_at < self._window / 8:
             self._page = 0

@@ -1,11 +1,11 @@
-"""The role that statements of users' own run as: the second fence, should one get past `sql_check`.
+"""The role that runs users' SQL statements: the second barrier, if a statement gets past `usersql.check`.
 
-It logs in by itself, since who breaks out of a statement could undo a SET ROLE. It may read two views and call the
-functions that statements may call; `faults` finds out whether it may do more, and then nothing starts. The views show
-rows only to a transaction that has a seal: a digest of its site and of a secret in the database which the role may not
-read. So a statement that could set `runnel.site` would still see no other site. (The two settings of the
-transaction, `runnel.site` and `runnel.seal`, have the name that the project had when the migrations that read them were
-written; applied migrations are not changed.)
+The role has a login of its own, because an injected statement could undo SET ROLE. It may read two views and call the
+functions that statements may call. `faults_query` finds out whether it may do more; then the start is refused. The
+views show rows only to a transaction with a seal: a digest of its site and a secret in the database that the role may
+not read. So a statement that sets `runnel.site` still sees no other site. (The settings `runnel.site` and
+`runnel.seal`, have the project's name from when the migrations that read them were written; applied migrations are not
+changed.)
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from tallystick.store.postgres.connection import READ_SESSION, Bare, Connection,
 from tallystick.usersql.functions import BENEATH, SCALAR, TABLE
 
 ROLE = "tallystick_sql"
-"""What the role is called unless TALLYSTICK_SQL_URL says otherwise."""
+"""Name of the role unless TALLYSTICK_SQL_URL has another."""
 SPILL = 2048 * MIB
-"""Bytes of temporary files that `tallystick sql-role` lets a statement have."""
+"""Bytes of temporary files that `tallystick sql-role` allows a statement."""
 VIEWS = ("site_events", "all_events")
 SQL = load_statements("tallystick.store.postgres", "sql/role.sql")
 MAKE_IT = "run what `tallystick sql-role` prints as a superuser, once"
 SHOWN = 3
-"""Faults that are named; of the others there is their number."""
+"""How many faults an error names; it counts the others."""
 ITERATIONS = 4096
-"""As PostgreSQL makes its verifiers."""
+"""Iterations of a SCRAM verifier: PostgreSQL's default."""
 
 
 class StatementRole:
-    """Connections of the role, and the seals that let it read."""
+    """Connections of the role, and the seals with which it may read."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -55,22 +55,22 @@ class StatementRole:
         self._secret = b""
         self._path = ""
         self.name = ""
-        """What the role is called, once it is open."""
+        """The role's name, once it is open."""
 
     async def open(self, store: Connection) -> None:
-        """Connect, see that the role may do no more than it has to, and let it read the views.
+        """Connect, check that the role may do no more than necessary, and grant it the views.
 
         Args:
-            store: a connection of the store's own user, which the schema belongs to.
+            store: a connection of the store's user, who owns the schema.
 
         Raises:
-            ConfigError: there is no role, or it may do more; the sentence says what to do.
-            StoreUnavailable: nobody answers.
+            ConfigError: there is no role, or it may do more; the message says what to do.
+            StoreUnavailable: the server does not answer.
         """
         if not self._settings.sql_url:
             raise ConfigError(
-                "TALLYSTICK_SQL: on PostgreSQL statements run as a role of their own, which TALLYSTICK_SQL_URL has to name: "
-                f"{MAKE_IT}"
+                "TALLYSTICK_SQL: on PostgreSQL statements run as a role of their own, which TALLYSTICK_SQL_URL has to "
+                f"name: {MAKE_IT}"
             )
         await self._pool.open()
         async with self._pool.acquire() as connection:
@@ -84,9 +84,9 @@ class StatementRole:
         await self._pool.close()
 
     def begin(self, site: str | None) -> str:
-        """What a transaction of the role starts with, so that it can read one site, or all of them (None).
+        """The first statements of a transaction that reads one site, or (None) all of them.
 
-        Names are looked up where the store's are, and no table of a session's stands in their place.
+        The search path finds the store's tables first; temporary tables of the session cannot take their place.
         """
         if site is not None and "\0" in site:
             raise InvalidRequest("site_id holds a NUL character")
@@ -118,7 +118,7 @@ class StatementRole:
             raise ConfigError("TALLYSTICK_SQL_URL: that is not the database of TALLYSTICK_STORE_URL")
 
     async def _let_read(self, store: Connection, role: str) -> None:
-        """Nothing is granted that is there already: two processes that start would be in each other's way."""
+        """Grant only what is missing: two processes that start at the same time would conflict."""
         lacking = "SELECT name FROM unnest($2::text[]) AS t(name) WHERE NOT has_table_privilege($1, name, 'SELECT')"
         for row in await store.fetch(lacking, role, [f"{self._path}.{view}" for view in VIEWS]):
             await store.execute(f"GRANT SELECT ON {row[0]} TO {_name(role)}")
@@ -132,23 +132,26 @@ async def _ready(connection: Connection) -> None:
 
 
 def seal_of(secret: bytes, scope: str) -> str:
-    """As sql_site() and sql_all() make it. The inner digest keeps who knows one seal from making a longer scope's."""
+    """The seal of a scope, as sql_site() and sql_all() compute it.
+
+    The inner digest prevents a length extension: one seal does not give the seal of a longer scope.
+    """
     return hashlib.sha256(secret + hashlib.sha256(secret + scope.encode()).digest()).hexdigest()
 
 
 def faults_query(schema: str) -> str:
-    """What the role $1 may do that it should not, a row for each.
+    """SELECT of what the role $1 may do but should not, a row for each.
 
     Args:
-        schema: the store's, quoted where it has to be.
+        schema: the store's schema, quoted if necessary.
     """
     return SQL["faults"].format(schema=_quoted(schema), harmless=_harmless(schema))
 
 
 def setup(role: str, password: str, schema: str, settings: Settings, title: str) -> str:
-    """The statements that make the role, or put it right, for a superuser to run in the store's database.
+    """The statements that create or repair the role, for a superuser to run in the store's database.
 
-    Of the password they have only what PostgreSQL keeps of it.
+    They have the password only as the verifier that PostgreSQL stores.
     """
     return (
         SQL["setup"].format(
@@ -167,7 +170,11 @@ def setup(role: str, password: str, schema: str, settings: Settings, title: str)
 
 
 def named_in(url: str) -> tuple[str, str]:
-    """User and password of a URL; empty when it has none."""
+    """User and password of a URL; empty when it has none.
+
+    Raises:
+        ConfigError: it is no URL.
+    """
     try:
         parts = urlsplit(url)
         return unquote(parts.username or ""), unquote(parts.password or "")
@@ -178,7 +185,7 @@ def named_in(url: str) -> tuple[str, str]:
 
 
 def verifier(password: str, salt: bytes | None = None) -> str:
-    """What PostgreSQL keeps of a password (SCRAM-SHA-256, RFC 5802); of ASCII, which needs no SASLprep."""
+    """What PostgreSQL stores of an ASCII password (SCRAM-SHA-256, RFC 5802). ASCII needs no SASLprep."""
     salt = secrets.token_bytes(16) if salt is None else salt
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ITERATIONS)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()

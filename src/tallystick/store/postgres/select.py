@@ -1,6 +1,6 @@
-"""A user's own statement on PostgreSQL, in a read-only transaction of the role for statements.
+"""A SQL statement of a user on PostgreSQL, in a read-only transaction of the role for statements.
 
-PostgreSQL itself makes the rows' JSON and adds up its size: what is more than an answer may have never leaves it.
+PostgreSQL itself converts the rows to JSON and adds up their size, so that rows beyond an answer's size are not sent.
 """
 
 from __future__ import annotations
@@ -17,26 +17,35 @@ from tallystick.model.queries.statement import Column, ColumnType, SqlQuery, Tab
 from tallystick.store.postgres.connection import Connection, PostgresError, Row
 from tallystick.usersql.check import PREFIX, CheckedSql
 from tallystick.usersql.values import fraction, integer, json_value
-from tallystick.usersql.wrap import type_of, views_of
+from tallystick.usersql.wrap import numbered_columns, type_of, views_of
 
 log = structlog.get_logger(__name__)
 
 ROWS = """{views}SELECT CASE WHEN total <= {size} THEN line END
 FROM (
-  SELECT line, sum(octet_length(line)) OVER (ROWS UNBOUNDED PRECEDING) AS total
-  FROM (SELECT CAST(row_to_json(asked) AS text) AS line FROM ({sql}) AS asked ({places}) LIMIT {most}) AS lines
+    SELECT line, sum(octet_length(line)) OVER (ROWS UNBOUNDED PRECEDING) AS total
+    FROM (
+        SELECT CAST(row_to_json(result) AS text) AS line
+        FROM ({sql}) AS result ({columns})
+        LIMIT {limit}
+    ) AS lines
 ) AS counted"""
 
 DENIED = "42501"
-"""SQLSTATE of a right that is lacking: either the check has a hole, or the role lacks what it should have."""
+"""SQLSTATE of a missing permission: either the check has a hole, or the role lacks a permission that it needs."""
 STATEMENT_CLASSES = ("0A", "21", "22", "2F", "42", "44")
-"""Classes of SQLSTATE that tell of a mistake in the statement: unknown columns, types that do not fit, 1 / 0."""
+"""Classes of SQLSTATE of a mistake in the statement: unknown columns, wrong types, 1 / 0."""
 
 
 async def select(
     connection: Connection, query: SqlQuery, checked: CheckedSql, sealed: bool, rows: int, size: int, seconds: float
 ) -> tuple[list[Column], list[Row]]:
-    """The columns, and of each row its JSON; NULL for rows beyond `size` bytes. One row more than `rows` at most.
+    """The columns, and the JSON of each row; NULL for rows beyond `size` bytes, at most `rows` + 1 rows.
+
+    Args:
+        sealed: the user may see no site but the query's.
+        seconds: how long each statement may take.
+
 
     Raises:
         InvalidRequest: PostgreSQL refuses the statement.
@@ -45,10 +54,10 @@ async def select(
     views = views_of(checked, "postgres", site=site, sealed=sealed)
     params = [query.site_id] if site and views else []
     try:
-        prepared = await connection.prepare(f"{views}SELECT * FROM ({checked.sql}) AS asked", timeout=seconds)
+        prepared = await connection.prepare(f"{views}SELECT * FROM ({checked.sql}) AS result", timeout=seconds)
         columns = [Column(column.name, _type(column.type)) for column in prepared.get_attributes()]
-        places = ", ".join(f"c{place}" for place in range(len(columns)))
-        statement = ROWS.format(views=views, sql=checked.sql, places=places, most=rows + 1, size=size)
+        names = ", ".join(numbered_columns(len(columns)))
+        statement = ROWS.format(views=views, sql=checked.sql, columns=names, limit=rows + 1, size=size)
         return columns, await connection.fetch(statement, *params, timeout=seconds)
     except PostgresError as error:
         if error.sqlstate == DENIED:
@@ -59,12 +68,12 @@ async def select(
 
 
 def _type(found: Any) -> ColumnType:
-    """Of the driver's description of a type."""
+    """The type of a column, from the driver's description of it."""
     return "json" if found.kind in ("array", "composite") else type_of(found.name, "postgres")
 
 
 def table_of(columns: list[Column], found: Sequence[Row], rows: int, size: int) -> Table:
-    """In a thread: what `select` gave as a table.
+    """Convert what `select` returned to a table; blocks, so call it in a thread.
 
     Raises:
         InvalidRequest: a single row is larger than `size`.
@@ -78,8 +87,8 @@ def table_of(columns: list[Column], found: Sequence[Row], rows: int, size: int) 
 
 
 def _values(types: Sequence[ColumnType], line: str) -> list[Any]:
-    row = json.loads(line, parse_int=integer, parse_float=fraction, object_pairs_hook=_first_counts)
-    return [_value(kind, row[f"c{place}"]) for place, kind in enumerate(types)]
+    row = json.loads(line, parse_int=integer, parse_float=fraction, object_pairs_hook=_keep_first)
+    return [_value(kind, row[name]) for name, kind in zip(numbered_columns(len(types)), types, strict=True)]
 
 
 def _value(kind: ColumnType, value: Any) -> Any:
@@ -92,12 +101,12 @@ def _value(kind: ColumnType, value: Any) -> Any:
     if kind == "decimal" and isinstance(value, int):
         return Decimal(value)
     if kind == "timestamp":
-        return _instant(value)
+        return _rfc3339(value)
     return value.removeprefix("\\x") if kind == "bytes" else value
 
 
-def _instant(text: str) -> str:
-    """RFC 3339 with microseconds and Z, as every instant of Tallystick's; the session's zone is UTC."""
+def _rfc3339(text: str) -> str:
+    """An instant of PostgreSQL's JSON, in UTC, as Tallystick writes it: RFC 3339 with microseconds and Z."""
     moment, plus, _ = text.partition("+00:00")
     if not plus:
         return text  # infinity
@@ -105,7 +114,7 @@ def _instant(text: str) -> str:
     return f"{whole}.{part:0<6}Z"
 
 
-def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _keep_first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries: dict[str, Any] = {}
     for key, value in pairs:
         entries.setdefault(key, value)

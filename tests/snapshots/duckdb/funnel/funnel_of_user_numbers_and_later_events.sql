@@ -1,6 +1,11 @@
 WITH new_users AS MATERIALIZED (
-  SELECT seen.user_id AS of_id, CAST(coalesce(number, (SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()) AS UINTEGER) AS of_number
-  FROM (SELECT DISTINCT user_id FROM events WHERE rowid >= 1000 AND user_id IS NOT NULL) AS seen LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id
+    SELECT
+        seen.user_id AS of_id,
+        CAST(coalesce(
+            number, (SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()
+        ) AS UINTEGER) AS of_number
+    FROM (SELECT DISTINCT user_id FROM events WHERE rowid >= 1000 AND user_id IS NOT NULL) AS seen
+    LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id
 ),
 first_attempts_to_step_1 AS MATERIALIZED (
     SELECT *, person AS person_number
@@ -18,7 +23,8 @@ first_attempts_to_step_1 AS MATERIALIZED (
             UNION ALL
             SELECT user_id AS person, min(timestamp) AS step_1_at
             FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
-                FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events
+            FROM events LEFT JOIN new_users ON of_id = events.user_id
+            WHERE events.rowid >= 1000) AS events
             WHERE site_id = $4
                 AND timestamp >= $5
                 AND timestamp < $6
@@ -35,7 +41,8 @@ later_events AS (
         FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
         UNION ALL
         FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
-            FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events
+        FROM events LEFT JOIN new_users ON of_id = events.user_id
+        WHERE events.rowid >= 1000) AS events
     ) AS events
     WHERE site_id = $4
         AND timestamp >= $5
@@ -87,7 +94,8 @@ unsettled_starts AS NOT MATERIALIZED (
             FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
             UNION ALL
             FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
-                FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events
+            FROM events LEFT JOIN new_users ON of_id = events.user_id
+            WHERE events.rowid >= 1000) AS events
         ) AS events
         WHERE site_id = $4
             AND timestamp >= $5

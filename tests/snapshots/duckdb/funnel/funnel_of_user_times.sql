@@ -1,7 +1,8 @@
 WITH event_times AS NOT MATERIALIZED (
     SELECT site_id, name, user_number AS user_id, first, more FROM user_times
     UNION ALL
-    SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events WHERE rowid >= 900 AND rowid < 1000 AND user_number IS NOT NULL
+    SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events
+    WHERE rowid >= 900 AND rowid < 1000 AND user_number IS NOT NULL
 ),
 first_attempts_to_step_1 AS MATERIALIZED (
     SELECT *, person AS person_number

@@ -1,13 +1,21 @@
 WITH new_users AS MATERIALIZED (
-  SELECT seen.user_id AS of_id, CAST(coalesce(number, (SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()) AS UINTEGER) AS of_number
-  FROM (SELECT DISTINCT user_id FROM events WHERE rowid >= 1000 AND user_id IS NOT NULL) AS seen LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id
+    SELECT
+        seen.user_id AS of_id,
+        CAST(coalesce(
+            number, (SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()
+        ) AS UINTEGER) AS of_number
+    FROM (SELECT DISTINCT user_id FROM events WHERE rowid >= 1000 AND user_id IS NOT NULL) AS seen
+    LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id
 ),
 event_times AS NOT MATERIALIZED (
     SELECT site_id, name, user_number AS user_id, first, more FROM user_times
     UNION ALL
-    SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events WHERE rowid >= 900 AND rowid < 1000 AND user_number IS NOT NULL
+    SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events
+    WHERE rowid >= 900 AND rowid < 1000 AND user_number IS NOT NULL
     UNION ALL
-    SELECT site_id, name, of_number, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000
+    SELECT site_id, name, of_number, timestamp, CAST(NULL AS TIMESTAMP[])
+    FROM events JOIN new_users ON of_id = events.user_id
+    WHERE events.rowid >= 1000
 ),
 first_attempts_to_step_1 AS MATERIALIZED (
     SELECT *, person AS person_number

@@ -1,19 +1,21 @@
 WITH persons AS (
     SELECT site_id, coalesce(max(person_id), $1) AS person_id
     FROM (
-        SELECT site_id, person_id FROM identities
+        SELECT site_id, person_id
+        FROM identities
         WHERE user_id = $1
             AND site_id = $2
         UNION ALL
-        SELECT site_id, NULL FROM identities
+        SELECT site_id, NULL
+        FROM identities
         WHERE person_id = $1
             AND site_id = $2
         UNION ALL
-        SELECT DISTINCT site_id, NULL FROM events
+        SELECT DISTINCT site_id, NULL
+        FROM events
         WHERE user_id = $1
             AND site_id = $2
-        UNION ALL
-        SELECT $2, NULL
+        UNION ALL SELECT $2, NULL
     ) AS known_on_sites
     GROUP BY site_id
 ),

@@ -1,13 +1,16 @@
 WITH persons AS (
     SELECT site_id, coalesce(max(person_id), $1) AS person_id
     FROM (
-        SELECT site_id, person_id FROM identities
+        SELECT site_id, person_id
+        FROM identities
         WHERE user_id = $1
         UNION ALL
-        SELECT site_id, NULL FROM identities
+        SELECT site_id, NULL
+        FROM identities
         WHERE person_id = $1
         UNION ALL
-        SELECT DISTINCT site_id, NULL FROM events
+        SELECT DISTINCT site_id, NULL
+        FROM events
         WHERE user_id = $1
     ) AS known_on_sites
     GROUP BY site_id

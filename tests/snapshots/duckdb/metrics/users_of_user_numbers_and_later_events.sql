@@ -1,6 +1,11 @@
 WITH new_users AS MATERIALIZED (
-  SELECT seen.user_id AS of_id, CAST(coalesce(number, (SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()) AS UINTEGER) AS of_number
-  FROM (SELECT DISTINCT user_id FROM events WHERE rowid >= 1000 AND user_id IS NOT NULL) AS seen LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id
+    SELECT
+        seen.user_id AS of_id,
+        CAST(coalesce(
+            number, (SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()
+        ) AS UINTEGER) AS of_number
+    FROM (SELECT DISTINCT user_id FROM events WHERE rowid >= 1000 AND user_id IS NOT NULL) AS seen
+    LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id
 ),
 scoped AS (
     SELECT
@@ -27,7 +32,8 @@ scoped AS (
         FROM (
             SELECT *
             FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
-                FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events
+            FROM events LEFT JOIN new_users ON of_id = events.user_id
+            WHERE events.rowid >= 1000) AS events
             WHERE shredded >= 1
             UNION ALL
             SELECT * REPLACE (
@@ -35,7 +41,8 @@ scoped AS (
                 CASE left(CAST(json_extract(properties, $6) AS VARCHAR), 1) WHEN '"' THEN 1 WHEN 't' THEN 3 WHEN 'f' THEN 3 WHEN '[' THEN 4 WHEN '{' THEN 4 WHEN 'n' THEN NULL ELSE CASE WHEN CAST(json_extract(properties, $6) AS VARCHAR) IS NOT NULL THEN 2 END END AS k0
             )
             FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
-                FROM events LEFT JOIN new_users ON of_id = events.user_id WHERE events.rowid >= 1000) AS events
+            FROM events LEFT JOIN new_users ON of_id = events.user_id
+            WHERE events.rowid >= 1000) AS events
             WHERE shredded IS NULL OR shredded < 1
         ) AS events
     ) AS events

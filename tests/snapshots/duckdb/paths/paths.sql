@@ -61,7 +61,8 @@ session_steps AS (
 ),
 numbered_steps AS MATERIALIZED (
     SELECT
-        session_key, code,
+        session_key,
+        code,
         lag(code, 1, 0) OVER steps_of_session AS previous_code,
         CAST(row_number() OVER steps_of_session AS INTEGER) AS position
     FROM session_steps

@@ -1,12 +1,24 @@
 WITH new_sessions AS MATERIALIZED (
-    SELECT site_id, session_id, started, ended, events, pages, CASE WHEN pages <= 1000 AND len(list_filter(coalesce(steps, CAST([] AS VARCHAR[])), lambda step, place: place = 1 OR step <> (coalesce(steps, CAST([] AS VARCHAR[])))[place - 1])) <= 32 THEN list_filter(coalesce(steps, CAST([] AS VARCHAR[])), lambda step, place: place = 1 OR step <> (coalesce(steps, CAST([] AS VARCHAR[])))[place - 1]) END AS trail
-      FROM (SELECT * FROM (
-      SELECT site_id, session_id, min(timestamp) AS started, max(timestamp) AS ended, count(*) AS events, count(*) FILTER (page = 1) AS pages,
-        list(path ORDER BY timestamp, path) FILTER (page = 1 AND path IS NOT NULL) AS steps
-      FROM (SELECT *, CASE WHEN name IN ('page_view', '$pageview', 'pageview') THEN 1 ELSE 0 END AS page FROM events
-        WHERE session_id IS NOT NULL AND rowid >= 1000) AS visited
-      GROUP BY site_id, session_id
-      ) AS grouped) AS parts
+    SELECT site_id, session_id, started, ended, events, pages, CASE WHEN pages <= 1000 AND len(list_filter(coalesce(steps, CAST([] AS VARCHAR[])), lambda step, position: position = 1 OR step <> (coalesce(steps, CAST([] AS VARCHAR[])))[position - 1])) <= 32 THEN list_filter(coalesce(steps, CAST([] AS VARCHAR[])), lambda step, position: position = 1 OR step <> (coalesce(steps, CAST([] AS VARCHAR[])))[position - 1]) END AS trail
+    FROM (
+        SELECT *
+        FROM (
+            SELECT
+                site_id,
+                session_id,
+                min(timestamp) AS started,
+                max(timestamp) AS ended,
+                count(*) AS events,
+                count(*) FILTER (page = 1) AS pages,
+                list(path ORDER BY timestamp, path) FILTER (page = 1 AND path IS NOT NULL) AS steps,
+            FROM (
+                SELECT *, CASE WHEN name IN ('page_view', '$pageview', 'pageview') THEN 1 ELSE 0 END AS page
+                FROM events
+                WHERE session_id IS NOT NULL AND rowid >= 1000
+            ) AS visited
+            GROUP BY site_id, session_id
+        ) AS packed
+    ) AS sessions
     LIMIT 7
 ),
 touched AS MATERIALIZED (
@@ -18,12 +30,27 @@ indexed_sessions AS NOT MATERIALIZED (
     SELECT site_id, session_id, started, ended, events, pages, trail
     FROM session_parts ANTI JOIN touched ON touched.part = session_parts.rowid
     UNION ALL
-    SELECT site_id, session_id, started, ended, events, pages, CASE WHEN alone THEN own ELSE CASE WHEN pages <= 1000 AND len(list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1])) <= 32 THEN list_filter(steps, lambda step, place: place = 1 OR step <> (steps)[place - 1]) END END AS trail
-      FROM (SELECT * FROM (
-      SELECT site_id, session_id, least(new.started, old.started) AS started, greatest(new.ended, old.ended) AS ended, new.events + coalesce(old.events, 0) AS events, new.pages + coalesce(old.pages, 0) AS pages,
-        old.part IS NULL AS alone, new.trail AS own, CASE WHEN new.started > old.ended THEN old.trail || new.trail WHEN old.started > new.ended THEN new.trail || old.trail END AS steps
-      FROM new_sessions AS new LEFT JOIN touched AS old USING (site_id, session_id)
-      ) AS paired) AS joined
+    SELECT site_id, session_id, started, ended, events, pages, CASE WHEN is_new THEN new_trail ELSE CASE WHEN pages <= 1000 AND len(list_filter(steps, lambda step, position: position = 1 OR step <> (steps)[position - 1])) <= 32 THEN list_filter(steps, lambda step, position: position = 1 OR step <> (steps)[position - 1]) END END AS trail
+    FROM (
+        SELECT *
+        FROM (
+            SELECT
+                site_id,
+                session_id,
+                least(new.started, old.started) AS started,
+                greatest(new.ended, old.ended) AS ended,
+                new.events + coalesce(old.events, 0) AS events,
+                new.pages + coalesce(old.pages, 0) AS pages,
+                old.part IS NULL AS is_new,
+                new.trail AS new_trail,
+                CASE
+                    WHEN new.started > old.ended THEN old.trail || new.trail
+                    WHEN old.started > new.ended THEN new.trail || old.trail
+                END AS steps,
+            FROM new_sessions AS new
+            LEFT JOIN touched AS old USING (site_id, session_id)
+        ) AS packed
+    ) AS continued
 ),
 long_sessions AS MATERIALIZED (
     SELECT site_id, session_id
@@ -115,7 +142,9 @@ session_steps AS (
 ),
 steps AS (
     SELECT
-        session_key, timestamp, code,
+        session_key,
+        timestamp,
+        code,
         lag(code, 1, 0) OVER steps_of_session AS previous_code,
         CAST(row_number() OVER steps_of_session AS INTEGER) AS position
     FROM session_steps

@@ -62,7 +62,9 @@ session_steps AS (
 ),
 steps AS (
     SELECT
-        session_key, timestamp, code,
+        session_key,
+        timestamp,
+        code,
         lag(code, 1, 0) OVER steps_of_session AS previous_code,
         CAST(row_number() OVER steps_of_session AS INTEGER) AS position
     FROM session_steps

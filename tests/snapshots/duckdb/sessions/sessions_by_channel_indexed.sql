@@ -6,14 +6,29 @@ WITH new_sessions AS MATERIALIZED (
         WHEN ('.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.facebook.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.instagram.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.threads.net' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.t.co' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.twitter.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.x.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.linkedin.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.lnkd.in' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.reddit.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.youtube.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.youtu.be' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.pinterest.%' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.tiktok.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.bsky.app' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.mastodon.social' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.vk.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.ok.ru' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.weibo.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.snapchat.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.tumblr.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.quora.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.whatsapp.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.t.me' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.discord.com' OR '.' || nullif(nullif(referrer, '$direct'), '') LIKE '%.news.ycombinator.com') THEN 'social'
         WHEN nullif(nullif(referrer, '$direct'), '') IS NOT NULL THEN 'referral'
         ELSE 'direct' END END AS channel, exit_at, exit_id, exit_path
-      FROM (SELECT *, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[1] AS utm_source, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[2] AS utm_medium, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[3] AS utm_campaign, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[4] AS utm_term, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[5] AS utm_content, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[6] AS referrer, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[7] AS ad_click FROM (SELECT *, entry.*, last.* FROM (
-      SELECT site_id, session_id, min(timestamp) AS started, max(timestamp) AS ended, count(*) AS events, count(*) FILTER (page = 1) AS pages,
-        arg_min({entry_at: timestamp, entry_id: event_id, properties: properties}, ROW(-page, timestamp, event_id)) AS entry,
-        arg_max({exit_at: timestamp, exit_id: event_id, exit_path: path}, ROW(page, timestamp, event_id)) AS last
-      FROM (SELECT *, CASE WHEN name IN ('page_view', '$pageview', 'pageview') THEN 1 ELSE 0 END AS page FROM events
-        WHERE session_id IS NOT NULL AND rowid >= 1000) AS visited
-      GROUP BY site_id, session_id
-      ) AS grouped) AS opened) AS parts
+    FROM (
+        SELECT *, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[1] AS utm_source, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[2] AS utm_medium, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[3] AS utm_campaign, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[4] AS utm_term, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[5] AS utm_content, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[6] AS referrer, (json_extract_string(properties, ['/utm_source', '/utm_medium', '/utm_campaign', '/utm_term', '/utm_content', '/$referring_domain', '/$ad_click']))[7] AS ad_click
+        FROM (
+            SELECT *, entry.*, "exit".*
+            FROM (
+                SELECT
+                    site_id,
+                    session_id,
+                    min(timestamp) AS started,
+                    max(timestamp) AS ended,
+                    count(*) AS events,
+                    count(*) FILTER (page = 1) AS pages,
+                    arg_min({entry_at: timestamp, entry_id: event_id, properties: properties}, ROW(-page, timestamp, event_id)) AS entry,
+                    arg_max({exit_at: timestamp, exit_id: event_id, exit_path: path}, ROW(page, timestamp, event_id)) AS exit,
+                FROM (
+                    SELECT *, CASE WHEN name IN ('page_view', '$pageview', 'pageview') THEN 1 ELSE 0 END AS page
+                    FROM events
+                    WHERE session_id IS NOT NULL AND rowid >= 1000
+                ) AS visited
+                GROUP BY site_id, session_id
+            ) AS packed
+        ) AS unpacked
+    ) AS sessions
     LIMIT 7
 ),
 touched AS MATERIALIZED (
@@ -26,12 +41,22 @@ indexed_sessions AS NOT MATERIALIZED (
     FROM session_parts ANTI JOIN touched ON touched.part = session_parts.rowid
     UNION ALL
     SELECT site_id, session_id, started, ended, events, pages, entry_at, entry_id, channel, exit_at, exit_id, exit_path
-      FROM (SELECT *, entry.*, last.* FROM (
-      SELECT site_id, session_id, least(new.started, old.started) AS started, greatest(new.ended, old.ended) AS ended, new.events + coalesce(old.events, 0) AS events, new.pages + coalesce(old.pages, 0) AS pages,
-        CASE WHEN old.part IS NULL OR ROW(new.pages = 0, new.entry_at, new.entry_id) < ROW(old.pages = 0, old.entry_at, old.entry_id) THEN {entry_at: new.entry_at, entry_id: new.entry_id, channel: new.channel} ELSE {entry_at: old.entry_at, entry_id: old.entry_id, channel: old.channel} END AS entry,
-        CASE WHEN old.part IS NULL OR ROW(new.pages > 0, new.exit_at, new.exit_id) > ROW(old.pages > 0, old.exit_at, old.exit_id) THEN {exit_at: new.exit_at, exit_id: new.exit_id, exit_path: new.exit_path} ELSE {exit_at: old.exit_at, exit_id: old.exit_id, exit_path: old.exit_path} END AS last
-      FROM new_sessions AS new LEFT JOIN touched AS old USING (site_id, session_id)
-      ) AS paired) AS joined
+    FROM (
+        SELECT *, entry.*, "exit".*
+        FROM (
+            SELECT
+                site_id,
+                session_id,
+                least(new.started, old.started) AS started,
+                greatest(new.ended, old.ended) AS ended,
+                new.events + coalesce(old.events, 0) AS events,
+                new.pages + coalesce(old.pages, 0) AS pages,
+                CASE WHEN old.part IS NULL OR ROW(new.pages = 0, new.entry_at, new.entry_id) < ROW(old.pages = 0, old.entry_at, old.entry_id) THEN {entry_at: new.entry_at, entry_id: new.entry_id, channel: new.channel} ELSE {entry_at: old.entry_at, entry_id: old.entry_id, channel: old.channel} END AS entry,
+                CASE WHEN old.part IS NULL OR ROW(new.pages > 0, new.exit_at, new.exit_id) > ROW(old.pages > 0, old.exit_at, old.exit_id) THEN {exit_at: new.exit_at, exit_id: new.exit_id, exit_path: new.exit_path} ELSE {exit_at: old.exit_at, exit_id: old.exit_id, exit_path: old.exit_path} END AS exit,
+            FROM new_sessions AS new
+            LEFT JOIN touched AS old USING (site_id, session_id)
+        ) AS packed
+    ) AS continued
 ),
 long_sessions AS MATERIALIZED (
     SELECT site_id, session_id

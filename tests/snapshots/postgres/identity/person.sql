@@ -1,19 +1,21 @@
 WITH persons AS (
     SELECT site_id, coalesce(max(person_id), CAST($1 AS text)) AS person_id
     FROM (
-        SELECT site_id, person_id FROM identities
+        SELECT site_id, person_id
+        FROM identities
         WHERE user_id = CAST($1 AS text)
             AND site_id = CAST($2 AS text)
         UNION ALL
-        SELECT site_id, NULL FROM identities
+        SELECT site_id, NULL
+        FROM identities
         WHERE person_id = CAST($1 AS text)
             AND site_id = CAST($2 AS text)
         UNION ALL
-        SELECT DISTINCT site_id, NULL FROM events
+        SELECT DISTINCT site_id, NULL
+        FROM events
         WHERE user_id = CAST($1 AS text)
             AND site_id = CAST($2 AS text)
-        UNION ALL
-        SELECT CAST($2 AS text), NULL
+        UNION ALL SELECT CAST($2 AS text), NULL
     ) AS known_on_sites
     GROUP BY site_id
 ),

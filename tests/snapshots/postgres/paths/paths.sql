@@ -61,7 +61,9 @@ session_steps AS (
 ),
 numbered_steps AS (
     SELECT
-        visitor, visit, timestamp, code,
+        visitor, visit,
+        timestamp,
+        code,
         lag(code, 1, 0) OVER steps_of_session AS previous_code,
         CAST(row_number() OVER steps_of_session AS INTEGER) AS position
     FROM session_steps

@@ -1,42 +1,48 @@
--- The ledger's questions, verify, dead letters, retention and housekeeping.
+-- Ledger, verify, dead letters, retention and compaction.
 
--- name: ledger_folded
+-- name: ledger_compacted
+-- Select the sums of the compacted blocks. `ledger_folded` and `folded` are historical names of the compacted ledger.
 SELECT ingester, max(folded), sum(count)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT, sum(conflicts)::BIGINT,
        sum(dead)::BIGINT
 FROM ledger_folded GROUP BY ingester;
 
 -- name: ledger_blocks
--- Numbers are listed only for ingesters whose blocks are no unbroken row (0 … n-1 would be long and say nothing).
-SELECT ingester, min(seq), max(seq), count(*),
-       CASE WHEN max(seq) - min(seq) + 1 <> count(*) THEN list(seq ORDER BY seq) ELSE [] END,
+-- Sum up the blocks of each ingester. List their seqs only if they have gaps: otherwise first and last say it all.
+SELECT ingester,
+       CASE WHEN max(seq) - min(seq) + 1 <> count(*) THEN list(seq ORDER BY seq) ELSE [] END AS seqs,
+       min(seq) AS first, max(seq) AS last, count(*) AS blocks,
        sum(count)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT, sum(conflicts)::BIGINT, sum(dead)::BIGINT
 FROM blocks GROUP BY ingester;
 
 -- name: receipt
+-- Select one block's entry.
 SELECT ingester, seq, count, stored, duplicates, conflicts, dead, epoch_us(loaded_at)
 FROM blocks WHERE ingester = ? AND seq = ?;
 
 -- name: verify_tables
+-- Select all tables of the store.
 SELECT table_name FROM duckdb_tables() WHERE database_name = 'tallystick' ORDER BY 1;
 
 -- name: verify_ledger_adds_up
--- Blocks whose count is not what became of their events.
+-- Count blocks whose count is not the sum of what became of their events.
 SELECT count(*) FROM blocks WHERE count <> stored + duplicates + dead;
 
 -- name: verify_blocks_twice
+-- Count blocks that are in the ledger more than once.
 SELECT count(*) FROM (SELECT 1 FROM blocks GROUP BY ingester, seq HAVING count(*) > 1);
 
 -- name: verify_stored
--- What the ledger says was stored, the events there are, and the events that retention removed.
+-- Count the events that the ledger has as stored, that are there, and that retention removed.
 SELECT (SELECT coalesce(sum(stored), 0) FROM blocks) + (SELECT coalesce(sum(stored), 0) FROM ledger_folded),
        (SELECT count(*) FROM events), (SELECT coalesce(sum(events), 0) FROM purges);
 
 -- name: verify_dead
+-- Count the events that the ledger has as dead, and that the dead letters hold.
 SELECT (SELECT coalesce(sum(dead), 0) FROM blocks) + (SELECT coalesce(sum(dead), 0) FROM ledger_folded),
        (SELECT coalesce(sum(events), 0) FROM dead_letters);
 
 -- name: verify_days
--- The checks below go day by day, so that their memory does not grow with the store.
+-- Select the days for the checks below: they go day by day, so that their memory does not grow with the store.
 SELECT DISTINCT epoch_us(day) FROM (
     SELECT date_trunc('day', timestamp) AS day FROM events
     UNION ALL SELECT date_trunc('day', bucket) FROM rollup
@@ -44,35 +50,37 @@ SELECT DISTINCT epoch_us(day) FROM (
 ) ORDER BY 1;
 
 -- name: verify_twice
--- Identities stored twice at the same time: forbidden for ever.
-SELECT coalesce(sum(n - 1), 0)::BIGINT FROM (
-    SELECT count(*) AS n FROM events
+-- Count events stored beside one with the same identity and time, which must never happen.
+SELECT coalesce(sum(copies - 1), 0)::BIGINT FROM (
+    SELECT count(*) AS copies FROM events
     WHERE timestamp >= make_timestamp($day) AND timestamp < make_timestamp($day) + INTERVAL 1 DAY
     GROUP BY site_id, event_id, timestamp HAVING count(*) > 1);
 
 -- name: verify_rollup
--- Rollup buckets that differ from the raw events.
+-- Count rollup buckets that differ from the raw events.
 SELECT count(*) FROM (
-    SELECT site_id, bucket, name, source, sum(events) AS n FROM rollup
+    SELECT site_id, bucket, name, source, sum(events) AS events FROM rollup
     WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY GROUP BY ALL
-) r FULL JOIN (
-    SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp) AS bucket, name, source, count(*) AS n FROM events
+) AS kept FULL JOIN (
+    SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp) AS bucket, name, source, count(*) AS events FROM events
     WHERE timestamp >= make_timestamp($day) AND timestamp < make_timestamp($day) + INTERVAL 1 DAY GROUP BY ALL
-) e USING (site_id, bucket, name, source)
-WHERE r.n IS DISTINCT FROM e.n;
+) AS expected USING (site_id, bucket, name, source)
+WHERE kept.events IS DISTINCT FROM expected.events;
 
 -- name: verify_people
+-- Count rows of the rollup of users that differ from the raw events. `people` is the table's historical name.
 SELECT count(*) FROM (
     SELECT site_id, bucket, user_id, 1 AS there FROM people
     WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY GROUP BY ALL
-) p FULL JOIN (
+) AS kept FULL JOIN (
     SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp) AS bucket, user_id, 1 AS there FROM events
     WHERE user_id IS NOT NULL AND timestamp >= make_timestamp($day)
       AND timestamp < make_timestamp($day) + INTERVAL 1 DAY GROUP BY ALL
-) e USING (site_id, bucket, user_id)
-WHERE p.there IS NULL OR e.there IS NULL;
+) AS expected USING (site_id, bucket, user_id)
+WHERE kept.there IS NULL OR expected.there IS NULL;
 
 -- name: dead_letters
+-- Select a page of dead letters, optionally of one state.
 SELECT id, ingester, seq, index, original, code, reason, events, attempts, epoch_us(dead_at), state FROM dead_letters
 WHERE id > $after AND ($state::VARCHAR IS NULL OR state = $state) ORDER BY id LIMIT $limit;
 
@@ -84,9 +92,11 @@ WHERE id = ?;
 UPDATE dead_letters SET state = $state WHERE id IN (SELECT unnest($ids::BIGINT[])) AND state <> $state;
 
 -- name: purge_count
+-- Count the events that a purge removes.
 SELECT count(*) FROM events WHERE timestamp < make_timestamp($before);
 
 -- name: purge_record
+-- Record a purge, so that `verify` can account for the removed events.
 INSERT INTO purges VALUES (make_timestamp($now), make_timestamp($before), $events);
 
 -- name: purge_events
@@ -99,32 +109,37 @@ DELETE FROM rollup WHERE bucket < make_timestamp($before);
 DELETE FROM people WHERE bucket < make_timestamp($before);
 
 -- name: delta_days_rollup
--- Days of the rollup that have gathered many rows since they were compacted.
-SELECT epoch_us(d.day), d.rows
-FROM (SELECT date_trunc('day', bucket) AS day, count(*) AS rows FROM rollup GROUP BY 1) d
-LEFT JOIN (SELECT day, rows FROM compactions WHERE name = 'rollup') c ON c.day = d.day
-WHERE d.rows > 1.5 * coalesce(c.rows, 0) + 10000;
+-- Select days of the rollup that have many more rows than their last compaction left.
+SELECT epoch_us(now.day), now.rows
+FROM (SELECT date_trunc('day', bucket) AS day, count(*) AS rows FROM rollup GROUP BY 1) AS now
+LEFT JOIN (SELECT day, rows FROM compactions WHERE name = 'rollup') AS last ON last.day = now.day
+WHERE now.rows > 1.5 * coalesce(last.rows, 0) + 10000;
 
 -- name: delta_days_people
-SELECT epoch_us(d.day), d.rows
-FROM (SELECT date_trunc('day', bucket) AS day, count(*) AS rows FROM people GROUP BY 1) d
-LEFT JOIN (SELECT day, rows FROM compactions WHERE name = 'people') c ON c.day = d.day
-WHERE d.rows > 1.5 * coalesce(c.rows, 0) + 10000;
+-- Select days of the rollup of users that have many more rows than their last compaction left.
+SELECT epoch_us(now.day), now.rows
+FROM (SELECT date_trunc('day', bucket) AS day, count(*) AS rows FROM people GROUP BY 1) AS now
+LEFT JOIN (SELECT day, rows FROM compactions WHERE name = 'people') AS last ON last.day = now.day
+WHERE now.rows > 1.5 * coalesce(last.rows, 0) + 10000;
 
 -- name: compact_rollup
+-- Sum up a day's deltas of the rollup.
 CREATE OR REPLACE TEMP TABLE compacted AS
 SELECT site_id, bucket, name, source, sum(events)::BIGINT AS events, max(last_received) AS last_received
 FROM rollup WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY GROUP BY ALL;
 
 -- name: compact_people
+-- Select a day's users, each bucket's once.
 CREATE OR REPLACE TEMP TABLE compacted AS
 SELECT DISTINCT site_id, bucket, user_id
 FROM people WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY;
 
 -- name: replace_rollup
+-- Delete a day's deltas; their sums are inserted after.
 DELETE FROM rollup WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY;
 
 -- name: replace_people
+-- Delete a day's rows; the distinct ones are inserted after.
 DELETE FROM people WHERE bucket >= make_timestamp($day) AND bucket < make_timestamp($day) + INTERVAL 1 DAY;
 
 -- name: forget_compaction
@@ -133,25 +148,26 @@ DELETE FROM compactions WHERE name = $name AND day = make_timestamp($day);
 -- name: record_compaction
 INSERT INTO compactions VALUES ($name, make_timestamp($day), $rows);
 
--- name: fold
--- The unbroken beginning of each ingester's blocks, as far as all of it is old.
-CREATE OR REPLACE TEMP TABLE folding AS
-WITH start AS (SELECT ingester, max(folded) AS folded FROM ledger_folded GROUP BY ingester),
-placed AS (
-    SELECT b.*, coalesce(s.folded, 0) + row_number() OVER (PARTITION BY b.ingester ORDER BY b.seq) - 1 AS expected
-    FROM blocks b LEFT JOIN start s USING (ingester)
-), marked AS (
-    SELECT *, bool_and(seq = expected AND loaded_at < make_timestamp($before))
-        OVER (PARTITION BY ingester ORDER BY seq ROWS UNBOUNDED PRECEDING) AS foldable
-    FROM placed
+-- name: select_old_blocks
+-- Sum up each ingester's first blocks: those without a gap before them, as long as all of them are old.
+CREATE OR REPLACE TEMP TABLE old_blocks AS
+WITH compacted AS (SELECT ingester, max(folded) AS end_seq FROM ledger_folded GROUP BY ingester),
+expected_blocks AS (
+    SELECT blocks.*,
+           coalesce(end_seq, 0) + row_number() OVER (PARTITION BY ingester ORDER BY seq) - 1 AS expected_seq
+    FROM blocks LEFT JOIN compacted USING (ingester)
+), checked_blocks AS (
+    SELECT *, bool_and(seq = expected_seq AND loaded_at < make_timestamp($before))
+        OVER (PARTITION BY ingester ORDER BY seq ROWS UNBOUNDED PRECEDING) AS is_old
+    FROM expected_blocks
 )
 SELECT ingester, max(seq) + 1 AS folded, sum(count)::BIGINT AS count, sum(stored)::BIGINT AS stored,
        sum(duplicates)::BIGINT AS duplicates, sum(conflicts)::BIGINT AS conflicts, sum(dead)::BIGINT AS dead,
        max(loaded_at) AS loaded_at
-FROM marked WHERE foldable GROUP BY ingester;
+FROM checked_blocks WHERE is_old GROUP BY ingester;
 
--- name: fold_insert
-INSERT INTO ledger_folded SELECT * FROM folding;
+-- name: insert_ledger_sums
+INSERT INTO ledger_folded SELECT * FROM old_blocks;
 
--- name: fold_delete
-DELETE FROM blocks USING folding WHERE blocks.ingester = folding.ingester AND blocks.seq < folding.folded;
+-- name: delete_old_blocks
+DELETE FROM blocks USING old_blocks WHERE blocks.ingester = old_blocks.ingester AND blocks.seq < old_blocks.folded;

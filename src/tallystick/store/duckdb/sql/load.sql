@@ -5,7 +5,8 @@
 SELECT ingester, seq FROM blocks
 WHERE ingester IN (SELECT unnest($ingesters::VARCHAR[])) AND seq BETWEEN $lowest AND $highest;
 
--- name: folded
+-- name: compacted_seqs
+-- Select for each ingester the seq below which its blocks are compacted. `folded` is the column's historical name.
 SELECT ingester, max(folded) FROM ledger_folded WHERE ingester IN (SELECT unnest($ingesters::VARCHAR[])) GROUP BY 1;
 
 -- name: read

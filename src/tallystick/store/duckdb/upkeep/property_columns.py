@@ -1,7 +1,8 @@
-"""Filling the slot columns of events, a piece at a time, while nothing waits to be stored.
+"""Property columns: frequent keys of `properties` get columns of their own, filled while nothing waits to be stored.
 
-Loading does not do it: it would add almost half to the cost of an event, and a question is right without it, only
-slower.
+Loading does not fill them, because that would add almost half to the cost of an event. Queries are right without them,
+only slower. The persisted table `property_slots`, its column `slot` and `events.shredded` keep their historical names:
+`slot` is the column's number, `shredded` the newest generation of columns that is filled in a row.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from tallystick.analysis.cte import sql
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.store.duckdb.connection import (
     Connection,
@@ -25,55 +27,65 @@ from tallystick.store.duckdb.dialect import DUCKDB
 
 log = structlog.get_logger(__name__)
 
-SLOTS_MAX = 24
+COLUMNS_MAX = 24
 """Most keys with columns of their own."""
 KEY_MAX = 100
-"""Longest such key in characters."""
+"""Most characters of such a key."""
 SAMPLE = 20_000
-"""The newest events that tell which keys are frequent."""
+"""How many of the newest events are sampled for frequent keys."""
 SHARE = 0.01
-"""Part of the sampled events in which a key must be to get a slot."""
-ASSIGN_EVERY = 3_600.0
-"""Seconds between two looks for new frequent keys: one that gets a slot has every older row filled once more."""
+"""Share of the sampled events that must have a key for it to get a column."""
+SEARCH_EVERY = 3_600.0
+"""Seconds between two searches for frequent keys: after each new column all older rows are filled again."""
 PIECE = 10_240
-"""Rows filled in one step: some hundredths of a second, in which nothing can be stored."""
+"""Rows filled in one step, which takes some hundredths of a second; nothing can be stored meanwhile."""
 PIECE_MIN = 2_048
-"""Fewest rows of a step, where more find no memory: DuckDB reads so many at once whatever is asked for."""
+"""Fewest rows of a step when memory is short: DuckDB always reads at least so many at once."""
 
 CHECKPOINT_PIECES = 6
-"""Pieces after which what was filled goes into the file: until then DuckDB keeps updated rows in memory."""
+"""Steps between two checkpoints: until a checkpoint DuckDB keeps updated rows in memory."""
 
 _FREQUENT = """
-SELECT key, count(DISTINCT id) AS events FROM (
-    SELECT unnest(json_keys(properties)) AS key, rowid AS id FROM events WHERE rowid > ?
-) GROUP BY key ORDER BY events DESC, key
+SELECT key, count(DISTINCT event) AS events
+FROM (
+    SELECT unnest(json_keys(properties)) AS key, rowid AS event
+    FROM events
+    WHERE rowid > ?
+) AS keys
+GROUP BY key
+ORDER BY events DESC, key
 """
 
 
 def read_property_columns(db: Connection) -> Mapping[str, PropertyColumn]:
-    """The keys that have a slot."""
+    """The property columns by key."""
     rows = db.execute("SELECT key, slot, generation FROM property_slots").fetchall()
     return {key: PropertyColumn(number, generation) for key, number, generation in rows}
 
 
+def newest_generation(columns: Mapping[str, PropertyColumn]) -> int:
+    """The generation of the columns that were added last; 0 when there are none."""
+    return max((column.generation for column in columns.values()), default=0)
+
+
 class PropertyColumns:
-    """Gives keys slots and fills them; used by the writing thread."""
+    """Adds property columns and fills them; used by the writing thread."""
 
     def __init__(self) -> None:
-        self._assigned_at = float("-inf")
+        self._searched_at = float("-inf")
         self._pieces = 0
         self._piece = PIECE
-        self._passed_over = -1
-        """The last row of those that found no memory, so large are their properties: questions read their text."""
+        self._skipped_to = -1
+        """Row id up to which rows are skipped, because some did not fit into memory; queries read their JSON text."""
 
     def step(self, db: Connection) -> bool:
-        """Fill up to PIECE rows; False when all are filled that can be."""
+        """Fill up to PIECE rows. Returns False when all rows are filled that can be."""
         first = self._first_unfilled(db)
         if first is None:
             return False
-        if time.monotonic() - self._assigned_at >= ASSIGN_EVERY:
-            self._assigned_at = time.monotonic()
-            self._assign(db)
+        if time.monotonic() - self._searched_at >= SEARCH_EVERY:
+            self._searched_at = time.monotonic()
+            self._add_frequent(db)
         try:
             self._fill(db, read_property_columns(db), first)
         except DriverError as error:
@@ -88,24 +100,24 @@ class PropertyColumns:
         return True
 
     def _try_less(self, db: Connection, first: int) -> None:
-        """Fewer rows in the next piece; where that does not help, they are passed over until the next start."""
+        """Make the next piece smaller. A piece of the smallest size is skipped until the next start."""
         checkpoint(db)
         if self._piece > PIECE_MIN:
             self._piece = max(PIECE_MIN, self._piece // 4)
         else:
-            if self._passed_over < 0:
+            if self._skipped_to < 0:
                 log.info("events are too large for property columns, which are left empty", first_row=first)
-            self._passed_over = first + self._piece - 1
+            self._skipped_to = first + self._piece - 1
 
     def _first_unfilled(self, db: Connection) -> int | None:
-        generation = max((slot.generation for slot in read_property_columns(db).values()), default=0)
+        generation = newest_generation(read_property_columns(db))
         unfilled = "SELECT min(rowid) FROM events WHERE (shredded IS NULL OR shredded < ?) AND rowid > ?"
-        rows = db.execute(unfilled, [generation, self._passed_over]).fetchall()
+        rows = db.execute(unfilled, [generation, self._skipped_to]).fetchall()
         return None if rows[0][0] is None else int(rows[0][0])
 
-    def _assign(self, db: Connection) -> None:
-        slots = read_property_columns(db)
-        # By row number: ordering ten million rows to take the last would need more memory than there is.
+    def _add_frequent(self, db: Connection) -> None:
+        columns = read_property_columns(db)
+        # Sampled by row id: sorting ten million rows to take the last ones would need too much memory.
         last, rows = db.execute("SELECT max(rowid), count(*) FROM events").fetchall()[0]
         for sample in (SAMPLE, SAMPLE // 10, SAMPLE // 100):
             try:
@@ -118,11 +130,11 @@ class PropertyColumns:
             return
         sampled = min(sample, rows)
         frequent = [key for key, events in found if events >= SHARE * sampled and len(key) <= KEY_MAX]
-        new = [key for key in frequent if key not in slots][: SLOTS_MAX - len(slots)]
+        new = [key for key in frequent if key not in columns][: COLUMNS_MAX - len(columns)]
         if not new:
             return
-        generation = max((slot.generation for slot in slots.values()), default=0) + 1
-        for number, key in enumerate(new, len(slots)):
+        generation = newest_generation(columns) + 1
+        for number, key in enumerate(new, len(columns)):
             try:
                 self._add_column(db, f"p{number} VARCHAR")
                 self._add_column(db, f"k{number} UTINYINT")
@@ -132,23 +144,29 @@ class PropertyColumns:
             db.execute("INSERT INTO property_slots VALUES (?, ?, ?)", [number, key, generation])
 
     def _add_column(self, db: Connection, column: str) -> None:
-        """A new column lies in memory, four bytes a row, until the next checkpoint: so they come one by one."""
+        """Add one column and checkpoint: until then a new column takes four bytes of memory for each row."""
         db.execute(f"ALTER TABLE events ADD COLUMN IF NOT EXISTS {column}")
         checkpoint(db)
 
-    def _fill(self, db: Connection, slots: Mapping[str, PropertyColumn], first: int) -> None:
-        generation = max((slot.generation for slot in slots.values()), default=0)
-        pointers = ", ".join(quoted(str(DUCKDB.encode["property"](key))) for key in slots)
-        # The same expression in every column: DuckDB evaluates it once a row, so each JSON text is read once.
+    def _fill(self, db: Connection, columns: Mapping[str, PropertyColumn], first: int) -> None:
+        generation = newest_generation(columns)
+        pointers = ", ".join(quoted(str(DUCKDB.encode["property"](key))) for key in columns)
+        # Every column has the same expression, which DuckDB evaluates once for each row: each text is parsed once.
         json = f"CAST(json_extract(properties, [{pointers}]) AS VARCHAR[])"
-        columns = [f"shredded = {generation}"]
-        for place, slot in enumerate(slots.values(), 1):
-            value = f"({json})[{place}]"
-            columns.append(f"{slot.text} = {DUCKDB.column_text.format(value)}")
-            columns.append(f"{slot.kind} = {DUCKDB.column_kind.format(value)}")
+        assignments = [f"shredded = {generation}"]
+        for position, column in enumerate(columns.values(), 1):
+            value = f"({json})[{position}]"
+            assignments.append(f"{column.text} = {DUCKDB.column_text.format(value)}")
+            assignments.append(f"{column.kind} = {DUCKDB.column_kind.format(value)}")
         with transaction(db):
-            db.execute(
-                f"UPDATE events SET {', '.join(columns)} WHERE rowid BETWEEN ? AND ? "
-                f"AND (shredded IS NULL OR shredded < {generation})",
-                [first, first + self._piece - 1],
+            update = sql(
+                """
+                UPDATE events
+                SET
+                    {columns}
+                WHERE rowid BETWEEN ? AND ? AND (shredded IS NULL OR shredded < {generation})
+                """,
+                columns=",\n".join(assignments),
+                generation=str(generation),
             )
+            db.execute(update, [first, first + self._piece - 1])

@@ -1,9 +1,8 @@
-"""Folding: events with a `session_id` put together as sessions while nothing waits, a piece of the table at a time.
+"""The session index: sessions of the events with a `session_id`, materialized while nothing waits to be stored.
 
-On the way their users get numbers, see `number`.
-
-`session_parts` has one row for each session of the events before `session_mark`, whatever their times; a question adds
-the events behind the mark. Loading does nothing for it: events are only ever appended, so the mark is a row number.
+`session_parts` has one row for each session of the events below the watermark, whatever their times; a query adds the
+events after the watermark. Loading does nothing for it: events are only ever appended, so the watermark is a row id.
+The same step numbers the users of the events, see `user_numbers`.
 """
 
 from __future__ import annotations
@@ -14,184 +13,217 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from tallystick.analysis.cte import sql
 from tallystick.analysis.sessions.index import TRAIL, SessionIndex
 from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.model.books import Difference
 from tallystick.model.sql import load_statements
 from tallystick.store.duckdb.connection import VERSION, Connection, checkpoint, transaction
-from tallystick.store.duckdb.upkeep import user_numbers as number
-from tallystick.store.duckdb.upkeep import user_times as times
+from tallystick.store.duckdb.upkeep import user_numbers, user_times
 from tallystick.store.duckdb.upkeep.sessions_sql import (
     COLUMNS,
     COUNTED,
     KEYS,
     TEXT_COLUMNS,
-    joined_sql,
-    parts_sql,
-    tables_sql,
+    continued_sessions_sql,
+    index_ctes,
+    sessions_sql,
 )
-from tallystick.store.duckdb.upkeep.watermark import Mark
+from tallystick.store.duckdb.upkeep.watermark import Watermark
 
-SQL = load_statements("tallystick.store.duckdb", "sql/fold.sql")
+SQL = load_statements("tallystick.store.duckdb", "sql/sessions.sql")
 PIECE = 61_440
-"""Row numbers folded in one step: about a third of a second, in which nothing can be stored."""
+"""Row ids of one step: about a third of a second, in which nothing can be stored."""
 ENOUGH = 15_360
-"""With so many events a piece is folded at once: what takes longest is no longer to look for its sessions."""
+"""With at least so many new events a step does not wait: finding their sessions is then no longer most of its work."""
 REST = 100.0
-"""How many times as long as the last step took a smaller piece waits: each step has to look for its sessions among all
-others, however small it is.
+"""A smaller piece waits this many times as long as the last step took, because each step, however small, searches all
+sessions.
 """
 CHECKPOINT_PIECES = 4
-"""Pieces after which what was changed goes into the file: until then DuckDB keeps updated rows in memory."""
-WORTH = 0.5
-"""Part of all events that may stand behind the mark; with more of them the raw events answer as fast."""
+"""Steps between two checkpoints: until a checkpoint DuckDB keeps updated rows in memory."""
+NEW_SHARE_MAX = 0.5
+"""Most of all events that may be new for the index to be used; with more new events the raw events are as fast."""
 SLICE = 100_000
-"""Sessions compared at a time by `differences`."""
-RULES = hashlib.sha256(f"{VERSION} numbered {parts_sql('TRUE')}".encode()).hexdigest()[:16]
-"""Tells by which rules sessions were folded; under others all are folded anew."""
-MARK = Mark("session_mark", RULES)
+"""Sessions that `differences` compares at a time."""
+RULES = hashlib.sha256(f"{VERSION} numbered {sessions_sql('TRUE')}".encode()).hexdigest()[:16]
+"""Identifies the rules that sessions are materialized by: DuckDB's version and the statement. When these change, the
+index is built anew.
+"""
+WATERMARK = Watermark("session_mark", RULES)
 
 
 @dataclass(frozen=True)
-class _Behind:
-    """The events behind the mark: the first one's row number, how many there are, and the share of all."""
+class _NewEvents:
+    """The events after the watermark.
+
+    Attributes:
+        first: row id of the first one; 0 if there is none.
+        count: how many there are.
+        share: their share of all events, 0 to 1.
+    """
 
     first: int
-    events: int
+    count: int
     share: float
 
 
-class Folder:
-    """Folds sessions; used by the writing thread."""
+class SessionMaterializer:
+    """Builds the index piece by piece; used by the writing thread."""
 
     def __init__(self) -> None:
         self._rests_until = float("-inf")
         self._pieces = 0
 
     def step(self, db: Connection) -> bool:
-        """Fold the events of up to PIECE row numbers; False when there is nothing to do now."""
-        mark = read_mark(db)
-        behind = _behind(db, mark or 0)
-        if not behind.events or (behind.events < ENOUGH and time.monotonic() < self._rests_until):
+        """Add the events of up to PIECE row ids to the index. Returns False when there is nothing to do now."""
+        watermark = read_watermark(db)
+        new = _new_events(db, watermark or 0)
+        if not new.count or (new.count < ENOUGH and time.monotonic() < self._rests_until):
             return False
         began = time.monotonic()
         with transaction(db):
-            if mark is None:
-                forget(db)
-            _fold(db, behind.first, behind.first + PIECE)
+            if watermark is None:
+                reset(db)
+            materialize(db, new.first, new.first + PIECE)
         self._pieces += 1
         if self._pieces % CHECKPOINT_PIECES == 0:
             checkpoint(db)
-        if behind.events <= PIECE:
+        if new.count <= PIECE:
             ended = time.monotonic()
             self._rests_until = ended + REST * (ended - began)
         return True
 
 
-def _fold(db: Connection, first: int, end: int) -> None:
-    """Fold the rows from `first` on, which is there, up to before `end`."""
-    chosen = ", ".join(COLUMNS)
-    db.execute(f"CREATE OR REPLACE TEMP TABLE piece AS {parts_sql(f'rowid >= {first} AND rowid < {end}')}")
-    db.execute(SQL["touched"])
-    db.execute(SQL["drop_touched"])
-    db.execute(f"INSERT INTO session_parts ({chosen}) {joined_sql('piece')} ORDER BY started")
-    number.fill(db, first, end)
-    MARK.set(db, end)
-    db.execute("DROP TABLE piece")
+def materialize(db: Connection, first: int, end: int) -> None:
+    """Add the events with row ids from `first` to before `end` to the index. Within a transaction.
+
+    Args:
+        first: the row id of an event.
+    """
+    pieces = sessions_sql(f"rowid >= {first} AND rowid < {end}")
+    db.execute(f"CREATE OR REPLACE TEMP TABLE new_sessions AS {pieces}")
+    db.execute(SQL["select_continued"])
+    db.execute(SQL["delete_continued"])
+    columns = ", ".join(COLUMNS)
+    db.execute(f"INSERT INTO session_parts ({columns}) {continued_sessions_sql('new_sessions')} ORDER BY started")
+    user_numbers.fill(db, first, end)
+    WATERMARK.set(db, end)
+    db.execute("DROP TABLE new_sessions")
     db.execute("DROP TABLE touched")
 
 
-# --- the mark -------------------------------------------------------------------------------------------------------
+# --- the watermark --------------------------------------------------------------------------------------------------
 
 
-def read_mark(db: Connection) -> int | None:
-    """All events with a rowid below this are folded; None: none is, or they were folded by other rules."""
-    return MARK.read(db)
+def read_watermark(db: Connection) -> int | None:
+    """The row id below which all events are in the index; None: there is no index, or one of other rules."""
+    return WATERMARK.read(db)
 
 
-def forget(db: Connection) -> None:
-    """Fold everything anew, from now on. Within a transaction."""
-    db.execute(SQL["forget_all"])
-    MARK.forget(db)
+def reset(db: Connection) -> None:
+    """Empty the index; it is built anew from the next step on. Within a transaction."""
+    db.execute(SQL["delete_all"])
+    WATERMARK.reset(db)
 
 
-def _behind(db: Connection, mark: int) -> _Behind:
-    first, events, all_events = db.execute(SQL["behind"], {"mark": mark}).fetchall()[0]
-    return _Behind(first or 0, events, events / all_events if all_events else 0.0)
+def _new_events(db: Connection, watermark: int) -> _NewEvents:
+    first, count, all_events = db.execute(SQL["new_events"], {"watermark": watermark}).fetchall()[0]
+    return _NewEvents(first or 0, count, count / all_events if all_events else 0.0)
 
 
-# --- questions, retention, verify -----------------------------------------------------------------------------------
+# --- queries, retention, verify -------------------------------------------------------------------------------------
 
 
 def read_session_index(db: Connection) -> SessionIndex | None:
-    """The folded sessions, for the statements of this transaction; None when the raw events answer as fast."""
-    worth = _worth(db)
-    return worth and SessionIndex(partial(tables_sql, *worth))
+    """The index, for the statements of this transaction; None when the raw events are as fast."""
+    usable = _usable(db)
+    return usable and SessionIndex(partial(index_ctes, *usable))
 
 
 def read_user_numbers(db: Connection) -> UserNumbers | None:
-    """The events with numbers in the place of user ids, likewise."""
-    worth = _worth(db)
-    return worth and number.numbered_users(*worth, times.read(db, worth[0]))
+    """Events with numbers instead of user ids, for the statements of this transaction; None when ids are as fast."""
+    usable = _usable(db)
+    return usable and user_numbers.numbered_users(*usable, user_times.read(db, usable[0]))
 
 
-def _worth(db: Connection) -> tuple[int, int] | None:
-    """The mark and how many events stand behind it, when it is worth while to look at them apart."""
-    mark = read_mark(db)
-    if mark is None:
+def _usable(db: Connection) -> tuple[int, int] | None:
+    """The watermark and the number of events after it; None when there are too many of them."""
+    watermark = read_watermark(db)
+    if watermark is None:
         return None
-    behind = _behind(db, mark)
-    return (mark, behind.events) if behind.share <= WORTH else None
+    new = _new_events(db, watermark)
+    return (watermark, new.count) if new.share <= NEW_SHARE_MAX else None
 
 
-def purged(db: Connection, mark: int | None, before: int) -> None:
-    """Follow a purge, in its transaction, after the events before `before` (microseconds) were deleted.
+def follow_purge(db: Connection, watermark: int | None, before: int) -> None:
+    """Purge the index too, in the purge's transaction, after its events were deleted.
 
-    Sessions that began before it and did not end are folded anew from what is left of them.
+    Sessions that began before the border and ended after it are computed again from their remaining events.
 
     Args:
-        mark: what `read_mark` said before it.
+        watermark: what `read_watermark` returned before the events were deleted.
+        before: the border in microseconds since 1970.
     """
-    if mark is None:
-        forget(db)
+    if watermark is None:
+        reset(db)
         return
-    db.execute(SQL["cut"], {"before": before})
-    columns = [column for column in COLUMNS if column != TRAIL]  # of any number of page views, which may not fit
-    left = f"rowid < {mark} AND (site_id, session_id) IN (SELECT site_id, session_id FROM cut)"
-    db.execute(SQL["drop_cut"], {"before": before})
-    db.execute(f"INSERT INTO session_parts ({', '.join(columns)}) {parts_sql(left, columns)}")
-    MARK.set(db, mark)
+    db.execute(SQL["select_cut"], {"before": before})
+    db.execute(SQL["delete_purged"], {"before": before})
+    # Without the trail: a session may have any number of page views, which may not fit into memory.
+    columns = [column for column in COLUMNS if column != TRAIL]
+    remaining = f"rowid < {watermark} AND (site_id, session_id) IN (SELECT site_id, session_id FROM cut)"
+    db.execute(f"INSERT INTO session_parts ({', '.join(columns)}) {sessions_sql(remaining, columns)}")
+    WATERMARK.set(db, watermark)
     db.execute("DROP TABLE cut")
 
 
 def differences(db: Connection) -> list[Difference]:
-    """The sessions that are not what the events before the mark say, as of one transaction."""
-    mark, (sessions,) = read_mark(db), db.execute(SQL["count"]).fetchall()[0]
-    if mark is None:
-        return []  # nobody reads them, and the next step begins anew
+    """Sessions of the index that differ from the events below the watermark, as of one transaction."""
+    watermark, (sessions,) = read_watermark(db), db.execute(SQL["count"]).fetchall()[0]
+    if watermark is None:
+        return []  # no query reads them, and the next step builds them anew
     slices, wrong, trails = sessions // SLICE + 1, 0, [*KEYS[:2], TRAIL]
-    for place in range(slices):
-        mine = f"hash(site_id, session_id) % {slices} = {place}"
-        wrong += _compared(db, parts_sql(f"rowid < {mark} AND {mine}", COUNTED), mine, COUNTED)
-        with_trail = f"{mine} AND {TRAIL} IS NOT NULL"
-        sessions_of = f"SELECT site_id, session_id FROM session_parts WHERE {with_trail}"
-        made = parts_sql(f"rowid < {mark} AND (site_id, session_id) IN ({sessions_of})", trails)
-        wrong += _compared(db, made, with_trail, trails)
-    # Of the texts only those of the entry events are read.
+    for number in range(slices):
+        in_slice = f"hash(site_id, session_id) % {slices} = {number}"
+        wrong += _count_wrong(db, sessions_sql(f"rowid < {watermark} AND {in_slice}", COUNTED), in_slice, COUNTED)
+        with_trail = f"{in_slice} AND {TRAIL} IS NOT NULL"
+        keys = f"SELECT site_id, session_id FROM session_parts WHERE {with_trail}"
+        expected = sessions_sql(f"rowid < {watermark} AND (site_id, session_id) IN ({keys})", trails)
+        wrong += _count_wrong(db, expected, with_trail, trails)
+    # Texts are compared with the entry events alone, so that only their properties are read.
     kept = [*KEYS[:2], *TEXT_COLUMNS]
     for (day,) in db.execute(SQL["entry_days"]).fetchall():
         bounds = f"make_timestamp({day}) AND make_timestamp({day} + 86399999999)"
-        mine = f"entry_at BETWEEN {bounds}"
-        entries = f"SELECT site_id, entry_id, entry_at FROM session_parts WHERE {mine}"
+        on_day = f"entry_at BETWEEN {bounds}"
+        entries = f"SELECT site_id, entry_id, entry_at FROM session_parts WHERE {on_day}"
         events = f"timestamp BETWEEN {bounds} AND (site_id, event_id, timestamp) IN ({entries})"
-        wrong += _compared(db, parts_sql(events, kept), mine, kept)
-    return [Difference("sessions", f"{wrong} folded sessions differ from the raw events")] if wrong else []
+        wrong += _count_wrong(db, sessions_sql(events, kept), on_day, kept)
+    return [Difference("sessions", f"{wrong} materialized sessions differ from the raw events")] if wrong else []
 
 
-def _compared(db: Connection, made: str, mine: str, columns: Sequence[str]) -> int:
-    """How many sessions of a SELECT are not the ones that are kept under a condition, or not the same."""
-    differs = " OR ".join(f"made.{column} IS DISTINCT FROM kept.{column}" for column in columns)
-    kept = f"SELECT {', '.join(columns)} FROM session_parts WHERE {mine}"
-    joined = f"({made}) AS made FULL JOIN ({kept}) AS kept USING (site_id, session_id)"
-    rows = db.execute(f"SELECT count(*) FROM {joined} WHERE {differs}").fetchall()
-    return int(rows[0][0])
+def _count_wrong(db: Connection, expected: str, condition: str, columns: Sequence[str]) -> int:
+    """How many sessions of the index under a condition are missing, surplus or different.
+
+    Args:
+        expected: SELECT of these sessions from the raw events.
+    """
+    statement = sql(
+        """
+        SELECT count(*)
+        FROM (
+            {expected}
+        ) AS expected
+        FULL JOIN (
+            SELECT {columns}
+            FROM session_parts
+            WHERE {condition}
+        ) AS kept USING (site_id, session_id)
+        WHERE {differs}
+        """,
+        expected=expected,
+        columns=", ".join(columns),
+        condition=condition,
+        differs=" OR ".join(f"expected.{column} IS DISTINCT FROM kept.{column}" for column in columns),
+    )
+    return int(db.execute(statement).fetchall()[0][0])

@@ -1,8 +1,9 @@
-"""When each user did what: the times of a user's events of one name as a list, for funnels whose steps are names.
+"""User times: the times of a user's events of one name as a list, for funnels whose steps are names.
 
-A user's events lie far apart in the table. Once many are numbered (see `number`), their times are put together, a piece
-of the table at a time. Seven of the benchmark's page views are one row then, so that to find everybody's first, or
-first after some moment, a fraction of the rows is read. Events behind the mark are rows of their own in a question.
+A user's events lie far apart in the table. Once many events are numbered (see `user_numbers`), their times are
+collected, a piece of the table at a time. In the benchmark seven page views become one row. So a query that finds each
+user's first event, or the first one after some time, reads a fraction of the rows. It reads events after the watermark
+one by one.
 """
 
 from __future__ import annotations
@@ -10,76 +11,85 @@ from __future__ import annotations
 from tallystick.model.books import Difference
 from tallystick.model.sql import load_statements
 from tallystick.store.duckdb.connection import Connection, transaction
-from tallystick.store.duckdb.upkeep.watermark import Mark
+from tallystick.store.duckdb.upkeep.watermark import Watermark
 
-SQL = load_statements("tallystick.store.duckdb", "sql/times.sql")
-MARK = Mark("times_mark", "1")
+SQL = load_statements("tallystick.store.duckdb", "sql/user_times.sql")
+WATERMARK = Watermark("times_mark", "1")
 PIECE = 245_760
-"""Row numbers put together in one step, never fewer: the more, the more events of a user and name come together. A step
-takes 0.15 s of CPU.
+"""Row ids of one step, never fewer: the more row ids, the more events of a user and name share a row. A step takes
+0.15 s of CPU.
 """
 SLICE = 2_000_000
-"""Events compared at a time by `differences`."""
+"""Events that `differences` compares at a time."""
 
 
 def step(db: Connection, numbered: int | None) -> bool:
-    """Put together PIECE more of the events below the row number `numbered`; False when there are not so many."""
+    """Collect the times of PIECE more row ids. Returns False when there are fewer.
+
+    Args:
+        numbered: the row id below which events have user numbers; None: none have.
+    """
     if numbered is None:
         return False
-    mark = MARK.read(db)
-    if numbered - (mark or 0) < PIECE:
+    watermark = WATERMARK.read(db)
+    if numbered - (watermark or 0) < PIECE:
         return False
-    (first,) = db.execute(SQL["first"], {"mark": mark or 0}).fetchall()[0]  # a purge may have left a gap
+    (first,) = db.execute(SQL["first"], {"watermark": watermark or 0}).fetchall()[0]
     if first is None or numbered - first < PIECE:
         return False
     with transaction(db):
-        if mark is None:
-            forget(db)
+        if watermark is None:
+            reset(db)
         db.execute(SQL["fill"], {"first": first, "end": first + PIECE})
-        MARK.set(db, first + PIECE)
+        WATERMARK.set(db, first + PIECE)
     return True
 
 
-def forget(db: Connection) -> None:
-    """Begin anew. Within a transaction."""
-    db.execute(SQL["forget_all"])
-    MARK.forget(db)
+def reset(db: Connection) -> None:
+    """Delete all times; they are collected anew from the next step on. Within a transaction."""
+    db.execute(SQL["delete_all"])
+    WATERMARK.reset(db)
 
 
 def read(db: Connection, numbered: int) -> int | None:
-    """The mark, unless the events below it do not all have numbers, which end at `numbered`."""
-    mark = MARK.read(db)
-    return mark if mark is not None and mark <= numbered else None
+    """The watermark, or None if it is above `numbered`: then some events below it have no number."""
+    watermark = WATERMARK.read(db)
+    return watermark if watermark is not None and watermark <= numbered else None
 
 
-def relation(*others: str) -> str:
-    """The rows of `UserNumbers.times`; `others` are SELECTs of those for the events behind the mark."""
-    return "\nUNION ALL\n".join(["SELECT site_id, name, user_number AS user_id, first, more FROM user_times", *others])
-
-
-def purged(db: Connection, mark: int | None, before: int) -> None:
-    """Follow a purge, in its transaction, after the events before `before` (microseconds) were deleted.
+def relation(*later: str) -> str:
+    """The rows of `UserNumbers.times`.
 
     Args:
-        mark: what `MARK.read` said before it.
+        later: SELECTs of such rows for the events after the watermark.
     """
-    if mark is None:
-        forget(db)
+    return "\nUNION ALL\n".join(["SELECT site_id, name, user_number AS user_id, first, more FROM user_times", *later])
+
+
+def follow_purge(db: Connection, watermark: int | None, before: int) -> None:
+    """Purge the times too, in the purge's transaction, after its events were deleted.
+
+    Args:
+        watermark: what `WATERMARK.read` returned before the events were deleted.
+        before: the border in microseconds since 1970.
+    """
+    if watermark is None:
+        reset(db)
         return
     for statement in ("purge", "cut"):
         db.execute(SQL[statement], {"before": before})
-    MARK.set(db, mark)
+    WATERMARK.set(db, watermark)
 
 
 def differences(db: Connection) -> list[Difference]:
-    """Where the lists are not the times of the events before the mark, as of one transaction."""
-    mark = MARK.read(db)
-    if mark is None:
-        return []  # nobody reads them, and the next step begins anew
-    (events,) = db.execute(SQL["count"], {"mark": mark}).fetchall()[0]
+    """Lists that are not the times of the events below the watermark, as of one transaction."""
+    watermark = WATERMARK.read(db)
+    if watermark is None:
+        return []  # no query reads them, and the next step collects them anew
+    (events,) = db.execute(SQL["count"], {"watermark": watermark}).fetchall()[0]
     slices = events // SLICE + 1
     wrong = int(db.execute(SQL["verify_order"]).fetchall()[0][0])
     for number in range(slices):
-        row = {"mark": mark, "slices": slices, "slice": number}
+        row = {"watermark": watermark, "slices": slices, "slice": number}
         wrong += int(db.execute(SQL["verify_times"], row).fetchall()[0][0])
     return [Difference("users", f"{wrong} times of users differ from the raw events")] if wrong else []

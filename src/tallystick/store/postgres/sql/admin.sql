@@ -1,76 +1,83 @@
--- The ledger's questions, verify, dead letters, retention and housekeeping.
+-- Ledger, verify, dead letters, retention and compaction.
 
--- name: ledger_folded
+-- name: ledger_compacted
+-- Select the sums of the compacted blocks. `ledger_folded` and `folded` are historical names of the compacted ledger.
 SELECT ingester, folded, count, stored, duplicates, conflicts, dead FROM ledger_folded;
 
 -- name: ledger_blocks
+-- Sum up the blocks of each ingester: first and last seq, how many, and their sums.
 SELECT ingester, min(seq), max(seq), count(*), sum(count)::bigint, sum(stored)::bigint, sum(duplicates)::bigint,
        sum(conflicts)::bigint, sum(dead)::bigint
 FROM blocks GROUP BY ingester;
 
 -- name: ledger_seqs
--- Asked only for ingesters whose blocks are no unbroken row (0 … n-1 would be long and say nothing).
+-- Select an ingester's seqs. Only run if they have gaps: otherwise first and last say it all.
 SELECT seq FROM blocks WHERE ingester = $1 ORDER BY seq;
 
 -- name: receipt
+-- Select one block's entry.
 SELECT ingester, seq, count, stored, duplicates, conflicts, dead, loaded_at FROM blocks WHERE ingester = $1 AND seq = $2;
 
 -- name: verify_ledger_adds_up
--- Blocks whose count is not what became of their events.
+-- Count blocks whose count is not the sum of what became of their events.
 SELECT count(*) FROM blocks WHERE count <> stored + duplicates + dead;
 
 -- name: verify_stored
--- What the ledger says was stored, the events there are, and the events that retention removed.
+-- Count the events that the ledger has as stored, that are there, and that retention removed.
 SELECT ((SELECT coalesce(sum(stored), 0) FROM blocks) + (SELECT coalesce(sum(stored), 0) FROM ledger_folded))::bigint,
        (SELECT count(*) FROM events), (SELECT coalesce(sum(events), 0) FROM purges)::bigint;
 
 -- name: verify_dead
+-- Count the events that the ledger has as dead, and that the dead letters hold.
 SELECT ((SELECT coalesce(sum(dead), 0) FROM blocks) + (SELECT coalesce(sum(dead), 0) FROM ledger_folded))::bigint,
        (SELECT coalesce(sum(events), 0) FROM dead_letters)::bigint;
 
 -- name: verify_days
--- The days of the rollups; those of events are their partitions. The checks below go day by day.
+-- Select the days of the rollups; those of events are their partitions. The checks below go day by day.
 SELECT DISTINCT date_bin('1 day', bucket, '2000-01-01Z') FROM rollup
 UNION SELECT DISTINCT date_bin('1 day', bucket, '2000-01-01Z') FROM people
 UNION SELECT DISTINCT day::timestamptz FROM people_days;
 
 -- name: verify_twice
--- Identities stored twice at the same time: forbidden for ever.
-SELECT coalesce(sum(n - 1), 0)::bigint FROM (
-    SELECT count(*) AS n FROM events WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day'
-    GROUP BY site_id, event_id, timestamp HAVING count(*) > 1) twice;
+-- Count events stored beside one with the same identity and time, which must never happen.
+SELECT coalesce(sum(copies - 1), 0)::bigint FROM (
+    SELECT count(*) AS copies FROM events WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day'
+    GROUP BY site_id, event_id, timestamp HAVING count(*) > 1) AS repeated;
 
 -- name: verify_rollup
--- Rollup buckets that differ from the raw events.
+-- Count rollup buckets that differ from the raw events.
 SELECT count(*) FROM (
-    SELECT site_id, bucket, name, source, sum(events) AS n FROM rollup
+    SELECT site_id, bucket, name, source, sum(events) AS events FROM rollup
     WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3, 4
-) r FULL JOIN (
-    SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, name, source, count(*) AS n FROM events
+) AS kept FULL JOIN (
+    SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, name, source, count(*) AS events FROM events
     WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3, 4
-) e USING (site_id, bucket, name, source)
-WHERE r.n IS DISTINCT FROM e.n;
+) AS expected USING (site_id, bucket, name, source)
+WHERE kept.events IS DISTINCT FROM expected.events;
 
 -- name: verify_people
+-- Count rows of the rollup of users that differ from the raw events. `people` is the table's historical name.
 SELECT count(*) FROM (
     SELECT DISTINCT site_id, bucket, user_id FROM people
     WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day'
-) p FULL JOIN (
+) AS kept FULL JOIN (
     SELECT DISTINCT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, user_id FROM events
     WHERE user_id IS NOT NULL AND timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day'
-) e ON (p.site_id, p.bucket, p.user_id) = (e.site_id, e.bucket, e.user_id)
-WHERE p.site_id IS NULL OR e.site_id IS NULL;
+) AS expected ON (kept.site_id, kept.bucket, kept.user_id) = (expected.site_id, expected.bucket, expected.user_id)
+WHERE kept.site_id IS NULL OR expected.site_id IS NULL;
 
 -- name: verify_people_days
+-- Count rows of the daily rollup of users that differ from the raw events.
 SELECT count(*) FROM (
     SELECT site_id, user_id FROM people_days WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date
-) p FULL JOIN (
+) AS kept FULL JOIN (
     SELECT DISTINCT site_id, user_id FROM events
     WHERE user_id IS NOT NULL AND timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day'
-) e ON (p.site_id, p.user_id) = (e.site_id, e.user_id)
-WHERE p.site_id IS NULL OR e.site_id IS NULL;
+) AS expected ON (kept.site_id, kept.user_id) = (expected.site_id, expected.user_id)
+WHERE kept.site_id IS NULL OR expected.site_id IS NULL;
 
 -- name: dead_letters
+-- Select a page of dead letters, optionally of one state.
 SELECT id, ingester, seq, index, original, code, reason, events, attempts, dead_at, state FROM dead_letters
 WHERE id > $1 AND ($2::text IS NULL OR state = $2) ORDER BY id LIMIT $3;
 
@@ -82,13 +89,15 @@ WHERE id = $1;
 UPDATE dead_letters SET state = $2 WHERE id = ANY($1::bigint[]) AND state <> $2;
 
 -- name: purge_count
+-- Count the events that a purge removes from a day.
 SELECT count(*) FROM events WHERE timestamp >= $1 AND timestamp < $2;
 
 -- name: purge_record
+-- Record a purge, so that `verify` can account for the removed events.
 INSERT INTO purges VALUES ($1, $2, $3);
 
 -- name: purge_events
--- Of the day that the border cuts; whole days go with their partition.
+-- Delete the events before the border of the day that it cuts; whole days go with their partition.
 DELETE FROM events WHERE timestamp >= $1 AND timestamp < $2;
 
 -- name: purge_rollup
@@ -98,23 +107,25 @@ DELETE FROM rollup WHERE bucket >= $1 AND bucket < $2;
 DELETE FROM people WHERE bucket >= $1 AND bucket < $2;
 
 -- name: purge_people_days
--- Of the day that begins at $1: who is not seen in what is left of it.
-DELETE FROM people_days d WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date AND NOT EXISTS (
-    SELECT FROM people p WHERE p.site_id = d.site_id AND p.user_id = d.user_id
-      AND p.bucket >= $2 AND p.bucket < $1::timestamptz + interval '1 day');
+-- Delete from the day that begins at $1 the users that are not in the rest of it, which begins at $2.
+DELETE FROM people_days WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date AND NOT EXISTS (
+    SELECT FROM people WHERE people.site_id = people_days.site_id AND people.user_id = people_days.user_id
+      AND people.bucket >= $2 AND people.bucket < $1::timestamptz + interval '1 day');
 
 -- name: purge_recent
--- A purged event that is sent again is a new one, at whatever time.
+-- Delete the identities of purged events: one that is sent again is a new event, whatever its time.
 DELETE FROM recent_ids WHERE timestamp < $1;
 
 -- name: delta_day
--- The oldest day of a rollup to which rows for more than half of its compacted ones were appended.
-SELECT a.name, a.day FROM (SELECT name, day, sum(rows) AS rows FROM appended GROUP BY name, day) a
-LEFT JOIN compactions c ON c.name = a.name AND c.day = a.day
-WHERE a.rows > 0.5 * coalesce(c.rows, 0) + 10000
-ORDER BY a.day LIMIT 1;
+-- Select the oldest day of a rollup to which more than half as many rows were appended as its compaction left.
+SELECT added.name, added.day
+FROM (SELECT name, day, sum(rows) AS rows FROM appended GROUP BY name, day) AS added
+LEFT JOIN compactions AS last ON last.name = added.name AND last.day = added.day
+WHERE added.rows > 0.5 * coalesce(last.rows, 0) + 10000
+ORDER BY added.day LIMIT 1;
 
 -- name: compact_rollup
+-- Replace a day's deltas of the rollup by their sums.
 WITH gone AS (
     DELETE FROM rollup WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' RETURNING *)
 INSERT INTO rollup
@@ -122,6 +133,7 @@ SELECT site_id, bucket, name, source, sum(events)::bigint, max(last_received) FR
 ORDER BY 1, 2;
 
 -- name: compact_people
+-- Replace a day's rows by the distinct ones.
 WITH gone AS (
     DELETE FROM people WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' RETURNING *)
 INSERT INTO people SELECT DISTINCT site_id, bucket, user_id FROM gone ORDER BY 1, 2, 3;
@@ -132,22 +144,24 @@ DELETE FROM appended WHERE name = $1 AND day = $2;
 -- name: record_compaction
 INSERT INTO compactions VALUES ($1, $2, $3) ON CONFLICT (name, day) DO UPDATE SET rows = excluded.rows;
 
--- name: fold
--- The unbroken beginning of each ingester's blocks, as far as all of it is old. `expected` never grows beyond `seq`
--- again once one is missing.
-WITH placed AS (
-    SELECT b.ingester, b.seq,
-           coalesce(f.folded, 0) + row_number() OVER (PARTITION BY b.ingester ORDER BY b.seq) - 1 AS expected
-    FROM blocks b LEFT JOIN ledger_folded f USING (ingester) WHERE b.loaded_at < $1
-), gone AS (
-    DELETE FROM blocks b USING placed p
-    WHERE b.ingester = p.ingester AND b.seq = p.seq AND p.seq = p.expected RETURNING b.*
+-- name: compact_ledger
+-- Replace each ingester's first blocks, without a gap before them and all loaded before $1, by their sums. Once a block
+-- is missing, `expected_seq` stays below `seq`.
+WITH expected_blocks AS (
+    SELECT blocks.ingester, blocks.seq,
+           coalesce(ledger_folded.folded, 0)
+               + row_number() OVER (PARTITION BY blocks.ingester ORDER BY blocks.seq) - 1 AS expected_seq
+    FROM blocks LEFT JOIN ledger_folded USING (ingester) WHERE blocks.loaded_at < $1
+), deleted AS (
+    DELETE FROM blocks USING expected_blocks AS expected
+    WHERE blocks.ingester = expected.ingester AND blocks.seq = expected.seq AND expected.seq = expected.expected_seq
+    RETURNING blocks.*
 )
-INSERT INTO ledger_folded AS f
+INSERT INTO ledger_folded AS kept
 SELECT ingester, max(seq) + 1, sum(count)::bigint, sum(stored)::bigint, sum(duplicates)::bigint, sum(conflicts)::bigint,
        sum(dead)::bigint, max(loaded_at)
-FROM gone GROUP BY ingester
+FROM deleted GROUP BY ingester
 ON CONFLICT (ingester) DO UPDATE SET
-    folded = excluded.folded, count = f.count + excluded.count, stored = f.stored + excluded.stored,
-    duplicates = f.duplicates + excluded.duplicates, conflicts = f.conflicts + excluded.conflicts,
-    dead = f.dead + excluded.dead, loaded_at = greatest(f.loaded_at, excluded.loaded_at);
+    folded = excluded.folded, count = kept.count + excluded.count, stored = kept.stored + excluded.stored,
+    duplicates = kept.duplicates + excluded.duplicates, conflicts = kept.conflicts + excluded.conflicts,
+    dead = kept.dead + excluded.dead, loaded_at = greatest(kept.loaded_at, excluded.loaded_at);

@@ -39,7 +39,8 @@ CREATE TEMP TABLE twins (
 SELECT ingester, seq FROM blocks
 WHERE (ingester, seq) IN (SELECT unnest($1::text[]), unnest($2::bigint[]));
 
--- name: folded
+-- name: compacted_seqs
+-- Select for each ingester the seq below which its blocks are compacted. `folded` is the column's historical name.
 SELECT ingester, folded FROM ledger_folded WHERE ingester = ANY($1::text[]);
 
 -- name: begin

@@ -1,4 +1,4 @@
-"""Retention and housekeeping, done by one process at a time. Driver errors pass as they are."""
+"""Retention and housekeeping; one process at a time does them. Driver errors pass as they are."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from tallystick.store.postgres.upkeep.partitions import Partitions, day_of, drop
 
 SQL = load_statements("tallystick.store.postgres", "sql/admin.sql")
 QUARTER = timedelta(minutes=15)
-"""The rollups' bucket."""
+"""Length of a rollup bucket."""
 PURGE_TRIES = 6
-"""How often a purge asks for a moment in which nobody reads or writes events, LOCK_SECONDS each time."""
+"""How often a purge tries to get `events` for itself, LOCK_SECONDS each time."""
 LOCK_SECONDS = 5
-"""While it waits, batches and questions wait behind it."""
+"""Seconds of one try. Meanwhile batches and queries wait behind the purge."""
 
 
 class Housekeeper:
-    """What has to be done now and then, in short pieces."""
+    """Does housekeeping in short steps."""
 
     def __init__(self, partitions: Partitions, settings: Settings) -> None:
         self._partitions = partitions
         self._keep = timedelta(hours=settings.ledger_keep_hours)
         self._sweeper = Sweeper(timedelta(hours=settings.dedupe_window_hours))
         self._ahead = -1
-        """The day for which partitions were last made ahead."""
+        """The day on which partitions were last created ahead."""
 
     async def step(self, connection: Connection) -> bool:
-        """One piece; True while there is more. Nothing when another process is at it."""
+        """Do one step. Returns True while there is more, and False while another process does housekeeping."""
         now = datetime.now(UTC)
         if (today := day_of(now)) != self._ahead:
             await self._partitions.ahead(connection, today)
@@ -44,13 +44,13 @@ class Housekeeper:
             await connection.execute("SET LOCAL statement_timeout = 0")
             if await _compact(connection) or await self._sweeper.step(connection, now):
                 return True
-            await connection.execute(SQL["fold"], now - self._keep)
+            await connection.execute(SQL["compact_ledger"], now - self._keep)
             return False
 
     async def purge(self, connection: Connection, before: datetime) -> PurgeReport:
-        """As `Store.purge`; `before` is taken down to its quarter hour, so that no rollup bucket is cut.
+        """As `Store.purge`; `before` is rounded down to its quarter hour, so that no rollup bucket is cut.
 
-        A day at a time: each goes in a transaction of its own, after which the books close.
+        Each day has a transaction of its own, after which the books close.
         """
         border = datetime(1970, 1, 1, tzinfo=UTC)
         border += (before.astimezone(UTC) - border) // QUARTER * QUARTER
@@ -66,9 +66,9 @@ class Housekeeper:
 
 
 async def _compact(connection: Connection) -> bool:
-    """Compact one day of one rollup that has gathered many deltas; False when there is none.
+    """Compact one day of one rollup that has many deltas. Returns False when there is none.
 
-    A day is rewritten when the rows appended to it outnumber half of those that the last rewrite left, so each row is
+    A day is rewritten when more rows were appended than half of those that the last rewrite left, so each row is
     rewritten a bounded number of times.
     """
     found = await connection.fetchrow(SQL["delta_day"])
@@ -91,7 +91,9 @@ async def _purge_patiently(connection: Connection, day: int, border: datetime) -
                 return await _purge_day(connection, day, border)
         except LockNotAvailable:
             continue
-    raise StoreUnavailable("events are being read (an export, a long question): the purge found no moment for itself")
+    raise StoreUnavailable(
+        "events are being read (by an export or a long query) all the time: the purge could not lock them"
+    )
 
 
 async def _purge_persons(connection: Connection, border: datetime) -> None:
@@ -103,7 +105,7 @@ async def _purge_persons(connection: Connection, border: datetime) -> None:
 
 
 async def _purge_day(connection: Connection, day: int, border: datetime) -> int:
-    """Remove a day's events before the border; how many they were."""
+    """Delete a day's events before the border; returns how many they were."""
     await connection.execute("SET LOCAL statement_timeout = 0")
     await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
     for lock in (locks.HOUSEKEEPING, locks.WRITING, locks.PARTITIONS):

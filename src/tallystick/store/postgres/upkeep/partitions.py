@@ -1,8 +1,8 @@
-"""One partition of `events` a UTC day: made ahead, and on demand for the days of a batch. There is no default one.
+"""Partitions of `events`: one for each UTC day, created ahead and on demand for the days of a batch.
 
-A partition is made as a table of its own and attached, which stands in nobody's way: CREATE TABLE … PARTITION OF would
-wait for every question that runs. It is committed before the batch's transaction begins, so that workers wait for each
-other's partitions only while these are made.
+There is no default partition. A partition is created as a separate table and attached, which blocks no query: CREATE
+TABLE … PARTITION OF would wait for every running query. It is committed before the batch's transaction begins, so that
+workers wait for each other only while partitions are created.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from tallystick.store.postgres.connection import Connection
 
 SQL = load_statements("tallystick.store.postgres", "sql/partitions.sql")
 AHEAD = 3
-"""Days after today that have their partition before an event of them comes."""
+"""How many days after today get their partition ahead."""
 AT_ONCE = 50
-"""Partitions made in one transaction, which locks all of them."""
+"""Partitions created in one transaction, which locks all of them."""
 _FIRST = date(1970, 1, 1)
 
 
 def name_of(day: int) -> str:
-    """The partition of a UTC day, which is counted from 1970-01-01."""
+    """The name of a day's partition. Days are UTC, counted from 1970-01-01."""
     return "events_" + (_FIRST + timedelta(day)).isoformat().replace("-", "")
 
 
@@ -44,21 +44,21 @@ async def existing(connection: Connection) -> set[int]:
 
 
 class Partitions:
-    """Remembers which days have their partition, so that most batches need not ask."""
+    """Remembers which days have a partition, so that most batches need no query."""
 
     def __init__(self) -> None:
         self._known: set[int] = set()
 
     def forget(self) -> None:
-        """Another process dropped some."""
+        """Forget all days, because a purge may have dropped some."""
         self._known.clear()
 
     async def ahead(self, connection: Connection, today: int) -> None:
-        """Make those of today and the days that come."""
+        """Create those of today and the next days."""
         await self.ensure(connection, range(today, today + AHEAD + 1))
 
     async def ensure(self, connection: Connection, days: Iterable[int]) -> None:
-        """Make the days' partitions that are not there yet."""
+        """Create the missing partitions of these days."""
         missing = sorted(set(days) - self._known)
         for first in range(0, len(missing), AT_ONCE):
             part = missing[first : first + AT_ONCE]
@@ -78,7 +78,7 @@ async def _make(connection: Connection, day: int) -> None:
 
 
 async def drop(connection: Connection, day: int) -> None:
-    """Remove a day's partition; nobody else may be using `events`."""
+    """Drop a day's partition. The caller has to hold the locks of a purge."""
     name = name_of(day)
     await connection.execute(SQL["detach"].format(name=name))
     await connection.execute(SQL["drop"].format(name=name))
