@@ -1,4 +1,4 @@
-"""How fast the dashboard's first page is: `python -m benchmarks.page FOLDER`, as `tallystick bench query` filled it."""
+"""Times the dashboard's first page: `python -m benchmarks.page FOLDER`, with the data of `tallystick bench query`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ RUNS = 7
 
 
 def main() -> None:
-    """Print the medians of several openings, each in a browser profile of its own."""
+    """Open the page several times, each with a new browser profile, and print the median times."""
     console = Console()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, metavar="FOLDER", help="Filled with --events when it is empty.")
+    parser.add_argument(
+        "data", type=Path, metavar="FOLDER", help="Data folder; filled with --events events when it is empty."
+    )
     parser.add_argument("--events", type=int, default=10_000_000)
     given = parser.parse_args()
     first = fill(console, given.data, given.events, "").date()
@@ -40,7 +42,7 @@ def main() -> None:
 
 
 def open_page(browser: Browser, address: str) -> tuple[float, float]:
-    """Milliseconds from the address to the first paint, and to the last number."""
+    """Milliseconds from the request to the first paint, and until all numbers are shown."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     started = time.perf_counter()
@@ -53,7 +55,7 @@ def open_page(browser: Browser, address: str) -> tuple[float, float]:
 
 
 def wait_for_numbers(page: Page) -> float:
-    """When the page showed all of it, and asked for nothing more in the next moments; looking slows the page down."""
+    """When the page showed all numbers, and stayed so for three checks. Checks are rare because they slow the page."""
     quiet: list[float] = []
     while len(quiet) < 3:
         page.wait_for_timeout(15)

@@ -1,4 +1,4 @@
-"""Put the figures of benchmarks/results*.json into docs/build/benchmarks.md: `python -m benchmarks.render`."""
+"""Writes the figures of benchmarks/results*.json into docs/build/benchmarks.md: `python -m benchmarks.render`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = {
 
 
 def figures(folder: Path) -> str:
-    """All results in the folder as Markdown tables, a heading for each file; a sentence when there are none."""
+    """The results in the folder as Markdown tables with a heading for each file; NONE when there are none."""
     parts = []
     for path in sorted(folder.glob("results*.json"), key=lambda path: (len(path.name), path.name)):
         report = msgspec.json.decode(path.read_bytes(), type=Report)
@@ -44,7 +44,7 @@ def rendered(document: str, text: str) -> str:
     before, begin, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError("the document has no place for figures")
+        raise ValueError("the document lacks the marks between which the figures go")
     return f"{before}{begin}\n{text}\n{end}{after}"
 
 

@@ -1,7 +1,7 @@
-"""Real servers for one command: `python -m benchmarks.servers COMMAND …`.
+"""Starts real servers for one command: `python -m benchmarks.servers COMMAND …`.
 
-In the command's words {postgres}, {redis} and {rabbitmq} become the URLs of servers that are started for it, durable
-and empty, in temporary folders, and are gone afterwards:
+In the command, {postgres}, {redis} and {rabbitmq} are replaced by the URLs of new servers. These are durable, empty,
+in temporary folders, and removed afterwards:
 
     .venv/bin/python -m benchmarks.servers .venv/bin/tallystick bench --queue {redis} --store {postgres}
 """
@@ -27,7 +27,7 @@ SERVERS: dict[str, type[PostgresServer] | type[RedisServer] | type[RabbitServer]
 
 
 def run(words: Sequence[str]) -> int:
-    """Start what the words name, run them, stop it again; the command's exit status."""
+    """Start the servers that the command names, run it, and stop them. Returns the command's exit status."""
     urls = {}
     with ExitStack() as stack:
         for name, kind in SERVERS.items():

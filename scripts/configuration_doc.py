@@ -1,4 +1,4 @@
-"""Writes docs/run/configuration.md from `tallystick.config.Settings`; with --check only says whether it is up to date."""
+"""Writes docs/run/configuration.md from `tallystick.config.Settings`; --check only tests whether it is up to date."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def is_size(name: str) -> bool:
 
 
 def in_human_form(name: str, value: object) -> str:
-    """A value as people write it: `8 MiB`, `5000`, `0.2`, `false`, and `empty` for the empty text."""
+    """A value in readable form: `8 MiB`, `5000`, `0.2`, `false`, and `empty` for the empty text."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and is_size(name):
@@ -79,7 +79,7 @@ def in_human_form(name: str, value: object) -> str:
 
 
 def type_of(name: str, field: FieldInfo) -> str:
-    """What a setting takes, with its limits."""
+    """The type of a setting's values, with its limits."""
     if get_origin(field.annotation) is Literal:
         return "one of " + ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
     kind = "bytes" if is_size(name) else _TYPES[field.annotation]

@@ -1,4 +1,4 @@
-"""Reports, boards and share links over a shop's demo events: for pictures of the dashboard, and for its tests."""
+"""Reports, boards and share links over a shop's demo events, for screenshots and tests of the dashboard."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ EXPLORE: dict[str, tuple[dict[str, Any], Fields, tuple[int, int]]] = {
     ),
     "What happens": ({"metrics": [{"kind": "events"}], "breakdown": ["name"], "top": 8}, [], (1, 2)),
 }
-"""Questions, parts of the page's address (none: made without the dashboard), width and height."""
+"""By name: query, parameters of the page's address (none: made without the dashboard), width and height."""
 STEPS = [{"name": "page_view"}, {"name": "add_to_cart"}, {"name": "purchase"}]
 OTHERS: dict[str, tuple[str, dict[str, Any], Fields, tuple[int, int]]] = {
     "Lifecycle": (
@@ -74,7 +74,7 @@ OTHERS: dict[str, tuple[str, dict[str, Any], Fields, tuple[int, int]]] = {
 
 
 def make_board(api: Api, site: str, days: str = "30d", zone: str = "Europe/Berlin") -> tuple[str, str]:
-    """The ids of a board with a report of each kind, and of one of its reports (made on Explore)."""
+    """Make a board with a report of each kind. Returns its id, and that of a report which Explore can open."""
     tiles, ids = [], {}
     made = {
         name: ("explore", {"kind": "metrics", **question}, fields, size)
@@ -91,6 +91,6 @@ def make_board(api: Api, site: str, days: str = "30d", zone: str = "Europe/Berli
 
 
 def share(api: Api, board: str, name: str = "Ann") -> str:
-    """The address of a new link, below the server's."""
+    """Make a share link. Returns its address, relative to the server's."""
     url: str = api.post(f"/v1/boards/{board}/shares", {"name": name})["url"]
     return url

@@ -1,6 +1,6 @@
-"""The imaginary shop's past, for screenshots and browser tests: the demo's visitors, in the rhythm of day and week.
+"""The past of the demo's shop, for screenshots and browser tests, with the daily and weekly rhythm of its visitors.
 
-Events come as if enrichment had read them (docs/run/enrichment.md): with referring domains, campaign tags, devices.
+Events look as if enriched (docs/run/enrichment.md): with referring domains, campaign tags, devices.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tallystick.cli.demo.world import World
 from tallystick.harness.server import Api
 
 HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 12, 11, 12, 13, 13, 12, 12, 13, 15, 16, 14, 9, 5)
-"""How busy each hour of a day is (UTC)."""
+"""The relative load of each hour of a day (UTC)."""
 GROWTH = 0.9
-"""How much busier the last day is than the first, as a part of the first."""
+"""The growth from the first day to the last, as a part of the first day's load."""
 WEEKEND = 0.72
 PER_REQUEST = 5_000
 SYSTEMS = {
@@ -35,11 +35,11 @@ CAMPAIGNS = {
     "t.co": {"utm_source": "x", "utm_medium": "social", "utm_campaign": "launch", "utm_content": "video"},
     "www.bing.com": {"utm_source": "bing", "utm_medium": "cpc", "utm_campaign": "mugs", "utm_term": "coffee mug"},
 }
-"""What the URL of an entry page says when that domain referred."""
+"""Campaign parameters of the entry page's URL, by referring domain."""
 
 
 def history(seed: int, end: datetime, days: int, events: int) -> Iterator[dict[str, Any]]:
-    """About `events` events of the days before `end`, in the order of their sessions."""
+    """About `events` events of the `days` days before `end`, in the order of their sessions."""
     start = (end - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
     clock = _Clock(start, end)
     seconds = (end - start).total_seconds()
@@ -50,19 +50,19 @@ def history(seed: int, end: datetime, days: int, events: int) -> Iterator[dict[s
 
 
 def _enriched(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with what a request would have told of it; a user keeps the device."""
+    """The event with the properties that enrichment would add. A user keeps the device."""
     systems = SYSTEMS[event["source"]]
     whose = event.get("user_id") or event["session_id"]
     system, device = systems[zlib.crc32(whose.encode()) % len(systems)]
-    told = {"$os": system, "$device_type": device}
+    added = {"$os": system, "$device_type": device}
     if referrer := event["properties"].get("referrer"):
         domain = urlsplit(referrer).netloc
-        told |= {"$referring_domain": domain, **CAMPAIGNS.get(domain, {})}
-    return {**event, "properties": {**event["properties"], **told}}
+        added |= {"$referring_domain": domain, **CAMPAIGNS.get(domain, {})}
+    return {**event, "properties": {**event["properties"], **added}}
 
 
 class _Clock:
-    """Bends evenly spread events into busy and quiet hours."""
+    """Moves evenly spread events into busy and quiet hours."""
 
     def __init__(self, start: datetime, end: datetime) -> None:
         self._start = start
@@ -73,22 +73,22 @@ class _Clock:
         self._whole = before + (self._ends[-1] - before) * last
 
     def at(self, part: float) -> datetime:
-        """The instant before which this part of all events happens."""
-        place = min(part, 1.0) * self._whole
-        hour = min(bisect.bisect_right(self._ends, place), len(self._ends) - 1)
+        """The instant before which this part (0 to 1) of all events happens."""
+        position = min(part, 1.0) * self._whole
+        hour = min(bisect.bisect_right(self._ends, position), len(self._ends) - 1)
         before = self._ends[hour - 1] if hour else 0.0
-        return self._start + timedelta(hours=hour + (place - before) / (self._ends[hour] - before))
+        return self._start + timedelta(hours=hour + (position - before) / (self._ends[hour] - before))
 
     def _busy(self, number: int, hours: int) -> float:
         moment = self._start + timedelta(hours=number)
         weekend = WEEKEND if moment.weekday() >= 5 else 1.0
-        # A wave that no week has makes days differ, as they do.
+        # Waves that do not repeat by the week make the days differ, as in real data.
         wave = 1 + 0.12 * math.sin(number / 17.0) * math.sin(number / 41.0)
         return HOURS[moment.hour] * weekend * wave * (1 + GROWTH * number / hours)
 
 
 def send(api: Api, events: Iterator[dict[str, Any]], site: str | None = None) -> int:
-    """Post the events; how many were accepted."""
+    """Post the events. Returns how many were accepted."""
     accepted = 0
     named = events if site is None else ({**event, "site_id": site} for event in events)
     while portion := list(itertools.islice(named, PER_REQUEST)):

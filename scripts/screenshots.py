@@ -18,7 +18,7 @@ from scripts.demo_history import history, send
 from tallystick.harness.server import Api, ServerProcess
 
 CHROMIUM = ("chromium-headless-shell", "chromium")
-"""The browser's programs; the first that is there is taken."""
+"""Names of the browser's program. The first one that is installed is used."""
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -30,7 +30,7 @@ FLAGS = (
     "--process-per-site",
 )
 WAITING = ".skeleton, .skeleton-line, [aria-busy=true]"
-"""What stands where something is not there yet."""
+"""Selector of the placeholders of content that is still loading."""
 STILL = """async () => {
     const moving = () => document.getAnimations().filter(
         (one) => one.playState === "running" && one.effect.getComputedTiming().endTime < Infinity);
@@ -67,16 +67,18 @@ PAGES = {
     "pipeline": "/ui/pipeline",
 }
 SAVED = ("board", "board-edit", "share", "shared", "report")
-"""Pages of what is saved first; `share` is a dialog on a board."""
+"""Pages about saved boards and reports, which are made first. `share` is a dialog on a board."""
 
 
 def main() -> None:
-    """Write the pictures; --url takes a server that runs already, and its events."""
+    """Write the screenshots. --url uses a running server and its events."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pages", nargs="*", default=[*PAGES, *SAVED], metavar="PAGE", help="Which pages; default: all.")
+    parser.add_argument(
+        "pages", nargs="*", default=[*PAGES, *SAVED], metavar="PAGE", help="Pages to take. Default: all."
+    )
     parser.add_argument("--out", type=Path, default=Path("build/screenshots"))
-    parser.add_argument("--url", help="A running server; default: one of its own with demo events.")
-    parser.add_argument("--only", help="Part of the picture's name, such as desktop-light.")
+    parser.add_argument("--url", help="A running server. Default: a new one with demo events.")
+    parser.add_argument("--only", help="Part of a picture's name, such as desktop-light.")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -93,7 +95,7 @@ def main() -> None:
 
 
 def launch(playwright: Playwright) -> Browser:
-    """Chromium as the system has it, without a window. Raises FileNotFoundError where there is none."""
+    """The system's Chromium, without a window. Raises FileNotFoundError when it is not installed."""
     for program in CHROMIUM:
         if found := shutil.which(program):
             return playwright.chromium.launch(executable_path=found, args=FLAGS)
@@ -101,7 +103,7 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def saved_pages(url: str) -> dict[str, str]:
-    """The addresses of a board and what belongs to it, which are made."""
+    """Make a board, a share link and a report. Returns the addresses of their pages."""
     with contextlib.closing(Api(url)) as api:
         board, report = make_board(api, "shop")
         link = share(api, board)
@@ -124,7 +126,7 @@ def demo_server() -> Iterator[str]:
 
 
 def wait_until_stored(api: Api, events: int) -> None:
-    """Returns when nothing waits in the queue and all these events are accounted for."""
+    """Wait until the queue is empty and this number of events is accepted."""
     while (books := api.ledger())["queued"] or books["accepted"] < events:
         time.sleep(0.03)
 
@@ -153,9 +155,9 @@ def take(browser: Browser, url: str, size: str, theme: str, to: Path) -> None:
 
 
 def settled(page: Page) -> None:
-    """Returns when everything that the page asked for is shown."""
+    """Wait until everything that the page requests is shown."""
     page.locator("h1").wait_for()
-    # Not wait_for_function: the Content-Security-Policy forbids it to evaluate its text.
+    # Not wait_for_function: it evaluates text, which the page's Content-Security-Policy forbids.
     quiet = 0
     while quiet < 3:
         page.wait_for_timeout(50)
@@ -164,7 +166,7 @@ def settled(page: Page) -> None:
 
 
 def still(page: Page) -> None:
-    """Returns when nothing moves or changes its colour any more, but for what does so for ever."""
+    """Wait until all animations and transitions have ended, except endless ones."""
     page.evaluate(STILL)
 
 

@@ -1,4 +1,4 @@
-"""Names the modules and functions that have grown long: advice to look whether they hold more than one subject."""
+"""Lists long modules and functions, as advice to check whether they hold more than one subject."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FUNCTION_LINES = 40
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines from the first statement that is no docstring to the last."""
+    """Lines from the first statement after the docstring to the last."""
     body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 def too_long(path: Path, source: str) -> Iterator[str]:
-    """One line for each thing in a module that is too long."""
+    """A line for the module when it is too long, and for each function that is too long."""
     lines = len(source.splitlines())
     if lines > MODULE_LINES:
         yield f"{path}: {lines} lines, more than {MODULE_LINES}"
@@ -30,7 +30,7 @@ def too_long(path: Path, source: str) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print them; a module is split where a subject ends, not at a number of lines, so nothing fails."""
+    """Print the findings. They never fail a check: a module is split where a subject ends, not at a number of lines."""
     findings = [
         finding
         for folder in FOLDERS

@@ -1,8 +1,8 @@
-"""What is being stored, as it is stored: one look at the store every half second for all who listen to the same site.
+"""The live feed: new events as they are stored. All listeners of a site share one poll of the store every half second.
 
-It works in any process that answers questions, whoever loads: nothing but the store is asked. How many events there are
-comes from the rollup, the events themselves are the newest ones; an event whose own time is more than an hour old is
-not news.
+It reads nothing but the store, so it works in any process that answers queries, wherever the workers run. The rollup
+gives the number of new events; the events themselves are the newest ones. An event whose timestamp is more than an hour
+old is not shown.
 """
 
 from __future__ import annotations
@@ -25,49 +25,49 @@ from tallystick.store.turns import CALLER
 
 log = logs.logger(__name__)
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks."""
+POLL_EVERY = 0.5
+"""Seconds between two polls of the store."""
 HEARTBEAT_EVERY = 15.0
-"""Seconds without news after which a comment is sent, so that no proxy takes the connection for dead."""
+"""Seconds without a message after which a comment is sent, so that no proxy closes an idle connection."""
 REACH = timedelta(hours=1)
-"""How old an event's own time may be for it to be news."""
+"""How old an event's timestamp may be for the event to be shown."""
 AHEAD = timedelta(minutes=1)
-"""How far an event's own time may be ahead; one of a wrong clock would hide the others."""
+"""How far in the future a timestamp may be. An event further ahead, from a wrong clock, would hide newer ones."""
 QUARTER = timedelta(minutes=15)
 REMEMBERED = 5_000
-"""Events remembered as shown."""
+"""How many shown events are remembered."""
 WAITING_MAX = 200
-"""Messages that wait for a slow listener; more are left out."""
+"""Most messages that wait for a slow listener; further events are left out."""
 
 
 class Listener:
-    """One who listens. `site_id` None: every site."""
+    """One stream of the feed. `site_id` None: every site."""
 
     def __init__(self, site_id: str | None) -> None:
         self.site_id = site_id
         self.ended = False
         self._messages: list[bytes] = []
         self._left_out = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    def tell(self, events: list[dict[str, Any]], left_out: int) -> None:
-        """Put in line what was stored, as much as there is room for."""
+    def put(self, events: list[dict[str, Any]], left_out: int) -> None:
+        """Queue messages for these events; those for which there is no room count as left out."""
         room = max(0, WAITING_MAX - len(self._messages))
         self._messages += [_message("event", event) for event in events[:room]]
         self._left_out += left_out + len(events[room:])
-        self._news.set()
+        self._changed.set()
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """End the stream after the messages that are queued."""
         self.ended = True
-        self._news.set()
+        self._changed.set()
 
     async def next(self, within: float = HEARTBEAT_EVERY) -> bytes:
-        """The next piece of the stream, after at most so many seconds; empty at its end."""
+        """The next piece of the stream, after at most `within` seconds. Empty: the stream has ended."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0 if self.ended else within):
-                await self._news.wait()
-        self._news.clear()
+                await self._changed.wait()
+        self._changed.clear()
         pieces, self._messages = self._messages, []
         if self._left_out:
             pieces.append(_message("left_out", {"events": self._left_out}))
@@ -78,16 +78,16 @@ class Listener:
 
 
 class Live:
-    """All who listen, and the task that looks for them."""
+    """All listeners, and the task that polls the store for them."""
 
     def __init__(self, store: Store, settings: Settings, ready: Callable[[], str | None]) -> None:
         """
         Args:
-            ready: as `Parts.ready`: a sentence once the server stops, and then every stream ends.
+            ready: as `Parts.ready`. Once it returns a sentence, the server stops and every stream ends.
         """
         self._store = store
         self.limit = ConcurrencyLimit(settings.live_listeners, "live streams", "TALLYSTICK_LIVE_LISTENERS")
-        self._at_once = max(1, int(settings.live_events_per_second * LOOK_EVERY))
+        self._at_once = max(1, int(settings.live_events_per_second * POLL_EVERY))
         self._ready = ready
         self._listeners: dict[str | None, list[Listener]] = {}
         self._views: dict[str | None, _View] = {}
@@ -95,21 +95,21 @@ class Live:
 
     @contextlib.asynccontextmanager
     async def listening(self, site_id: str | None) -> AsyncIterator[Listener]:
-        """One more listener, who is told of what is stored from now on.
+        """A new listener, which gets the events that are stored from now on.
 
         Raises:
-            Unavailable: there are as many as the setting allows, or the server stops.
-            TooMany: the caller has as many as one key may have.
+            Unavailable: the limit of streams is reached, or the server stops.
+            TooMany: the caller has as many streams as one key may have.
             TallystickError: what `Store.run` raises.
         """
         if reason := self._ready():
             raise Unavailable(reason)
         with self.limit.hold():
-            async with self._told(site_id) as listener:
+            async with self._registered(site_id) as listener:
                 yield listener
 
     @contextlib.asynccontextmanager
-    async def _told(self, site_id: str | None) -> AsyncIterator[Listener]:
+    async def _registered(self, site_id: str | None) -> AsyncIterator[Listener]:
         listener = Listener(site_id)
         self._listeners.setdefault(site_id, []).append(listener)
         try:
@@ -118,7 +118,7 @@ class Live:
                 await view.begin()
                 self._views.setdefault(site_id, view)
             if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._look(), name="live")
+                self._task = asyncio.create_task(self._poll(), name="live")
             yield listener
         finally:
             self._listeners[site_id].remove(listener)
@@ -126,30 +126,30 @@ class Live:
                 del self._listeners[site_id]
                 self._views.pop(site_id, None)
 
-    async def _look(self) -> None:
-        """Look while anybody listens. However it ends, nobody goes on waiting: browsers connect again."""
-        CALLER.set("live")  # of all who listen; it is this task's alone
+    async def _poll(self) -> None:
+        """Poll while there are listeners. However it ends, it ends all streams; browsers then reconnect."""
+        CALLER.set("live")  # one caller for the whole task: all listeners share its queries
         try:
             while self._listeners and not self._ready():
-                await self._look_once()
-                await asyncio.sleep(LOOK_EVERY)
+                await self._poll_once()
+                await asyncio.sleep(POLL_EVERY)
         finally:
             for listener in [one for some in self._listeners.values() for one in some]:
                 listener.end()
 
-    async def _look_once(self) -> None:
+    async def _poll_once(self) -> None:
         for site, view in list(self._views.items()):
             try:
                 events, left_out = await view.news()
             except TallystickError as error:
-                log.debug("no look at the store", error=error.whole)
+                log.debug("the live feed could not read the store", error=error.whole)
                 continue
             for listener in self._listeners.get(site, []) if events or left_out else []:
-                listener.tell(events, left_out)
+                listener.put(events, left_out)
 
 
 class _View:
-    """What was seen of one site, or of all."""
+    """What the feed has seen of one site, or of every site."""
 
     def __init__(self, store: Store, site_id: str | None, at_once: int) -> None:
         self._store = store
@@ -161,10 +161,10 @@ class _View:
         self._shown: dict[tuple[str, str], None] = {}
 
     async def news(self) -> tuple[list[dict[str, Any]], int]:
-        """Events stored since the last look, oldest first, and how many more there were. Raises what `run` does."""
+        """Events stored since the last poll, oldest first, and the number of those left out. Raises what `run` does."""
         now = datetime.now(UTC)
         counted = await self._count(self._since)
-        fresh, self._counted = max(0, counted - self._counted), counted  # an erasure makes it less
+        fresh, self._counted = max(0, counted - self._counted), counted  # an erasure lowers the count
         if now - self._since > 2 * REACH:
             self._since = _quarter(now - REACH)
             self._counted = await self._count(self._since)
@@ -177,7 +177,7 @@ class _View:
         return newest, left_out
 
     async def begin(self) -> None:
-        """What is there already is no news. Raises what `run` does."""
+        """Mark the events that are stored already as shown. Raises what `run` does."""
         self._counted = await self._count(self._since)
         await self._newest(datetime.now(UTC), REMEMBERED)
 
@@ -186,7 +186,7 @@ class _View:
         return int((await self._store.run(query)).rows[0]["events"])
 
     async def _newest(self, now: datetime, most: int) -> list[dict[str, Any]]:
-        """Up to `most` events that were not shown yet."""
+        """Up to `most` of the newest events that were not shown yet, oldest first."""
         limit = min(REMEMBERED, 10 * most)
         query = EventsQuery(site_id=self._site, since=now - REACH, until=now + AHEAD, limit=limit)
         rows = (await self._store.run(query)).rows
@@ -198,7 +198,7 @@ class _View:
 
 
 def _quarter(instant: datetime) -> datetime:
-    """The start of its quarter hour, from which on the rollup counts."""
+    """The start of the instant's quarter hour: the rollup counts by quarter hours."""
     return instant - (instant - datetime(2000, 1, 1, tzinfo=UTC)) % QUARTER
 
 

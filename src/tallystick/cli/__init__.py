@@ -1,4 +1,4 @@
-"""The command line: `tallystick up`, `verify`, `import`, `export` and the rest; one module per command or group."""
+"""The command line: one module for each command or group of commands."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def common(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit with its code: 0 done, 1 something is not as it should be, 2 could not do it."""
+    """Run a command and exit with its code: 0 done, 1 something is not as it should be, 2 the command failed."""
     try:
         app(arguments)
     except TallystickError as error:
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(console.EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # The reader of a pipe (`tallystick export | head`) has gone; nothing may be flushed to it when Python exits.
+        # The reader of a pipe is gone (`tallystick export | head`). Python must not flush to it when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(console.EXIT_DIFFERENCE)
 

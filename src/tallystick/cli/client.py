@@ -51,7 +51,7 @@ class ServerClient:
             raise ConfigError(f"--url: {url!r} is not an address such as http://127.0.0.1:8000")
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key and key.get_secret_value() else None
-        # A proxy that the environment names must not be used for a server on this machine. Without TLS, `verify` is off:
+        # A proxy that the environment names must not be used for a server on this machine. `verify` is off without TLS:
         # there is no certificate to verify, and loading those of all authorities takes 40 ms.
         self._client = httpx.AsyncClient(
             base_url=self.url,

@@ -1,4 +1,4 @@
-"""`tallystick export`: events out, as NDJSON, CSV or Parquet."""
+"""`tallystick export`: writes events as NDJSON, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -45,9 +45,11 @@ gets an apostrophe in front. What `export` writes as NDJSON or Parquet, `import`
 
 def export(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; else standard output.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write. Default: standard output.")
     ] = None,
-    format_: Annotated[Format | None, typer.Option("--format", help="Else by the file's ending, else ndjson.")] = None,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="Default: the format of the file's ending, else ndjson.")
+    ] = None,
     site: Annotated[str, typer.Option("--site", help="The site; * is every site.")] = EVERY_SITE,
     since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Event time, included.")] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Event time, excluded.")] = None,
@@ -75,7 +77,7 @@ def export(
         "filter": filters or [],
     }
     params: ExportParams = understood(ExportParams, {name: value for name, value in given.items() if value is not None})
-    params.query(datetime.now(UTC))  # a mistake shows here, before any file is touched
+    params.query(datetime.now(UTC))  # an invalid argument is reported before any file is touched
     settings = options.load_settings(data=data, key_file=key_file)
     with _target(output, kind) as file:
         size = asyncio.run(_write(params, url, settings, file))
@@ -88,16 +90,16 @@ def _format_of(output: Path | None) -> Format:
     if output is None:
         return "ndjson"
     if output.suffix.lower() not in endings:
-        raise ConfigError(f"{output}: the ending says no format: add --format ndjson, csv or parquet")
+        raise ConfigError(f"{output}: its ending is not that of a format: add --format ndjson, csv or parquet")
     return endings[output.suffix.lower()]
 
 
 @contextmanager
 def _target(output: Path | None, kind: Format) -> Iterator[IO[bytes]]:
-    """Where the bytes go. A file appears under its name only when it is whole."""
+    """The file to write to. It gets its name only when it is complete."""
     if output is None:
         if kind == "parquet" and sys.stdout.isatty():
-            raise ConfigError("Parquet is not for a terminal: add --output events.parquet")
+            raise ConfigError("a terminal cannot show Parquet: add --output events.parquet")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -115,7 +117,7 @@ def _target(output: Path | None, kind: Format) -> Iterator[IO[bytes]]:
 async def _write(params: ExportParams, url: str | None, settings: Settings, file: IO[bytes]) -> int:
     size = 0
     with console.err.status("exporting"):
-        # Closed by hand, innermost first: a reader that goes away must find the store still open.
+        # `aclosing` closes the generators from the inside out, so that the store is closed last.
         source = _from_folder(params, settings) if url is None else _from_server(params, url, settings)
         async with aclosing(source) as pieces:
             async for piece in pieces:
@@ -149,7 +151,7 @@ async def _from_folder(params: ExportParams, settings: Settings) -> AsyncGenerat
 
 
 async def _parquet(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Parquet has its index at the end: the lines are collected in a temporary file first."""
+    """Parquet has its index at the end, so the lines are collected in a temporary file first."""
     with tempfile.TemporaryDirectory(prefix="tallystick-export-") as folder:
         collected, made = Path(folder) / "events.ndjson", Path(folder) / "events.parquet"
         with collected.open("wb") as file:

@@ -1,4 +1,4 @@
-"""`tallystick key`: a random key, and the line of the server's environment that lets it in."""
+"""`tallystick key`: makes a random key, and the setting with which a server accepts it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ EPILOG = console.paragraphs("""
 
   tallystick key read --site '*'
 
-The key goes to the client, the setting to the server, beside those it has, between them a blank. The server needs only
-the hash; nobody can get the key back from it. docs/use/http-api.md says under Keys how a client sends it.
+Give the key to the client, and add the setting's value to that of the server, separated by a space. The server needs
+only the hash, from which the key cannot be computed. docs/use/http-api.md says under Keys how a client sends it.
 """)
 
 
 def key(
-    right: Annotated[Right, typer.Argument(metavar="write|read", help="What it allows: to send events, or to ask.")],
+    right: Annotated[
+        Right, typer.Argument(metavar="write|read", help="What the key allows: sending events, or reading.")
+    ],
     site: Annotated[
-        str, typer.Option("--site", metavar="SITE", help="The site that it is for; * is every site.")
+        str, typer.Option("--site", metavar="SITE", help="The site of the key; * is every site.")
     ] = DEFAULT_SITE,
 ) -> None:
-    """Make a random key. It is printed once and kept nowhere."""
+    """Make a random key. It is printed once and not stored."""
     if not site or len(site) > SITE_MAX or any(c in "=,'" or c.isspace() for c in site):
         raise ConfigError(f"--site: a site with a key has 1 to {SITE_MAX} characters, none of them = , ' or a blank")
     made = new_key(right)
@@ -40,4 +42,6 @@ def key(
     typer.echo(f"hash     {digest}")
     typer.echo(f"setting  TALLYSTICK_{right.upper()}_KEYS='{site}={digest}'")
     if right == "write" and site == EVERY_SITE:
-        console.err.print("[yellow]it may write to every site: not for a web page, where everybody can read it[/]")
+        console.err.print(
+            "[yellow]this key may write to every site: do not put it into a web page, where everyone can read it[/]"
+        )

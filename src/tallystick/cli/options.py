@@ -23,7 +23,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="Data folder of a stopped server. Without --url and --data: TALLYSTICK_DATA, else ./tallystick-data. "
+        help="Data folder of a stopped server. Default without --url: TALLYSTICK_DATA, else ./tallystick-data. "
         "A queue or store that TALLYSTICK_QUEUE_URL or TALLYSTICK_STORE_URL names is used as it is, running or not.",
     ),
 ]
@@ -32,8 +32,8 @@ KeyFileOption = Annotated[
     typer.Option(
         "--key-file",
         metavar="FILE",
-        help="File with the server's key, for --url; else TALLYSTICK_KEY_FILE or TALLYSTICK_KEY. A key is never given on "
-        "the command line, which other users of the machine can see.",
+        help="File with the server's key, for --url; else TALLYSTICK_KEY_FILE or TALLYSTICK_KEY. A key is never given "
+        "on the command line, which other users of the machine can see.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""`tallystick ingest`, `work` and `serve`: the parts of the pipeline as processes of their own."""
+"""`tallystick ingest`, `work` and `serve`: each part of the pipeline as a process of its own."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ INGEST_EPILOG = console.paragraphs("""
 
   TALLYSTICK_QUEUE_URL=amqp://tallystick:…@127.0.0.1:5672/ tallystick ingest --port 9000
 
-A second `tallystick ingest` on the same port and machine takes over the port: start it, wait until it is ready, stop the
-first, and no request is lost (docs/run/deployment.md).
+A second `tallystick ingest` on the same port and machine takes over the port: start it, wait until it is ready, then
+stop the first one. No request is lost (docs/run/deployment.md).
 """)
 WORK_EPILOG = console.paragraphs("""
 [bold]Example[/bold]
 
-  TALLYSTICK_QUEUE_URL=redis://127.0.0.1:6379/0 TALLYSTICK_STORE_URL=postgresql://tallystick@127.0.0.1/tallystick tallystick work
+  export TALLYSTICK_QUEUE_URL=redis://127.0.0.1:6379/0 TALLYSTICK_STORE_URL=postgresql://tallystick@127.0.0.1/tallystick
+
+  tallystick work
 """)
 SERVE_EPILOG = console.paragraphs("""
 [bold]Example[/bold]
@@ -50,9 +52,9 @@ PortOption = Annotated[
 def ingest(
     host: HostOption = None,
     port: PortOption = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes take events on the port.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes accept events on the port.")] = 1,
 ) -> None:
-    """Take events over HTTP into a queue that several processes share; nothing else."""
+    """Accept events over HTTP and put them into a queue that several processes share."""
     from tallystick.app import Role
 
     settings = options.load_settings(host=host, port=port)
@@ -82,14 +84,14 @@ def work(
 
 
 def serve(host: HostOption = None, port: PortOption = None) -> None:
-    """Answer questions from a store that several processes share."""
+    """Answer queries from a store that several processes share."""
     from tallystick.app import Role
 
     run(options.load_settings(host=host, port=port), Role.SERVE, _says("answers queries"))
 
 
 def run(settings: Settings, role: Role, announce: Callable[[str], None]) -> None:
-    """A process of this role, until it is told to stop."""
+    """Run a process of this role until it gets a signal to stop."""
     from tallystick import queue, store
     from tallystick.app import Role
     from tallystick.process import server
@@ -98,7 +100,7 @@ def run(settings: Settings, role: Role, announce: Callable[[str], None]) -> None
         server.serve(settings, role, announce)
     except Unavailable as error:
         if role is Role.UP and queue.is_embedded(settings) and store.is_embedded(settings):
-            raise  # a file that cannot be read: starting again would not help
+            raise  # a damaged file: exit code 2 says that a restart would not help
         console.show_error(error.whole)
         raise typer.Exit(1) from error
 

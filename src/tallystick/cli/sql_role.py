@@ -1,4 +1,4 @@
-"""`tallystick sql-role`: the SQL that makes the role which users' own statements run as, on PostgreSQL."""
+"""`tallystick sql-role`: prints the SQL that creates the PostgreSQL role which runs the statements of users."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ EPILOG = console.paragraphs("""
 
   tallystick sql-role | psql --set ON_ERROR_STOP=1 --dbname postgresql://postgres@localhost/tallystick
 
-  TALLYSTICK_SQL_URL=postgresql://asker:PASSWORD@localhost/tallystick tallystick sql-role | sudo -u postgres psql tallystick
+  export TALLYSTICK_SQL_URL=postgresql://asker:PASSWORD@localhost/tallystick
 
-A superuser runs it in the store's database, before TALLYSTICK_SQL is switched on. Nothing is connected to here, and the
-password is only on standard error, as the setting to start with. docs/use/sql.md says what the role may do.
+  tallystick sql-role | sudo -u postgres psql tallystick
+
+A superuser runs the SQL in the store's database before TALLYSTICK_SQL is switched on. This command connects to nothing.
+The password is printed to standard error only, within the setting to start with. docs/use/sql.md says what the role
+may do.
 """)
 SCHEMES = ("postgresql", "postgres")
 
 
 def sql_role(
-    schema: Annotated[str, typer.Option("--schema", help="Where the store's tables are.")] = "public",
+    schema: Annotated[str, typer.Option("--schema", help="Schema of the store's tables.")] = "public",
 ) -> None:
-    """Print the SQL that makes the role which statements run as, and the setting that names it (PostgreSQL)."""
+    """Print the SQL that creates the role which runs users' statements, and the setting that names it (PostgreSQL)."""
     from tallystick.store.postgres.role import ROLE, named_in, setup
 
     settings = options.load_settings()
     given, known = named_in(settings.sql_url)
     if settings.sql_url and not known:
-        raise ConfigError("TALLYSTICK_SQL_URL: it has no password; unset it, and one is made")
+        raise ConfigError("TALLYSTICK_SQL_URL: it has no password; unset it, and one is generated")
     if not known.isascii() or not known.isprintable():
-        raise ConfigError("TALLYSTICK_SQL_URL: the password has to be of ASCII characters")
+        raise ConfigError("TALLYSTICK_SQL_URL: the password may have ASCII characters only")
     role, password = given or ROLE, known or secrets.token_urlsafe(24)
     url = settings.sql_url or _url(settings, role, password)
     title = "For a superuser to run in Tallystick's database."
@@ -48,11 +51,9 @@ def sql_role(
 
 
 def _url(settings: Settings, role: str, password: str) -> str:
-    """The store's URL as the role."""
+    """The store's URL with this role and password."""
     parts = urlsplit(settings.store_url or "postgresql://localhost:5432/tallystick")
     if parts.scheme not in SCHEMES:
-        raise ConfigError(
-            "TALLYSTICK_STORE_URL: only a store on PostgreSQL needs a role; DuckDB runs statements without"
-        )
+        raise ConfigError("TALLYSTICK_STORE_URL: only a store on PostgreSQL needs a role; DuckDB does not")
     server = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{quote(role, safe='')}:{quote(password, safe='')}@{server}").geturl()

@@ -30,20 +30,20 @@ MIGRATE_EPILOG = console.paragraphs("""
 
 
 def banner(settings: Settings, url: str) -> str:
-    """What a person sees when the server is ready: where to send an event (ready to paste) and where to look."""
+    """The text that the terminal shows when the server is ready: a command that sends an event, and where to look."""
     keys = settings.access_keys()
     write, read = (" -H 'X-API-Key: …'" if guarded else "" for guarded in (keys.write, keys.read))
-    return f"""Tallystick is ready on {url} ({_whereabouts(settings)})
+    return f"""Tallystick is ready on {url} ({_storage(settings)})
 
   send an event   curl {url}/v1/events{write} -d '{{"name":"page_view","user_id":"u1","path":"/"}}'
   ask             curl{read} '{url}/v1/events?limit=5'
   look            {url} in a browser; the API is described on {url}/docs
   try             tallystick demo --url {url}
 
-  Ctrl-C stops it; events that were accepted stay."""
+  Ctrl-C stops it; accepted events are kept."""
 
 
-def _whereabouts(settings: Settings) -> str:
+def _storage(settings: Settings) -> str:
     """Where queue and store are: the data folder, unless a URL says otherwise."""
     given = {"queue": settings.queue_url, "store": settings.store_url}
     named = [f"{part} {shown_url(url)}" for part, url in given.items() if url]
@@ -59,7 +59,7 @@ def up(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where the embedded queue and store live; made when absent (TALLYSTICK_DATA, else ./tallystick-data).",
+            help="Folder of the embedded queue and store, made when missing (TALLYSTICK_DATA, else ./tallystick-data).",
         ),
     ] = None,
 ) -> None:
@@ -73,7 +73,7 @@ def up(
 def migrate(data: options.DataOption = None) -> None:
     """Bring the store's schema up to date.
 
-    `up`, `work` and `serve` do this too; run it by itself before an upgrade's first start.
+    `up`, `work` and `serve` do this at their start, too. Run it by itself before the first start after an upgrade.
     """
     asyncio.run(_migrate(options.load_settings(data=data)))
 

@@ -58,7 +58,7 @@ def test_the_mark_of_an_import(tmp_path: Path) -> None:
         try:
             assert StateFile(path).load() == state, harmed
         except InvalidRequest as error:
-            damaged += "with --again every row is sent once more" in error.message
+            damaged += "with --again every row is sent again" in error.message
     assert damaged >= 9 * len(content) - 2
 
 
@@ -141,7 +141,7 @@ def test_a_damaged_log_from_the_refusal_to_closed_books(killed: Path, tmp_path: 
     for arguments in (("up", "--port", "0"), ("verify",), ("dead", "list")):
         refused = command(data, *arguments)
         assert refused.code == 2
-        assert "whole commits stand behind it, which SQLite would not see" in refused.err
+        assert "whole commits follow it, which SQLite would not see" in refused.err
         assert f"`tallystick recover queue --data {data}`" in refused.err
         assert len(refused.err.splitlines()) == 1
     recovered = command(data, "recover", "queue")
@@ -202,7 +202,7 @@ def test_without_its_store_a_recovery_says_what_it_does_not_know(killed: Path, t
     recovered = command(data, "recover", "queue")
     assert recovered.code == 1
     assert "60 events in 30 blocks wait in the new queue" in recovered.out
-    assert "the store could not be asked" in recovered.out
+    assert "the store could not be read" in recovered.out
 
     (data / "store.duckdb").write_bytes(store)
     found = command(data, "verify", "--json")

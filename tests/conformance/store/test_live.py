@@ -74,7 +74,7 @@ async def test_what_is_too_much_is_counted(store: Store, settings: Settings) -> 
 async def test_a_slow_listener_keeps_no_memory_busy(store: Store, settings: Settings) -> None:
     listener = Listener("shop")
     for number in range(3):
-        listener.tell([{"number": number}] * WAITING_MAX, 1)
+        listener.put([{"number": number}] * WAITING_MAX, 1)
     piece = (await listener.next()).decode()
     assert piece.count("event: event") == WAITING_MAX
     assert f'event: left_out\ndata: {{"events":{2 * WAITING_MAX + 3}}}' in piece

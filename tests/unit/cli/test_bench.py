@@ -18,7 +18,7 @@ import pytest
 from benchmarks import render
 from tallystick.cli.bench.events import DAY_US, bodies, day_blocks, uniform_blocks
 from tallystick.cli.bench.load_client import LoadFailed, closed_loop, paced, wrap
-from tallystick.cli.bench.query_list import questions
+from tallystick.cli.bench.query_list import timed_queries
 from tallystick.cli.bench.report import DedupeFigures, QueryFigures, Report, machine
 from tallystick.cli.bench.tables import markdown, sheets
 from tallystick.harness.server import ServerFailed, ServerProcess
@@ -78,7 +78,9 @@ def test_made_blocks_arrive_when_they_are_said_to() -> None:
 
 
 def test_what_comes_in_later_changes_no_answer_about_the_history() -> None:
-    unbounded = [question.name for question in questions(NOW_US, "u1") if not {"since", "until"} <= question.ask.keys()]
+    unbounded = [
+        question.name for question in timed_queries(NOW_US, "u1") if not {"since", "until"} <= question.body.keys()
+    ]
     assert unbounded == ["newest 100 events", "property keys"]
 
 

@@ -64,7 +64,7 @@ def test_query_leaves_a_folder_alone_that_it_did_not_fill(tmp_path: Path) -> Non
     (tmp_path / "diary.txt").write_text("dear diary")
     result = CliRunner().invoke(bench.app, ["query", "--data", str(tmp_path)])
     assert result.exit_code != 0
-    assert "something else" in str(result.exception)
+    assert "is not empty" in str(result.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
 
 

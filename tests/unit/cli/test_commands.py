@@ -148,7 +148,7 @@ def test_version(tallystick: Command) -> None:
         ("import {}/none.csv --name n --data {}", "there is no file"),
         ("import - --format parquet --data {}", "cannot be read from standard input"),
         ("export --filter name --data {}", "does not have the form field:op:value"),
-        ("export --output {}/x.txt --data {}", "says no format"),
+        ("export --output {}/x.txt --data {}", "is not that of a format"),
         ("dead replay --data {}", "--all"),
         ("dead replay 1 2 --corrected {}/x --data {}", "exactly one number"),
         ("dead show 7 --data {}", "there is no dead letter 7"),

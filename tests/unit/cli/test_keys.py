@@ -103,7 +103,7 @@ def test_a_made_key_fits_the_line_that_comes_with_it(tallystick: Command, right:
     assert parse(shlex.split(quoted)[0], name) == {sha256(shown["key"].encode()).digest(): site}
     assert shown["hash"] in quoted
     assert shown["key"] not in quoted
-    assert ("not for a web page" in ran.err) is (right == "write" and site == "*")
+    assert ("do not put it into a web page" in ran.err) is (right == "write" and site == "*")
 
 
 @pytest.mark.parametrize("site", ["", "a b", "a=b", "a,b", "it's", "x" * 129])

@@ -1,4 +1,4 @@
-"""A steady load beside a measurement: another process sends events at a fixed rate for as long as it is wanted."""
+"""A steady load during a measurement: another process sends events at a fixed rate until the measurement ends."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class SteadyLoad:
     """Sends `rate` events a second to a server, from entering the context to leaving it.
 
     Attributes:
-        sent: events that got their 202, known once the context is left.
-        per_second: how many a second these were.
+        sent: events that got a 202; set when the context is left.
+        per_second: the rate of these events.
     """
 
     def __init__(self, url: str, rate: int) -> None:
@@ -37,7 +37,7 @@ class SteadyLoad:
 
     def __enter__(self) -> Self:
         self._process.start()
-        self._theirs.close()  # so that its end shows
+        self._theirs.close()  # so that `recv` ends when the process does
         if self._ours.recv() != "began":
             raise ServerFailed("the load did not begin")
         time.sleep(FIRST_SECONDS)
@@ -49,19 +49,19 @@ class SteadyLoad:
         """Raises ServerFailed when an answer was neither a 202 nor a 503."""
         try:
             self._ours.send("stop")
-            told = self._ours.recv()
+            result = self._ours.recv()
         except (EOFError, OSError):
-            told = "its process is gone"
+            result = "its process is gone"
         self._process.join()
-        if not isinstance(told, str):
-            self.sent, seconds = told
+        if not isinstance(result, str):
+            self.sent, seconds = result
             self.per_second = self.sent / seconds
         elif error is None:
-            raise ServerFailed(f"the load ended: {told}")
+            raise ServerFailed(f"the load ended: {result}")
 
 
 def _send(url: str, rate: int, pipe: Connection) -> None:
-    """In the other process: a second's events at a time, until it is told to stop."""
+    """Runs in the other process: sends the events of one second at a time, until the pipe says stop."""
     pipe.send("began")
     sent, began = 0, time.perf_counter()
     try:

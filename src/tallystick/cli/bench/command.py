@@ -1,4 +1,4 @@
-"""`tallystick bench`: measurements of this machine, this disk and this version; what they mean is in docs/build/benchmarks.md."""
+"""`tallystick bench`: measures this version on this machine and disk. docs/build/benchmarks.md explains the figures."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ EPILOG = """
 """
 
 app = typer.Typer(
-    help="Measure: events a second, acknowledgement times, memory, disk; `query` and `dedupe` measure the store.",
+    help="Measure events per second, acknowledgement times, memory and disk; `query` and `dedupe` measure the store.",
     epilog=EPILOG,
     invoke_without_command=True,
     rich_markup_mode="rich",
 )
 
 JsonOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures, with what is known of the machine.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures, with a description of the machine.")
 ]
 ScratchOption = Annotated[
     Path,
-    typer.Option(metavar="FOLDER", help="Where data folders are made, and removed at the end: the disk to measure."),
+    typer.Option(metavar="FOLDER", help="Folder for temporary data folders: on the disk to measure."),
 ]
 
 QueueOption = Annotated[
-    str, typer.Option(metavar="URL", help="A queue of its own for the measurement (redis://, amqp://); else SQLite.")
+    str, typer.Option(metavar="URL", help="An empty queue for the measurement (redis://, amqp://). Default: SQLite.")
 ]
 StoreOption = Annotated[
-    str, typer.Option(metavar="URL", help="An empty database for the measurement (postgresql://); else DuckDB.")
+    str, typer.Option(metavar="URL", help="An empty database for the measurement (postgresql://). Default: DuckDB.")
 ]
 
 
@@ -55,32 +55,36 @@ def bench(
     context: typer.Context,
     url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="A running server that nobody else sends to; without: one is started."),
+        typer.Option(metavar="URL", help="A running server that no other client uses. Default: one is started."),
     ] = None,
     size: Annotated[
         list[int] | None,
-        typer.Option(min=1, max=5_000, help="Events in one body; may be given again. Without: 1, 100 and 1000."),
+        typer.Option(min=1, max=5_000, help="Events in one body; repeatable. Default: 1, 100 and 1000."),
     ] = None,
     events: Annotated[
-        int | None, typer.Option(min=1_000, help="Events per body size. Without: as many as take some seconds.")
+        int | None, typer.Option(min=1_000, help="Events per body size. Default: as many as take some seconds.")
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(min=1, help="Requests a second of the open loop. Without: a quarter of what was reached."),
+        typer.Option(
+            min=1, help="Requests per second of the open loop. Default: a quarter of the rate of the closed loop."
+        ),
     ] = None,
     queue: QueueOption = "",
     store: StoreOption = "",
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes that load, where queue and store are servers.")
+        int, typer.Option(min=1, max=64, help="Worker processes, when queue and store are servers.")
     ] = 2,
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
     key_file: options.KeyFileOption = None,
 ) -> None:
-    """Send events as fast as the server takes them, in bodies of 1, 100 and 1,000, each size to a fresh server; then
-    single events at a fixed rate; then see how soon an event can be queried. Checks at the end that the books close.
+    """Send events as fast as the server accepts them, in bodies of 1, 100 and 1,000, each size to a new server.
+
+    Then send single events at a fixed rate, and measure how soon an event can be queried. At the end, check that the
+    books close.
     """
-    # Whoever ends a measurement ends its servers, too.
+    # A measurement that is terminated stops its servers, too: SIGTERM raises KeyboardInterrupt.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     context.call_on_close(lambda: signal.signal(signal.SIGTERM, before))
     if context.invoked_subcommand is not None:
@@ -89,32 +93,30 @@ def bench(
 
     key = options.load_settings(key_file=key_file).client_key().get_secret_value()
     subject = Subject(url, key, queue, store, workers)
-    _done(measure_load(console.err, scratch, subject, size or SIZES, events, rate), json)
+    _show_and_write(measure_load(console.err, scratch, subject, size or SIZES, events, rate), json)
 
 
 @app.command(epilog=EPILOG)
 def query(
     events: Annotated[int, typer.Option(min=30_000, help="Events of the history, over 30 days.")] = 10_000_000,
-    data: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Keep the history here, and use it again next time.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep the history here for the next run.")] = None,
     store: StoreOption = "",
     load: Annotated[
         int,
-        typer.Option(min=0, help="Events a second that come in while the analyses are asked again; 0: they are not."),
+        typer.Option(min=0, help="Events per second of a load under which the analyses run again; 0: no such run."),
     ] = 5_000,
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
 ) -> None:
-    """Fill a store with 30 days of a busy site (200,000 users, 20,000 of them a day); time questions and analyses."""
+    """Fill a store with 30 days of a busy site (200,000 users, 20,000 of them a day); time queries and analyses."""
     from tallystick.cli.bench.load import scratch_folder
     from tallystick.cli.bench.query import measure_queries
 
     if data is not None:
-        _done(measure_queries(console.err, data, events, store, load), json)
+        _show_and_write(measure_queries(console.err, data, events, store, load), json)
         return
     with scratch_folder(scratch) as folder:
-        _done(measure_queries(console.err, folder, events, store, load), json)
+        _show_and_write(measure_queries(console.err, folder, events, store, load), json)
 
 
 @app.command(epilog=EPILOG)
@@ -130,7 +132,7 @@ def dedupe(
 
     levels = _millions(rows)
     with scratch_folder(scratch) as folder:
-        _done(measure_dedupe(console.err, folder, levels, store), json)
+        _show_and_write(measure_dedupe(console.err, folder, levels, store), json)
 
 
 @app.command(epilog=EPILOG)
@@ -138,7 +140,7 @@ def experiments(
     store: Annotated[str, typer.Option(metavar="URL", help="An empty PostgreSQL database: postgresql://….")],
     events: Annotated[int, typer.Option(min=30_000, help="Events of the history, over 30 days.")] = 2_000_000,
     data: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Remember here that the database is filled, for next time.")
+        Path | None, typer.Option(metavar="FOLDER", help="Note here that the database is filled, for the next run.")
     ] = None,
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
@@ -148,20 +150,20 @@ def experiments(
     from tallystick.cli.bench.load import scratch_folder
 
     if data is not None:
-        _done(measure_experiments(console.err, data, store, events), json)
+        _show_and_write(measure_experiments(console.err, data, store, events), json)
         return
     with scratch_folder(scratch) as folder:
-        _done(measure_experiments(console.err, folder, store, events), json)
+        _show_and_write(measure_experiments(console.err, folder, store, events), json)
 
 
 @app.command("all", epilog=EPILOG)
 def everything(
-    events: Annotated[int, typer.Option(min=30_000, help="Events of the history that is asked.")] = 10_000_000,
+    events: Annotated[int, typer.Option(min=30_000, help="Events of the history that is queried.")] = 10_000_000,
     rows: Annotated[str, typer.Option(help="Sizes of the table that is written to, in millions of rows.")] = "1,10",
     scratch: ScratchOption = Path(),
     json: JsonOption = None,
 ) -> None:
-    """All of these measurements, one after the other, with one report at the end. Takes some minutes."""
+    """Run all of these measurements, with one report at the end. Takes some minutes."""
     from tallystick.cli.bench.dedupe import measure_dedupe
     from tallystick.cli.bench.load import SIZES, Subject, measure_load, scratch_folder
     from tallystick.cli.bench.query import measure_queries
@@ -174,17 +176,17 @@ def everything(
         setattr(report, name, getattr(queries, name))
     with scratch_folder(scratch) as folder:
         report.dedupe = measure_dedupe(console.err, folder, levels).dedupe
-    _done(report, json)
+    _show_and_write(report, json)
 
 
 def _millions(text: str) -> list[int]:
     try:
         return [int(float(part) * 1_000_000) for part in text.split(",")]
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not like 1,10,50", param_hint="--rows") from error
+        raise typer.BadParameter(f"{text!r} is not a list such as 1,10,50", param_hint="--rows") from error
 
 
-def _done(report: Report, json: Path | None) -> None:
+def _show_and_write(report: Report, json: Path | None) -> None:
     from tallystick.cli.bench.tables import show
 
     show(report, console.out)

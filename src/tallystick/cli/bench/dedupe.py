@@ -1,4 +1,4 @@
-"""`tallystick bench dedupe`: what one transaction of the store costs while its table grows."""
+"""`tallystick bench dedupe`: times one transaction of the store while its table grows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FILL_BATCH = 50_000
 
 
 class Filler:
-    """Makes blocks with an ingester's numbers in order."""
+    """Makes blocks that are numbered in order, as those of one ingester."""
 
     def __init__(self) -> None:
         self._ingester = uuid4().hex[:16]
@@ -43,7 +43,7 @@ class Filler:
         return made
 
     def again(self, blocks: Sequence[Block]) -> list[Block]:
-        """The same events as a client sends them again: in blocks that the ledger does not know."""
+        """The same events as after a client's retry: in blocks that the ledger does not know."""
         made = []
         for block in blocks:
             made.append(Block(self._ingester, self._seq, block.count, block.payload, block.requests))
@@ -52,9 +52,9 @@ class Filler:
 
 
 def measure_dedupe(console: Console, folder: Path, rows: Sequence[int], store_url: str = "") -> Report:
-    """`store.write` of batches of every size and kind, at each of the ascending table sizes `rows`.
+    """Times `store.write` of batches of every size and kind, at each of the table sizes `rows`.
 
-    An empty `store_url` is DuckDB in `folder`.
+    An empty `store_url` means DuckDB in `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     report = Report(machine(folder), store=urlsplit(store_url).scheme or "duckdb")
@@ -69,8 +69,8 @@ async def _measure(console: Console, settings: Settings, levels: Sequence[int], 
         console.print(f"Filling up to {level:,} rows …")
         async with _opened(settings) as store:
             rows += await _fill(store, filler, level - rows)
-        # Opened anew, as the store has known most of its rows for long: what it keeps in memory of recently stored
-        # events is made from their times of arrival.
+        # Opened again, as if most rows had been stored long ago: the store fills its memory of recent events from their
+        # times of arrival.
         async with _opened(settings) as store:
             rows += await _fill(store, filler, 1_000)
             for batch in BATCHES:
@@ -118,13 +118,13 @@ async def _times(
 async def _times_again(
     store: Store, filler: Filler, rows: int, batch: int, sent: Sequence[Sequence[Block]]
 ) -> DedupeFigures:
-    """The same events again, all of which the store has to find."""
+    """The same events again, all of which the store has to recognize."""
     times = [await _timed(store, filler.again(blocks), stored=0) for blocks in sent]
     return _figures(rows, batch, "resent", times)
 
 
 async def _timed(store: Store, blocks: Sequence[Block], stored: int) -> float:
-    """Milliseconds of one transaction. Raises ServerFailed when it stored another number than `stored`."""
+    """Milliseconds of one transaction. Raises ServerFailed when it did not store `stored` events."""
     began = time.perf_counter()
     report = await store.write(blocks)
     took = (time.perf_counter() - began) * 1_000

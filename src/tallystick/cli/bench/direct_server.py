@@ -1,4 +1,4 @@
-"""A server for one comparison: events go straight into the store while their sender waits. Nothing else uses it."""
+"""A server for one comparison only: it writes events directly into the store while their sender waits."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _app(write: ASGIApp) -> ASGIApp:
 
 
 def main() -> None:
-    """`up --host ADDRESS --port 0`, as `tallystick` takes it."""
+    """Run the server. Takes the arguments `up --host ADDRESS --port 0`, as `tallystick` does."""
     parser = argparse.ArgumentParser()
     parser.add_argument("command")
     parser.add_argument("--host", required=True)

@@ -1,7 +1,7 @@
-"""Events for measurements, made by the thousand: a byte matrix with one event a row, NUL where a text is shorter.
+"""Makes events for measurements by the thousand, as a byte matrix: one event a row, shorter texts padded with NUL.
 
 The imaginary site has 200,000 users of whom few come often, sessions of several events, pages and referrers with long
-tails, and properties that not every event has. Event ids are random UUID4s and never repeat, whatever the seed.
+tails, and properties that not every event has. Event ids are random UUID4s, whatever the seed, and never repeat.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DAILY_USERS = 20_000
 EVENTS_PER_SESSION = 6
 DAY_US = 86_400_000_000
 BLOCK_EVENTS = 10_000
-"""Events in one block of made history, as many as a full block of a busy server has."""
+"""Events in one block of history: as many as a full block of a busy server has."""
 
 NAMES = ("page_view", "click", "search", "add_to_cart", "sign_up", "purchase")
 NAME_WEIGHTS = (0.62, 0.2, 0.08, 0.05, 0.02, 0.03)
@@ -41,7 +41,7 @@ ARRIVALS = (
     ',"utm_source":"google","utm_medium":"cpc","utm_campaign":"brand"',
     *(f',"$referring_domain":"site-{n:02}.example"' for n in range(50)),
 )
-"""What the first event of a visit tells of where it came from; the most frequent first."""
+"""Properties of a visit's first event that say where the visit came from; the most frequent first."""
 BROWSERS = ("Chrome 131", "Safari 18", "Firefox 133", "Edge 131", "Chrome 130", "Samsung 27", "Opera 115", "Vivaldi 7")
 
 
@@ -61,19 +61,19 @@ class Table:
 
 
 def long_tail(choices: int, exponent: float, shift: float = 3.0) -> NDArray[np.float64]:
-    """Probabilities of `choices` things, the first much likelier than the last, summed up for `pick`."""
+    """Cumulative probabilities of `choices` items, for `pick`. The first item is much likelier than the last."""
     weights = (np.arange(choices) + shift) ** -exponent
     return np.asarray(np.cumsum(weights / weights.sum()), dtype=np.float64)
 
 
 def pick(rng: np.random.Generator, cumulative: NDArray[np.float64], count: int) -> Ints:
-    """`count` indices drawn by cumulated probabilities."""
+    """`count` indices, drawn by cumulative probabilities."""
     found = np.searchsorted(cumulative, rng.random(count), side="right")
     return np.minimum(found, len(cumulative) - 1).astype(np.int64)
 
 
 class Site:
-    """Text tables and habits of the imaginary site."""
+    """The texts and probabilities of the imaginary site."""
 
     def __init__(self) -> None:
         self.clock = Table([f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(86_400)])
@@ -124,7 +124,7 @@ class Site:
 
     def properties(self, rng: np.random.Generator, users: Ints, names: Ints, first: Flags | None) -> list[Bytes]:
         """Columns of a JSON object: a user keeps plan and browser, 40 % have a referrer, purchases have an amount, the
-        first events of visits tell where these came from.
+        first events of visits have the properties of ARRIVALS.
         """
         count = len(users)
         arrivals = [] if first is None else [self.arrivals[np.where(first, pick(rng, self.arrival_tail, count), 0)]]
@@ -163,9 +163,9 @@ def event_rows(
     end: str,
     first: Flags | None = None,
 ) -> Bytes:
-    """A matrix with one JSON event a row, each closed by `end`; with `received` they are canonical lines.
+    """A matrix with one JSON event a row, each followed by `end`. With `received` they are canonical lines.
 
-    With `first` those are the page views with which visits begin.
+    `first` marks the events with which visits begin; they become page views.
     """
     here, count = site(), len(at)
     names = pick(rng, here.name_tail, count)
@@ -204,7 +204,7 @@ def digits(here: Site, numbers: Ints) -> list[Bytes]:
 
 
 def packed(rows: Bytes) -> bytes:
-    """The rows one after the other, without padding."""
+    """The rows, concatenated without padding."""
     return rows.tobytes().translate(None, b"\0")
 
 
@@ -233,7 +233,7 @@ def uniform_blocks(
 ) -> list[Block]:
     """Blocks of canonical events with ascending times between the two instants.
 
-    `now_us` is when they are said to have arrived; None: a second after each happened.
+    `now_us`: the time at which they arrived, in microseconds since 1970; None: each a second after it happened.
     """
     rng = np.random.default_rng([seq, events])
     at = np.sort(rng.integers(start_us, end_us, events))
@@ -243,7 +243,7 @@ def uniform_blocks(
 
 
 def day_blocks(ingester: str, seq: int, day_us: int, events: int, daily_users: int) -> list[Block]:
-    """One day of the site's life, in order of time: `daily_users` people, sessions of about six events."""
+    """One day of the site's life, in order of time: `daily_users` users, sessions of about six events."""
     rng = np.random.default_rng([day_us // DAY_US, events])
     weights = np.diff(site().user_tail, prepend=0.0)
     today = np.argpartition(np.log(weights) + rng.gumbel(size=USERS), USERS - daily_users)[USERS - daily_users :]

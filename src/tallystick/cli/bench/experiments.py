@@ -1,7 +1,7 @@
-"""`tallystick bench experiments`: the three questions that EventFlux's authors asked of their design, asked of this one.
+"""`tallystick bench experiments`: three comparisons that EventFlux's authors made for their design, made for this one.
 
-Does a table partitioned by day pay? Does COPY? What does the queue buy for those who wait for an answer? All on one
-PostgreSQL database that has nothing else in it.
+A table partitioned by day against a flat one, COPY against INSERT, and a queue against direct writes into the store.
+All run on one PostgreSQL database that has nothing else in it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RUNS = 5
 ROWS = 5_000
 """Rows that are inserted one by one."""
 COPIED = 100_000
-"""Rows that are copied at once."""
+"""Rows of one COPY."""
 STATEMENT_SECONDS = 600.0
 REQUESTS = 20_000
 CONNECTIONS = 64
@@ -43,7 +43,7 @@ PACED_SECONDS = 10
 
 
 def measure_experiments(console: Console, folder: Path, store_url: str, events: int) -> Report:
-    """All three. The database is filled with `events` of 30 days, unless it is from an earlier run."""
+    """Run all three. The database is filled with `events` events of 30 days, unless an earlier run filled it."""
     folder.mkdir(parents=True, exist_ok=True)
     report = Report(machine(folder), store="postgresql")
     settings = Settings(data=folder, queue_url="", store_url=store_url)
@@ -139,7 +139,7 @@ async def _seconds(work: Awaitable[object]) -> float:
 
 
 def _requests(report: Report, folder: Path, store_url: str, way: str, command: Sequence[str]) -> None:
-    """Single events to a server, as fast as it takes them and at a fixed rate; the queue is the embedded one."""
+    """Send single events to a server, first as fast as it accepts them, then at a fixed rate. Its queue is embedded."""
     settings = {"TALLYSTICK_STORE_URL": store_url}
     data = folder / "server"
     with ServerProcess(data, settings, command) as server:

@@ -1,4 +1,4 @@
--- Statements of `tallystick bench experiments`: the tables that are compared, what is asked of both, and how a day is removed.
+-- Statements of `tallystick bench experiments`: the tables that are compared, the queries on both, how a day is removed.
 
 -- name: start
 DROP SCHEMA IF EXISTS tallystick_experiment CASCADE;

@@ -1,7 +1,7 @@
-"""What this machine can do at best, measured beside Tallystick: figures of two runs compare only by their floors.
+"""The floor: what this machine can do at best at the time of a run. Figures of two runs compare only by their floors.
 
-Shared machines change their speed by the hour. A web server that answers 202 to everything, the typed decoder alone,
-and DuckDB reading the same lines into memory say how fast this one is now.
+The speed of a shared machine changes by the hour. Three measurements show how fast it is now: a web server that answers
+202 to everything, the typed decoder alone, and DuckDB reading the same lines into memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ANSWER = b'{"request_id":"","accepted":1,"rejected":[],"receipt":null}'
 
 
 async def answer_everything(scope: Any, receive: Any, send: Any) -> None:
-    """The smallest ASGI application that a load client is content with: reads the body, answers 202."""
+    """The smallest ASGI application that the load client accepts: it reads the body and answers 202."""
     while (await receive()).get("more_body"):
         pass
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(ANSWER))]
@@ -48,8 +48,8 @@ async def answer_everything(scope: Any, receive: Any, send: Any) -> None:
 
 
 def measure_floor(console: Console) -> list[FloorFigures]:
-    """Three floors, a few seconds altogether. Raises ServerFailed when the bare server does not start."""
-    console.print("What this machine does at best, just now …")
+    """The three floors; takes a few seconds. Raises ServerFailed when the bare server does not start."""
+    console.print("Measuring the floor of this machine …")
     now_us = time.time_ns() // 1_000
     body = bodies(1_000, 1_000, now_us)[0]
     settings, received_at = Settings(), datetime.now(UTC)
@@ -73,7 +73,7 @@ def measure_floor(console: Console) -> list[FloorFigures]:
 
 
 def _median(call: Callable[[], object]) -> float:
-    """Seconds of one call."""
+    """Median seconds of a call."""
     call()
     times = []
     for _ in range(RUNS):

@@ -1,4 +1,4 @@
-"""`tallystick bench`: how many events a second a server takes, how fast it answers, and what that costs it."""
+"""`tallystick bench`: measures how many events per second a server accepts, how fast it answers, and at what cost."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ EVENTS = {1: 120_000, 100: 1_000_000, 1_000: 2_000_000}
 PACED_SECONDS = 10
 LAG_SECONDS = 15
 LAG_RATE = 100
-"""Requests a second of one event each while the time from 202 to queryable is measured: normal load."""
+"""Requests per second, of one event each, while the time from 202 to queryable is measured: a normal load."""
 
 PROBE_EVERY = 0.25
 LOOK_EVERY = 0.01
-"""Seconds between two questions for the same probe: the resolution of what they measure."""
+"""Seconds between two queries for the same probe: the resolution of the measured time."""
 
-DRAIN_LOOK_EVERY = 0.1
+DRAIN_CHECK_EVERY = 0.1
 DRAIN_TIMEOUT = 300.0
 IDLE_AFTER = 3.0
 
 
 class Target(NamedTuple):
-    """The server under load: `processes` is None when it was there already; then it may ask for a key."""
+    """The server under load. `processes` is None when it was running already; then it may need a key."""
 
     url: str
     read_url: str
@@ -53,41 +53,42 @@ class Target(NamedTuple):
     key: str = ""
 
     def api(self) -> Api:
-        """A new connection for questions."""
+        """A new connection for queries."""
         return Api(self.read_url, key=self.key)
 
     def wrap(self, bodies: Iterable[bytes]) -> list[bytes]:
-        """Requests to it around JSON bodies."""
+        """Requests to the server around JSON bodies."""
         return wrap(self.url, bodies, key=self.key)
 
 
 @contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
-    """A data folder inside `folder` (on the disk to be measured), removed at the end."""
+    """A new data folder inside `folder`, which is on the disk to measure. It is removed at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tallystick-bench-", dir=folder) as parent:
         yield Path(parent) / "data"
 
 
 class Subject(NamedTuple):
-    """What is measured: a running server, or one that is started on this queue and store (empty: the embedded ones)."""
+    """What is measured: a running server, or a new one on this queue and store (empty URLs: the embedded ones)."""
 
     url: str | None = None
     key: str = ""
     queue_url: str = ""
     store_url: str = ""
     workers: int = 2
-    """How many `tallystick work`, where they are processes of their own."""
+    """Number of `tallystick work` processes, when queue and store are servers."""
 
 
 def measure_load(
     console: Console, folder: Path, subject: Subject, sizes: Sequence[int], events: int | None, rate: float | None
 ) -> Report:
-    """A closed loop for each body size, after single events an open loop too. For each size a server is started, with
-    a fresh folder for what is embedded.
+    """A closed loop for each body size; after that of single events, an open loop and the time to queryable.
+
+    Each size gets a new server with an empty data folder, unless `subject` names a running one.
 
     Raises:
-        LoadFailed, ServerFailed: the server gave another answer than it has to; no figures are made up for that.
+        LoadFailed, ServerFailed: an answer was wrong, so there are no figures.
     """
     folder.mkdir(parents=True, exist_ok=True)
     queue, store = (urlsplit(url).scheme for url in (subject.queue_url, subject.store_url))
@@ -117,7 +118,7 @@ def _measure_size(
     with closing(target.api()) as api:
         _verify(api)
         stored = api.ledger()["stored"]
-    report.load.append(figures if target.processes is None else _after_life(target.processes, figures, stored))
+    report.load.append(figures if target.processes is None else _at_rest(target.processes, figures, stored))
 
 
 def _closed(console: Console, target: Target, size: int, events: int) -> LoadFigures:
@@ -125,7 +126,7 @@ def _closed(console: Console, target: Target, size: int, events: int) -> LoadFig
     requests = target.wrap(bodies(events, size, time.time_ns() // 1_000))
     first = target.wrap(bodies(connections * size, size, time.time_ns() // 1_000))
     with closing(target.api()) as api:
-        uvloop.run(closed_loop(target.url, first, connections))  # the first answers pay for what is imported lazily
+        uvloop.run(closed_loop(target.url, first, connections))  # the first requests pay for lazy imports
         before, counted = _drained(api), api.count()
         cpu = target.processes.cpu_seconds() if target.processes else None
         console.print(f"  sending {len(requests):,} requests on {connections} connections …")
@@ -188,7 +189,7 @@ def _lag(target: Target) -> LagFigures:
 
 
 def _probe(target: Target, after: float, lags: list[float]) -> None:
-    """Send an event of a new user and ask until the user's timeline has it."""
+    """Send an event of a new user, and query until the user's timeline has it."""
     time.sleep(after)
     user = f"probe-{uuid4()}"
     with closing(Api(target.url, key=target.key)) as writing, closing(target.api()) as api:
@@ -201,8 +202,8 @@ def _probe(target: Target, after: float, lags: list[float]) -> None:
             time.sleep(LOOK_EVERY)
 
 
-def _after_life(processes: Deployment, figures: LoadFigures, stored: int) -> LoadFigures:
-    """Stop the server, weigh what it left, start it on that, and look at it at rest. Only a folder is weighed."""
+def _at_rest(processes: Deployment, figures: LoadFigures, stored: int) -> LoadFigures:
+    """Add the figures of a restart: size on disk (of embedded parts only), time of a warm start, memory when idle."""
     processes.stop()
     embedded = not any(processes.schemes)
     size = sum(path.stat().st_size for path in processes.data.rglob("*") if path.is_file()) if embedded else None
@@ -217,13 +218,13 @@ def _after_life(processes: Deployment, figures: LoadFigures, stored: int) -> Loa
 
 
 def _drained(api: Api, stored: int = 0) -> int:
-    """How many events the store has, once nothing is queued and it has `stored` at least."""
+    """The number of stored events, once the queue is empty and at least `stored` are stored."""
     deadline = time.monotonic() + DRAIN_TIMEOUT
     while time.monotonic() < deadline:
         books = api.ledger()
         if books["queued"] == 0 and books["stored"] >= stored:
             return books["stored"]
-        time.sleep(DRAIN_LOOK_EVERY)
+        time.sleep(DRAIN_CHECK_EVERY)
     raise ServerFailed(f"after {DRAIN_TIMEOUT:.0f} s {books['stored']} of {stored} events are stored")
 
 

@@ -1,6 +1,6 @@
-"""The load client: raw keep-alive connections that send requests made beforehand and look at little of the answers.
+"""The load client: raw keep-alive connections that send prepared requests and parse only what they need of answers.
 
-Closed loop: every connection sends its next request when the last one is answered. Open loop: requests fall due at a
+Closed loop: each connection sends its next request when the last one is answered. Open loop: requests fall due at a
 fixed rate, and a latency counts from the due time, so that a slow server cannot hide behind a waiting client.
 """
 
@@ -23,7 +23,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _RETRY = re.compile(rb"\r\nretry-after:\s*(\d+)", re.IGNORECASE)
 _ACCEPTED = re.compile(rb'"accepted":\s*(\d+)')
 TICK = 0.001
-"""Seconds between two looks for requests that have fallen due."""
+"""Seconds between two checks for requests that have fallen due."""
 
 
 class LoadFailed(TallystickError):
@@ -31,11 +31,11 @@ class LoadFailed(TallystickError):
 
 
 class Tally:
-    """What a load came to. Times are `time.perf_counter()` seconds.
+    """The figures of a load. Times are seconds of `time.perf_counter()`.
 
     Attributes:
         latencies: seconds from sending (open loop: from falling due) to the last byte of each 202.
-        refused: answers that said "later" (503); those requests were sent again.
+        refused: answers with status 503. Those requests were sent again.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Tally:
 
 
 def wrap(url: str, bodies: Iterable[bytes], path: str = "/v1/events", key: str = "") -> list[bytes]:
-    """Whole HTTP/1.1 requests around JSON bodies; with a key when there is one."""
+    """Complete HTTP/1.1 requests around JSON bodies; with the key, unless it is empty."""
     head = f"POST {path} HTTP/1.1\r\nhost: {urlsplit(url).netloc}\r\ncontent-type: application/json\r\n"
     head += f"authorization: Bearer {key}\r\ncontent-length: " if key else "content-length: "
     start = head.encode()
@@ -66,7 +66,7 @@ def wrap(url: str, bodies: Iterable[bytes], path: str = "/v1/events", key: str =
 
 
 class Load:
-    """Decides what a connection sends next; ends when every request got its 202."""
+    """Decides what each connection sends next. It is done when every request got a 202."""
 
     def __init__(self, requests: Sequence[bytes]) -> None:
         self.tally = Tally()
@@ -76,13 +76,13 @@ class Load:
         self._again: deque[bytes] = deque()
 
     def ready(self, connection: Connection) -> None:
-        """The connection is free."""
+        """Send the next request on this connection, which is free."""
         request = self._again.popleft() if self._again else next(self._fresh, None)
         if request is not None:
             connection.send(request, time.perf_counter())
 
     def accepted(self, connection: Connection, since: float, events: int) -> None:
-        """A 202 has come."""
+        """Count a 202, and send the next request."""
         tally = self.tally
         tally.ended = time.perf_counter()
         tally.latencies.append(tally.ended - since)
@@ -92,18 +92,18 @@ class Load:
         self.ready(connection)
 
     def refused(self, connection: Connection, request: bytes, since: float, pause: float) -> None:
-        """A 503 has come: the same request again, by this connection, after the pause that was asked for."""
+        """Count a 503, and send the request again on this connection after `pause` seconds (Retry-After)."""
         self.tally.refused += 1
         asyncio.get_running_loop().call_later(pause, connection.send, request, since)
 
     def failed(self, reason: str) -> None:
-        """Ends the load with LoadFailed."""
+        """End the load with LoadFailed."""
         if not self.done.done():
             self.done.set_exception(LoadFailed(reason))
 
 
 class PacedLoad(Load):
-    """Requests fall due at `rate` a second; those that find no free connection wait, and their waiting counts."""
+    """Requests fall due at `rate` a second. One that finds no free connection waits; its latency includes the wait."""
 
     def __init__(self, requests: Sequence[bytes], rate: float) -> None:
         super().__init__(requests)
@@ -119,7 +119,7 @@ class PacedLoad(Load):
             self._idle.append(connection)
 
     def tick(self) -> None:
-        """Send what has fallen due, and look again a little later."""
+        """Send the requests that have fallen due, and schedule the next check."""
         now = time.perf_counter()
         while self._due < self._total and (due := self.tally.began + self._due / self._rate) <= now:
             self._due += 1
@@ -133,7 +133,7 @@ class PacedLoad(Load):
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection with at most one request under way."""
+    """One keep-alive connection with at most one request in flight."""
 
     def __init__(self, load: Load) -> None:
         self._load = load

@@ -1,4 +1,4 @@
-"""`tallystick bench query`: how fast a server answers questions about thirty days of a busy site."""
+"""`tallystick bench query`: measures how fast a server answers queries about thirty days of a busy site."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tallystick.cli.bench.background_load import SteadyLoad
 from tallystick.cli.bench.events import BLOCK_EVENTS, DAILY_USERS, DAY_US, day_blocks
-from tallystick.cli.bench.query_list import DAYS, Question, instant, questions
+from tallystick.cli.bench.query_list import DAYS, TimedQuery, instant, timed_queries
 from tallystick.cli.bench.report import QueryFigures, Report, machine
 from tallystick.config import Settings
 from tallystick.harness.server import START_TIMEOUT, Api, ServerFailed, ServerProcess
@@ -29,21 +29,21 @@ from tallystick.model.query import MetricsQuery
 from tallystick.store import is_embedded, make_store
 
 MARKER = "bench-history.json"
-"""File beside a made history that says how many events it has and where it starts, so that it can be used again."""
+"""A file beside a history that says how many events it has and when it starts, so that it can be used again."""
 FORMAT = 2
-"""Of the history: 2 has visits that begin with a page view and know where they came from."""
+"""Version of the history: 2 has visits that begin with a page view and know where they came from."""
 
 RUNS = 7
 ENOUGH_SECONDS = 20.0
-"""A question is not asked again, once its answers have taken as long as this and one is counted."""
+"""A query is not repeated once its runs have taken this long in total and one of them is counted."""
 DEADLINE = 60
-"""Seconds, twice what a server gives a question by default: one that takes longer has this for a figure."""
+"""Seconds of the query timeout, twice the default. A query that takes longer gets this as its figure."""
 LOAD = 5_000
-"""Events a second that come in while the analyses are asked once more."""
+"""Events per second of the load under which the analyses run again."""
 
 
 class History(msgspec.Struct, frozen=True):
-    """What a folder was filled with: `events` of DAYS days from `first_day` on (00:00 UTC, microseconds since 1970)."""
+    """What a folder holds: `events` events of DAYS days, from `first_day` on (00:00 UTC, microseconds since 1970)."""
 
     events: int
     first_day: int
@@ -51,13 +51,13 @@ class History(msgspec.Struct, frozen=True):
 
 
 def measure_queries(console: Console, data: Path, events: int, store_url: str = "", load: int = LOAD) -> Report:
-    """Fill the store (empty URL: DuckDB in `data`) with `events`, start a server on it and ask.
+    """Fill the store (empty URL: DuckDB in `data`) with `events` events, start a server on it and time queries.
 
-    A marker in `data` says that this has been done, for the next time.
+    A marker file in `data` lets the next run use the filled store.
 
     Args:
-        load: events a second that come in while the analyses are asked once more; 0: they are not. They stay in the
-            store, behind the days that are asked about.
+        load: events per second of a load under which the analyses run again; 0: no such run. These events stay in
+            the store, after the days that are queried.
 
     Raises:
         ServerFailed: the server does not start or answer, or the store has something else in it.
@@ -71,12 +71,12 @@ def measure_queries(console: Console, data: Path, events: int, store_url: str = 
             _wait_for_store(api)
             if (found := _count(api, history)) != history.events:
                 raise ServerFailed(f"the history has {history.events} events, a query finds {found}")
-            asked = questions(history.first_day, _a_user(api, history))
-            report.query = _ask_all(console, api, asked)
-            analyses = [question for question in asked if question.section == "analyses"]
+            queries = timed_queries(history.first_day, _a_user(api, history))
+            report.query = _measure_all(console, api, queries)
+            analyses = [query for query in queries if query.section == "analyses"]
             if load:
                 with SteadyLoad(process.url, load) as steady:
-                    report.query_loaded = _ask_all(console, api, analyses, 2)
+                    report.query_loaded = _measure_all(console, api, analyses, 2)
                 report.query_load = steady.per_second
         report.query_peak_bytes = process.resident_peak()
         process.stop()
@@ -84,7 +84,7 @@ def measure_queries(console: Console, data: Path, events: int, store_url: str = 
 
 
 def fill(console: Console, data: Path, events: int, store_url: str) -> datetime:
-    """Fill the store unless `data` says that it is filled; the first day of its history."""
+    """Fill the store, unless a marker in `data` says that it is filled. Returns the first day of its history."""
     history = _filled(console, data, events, store_url)
     return datetime.fromtimestamp(history.first_day / 1_000_000, UTC)
 
@@ -97,7 +97,7 @@ def _filled(console: Console, data: Path, events: int, store_url: str) -> Histor
             raise ServerFailed(f"{data} has a history of an older version of this command; remove it, or name another")
         return kept
     if any(data.iterdir()):
-        raise ServerFailed(f"{data} has something else in it; give an empty folder, or one that this command filled")
+        raise ServerFailed(f"{data} is not empty; give an empty folder, or one that this command filled")
     history = History(events, (time.time_ns() // 1_000 // DAY_US - DAYS) * DAY_US, FORMAT)
     asyncio.run(_fill(console, Settings(data=data, queue_url="", store_url=store_url), history))
     marker.write_bytes(msgspec.json.encode(history))
@@ -110,7 +110,7 @@ async def _fill(console: Console, settings: Settings, history: History) -> None:
     try:
         await store.migrate()
         if (await store.run(MetricsQuery())).rows[0]["events"]:
-            raise ServerFailed("the store has events already; give an empty one")
+            raise ServerFailed("the store already has events; give an empty one")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("Storing events", total=history.events)
@@ -136,7 +136,7 @@ async def _fill(console: Console, settings: Settings, history: History) -> None:
 
 
 def _days(history: History) -> Iterator[Future[list[Block]]]:
-    """Every day's blocks; another process makes the next day while this one's is stored."""
+    """The blocks of each day. Another process makes the next day while this process stores one."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:
         waiting: list[Future[list[Block]]] = []
         ingester, seq = uuid4().hex[:16], 0
@@ -151,7 +151,7 @@ def _days(history: History) -> Iterator[Future[list[Block]]]:
 
 
 def _batches(blocks: list[Block], events: int) -> Iterator[list[Block]]:
-    """The blocks, as many together as the worker takes in one transaction."""
+    """The blocks in batches, as large as those that the worker stores in one transaction."""
     batch: list[Block] = []
     for block in blocks:
         if batch and sum(b.count for b in batch) + block.count > events:
@@ -163,7 +163,7 @@ def _batches(blocks: list[Block], events: int) -> Iterator[list[Block]]:
 
 
 def _a_user(api: Api, history: History) -> str:
-    """The user with the most events of the last day: a timeline that has something in it."""
+    """The user with the most events on the last day, whose timeline is not empty."""
     end = instant(history.first_day + DAYS * DAY_US)
     since = instant(history.first_day + (DAYS - 1) * DAY_US)
     answer = api.query(kind="metrics", breakdown=["user_id"], top=1, since=since, until=end)
@@ -171,7 +171,7 @@ def _a_user(api: Api, history: History) -> str:
 
 
 def _wait_for_store(api: Api) -> None:
-    """A process answers before it has opened a store that is a server. Raises ServerFailed: it does not open it."""
+    """Wait until the store is open: with a store on a server, the process answers earlier. Raises ServerFailed."""
     end = time.monotonic() + START_TIMEOUT
     while api.ask("POST", "/v1/query", {"kind": "events", "limit": 1})[0] == 503:
         if time.monotonic() > end:
@@ -185,37 +185,37 @@ def _count(api: Api, history: History) -> int:
     return int(api.query(kind="metrics", since=instant(history.first_day), until=end)["rows"][0]["events"])
 
 
-def _ask_all(console: Console, api: Api, asked: Sequence[Question], slack: float = 1) -> list[QueryFigures]:
-    """The figures of questions; each may take `slack` times its target."""
+def _measure_all(console: Console, api: Api, queries: Sequence[TimedQuery], slack: float = 1) -> list[QueryFigures]:
+    """The figures of these queries. Targets are multiplied by `slack`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     figures = []
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("Asking", total=len(asked))
-        for question in asked:
-            progress.update(task, description=f"Asking: {question.name}")
-            figures.append(_measured(api, question, slack))
+        task = progress.add_task("Querying", total=len(queries))
+        for query in queries:
+            progress.update(task, description=f"Querying: {query.name}")
+            figures.append(_measured(api, query, slack))
             progress.advance(task)
     return figures
 
 
-def _measured(api: Api, question: Question, slack: float) -> QueryFigures:
-    target = None if question.target_ms is None else question.target_ms * slack
+def _measured(api: Api, query: TimedQuery, slack: float) -> QueryFigures:
+    target = None if query.target_ms is None else query.target_ms * slack
     times: list[float] = []
     while len(times) <= RUNS and (len(times) < 2 or sum(times) < ENOUGH_SECONDS * 1_000):
         began = time.perf_counter()
-        status, body = api.ask("POST", "/v1/query", question.ask)
+        status, body = api.ask("POST", "/v1/query", query.body)
         times.append((time.perf_counter() - began) * 1_000)
         if status == 504:
             whole = DEADLINE * 1_000.0
-            return QueryFigures(question.name, 0, 0, False, whole, whole, whole, target, question.section)
+            return QueryFigures(query.name, 0, 0, False, whole, whole, whole, target, query.section)
         if status != 200:
-            raise ServerFailed(f"{question.name}: the answer is {status}: {body[:200]!r}")
+            raise ServerFailed(f"{query.name}: the answer is {status}: {body[:200]!r}")
         answer = msgspec.json.decode(body)
         if not answer["rows"]:
-            raise ServerFailed(f"{question.name}: the answer is empty")
-    counted = times[1:]  # by then the file's pages are in memory
+            raise ServerFailed(f"{query.name}: the answer is empty")
+    counted = times[1:]  # the first run reads the file's pages into memory, so it is not counted
     return QueryFigures(
-        question=question.name,
+        question=query.name,
         runs=len(counted),
         rows=len(answer["rows"]),
         from_rollup=answer["from_rollup"],
@@ -223,5 +223,5 @@ def _measured(api: Api, question: Question, slack: float) -> QueryFigures:
         min_ms=min(counted),
         max_ms=max(counted),
         target_ms=target,
-        section=question.section,
+        section=query.section,
     )

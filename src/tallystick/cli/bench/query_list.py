@@ -1,4 +1,4 @@
-"""The questions of `tallystick bench query`, and the milliseconds of round trip that they have to stay below."""
+"""The queries of `tallystick bench query`, and the target of each: most milliseconds of a round trip."""
 
 from __future__ import annotations
 
@@ -8,32 +8,37 @@ from typing import Any, Literal, NamedTuple
 from tallystick.cli.bench.events import DAY_US
 
 DAYS = 30
-"""Of the history."""
+"""Days of the history."""
 SERIES_MS = 300.0
 ROLLUP_MS = 10.0
-"""Questions that look at events, questions that the rollup answers."""
+"""Targets of queries that read events, and of queries that the rollup answers."""
 OVERVIEW_MS = 150.0
 FUNNEL_MS = 500.0
 RETENTION_MS = 500.0
 PATHS_MS = 1_000.0
-"""Analyses on a server that is asked nothing else; while events come in, twice as long."""
+"""Targets of analyses on a server without other load. While events come in, they may take twice as long."""
 
 
-class Question(NamedTuple):
-    """A question with a name and, where one is set, the milliseconds it has to stay below."""
+class TimedQuery(NamedTuple):
+    """A query with a name and a target in milliseconds (None: no target is set)."""
 
     name: str
-    ask: dict[str, Any]
+    body: dict[str, Any]
     target_ms: float | None
     section: Literal["questions", "analyses"] = "questions"
 
 
-def questions(first_day: int, user: str) -> list[Question]:
-    """All of them about a history that begins at `first_day` (microseconds since 1970); `user` is one of its users."""
+def timed_queries(first_day: int, user: str) -> list[TimedQuery]:
+    """All queries about a history that begins at `first_day` (microseconds since 1970); `user` is one of its users."""
     end = first_day + DAYS * DAY_US
     month = {"since": instant(first_day), "until": instant(end)}
     week = {"since": instant(end - 7 * DAY_US), "until": instant(end)}
-    return [*_of_events(month, week, user), *_overview(month), *_of_persons(month), *_of_paths(month)]
+    return [
+        *_event_queries(month, week, user),
+        *_overview_analyses(month),
+        *_person_analyses(month),
+        *_path_analyses(month),
+    ]
 
 
 def instant(us: int) -> str:
@@ -41,7 +46,7 @@ def instant(us: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).isoformat()
 
 
-def _of_events(month: dict[str, str], week: dict[str, str], user: str) -> list[Question]:
+def _event_queries(month: dict[str, str], week: dict[str, str], user: str) -> list[TimedQuery]:
     month, week = {"kind": "metrics", **month}, {"kind": "metrics", **week}
     daily = {"metrics": [{"kind": "events"}, {"kind": "users"}], "interval": "day"}
     bought = {"metrics": [{"kind": "sum", "property": "amount"}], "interval": "day"}
@@ -50,35 +55,39 @@ def _of_events(month: dict[str, str], week: dict[str, str], user: str) -> list[Q
     new_york = {"interval": "day", "timezone": "America/New_York"}
     timeline = {"kind": "events", "user_id": user, "ascending": True, "limit": 100}
     return [
-        Question("events and unique users per day, 30 days", {**month, **daily}, SERIES_MS),
-        Question("events and unique users per day, 7 days", {**week, **daily}, SERIES_MS),
-        Question("unique users of 30 days", {**month, "metrics": [{"kind": "users"}]}, SERIES_MS),
-        Question("top 10 paths, 30 days", {**month, "breakdown": ["path"], "top": 10}, SERIES_MS),
-        Question("top 10 paths and the others", {**month, "breakdown": ["path"], "top": 10, "other": True}, SERIES_MS),
-        Question("by property browser, 30 days", {**month, **browsers}, SERIES_MS),
-        Question("by property browser, 7 days", {**week, **browsers}, SERIES_MS),
-        Question("top 10 of property referrer", {**month, "breakdown": ["properties.referrer"], "top": 10}, SERIES_MS),
-        Question("revenue per day, 30 days", {**month, **bought, **only}, None),
-        Question("events per day, 30 days", {**month, "interval": "day"}, ROLLUP_MS),
-        Question("events per day in New York", {**month, **new_york}, ROLLUP_MS),
-        Question("events by name, 30 days", {**month, "breakdown": ["name"]}, ROLLUP_MS),
-        Question("events by name and day", {**month, "interval": "day", "breakdown": ["name"]}, ROLLUP_MS),
-        Question("newest 100 events", {"kind": "events", "limit": 100}, None),
-        Question("one user's timeline", {**month, **timeline}, None),
-        Question("property keys", {"kind": "keys"}, None),
+        TimedQuery("events and unique users per day, 30 days", {**month, **daily}, SERIES_MS),
+        TimedQuery("events and unique users per day, 7 days", {**week, **daily}, SERIES_MS),
+        TimedQuery("unique users of 30 days", {**month, "metrics": [{"kind": "users"}]}, SERIES_MS),
+        TimedQuery("top 10 paths, 30 days", {**month, "breakdown": ["path"], "top": 10}, SERIES_MS),
+        TimedQuery(
+            "top 10 paths and the others", {**month, "breakdown": ["path"], "top": 10, "other": True}, SERIES_MS
+        ),
+        TimedQuery("by property browser, 30 days", {**month, **browsers}, SERIES_MS),
+        TimedQuery("by property browser, 7 days", {**week, **browsers}, SERIES_MS),
+        TimedQuery(
+            "top 10 of property referrer", {**month, "breakdown": ["properties.referrer"], "top": 10}, SERIES_MS
+        ),
+        TimedQuery("revenue per day, 30 days", {**month, **bought, **only}, None),
+        TimedQuery("events per day, 30 days", {**month, "interval": "day"}, ROLLUP_MS),
+        TimedQuery("events per day in New York", {**month, **new_york}, ROLLUP_MS),
+        TimedQuery("events by name, 30 days", {**month, "breakdown": ["name"]}, ROLLUP_MS),
+        TimedQuery("events by name and day", {**month, "interval": "day", "breakdown": ["name"]}, ROLLUP_MS),
+        TimedQuery("newest 100 events", {"kind": "events", "limit": 100}, None),
+        TimedQuery("one user's timeline", {**month, **timeline}, None),
+        TimedQuery("property keys", {"kind": "keys"}, None),
     ]
 
 
-def _analysis(name: str, target_ms: float | None, kind: str, month: dict[str, str], **more: object) -> Question:
-    return Question(name, {"kind": kind, **month, **more}, target_ms, "analyses")
+def _analysis(name: str, target_ms: float | None, kind: str, month: dict[str, str], **more: object) -> TimedQuery:
+    return TimedQuery(name, {"kind": kind, **month, **more}, target_ms, "analyses")
 
 
-def _overview(month: dict[str, str]) -> list[Question]:
+def _overview_analyses(month: dict[str, str]) -> list[TimedQuery]:
     both = [{"kind": "events"}, {"kind": "users"}]
     views = {"field": "name", "op": "=", "value": "page_view"}
     visits = {"metrics": ["sessions", "bounce_rate", "median_duration", "pages_per_session"]}
 
-    def top(field: str) -> Question:
+    def top(field: str) -> TimedQuery:
         named = {"entry_page": "pages of entry", "channel": "channels", "referrer": "referrers"}[field]
         return _analysis(f"top 10 {named}", OVERVIEW_MS, "sessions", month, breakdown=[field], top=10, **visits)
 
@@ -94,7 +103,7 @@ def _overview(month: dict[str, str]) -> list[Question]:
     ]
 
 
-def _of_persons(month: dict[str, str]) -> list[Question]:
+def _person_analyses(month: dict[str, str]) -> list[TimedQuery]:
     steps = [{"name": name} for name in ("page_view", "add_to_cart", "purchase")]
     signed_up = {"start": {"name": "sign_up"}, "returning": {"name": "purchase"}}
     return [
@@ -110,7 +119,7 @@ def _of_persons(month: dict[str, str]) -> list[Question]:
     ]
 
 
-def _of_paths(month: dict[str, str]) -> list[Question]:
+def _path_analyses(month: dict[str, str]) -> list[TimedQuery]:
     return [
         _analysis("paths of five pages", PATHS_MS, "paths", month),
         _analysis("paths from a page", PATHS_MS, "paths", month, start="/pricing"),

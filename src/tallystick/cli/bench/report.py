@@ -1,4 +1,4 @@
-"""What the measurements found, and on which machine: shapes of the JSON that `tallystick bench --json` writes."""
+"""The figures of the measurements and a description of the machine, as `tallystick bench --json` writes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("apsw", "duckdb", "httptools", "msgspec", "starlette", "uvicorn", "u
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where and when something was measured. `file_system` is that of the data folder."""
+    """The machine and the time of a measurement. `file_system` is that of the data folder."""
 
     at: str
     cpu: str
@@ -30,7 +30,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class FloorFigures(msgspec.Struct, frozen=True):
-    """What the machine does at best at the time of the run, see `bench_floor`; `unit` is what is counted."""
+    """What the machine can do at best at the time of the run, see `floor.py`. `unit` is what is counted."""
 
     what: str
     per_second: float
@@ -38,15 +38,15 @@ class FloorFigures(msgspec.Struct, frozen=True):
 
 
 class LoadFigures(msgspec.Struct, frozen=True):
-    """One closed loop. `_ms` are milliseconds of acknowledgement; sizes in bytes; None: cannot be seen from here.
+    """One closed loop. `_ms` are milliseconds of acknowledgement; sizes are in bytes; None: not known.
 
     Attributes:
         accepted_per_second: events, from the first byte sent to the last 202.
         end_to_end_per_second: events, from the first byte sent until all were stored and queryable.
-        seconds_to_queryable: the same, as a time.
-        peak_bytes: the server's most resident memory.
+        seconds_to_queryable: seconds from the first byte sent until all events were stored and queryable.
+        peak_bytes: the server's highest resident memory.
         disk_bytes_per_event: of the data folder, after the server was stopped.
-        cpu_seconds: the server's, until all was queryable.
+        cpu_seconds: the server's CPU time until all events were queryable.
     """
 
     body_events: int
@@ -69,7 +69,7 @@ class LoadFigures(msgspec.Struct, frozen=True):
 
 
 class PacedFigures(msgspec.Struct, frozen=True):
-    """One open loop of single events: latencies count from the moment at which a request fell due."""
+    """One open loop of single events. Latencies count from the moment at which a request fell due."""
 
     requests_per_second: float
     requests: int
@@ -89,9 +89,10 @@ class LagFigures(msgspec.Struct, frozen=True):
 
 
 class QueryFigures(msgspec.Struct, frozen=True):
-    """One question, asked over HTTP on a warm server; milliseconds of round trip. `target_ms` None: none was set.
+    """One query over HTTP on a warm server, in milliseconds of round trip. `target_ms` None: no target is set.
 
-    `runs` 0: the server ended it after `median_ms`, its deadline.
+    `runs` 0: the server cancelled the query after `median_ms`, its deadline. `question` is the query's name: existing
+    result files have that field.
     """
 
     question: str
@@ -131,8 +132,8 @@ class Report(msgspec.Struct):
     """Everything that one run of `tallystick bench` measured. `queue` and `store` are the schemes of their URLs.
 
     Attributes:
-        query_loaded: the questions of the section `analyses` again, while `query_load` events a second came in.
-        query_peak_bytes: the most resident memory of the server that was asked, without a store that is a server.
+        query_loaded: the queries of the section `analyses` again, under a load of `query_load` events per second.
+        query_peak_bytes: the highest resident memory of the server, without that of a store on a server.
     """
 
     machine: Machine

@@ -1,4 +1,4 @@
-"""The figures as tables: on a terminal for people, as Markdown for docs/build/benchmarks.md."""
+"""The figures as tables: for a terminal, and as Markdown for docs/build/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallystick.cli.bench.report import LoadFigures, Machine, QueryFigures, Repo
 
 MIB = 1024 * 1024
 WORDS = {"question", "kind", "from", "floor", "unit", "way", "what"}
-"""Columns of words; all others are numbers and line up on the right."""
+"""Columns of text. All others are numbers and are aligned on the right."""
 
 EXPERIMENTS = {
     "partitions": "A table partitioned by day, and a flat one",
@@ -55,8 +55,8 @@ def markdown(report: Report) -> str:
 def described(machine: Machine) -> str:
     """The machine in one line."""
     return (
-        f"{machine.cpu}, {machine.cores} cores, {machine.kernel}, {machine.file_system}; Tallystick {machine.tallystick}, "
-        f"Python {machine.python}, DuckDB {machine.packages['duckdb']}; {machine.at}"
+        f"{machine.cpu}, {machine.cores} cores, {machine.kernel}, {machine.file_system}; "
+        f"Tallystick {machine.tallystick}, Python {machine.python}, DuckDB {machine.packages['duckdb']}; {machine.at}"
     )
 
 
@@ -133,7 +133,7 @@ def _cost(figures: Sequence[LoadFigures]) -> Sheet:
 
 
 def _queries(report: Report) -> list[Sheet]:
-    """The questions by section, and those that were asked once more under a load."""
+    """The queries by section, and those that ran again under a load."""
     peak = report.query_peak_bytes
     memory = "" if peak is None else f"; the server's peak memory {peak / MIB:,.0f} MiB"
     about = f"of {report.query_events:,} events of 30 days"

@@ -1,4 +1,4 @@
-"""`tallystick demo`: a shop's visitors, sent to a running server."""
+"""`tallystick demo`: sends the events of an imaginary shop's visitors to a running server."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tallystick.cli.demo.world import Sent, World
 from tallystick.cli.importing.sending import Outcome, ServerSink
 
 TICK = 0.1
-"""Seconds of events that travel in one request."""
+"""Seconds of events that one request sends."""
 MOST_EVENTS = 5_000
 PATIENCE = 15.0
-"""Seconds for which a server that went away is waited for: long enough for its restart."""
+"""Seconds for which an unreachable server is retried: long enough for its restart."""
 IN_FLIGHT = 8
 
 EPILOG = console.paragraphs("""
@@ -45,12 +45,12 @@ def demo(
     rate: Annotated[float, typer.Option("--rate", min=0.1, max=100_000, help="Events per second, on average.")] = 20.0,
     duration: Annotated[float | None, typer.Option("--duration", min=0.1, help="Stop after this many seconds.")] = None,
     events: Annotated[int | None, typer.Option("--events", min=1, help="Stop after this many events.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="The same number makes the same visitors.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="The same seed makes the same visitors.")] = None,
     site: Annotated[str | None, typer.Option("--site", help="Site that the events belong to.")] = None,
     url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
     key_file: options.KeyFileOption = None,
 ) -> None:
-    """Send realistic events to a running server until Ctrl-C, or as many or as long as you say."""
+    """Send realistic events to a running server until Ctrl-C, --duration or --events."""
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     sent = World(seed, datetime.now(UTC), rate)
     tally = _Tally()
@@ -75,7 +75,7 @@ class _Tally:
 def _portions(
     world: World, duration: float | None, events: int | None, site: str | None
 ) -> Iterator[tuple[float, list[Sent]]]:
-    """The events of one tick after the other, each with the second at which it is over."""
+    """The events of each tick, split into requests, with the second at which the tick ends."""
     sent: Iterator[Sent] = itertools.islice(world, events)
     if duration is not None:
         sent = itertools.takewhile(lambda one: one.at < duration, sent)

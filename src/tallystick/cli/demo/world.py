@@ -17,20 +17,20 @@ import msgspec
 
 NAMESPACE = UUID("0b7b3b5e-4c0f-4d0c-9f59-1f8f5d3c1a52")
 KNOWN = 200
-"""People who were there before the first session."""
+"""Users who exist before the first session."""
 REGULARS, AGAIN, NEW = 0.15, 0.48, 0.22
-"""Parts of the sessions: of regulars, of people who come back for a while, of new ones; the rest is nobody's."""
+"""Shares of sessions: regular users, users who return for a while, new users. The rest has no user id."""
 LATE = 0.03
-"""Part of the sessions that a phone kept to itself for a while."""
+"""Share of the sessions whose events arrive late, as those of a phone that was offline."""
 LATEST = timedelta(hours=36)
 REPEATED = 0.01
-"""Part of the events that are sent twice, as a client does that did not hear the answer."""
+"""Share of the events that are sent twice, as by a client that did not get the answer."""
 THINKING = 20.0
-"""Seconds between two events of a session, on average."""
+"""Average seconds between two events of a session."""
 HURRIED_RATE = 200.0
-"""Events per second from which on visitors think less, so that not too many sessions are open at a time."""
+"""Events per second above which the pauses get shorter, so that not too many sessions are open at a time."""
 SESSION_EVENTS = 3.4
-"""Events of a session, about: how many sessions a rate of events needs."""
+"""Average events of a session, from which the rate of sessions is computed."""
 
 SOURCES = (("web", 62), ("ios", 21), ("android", 17))
 REFERRERS = (
@@ -62,8 +62,8 @@ BROWSERS = {
 }
 ENTRIES = (("/", 46), ("/pricing", 11), ("/docs", 12), ("/blog/launch", 9), ("/products", 22))
 PRODUCT = "product"
-"""Stands for one of the products' pages."""
-WAYS: dict[str, tuple[tuple[str | None, int], ...]] = {
+"""Stands for the page of a random product."""
+NEXT_PAGES: dict[str, tuple[tuple[str | None, int], ...]] = {
     "/": (("/products", 38), ("/pricing", 14), ("/search", 9), ("/docs", 8), ("/blog/launch", 4), (None, 20)),
     "/pricing": (("/signup", 34), ("/", 11), ("/docs", 9), ("/products", 8), (None, 38)),
     "/docs": (("/docs/quickstart", 42), ("/pricing", 12), ("/", 6), (None, 40)),
@@ -78,11 +78,11 @@ WAYS: dict[str, tuple[tuple[str | None, int], ...]] = {
     "/checkout/thanks": (("/", 14), (None, 86)),
     "/signup": (("/", 18), ("/docs", 9), (None, 73)),
 }
-"""Where visitors go from a page; None: they leave."""
+"""The pages that follow a page, with their weights; None: the visit ends."""
 HURRY = {"web": 0.0, "ios": 0.1, "android": 0.18}
-"""How much likelier than elsewhere it is that somebody leaves before a further page: small screens sell less."""
+"""Extra probability that a visit ends before its next page: fewer visitors buy on small screens."""
 LONGEST = 30
-"""Pages of a visit, at most."""
+"""Most pages of a visit."""
 PRODUCTS = tuple(
     (f"{kind}-{number:02}", round(price * (0.7 + number / 20), 2))
     for kind, price in (("mug", 12.0), ("shirt", 25.0), ("poster", 18.0), ("bag", 49.0))
@@ -114,7 +114,7 @@ class World:
 
     def __iter__(self) -> Iterator[Sent]:
         waiting: list[tuple[float, int, Sent]] = []
-        # Visitors were there before the first second: without them the rate would rise for minutes.
+        # Sessions begin before the first second: otherwise the rate would rise for minutes.
         begins = -self._thinking * SESSION_EVENTS
         while True:
             begins += self._random.expovariate(self._sessions_per_second)
@@ -125,7 +125,7 @@ class World:
                     heapq.heappush(waiting, (sent.at, next(self._order), sent))
 
     def _session(self, begins: float) -> Iterator[Sent]:
-        """A visit's events; a late visit's all arrive at the same moment, hours after they happened."""
+        """The events of a visit. Those of a late visit all arrive at one moment, up to LATEST after they happened."""
         late = self._random.random() < LATE
         ago = timedelta(seconds=self._random.uniform(60.0, LATEST.total_seconds())) if late else timedelta(0)
         user = self._user()
@@ -149,7 +149,7 @@ class World:
             at += self._random.expovariate(1.0 / self._thinking)
 
     def _user(self) -> str | None:
-        """Who comes: a regular by a long tail, somebody seen lately, somebody new, or nobody known."""
+        """The user of a visit: a regular one (long tail), one seen lately, a new one, or None."""
         kind = self._random.random()
         if kind < REGULARS:
             return f"user-{min(int(8 * self._random.paretovariate(0.9)) - 7, self._known)}"
@@ -162,7 +162,7 @@ class World:
         return None
 
     def _visit(self, user: str | None) -> _Visit:
-        # Who is known keeps country and device.
+        # A known user keeps country and device.
         traits = self._random if user is None else random.Random(f"{self._namespace} {user}")
         source, country = _one_of(traits, SOURCES), _one_of(traits, COUNTRIES)
         properties: dict[str, Any] = {"country": country, "browser": _one_of(traits, BROWSERS[source])}
@@ -179,7 +179,7 @@ class World:
             product = PRODUCTS[min(int(self._random.expovariate(0.25)), len(PRODUCTS) - 1)]
             path = f"/products/{product[0]}" if page == PRODUCT else page
             yield "page_view", path, {"referrer": referrer} if referrer and not number else {}
-            goes_on = self._one_of(WAYS[page])
+            goes_on = self._one_of(NEXT_PAGES[page])
             if page == "/search":
                 yield "search", path, {"query": product[0][:-3], "results": self._random.randint(0, 40)}
             elif page == PRODUCT and goes_on == "/cart":
@@ -189,12 +189,12 @@ class World:
                 yield from self._sign_up()
             elif goes_on == "/checkout/thanks":
                 if user is None:
-                    return  # who wants to pay has to say who they are
+                    return  # only a known user can pay
                 yield "purchase", path, _bill(cart)
             page = goes_on
 
     def _sign_up(self) -> Iterator[_Step]:
-        """The funnel: each step loses some."""
+        """The sign-up funnel: some visits drop out at each step."""
         plan = self._one_of(PLANS)
         for name, goes_on in (("signup_started", 0.62), ("signup_email_confirmed", 0.8), ("signup_completed", 0.0)):
             yield name, "/signup", {"plan": plan}

@@ -124,7 +124,7 @@ class LineMapper:
             raise NotAnEvent(f"is not a JSON object: {error}") from error
 
     def _take(self, keys: dict[str, msgspec.Raw], field: str, key: str) -> bytes | None:
-        """The value of a field's key; None when the line lacks it, or when the key is dropped or mapped to another field."""
+        """The value of a field's key; None: the line lacks it, or the key is dropped or mapped to another field."""
         if key == field and key in self._ignored and self._choices.maps.get(field) != key:
             return None
         raw = keys.get(key)

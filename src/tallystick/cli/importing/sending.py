@@ -148,7 +148,7 @@ class ServerSink:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _in_halves(self, body: bytes, count: int, error: Refused) -> Outcome:
-        """Send the chunk as two, because the server has a smaller limit. A single event that is too large is rejected."""
+        """Send the chunk in two parts, for a server with a smaller limit. One event that is too large is rejected."""
         if count == 1:
             return Outcome(0, [Rejection(0, "too_large", error.message)])
         lines = body.splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""Turns a file into request bodies. A row's id follows from the file's bytes and the row's number, so it never changes."""
+"""Turns a file into request bodies. A row's id follows from the file's bytes and the row's number."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def format_of(path: Path, given: Format | None) -> Format:
         return given
     ending = (path.with_suffix("") if path.suffix in _COMPRESSED else path).suffix.lower()
     if ending not in _FORMATS:
-        raise ConfigError(f"{path}: the ending {ending!r} says no format: add --format ndjson, csv or parquet")
+        raise ConfigError(f"{path}: the ending {ending!r} is not that of a format: add --format ndjson, csv or parquet")
     return _FORMATS[ending]
 
 

@@ -1,4 +1,4 @@
-"""`tallystick recover`: bring a damaged file of a stopped server back."""
+"""`tallystick recover`: repairs a damaged file of a stopped server."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tallystick.cli.recover import queue as recover_queue
 from tallystick.cli.recover import store as recover_store
 
 app = typer.Typer(
-    help="Bring a damaged file back, while no server runs: what can be read is kept, the rest is counted, the damaged "
-    "file stays.",
+    help="Repair a damaged file while no server runs: what can be read is kept, the rest is counted, the damaged file "
+    "stays.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )

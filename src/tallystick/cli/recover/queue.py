@@ -1,4 +1,4 @@
-"""`tallystick recover queue`: a new queue out of a damaged one."""
+"""`tallystick recover queue`: rebuilds a damaged embedded queue."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ EPILOG = console.paragraphs("""
 
   tallystick recover queue --data /var/lib/tallystick
 
-The server must be stopped. Exit code: 0 nothing is missing, 1 something is (it is said how much), 2 it could not be
-done.
+The server must be stopped. Exit code: 0 nothing is missing, 1 something is missing (the output says how much), 2 the
+queue could not be rebuilt.
 """)
 
 
 def queue(
     data: options.DataOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Rebuild it although no damage is found.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Rebuild it even when no damage is found.")] = False,
 ) -> None:
     """Rebuild the embedded queue from every block that can be read.
 
-    The damaged files are moved to a folder beside them and stay there. Blocks that the store has already are left out;
-    blocks whose bytes are damaged become dead letters; what is nowhere is missing, and `tallystick verify` goes on saying
-    so.
+    The damaged files are moved to a folder beside them and stay there. Blocks that the store already has are left out;
+    blocks whose bytes are damaged become dead letters. What cannot be found is missing, and `tallystick verify`
+    continues to report it.
     """
     from tallystick.queue.sqlite.opening import open_checked
     from tallystick.queue.sqlite.queue import lock, recovery
@@ -90,7 +90,7 @@ def _show(done: Recovery) -> None:
     if done.damaged_blocks:
         say(f"{done.damaged_events:,} events in {done.damaged_blocks:,} damaged blocks become dead letters")
     if done.missing is None:
-        say("the store could not be asked what it has: recover it, then `tallystick verify` says what is missing")
+        say("the store could not be read: recover it, then `tallystick verify` says what is missing")
     else:
         say(f"{done.missing:,} accepted events are missing" if done.missing else "no accepted event is missing")
     for sentence in done.missing_blocks:
@@ -98,12 +98,12 @@ def _show(done: Recovery) -> None:
 
 
 async def _ledger(settings: Settings) -> Mapping[str, IngesterLedger] | None:
-    """What the store has; None when it cannot be asked."""
+    """The store's ledger; None when the store cannot be read."""
     if store.is_embedded(settings) and not url_path(settings.resolved_store_url).exists():
         return {}
     try:
         async with open_store(settings) as opened:
             return await opened.ledger()
     except TallystickError as error:
-        console.err.print(escape(f"the store cannot be asked: {error.message}"))
+        console.err.print(escape(f"the store cannot be read: {error.message}"))
         return None

@@ -1,4 +1,4 @@
-"""`tallystick recover store`: a new store of everything that can be read in a damaged one."""
+"""`tallystick recover store`: makes a new store from everything that can be read in a damaged one."""
 
 from __future__ import annotations
 
@@ -30,27 +30,25 @@ EPILOG = console.paragraphs("""
 
   tallystick recover store --data /var/lib/tallystick
 
-Nothing is deleted: the damaged files are moved to a folder damaged-<time> beside the new ones. A flipped bit is mended
-where the checksum tells which one it was; else every row that can be read is copied, and the rest is made anew.
+Nothing is deleted: the damaged files are moved to a folder damaged-<time> beside the new ones. A flipped bit is
+repaired where the checksum shows which one it was; else every row that can be read is copied, and the rest is rebuilt.
 
-Exit code: 0 everything is there, 1 something could not be read (the report says what), 2 it could not be done, and
-nothing was changed.
+Exit code: 0 nothing is lost, 1 something could not be read (the output says what), 2 the store could not be recovered,
+and nothing was changed.
 """)
 
 
 def store(
     data: options.DataOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what can be read; all is tried on a copy.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what can be read; works on a copy.")] = False,
     accept_empty: Annotated[
-        bool, typer.Option("--accept-empty", help="Begin with an empty store where nothing at all can be read.")
+        bool, typer.Option("--accept-empty", help="Make an empty store when nothing at all can be read.")
     ] = False,
 ) -> None:
-    """Keep every event that can be read in a damaged store.duckdb and its log, and say what is lost.
+    """Keep every event that can be read in a damaged store.duckdb and its log, and report what is lost.
 
-    Dead letters, the ledger, saved reports, boards and share links are kept too. It takes twice the store's room on the
-    disk while it works. Put the backup back instead where that loses less.
+    Dead letters, the ledger, saved reports, boards and share links are kept too. It needs twice the store's space on
+    the disk while it works. Restore a backup instead when that loses less.
     """
     settings = options.load_settings(data=data)
     options.quiet_logs(settings)
@@ -61,10 +59,10 @@ def store(
     with _queue_held(settings), Progress(*columns, console=console.err, transient=True) as progress:
         task = progress.add_task("", total=None)
 
-        def tell(what: str, done: int, total: int) -> None:
+        def show_progress(what: str, done: int, total: int) -> None:
             progress.update(task, description=what, completed=done, total=total or None)
 
-        found = stores.recover_store(settings, tell, dry_run=dry_run, accept_empty=accept_empty)
+        found = stores.recover_store(settings, show_progress, dry_run=dry_run, accept_empty=accept_empty)
     _show(found, dry_run)
     if found.lost or found.differences:
         raise typer.Exit(console.EXIT_DIFFERENCE)
@@ -72,7 +70,7 @@ def store(
 
 @contextlib.contextmanager
 def _queue_held(settings: Settings) -> Iterator[None]:
-    """The lock of the embedded queue beside it: a server holds that even when it has let go of its damaged store."""
+    """Hold the lock of the embedded queue beside it: a server keeps that even after it closed a damaged store."""
     path = url_path(settings.resolved_queue_url) if queue.is_embedded(settings) else None
     lock = path and path.with_name(path.name + ".lock")
     if path is None or lock is None or not lock.is_file():
@@ -83,7 +81,7 @@ def _queue_held(settings: Settings) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise AlreadyRunning(f"another Tallystick process holds {path.parent}: stop it first") from error
+            raise AlreadyRunning(f"another Tallystick process uses {path.parent}: stop it first") from error
         yield
     finally:
         os.close(descriptor)
