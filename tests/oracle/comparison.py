@@ -1,4 +1,4 @@
-"""The oracle of comparison: which period is meant, found by walking the calendar, and what is beside each row."""
+"""The oracle of comparison: it finds the other period by walking the calendar, and the values beside each row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Comparable = MetricsQuery | SessionsQuery
 
 
 def begin_of(day: date, timezone: str) -> datetime:
-    """When a local day begins, in UTC: instants of two zones that clocks show twice are never equal."""
+    """When a local day begins, in UTC: Python never takes times of different zones for equal in a repeated hour."""
     return oracle.first_instant(day, timezone).astimezone(UTC)
 
 
@@ -58,23 +58,23 @@ def period_before(query: Comparable, until: datetime) -> Period:
 
 
 def answer_compared(query: Comparable, events: Sequence[Event]) -> list[Row]:
-    """All rows of an answer with `compare`; the query has an end."""
+    """The rows of an answer with `compare`. The query has `until`."""
     assert query.until is not None
     period = query.compare if isinstance(query.compare, Period) else period_before(query, query.until)
-    asked = query.model_copy(update={"compare": None})
-    before = asked.model_copy(update={"since": period.since, "until": period.until})
-    if isinstance(asked, MetricsQuery):
-        rows = oracle.answer(asked, events)
+    plain = query.model_copy(update={"compare": None})
+    before = plain.model_copy(update={"since": period.since, "until": period.until})
+    if isinstance(plain, MetricsQuery):
+        rows = oracle.answer(plain, events)
     else:
-        rows = oracle_sessions.answer_sessions(asked, events)
-    known = [_group(asked, row) for row in rows if "other" not in row]
-    shown = _buckets(asked) if asked.interval else [None]
-    beside = dict(zip(shown, _buckets(before) if asked.interval else [None], strict=False))
+        rows = oracle_sessions.answer_sessions(plain, events)
+    known = [_group(plain, row) for row in rows if "other" not in row]
+    shown = _buckets(plain) if plain.interval else [None]
+    beside = dict(zip(shown, _buckets(before) if plain.interval else [None], strict=False))
     return [row | {"previous": _previous(before, row, known, beside, events)} for row in rows]
 
 
 def _buckets(query: Comparable) -> list[str | None]:
-    """Every bucket of the range, as rows call it."""
+    """Every bucket of the range, as it is written in rows."""
     return [_label(bucket, query) for bucket in oracle.all_buckets(query, [])]
 
 

@@ -1,4 +1,4 @@
-"""The oracle of formulas: Python reads and computes them."""
+"""The oracle of formulas: Python itself parses and computes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS: dict[type[ast.operator], Callable[[float, float], float]] = {
 
 
 def formula_value(expression: str, values: Sequence[float | None]) -> float | None:
-    """Its value where A is the first of these values; None where any step has none."""
+    """The value of a formula in which A is the first of the values; None if an operation has no value."""
     try:
         return _value(ast.parse(f"({expression})", mode="eval").body, values) + 0.0
     except (ArithmeticError, TypeError):
@@ -24,7 +24,12 @@ def formula_value(expression: str, values: Sequence[float | None]) -> float | No
 
 
 def _value(node: ast.expr, values: Sequence[float | None]) -> float:
-    """Raises TypeError for null, ArithmeticError for what a double cannot hold."""
+    """The value of a node.
+
+    Raises:
+        TypeError: a metric is null.
+        ArithmeticError: a division by zero, or a value beyond the range of a double.
+    """
     if isinstance(node, ast.BinOp):
         value = STEPS[type(node.op)](_value(node.left, values), _value(node.right, values))
     elif isinstance(node, ast.UnaryOp):

@@ -1,4 +1,4 @@
-"""The oracle of funnels: every attempt of every person, walked event by event."""
+"""The oracle of funnels: it walks every attempt of every person event by event."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from tests.oracle.metrics import NUMERIC, in_scope, passes, text_of, value_of
 
 Row = dict[str, Any]
 Attempt = list[datetime]
-"""When each step was done, as many as were."""
+"""The times of the steps that were done, in their order."""
 
 
 def means(test: EventTest, event: Event) -> bool:
-    """Whether a test means an event."""
+    """Whether an event passes a test."""
     return (test.name is None or event.name == test.name) and (test.filter is None or passes(test.filter, event))
 
 
 def _walk(query: FunnelScope, events: Iterable[Event]) -> list[tuple[datetime, list[bool]]]:
-    """A person's events in their order, each with the steps that it matches."""
-    marked = [(event.timestamp, [means(step, event) for step in query.steps]) for event in events]
+    """A person's events in their order: the time of each, and for each step whether the event matches it."""
+    matched = [(event.timestamp, [means(step, event) for step in query.steps]) for event in events]
 
-    def place(entry: tuple[datetime, list[bool]]) -> Any:
+    def order(entry: tuple[datetime, list[bool]]) -> Any:
         at, steps = entry
         return at, steps.index(True) if any(steps) else len(steps), steps[::-1]
 
-    return sorted(marked, key=place)
+    return sorted(matched, key=order)
 
 
 def _attempt(query: FunnelScope, walk: Sequence[tuple[datetime, list[bool]]], start: int) -> Attempt:
-    """The attempt that begins with an event; empty when none does."""
+    """The attempt that begins with an event; empty if the event begins none."""
     end = walk[start][0] + timedelta(seconds=query.window)
     if query.order == "any":
         return sorted(at for at in _each_done(query, walk[start:]) if at <= end) if any(walk[start][1]) else []
@@ -50,33 +50,33 @@ def _attempt(query: FunnelScope, walk: Sequence[tuple[datetime, list[bool]]], st
 
 
 def _each_done(query: FunnelScope, walk: Sequence[tuple[datetime, list[bool]]]) -> list[datetime]:
-    """When each of the steps that are ever done is done, the n-th of equal ones by the n-th event that matches."""
-    turns: Counter[str] = Counter()
+    """When each step is done, without those that never are. The n-th equal step is done by the n-th matching event."""
+    seen: Counter[str] = Counter()
     found = []
     for index, step in enumerate(query.steps):
         same = json.dumps(step.model_dump(mode="json"), sort_keys=True)
         matching = [at for at, steps in walk if steps[index]]
-        found += matching[turns[same] : turns[same] + 1]
-        turns[same] += 1
+        found += matching[seen[same] : seen[same] + 1]
+        seen[same] += 1
     return found
 
 
 def attempts(query: FunnelScope, events: Iterable[Event]) -> dict[str, Attempt]:
-    """The attempt that counts of each person who made one."""
-    people: dict[str, list[Event]] = {}
+    """The attempt that counts, for each person with an attempt."""
+    by_user: dict[str, list[Event]] = {}
     for event in events:
         if event.user_id is not None and in_scope(query, event):
-            people.setdefault(event.user_id, []).append(event)
+            by_user.setdefault(event.user_id, []).append(event)
     best = {}
-    for user, mine in people.items():
-        walk = _walk(query, mine)
+    for user, own in by_user.items():
+        walk = _walk(query, own)
         found = [_attempt(query, walk, start) for start in range(len(walk))]
         best[user] = min(found, key=lambda attempt: (-len(attempt), attempt))
     return {user: attempt for user, attempt in best.items() if attempt}
 
 
 def funnel_answer(query: FunnelQuery, events: Sequence[Event]) -> list[Row]:
-    """All rows of a funnel's answer."""
+    """The rows of the answer to a funnel query."""
     found = attempts(query, events)
     if query.breakdown is None:
         return _rows(query, list(found.values()))
@@ -123,7 +123,7 @@ def _rows(query: FunnelQuery, found: Sequence[Attempt]) -> list[Row]:
 
 
 def funnel_users_answer(query: FunnelUsersQuery, events: Iterable[Event]) -> list[Row]:
-    """All rows of the persons' answer, its pages put together."""
+    """The rows of all pages of persons."""
     reached = {
         user: attempt
         for user, attempt in attempts(query, events).items()

@@ -1,4 +1,4 @@
-"""The oracle of identity: who is one person, in plain Python from a list of events, as docs/use/identity.md says."""
+"""The oracle of identity: it finds the person of each id in plain Python, by the rules of docs/use/identity.md."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ KEYS = {
 }
 KEYS |= {"$identify": KEYS["identify"], "$create_alias": KEYS["alias"]}
 SENT = "$sent"
-"""The property that has the id an event was sent with, in what `as_persons` gives."""
+"""A property in the events of `as_persons`: the id that the event was sent with."""
 
 Id = tuple[str, str]
 Links = dict[Id, tuple[str, Event]]
 
 
 def joined_by(event: Event) -> str | None:
-    """The id that an event joins to its user."""
+    """The id that an event links to its user; None: it links none."""
     properties = json.loads(bytes(event.properties))
     if event.user_id is not None:
         for key in KEYS.get(event.name, []):
@@ -37,7 +37,7 @@ def joined_by(event: Event) -> str | None:
 
 
 def links_of(events: Iterable[Event]) -> Links:
-    """Of each id, the id that it is joined to and the event that does it: the earliest."""
+    """For each linked id, the id that it is linked to and the earliest event that links them."""
     links: Links = {}
     for event in sorted(events, key=lambda event: (event.timestamp, event.event_id)):
         joined = joined_by(event)
@@ -47,7 +47,7 @@ def links_of(events: Iterable[Event]) -> Links:
 
 
 def person_of(links: Links, site: str, user: str) -> str:
-    """Where the links lead; a circle is cut at the latest of its links."""
+    """The id at the end of the links. A circle is cut at its latest link."""
     walked = [user]
     while (site, walked[-1]) in links:
         after = links[site, walked[-1]][0]
@@ -59,7 +59,7 @@ def person_of(links: Links, site: str, user: str) -> str:
 
 
 def as_persons(events: Sequence[Event]) -> list[Event]:
-    """The events with the person's id in the place of the one that was sent, which is a property now."""
+    """The events with the person in `user_id`; the id that was sent moves to the property `SENT`."""
     links = links_of(events)
     mapped = []
     for event in events:
@@ -75,7 +75,7 @@ def as_persons(events: Sequence[Event]) -> list[Event]:
 
 
 def about_sent(root: Filter | None) -> Any:
-    """A filter that asks `as_persons` for the id that was sent wherever it asked for `user_id`."""
+    """A filter for the events of `as_persons`: where it tested `user_id`, it tests the id that was sent."""
     if isinstance(root, AllOf):
         return AllOf(all=[about_sent(part) for part in root.all])
     if isinstance(root, AnyOf):
@@ -86,7 +86,7 @@ def about_sent(root: Filter | None) -> Any:
 
 
 def answer_person(query: PersonQuery, events: Sequence[Event]) -> dict[str, Any]:
-    """The row of an answer about one person on one site."""
+    """The one row of the answer about a person on one site."""
     links = links_of(events)
     site = str(query.site_id)
     person = person_of(links, site, query.user_id)

@@ -1,7 +1,7 @@
-"""The oracle of the query suite: every query answered in plain Python, slowly and obviously, from a list of events.
+"""The oracle of metrics and events: it answers queries in plain Python from a list of events, slowly but obviously.
 
-It shares no code with the stores' compiler: buckets are found by walking the clock, groups are dicts, and the order of
-an answer is Python's order of texts, which is by code points.
+It shares no code with the compiler of statements: it finds buckets by walking the clock, groups in dicts, and sorts
+with Python's order of texts, which is by code points.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ MINUTE = timedelta(minutes=1)
 
 
 def answer(query: Query, events: Iterable[Event]) -> list[Row]:
-    """All rows of an answer, its pages put together."""
+    """The rows of all pages of an answer."""
     if isinstance(query, KeysQuery | ValuesQuery):
         return _picker(query, events)
     scoped = [event for event in events if in_scope(query, event)]
     if isinstance(query, MetricsQuery):
         return _metrics(query, [event for event in scoped if any(_counts(metric, event) for metric in query.metrics)])
-    assert isinstance(query, EventsQuery)  # the analyses have oracles of their own
+    assert isinstance(query, EventsQuery)  # the other analyses have their own oracles
     mine = [event for event in scoped if query.user_id is None or event.user_id == query.user_id]
     return [_event_row(event) for event in sorted(mine, key=_age, reverse=not query.ascending)]
 
@@ -60,7 +60,7 @@ def _properties(event: Event) -> dict[str, Any]:
 
 
 def value_of(event: Event, field: str) -> Any:
-    """A field's value: text, or of a property any JSON value; None when it is not set."""
+    """The value of a field: a text, or any JSON value of a property; None if it is not set."""
     if field.startswith("properties."):
         return _properties(event).get(field.removeprefix("properties."))
     value = getattr(event, field)
@@ -68,7 +68,7 @@ def value_of(event: Event, field: str) -> Any:
 
 
 def text_of(value: Any) -> str | None:
-    """A value's text: a string's content, other values' JSON text."""
+    """The text of a value: the content of a string, the JSON text of other values."""
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -134,7 +134,7 @@ def _ordered(op: str, value: Any, wanted: Any) -> bool:
 
 @lru_cache(maxsize=100_000)
 def bucket_start(minute: datetime, interval: str, timezone: str) -> datetime:
-    """The start of the bucket that a full minute is in, shown in the zone."""
+    """The start of the bucket that contains a full minute, as a time of the zone."""
     zone = ZoneInfo(timezone)
     if interval == "minute":
         return minute.astimezone(zone)
@@ -155,7 +155,7 @@ def bucket_start(minute: datetime, interval: str, timezone: str) -> datetime:
 
 @lru_cache(maxsize=10_000)
 def first_instant(day: date, timezone: str) -> datetime:
-    """When a local day begins: walk the clock until the calendar shows it."""
+    """When a local day begins: walk the clock until it shows that day."""
     zone = ZoneInfo(timezone)
     moment = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=15)
     while moment.astimezone(zone).date() < day:
@@ -170,7 +170,7 @@ def bucket_of(moment: datetime, query: MetricsQuery | SessionsQuery) -> datetime
 
 
 def all_buckets(query: MetricsQuery | SessionsQuery, found: Sequence[datetime]) -> list[datetime]:
-    """Every bucket from `since` or the first event to `until` or the newest: visit all time in between in steps."""
+    """Every bucket from `since` or the first event to `until` or the newest event, found in small steps of time."""
     first = query.since or min(found, default=None)
     last = query.until - timedelta(microseconds=1) if query.until else max(found, default=None)
     if first is None or last is None:
@@ -198,9 +198,9 @@ def _numbers(metric: Metric, events: Sequence[Event]) -> list[float]:
 
 def _percentile(fraction: float) -> Callable[[list[float]], float]:
     def interpolated(values: list[float]) -> float:
-        place = (len(values) - 1) * fraction
-        low, high = values[math.floor(place)], values[math.ceil(place)]
-        return low + (high - low) * (place - math.floor(place))
+        index = (len(values) - 1) * fraction
+        low, high = values[math.floor(index)], values[math.ceil(index)]
+        return low + (high - low) * (index - math.floor(index))
 
     return interpolated
 
@@ -217,7 +217,7 @@ NUMERIC: dict[str, Callable[[list[float]], float]] = {
 
 
 def _counts(metric: Metric, event: Event) -> bool:
-    """Whether a metric's own filter lets an event pass."""
+    """Whether an event passes the metric's own filter."""
     return metric.filter is None or passes(metric.filter, event)
 
 
@@ -242,7 +242,7 @@ Group = tuple[str | None, ...]
 
 
 def _value_order(group: Group) -> list[tuple[bool, str]]:
-    """Values ascending, null last."""
+    """A sort key: values ascending, null last."""
     return [(value is None, value or "") for value in group]
 
 
@@ -272,7 +272,7 @@ def _top(query: MetricsQuery, groups: dict[tuple[datetime | None, Group], list[E
         key=lambda group: (value[group] is not None, value[group]) if value[group] is not None else (False,),
         reverse=True,
     )
-    # A reversed sort keeps equal ones in their order, so ties stay in the order of their values.
+    # A reversed sort keeps the order of ties, so they stay in the order of their values.
     top = ranked[: query.top]
     rows: list[tuple[Any, Row]] = []
     others: dict[datetime | None, list[Event]] = {}
@@ -298,7 +298,7 @@ def _row(query: MetricsQuery, bucket: datetime | None, group: Group, events: Seq
 
 
 def figures(query: MetricsQuery, events: Sequence[Event]) -> Row:
-    """Metrics and formulas of some events."""
+    """The metrics and formulas of some events, by label."""
     values = {metric.label: metric_value(metric, events) for metric in query.metrics}
     return values | {f.label: formula_value(f.expression, list(values.values())) for f in query.formulas}
 
@@ -326,9 +326,9 @@ def _event_row(event: Event) -> Row:
 
 
 def _counted(found: Iterable[tuple[str, Any]]) -> list[tuple[Any, int]]:
-    """How often each, the most frequent first, equal ones in order of their texts.
+    """Each value with its count, the most frequent first, ties in order of their texts.
 
-    An object is shown as its JSON text, but is not the string with that text.
+    Arrays and objects are shown as JSON text, but are counted apart from a string with that text.
     """
     counts: dict[tuple[str, str], tuple[Any, int]] = {}
     for text, value in found:
@@ -343,7 +343,7 @@ def _age(event: Event) -> tuple[datetime, UUID, str]:
 
 
 def _picker(query: KeysQuery | ValuesQuery, events: Iterable[Event]) -> list[Row]:
-    """The filter picks among the newest of the site and the range."""
+    """The filter picks from the newest events of the site and the range."""
     everything = query.model_copy(update={"filter": None})
     newest = sorted((event for event in events if in_scope(everything, event)), key=_age, reverse=True)
     picked = [event for event in newest[: query.sample] if in_scope(query, event)]

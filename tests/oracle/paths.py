@@ -15,21 +15,21 @@ Edge = tuple[str | None, str | None]
 
 
 def answer_paths(query: PathsQuery, events: Iterable[Event]) -> list[Row]:
-    """All rows of the answer."""
+    """The rows of the answer."""
     everything = query.model_copy(update={"filter": None})
     counts: dict[int, dict[Edge, int]] = {}
     for session in sessions_of(query, [event for event in events if in_scope(everything, event)]):
-        for place, edge in enumerate(_edges(query, _steps(query, session)), 1):
-            here = counts.setdefault(place, {})
+        for number, edge in enumerate(_edges(query, _steps(query, session)), 1):
+            here = counts.setdefault(number, {})
             here[edge] = here.get(edge, 0) + 1
     rows: list[Row] = []
-    for place in sorted(counts):
-        edges = counts[place]
+    for number in sorted(counts):
+        edges = counts[number]
         ranked = sorted(edges, key=lambda edge: (-edges[edge], [(end is None, end or "") for end in edge]))
         for edge in ranked[: query.top]:
-            rows.append({"step": place, "source": edge[0], "target": edge[1], "sessions": edges[edge]})
+            rows.append({"step": number, "source": edge[0], "target": edge[1], "sessions": edges[edge]})
         if rest := [edges[edge] for edge in ranked[query.top :]]:
-            rows.append({"step": place, "source": None, "target": None, "sessions": sum(rest), "other": True})
+            rows.append({"step": number, "source": None, "target": None, "sessions": sum(rest), "other": True})
     return rows
 
 
@@ -43,22 +43,22 @@ def _steps(query: PathsQuery, session: Session) -> list[str]:
         if step is not None:
             found.append((event.timestamp, step))
     steps = [step for _, step in sorted(found)]
-    return [step for place, step in enumerate(steps) if not (query.merge and place and steps[place - 1] == step)]
+    return [step for index, step in enumerate(steps) if not (query.merge and index and steps[index - 1] == step)]
 
 
 def _edges(query: PathsQuery, steps: list[str]) -> list[Edge]:
-    """From the anchor on; the last step of a session has an edge to nowhere."""
+    """The edges from the anchor on. The last step of a session has an edge to None."""
     if query.end is not None:
         way: list[str | None] = [*reversed(steps[: steps.index(query.end) + 1]), None] if query.end in steps else []
-        return [(way[place + 1], way[place]) for place in range(len(way) - 1)][: query.steps - 1]
+        return [(way[index + 1], way[index]) for index in range(len(way) - 1)][: query.steps - 1]
     if query.start is not None:
         steps = steps[steps.index(query.start) :] if query.start in steps else []
     way = [*steps, None]
-    return [(way[place], way[place + 1]) for place in range(len(steps))][: query.steps - 1]
+    return [(way[index], way[index + 1]) for index in range(len(steps))][: query.steps - 1]
 
 
 def answer_people(query: PeopleQuery, events: Iterable[Event]) -> list[Row]:
-    """All rows, the pages put together."""
+    """The rows of all pages."""
     found: dict[str, list[Event]] = {}
     for event in events:
         if event.user_id is not None and in_scope(query, event):

@@ -1,4 +1,4 @@
-"""The oracle of retention, lifecycle, stickiness and active users: sets of persons by local day, week and month."""
+"""The oracle of retention, lifecycle, stickiness and active users, from sets of persons by day, week and month."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 
 def persons_answer(query: PersonsQuery, events: Sequence[Event], now: datetime) -> list[Row]:
-    """All rows of an answer that is given at `now`."""
+    """The rows of an answer that is computed at `now`."""
     ever = query.model_copy(update={"since": None})
     known = [event for event in events if event.user_id is not None and in_scope(ever, event)]
     if isinstance(query, RetentionQuery):
@@ -40,7 +40,7 @@ def persons_answer(query: PersonsQuery, events: Sequence[Event], now: datetime) 
 
 
 def _period(query: PersonsQuery, moment: datetime) -> datetime:
-    """When the period begins that a moment is in."""
+    """The beginning of the period that contains a moment."""
     minute = moment.replace(second=0, microsecond=0)
     return bucket_start(minute, query.interval, query.timezone).astimezone(UTC)
 
@@ -57,7 +57,7 @@ def _before(query: PersonsQuery, period: datetime) -> datetime:
 
 
 def _series(query: PersonsQuery, found: Iterable[datetime]) -> list[datetime]:
-    """From `since` or the first found to `until` or the last found."""
+    """The periods from `since` or the first one found to `until` or the last one found."""
     found = list(found)
     if query.since and query.since == query.until:
         return []
@@ -85,7 +85,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _sets(query: PersonsQuery, events: Iterable[Event]) -> dict[datetime, set[str]]:
-    """Who was active in each period."""
+    """The persons who were active in each period."""
     sets: dict[datetime, set[str]] = {}
     for event in events:
         sets.setdefault(_period(query, event.timestamp), set()).add(cast(str, event.user_id))

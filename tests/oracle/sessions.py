@@ -17,7 +17,7 @@ Session = list[Event]
 
 
 def sessions_of(query: SessionScope, events: Iterable[Event]) -> list[Session]:
-    """The sessions that these events make, each in order of time."""
+    """The events grouped into sessions, each in order of time."""
     ordered = sorted(events, key=lambda event: (event.timestamp, event.event_id))
     found: dict[Hashable, Session] = {}
     latest: dict[tuple[str, str], tuple[datetime, int]] = {}
@@ -34,7 +34,7 @@ def sessions_of(query: SessionScope, events: Iterable[Event]) -> list[Session]:
 
 
 def counted_sessions(query: SessionsQuery, events: Iterable[Event]) -> list[Session]:
-    """Those that a query is about."""
+    """The sessions that a query counts."""
     near = [
         event
         for event in events
@@ -52,7 +52,7 @@ def counted_sessions(query: SessionsQuery, events: Iterable[Event]) -> list[Sess
 
 
 def answer_sessions(query: SessionsQuery, events: Iterable[Event]) -> list[Row]:
-    """All rows of the answer."""
+    """The rows of the answer."""
     sessions = counted_sessions(query, events)
     groups: dict[tuple[str | None, ...], int] = {}
     for session in sessions:
@@ -64,8 +64,8 @@ def answer_sessions(query: SessionsQuery, events: Iterable[Event]) -> list[Row]:
     for session in sessions:
         group = group_of(query, session)
         if group in top or query.other:
-            place = top.index(group) if group in top else len(top)
-            cells.setdefault((_bucket(query, session), place), []).append(session)
+            rank = top.index(group) if group in top else len(top)
+            cells.setdefault((_bucket(query, session), rank), []).append(session)
     if not query.breakdown and query.interval is None:
         cells.setdefault((None, 0), [])
     if not query.breakdown and query.interval is not None and query.fill:
@@ -73,19 +73,19 @@ def answer_sessions(query: SessionsQuery, events: Iterable[Event]) -> list[Row]:
             cells.setdefault((empty, 0), [])
     rows = []
     bucket: datetime | None
-    for bucket, place in sorted(cells, key=lambda cell: (cell[0] or datetime.min, cell[1])):
+    for bucket, rank in sorted(cells, key=lambda cell: (cell[0] or datetime.min, cell[1])):
         row: Row = {}
         if bucket is not None:
             row["bucket"] = bucket.astimezone(ZoneInfo(query.timezone)).isoformat(timespec="seconds")
-        rest = place == len(top) and bool(query.breakdown)
-        row |= dict(zip(query.breakdown, (None,) * len(query.breakdown) if rest else _key(top, place), strict=True))
-        row |= {kind: metric_of(query, kind, cells[bucket, place]) for kind in query.metrics}
+        rest = rank == len(top) and bool(query.breakdown)
+        row |= dict(zip(query.breakdown, (None,) * len(query.breakdown) if rest else _key(top, rank), strict=True))
+        row |= {kind: metric_of(query, kind, cells[bucket, rank]) for kind in query.metrics}
         rows.append(row | ({"other": True} if rest else {}))
     return rows
 
 
-def _key(top: Sequence[tuple[str | None, ...]], place: int) -> tuple[str | None, ...]:
-    return top[place] if top else ()
+def _key(top: Sequence[tuple[str | None, ...]], rank: int) -> tuple[str | None, ...]:
+    return top[rank] if top else ()
 
 
 def _bucket(query: SessionsQuery, session: Session) -> datetime | None:

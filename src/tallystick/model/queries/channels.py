@@ -1,19 +1,19 @@
 """Channels: where a session came from, by the campaign tags and the referring domain of its entry event.
 
-The first that fits, of: `email` (a tag says so, or a webmail referred), `campaign` (any tag, or a click on an ad),
-`search`, `social`, `referral` (any other domain referred), `direct`.
+A session has the first channel that applies: `email` (by its tags, or if it came from a webmail domain), `campaign`
+(any tag, or a click on an ad), `search`, `social`, `referral` (any other domain), `direct`.
 """
 
 from __future__ import annotations
 
 TAGS = ("utm_source", "utm_medium", "utm_campaign", "$ad_click")
-"""Properties of which one that is there and not empty makes a session a campaign's."""
+"""The properties of campaigns. If one of them is set and not empty, the session came from a campaign."""
 REFERRER = "$referring_domain"
 NO_REFERRER = "$direct"
-"""What PostHog's clients write where there was none."""
+"""The value that PostHog's clients send if there is no referrer."""
 
 EMAIL_TAGS = ("email", "e-mail", "e_mail", "newsletter")
-"""Values of `utm_medium` or `utm_source`, in any case, that say email."""
+"""Values of `utm_medium` or `utm_source` that mean email; case is ignored."""
 
 MAIL_DOMAINS = (
     "mail.google.com",
@@ -68,4 +68,4 @@ SOCIAL_DOMAINS = (
     "discord.com",
     "news.ycombinator.com",
 )
-"""Each stands for itself and its subdomains; `.*` for any ending."""
+"""Each domain includes its subdomains; `.*` matches any ending."""

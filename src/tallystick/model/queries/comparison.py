@@ -1,4 +1,4 @@
-"""Comparison with another period: which one a question means."""
+"""Comparison with another period, and which period `previous` means."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROUNDED: dict[Interval, timedelta] = {"minute": timedelta(minutes=1), "hour": t
 
 
 class Period(Shape):
-    """A stretch of time. `since` is included, `until` is not."""
+    """A period. `since` is included, `until` is excluded."""
 
     since: AwareDatetime
     until: AwareDatetime
@@ -36,7 +36,7 @@ class Period(Shape):
 
 
 def _tag(value: object) -> str:
-    """Which of the two it is, so that an error is about the right one."""
+    """Which of the two shapes a value has. Errors then name the right shape."""
     return "previous" if isinstance(value, str) else "period"
 
 
@@ -46,22 +46,23 @@ _Choice: TypeAlias = Annotated[
 Compare: TypeAlias = Annotated[
     _Choice | None,
     Field(
-        description="Every row gets `previous` with the figures of another period, the n-th bucket beside the n-th: "
-        "`previous`, the same length just before (whole days or months in `timezone`: as many before), or a period of "
-        "your own. Needs `since`; without `until` the question ends now. The answer comes whole: no `next_cursor`."
+        description="Add `previous` to each row: the values of another period, the n-th bucket beside the n-th. "
+        "`previous` is the period of the same length right before (for whole days or months in `timezone`: "
+        "as many days or months before). Or give a period. Needs `since`; without `until` the range ends now. The "
+        "answer comes in one page, without `next_cursor`."
     ),
 ]
 
 
 def previous_period(since: datetime, until: datetime, timezone: str, interval: Interval | None) -> Period:
-    """The period before one, with which it is compared.
+    """The period that `previous` means for the period from `since` to `until`.
 
     - Whole months of the zone: as many months before.
-    - From the beginning of a day on: as many days before as have begun, and as far into the last of them. So days
-      stand beside days, and those that have 23 or 25 hours beside whole ones.
-    - From the beginning of an hour or minute on, where that is the interval: as many of them before as have begun,
-      and as far into the last.
-    - Otherwise: the same length just before.
+    - From the beginning of a day on: as many days before as have begun, up to the same time of the last day. So each
+      day is compared with a day, also where one of them has 23 or 25 hours.
+    - From the beginning of an hour or minute on, if that is the interval: as many of them before as have begun, up to
+      the same time in the last one.
+    - Otherwise: the same length right before.
 
     Raises:
         OverflowError: it would begin before the year 1.
@@ -96,5 +97,5 @@ def _months_before(day: date, months: int) -> date:
 
 
 def _start(day: date, zone: ZoneInfo) -> datetime:
-    """When a local day begins: at midnight, or right after a clock change that skips it."""
+    """When a local day begins: at midnight, or right after a clock change that skips midnight."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -1,11 +1,11 @@
-"""Formulas of metrics, such as `A / B * 100`: read once, computed for each row of an answer. Nothing else is evaluated.
+"""Formulas of metrics, such as `A / B * 100`. A formula is parsed once and computed for each row of an answer.
 
     sum     = product (("+" | "-") product)*
     product = sign (("*" | "/") sign)*
     sign    = "-" sign | number | letter | "(" sum ")"
 
-A letter is a metric in the order of the question: A the first, B the second. Numbers are doubles. A metric that is
-null, a division by zero and a value that no double can hold, at any step, make the formula null.
+A letter is a metric in the order of the query: A is the first, B the second. Numbers are doubles. If a metric is null,
+a divisor is zero, or a value is beyond the range of a double, the formula is null.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from pydantic import Field, field_validator
 from tallystick.model.queries.scope import Shape
 
 LETTERS = "ABCDEFGHIJ"
-"""Of the metrics in their order; a question has at most ten."""
+"""The letters of the metrics in their order; a query has at most ten."""
 EXPRESSION_MAX = 200
-"""Characters."""
+"""The most characters of an expression."""
 DEPTH_MAX = 20
-"""Parentheses and signs within each other."""
+"""How deep parentheses and signs may be nested."""
 RESERVED = {"bucket", "other", "previous"}
-"""Fields of a row that no metric and no formula may be called."""
+"""Fields of a row; no metric or formula may have one of these names."""
 
 Value = float | None
 Compute = Callable[[Sequence[Value]], Value]
@@ -46,11 +46,11 @@ _OPERATORS: dict[str, Callable[[float, float], float]] = {
 
 @dataclass(frozen=True)
 class Expression:
-    """What was read.
+    """A parsed expression.
 
     Attributes:
-        letters: the places of the metrics that it names, from 0.
-        compute: its value for the metrics' values in their order.
+        letters: the indexes of the metrics that it names, from 0.
+        compute: returns its value, from the values of the metrics in their order.
     """
 
     letters: frozenset[int]
@@ -58,15 +58,15 @@ class Expression:
 
 
 class Formula(Shape):
-    """A number made of the metrics of its row."""
+    """A number that is computed from the metrics of its row."""
 
     name: str | None = Field(
-        None, min_length=1, max_length=60, description="What it is called in the answer; absent: its expression."
+        None, min_length=1, max_length=60, description="Its column in the answer; absent: its expression."
     )
     expression: str = Field(
         max_length=EXPRESSION_MAX,
-        description="+ - * / and parentheses over numbers and letters: A is the first metric, B the second. What "
-        "cannot be computed (null, a division by zero, a value beyond a double) is null.",
+        description="+ - * / and parentheses over numbers and letters: A is the first metric, B the second. The value "
+        "is null if a metric is null, a divisor is zero, or a value is beyond the range of a double.",
         examples=["A / B * 100"],
     )
 
@@ -84,12 +84,16 @@ class Formula(Shape):
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> Expression:
-    """Read an expression. Raises ValueError, which says at which character it cannot be understood."""
+    """Parse an expression.
+
+    Raises:
+        ValueError: it is no formula; the message names the character.
+    """
     return _Parser(text).whole()
 
 
 def computed(formulas: Sequence[Formula], values: Sequence[Any]) -> dict[str, float | None]:
-    """The formulas' values by their labels, from the metrics' values in their order."""
+    """The value of each formula by its label, from the values of the metrics in their order."""
     if not formulas:
         return {}
     numbers = [float(value) if isinstance(value, int | float) else None for value in values]
@@ -97,7 +101,11 @@ def computed(formulas: Sequence[Formula], values: Sequence[Any]) -> dict[str, fl
 
 
 def check_labels(labels: Sequence[str], breakdown: Sequence[str]) -> None:
-    """Raises ValueError where columns of an answer would have the same name."""
+    """Check that the columns of an answer have different names.
+
+    Raises:
+        ValueError: two have the same name.
+    """
     seen = RESERVED | set(breakdown)
     for label in labels:
         if label in seen:
@@ -107,19 +115,26 @@ def check_labels(labels: Sequence[str], breakdown: Sequence[str]) -> None:
 
 
 def check_formulas(formulas: Sequence[Formula], kinds: Sequence[str]) -> None:
-    """Raises ValueError where a formula names a metric that there is not, or one that is no number."""
+    """Check that each formula names metrics of the query that are numbers.
+
+    Args:
+        kinds: the kinds of the metrics, in their order.
+
+    Raises:
+        ValueError: a metric does not exist, or is no number.
+    """
     for formula in formulas:
-        for place in sorted(parse(formula.expression).letters):
-            letter = LETTERS[place]
-            if place >= len(kinds):
+        for index in sorted(parse(formula.expression).letters):
+            letter = LETTERS[index]
+            if index >= len(kinds):
                 last = LETTERS[len(kinds) - 1]
                 raise ValueError(f"formula {formula.label!r}: there is no metric {letter}, the last one is {last}")
-            if kinds[place] == "last_received":
+            if kinds[index] == "last_received":
                 raise ValueError(f"formula {formula.label!r}: metric {letter}, last_received, is no number")
 
 
 class _Parser:
-    """One text, read from its beginning to its end."""
+    """Parses one text by recursive descent: one method for each rule of the grammar above."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -136,7 +151,7 @@ class _Parser:
         return Expression(frozenset(self._letters), compute)
 
     def _next(self) -> None:
-        """The next token; an empty one is the end."""
+        """Move to the next token. It is empty at the end."""
         blanks = _BLANKS.match(self._text, self._at + len(self._token))
         self._at = blanks.end() if blanks else len(self._text)
         if self._at == len(self._text):
@@ -181,16 +196,16 @@ class _Parser:
         if kind == "letter":
             if token not in LETTERS:
                 raise self._fault(f"metrics are {LETTERS[0]} to {LETTERS[-1]}")
-            place = LETTERS.index(token)
-            self._letters.add(place)
+            index = LETTERS.index(token)
+            self._letters.add(index)
             self._next()
-            return lambda values: values[place]
+            return lambda values: values[index]
         if token in ("-", "("):
             return self._nested(token)
         raise self._fault("expected a number, the letter of a metric, - or (")
 
     def _nested(self, token: str) -> Compute:
-        """A sign and what follows it, or what parentheses hold."""
+        """A minus sign with its operand, or an expression in parentheses."""
         self._depth += 1
         if self._depth > DEPTH_MAX:
             raise self._fault(f"at most {DEPTH_MAX} parentheses and signs within each other are expected")
@@ -208,7 +223,7 @@ class _Parser:
 
 
 def _applied(apply: Callable[[float, float], float], left: Value, right: Value) -> Value:
-    """One step; its zero has no sign, since an answer has no use for one."""
+    """The value of one operation; None if it has none. A negative zero becomes zero, since JSON would show its sign."""
     if left is None or right is None:
         return None
     try:

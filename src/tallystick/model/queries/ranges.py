@@ -1,4 +1,4 @@
-"""Time ranges with names, such as "the last 7 days": what they are at an instant, in a time zone. Pure.
+"""Named time ranges, such as "the last 7 days", and the instants that they mean now and in a time zone. Pure.
 
 The dashboard has the same rules for the ranges of its picker (dashboard/src/scope/range.ts).
 """
@@ -23,25 +23,29 @@ MONTHS = 12
 
 
 class Span(NamedTuple):
-    """`since` is included, `until` is not, both UTC; None: without an end on that side."""
+    """A range in UTC. `since` is included, `until` is excluded; None means that the range is open on that side."""
 
     since: datetime | None
     until: datetime | None
 
 
 def check_range(text: str) -> str:
-    """`text` when it is a preset or two days; raises ValueError otherwise."""
+    """Return `text` if it is a preset or two days.
+
+    Raises:
+        ValueError: it is neither.
+    """
     if text not in PRESETS:
         _days(text)
     return text
 
 
 def resolve(text: str, zone: ZoneInfo, now: datetime) -> Span:
-    """What a range means at `now`.
+    """The instants that a range means at `now`.
 
-    Ranges that reach to now end with the hour that the zone's clock is in, so that their last bucket is whole or the
-    current one. Two days beyond it end there too. Months and years are the calendar's; `7d` is today and the six days
-    before, `12mo` this month and the eleven before, `24h` that hour and the 23 before it.
+    A range up to now ends with the current hour of the zone's clock, so that its last hourly bucket is whole. A range
+    of two days ends there at the latest. Months and years are calendar months and years. `7d` is today and the six days
+    before; `12mo` is this month and the eleven before; `24h` is the current hour and the 23 before.
 
     Raises:
         ValueError: neither a preset nor two days `YYYY-MM-DD/YYYY-MM-DD`, the first not after the second.
@@ -72,19 +76,19 @@ def resolve(text: str, zone: ZoneInfo, now: datetime) -> Span:
 
 
 def start_of(day: date, zone: ZoneInfo) -> datetime:
-    """When a day begins: its first midnight, or where the clock skips midnight, the instant of the change."""
+    """When a day begins: at its first midnight, or at the clock change if that skips midnight."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _end_of_hour(now: datetime, zone: ZoneInfo) -> datetime:
-    """The next full hour of the zone's clock, as it goes now."""
+    """The next full hour of the zone's clock, with the UTC offset of now."""
     local = now.astimezone(zone)
     into = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
     return now.astimezone(UTC) - into + _HOUR
 
 
 def _months_before(first: date, months: int) -> date:
-    """The first of a month so many before."""
+    """The first day of the month that is `months` before."""
     year, month = divmod(first.year * MONTHS + first.month - 1 - months, MONTHS)
     return date(year, month + 1, 1)
 
@@ -96,7 +100,7 @@ def _days(text: str) -> tuple[date, date]:
     try:
         begin, last = date.fromisoformat(found[1]), date.fromisoformat(found[2])
     except ValueError as error:
-        raise ValueError(f"the range {text} has a day that is in no calendar") from error
+        raise ValueError(f"the range {text} has a day that does not exist") from error
     if begin > last:
         raise ValueError(f"the range {text} ends before it begins")
     return begin, last

@@ -1,4 +1,4 @@
-"""Questions about persons over days, weeks and months: who comes back, who is new or gone, how many are active."""
+"""Queries about persons over days, weeks and months: who comes back, who is new or gone, how many are active."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tallystick.model.queries.scope import Scope, check_timezone
 Period: TypeAlias = Literal["day", "week", "month"]
 
 ROWS_MAX = 1_000
-"""Most rows of an answer to one of these questions."""
+"""The most rows of an answer to one of these queries."""
 PERIODS_MAX = 100
 
 
 class PersonsScope(Scope):
-    """Persons by period: a person is a `user_id`, events without one are nobody's; periods begin at local midnights.
+    """Persons by period. A person is a `user_id`; events without one do not count. Periods begin at local midnights.
 
-    Where events are looked for is up to the question; `filter` is about every one that is looked at. A period whose end
-    lies behind `until`, or in the future, is not over: what is said about it may still change.
+    Each query says which time its events are from; `filter` applies to all of them. A period that ends after `until`,
+    or in the future, is not complete: its numbers may still change.
     """
 
-    timezone: str = Field("UTC", description="IANA name; days, weeks and months begin at this zone's midnights.")
+    timezone: str = Field("UTC", description="IANA name. Days, weeks and months begin at midnight in this zone.")
 
     @field_validator("timezone")
     @classmethod
@@ -32,23 +32,25 @@ class PersonsScope(Scope):
 
 
 class RetentionQuery(PersonsScope):
-    """Which share of those who began in a period came back in the following ones.
+    """The share of persons who began in one period and came back in the following ones.
 
-    A cohort is who did a start event in a period: `recurring` in each period in which they did, `first_time` only in
-    that of the first that they ever did (before `since`, too: who began then is in no cohort). Number n of a cohort are
-    its persons who did a return event in the n-th period after it, number 0 those who did in the period itself, before
-    the start event or after it. Both kinds of event are counted from `since` to `until`.
+    A cohort is the persons who did a start event in a period. With `recurring`, a person is in the cohort of each such
+    period; with `first_time`, only in that of the person's first start event ever. If that was before `since`, the
+    person is in no cohort. Number n of a cohort counts its persons with a return event in the n-th period after it.
+    Number 0 counts those with one in the period itself, before the start event or after it. Start and return events are
+    from `since` to `until`.
 
-    The answer has a row for each cohort from `since` (or the first) to `until` (or the last): `users`, how many persons
-    it has; `returned` and `shares`, a number for each period that has begun; and `complete`, how many are over.
+    The answer has a row for each cohort from `since` (or the first cohort) to `until` (or the last): `users`, its
+    number of persons; `returned` and `shares`, a number for each period that has begun; and `complete`, how many of
+    these periods are over.
     """
 
     kind: Literal["retention"] = "retention"
     mode: Literal["first_time", "recurring"] = "first_time"
     interval: Period = Field("week", description="Weeks begin on Monday.")
-    periods: int = Field(8, ge=1, le=PERIODS_MAX, description="How many following periods are looked at.")
-    start: EventTest = Field(default_factory=EventTest, description="What makes a person part of a cohort.")
-    returning: EventTest = Field(default_factory=EventTest, description="What counts as coming back.")
+    periods: int = Field(8, ge=1, le=PERIODS_MAX, description="The number of periods after a cohort's own.")
+    start: EventTest = Field(default_factory=EventTest, description="The event that puts a person into a cohort.")
+    returning: EventTest = Field(default_factory=EventTest, description="The event that counts as coming back.")
 
     @model_validator(mode="after")
     def _filters_are_bounded(self) -> RetentionQuery:
@@ -59,9 +61,10 @@ class RetentionQuery(PersonsScope):
 class LifecycleQuery(PersonsScope):
     """How many of the active persons are new, returning or resurrecting, and how many went dormant.
 
-    Active in a period is who did an event in it. Of these `new` never did one before; `returning` did in the period
-    right before; `resurrecting` did before, but not then. `dormant` are those who did in the period right before and
-    not in this one. All events up to `until` are looked at; the rows begin with the period that `since` lies in, whole.
+    A person with an event in a period is active in it. An active person is `new` without any event in earlier periods,
+    `returning` if active in the period right before, and `resurrecting` if active earlier, but not in the period right
+    before. A `dormant` person was active in the period right before and is not in this one. All events up to `until`
+    count; the rows begin with the whole period that contains `since`.
     """
 
     kind: Literal["lifecycle"] = "lifecycle"
@@ -69,11 +72,11 @@ class LifecycleQuery(PersonsScope):
 
 
 class StickinessQuery(PersonsScope):
-    """How many persons were active in just 1, 2, 3… of the periods from `since` to `until`.
+    """How many persons were active in exactly 1, 2, 3… of the periods from `since` to `until`.
 
-    `since` and `until` are taken as they are, so that the first and the last period may be short; without them the
-    periods of the first and the newest event are the ends. Row n has `users`, active in exactly n periods; `at_least`,
-    in n or more; and `share`, the share of `users` in all.
+    `since` and `until` are not moved to the edges of periods, so the first and the last period may be short. Without
+    them, the first and the last period are those of the first and the newest event. Row n has `users`, the persons
+    active in exactly n periods; `at_least`, those active in n or more; and `share`, `users` divided by all persons.
     """
 
     kind: Literal["stickiness"] = "stickiness"
@@ -81,10 +84,10 @@ class StickinessQuery(PersonsScope):
 
 
 class ActiveUsersQuery(PersonsScope):
-    """Active users per day, and of the last 7 and 30 days that end with it: DAU, WAU, MAU, and their ratios.
+    """Active users of each day, and of the 7 and 30 days that end with it: DAU, WAU, MAU, and their ratios.
 
-    The rows begin with the day that `since` lies in, whole, and look back 29 days. The ratios `dau_wau` and `dau_mau`
-    are null where nobody was active.
+    The rows begin with the whole day that contains `since`; events from 29 days before it count, too. The ratios
+    `dau_wau` and `dau_mau` are null where no user was active.
     """
 
     kind: Literal["active_users"] = "active_users"

@@ -1,4 +1,4 @@
-"""Which events a question is about: fields, filters, site and time range. Shapes only, no SQL."""
+"""Which events a query looks at: fields, filters, site and time range. Shapes only, no SQL."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field,
 from tallystick.keys import EVERY_SITE
 
 COLUMNS = ("name", "source", "path", "site_id", "user_id", "session_id", "event_id")
-"""Fields of an event that filters accept by name; a property is written `properties.<key>`."""
+"""The fields of an event that a filter may name. A property is written `properties.<key>`."""
 
 BREAKDOWN_COLUMNS = ("name", "source", "path", "site_id", "user_id", "session_id")
 PROPERTY_PREFIX = "properties."
 SERIES_LIMIT = 20_000
-"""Most buckets a time series may have."""
+"""The most buckets that a time series may have."""
 FILTER_CONDITIONS_MAX = 200
 FILTER_DEPTH_MAX = 10
 
@@ -30,14 +30,22 @@ class Shape(BaseModel):
 
 
 def check_field(name: str, columns: tuple[str, ...]) -> str:
-    """`name` when it is one of `columns` or a property; raises ValueError with what is allowed otherwise."""
+    """Return `name` if it is one of `columns` or a property.
+
+    Raises:
+        ValueError: it is neither; the message lists what is allowed.
+    """
     if name in columns or (name.startswith(PROPERTY_PREFIX) and 0 < len(name) - len(PROPERTY_PREFIX) <= 200):
         return name
     raise ValueError(f"unknown field {name!r}: use one of {', '.join(columns)} or properties.<key>")
 
 
 def check_timezone(name: str) -> str:
-    """`name` when it is an IANA time zone; raises ValueError otherwise."""
+    """Return `name` if it is an IANA time zone.
+
+    Raises:
+        ValueError: there is no such zone.
+    """
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -46,14 +54,14 @@ def check_timezone(name: str) -> str:
 
 
 class Condition(Shape):
-    """One test of one field. A missing property and a null field are `not_set` and fail every other test but `!=`."""
+    """A test of one field. A missing property and a null field are `not_set`, and fail all tests but `!=`."""
 
     field: str = Field(description="name, source, path, site_id, user_id, session_id, event_id, or properties.<key>")
     op: Literal["=", "!=", "in", "contains", ">", "<", "set", "not_set"]
     value: Scalar | list[Scalar] | None = Field(
         None,
-        description="A list for `in`, nothing for `set` and `not_set`. A number compares by number (only with numeric "
-        "values), a text by text in code-point order, a boolean with true or false.",
+        description="A list for `in`; absent for `set` and `not_set`. A number is compared with numeric values only, a "
+        "text with texts in code-point order, a boolean with true and false.",
     )
 
     @field_validator("field")
@@ -91,19 +99,19 @@ class Condition(Shape):
 
 
 class AllOf(Shape):
-    """True when every part is; true when empty."""
+    """True if all parts are true; also true without parts."""
 
     all: list[Filter] = Field(max_length=50)
 
 
 class AnyOf(Shape):
-    """True when at least one part is; false when empty."""
+    """True if at least one part is true; false without parts."""
 
     any: list[Filter] = Field(max_length=50)
 
 
 def _filter_tag(value: object) -> str:
-    """Which of the three a filter is, by the key that only it has: so that an error names the right one."""
+    """Which of the three shapes a filter has, by the key that only this shape has. Errors then name the right shape."""
     for tag in ("all", "any"):
         if hasattr(value, tag) or (isinstance(value, dict) and tag in value):
             return tag
@@ -117,7 +125,7 @@ Filter: TypeAlias = Annotated[
 
 
 def filter_size(root: Filter) -> tuple[int, int]:
-    """How many conditions a filter has, and how deep it is nested."""
+    """The number of conditions in a filter, and the depth of its nesting (1 for a single condition)."""
     if isinstance(root, Condition):
         return 1, 1
     sizes = [filter_size(part) for part in (root.all if isinstance(root, AllOf) else root.any)]
@@ -125,18 +133,22 @@ def filter_size(root: Filter) -> tuple[int, int]:
 
 
 def one_site(site_id: str | None) -> str | None:
-    """The id of a site, or None. Raises ValueError: it is `*`, which no site is called."""
+    """Return the id of a site, or None for all sites.
+
+    Raises:
+        ValueError: it is `*`, which means all sites in a key and names none.
+    """
     if site_id == EVERY_SITE:
         raise ValueError("no site is called *; null is every site")
     return site_id
 
 
 class Scope(Shape):
-    """Which events a question is about. `since` is included, `until` is not."""
+    """Which events a query looks at. `since` is included, `until` is excluded."""
 
     site_id: str | None = Field("default", max_length=128, description="null: every site that the caller may read.")
-    since: AwareDatetime | None = Field(None, description="Event time, included; absent: from the first event.")
-    until: AwareDatetime | None = Field(None, description="Event time, excluded; absent: up to the newest event.")
+    since: AwareDatetime | None = Field(None, description="Event time, included. Absent: from the first event.")
+    until: AwareDatetime | None = Field(None, description="Event time, excluded. Absent: up to the newest event.")
     filter: Filter | None = Field(
         None, description=f"At most {FILTER_CONDITIONS_MAX} conditions, nested at most {FILTER_DEPTH_MAX} deep."
     )

@@ -1,4 +1,4 @@
-"""Questions about sessions: how many, how long, where they came from, where they began and ended."""
+"""Queries about sessions: how many, how long, where they came from, where they began and ended."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tallystick.model.queries.comparison import Compare
 from tallystick.model.queries.scope import BREAKDOWN_COLUMNS, Interval, Scope, check_field, check_timezone
 
 SESSION_REACH = timedelta(hours=24)
-"""How far before `since` and behind `until` a session's events are looked for."""
+"""How far before `since` and after `until` the events of a session are looked up."""
 PAGE_NAMES = ("page_view", "$pageview", "pageview")
 
 SESSION_FIELDS = ("entry_page", "exit_page", "channel", "referrer")
-"""What a session has beside the fields of its entry event."""
+"""The fields that a session has in addition to those of its entry event."""
 
 SessionMetric: TypeAlias = Literal[
     "sessions", "bounce_rate", "avg_duration", "median_duration", "pages_per_session", "pages", "events"
@@ -26,17 +26,18 @@ DEFAULT_METRICS: tuple[SessionMetric, ...] = ("sessions", "bounce_rate", "median
 
 
 class SessionScope(Scope):
-    """How events make sessions.
+    """How events are grouped into sessions.
 
-    The events of a site with the same `session_id` are one session. Events without one, of a user, are a session as
-    long as no two neighbours lie more than `inactivity` minutes apart. Events with neither belong to no session.
+    Events of a site with the same `session_id` are one session. Events of a user on a site without a `session_id` are
+    one session until the next of them comes more than `inactivity` minutes later. Events with neither id belong
+    to no session.
     """
 
     inactivity: int = Field(
         30,
         ge=1,
         le=720,
-        description="Minutes. A longer pause of a user ends the session, where events have no `session_id`.",
+        description="Minutes. For events without `session_id`, a longer pause of the user ends the session.",
     )
     page_names: list[str] = Field(
         default_factory=lambda: list(PAGE_NAMES),
@@ -49,10 +50,10 @@ class SessionScope(Scope):
 class SessionsQuery(SessionScope):
     """Sessions: counts, bounce rate, duration and pages, over time and by where they came from, began or ended.
 
-    A session belongs to the range and the bucket in which its first event lies; its events are looked for up to 24
-    hours before `since` and behind `until`, and count whole. `filter` picks the sessions of which at least one event
-    passes it. The entry event is the first page view, or the first event where there is no page view; the exit event
-    likewise the last. Events of the same instant are in order of `event_id`.
+    A session belongs to the range and the bucket of its first event. Its events are looked up from 24 hours before
+    `since` to 24 hours after `until`, and all of them count. `filter` keeps the sessions in which at least one event
+    passes. The entry event is the first page view, the exit event the last one; in a session without page views they
+    are the first and the last event. Events of the same instant are in order of `event_id`.
     """
 
     kind: Literal["sessions"] = "sessions"
@@ -61,11 +62,11 @@ class SessionsQuery(SessionScope):
         min_length=1,
         max_length=7,
         description="`bounce_rate` is a share from 0 to 1; durations are seconds from a session's first event to its "
-        "last, 0 when it has one; `pages` and `events` count page views and events of the sessions. Where there are "
-        "no sessions, counts are 0 and the others null.",
+        "last, 0 if it has one event; `pages` and `events` count the sessions' page views and events. Without "
+        "sessions, counts are 0 and the others null.",
     )
     bounce: Literal["one_page", "one_event"] = Field(
-        "one_page", description="What a bounce is: exactly one page view, whatever else happened; or just one event."
+        "one_page", description="What a bounce is: exactly one page view, whatever else happened; or exactly one event."
     )
     compare: Compare = None
     interval: Interval | None = Field(None, description="Absent: the whole range as one. Weeks start on Monday.")
@@ -80,11 +81,13 @@ class SessionsQuery(SessionScope):
         100,
         ge=1,
         le=1000,
-        description="Keep this many groups of a breakdown, the ones with most sessions over the whole range (equal "
-        "ones in order of their values, null last).",
+        description="Keep this many groups of a breakdown, those with the most sessions over the whole range (ties in "
+        "order of their values, null last).",
     )
     other: bool = Field(False, description="With a breakdown: one more group, `other`, holds the rest.")
-    fill: bool = Field(True, description="Without breakdown: empty buckets between since and until appear, as zero.")
+    fill: bool = Field(
+        True, description="Without breakdown: empty buckets from since to until are rows, too, with zeros."
+    )
 
     @field_validator("metrics")
     @classmethod

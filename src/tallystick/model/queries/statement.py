@@ -1,4 +1,4 @@
-"""A statement of the caller's own in SQL, and the table that answers it."""
+"""An SQL statement that a caller writes, and the table that answers it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from tallystick.model.queries.scope import Shape, one_site
 
 SQL_MAX = 20_000
-"""Most characters of a statement."""
+"""The most characters of a statement."""
 
 ColumnType: TypeAlias = Literal[
     "boolean",
@@ -27,7 +27,7 @@ ColumnType: TypeAlias = Literal[
     "bytes",
     "json",
 ]
-"""What a column holds; docs/use/sql.md says how each is written in JSON."""
+"""The type of a column. docs/use/sql.md describes how each type is written in JSON."""
 
 
 class SqlQuery(Shape):
@@ -35,28 +35,30 @@ class SqlQuery(Shape):
 
     sql: str = Field(min_length=1, max_length=SQL_MAX, description="One SELECT.")
     site_id: Annotated[str | None, AfterValidator(one_site)] = Field(
-        None, max_length=128, description="Only this site's rows; absent: of every site that the caller may read."
+        None, max_length=128, description="Only the rows of this site. Absent: of every site that the caller may read."
     )
     limit: int | None = Field(
-        None, ge=1, description="Most rows of the answer; absent, or more than TALLYSTICK_SQL_ROWS: so many."
+        None,
+        ge=1,
+        description="The most rows of the answer. Absent, or above TALLYSTICK_SQL_ROWS: TALLYSTICK_SQL_ROWS.",
     )
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column of a table: the name that the statement gave it (it need not be unique), and its type."""
+    """A column of a table: its name in the statement, which need not be unique, and its type."""
 
     name: str
     type: ColumnType
 
 
 class Table(msgspec.Struct, frozen=True):
-    """An answer in rows.
+    """The answer of a statement.
 
     Attributes:
-        rows: values as JSON has them: instants, ids, bytes and intervals are texts, `Decimal` stands for a number of
-            which every digit counts.
-        truncated: there were more rows than asked for or allowed.
-        elapsed_ms: the wait for a turn included.
+        rows: values as in JSON: instants, ids, bytes and intervals are texts; a `Decimal` is a number whose digits are
+            all kept.
+        truncated: there were more rows than the query or the settings allow.
+        elapsed_ms: milliseconds, with the wait for a turn.
     """
 
     columns: list[Column]
