@@ -36,7 +36,7 @@ class Compared:
     """Two queries that differ in their periods.
 
     Attributes:
-        query: the query that was asked, with an `until`.
+        query: the query itself, with an `until`.
         previous: the same query about the other period.
         period: the other period.
     """

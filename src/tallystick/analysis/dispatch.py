@@ -9,20 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from tallystick.analysis.events.compile import compile_events, compile_keys, compile_values
+from tallystick.analysis.events.compile import compile_events, compile_keys, compile_values, events_needs
 from tallystick.analysis.events.rows import shape_events, shape_keys, shape_values
-from tallystick.analysis.funnel.compile import compile_funnel, compile_funnel_users
+from tallystick.analysis.funnel.compile import compile_funnel, compile_funnel_users, funnel_needs, funnel_users_needs
 from tallystick.analysis.funnel.rows import shape_funnel, shape_funnel_users
 from tallystick.analysis.metrics.compile import compile_metrics
 from tallystick.analysis.metrics.rows import shape_metrics
-from tallystick.analysis.metrics.tables import needs as metrics_needs
-from tallystick.analysis.paths.compile import compile_paths
+from tallystick.analysis.metrics.tables import metrics_needs
+from tallystick.analysis.paths.compile import compile_paths, paths_needs
 from tallystick.analysis.paths.rows import shape_paths
-from tallystick.analysis.paths.trails import can_use_trails
 from tallystick.analysis.retention.compile import compile_persons
 from tallystick.analysis.retention.rows import shape_persons
-from tallystick.analysis.sessions.compile import compile_sessions
-from tallystick.analysis.sessions.index import can_use_session_index
+from tallystick.analysis.sessions.compile import compile_sessions, sessions_needs
 from tallystick.analysis.sessions.rows import shape_sessions
 from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Answer, Row, Statement
@@ -69,53 +67,33 @@ class Analysis(Generic[Q]):
     needs: Callable[[Q], Needs]
 
 
-def _nothing(query: object) -> Needs:
+def _needs_nothing(query: object) -> Needs:
     return Needs()
 
 
-def _events_needs(query: EventsQuery) -> Needs:
-    return Needs(persons=query.user_id is not None)
-
-
-def _sessions_needs(query: SessionsQuery) -> Needs:
-    return Needs(property_columns=True, persons=True, session_index=can_use_session_index(query))
-
-
-def _paths_needs(query: PathsQuery) -> Needs:
-    return Needs(property_columns=True, persons=True, session_index=can_use_trails(query))
-
-
-def _funnel_needs(query: FunnelQuery) -> Needs:
-    return Needs(property_columns=True, persons=True, user_numbers=query.breakdown != "user_id", hash_joins=True)
-
-
-def _funnel_users_needs(query: FunnelUsersQuery) -> Needs:
-    return Needs(property_columns=True, persons=True, hash_joins=True)
-
-
-def _persons_needs(query: object) -> Needs:
+def _needs_persons(query: object) -> Needs:
     return Needs(property_columns=True, persons=True)
 
 
-_PERSONS = Analysis[PersonsScope](compile_persons, shape_persons, _persons_needs)
+_PERSONS = Analysis[PersonsScope](compile_persons, shape_persons, _needs_persons)
 
 ANALYSES: dict[type, Analysis[Any]] = {
     MetricsQuery: Analysis[MetricsQuery](compile_metrics, shape_metrics, metrics_needs),
-    EventsQuery: Analysis[EventsQuery](compile_events, shape_events, _events_needs),
-    KeysQuery: Analysis[KeysQuery](compile_keys, shape_keys, _nothing),
-    ValuesQuery: Analysis[ValuesQuery](compile_values, shape_values, _nothing),
-    SessionsQuery: Analysis[SessionsQuery](compile_sessions, shape_sessions, _sessions_needs),
-    PathsQuery: Analysis[PathsQuery](compile_paths, shape_paths, _paths_needs),
-    FunnelQuery: Analysis[FunnelQuery](compile_funnel, shape_funnel, _funnel_needs),
-    FunnelUsersQuery: Analysis[FunnelUsersQuery](compile_funnel_users, shape_funnel_users, _funnel_users_needs),
+    EventsQuery: Analysis[EventsQuery](compile_events, shape_events, events_needs),
+    KeysQuery: Analysis[KeysQuery](compile_keys, shape_keys, _needs_nothing),
+    ValuesQuery: Analysis[ValuesQuery](compile_values, shape_values, _needs_nothing),
+    SessionsQuery: Analysis[SessionsQuery](compile_sessions, shape_sessions, sessions_needs),
+    PathsQuery: Analysis[PathsQuery](compile_paths, shape_paths, paths_needs),
+    FunnelQuery: Analysis[FunnelQuery](compile_funnel, shape_funnel, funnel_needs),
+    FunnelUsersQuery: Analysis[FunnelUsersQuery](compile_funnel_users, shape_funnel_users, funnel_users_needs),
     RetentionQuery: _PERSONS,
     LifecycleQuery: _PERSONS,
     StickinessQuery: _PERSONS,
     ActiveUsersQuery: _PERSONS,
-    PeopleQuery: Analysis[PeopleQuery](compile_people, shape_people, _persons_needs),
-    PersonQuery: Analysis[PersonQuery](compile_person, shape_person, _nothing),
+    PeopleQuery: Analysis[PeopleQuery](compile_people, shape_people, _needs_persons),
+    PersonQuery: Analysis[PersonQuery](compile_person, shape_person, _needs_nothing),
 }
-"""Every kind of query."""
+"""Every kind of query that is compiled to SQL."""
 
 
 def needs(query: Query) -> Needs:

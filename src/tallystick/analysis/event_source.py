@@ -70,7 +70,7 @@ class EventSource:
         return column
 
     def relation(self, persons: bool = True) -> str:
-        """A relation named `events`, with the property columns that were asked for.
+        """A relation named `events`, with the property columns that `property_column` returned.
 
         Args:
             persons: the statement looks at `user_id`. False leaves the sent id there, which saves a join.

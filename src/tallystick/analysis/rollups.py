@@ -10,9 +10,9 @@ from tallystick.analysis.buckets import QUARTER_HOUR, SECOND, SECONDS, Buckets, 
 from tallystick.model.queries.scope import Scope
 
 ROLLUP_FIELDS = {"name", "source", "site_id"}
-"""Fields of an event that `rollup` tells apart."""
+"""Fields of an event that `rollup` has a column for."""
 PEOPLE_FIELDS = {"site_id"}
-"""Fields of an event that `people` and `people_days` tell apart."""
+"""Fields of an event that `people` and `people_days` have a column for."""
 
 
 def on_quarter_hours(scope: Scope, buckets: Buckets | None) -> bool:

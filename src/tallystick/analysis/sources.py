@@ -41,7 +41,7 @@ class Sources:
 
     Attributes:
         dialect: the store's SQL.
-        now: when the query was asked; without an `until`, clock changes are looked up to some years after it.
+        now: when the query was received; without an `until`, clock changes are looked up to some years after it.
         rollups: False reads the raw events, whatever the query is.
         property_columns: the property keys that have columns of their own.
         persons: some ids resolve to other persons, and the answer depends on it (`Needs.persons`).

@@ -16,7 +16,7 @@ from tallystick.errors import InvalidRequest, RequestTimeout, TooLarge, Unsuppor
 _ZLIB_PIECE = 4096
 """Bytes unpacked at a time: they become at most 4 MiB."""
 _ZSTD_PIECE = 256
-"""Likewise: a block of 4 bytes may become 128 KiB, so these become at most 8 MiB."""
+"""Bytes unpacked at a time: a block of 4 bytes may become 128 KiB, so they become at most 8 MiB."""
 
 _ZSTD_WINDOW_MAX = 8 * MIB
 """Memory that a zstd frame may ask for: what RFC 8878 (3.1.1.1.2) wants every decoder to give."""

@@ -1,7 +1,7 @@
-"""How many connections a process keeps, for how long, and which go first when there is no room.
+"""How many connections a process keeps, for how long, and which are closed first when there is no room.
 
-`Connections` counts; `tallystick.process.http` is what happens on one of them. A request pays for
-nothing here but two steps in an ordered dictionary.
+`Connections` counts them; `tallystick.process.http` is the protocol on each of them. A request costs two steps in an
+ordered dictionary here.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from tallystick.process.refusals import CROWDED, FULL, TOO_MUCH, Refusal
 KEEP_ALIVE = 75.0
 """Seconds for which an idle connection stays open: longer than a proxy's usual 60, so that the proxy closes first."""
 SPARE_MAX = 256
-"""Descriptors that are left for everything but connections (files, the store, the queue): so many, or a quarter."""
+"""Most descriptors that are reserved for files, the store and the queue; a quarter where that is less."""
 CONNECTIONS_MAX = 10_000
-"""Most connections where no setting says more: each takes about 10 KB while it is idle."""
+"""Most connections without a setting for it: each takes about 10 KB while it is idle."""
 ENDING_MAX = 64
-"""Connections beyond the limit that may still be reading why they were refused."""
+"""Most connections beyond the limit that may still read why they were refused."""
 PARTIAL_MAX = 256 * MIB
-"""Most bytes of requests that have not come to their end, of all connections together."""
+"""Most bytes of incomplete requests, of all connections together."""
 LOOK_EVERY = 1.0
-"""Seconds between two looks at the deadlines; less where a deadline is shorter."""
+"""Seconds between two checks of the deadlines; less where a deadline is shorter."""
 ROOM_SHARE = 8
-"""Without a descriptor left, one of so many waiting connections is closed."""
+"""When no descriptor is left, one in this many waiting connections is closed."""
 
 
 class Connection(Protocol):
-    """What `Connections` knows of one."""
+    """A connection as `Connections` sees it."""
 
     client: tuple[str, int] | None
 
     def look(self, now: float) -> None:
-        """Keep the deadlines."""
+        """Enforce the deadlines."""
 
     def drop(self, reason: str) -> None:
         """Close it at once."""
 
     def give_way(self) -> None:
-        """Keep nothing of the request that is just coming, and read no more of it."""
+        """Drop the request that is arriving, and read no more of it."""
 
 
 def raise_descriptor_limit() -> int:
-    """Let this process and its children have as many descriptors as the system allows it; that number."""
+    """Raise the descriptor limit of this process and its children to what the system allows. Returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit than they report

@@ -25,7 +25,7 @@ from tallystick.process.refusals import HEAD_MAX, HEADERS_MAX, PIPELINED_MAX, Re
 
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * MIB
-"""For so long, and so many bytes, a client may go on sending what is not read any more, until it reads its answer."""
+"""How long, and how many bytes, a refused client may go on sending before it reads its answer."""
 
 _BEFORE, _HEAD, _BODY, _ENDING = range(4)
 """Where a connection is: between two messages, in a head, after a head, or refused."""
@@ -39,7 +39,7 @@ class _Stop(Exception):
 
 
 class _Flow(FlowControl):
-    """Reading stops while requests wait for the answer to one before, whatever that one's application wants to know."""
+    """Reading stops while requests wait for an earlier answer, even if the application of that one resumes it."""
 
     held = False
 
@@ -49,8 +49,8 @@ class _Flow(FlowControl):
 
 
 class _LastWords:
-    """The transport as an answer sees it while its request has not come to its end. An answer that begins before that
-    is the connection's last one, and closing leaves its client time to read it.
+    """The transport for an answer to an incomplete request. An answer that begins before the end of its request is the
+    connection's last one, and closing leaves its client time to read it.
     """
 
     def __init__(self, protocol: HttpProtocol) -> None:

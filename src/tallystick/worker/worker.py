@@ -1,4 +1,5 @@
-"""Consume → write → acknowledge (G3). What the store cannot take is set aside; what it cannot take *now* waits.
+"""Consume → write → acknowledge (G3). Events that the store cannot take become dead letters; a store that is away is
+waited for.
 
 The acknowledgement comes after the store's commit and never before; a worker that dies in between leaves blocks that
 are delivered again and that the ledger recognises.
@@ -32,11 +33,11 @@ FIRST_DELAY = 0.1
 PRESSED_EVENTS = 5_000
 """A batch of more events than this means load; housekeeping waits."""
 BETWEEN_PIECES = 0.1
-"""Seconds for which blocks are waited for between two pieces of housekeeping, which leaves the cores to requests."""
+"""Seconds of waiting for blocks between two pieces of housekeeping, in which requests have the cores."""
 RETIRE_EVERY = 3_600.0
-"""Seconds between two looks for events that are older than the retention."""
+"""Seconds between two checks for events that are older than the retention."""
 SAY_EVERY = 60.0
-"""Seconds between two log lines about the same kind of failure."""
+"""Seconds between two log lines about failures with the same code."""
 OVERDUE = 10
 """Housekeeping waits for a quiet moment for this many times `maintain_every`, then no longer."""
 
@@ -58,14 +59,14 @@ class Worker:
         self._more = False
         self._retired: float | None = None
         self._pressed = False
-        """Whether the last batch was so large that there is no time for anything else."""
+        """Whether the last batch was so large that housekeeping has to wait."""
         self._said: dict[str, float] = {}
-        """By code, until when (monotonic) its failures are not logged again."""
+        """For each error code, the time (monotonic) until which its failures are not logged again."""
         self.failed = asyncio.Event()
         """Set when the queue's file is broken: the process has to end."""
 
     async def run(self) -> None:
-        """Load until `stop`; the batch in hand is finished first."""
+        """Load until `stop`; the current batch is finished first."""
         while not self._stopping.is_set():
             try:
                 await self.step(wait=BETWEEN_PIECES if self._more else 0.5)
@@ -78,16 +79,16 @@ class Worker:
                 self._say("the worker cannot go on and tries again", error)
                 await self._pause(self._settings.retry_max_delay / 5)
             except Exception:
-                # Nothing is lost by going on: what was not acknowledged is delivered again.
+                # Going on loses nothing: what was not acknowledged is delivered again.
                 log.exception("the worker failed and goes on")
                 await self._pause(FIRST_DELAY)
 
     def stop(self) -> None:
-        """Finish the batch in hand; one that the store does not take goes back to the queue."""
+        """Finish the current batch; if the store does not take it, it goes back to the queue."""
         self._stopping.set()
 
     async def step(self, wait: float) -> bool:
-        """Gather, write and acknowledge one batch; False when nothing came within `wait` seconds.
+        """Gather, write and acknowledge one batch. False when no block came within `wait` seconds.
 
         What does not fit into the store's memory is written in portions; a block that alone does not fit goes back to
         the queue, and the others are acknowledged.
@@ -106,7 +107,7 @@ class Worker:
         return True
 
     async def _store_in_portions(self, blocks: Sequence[Block]) -> set[Key]:
-        """Store what fits: the blocks that do not, even alone. Those are tried again after the longest pause."""
+        """Store what fits. Returns the keys of blocks that do not fit even alone; they wait for a later try."""
         now = time.monotonic()
         stuck = {block.key for block in blocks if self._stuck.get(block.key, now) > now}
         waiting = deque(self._portions.split([block for block in blocks if block.key not in stuck], now))

@@ -243,7 +243,7 @@ def report() -> Report:
 
 def test_tables_say_whether_a_target_was_met() -> None:
     questions, transactions = sheets(report())
-    assert questions.title == "Questions on 10,000,000 events"
+    assert questions.title == "Queries on 10,000,000 events"
     assert [row[-1] for row in questions.rows] == ["< 300 ✓", "< 10 ✗", "", "< 500 ✗"]
     assert [row[2] for row in questions.rows] == ["events", "rollup", "events", "–"]
     assert questions.rows[-1][3] == "> 60,000"
@@ -271,5 +271,5 @@ def test_the_documents_figures_are_those_of_the_results() -> None:
 
 
 def test_a_document_without_a_place_for_figures_is_left_alone() -> None:
-    with pytest.raises(ValueError, match="no place"):
+    with pytest.raises(ValueError, match="lacks the marks"):
         render.rendered("# Benchmarks\n", "figures\n")

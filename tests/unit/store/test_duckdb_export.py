@@ -86,15 +86,15 @@ async def test_an_export_ends_when_no_memory_comes(store: DuckDBStore, monkeypat
 
 def lack_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
     """The next so many reads of a piece fail after their rows were read; what is still to fail is left in the list."""
-    left, real = list(range(times)), export._place
+    left, real = list(range(times)), export._position
 
-    def place(cursor: Connection, row: str) -> export._Place | None:
+    def place(cursor: Connection, row: str) -> export._Position | None:
         if left and row.startswith("SELECT max(rowid) FROM events WHERE"):
             left.pop()
             raise OutOfMemoryException("failed to allocate data of size 32.0 KiB")
         return real(cursor, row)
 
-    monkeypatch.setattr(export, "_place", place)
+    monkeypatch.setattr(export, "_position", place)
     return left
 
 

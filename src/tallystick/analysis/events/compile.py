@@ -13,7 +13,7 @@ from tallystick.analysis.cursor import Key, Part, decode_cursor
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
-from tallystick.analysis.sources import Sources
+from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.analysis.users.person import of_person
 from tallystick.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, ValuesQuery
@@ -26,6 +26,11 @@ EVENT_KEY: tuple[Part, ...] = ("instant", "uuid", "text")
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
+
+
+def events_needs(query: EventsQuery) -> Needs:
+    """What a store reads before it compiles a query for events. Persons matter to the events of one user only."""
+    return Needs(persons=query.user_id is not None)
 
 
 def compile_events(query: EventsQuery, sources: Sources) -> Statement:

@@ -110,10 +110,10 @@ def persons(steps: Steps, *settled: str) -> list[Cte]:
     The unsettled persons get the best of their `attempts`: the furthest one, and of several of these the earliest. The
     earliest has the smallest time of every step, so the minimum of each column gives it:
 
-        attempts                       attempts_by_reach                best_attempts
-        1  12:00  12:05  NULL          1  2 steps  12:00  12:05         1  12:00  12:05
-        1  12:30  12:40  NULL          1  1 step   13:00  NULL
-        1  13:00  NULL   NULL
+        attempts                attempts_by_reach             best_attempts
+        1  12:00  12:05         1  2 steps  12:00  12:05      1  12:00  12:05
+        1  12:30  12:40         1  1 step   13:00  NULL
+        1  13:00  NULL
 
     Args:
         settled: SELECTs of `person`, `step_1_at`… for persons whose attempt is known without `attempts`.

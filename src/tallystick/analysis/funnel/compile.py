@@ -8,9 +8,19 @@ from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields
 from tallystick.analysis.funnel.attempts import attempts_of_persons
 from tallystick.analysis.funnel.steps import Steps
-from tallystick.analysis.sources import Sources
+from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.funnel import FunnelQuery, FunnelUsersQuery
+
+
+def funnel_needs(query: FunnelQuery) -> Needs:
+    """What a store reads before it compiles a funnel. A breakdown by user_id has to name the users."""
+    return Needs(property_columns=True, persons=True, user_numbers=query.breakdown != "user_id", hash_joins=True)
+
+
+def funnel_users_needs(query: FunnelUsersQuery) -> Needs:
+    """What a store reads before it compiles a page of a funnel's persons, who are named."""
+    return Needs(property_columns=True, persons=True, hash_joins=True)
 
 
 def compile_funnel(query: FunnelQuery, sources: Sources) -> Statement:

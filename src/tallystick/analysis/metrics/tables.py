@@ -18,7 +18,7 @@ ROLLUP_KINDS = {"events", "last_received"}
 """Metrics that the rollup has."""
 
 
-def needs(query: MetricsQuery) -> Needs:
+def metrics_needs(query: MetricsQuery) -> Needs:
     """What a store reads before it compiles a metrics query."""
     persons = "user_id" in query.breakdown or any(m.kind in {"users", "events_per_user"} for m in query.metrics)
     numbers = _counts_users_of_events(query) and "user_id" not in query.breakdown

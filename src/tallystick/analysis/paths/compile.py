@@ -36,9 +36,14 @@ from tallystick.analysis.sessions.events import (
 )
 from tallystick.analysis.sessions.index import SessionIndex
 from tallystick.analysis.sessions.materialized import of_long_session
-from tallystick.analysis.sources import Sources
+from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.paths import PathsQuery
+
+
+def paths_needs(query: PathsQuery) -> Needs:
+    """What a store reads before it compiles a query about paths: trails are in the session index."""
+    return Needs(property_columns=True, persons=True, session_index=can_use_trails(query))
 
 
 def compile_paths(query: PathsQuery, sources: Sources) -> Statement:

@@ -32,13 +32,18 @@ from tallystick.analysis.sessions.materialized import (
     may_have_long_sessions,
     of_long_session,
 )
-from tallystick.analysis.sources import Groups, Sources
+from tallystick.analysis.sources import Groups, Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.sessions import SESSION_REACH
 from tallystick.model.query import PROPERTY_PREFIX, SERIES_LIMIT, SessionsQuery
 
 ROWS_LIMIT = 100_000
 """Most rows of an answer."""
+
+
+def sessions_needs(query: SessionsQuery) -> Needs:
+    """What a store reads before it compiles a query about sessions."""
+    return Needs(property_columns=True, persons=True, session_index=can_use_session_index(query))
 
 
 def compile_sessions(query: SessionsQuery, sources: Sources) -> Statement:

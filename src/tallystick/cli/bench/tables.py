@@ -11,7 +11,7 @@ from rich.table import Table
 from tallystick.cli.bench.report import LoadFigures, Machine, QueryFigures, Report
 
 MIB = 1024 * 1024
-WORDS = {"question", "kind", "from", "floor", "unit", "way", "what"}
+WORDS = {"query", "kind", "from", "floor", "unit", "way", "what"}
 """Columns of text. All others are numbers and are aligned on the right."""
 
 EXPERIMENTS = {
@@ -138,11 +138,11 @@ def _queries(report: Report) -> list[Sheet]:
     memory = "" if peak is None else f"; the server's peak memory {peak / MIB:,.0f} MiB"
     about = f"of {report.query_events:,} events of 30 days"
     parts = {
-        f"Questions on {report.query_events:,} events": [q for q in report.query if q.section == "questions"],
+        f"Queries on {report.query_events:,} events": [q for q in report.query if q.section == "questions"],
         f"Analyses {about}{memory}": [q for q in report.query if q.section == "analyses"],
         f"Analyses {about} while {report.query_load:,.0f} events a second come in": report.query_loaded,
     }
-    names = ["question", "rows", "from", "median ms", "min ms", "max ms", "target ms"]
+    names = ["query", "rows", "from", "median ms", "min ms", "max ms", "target ms"]
     return [Sheet(title, names, [_asked(q) for q in asked]) for title, asked in parts.items() if asked]
 
 

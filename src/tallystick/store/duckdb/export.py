@@ -1,7 +1,7 @@
-"""Exports from DuckDB, a piece at a time: between two pieces nothing is held, neither a snapshot nor a cursor.
+"""Exports from DuckDB, a piece at a time. Between two pieces an export holds neither a snapshot nor a cursor.
 
-A snapshot that an export kept open would keep DuckDB from writing its log into the file and from giving memory back,
-until the loader finds none. Events are only ever appended, so "as of the export's beginning" is a row number.
+As long as a snapshot is open, DuckDB neither writes its log into the file nor frees memory, until the loader finds
+none. Events are only appended, so a row number stands for "as of the export's beginning".
 """
 
 from __future__ import annotations
@@ -23,55 +23,55 @@ from tallystick.store.duckdb.dialect import DUCKDB
 
 SQL = load_statements("tallystick.store.duckdb", "sql/watermark.sql")
 PIECE_BYTES = 2 * 1024 * 1024
-"""A piece ends when it has so many bytes of lines."""
+"""A piece ends when its lines have this many bytes."""
 ROWS = 500
-"""Rows that are taken from DuckDB at a time."""
+"""Rows that are fetched from DuckDB at a time."""
 REACH = 64 * ROW_GROUP_SIZE
-"""Most rows that a piece looks through for events of its scope."""
+"""Most rows that a piece searches for events of its scope."""
 
 LEAST_REACH = 2_048
-"""DuckDB reads a vector of so many rows at once."""
+"""Fewest rows that a piece searches: DuckDB reads vectors of this many rows."""
 
 
-class _Place(NamedTuple):
-    """An event's row number, and how it is found again when a purge has numbered the rows anew."""
+class _Position(NamedTuple):
+    """An event's row number, and its identity, by which it is found again after a purge has renumbered the rows."""
 
     row: int
     identity: dict[str, Any]
 
 
 class Export:
-    """One export, from its beginning to its end. `piece` blocks: call it in a thread, with a cursor for each call."""
+    """One export. `piece` blocks: call it in a thread, each time with a new cursor."""
 
     def __init__(self, query: EventsQuery) -> None:
-        """Raises InvalidRequest: the scope cannot be asked for."""
+        """Raises InvalidRequest: a text of the scope is not Unicode."""
         compile_export(query, Sources(DUCKDB, datetime.now(UTC)))
         self._query = query
         self._begun = False
-        self._last: _Place | None = None  # the last event of the whole export
-        self._done: _Place | None = None  # up to which event it has come
+        self._last: _Position | None = None  # the last event of the export
+        self._done: _Position | None = None  # the last event that was exported
         self._reach = ROW_GROUP_SIZE
 
     def piece(self, cursor: Connection) -> bytes | None:
-        """The next events as canonical lines, maybe none; None at the export's end.
+        """The next events as canonical lines; a piece may be empty. None at the end of the export.
 
         Raises:
-            StoreUnavailable: events were purged while it ran, and where it was cannot be told any more.
-            others: as the driver does.
+            StoreUnavailable: a purge deleted the event at which the export would continue.
+            others: what the driver raises.
         """
-        cursor.begin()  # its end is that of the cursor
+        cursor.begin()  # the transaction ends when the caller closes the cursor
         if not self._begun:
-            self._last = _place(cursor, "SELECT max(rowid) FROM events")
+            self._last = _position(cursor, "SELECT max(rowid) FROM events")
             self._begun = True
         else:
-            self._last, self._done = _found(cursor, self._last), _found(cursor, self._done)
+            self._last, self._done = _relocated(cursor, self._last), _relocated(cursor, self._done)
         first = -1 if self._done is None else self._done.row
         if self._last is None or first >= self._last.row:
             return None
         return self._read(cursor, first, min(self._last.row, first + self._reach))
 
     def narrow(self) -> None:
-        """Look through fewer rows in the next piece: the last one found no memory. Nothing of it is lost."""
+        """Search fewer rows in the next piece, because the last one found no memory. No event is skipped."""
         self._reach = max(LEAST_REACH, self._reach // 8)
 
     def _read(self, cursor: Connection, first: int, last: int) -> bytes:
@@ -91,25 +91,28 @@ class Export:
         else:
             reached = last
             self._reach = max(self._reach, min(2 * self._reach, REACH))
-        self._done = _place(cursor, f"SELECT max(rowid) FROM events WHERE rowid <= {reached}")
+        self._done = _position(cursor, f"SELECT max(rowid) FROM events WHERE rowid <= {reached}")
         if self._done is None or self._done.row <= first:
-            self._reach *= 2  # there were only row numbers of purged events
+            self._reach *= 2  # all of these row numbers belong to purged events
         return b"".join(lines)
 
 
-def _place(cursor: Connection, row: str) -> _Place | None:
+def _position(cursor: Connection, row: str) -> _Position | None:
     found = cursor.execute(f"SELECT rowid, site_id, event_id, timestamp FROM events WHERE rowid = ({row})").fetchall()
     if not found:
         return None
     row_number, site_id, event_id, timestamp = found[0]
-    return _Place(row_number, {"site_id": site_id, "event_id": event_id, "timestamp": timestamp})
+    return _Position(row_number, {"site_id": site_id, "event_id": event_id, "timestamp": timestamp})
 
 
-def _found(cursor: Connection, place: _Place | None) -> _Place | None:
-    """Where it is now."""
-    if place is None or cursor.execute(SQL["is_in_place"], {"last": place.row, **place.identity}).fetchall()[0][0]:
-        return place
-    (row,) = cursor.execute(SQL["find_event"], place.identity).fetchall()[0]
+def _relocated(cursor: Connection, position: _Position | None) -> _Position | None:
+    """The same event with its row number of now."""
+    if (
+        position is None
+        or cursor.execute(SQL["is_in_place"], {"last": position.row, **position.identity}).fetchall()[0][0]
+    ):
+        return position
+    (row,) = cursor.execute(SQL["find_event"], position.identity).fetchall()[0]
     if row is None:
         raise StoreUnavailable("events were purged while they were exported: ask again")
-    return _Place(row, place.identity)
+    return _Position(row, position.identity)

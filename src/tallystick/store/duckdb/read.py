@@ -1,7 +1,7 @@
-"""Questions to DuckDB: each on a cursor of its own, in a thread, within a deadline, a few at a time, by turns.
+"""Queries on DuckDB: each has its own cursor, a thread and a deadline. A few run at a time, callers by turns.
 
-DuckDB's memory limit is shared by the loader and all questions. A question that does not fit fails alone; should the
-loader be the one that finds no room, `Reader.shed` stops the questions, for ingestion goes first.
+The loader and all queries share DuckDB's memory limit. A query that does not fit fails alone. If the loader finds no
+memory, `Reader.shed` stops the queries, because ingestion goes first.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ SELECT epoch_us(max(newest)) FROM (
 )
 """
 EXPORT_PAUSE = 0.5
-"""Most seconds for which an export lets questions go first, before each of its pieces."""
+"""Most seconds for which an export waits while queries run, before each of its pieces."""
 EXPORT_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Seconds before each further attempt at a piece for which there was no memory."""
+"""Seconds before each new attempt at a piece for which there was no memory."""
 UNHURRIED = 86_400.0
-"""Seconds that a check of everything may take: in effect no limit."""
+"""Seconds that a check of the whole store may take: in effect no limit."""
 INTERRUPT_EVERY = 0.02
-"""Seconds between interrupts of a question that has to end: one that comes before its statement has begun is lost."""
+"""Seconds between interrupts of a query that has to end. An interrupt before the statement has begun has no effect."""
 
 
 class Reader:
-    """Runs questions on cursors that `connect` gives, one for each."""
+    """Runs queries, each on a cursor of its own that `connect` returns."""
 
     def __init__(self, connect: Callable[[], Connection], settings: Settings, turns: Turns) -> None:
         self._connect = connect
@@ -61,7 +61,7 @@ class Reader:
         self._timeout = settings.query_timeout
         self._turns = turns
         self._threads = ThreadPoolExecutor(settings.query_concurrency, thread_name_prefix="store-query")
-        # All exports together read one piece at a time, which takes no question's turn.
+        # All exports together read one piece at a time. They do not take the turns of queries.
         self._export_turns = Turns(1)
         self._export_thread = ThreadPoolExecutor(1, thread_name_prefix="store-export")
         self._check_turns = Turns(1)
@@ -69,23 +69,23 @@ class Reader:
         self._running: set[_Work] = set()
 
     async def run(self, query: Query) -> Result:
-        """Answer a question; `freshness.queue_lag_seconds` is left to who knows the queue.
+        """Answer a query. `freshness.queue_lag_seconds` is None: the caller knows the queue.
 
         Raises:
-            InvalidRequest: a cursor that is none, a series with too many buckets.
-            QueryTimeout: not finished within the deadline, which includes the wait for other questions.
-            QueryTooExpensive: more memory than there is for it.
+            InvalidRequest: a broken cursor, or a series with too many buckets.
+            QueryTimeout: not finished within the deadline, which includes the wait for other queries.
+            QueryTooExpensive: it needs more memory than there is.
             StoreUnavailable: DuckDB failed.
         """
         started = time.perf_counter()
-        result = await self._question(lambda cursor: _answer(cursor, query))
+        result = await self._query(lambda cursor: _answer(cursor, query))
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
 
     async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         """Every event of a scope as canonical lines, as of the export's beginning, in no order.
 
-        Each piece has a deadline of its own, and nothing is held between two. While others ask, an export goes half as
-        fast. Raises what `run` does.
+        Each piece has its own deadline, and the export holds nothing between two pieces. While queries run, an export
+        is half as fast. Raises what `run` raises.
         """
         loop = asyncio.get_running_loop()
         export, took = Export(query), 0.0
@@ -100,7 +100,7 @@ class Reader:
                 yield piece
 
     async def _piece(self, export: Export) -> bytes | None:
-        """The next piece. One that finds no memory is read again, smaller and later: the memory is mostly others'."""
+        """The next piece. Without memory for it, a smaller piece is tried later: mostly other work uses the memory."""
         loop = asyncio.get_running_loop()
         for pause in (*EXPORT_PAUSES, None):
             deadline = loop.time() + self._timeout
@@ -115,21 +115,26 @@ class Reader:
         raise AssertionError("the last attempt returns or raises")
 
     async def select(self, query: SqlQuery, sealed: bool) -> Table:
-        """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
-        from tallystick.store.duckdb.select import Growth, select  # what reads SQL takes a while to load
+        """Answer a user's own statement.
+
+        Raises:
+            InvalidRequest: the statement is refused.
+            others: what `run` raises.
+        """
+        from tallystick.store.duckdb.select import Growth, select  # imported late: the SQL parser takes a while to load
 
         started = time.perf_counter()
         rows = min(query.limit or self._settings.sql_rows, self._settings.sql_rows)
         size = self._settings.sql_bytes
         growth = Growth(self._settings)
-        table = await self._question(lambda cursor: select(cursor, query, sealed, rows, size), growth)
+        table = await self._query(lambda cursor: select(cursor, query, sealed, rows, size), growth)
         return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
 
     async def check(self, call: Callable[[Connection], R]) -> R:
-        """A look at everything, which takes as long as it takes; one at a time, beside the questions.
+        """Run a check of the whole store without a deadline. One runs at a time, beside the queries.
 
         Raises:
-            QueryTooExpensive: it finds no memory, or its memory was needed.
+            QueryTooExpensive: it found no memory, or the loader needed its memory.
             StoreUnavailable: DuckDB failed.
         """
         deadline = asyncio.get_running_loop().time() + UNHURRIED
@@ -137,20 +142,24 @@ class Reader:
             return await self._in_thread(self._check_thread, call, deadline)
 
     def shed(self) -> None:
-        """Stop every question that runs now, with QueryTooExpensive: its memory is needed. For any thread to call."""
+        """Stop every running query with QueryTooExpensive, because its memory is needed. Any thread may call this."""
         for work in list(self._running):
             work.shed = True
             _interrupt(work.cursor)
 
     async def close(self) -> None:
-        """Stop what runs, and let the threads go."""
+        """Stop all queries and end the threads."""
         self.shed()
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._export_thread.shutdown)
         await asyncio.to_thread(self._check_thread.shutdown)
 
-    async def _question(self, call: Callable[[Connection], R], growth: Growth | None = None) -> R:
-        """Call it in its caller's turn; with a `growth` it is a statement of the caller's own."""
+    async def _query(self, call: Callable[[Connection], R], growth: Growth | None = None) -> R:
+        """Run a call in its caller's turn.
+
+        Args:
+            growth: watches the memory of a statement that a user wrote; None: the query is Tallystick's own.
+        """
         deadline = asyncio.get_running_loop().time() + self._timeout
         with await self._turns.take(deadline, heavy=growth is not None):
             return await self._in_thread(self._threads, call, deadline, growth)
@@ -162,7 +171,7 @@ class Reader:
         deadline: float,
         growth: Growth | None = None,
     ) -> R:
-        """Call it in a thread, with a cursor of its own. However this ends, the call has ended: it is interrupted."""
+        """Run a call in a thread with its own cursor. However this ends, the call has ended: it is interrupted."""
         with self._cursor() as cursor:
             work = _Work(cursor)
             future = asyncio.get_running_loop().run_in_executor(threads, call, cursor)
@@ -192,7 +201,7 @@ class Reader:
 
 
 class _Work:
-    """What runs in a thread now."""
+    """A call that runs in a thread."""
 
     def __init__(self, cursor: Connection) -> None:
         self.cursor = cursor
@@ -200,7 +209,11 @@ class _Work:
 
 
 async def _finished(future: asyncio.Future[R], deadline: float, growth: Growth | None) -> str:
-    """Wait until it is done or late. Why it has to end before that, if it has to."""
+    """Wait until a call is done or late.
+
+    Returns:
+        Why the call has to be stopped before its deadline; empty if it has not.
+    """
     loop = asyncio.get_running_loop()
     if growth is None:
         await asyncio.wait({future}, timeout=max(0.0, deadline - loop.time()))
@@ -213,7 +226,7 @@ async def _finished(future: asyncio.Future[R], deadline: float, growth: Growth |
 
 
 async def _end(cursor: Connection, future: asyncio.Future[R]) -> None:
-    """Interrupt until the call has ended; the caller's being cancelled again does not keep it from that."""
+    """Interrupt a call until it has ended, even if the caller is cancelled meanwhile."""
     cancelled = False
     while not future.done():
         _interrupt(cursor)
@@ -222,18 +235,18 @@ async def _end(cursor: Connection, future: asyncio.Future[R]) -> None:
         except asyncio.CancelledError:
             cancelled = True
     if not future.cancelled():
-        future.exception()  # seen, so that nobody is warned about one that is not fetched
+        future.exception()  # retrieved, so that asyncio does not warn about it
     if cancelled:
         raise asyncio.CancelledError
 
 
 def _interrupt(cursor: Connection) -> None:
-    with contextlib.suppress(DriverError):  # it was closed meanwhile
+    with contextlib.suppress(DriverError):  # the cursor was closed meanwhile
         cursor.interrupt()
 
 
 def _outcome(future: asyncio.Future[R], late: bool, shed: bool) -> R:
-    """What a call gave, with the driver's errors as Tallystick's."""
+    """The result of a call, with the driver's errors as Tallystick's."""
     try:
         return future.result()
     except OutOfMemoryException as error:
@@ -249,7 +262,10 @@ def _outcome(future: asyncio.Future[R], late: bool, shed: bool) -> R:
 
 
 def _answer(cursor: Connection, query: Query) -> Result:
-    """In the thread: compile, ask, shape. The freshness is read first, so that it never promises too much."""
+    """In the thread: compile the query, run it and shape the answer.
+
+    The freshness is read first, so that the answer is at least as fresh as it says.
+    """
     now = datetime.now(UTC)
     both = compared(query, now)
     if both is not None:
@@ -268,7 +284,7 @@ def _answer(cursor: Connection, query: Query) -> Result:
 
 
 def _compared_answer(cursor: Connection, both: Compared, now: datetime) -> Result:
-    """Both periods as of one moment."""
+    """Both periods in one snapshot."""
     with _snapshot(cursor):
         loaded_at = _loaded_at(cursor)
         found = _found(cursor, both.query, now)
@@ -279,12 +295,12 @@ def _compared_answer(cursor: Connection, both: Compared, now: datetime) -> Resul
 
 @contextlib.contextmanager
 def _snapshot(cursor: Connection) -> Iterator[None]:
-    """One transaction: its statements see the same."""
+    """One transaction: all statements in it see the same data."""
     cursor.begin()
     try:
         yield
     finally:
-        with contextlib.suppress(DriverError):  # it was interrupted
+        with contextlib.suppress(DriverError):  # the statement was interrupted
             cursor.rollback()
 
 

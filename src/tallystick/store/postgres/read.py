@@ -1,7 +1,7 @@
-"""Questions to PostgreSQL: each in a read-only transaction of its own, within a deadline, a few at a time, by turns.
+"""Queries on PostgreSQL: each has its own read-only transaction and a deadline. A few run at a time, callers by turns.
 
-The server itself ends what takes too long or is asked for by nobody any more; a server that does not even do that loses
-the connection. Each question sees one snapshot, its freshness included.
+The server ends a statement that takes too long or whose caller has gone. If the server does not do that in time, the
+connection is dropped. A query and its freshness see one snapshot.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ SET LOCAL hash_mem_multiplier = 1;
 SET LOCAL idle_in_transaction_session_timeout = '{idle}s'
 """
 BY_HASH = "SET LOCAL enable_nestloop = off"
-"""For funnels. PostgreSQL cannot tell how many persons a step leaves, takes them for few, and would look up the events
-of each by itself: 70 s instead of 12 for 10 million events.
+"""For funnels. PostgreSQL expects far too few persons after a step, and would look up the events of each person by a
+nested loop: 70 s instead of 12 for 10 million events.
 """
 TIMEOUT = "SET LOCAL statement_timeout = '{milliseconds}ms'"
 LOADED_AT = """
@@ -54,21 +54,21 @@ SELECT CAST(extract(epoch FROM max(newest)) * 1000000 AS bigint) FROM (
 EXPORT_ROWS = 1_000
 """Most events in one piece of an export."""
 EXPORT_BYTES = 1024 * 1024
-"""About how many bytes of lines such a piece may have, unless a single event is larger."""
+"""About how many bytes of lines a piece may have, unless a single event is larger."""
 EXPORT_PAUSE = 0.5
-"""Most seconds for which an export lets questions go first, before each of its pieces."""
+"""Most seconds for which an export waits while queries run, before each of its pieces."""
 IDLE_SECONDS = 30.0
-"""How much longer than its reader may take nothing an export's transaction may be idle, before the server ends it."""
+"""Seconds by which an export's transaction may be idle beyond `export_idle`, before the server ends it."""
 GRACE_SECONDS = 2.0
-"""How long after its deadline a statement may still be ended by the server; then the connection is dropped."""
+"""Seconds after its deadline in which the server may still end a statement; then the connection is dropped."""
 
 TOO_EXPENSIVE = {"53100", "53200", "53400", "54000", "54001"}
-"""SQLSTATE of a full disk, of no memory, of `temp_file_limit`, and of statements beyond the server's limits."""
+"""SQLSTATEs: disk full, out of memory, `temp_file_limit` exceeded, statement beyond the server's limits."""
 CANCELED = "57014"
 
 
 class Reader:
-    """Runs questions on connections that `acquire` gives, one for each, and exports on those of `acquire_export`."""
+    """Runs queries on connections of `acquire`, one for each, and exports on connections of `acquire_export`."""
 
     def __init__(
         self,
@@ -88,12 +88,12 @@ class Reader:
         self._used: set[Connection] = set()
 
     async def run(self, query: Query) -> Result:
-        """Answer a question; `freshness.queue_lag_seconds` is left to who knows the queue.
+        """Answer a query. `freshness.queue_lag_seconds` is None: the caller knows the queue.
 
         Raises:
-            InvalidRequest: a cursor that is none, a series with too many buckets.
-            QueryTimeout: not finished within the deadline, which includes the wait for other questions.
-            QueryTooExpensive: more memory or disk than the server has for it.
+            InvalidRequest: a broken cursor, or a series with too many buckets.
+            QueryTimeout: not finished within the deadline, which includes the wait for other queries.
+            QueryTooExpensive: it needs more memory or disk than the server has.
             StoreUnavailable: no connection became free in time, or PostgreSQL failed.
         """
         started = time.perf_counter()
@@ -116,7 +116,7 @@ class Reader:
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
 
     async def _run_both(self, both: Compared, sources: Sources) -> Result:
-        """Two periods in one snapshot and within one deadline."""
+        """Both periods in one snapshot and within one deadline."""
         statement = compile_query(both.query, sources)
         deadline = self._deadline()
         async with self._turn(deadline), self._transaction(deadline) as connection:
@@ -137,8 +137,8 @@ class Reader:
     async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         """Every event of a scope as canonical lines, as of the export's beginning, in no order.
 
-        It has a connection of its own kind, and each piece a deadline of its own; while others ask, an export goes half
-        as fast. It has to be closed (`aclose`) to end its transaction before the end. Raises what `run` does.
+        It uses a connection of `acquire_export`, and each piece has its own deadline. While queries run, an export is
+        half as fast. To stop early, close it (`aclose`), which ends the transaction. Raises what `run` raises.
         """
         loop = asyncio.get_running_loop()
         sources = Sources(POSTGRES, datetime.now(UTC))
@@ -160,9 +160,18 @@ class Reader:
                 yield lines
 
     async def select(self, query: SqlQuery, sealed: bool) -> Table:
-        """Answer a user's own statement; raises what `run` does, and InvalidRequest for a statement that is refused."""
+        """Answer a user's own statement.
+
+        Raises:
+            Forbidden: SQL is off on this store.
+            InvalidRequest: the statement is refused.
+            others: what `run` raises.
+        """
         from tallystick.store.postgres.memory import watched
-        from tallystick.store.postgres.select import select, table_of  # what reads SQL takes a while to load
+        from tallystick.store.postgres.select import (
+            select,
+            table_of,
+        )  # imported late: the SQL parser takes a while to load
         from tallystick.usersql.check import check_sql
 
         if self._role is None:
@@ -174,13 +183,13 @@ class Reader:
         deadline = self._deadline()
         async with self._turn(deadline, heavy=True), self._transaction(deadline, self._role.acquire) as connection:
             await connection.execute(self._role.begin((query.site_id or "") if sealed else None))
-            asked = select(connection, query, checked, sealed, rows, size, self._left(deadline))
-            columns, found = await watched(asked, connection, self._role.name, self._memory)
+            running = select(connection, query, checked, sealed, rows, size, self._left(deadline))
+            columns, found = await watched(running, connection, self._role.name, self._memory)
         table = await asyncio.to_thread(table_of, columns, found, rows, size)
         return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
 
     async def close(self) -> None:
-        """Stop what runs: it ends with StoreUnavailable."""
+        """Stop all queries, which end with StoreUnavailable."""
         for connection in list(self._used):
             _drop(connection)
 
@@ -195,12 +204,12 @@ class Reader:
 
     @staticmethod
     def _milliseconds(deadline: float) -> int:
-        """How long the server may take for a statement; 0 would be for ever."""
+        """Milliseconds that the server may take for a statement; at least 1, since 0 means no limit."""
         return max(1, int((deadline - asyncio.get_running_loop().time()) * 1000))
 
     @contextlib.asynccontextmanager
     async def _turn(self, deadline: float, heavy: bool = False) -> AsyncIterator[None]:
-        """A turn of the caller's; a heavy one is for a statement of its own. The wait for it ends at the deadline."""
+        """A turn of the caller; a heavy one is for a statement that a user wrote. The wait ends at the deadline."""
         with await self._turns.take(deadline, heavy):
             yield
 
@@ -208,7 +217,7 @@ class Reader:
 
     @contextlib.asynccontextmanager
     async def _transaction(self, deadline: float, acquire: Acquire | None = None) -> AsyncIterator[Connection]:
-        """A snapshot to read from, bounded in time and memory. The driver's errors in it become Tallystick's."""
+        """A snapshot, limited in time and memory. Errors of the driver become Tallystick's."""
         async with contextlib.AsyncExitStack() as stack:
             connection = await self._connect(deadline, stack, acquire or self._acquire)
             self._used.add(connection)
@@ -237,10 +246,9 @@ async def _has_persons(connection: Connection, query: Query) -> bool:
 
 @contextlib.asynccontextmanager
 async def _rolled_back(connection: Connection) -> AsyncIterator[None]:
-    """Nothing of the body's transaction stays: it is rolled back, or the connection is dropped.
+    """Roll the body's transaction back, or drop the connection.
 
-    Whoever is cancelled in it takes the statement along: the driver asks the server to cancel it, and sends nothing
-    before the server has.
+    When the body is cancelled, the driver asks the server to cancel the statement and sends nothing before it is.
     """
     try:
         yield
@@ -257,14 +265,14 @@ async def _rolled_back(connection: Connection) -> AsyncIterator[None]:
 
 
 def _drop(connection: Connection) -> None:
-    """End a connection without another word to the server. It may have been dropped before."""
+    """End a connection without a message to the server. It may have been dropped before."""
     with contextlib.suppress(*DriverErrors):
         connection.terminate()
 
 
 @contextlib.contextmanager
 def _errors() -> Iterator[None]:
-    """The driver's errors as Tallystick's."""
+    """Turn errors of the driver into Tallystick's."""
     try:
         yield
     except TimeoutError as error:
@@ -286,7 +294,7 @@ def _meaning(error: PostgresError) -> TallystickError:
 
 
 def _result(query: Query, statement: Statement, found: Sequence[Row], loaded_at: int | None) -> Result:
-    """In a thread: rows as an answer."""
+    """The answer in the rows; run in a thread, because it may take long."""
     rows, next_cursor = shape(query, statement, found)
     return Result(
         rows=rows,
