@@ -1,9 +1,8 @@
-"""Whether a statement is one SELECT over the documented views, and nothing else. Pure: nothing is run here.
+"""Checks that a statement is one SELECT over the documented views, and nothing else. Runs no SQL.
 
-Everything is an allow-list: the kinds of nodes of the syntax tree, the parts that they may have, the tables, the
-functions, the types. What is executed is written anew from the tree that was checked, never the text as it was sent,
-and every table in it has a name that begins with PREFIX: no table, view or file of the store's is called so, wherever
-the name is looked up. The views of these names are put in front of it by `sql_wrap`.
+Everything is an allow-list: node types of the syntax tree, their parts, tables, functions, types. The executed text is
+rendered from the checked tree; the text that the user sent is never executed. Every table in it has a name that begins
+with PREFIX, which no table, view or file of the store has. `wrap` puts CTEs of these names in front of it.
 """
 
 from __future__ import annotations
@@ -16,35 +15,39 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError, UnsupportedError
 
 from tallystick.errors import InvalidRequest
-from tallystick.usersql.dialect import TooInvolved, read, write
 from tallystick.usersql.expansion import check_expansion
 from tallystick.usersql.functions import COLLECTING, SCALAR, TABLE
 from tallystick.usersql.growth import as_doubles, check_growth
 from tallystick.usersql.names import check_names, lower, name_of
 from tallystick.usersql.nodes import ALLOWED, PARTS, REASONS, TYPES, WORDS
+from tallystick.usersql.parser import TooInvolved, parse, render
 from tallystick.usersql.views import VIEWS
 
 PREFIX = "tallystick_sql_"
-"""What the executed names of views and common tables begin with."""
+"""Prefix of the executed names of views and CTEs."""
 DEPTH_MAX = 100
-"""How deep a statement's syntax tree may be. sqlglot and the stores have limits of their own, with poorer words."""
+"""Most levels of a syntax tree. sqlglot and the stores have limits of their own, with poorer messages."""
 
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
 class CheckedSql:
-    """A statement that may be executed, with the views that it reads."""
+    """A statement that may be executed.
+
+    Attributes:
+        views: the views that it reads.
+    """
 
     sql: str
     views: frozenset[str]
 
 
 def check_sql(text: str, store: str) -> CheckedSql:
-    """The statement as it may be executed on `duckdb` or `postgres`.
+    """Check a statement and rewrite it for `duckdb` or `postgres`.
 
     Raises:
-        InvalidRequest: it is no SQL, not one SELECT, or has something that is not allowed; the sentence says what.
+        InvalidRequest: it is not SQL, not one SELECT, or contains what is not allowed; the message says what.
     """
     try:
         tree = _tree(text, store)
@@ -53,14 +56,14 @@ def check_sql(text: str, store: str) -> CheckedSql:
         if store == "postgres":
             check_names(tree, PREFIX)
         check_growth(tree, store)
-        return CheckedSql(write(_executed(tree, store), store), views)
+        return CheckedSql(render(_executable(tree, store), store), views)
     except (RecursionError, TooInvolved) as error:
         raise InvalidRequest("sql: the statement is nested too deep") from error
     except UnsupportedError as error:
         raise InvalidRequest(f"sql: {error}") from error
 
 
-# --- reading --------------------------------------------------------------------------------------------------------
+# --- parsing --------------------------------------------------------------------------------------------------------
 
 
 def _tree(text: str, store: str) -> exp.Expr:
@@ -68,7 +71,7 @@ def _tree(text: str, store: str) -> exp.Expr:
         raise InvalidRequest("sql: the statement holds a NUL character")
     try:
         text.encode()
-        statements = [statement for statement in read(text, store) if statement is not None]
+        statements = [statement for statement in parse(text, store) if statement is not None]
     except UnicodeEncodeError as error:
         raise InvalidRequest("sql: the statement holds a lone surrogate") from error
     except (ParseError, TokenError) as error:
@@ -79,7 +82,7 @@ def _tree(text: str, store: str) -> exp.Expr:
 
 
 def _plain(error: ParseError | TokenError) -> str:
-    """What is wrong and where, without sqlglot's colours."""
+    """What is wrong and where, without sqlglot's terminal colours."""
     found = getattr(error, "errors", None)
     if not found:
         return "the statement cannot be read: " + str(error).splitlines()[0]
@@ -96,7 +99,7 @@ def _plain(error: ParseError | TokenError) -> str:
 
 
 def _check(tree: exp.Expr, store: str) -> frozenset[str]:
-    """Raises InvalidRequest; returns the views that are read."""
+    """Check every node; returns the views that are read. Raises InvalidRequest."""
     tables = {name_of(cte.args["alias"].this, store) for cte in tree.find_all(exp.CTE)}
     if taken := tables & VIEWS.keys():
         raise InvalidRequest(f"sql: {min(taken)} is a view's name: call the common table something else")
@@ -126,7 +129,7 @@ def _check(tree: exp.Expr, store: str) -> frozenset[str]:
 
 
 def _walk(tree: exp.Expr) -> Iterator[tuple[exp.Expr, int]]:
-    """Every node with its depth, parents first; without recursion."""
+    """Every node with its depth, parents first. Not recursive, so that any depth works."""
     waiting = [(tree, 0)]
     while waiting:
         node, depth = waiting.pop()
@@ -139,7 +142,7 @@ def _unknown(node: exp.Expr) -> str:
 
 
 def _check_parts(node: exp.Expr) -> None:
-    """Nodes that can carry more than a SELECT may have: only the known parts."""
+    """Refuse parts of a node that are not in PARTS."""
     allowed = PARTS.get(type(node))
     if allowed is None:
         return
@@ -154,7 +157,7 @@ def _check_parts(node: exp.Expr) -> None:
 
 
 def _check_table(table: exp.Table, tables: set[str], store: str) -> set[str]:
-    """The view that it is, if it is one."""
+    """The view that a table in FROM is, if it is one. Raises InvalidRequest for an unknown name."""
     if isinstance(table.this, exp.Anonymous):
         return set()
     if not isinstance(table.this, exp.Identifier):
@@ -183,11 +186,11 @@ def _check_function(call: exp.Anonymous, store: str) -> None:
             raise InvalidRequest(f"sql: {name} may not stand over a window: it would keep every row's rows")
 
 
-# --- what is executed -----------------------------------------------------------------------------------------------
+# --- rewriting ------------------------------------------------------------------------------------------------------
 
 
-def _executed(tree: exp.Expr, store: str) -> exp.Expr:
-    """The tree with the names that are executed, and with keys of properties that mean the same on every store."""
+def _executable(tree: exp.Expr, store: str) -> exp.Expr:
+    """A copy of the tree with executed names, and with property keys that mean the same on every store."""
     tree = tree.copy()
     if store == "postgres":
         for identifier in tree.find_all(exp.Identifier):
@@ -206,18 +209,19 @@ def _executed(tree: exp.Expr, store: str) -> exp.Expr:
         name.set("this", exp.to_identifier(PREFIX + name_of(name.this, store), quoted=True))
     for call in tree.find_all(exp.Anonymous):
         call.set("this", lower(call.name))
-    as_there = _as_in_duckdb if store == "duckdb" else as_doubles
-    for node in reversed(list(tree.walk())):  # the inner ones first: the outer ones take them along
-        wanted = as_there(node)
-        if wanted is not node:  # replacing looks through all of a node's neighbours
-            node.replace(wanted)
+    rewrite = _for_duckdb if store == "duckdb" else as_doubles
+    for node in reversed(list(tree.walk())):  # inner nodes first, because outer ones contain them
+        rewritten = rewrite(node)
+        if rewritten is not node:  # `replace` is slow: it searches the parent's children
+            node.replace(rewritten)
     return tree
 
 
-def _as_in_duckdb(node: exp.Expr) -> exp.Expr:
-    """Instants are TIMESTAMP there, in UTC; a comparison of one with `now()`, which has a zone, would skip no rows.
+def _for_duckdb(node: exp.Expr) -> exp.Expr:
+    """Rewrite `now()` and `->` for DuckDB; any other node is returned as it is.
 
-    The right side of `->` is a key, as in PostgreSQL, where DuckDB would read `$browser` or `/a` as a path.
+    Timestamps are TIMESTAMP in UTC. `now()` has a time zone; compared with it, DuckDB could skip no row groups. So it
+    is cast. The right side of `->` is a key, as in PostgreSQL; DuckDB alone would read `$browser` or `/a` as a path.
     """
     if isinstance(node, exp.JSONExtract | exp.JSONExtractScalar):
         name = "json_extract_string" if isinstance(node, exp.JSONExtractScalar) else "json_extract"
@@ -234,7 +238,7 @@ def _as_in_duckdb(node: exp.Expr) -> exp.Expr:
 
 
 def _key(node: exp.Expr) -> str | int:
-    """What stands behind `->` or `->>`: a key, or a place counted from 0, from the end when it is negative."""
+    """The right side of `->` or `->>`: a key, or an index counted from 0, a negative one from the end."""
     key = node.expression
     if isinstance(key, exp.Literal) and key.is_string:
         return key.name
@@ -242,4 +246,4 @@ def _key(node: exp.Expr) -> str | int:
     number = key.this if isinstance(key, exp.Neg) else key
     if isinstance(number, exp.Literal) and not number.is_string and number.name.isdecimal():
         return sign * int(number.name[:9])
-    raise InvalidRequest("sql: behind -> and ->> stands a key in quotes, or a number")
+    raise InvalidRequest("sql: after -> and ->> comes a key in quotes, or a number")

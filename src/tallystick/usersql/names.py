@@ -235,12 +235,12 @@ def _name(identifier: exp.Expr) -> str:
 
 def _tables_of(select: exp.Expr) -> Iterator[exp.Expr]:
     from_ = select.args.get("from_")
-    parts: Sequence[exp.Expr] = [*([from_.this] if from_ is not None else ()), *_joined(select)]
+    parts: Sequence[exp.Expr] = [*([from_.this] if from_ is not None else ()), *_joined_sources(select)]
     for part in parts:
         yield from _tables(part)
 
 
-def _joined(node: exp.Expr) -> list[exp.Expr]:
+def _joined_sources(node: exp.Expr) -> list[exp.Expr]:
     return [*(join.this for join in node.args.get("joins") or ()), *(node.args.get("laterals") or ())]
 
 
@@ -255,5 +255,5 @@ def _tables(part: exp.Expr) -> Iterator[exp.Expr]:
             yield from inner
     else:
         yield part
-    for join in _joined(part):
+    for join in _joined_sources(part):
         yield from _tables(join)

@@ -1,7 +1,6 @@
-"""A checked statement with the views that it reads in front of it, as common tables. Pure.
+"""The views that a checked statement reads, as CTEs in front of it.
 
-The views' names begin as no table's do, so that a statement can neither reach behind them nor put itself in their
-place.
+Their names have a prefix that no table has. So a statement can neither read the tables behind them nor replace them.
 """
 
 from __future__ import annotations
@@ -9,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from tallystick.analysis.cte import cte, with_ctes
 from tallystick.model.queries.statement import ColumnType
 from tallystick.model.sql import load_statements
 from tallystick.usersql.check import PREFIX, CheckedSql
 from tallystick.usersql.views import VIEWS
 
-_BY_ITSELF: dict[str, ColumnType] = {
+_TYPES: dict[str, ColumnType] = {
     "BOOLEAN": "boolean",
     "BOOL": "boolean",
     "FLOAT": "number",
@@ -44,22 +44,20 @@ def views_of(checked: CheckedSql, store: str, *, site: bool, sealed: bool) -> st
     """`WITH …` of the views that the statement reads; empty when it reads none.
 
     Args:
-        site: of one site alone, which is the parameter `$1`, or on PostgreSQL `runnel.site` when sealed.
-        sealed: whoever asks may see no other site.
+        site: read one site alone: the parameter `$1`, or on PostgreSQL `runnel.site` when sealed.
+        sealed: the user may see no other site.
     """
     statements = load_statements(f"tallystick.store.{store}", "sql/views.sql")
-    tables = []
+    ctes = []
     for name in _needed(checked.views):
-        wanted = f"{name}_sealed" if sealed and name == "events" else name
-        body = statements[wanted]
-        if name == "events":
-            body = body.replace("{site}", "\nWHERE site_id = $1" if site else "")
-        tables.append(f"{PREFIX}{name} AS NOT MATERIALIZED (\n{body}\n)")
-    return f"WITH {', '.join(tables)}\n" if tables else ""
+        template = statements[f"{name}_sealed" if sealed and name == "events" else name]
+        parts = {"site": "WHERE site_id = $1" if site else ""} if "{site}" in template else {}
+        ctes.append(cte(PREFIX + name, template, materialized=False, **parts))
+    return with_ctes(ctes, "")
 
 
 def _needed(views: Iterable[str]) -> Sequence[str]:
-    """With what they are made from, in the order in which they stand in `VIEWS`."""
+    """The views with those that they are made from, in the order of `VIEWS`."""
     wanted = set(views) | {VIEWS[name].needs for name in views}
     return [name for name in VIEWS if name in wanted]
 
@@ -70,7 +68,7 @@ def numbered_columns(count: int) -> list[str]:
 
 
 def type_of(name: str, store: str) -> ColumnType:
-    """What a column of a store's type holds."""
+    """The type of a column, by the name of the store's type."""
     word = name.upper()
     if word.endswith("]") or word.startswith(("STRUCT", "MAP", "UNION", "_")):
         return "json"
@@ -82,4 +80,4 @@ def type_of(name: str, store: str) -> ColumnType:
         return "decimal"
     if _INTEGER.fullmatch(word):
         return "integer"
-    return _BY_ITSELF.get(word.removesuffix(" WITH TIME ZONE"), "text")
+    return _TYPES.get(word.removesuffix(" WITH TIME ZONE"), "text")

@@ -250,7 +250,7 @@ def test_generated_sql_of_given_groups(dialect: Dialect) -> None:
     check_snapshot("sessions/sessions_of_groups", dialect, compiled(sessions, dialect, groups=[("/a",), (None,)]))
 
 
-def test_generated_sql_of_slots() -> None:
+def test_generated_sql_of_property_columns() -> None:
     columns = {"plan": PropertyColumn(0, 1), "amount": PropertyColumn(1, 2)}
     statement = compiled(QUESTIONS["numbers_by_property"], DUCKDB, property_columns=columns)
     check_snapshot("metrics/numbers_by_property_columns", DUCKDB, statement)
@@ -397,7 +397,7 @@ def test_no_text_of_a_request_is_in_the_sql(hostile: str, dialect: Dialect) -> N
         {"since": "0001-01-01T00:00:00+14:00"},
     ],
 )
-def test_a_wrong_question_is_refused_by_its_shape(wrong: dict[str, Any]) -> None:
+def test_a_wrong_query_is_refused_by_its_shape(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         compiled({"kind": "metrics", **wrong}, DUCKDB)
 

@@ -56,7 +56,7 @@ def test_statement(name: str, dialect: Dialect) -> None:
     )
 
 
-def test_slots_are_read_beside_persons() -> None:
+def test_property_columns_are_read_beside_persons() -> None:
     question = {**USERS, "breakdown": ["properties.plan"]}
     statement = compile_query(
         QUESTION.validate_python(question),
@@ -66,7 +66,7 @@ def test_slots_are_read_beside_persons() -> None:
 
 
 @pytest.mark.parametrize("question", UNCONCERNED, ids=str)
-def test_what_no_person_matters_to_is_asked_as_before(question: dict[str, Any]) -> None:
+def test_a_query_that_needs_no_persons(question: dict[str, Any]) -> None:
     assert not needs(QUESTION.validate_python(question)).persons
 
 
@@ -77,3 +77,12 @@ def test_an_export_of_one_user_is_that_of_the_person(dialect: Dialect) -> None:
     assert query.kind == "events"
     assert "identities" in compile_export(query, Sources(dialect, NOW, persons=True)).sql
     assert "identities" not in compile_export(query, Sources(dialect, NOW)).sql
+
+
+@pytest.mark.parametrize("dialect", ENGINES, ids=lambda dialect: dialect.name)
+def test_a_filter_of_one_users_events_compares_the_id_that_was_sent(dialect: Dialect) -> None:
+    own = {"field": "user_id", "op": "=", "value": "a"}
+    query = QUESTION.validate_python({"kind": "events", "user_id": "ann", "filter": own})
+    statement = compile_query(query, Sources(dialect, NOW, persons=True))
+    assert "identities" in statement.sql
+    assert "sent_id" not in statement.sql, "events has no such column"

@@ -41,9 +41,9 @@ def test_a_url_is_made_of_the_store_s(monkeypatch: pytest.MonkeyPatch, capsys: p
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("TALLYSTICK_STORE_URL", "duckdb:///store.duckdb", "DuckDB runs statements without"),
+        ("TALLYSTICK_STORE_URL", "duckdb:///store.duckdb", "only a store on PostgreSQL needs a role"),
         ("TALLYSTICK_SQL_URL", "postgresql://asker@h/events", "has no password"),
-        ("TALLYSTICK_SQL_URL", "postgresql://asker:p%C3%A4ss@h/events", "of ASCII"),
+        ("TALLYSTICK_SQL_URL", "postgresql://asker:p%C3%A4ss@h/events", "ASCII characters only"),
         ("TALLYSTICK_SQL_URL", "postgresql://[asker:x@h/events", "cannot be read|can be read"),
     ],
 )

@@ -13,9 +13,9 @@ from sqlglot import exp
 
 from tallystick.errors import InvalidRequest
 from tallystick.usersql.check import PREFIX, check_sql
-from tallystick.usersql.dialect import read, write
 from tallystick.usersql.functions import SCALAR, TABLE
 from tallystick.usersql.nodes import ALLOWED
+from tallystick.usersql.parser import parse, render
 from tallystick.usersql.views import VIEWS
 from tests.helpers.thorough import examples
 
@@ -321,7 +321,7 @@ ON_BOTH = [
 def test_is_allowed_and_reads_names_of_its_own(sql: str, store: str) -> None:
     """What is executed reads nothing but tables whose names begin as no table of a store does."""
     checked = check_sql(sql, store)
-    (tree,) = read(checked.sql, store)
+    (tree,) = parse(checked.sql, store)
     assert tree is not None
     for table in tree.find_all(exp.Table):
         assert isinstance(table.this, exp.Anonymous) or table.name.startswith(PREFIX)
@@ -433,7 +433,7 @@ def test_any_text_is_refused_or_harmless(text: str, store: str) -> None:
 
 
 def assert_harmless(sql: str, store: str) -> None:
-    (tree,) = read(sql, store)
+    (tree,) = parse(sql, store)
     assert isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery)
     for node in tree.walk():
         assert type(node) in ALLOWED
@@ -490,12 +490,12 @@ def selects(draw: st.DrawFn, depth: int = 2) -> str:
 @given(sql=selects(), store=st.sampled_from(STORES), pretty=st.booleans())
 def test_selects_are_allowed_however_they_are_written(sql: str, store: str, pretty: bool) -> None:
     """And what is executed is the same after it was written by sqlglot in another form."""
-    (tree,) = read(sql, store)
+    (tree,) = parse(sql, store)
     assert tree is not None
     other = tree.sql(dialect=store, pretty=pretty, identify=False)
     assume("DAYOFWEEK" not in other)
     checked = check_sql(sql, store)
     assert_harmless(checked.sql, store)
-    assert write(read(checked.sql, store)[0] or exp.Null(), store) == checked.sql
+    assert render(parse(checked.sql, store)[0] or exp.Null(), store) == checked.sql
     assert checked.views <= VIEWS.keys()
     assert check_sql(" ".join(sql.split()), store) == checked

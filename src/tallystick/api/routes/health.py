@@ -68,7 +68,7 @@ async def healthz() -> Health:
 @access(Access.OPEN)
 async def readyz(parts: GivenParts) -> Readiness:
     """200 while requests are welcome, 503 with the reason while not: starting, shutting down, queue out of reach, no
-    question can be answered.
+    query can be answered.
     """
     if reason := await why_not_ready(parts):
         raise Unavailable(reason)

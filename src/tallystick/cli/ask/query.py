@@ -33,7 +33,7 @@ EPILOG = console.paragraphs("""
 
   tallystick query --json '{"kind": "funnel", "steps": \\[{"name": "page_view"}, {"name": "signup"}]}'
 
-  tallystick query --file question.json --format csv > answer.csv
+  tallystick query --file query.json --format csv > answer.csv
 
 A metric is events, users, sessions, events_per_user, last_received, or one of sum, avg, min, max, median, p90, p95 with
 a colon and a property. Conditions of its own follow in brackets. A condition is field=value, with = != > < or
@@ -72,7 +72,7 @@ def query(
     site: Annotated[
         str | None, typer.Option("--site", help="* is every site. Default: the site of the key, else default.")
     ] = None,
-    question: Annotated[
+    json_text: Annotated[
         str | None, typer.Option("--json", metavar="QUERY", help="A query of any kind, as POST /v1/query takes it.")
     ] = None,
     file: Annotated[
@@ -97,8 +97,8 @@ def query(
         other,
         site,
     )
-    whole = question is not None or file is not None
-    body = _given_query(question, file, arguments) if whole else request_body(arguments, datetime.now(UTC))
+    whole = json_text is not None or file is not None
+    body = _given_query(json_text, file, arguments) if whole else request_body(arguments, datetime.now(UTC))
     settings = options.load_settings(key_file=key_file)
     server = ServerClient(url, key=settings.client_key())
     answer = asyncio.run(_ask(server, body, "csv" if format_ == "csv" else None))

@@ -135,7 +135,7 @@ class TableFile:
     def _plainly_named(self, kind: str) -> str:
         """Another name of the file, in which DuckDB finds no pattern, no address and no columns (`*`, `s3://`, `a=b/`).
 
-        It tells a compressed file by its ending.
+        DuckDB recognizes a compressed file by its suffix.
         """
         packed = self._path.suffix if self._path.suffix in (".gz", ".zst") else ""
         link = Path(self._folder.name) / f"input.{kind}{packed}"
@@ -234,8 +234,8 @@ class TableFile:
         ]
         if "properties" in plan.fields:
             inner.append(_object_members(self._references[plan.fields["properties"]]))
-        members.append(f"'\"properties\":{{' || {_joined(inner)} || '}}'")
-        return f"SELECT {identity}, {_joined(members)} FROM {self._source} OFFSET ?"
+        members.append(f"'\"properties\":{{' || {_concatenated(inner)} || '}}'")
+        return f"SELECT {identity}, {_concatenated(members)} FROM {self._source} OFFSET ?"
 
     def close(self) -> None:
         """Let go of the file."""
@@ -381,7 +381,7 @@ def _object_members(column: str) -> str:
     )
 
 
-def _joined(parts: Sequence[str]) -> str:
+def _concatenated(parts: Sequence[str]) -> str:
     return f"concat_ws(',', {', '.join(parts)})" if parts else "''"
 
 

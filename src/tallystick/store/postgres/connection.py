@@ -15,11 +15,11 @@ from tallystick.config import Settings
 from tallystick.errors import BatchTooLarge, ConfigError, DataRejected, StoreDamaged, StoreUnavailable
 
 Row = Sequence[Any]
-"""A row; columns by place, by name too with the driver's own `row["name"]`."""
+"""A row: columns by position, or by name with the driver's `row["name"]`."""
 
 
 class Connection(Protocol):
-    """What this store uses of a connection of the driver's."""
+    """The methods of the driver's connection that this store uses."""
 
     # `timeout` is in seconds; None: as long as the pool's statements may take.
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
@@ -39,7 +39,7 @@ class Connection(Protocol):
 
 
 Acquire = Callable[[], AbstractAsyncContextManager[Connection]]
-"""Gives a connection for the time of an `async with`."""
+"""Provides a connection for an `async with`."""
 
 PostgresError = asyncpg.PostgresError
 InterfaceError = asyncpg.InterfaceError
@@ -52,14 +52,14 @@ DriverErrors: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
 )
-"""Everything that the driver raises: the server's errors, the driver's own, the network's."""
+"""All errors of the driver: from the server, from the driver itself, from the network."""
 Conflict = (
     asyncpg.exceptions.TransactionRollbackError,  # a deadlock, a serialization failure
     asyncpg.exceptions.LockNotAvailableError,
 )
-"""Two transactions were in each other's way; the same one may succeed at once."""
+"""Errors of transactions that conflict; the same transaction may succeed when tried again."""
 NoPartition = asyncpg.exceptions.CheckViolationError
-"""What PostgreSQL says of a row for whose day there is no partition."""
+"""The error for a row whose day has no partition."""
 Duplicate = asyncpg.exceptions.UniqueViolationError
 LockNotAvailable = asyncpg.exceptions.LockNotAvailableError
 
@@ -77,7 +77,7 @@ DAMAGE_ERRORS = (
 )
 """What PostgreSQL raises when its files are not what it wrote."""
 DAMAGE_SECONDS = 60.0
-"""For so long after damage was met a process is not ready. What is sound is stored and read all the same."""
+"""Seconds after damage for which a process is not ready. Undamaged data is still stored and read."""
 SETTINGS_ERRORS = (
     asyncpg.exceptions.InvalidAuthorizationSpecificationError,  # class 28, wrong passwords among them
     asyncpg.exceptions.InvalidCatalogNameError,
@@ -105,9 +105,9 @@ WRITE_SESSION: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "60s",
 }
 UNHURRIED = 86_400.0
-"""Seconds that a statement of housekeeping may take: in effect no limit."""
+"""Seconds that a housekeeping statement may take: effectively unlimited."""
 CLOSE_SECONDS = 5.0
-"""How long a pool waits for its connections to say goodbye before it drops them."""
+"""Seconds that a pool waits for its connections to close before it drops them."""
 
 
 class Bare(asyncpg.Connection):  # type: ignore[misc]
@@ -124,7 +124,7 @@ class Bare(asyncpg.Connection):  # type: ignore[misc]
 
 
 class Pool:
-    """Connections to one database, made when they are needed and made anew when they broke."""
+    """Connections to one database, opened when needed and replaced when broken."""
 
     def __init__(
         self,
@@ -145,7 +145,8 @@ class Pool:
             least: how many are opened at once and kept.
             session: parameters of each connection's session.
             statement_seconds: how long a statement may run, unless it says otherwise itself.
-            url: whom to connect to and as whom, if not as the store's user; `variable` is the setting that says it.
+            url: server and user; empty: the store's.
+            variable: the setting that has the URL, for error messages.
             kind: the driver's class of a connection.
         """
         self._settings = settings
@@ -165,7 +166,7 @@ class Pool:
 
         Raises:
             ConfigError: the URL, the user or the database is refused.
-            StoreUnavailable: nobody answers.
+            StoreUnavailable: the server does not answer.
         """
         with config_errors(self._url, self._variable), errors():
             self._pool = asyncpg.create_pool(
@@ -196,7 +197,7 @@ class Pool:
         """A connection, for as long as the context lasts. Errors of the body pass as they are.
 
         A connection whose body was cancelled in the middle is put in step (its statement is cancelled, its transaction
-        rolled back) or dropped before somebody else gets it.
+        rolled back) or dropped before another caller gets it.
 
         Raises:
             StoreUnavailable: none became free in time, or the server cannot be reached.

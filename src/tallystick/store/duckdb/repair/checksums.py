@@ -41,7 +41,7 @@ class Bad:
 
     Attributes:
         start, size: where it is, its checksum included.
-        flipped: byte and bit that were flipped, when it is surely this one; None: nobody can tell.
+        flipped: byte and bit that were flipped, if it is certain; None: it is unknown.
     """
 
     start: int

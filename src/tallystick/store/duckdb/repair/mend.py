@@ -43,7 +43,7 @@ def _flip(path: Path, byte: int, bit: int) -> None:
 
 
 def _clear_header(path: Path, bad: Bad) -> bool:
-    """The unused part of a header is 0; the checksum tells whether that was all that was wrong."""
+    """The unused part of a header is 0; the checksum shows whether anything else was wrong."""
     if bad.start >= HEADER * HEADERS or bad.size < HEADER:
         return False
     with path.open("r+b") as file:

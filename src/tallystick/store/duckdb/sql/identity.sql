@@ -1,10 +1,11 @@
--- Who is one person: what a batch's links change, in the transaction that stores their events.
+-- Which ids resolve to which person: what a batch's links change, in the transaction that stores their events.
 
 -- name: new_links
--- Of each id the batch's earliest link, when it is earlier than the one that is known, with what is known of the ids
--- that it names. `near` is found by hashing the batch's few ids instead of all that are known.
+-- Select each id's earliest link of the batch if it is earlier than the known one, with what is known of both ids.
+-- `near` is found by hashing the batch's few ids instead of all known ones.
 WITH found AS (
-    SELECT site_id, link_id(name, user_id, properties) AS user_id, user_id AS linked_to, timestamp AS linked_at, event_id
+    SELECT site_id, link_id(name, user_id, properties) AS user_id, user_id AS linked_to,
+           timestamp AS linked_at, event_id
     FROM incoming WHERE name IN ('identify', '$identify', 'alias', '$create_alias')
 ), links AS MATERIALIZED (
     SELECT DISTINCT ON (site_id, user_id) * FROM found WHERE user_id IS NOT NULL
@@ -24,18 +25,20 @@ WHERE own.user_id IS NULL OR l.linked_at < own.linked_at
    OR (l.linked_at = own.linked_at AND l.event_id < own.event_id);
 
 -- name: joined
--- All ids of some persons that were joined to another.
+-- Select all joined ids of some persons.
 SELECT i.site_id, i.user_id, i.linked_to, i.linked_at, i.event_id, i.person_id
 FROM identities i JOIN (SELECT unnest($sites::VARCHAR[]) AS site_id, unnest($persons::VARCHAR[]) AS person_id) p
   ON p.site_id = i.site_id AND p.person_id = i.person_id;
 
 -- name: move
+-- Make all ids of some persons resolve to other persons.
 UPDATE identities SET person_id = m.later
 FROM (SELECT unnest($sites::VARCHAR[]) AS site_id, unnest($persons::VARCHAR[]) AS person_id,
              unnest($later::VARCHAR[]) AS later) m
 WHERE m.site_id = identities.site_id AND m.person_id = identities.person_id;
 
 -- name: forget
+-- Delete the rows of some ids; `enter` inserts their new ones.
 DELETE FROM identities USING (SELECT unnest($sites::VARCHAR[]) AS site_id, unnest($users::VARCHAR[]) AS user_id) k
 WHERE k.site_id = identities.site_id AND k.user_id = identities.user_id;
 
@@ -45,7 +48,7 @@ SELECT unnest($sites::VARCHAR[]), unnest($users::VARCHAR[]), unnest($linked::VAR
        unnest($events::UUID[]), unnest($persons::VARCHAR[]);
 
 -- name: purge
--- Persons of whom no event is left. Somebody whose newest link is younger than the border has that link's event.
+-- Delete persons of whom no event is left. If a person's newest link is after the border, its event is left.
 DELETE FROM identities USING (
     SELECT site_id, person_id FROM identities GROUP BY ALL HAVING max(linked_at) < make_timestamp($before)
     EXCEPT
@@ -55,7 +58,7 @@ DELETE FROM identities USING (
 WHERE gone.site_id = identities.site_id AND gone.person_id = identities.person_id;
 
 -- name: verify_links
--- Links among a day's events of which an earlier one, or they themselves, should be there and are not.
+-- Count links among a day's events that should be in the table, or an earlier link of their id, but are not.
 SELECT count(*) FROM (
     SELECT site_id, link_id(name, user_id, properties) AS user_id, user_id AS linked_to, timestamp, event_id FROM events
     WHERE name IN ('identify', '$identify', 'alias', '$create_alias')
@@ -66,8 +69,8 @@ WHERE e.user_id IS NOT NULL
        OR (e.timestamp = i.linked_at AND e.event_id = i.event_id AND e.linked_to <> i.linked_to));
 
 -- name: verify_identities
--- Joined ids whose event is neither there nor old enough to have been purged, and whose person is not where the links
--- lead, and ids that are there twice.
+-- Count joined ids whose event is missing and too young to have been purged, ids that resolve to another person than
+-- their links lead to, and ids that are there twice.
 SELECT (SELECT count(*) FROM identities i WHERE linked_at >= (SELECT coalesce(max(before), '0001-01-01') FROM purges)
         AND NOT EXISTS (
             SELECT 1 FROM events e

@@ -1,4 +1,4 @@
--- What `tallystick recover store` makes anew from the events that it could read.
+-- `tallystick recover store` rebuilds derived tables from the events that it could read.
 
 -- name: days
 SELECT DISTINCT epoch_us(date_trunc('day', timestamp)) FROM events ORDER BY 1;
@@ -15,14 +15,14 @@ WHERE user_id IS NOT NULL AND timestamp >= make_timestamp($day)
   AND timestamp < make_timestamp($day) + INTERVAL 1 DAY;
 
 -- name: forget_lost_links
--- Joined ids whose event could not be read, and was not purged either.
+-- Delete joined ids whose event could not be read and was not purged.
 DELETE FROM identities i WHERE linked_at >= (SELECT coalesce(max(before), '0001-01-01') FROM purges) AND NOT EXISTS (
     SELECT 1 FROM events e
     WHERE e.name IN ('identify', '$identify', 'alias', '$create_alias') AND e.timestamp = i.linked_at
       AND e.event_id = i.event_id AND e.site_id = i.site_id);
 
 -- name: find_links
--- Ids that an event joins and the table does not know (any more).
+-- Insert ids that an event joins and that are missing in the table.
 INSERT INTO identities
 SELECT DISTINCT ON (site_id, joined) site_id, joined, user_id, timestamp, event_id, user_id
 FROM (
@@ -38,5 +38,5 @@ UPDATE identities SET person_id = p.person_id FROM identity_persons p
 WHERE p.site_id = identities.site_id AND p.user_id = identities.user_id;
 
 -- name: letter_ids
--- The next dead letter's number is behind those that were kept.
+-- Advance the sequence of dead letters past those that were kept.
 SELECT max(nextval('dead_letter_ids')) FROM range((SELECT coalesce(max(id), 0) FROM dead_letters));

@@ -20,7 +20,8 @@ DELETE FROM session_parts;
 -- name: select_cut
 -- Select the sessions that began before the border of a purge and ended after it.
 CREATE OR REPLACE TEMP TABLE cut AS
-SELECT site_id, session_id FROM session_parts WHERE started < make_timestamp($before) AND ended >= make_timestamp($before);
+SELECT site_id, session_id FROM session_parts
+WHERE started < make_timestamp($before) AND ended >= make_timestamp($before);
 
 -- name: delete_purged
 -- Delete the sessions that began before the border; `cut` has those that are inserted again.

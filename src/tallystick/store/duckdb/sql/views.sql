@@ -1,21 +1,27 @@
--- What a statement of a user's own reads, see sql_wrap.py. {site} is a condition, or nothing.
+-- The views that users' statements read, see usersql/wrap.py. {site} is a WHERE clause, or empty.
 
 -- name: events
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path,
        CAST(properties AS JSON) AS properties
-FROM events{site};
+FROM events
+{site};
 
 -- name: events_sealed
--- The same for people who may see no other site. Conditions of theirs are not evaluated before the site's: DuckDB does
--- not move them below a count of rows. Else an error ("could not convert 'x'") would tell what another site's row holds.
--- A count that nobody needs it would leave out; that every number has a bit it does not know.
+-- Select the events of one site for users who may see no other. Their conditions must not be evaluated before the
+-- site's: otherwise an error ("could not convert 'x'") would show what a row of another site holds. DuckDB does not
+-- move conditions below row_number(). It drops an unused row_number(); the outer condition is always true, but the
+-- optimizer cannot know that.
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path,
        CAST(properties AS JSON) AS properties
-FROM (SELECT *, row_number() OVER () AS row FROM events{site}) AS kept
+FROM (
+    SELECT *, row_number() OVER () AS row
+    FROM events
+    {site}
+) AS kept
 WHERE bit_count(row) > 0;
 
 -- name: sessions
--- As compile_sessions.py makes them.
+-- Group events into sessions as analysis/sessions does.
 SELECT site_id, session_id, user_id, started_at, (epoch_us(ended_at) - epoch_us(started_at)) / 1000000.0 AS
        duration_seconds, events, pages, entry[1] AS entry_path, exit[1] AS exit_path
 FROM (

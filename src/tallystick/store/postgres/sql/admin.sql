@@ -16,7 +16,8 @@ SELECT seq FROM blocks WHERE ingester = $1 ORDER BY seq;
 
 -- name: receipt
 -- Select one block's entry.
-SELECT ingester, seq, count, stored, duplicates, conflicts, dead, loaded_at FROM blocks WHERE ingester = $1 AND seq = $2;
+SELECT ingester, seq, count, stored, duplicates, conflicts, dead, loaded_at
+FROM blocks WHERE ingester = $1 AND seq = $2;
 
 -- name: verify_ledger_adds_up
 -- Count blocks whose count is not the sum of what became of their events.
@@ -50,7 +51,8 @@ SELECT count(*) FROM (
     SELECT site_id, bucket, name, source, sum(events) AS events FROM rollup
     WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3, 4
 ) AS kept FULL JOIN (
-    SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, name, source, count(*) AS events FROM events
+    SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, name, source, count(*) AS events
+    FROM events
     WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3, 4
 ) AS expected USING (site_id, bucket, name, source)
 WHERE kept.events IS DISTINCT FROM expected.events;

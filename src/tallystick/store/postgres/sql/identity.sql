@@ -1,8 +1,7 @@
--- Who is one person: what a batch's links change, in the transaction that stores their events.
+-- Which ids resolve to which person: what a batch's links change, in the transaction that stores their events.
 
 -- name: new_links
--- Of each id the batch's earliest link, when it is earlier than the one that is known, with what is known of the ids
--- that it names.
+-- Select each id's earliest link of the batch if it is earlier than the known one, with what is known of both ids.
 WITH links AS (
     SELECT DISTINCT ON (site_id, user_id) * FROM (
         SELECT site_id, link_id(name, user_id, properties) COLLATE "C" AS user_id, user_id AS linked_to,
@@ -20,17 +19,19 @@ LEFT JOIN identities ends ON ends.site_id = own.site_id AND ends.user_id = own.p
 WHERE own.user_id IS NULL OR (l.linked_at, l.event_id) < (own.linked_at, own.event_id);
 
 -- name: joined
--- All ids of some persons that were joined to another.
+-- Select all joined ids of some persons.
 SELECT i.site_id, i.user_id, i.linked_to, i.linked_at, i.event_id, i.person_id
 FROM unnest($1::text[], $2::text[]) AS p (site_id, person_id)
 JOIN identities i ON i.site_id = p.site_id AND i.person_id = p.person_id;
 
 -- name: move
+-- Make all ids of some persons resolve to other persons.
 UPDATE identities i SET person_id = m.later
 FROM unnest($1::text[], $2::text[], $3::text[]) AS m (site_id, person_id, later)
 WHERE m.site_id = i.site_id AND m.person_id = i.person_id;
 
 -- name: enter
+-- Insert or replace the rows of some ids.
 INSERT INTO identities
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[])
 ON CONFLICT (site_id, user_id) DO UPDATE SET
@@ -38,7 +39,7 @@ ON CONFLICT (site_id, user_id) DO UPDATE SET
     person_id = excluded.person_id;
 
 -- name: purge
--- Persons of whom no event is left. Somebody whose newest link is younger than the border has that link's event.
+-- Delete persons of whom no event is left. If a person's newest link is after the border, its event is left.
 WITH gone AS (
     SELECT site_id, person_id FROM identities GROUP BY site_id, person_id HAVING max(linked_at) < $1
     EXCEPT
@@ -48,7 +49,7 @@ WITH gone AS (
 DELETE FROM identities i USING gone WHERE gone.site_id = i.site_id AND gone.person_id = i.person_id;
 
 -- name: verify_links
--- Links among a day's events of which an earlier one, or they themselves, should be there and are not.
+-- Count links among a day's events that should be in the table, or an earlier link of their id, but are not.
 SELECT count(*) FROM (
     SELECT site_id, link_id(name, user_id, properties) COLLATE "C" AS user_id, user_id AS linked_to, timestamp, event_id
     FROM events
@@ -60,8 +61,8 @@ WHERE e.user_id IS NOT NULL
        OR ((e.timestamp, e.event_id) = (i.linked_at, i.event_id) AND e.linked_to <> i.linked_to));
 
 -- name: verify_identities
--- Joined ids whose event is neither there nor old enough to have been purged, and those whose person is not where the
--- links lead.
+-- Count joined ids whose event is missing and too young to have been purged, and ids that resolve to another person
+-- than their links lead to.
 SELECT (SELECT count(*) FROM identities i
         WHERE linked_at >= (SELECT coalesce(max(before), '-infinity') FROM purges) AND NOT EXISTS (
             SELECT FROM events e

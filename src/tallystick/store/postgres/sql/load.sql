@@ -2,7 +2,7 @@
 -- order (identities ascending, people ascending, blocks ascending), so that two never wait for each other both ways.
 
 -- name: batch_tables
--- Of each writing connection: the batch's rows in the order of their lines, and what may have been stored before.
+-- Create the temporary tables of a writing connection: a batch's rows, suspects among them, stored events like these.
 CREATE TEMP TABLE incoming (
     line        integer     NOT NULL,
     event_id    uuid        NOT NULL,
@@ -35,7 +35,7 @@ CREATE TEMP TABLE twins (
 ) ON COMMIT DELETE ROWS;
 
 -- name: known_blocks
--- Which blocks of a batch the ledger has already (G2: a block delivered twice is skipped whole).
+-- Select the blocks of a batch that the ledger has already (G2: a block that is delivered twice is skipped).
 SELECT ingester, seq FROM blocks
 WHERE (ingester, seq) IN (SELECT unnest($1::text[]), unnest($2::bigint[]));
 
@@ -44,16 +44,16 @@ WHERE (ingester, seq) IN (SELECT unnest($1::text[]), unnest($2::bigint[]));
 SELECT ingester, folded FROM ledger_folded WHERE ingester = ANY($1::text[]);
 
 -- name: begin
--- The lock is held until the end: a purge waits for the batches that are being written, and they for it. Then whether
--- recent_ids is there. The commit has to wait for the disk, whatever the server's default is (G3); levels beyond `on`,
--- which wait for more, are left as they are.
+-- Take the lock of writers until the end of the transaction: a purge waits for it, and it for a purge. Find out whether
+-- recent_ids is complete. Make the commit wait for the disk, whatever the server's default is (G3); levels above `on`
+-- stay.
 SELECT pg_advisory_xact_lock_shared($1, $2), EXISTS (SELECT FROM recent_state),
        CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
             THEN set_config('synchronous_commit', 'on', true) END;
 
 -- name: remember
--- The batch's identities, each with the time of its first line. One that is known within the window is left as it is;
--- one that is known from before it counts as new. Fewer rows than lines: some may have been stored before.
+-- Insert the batch's identities, each with the time of its first line. An identity of the window stays as it is; an
+-- older one counts as new. Fewer rows than lines mean that some may have been stored before.
 INSERT INTO recent_ids AS r (event_id, site_id, timestamp, received_at)
 SELECT DISTINCT ON (event_id, site_id) event_id, site_id, timestamp, received_at FROM incoming
 ORDER BY event_id, site_id, line
@@ -61,12 +61,12 @@ ON CONFLICT (event_id, site_id) DO UPDATE SET timestamp = excluded.timestamp, re
 WHERE r.received_at < $1;
 
 -- name: stored_between
--- Whether these sites have events between two instants.
+-- Find out whether these sites have events between two instants.
 SELECT EXISTS (SELECT FROM events WHERE site_id = ANY($1::text[]) AND timestamp BETWEEN $2 AND $3);
 
 -- name: suspects
--- Lines that may have been stored before: those whose identity `remember` did not write (xmin is the transaction that
--- wrote a row), that stand twice in the batch, or whose time is so old that the window may not know them.
+-- Select lines that may have been stored before: `remember` did not write their identity (xmin is the transaction that
+-- wrote a row), they are in the batch twice, or their time is too old for the window.
 INSERT INTO suspects
 SELECT i.line, i.first, i.event_id, i.site_id, i.timestamp, r.timestamp
 FROM (SELECT line, event_id, site_id, timestamp, min(line) OVER (PARTITION BY event_id, site_id) AS first
@@ -89,7 +89,7 @@ SELECT s.line, e.* FROM suspects s CROSS JOIN LATERAL (
       AND e.timestamp BETWEEN $1 AND $2 LIMIT 1) e;
 
 -- name: twins_in_window
--- The stored events with a suspect's identity and another time: known for the dedupe window.
+-- Select stored events with a suspect's identity and another time, known for the dedupe window.
 INSERT INTO twins
 SELECT s.line, e.* FROM suspects s CROSS JOIN LATERAL (
     SELECT e.name, e.user_id, e.session_id, e.source, e.path, e.properties::text FROM events e
@@ -98,13 +98,13 @@ SELECT s.line, e.* FROM suspects s CROSS JOIN LATERAL (
 WHERE s.known <> s.timestamp AND NOT EXISTS (SELECT FROM twins t WHERE t.line = s.line);
 
 -- name: twins_in_batch
--- The same identity twice in one batch: the first is written.
+-- Select the first event of each identity that is in this batch twice: it is the one that is stored.
 INSERT INTO twins
 SELECT s.line, f.name, f.user_id, f.session_id, f.source, f.path, f.properties::text
 FROM suspects s JOIN incoming f ON f.line = s.first WHERE s.first <> s.line;
 
 -- name: drop_duplicates
--- First write wins. A duplicate whose payload is not the stored one's is a conflict.
+-- Delete from incoming what is stored already: the first write wins. A duplicate with another payload is a conflict.
 WITH duplicates AS (
     SELECT i.line,
            NOT bool_or(i.name = t.name AND i.source = t.source AND i.properties::text = t.properties
@@ -126,8 +126,8 @@ WITH added AS (
 INSERT INTO appended SELECT 'rollup', date_bin('1 day', bucket, '2000-01-01Z'), count(*) FROM added GROUP BY 2;
 
 -- name: insert_people
--- Who was seen: in quarter hours, appended unless the row is there already (two batches at the same time may both append
--- it), and on days, once each. Who was in the quarter hour is in its day too. What stands in braces looks for the row.
+-- Insert which users were seen: by quarter hour, unless the row is there already (two batches at the same time may both
+-- append it), and by day, once each. A user of a quarter hour is in its day too. The part in braces looks for the row.
 WITH seen AS (
     SELECT DISTINCT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, user_id
     FROM incoming WHERE user_id IS NOT NULL
@@ -143,17 +143,17 @@ SELECT DISTINCT site_id, (bucket AT TIME ZONE 'UTC')::date AS day, user_id FROM 
 ON CONFLICT DO NOTHING;
 
 -- name: people_near
--- For a batch of a short time: all who were seen in it, compared with the batch at once.
+-- Join all users of the batch's time at once: for a batch of a short time.
 people p ON p.site_id = s.site_id AND p.bucket = s.bucket AND p.user_id = s.user_id
     AND p.site_id = ANY($1::text[]) AND p.bucket BETWEEN date_bin('15 minutes', $2, '2000-01-01Z') AND $3
 
 -- name: people_far
--- For a batch of a long time, of which there may be very many: LIMIT makes it one look into the index for each.
+-- Look up each user in the index, because of LIMIT: for a batch of a long time, in which there may be very many.
 LATERAL (SELECT p.user_id FROM people p
     WHERE p.site_id = s.site_id AND p.bucket = s.bucket AND p.user_id = s.user_id LIMIT 1) p ON true
 
 -- name: people_between
--- How many rows of people_near there would be to compare with, counted up to a limit.
+-- Count the rows that people_near would have to read, up to a limit.
 SELECT count(*) FROM (
     SELECT FROM people WHERE site_id = ANY($1::text[])
       AND bucket BETWEEN date_bin('15 minutes', $2, '2000-01-01Z') AND $3 LIMIT $4) few;
@@ -164,7 +164,7 @@ SELECT *, $9::timestamptz, 'dead'
 FROM unnest($1::text[], $2::bigint[], $3::integer[], $4::bytea[], $5::text[], $6::text[], $7::bigint[], $8::integer[]);
 
 -- name: insert_blocks
--- Waits for another worker that writes one of these blocks at this moment. Fewer rows than blocks: it was faster.
+-- Insert the blocks. Waits for another worker that writes one of them; fewer rows than blocks mean it was faster.
 INSERT INTO blocks
 SELECT * FROM (
     SELECT *, $8::timestamptz
@@ -173,11 +173,11 @@ SELECT * FROM (
 ON CONFLICT DO NOTHING;
 
 -- name: recent_days
--- Days that hold events which arrived within the window.
+-- Select the days that have events which arrived within the window.
 SELECT DISTINCT date_bin('1 day', bucket, '2000-01-01Z') FROM rollup WHERE last_received >= $1 ORDER BY 1;
 
 -- name: recent_rebuild
--- One day of them, ascending, which fills the index quickly. Of an identity with two times any will do.
+-- Insert one day, in ascending order, which fills the index quickly. Of an identity with two times any will do.
 INSERT INTO recent_ids (event_id, site_id, timestamp, received_at)
 SELECT event_id, site_id, timestamp, received_at FROM events
 WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' AND received_at >= $2
@@ -185,8 +185,8 @@ ORDER BY event_id, site_id
 ON CONFLICT DO NOTHING;
 
 -- name: sweep
--- Forget identities that arrived before the window, some pages of the table at a time. A row that a worker is just
--- looking at is left for the next time.
+-- Delete identities that arrived before the window, from some pages of the table. A row that a worker has locked is
+-- left for the next round.
 DELETE FROM recent_ids WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM recent_ids
     WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $2::bigint)::tid AND received_at < $3

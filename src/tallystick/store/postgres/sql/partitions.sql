@@ -1,4 +1,4 @@
--- Partitions of `events`. What stands in braces are names and dates that partitions.py makes of a day's number.
+-- Partitions of `events`. partitions.py fills in the names and dates of a day.
 
 -- name: existing
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'events'::regclass;
@@ -7,7 +7,7 @@ SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE 
 CREATE TABLE {name} (LIKE events INCLUDING DEFAULTS INCLUDING STORAGE);
 
 -- name: attach
--- Makes the indexes too. Locks `events` against nothing but other changes of its form.
+-- Attach a partition, which creates its indexes too. Locks `events` only against other schema changes.
 ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}');
 
 -- name: detach

@@ -1,8 +1,8 @@
--- The role that statements of users' own run as: what it may do, and how it is made (see role.py).
+-- The role that runs users' SQL statements: what it may do, and how it is created (see role.py).
 
 -- name: harmless
--- Whether the role may call a function `p` of pg_proc: it is listed in sql_functions.py, it stands behind an operator
--- or a cast of PostgreSQL's own, it is Tallystick's own, or no statement can call it: it takes what only the server has.
+-- The condition under which the role may call a function `p` of pg_proc: it is listed in usersql/functions.py, it
+-- implements an operator or cast of PostgreSQL, it is Tallystick's own, or its internal arguments rule out a call.
    2281 = ANY (p.proargtypes) OR p.prorettype IN (2279, 3838)
    OR p.oid < 16384 AND p.pronamespace = 'pg_catalog'::regnamespace AND (
           p.proname IN ({names})
@@ -13,7 +13,7 @@
       AND (p.proname IN ('sql_site', 'sql_all', 'sql_refused') OR p.provolatile = 'i' AND NOT p.prosecdef);
 
 -- name: faults
--- What the role $1 is or may do beyond reading the two views. Asked by the store's user.
+-- Select what the role $1 is or may do beyond reading the two views. Run by the store's user.
 WITH role AS (SELECT * FROM pg_roles WHERE rolname = $1)
 SELECT 'is a superuser' FROM role WHERE rolsuper
 UNION ALL SELECT 'has BYPASSRLS' FROM role WHERE rolbypassrls

@@ -1,16 +1,17 @@
--- What a statement of a user's own reads, see sql_wrap.py. {site} is a condition, or nothing.
+-- The views that users' statements read, see usersql/wrap.py. {site} is a WHERE clause, or empty.
 
 -- name: events
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties
-FROM all_events{site};
+FROM all_events
+{site};
 
 -- name: events_sealed
--- The same for people who may see no other site, see 0005_sql_role.sql.
+-- Select the events of one site for users who may see no other, see 0005_sql_role.sql.
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties
 FROM site_events;
 
 -- name: sessions
--- As compile_sessions.py makes them.
+-- Group events into sessions as analysis/sessions does.
 SELECT site_id, session_id, user_id, started_at,
        CAST(extract(epoch FROM ended_at - started_at) AS double precision) AS duration_seconds, events, pages,
        entry[1] AS entry_path, exit[1] AS exit_path

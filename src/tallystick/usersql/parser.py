@@ -1,8 +1,8 @@
-"""How statements are read and written: the two dialects of sqlglot, without its translating.
+"""Parses statements and renders them again: sqlglot's DuckDB and PostgreSQL dialects, without translation.
 
-sqlglot knows what many functions mean and writes them as the target dialect would, which may be another function. Here
-nothing is known: a call is read as its name and arguments and written as them, so that the name that was checked is the
-name that is executed.
+sqlglot knows many functions and renders them as the target dialect does, possibly as other functions. Here no function
+is known: a call is parsed as a name with arguments and rendered as such. So the function that was checked is the one
+that is executed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenType
 
 _SPECIAL = ("CAST", "TRY_CAST", "EXTRACT", "SUBSTRING", "TRIM", "POSITION")
-"""Functions whose arguments are not just separated by commas."""
+"""Functions whose arguments are not simply separated by commas."""
 _WORDS = ("CASE", "ANY")
 STEPS_MAX = 50_000
-"""Steps from word to word, back ones included, in which a statement has to be read."""
+"""Most steps of the parser from token to token, backtracking included."""
 
 
 def _only(parsers: dict[str, Callable[..., Any]], names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
@@ -39,13 +39,13 @@ _ARROWS: dict[TokenType, Callable[..., exp.Expr]] = {
 
 
 class TooInvolved(Exception):
-    """Reading a statement takes too many steps."""
+    """Parsing a statement takes too many steps."""
 
 
 class _Counted(Parser):
-    """sqlglot tries one reading after the other where a type may stand, and within each again: `ARRAY[ARRAY[` doubles.
+    """Counts steps: where a type is possible, sqlglot tries nested alternatives, so that `ARRAY[ARRAY[` doubles them.
 
-    There are no lambdas, so that `->` in a function's argument is what it is elsewhere.
+    Lambdas are off, so that `->` in a function's argument means the same as elsewhere.
     """
 
     LAMBDAS: ClassVar[dict[TokenType, Callable[..., Any]]] = {}
@@ -59,7 +59,7 @@ class _Counted(Parser):
 
 
 class TallystickDuckDB(DuckDB):
-    """DuckDB's SQL as it is written."""
+    """DuckDB's SQL, without translation."""
 
     class Parser(_Counted, DuckDBParser):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
@@ -73,7 +73,7 @@ class TallystickDuckDB(DuckDB):
 
 
 class TallystickPostgres(Postgres):
-    """PostgreSQL's SQL as it is written."""
+    """PostgreSQL's SQL, without translation."""
 
     class Parser(_Counted, PostgresParser):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
@@ -85,13 +85,13 @@ class TallystickPostgres(Postgres):
 _DIALECTS: dict[str, Dialect] = {"duckdb": TallystickDuckDB(), "postgres": TallystickPostgres()}
 
 
-def read(text: str, store: str) -> list[exp.Expr | None]:
-    """The statements of a text. Raises sqlglot's ParseError or TokenError, TooInvolved, RecursionError."""
+def parse(text: str, store: str) -> list[exp.Expr | None]:
+    """The syntax trees of all statements. Raises sqlglot's ParseError or TokenError, TooInvolved, RecursionError."""
     return list(_DIALECTS[store].parse(text))
 
 
-def write(tree: exp.Expr, store: str) -> str:
-    """A statement's text: every name in quotes, no comments. Raises sqlglot's UnsupportedError, RecursionError."""
+def render(tree: exp.Expr, store: str) -> str:
+    """The text of a tree: every name in quotes, no comments. Raises sqlglot's UnsupportedError, RecursionError."""
     return _DIALECTS[store].generate(
         tree, identify=True, comments=False, normalize_functions=False, unsupported_level=ErrorLevel.RAISE
     )
