@@ -55,7 +55,7 @@ export interface Board {
   updated_at: string;
 }
 
-/** A board as it shall be from now on. */
+/** The new fields of a board. */
 export interface BoardChange {
   name: string;
   description?: string;
@@ -66,7 +66,7 @@ export interface BoardChange {
   updated_at: string;
 }
 
-/** What somebody says of a board. */
+/** The fields of a board that a client sends. */
 export interface BoardFields {
   name: string;
   description?: string;
@@ -110,18 +110,18 @@ export interface DeadLetterDetail {
   state: "dead" | "replayed" | "dropped";
   code: string;
   reason: string;
-  /** How often storing it was tried. */
+  /** How often the worker tried to store it. */
   attempts: number;
-  /** 1, or the events of a block that is itself broken. */
+  /** 1, or all events of a block that is itself broken. */
   events: number;
   dead_at: string;
-  /** The receipt of the block it came in. */
+  /** The receipt of its block. */
   receipt: string;
   /** Its position in the block; -1: the block itself is broken. */
   index: number;
   /** The canonical line, or the broken block's payload. */
   original: string;
-  /** base64 only where the bytes are no UTF-8 text. */
+  /** base64 only if the bytes are not UTF-8 text. */
   encoding: "utf-8" | "base64";
 }
 
@@ -138,20 +138,20 @@ export interface DeadLetterSummary {
   state: "dead" | "replayed" | "dropped";
   code: string;
   reason: string;
-  /** How often storing it was tried. */
+  /** How often the worker tried to store it. */
   attempts: number;
-  /** 1, or the events of a block that is itself broken. */
+  /** 1, or all events of a block that is itself broken. */
   events: number;
   dead_at: string;
-  /** The receipt of the block it came in. */
+  /** The receipt of its block. */
   receipt: string;
   /** Its position in the block; -1: the block itself is broken. */
   index: number;
 }
 
-/** Something that does not add up. */
+/** A fault that a check of the books found. */
 export interface Difference {
-  /** Which check found it: sequence, count, totals, … */
+  /** The check that found it: sequence, count, totals, … */
   check: string;
   message: string;
 }
@@ -161,7 +161,7 @@ export interface Drop {
   ids: number[];
 }
 
-/** What was given up. The rows stay, marked as dropped. */
+/** The dead letters that were dropped. Their rows stay, marked as dropped. */
 export interface DropReport {
   dropped: number[];
   not_dropped: NotDone[];
@@ -234,7 +234,7 @@ export interface Formula {
 export interface Freshness {
   /** When the newest batch was stored; null: nothing yet. */
   loaded_at: string | null;
-  /** Age of the oldest event still queued; null: none waits. */
+  /** Age of the oldest queued event; null: none is queued. */
   queue_lag_seconds: number | null;
 }
 
@@ -350,9 +350,10 @@ export interface KeyRow {
 }
 
 /**
- * Which property keys occur, the most frequent first: for filter pickers. Looks at the newest events only.
+ * Which property keys occur, the most frequent first: for filter pickers. Reads a sample of the newest
+ * events.
  *
- * The newest are those of the site and the time range; the filter picks among them.
+ * The sample is taken from the site and the time range, and the filter is applied to the sample.
  */
 export interface KeysQuery {
   /** null: every site that the caller may read. */
@@ -364,12 +365,12 @@ export interface KeysQuery {
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
   kind: "keys";
-  /** How many of the newest events are looked at. */
+  /** How many of the newest events are read. */
   sample?: number;
   limit?: number;
 }
 
-/** The closed books: `accepted = stored + duplicates + dead + queued`. Events, computed from stored rows. */
+/** The closed books in events, from stored rows: `accepted = stored + duplicates + dead + queued`. */
 export interface Ledger {
   accepted: number;
   stored: number;
@@ -377,7 +378,7 @@ export interface Ledger {
   duplicates: number;
   /** Duplicates whose payload differs from the event that was stored first. */
   conflicts: number;
-  /** Events ever set aside as dead letters, replayed and dropped ones included. */
+  /** All events ever set aside as dead letters, including replayed and dropped ones. */
   dead: number;
   queued: number;
 }
@@ -419,7 +420,7 @@ export interface LifecycleRow {
   complete: boolean;
 }
 
-/** What to compute over the events of each row. */
+/** One number to compute over the events of each row. */
 export interface Metric {
   /**
    * `users` and `sessions` count distinct ids (null is no id); `events_per_user` is events that have a user
@@ -430,13 +431,13 @@ export interface Metric {
   kind?: "events" | "users" | "sessions" | "events_per_user" | "sum" | "avg" | "min" | "max" | "median" | "p90" | "p95" | "last_received";
   /** Key in `properties`; required by sum, avg, min, max, median, p90, p95. */
   property?: string | null;
-  /** Only these events, beside the question's own filter. */
+  /** Only these events, in addition to the query's own filter. */
   filter?: Condition | AllOf | AnyOf | null;
   /** Its column in the answer; absent: `events`, `sum(amount)`. */
   name?: string | null;
 }
 
-/** Metrics, over time and broken down when asked. The kind of question that charts and tables are made of. */
+/** Metrics, optionally over time and broken down. Charts and tables use this kind of query. */
 export interface MetricsQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
@@ -457,7 +458,7 @@ export interface MetricsQuery {
    * one page, without `next_cursor`.
    */
   compare?: "previous" | Period | null;
-  /** Absent: the whole range as one. Weeks start on Monday. */
+  /** Absent: one bucket for the whole range. Weeks start on Monday. */
   interval?: "minute" | "hour" | "day" | "week" | "month" | null;
   /** IANA name; buckets start at this zone's midnights and full hours. */
   timezone?: string;
@@ -476,7 +477,7 @@ export interface MetricsQuery {
   approximate?: boolean;
   /** Rows in one answer. */
   limit?: number;
-  /** `next_cursor` of the answer before; every other field unchanged. */
+  /** `next_cursor` of the previous page; all other fields must stay the same. */
   cursor?: string | null;
 }
 
@@ -488,17 +489,17 @@ export interface MetricsRow {
   [column: string]: unknown;
 }
 
-/** A share link as it is told once. */
+/** A new share link with its token, which is shown only once. */
 export interface NewShare {
   id: string;
   name: string;
   created_at: string;
   expires_at: string | null;
-  /** Right to a minute; null: never. */
+  /** Accurate to a minute; null: never used. */
   last_used_at: string | null;
-  /** Shown once: only its SHA-256 is kept. */
+  /** Shown once: the server stores only its SHA-256. */
   token: string;
-  /** The page for it, below this server's address. What follows the # reaches no server. */
+  /** Its page, relative to this server. Browsers do not send the part after #. */
   url: string;
 }
 
@@ -635,7 +636,7 @@ export interface PersonQuery {
   limit?: number;
 }
 
-/** The whole pipeline at a glance. */
+/** The state of the whole pipeline. */
 export interface PipelineStatus {
   ledger: Ledger;
   /** Empty unless events were lost; `GET /v1/verify` checks more. */
@@ -651,35 +652,37 @@ export interface PipelineStatus {
 
 /** Why a request has no answer. */
 export interface Problem {
-  /** Stable word for programs. */
+  /** A stable error code for programs. */
   code: string;
-  /** One sentence for people. */
+  /** One sentence for a human reader. */
   message: string;
 }
 
-/** What waits between the 202 and the store. */
+/** What waits in the queue: accepted with a 202, not stored yet. */
 export interface QueueStatus {
-  /** Those that other processes have are left out where the queue does not tell them. */
+  /** Without the blocks of other processes where the queue does not report them. */
   blocks: number;
-  /** null: the queue cannot tell (RabbitMQ, unless nothing waits). */
+  /** null: the queue does not know (RabbitMQ, unless nothing waits). */
   events: number | null;
-  /** null: as with events. */
+  /** null: the queue does not know, as with `events`. */
   bytes: number | null;
-  /** null: nothing waits, or the queue cannot tell. */
+  /** null: nothing waits, or the queue does not know. */
   oldest_age_seconds: number | null;
 }
 
-/** Means over the last minute, or since the start when that is shorter, counted by this process. */
+/** Means over the last minute, or since this process started if that is shorter. Counts this process only. */
 export interface Rates {
   accepted_per_second: number;
   stored_per_second: number;
 }
 
-/** What became of the block that an accepted request's events travel in; others' events may be in it too. */
+/**
+ * The state of the block with an accepted request's events. The block may have events of other requests too.
+ */
 export interface ReceiptStatus {
   receipt: string;
   state: "queued" | "stored";
-  /** Events in the block; null when its details were folded into a sum, or its queue cannot tell. */
+  /** Events in the block; null: ledger compaction removed its details, or the queue does not know. */
   count: number | null;
   stored: number | null;
   duplicates: number | null;
@@ -694,7 +697,7 @@ export interface Replay {
   original?: string | null;
 }
 
-/** What was put into the queue again. The events count as accepted once more; their ids stay the same. */
+/** The dead letters that were queued again. Their events count as accepted once more and keep their ids. */
 export interface ReplayReport {
   replayed: number[];
   /** null when nothing was replayed. */
@@ -708,7 +711,7 @@ export interface Report {
   name: string;
   description: string;
   site_id: string | null;
-  /** As it is asked, without since, until, site_id, timezone and cursor. */
+  /** The query, without since, until, site_id, timezone and cursor. */
   question: Record<string, unknown>;
   range: string;
   timezone: string;
@@ -717,41 +720,41 @@ export interface Report {
   updated_at: string;
 }
 
-/** A report as it shall be from now on. */
+/** The new fields of a report. */
 export interface ReportChange {
   name: string;
   description?: string;
   /** null: every site. It stays as it is when a report changes. */
   site_id?: string | null;
   /**
-   * Any question, with its `kind`, of at most 32 kB, without since, until and cursor; its site and time zone
+   * Any query, with its `kind`, of at most 32 kB, without since, until and cursor. Its site and time zone
    * are the report's.
    */
   question: MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery | PersonQuery | FunnelQuery | FunnelUsersQuery | RetentionQuery | LifecycleQuery | StickinessQuery | ActiveUsersQuery;
   /** A preset, or two days `YYYY-MM-DD/YYYY-MM-DD`, both included, in the report's time zone. */
   range?: string;
   timezone?: string;
-  /** The dashboard's own, at most 16 kB; the server reads none. */
+  /** For the dashboard, at most 16 kB; the server does not read it. */
   view?: Record<string, unknown>;
   /** That of the version that was edited: 409 when it changed meanwhile. */
   updated_at: string;
 }
 
-/** What somebody says of a report. */
+/** The fields of a report that a client sends. */
 export interface ReportFields {
   name: string;
   description?: string;
   /** null: every site. It stays as it is when a report changes. */
   site_id?: string | null;
   /**
-   * Any question, with its `kind`, of at most 32 kB, without since, until and cursor; its site and time zone
+   * Any query, with its `kind`, of at most 32 kB, without since, until and cursor. Its site and time zone
    * are the report's.
    */
   question: MetricsQuery | EventsQuery | KeysQuery | ValuesQuery | SessionsQuery | PathsQuery | PeopleQuery | PersonQuery | FunnelQuery | FunnelUsersQuery | RetentionQuery | LifecycleQuery | StickinessQuery | ActiveUsersQuery;
   /** A preset, or two days `YYYY-MM-DD/YYYY-MM-DD`, both included, in the report's time zone. */
   range?: string;
   timezone?: string;
-  /** The dashboard's own, at most 16 kB; the server reads none. */
+  /** For the dashboard, at most 16 kB; the server does not read it. */
   view?: Record<string, unknown>;
 }
 
@@ -760,11 +763,11 @@ export interface ReportList {
   reports: Report[];
 }
 
-/** The answer to a report's question, and the range that it was asked for. */
+/** The answer to a report's query, and the time range of the answer. */
 export interface ReportResult {
   rows: Record<string, unknown>[];
   next_cursor: string | null;
-  /** With `compare`: the period that rows' `previous` is about. */
+  /** With `compare`: the period of each row's `previous`. */
   previous: Period | null;
   exact: boolean;
   /** Served from the quarter-hour rollup, which equals the raw events. */
@@ -778,20 +781,20 @@ export interface ReportResult {
 }
 
 /**
- * The answer to any question: rows as objects.
+ * The answer to any query: rows as objects.
  *
- * A metrics row has `bucket` (ISO 8601 with offset, when an interval was asked for), a value (or null) per
+ * A metrics row has `bucket` (ISO 8601 with offset, if the query has an interval), a value (or null) per
  * breakdown
- * field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and when it
- * is compared
- * `previous`: an object of the same values, and of `bucket`. An events row has the event's fields. A keys
- * row has
- * `key`, `events`; a values row `value`, `events`.
+ * field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and with
+ * `compare`
+ * `previous`: an object with the same values and `bucket`. An events row has the event's fields. A keys row
+ * has `key`
+ * and `events`; a values row has `value` and `events`.
  */
 export interface Result {
   rows: Record<string, unknown>[];
   next_cursor: string | null;
-  /** With `compare`: the period that rows' `previous` is about. */
+  /** With `compare`: the period of each row's `previous`. */
   previous: Period | null;
   exact: boolean;
   /** Served from the quarter-hour rollup, which equals the raw events. */
@@ -851,11 +854,11 @@ export interface RetentionRow {
   complete: number;
 }
 
-/** How a report is asked this time; what is absent is the report's. */
+/** How to run a report this time. Absent fields are the report's own. */
 export interface RunOrder {
   range?: string | null;
   timezone?: string | null;
-  /** Must hold beside the report's own. */
+  /** Applies in addition to the report's own. */
   filter?: Condition | AllOf | AnyOf | null;
 }
 
@@ -919,11 +922,11 @@ export interface SessionsQuery {
   fill?: boolean;
 }
 
-/** What somebody says of a share link. */
+/** The fields of a share link that a client sends. */
 export interface ShareFields {
-  /** For whom it is. */
+  /** The recipient of the link. */
   name: string;
-  /** From when on it shows nothing; absent: it always does. */
+  /** When the link stops working; absent: never. */
   expires_at?: string | null;
 }
 
@@ -938,7 +941,7 @@ export interface ShareSummary {
   name: string;
   created_at: string;
   expires_at: string | null;
-  /** Right to a minute; null: never. */
+  /** Accurate to a minute; null: never used. */
   last_used_at: string | null;
 }
 
@@ -949,7 +952,7 @@ export interface SharedBoard {
   expires_at: string | null;
 }
 
-/** How somebody with a share link asks a report. */
+/** How to run a report through a share link. */
 export interface SharedRunOrder {
   range?: "today" | "yesterday" | "24h" | "7d" | "30d" | "90d" | "12mo" | "month" | "last_month" | "year" | "all" | null;
 }
@@ -1014,7 +1017,7 @@ export interface StickinessRow {
   share: number | null;
 }
 
-/** A report's place on a board, in a grid of four columns. */
+/** A report's position and size on a board, in a grid of four columns. */
 export interface Tile {
   report_id: string;
   width: number;
@@ -1037,11 +1040,13 @@ export interface ValueRow {
 }
 
 /**
- * Which values a field has, the most frequent first: for filter pickers. Looks at the newest events only.
+ * Which values a field has, the most frequent first: for filter pickers. Reads a sample of the newest
+ * events.
  *
- * The newest are those of the site and the time range; the filter picks among them. A property's value comes
- * as a
- * filter takes it (text, number or boolean), arrays and objects as their JSON text.
+ * The sample is taken from the site and the time range, and the filter is applied to the sample. A
+ * property's value
+ * has the type that a filter takes (text, number or boolean); arrays and objects are returned as their JSON
+ * text.
  */
 export interface ValuesQuery {
   /** null: every site that the caller may read. */
@@ -1054,13 +1059,13 @@ export interface ValuesQuery {
   filter?: Condition | AllOf | AnyOf | null;
   kind: "values";
   field: string;
-  /** Only values that contain this, whatever the case. */
+  /** Only values that contain this text, ignoring case. */
   search?: string | null;
   sample?: number;
   limit?: number;
 }
 
-/** What `tallystick verify` found. `ok` is true when there is no difference. */
+/** The result of `tallystick verify`. `ok` is true when there is no difference. */
 export interface Verification {
   ok: boolean;
   ledger: Ledger;

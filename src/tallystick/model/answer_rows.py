@@ -1,6 +1,6 @@
-"""Rows of the answers by kind of query, as the OpenAPI document describes them and the dashboard's types are written.
+"""The rows of an answer by kind of query, for the OpenAPI document and the dashboard's types.
 
-`Result.rows` itself stays a list of objects: a row of `metrics` or `funnel` has columns that its query names.
+`Result.rows` itself stays a list of objects, because a row of `metrics` or `funnel` has columns that its query names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The block: the unit in the queue. Many events travel as one message; this is where the speed comes from.
+"""The block: the unit in the queue. Many events travel as one message, which is what makes Tallystick fast.
 
 On the wire a block is `RNL1`, the header's length (4 bytes, big-endian), the header (MessagePack), the CRC-32 of header
 and payload (4 bytes), and the payload (canonical lines, Zstandard). Every queue stores exactly these bytes.
@@ -22,7 +22,7 @@ UNPACKED_MAX = 256 * 1024 * 1024
 
 
 class RequestPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Which request brought how many of a block's events, in the block's order."""
+    """One request of a block, and how many of the block's events it brought, in the block's order."""
 
     request_id: str
     count: int
@@ -33,7 +33,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         ingester: fresh random id of the ingest process (16 hex digits); a new one after a publish of unknown outcome.
-        seq: counts an ingester's blocks from 0 without a hole.
+        seq: position among the ingester's blocks, from 0 without gaps.
         count: number of events (lines) in the payload.
         payload: the canonical lines, Zstandard-compressed.
         requests: the requests that the events came with.
@@ -52,7 +52,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """Bytes of the lines, as the payload's frame header says; the payload's own size when it is broken."""
+        """Bytes of the lines, read from the payload's frame header; the payload's own size when that is broken."""
         try:
             size = zstandard.frame_content_size(self.payload)
         except zstandard.ZstdError:
@@ -66,7 +66,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
             BlockCorrupt: the payload does not decompress, is too large, or does not hold `count` lines.
         """
         try:
-            # The size that a frame declares is allocated before anything is unpacked, whatever `max_output_size` says.
+            # Check the declared size first: the decoder allocates it before unpacking, regardless of `max_output_size`.
             if zstandard.get_frame_parameters(self.payload).content_size > UNPACKED_MAX:
                 what = f"larger than {UNPACKED_MAX} bytes, or of no known size"
                 raise BlockCorrupt(f"block {self.ingester}-{self.seq}: {what}")
@@ -79,7 +79,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
 
 
 def split_lines(lines: bytes) -> list[bytes]:
-    """The single lines, each with its newline."""
+    """The lines one by one, each with its newline."""
     return [line + b"\n" for line in lines.split(b"\n")[:-1]]
 
 
@@ -108,7 +108,7 @@ def encode_block(block: Block) -> bytes:
 
 
 def decode_block(data: bytes) -> Block:
-    """The block of `encode_block`'s bytes; the payload stays compressed.
+    """The block whose bytes `encode_block` wrote; the payload stays compressed.
 
     Raises:
         BlockCorrupt: wrong magic, length or checksum.
@@ -134,7 +134,7 @@ def receipt_of(ingester: str, seq: int) -> str:
 
 
 def parse_receipt(receipt: str) -> tuple[str, int] | None:
-    """`(ingester, seq)` of a receipt; None when it has not the form of one."""
+    """`(ingester, seq)` of a receipt; None when the text does not have a receipt's form."""
     ingester, _, seq = receipt.partition("-")
     if len(ingester) != 16 or not seq.isascii() or not seq.isdigit() or len(seq) > 18:
         return None

@@ -12,10 +12,10 @@ import msgspec
 
 
 class Published(msgspec.Struct, frozen=True):
-    """What a queue remembers of an ingester, in the same durable commit as the blocks.
+    """What a queue records of an ingester, in the same durable commit as the blocks.
 
     Attributes:
-        next_seq: the seq that the next block will have; all below it were published.
+        next_seq: the seq of the next block; all lower ones were published.
         events: events in those blocks.
     """
 
@@ -24,7 +24,7 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class QueuedBlock(msgspec.Struct, frozen=True):
-    """A block that the queue holds and nobody has acknowledged."""
+    """A block that the queue holds and that is not acknowledged."""
 
     ingester: str
     seq: int
@@ -32,12 +32,12 @@ class QueuedBlock(msgspec.Struct, frozen=True):
 
 
 class QueueBooks(msgspec.Struct, frozen=True):
-    """One consistent look at a queue's side of the books.
+    """A consistent snapshot of the queue's side of the books.
 
     Attributes:
-        queued: the blocks that wait; where the queue cannot name them all, those that it can.
-        held: how many others wait at most; None: none, `queued` names them all.
-        damage: what in the queue contradicts itself, as a sentence; None: nothing.
+        queued: the blocks that wait, as far as the queue can name them.
+        held: the most further blocks that can wait unnamed; None: `queued` names all of them.
+        damage: a contradiction within the queue, as a sentence; None: there is none.
     """
 
     published: Mapping[str, Published]
@@ -67,9 +67,9 @@ class IngesterLedger(msgspec.Struct, frozen=True):
     """One ingester's blocks in the store.
 
     Attributes:
-        folded: all blocks with `seq < folded` are in the ledger, kept as one sum.
-        seqs: the others' numbers, ascending.
-        count, stored, duplicates, conflicts, dead: events, summed over all of them.
+        folded: ledger compaction has replaced the entries of all blocks with `seq < folded` by one sum.
+        seqs: the seq of each other block, ascending.
+        count, stored, duplicates, conflicts, dead: events, summed over all blocks.
     """
 
     folded: int
@@ -97,21 +97,21 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Something that `tallystick verify` found to be wrong: which check, and one sentence that names the numbers."""
+    """A fault that `tallystick verify` found: the check, and one sentence with the numbers."""
 
     check: str
     message: str
 
 
 def close_books(queue: QueueBooks, ledger: Mapping[str, IngesterLedger]) -> tuple[Totals, list[Difference]]:
-    """Compare both sides; `ledger` must have been read *after* `queue`.
+    """Compare both sides. `ledger` must have been read *after* `queue`.
 
-    Blocks leave a queue only after the store committed them, so a block that the earlier look saw published and that
-    is neither queued there nor in the later ledger is lost. Blocks that both hold count as stored; blocks published
-    after the look at the queue are left for the next one when they are not stored yet. Of an ingester that the queue
-    does not know (any more), each block below the last stored one has to be there.
+    A block leaves the queue only after the store has committed it. So a block is lost if the queue's snapshot counts it
+    as published and neither that snapshot nor the later ledger has it. A block that both have counts as stored. A block
+    that was published after the snapshot and is not stored yet is left to the next comparison. Of an ingester that the
+    queue does not know or has forgotten, the ledger must have every block before the last one stored.
 
-    Blocks that are nowhere count as queued as long as there are no more of them than the queue holds unnamed.
+    Missing blocks count as queued as long as there are no more of them than the queue holds unnamed.
     """
     queued: dict[str, dict[int, int]] = {}
     for block in queue.queued:
@@ -142,11 +142,11 @@ def close_books(queue: QueueBooks, ledger: Mapping[str, IngesterLedger]) -> tupl
 
 
 def stored_beyond(queue: QueueBooks, ledger: Mapping[str, IngesterLedger]) -> list[Difference]:
-    """Ingesters of which the store has later blocks than the queue says were published.
+    """A difference for each ingester of which the store has blocks that the queue has not recorded as published.
 
-    A block is published before it is stored, so when `queue` was read *after* `ledger` this means that the queue has
-    lost commits: it is older than the store. A queue that cannot name its blocks may note down late what was published,
-    and an ingester that it does not know may be one that it has forgotten: both prove nothing.
+    A block is published before it is stored. So when `queue` was read *after* `ledger`, the queue has lost commits: it
+    is older than the store. Two cases prove nothing and are left out: a queue that cannot name its blocks may record
+    late what was published, and an unknown ingester may be one that the queue has forgotten.
     """
     found = []
     for ingester, published in sorted(queue.published.items()) if queue.held is None else ():
@@ -165,11 +165,11 @@ class _Side(msgspec.Struct, frozen=True):
     """One ingester on both sides.
 
     Attributes:
-        end: so many blocks have to be somewhere.
-        last: the highest number that is stored or waits.
+        end: how many blocks must be stored or waiting.
+        last: the highest seq that is stored or waiting.
         waiting: events of the blocks that wait and are not stored.
-        accounted: events that are stored or wait.
-        holes: numbers of the blocks that are neither stored nor named by the queue.
+        accounted: events that are stored or waiting.
+        holes: the seqs that are neither stored nor named by the queue.
     """
 
     ingester: str
@@ -182,7 +182,7 @@ class _Side(msgspec.Struct, frozen=True):
 
 
 def _side(ingester: str, published: Published | None, queued: Mapping[int, int], entry: IngesterLedger | None) -> _Side:
-    """`queued` is the count of each seq that waited at the look at the queue."""
+    """Both sides of an ingester. `queued` maps the seq of each waiting block to its events."""
     folded = entry.folded if entry else 0
     stored = set(entry.seqs) if entry else set()
     waiting = {seq: count for seq, count in queued.items() if seq >= folded and seq not in stored}
@@ -194,7 +194,7 @@ def _side(ingester: str, published: Published | None, queued: Mapping[int, int],
 
 
 class _Closed(msgspec.Struct, frozen=True):
-    """One ingester's part of the totals, and what is wrong with it."""
+    """One ingester's part of the totals, and its differences."""
 
     accepted: int
     queued: int
@@ -202,9 +202,9 @@ class _Closed(msgspec.Struct, frozen=True):
 
 
 def _close_ingester(side: _Side, held: int, holes_wait: bool) -> _Closed:
-    """`holes_wait`: the holes are among the `held` blocks that the queue does not name."""
-    told = side.published.events if side.published else 0
-    accepted = max(told, side.accounted)
+    """Close one ingester's books. `holes_wait`: its holes are among the `held` blocks that the queue does not name."""
+    published = side.published.events if side.published else 0
+    accepted = max(published, side.accounted)
     if side.holes and not holes_wait:
         shown = ", ".join(map(str, side.holes[:5])) + (" …" if len(side.holes) > 5 else "")
         message = f"ingester {side.ingester}: {len(side.holes)} of {side.end} blocks are missing: {shown}"
@@ -214,8 +214,8 @@ def _close_ingester(side: _Side, held: int, holes_wait: bool) -> _Closed:
     if side.published is None or side.last >= side.end:
         # Later blocks are in the ledger's sums: nothing to compare those with, and no telling what holes hold.
         return _Closed(side.accounted, side.waiting)
-    unnamed = told - side.accounted
+    unnamed = published - side.accounted
     if unnamed < 0 or (unnamed > 0) != bool(side.holes):
-        message = f"ingester {side.ingester}: {told} events were published, {side.accounted} are accounted for"
+        message = f"ingester {side.ingester}: {published} events were published, {side.accounted} are accounted for"
         return _Closed(accepted, side.waiting, Difference("count", message))
-    return _Closed(told, side.waiting + unnamed)
+    return _Closed(published, side.waiting + unnamed)

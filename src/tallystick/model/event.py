@@ -24,9 +24,9 @@ PROPERTIES_DEPTH_MAX = 64
 
 DEFAULT_SITE = "default"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""An event time before this is taken as a broken clock (G9)."""
+"""An event time before this is treated as a broken clock (G9)."""
 AHEAD_MAX = timedelta(hours=24)
-"""An event time further ahead of the server's clock than this is taken as a broken clock (G9)."""
+"""An event time further ahead of the server's clock than this is treated as a broken clock (G9)."""
 
 NO_PROPERTIES = msgspec.Raw(b"{}")
 
@@ -39,12 +39,12 @@ class Event(msgspec.Struct, omit_defaults=True, gc=False):
         site_id: the website, app or project.
         name: what happened, such as `page_view`.
         timestamp: when it happened by the client's clock; UTC.
-        received_at: when Tallystick got it; UTC.
-        user_id: the distinct id; None is anonymous.
+        received_at: when Tallystick received it; UTC.
+        user_id: the user id as it was sent; None: anonymous.
         session_id: the client's session; None when it has none.
         source: what sent it: `web`, `ios`, an SDK's name; empty when unknown.
         path: the page's path.
-        properties: everything else: the bytes of one JSON object, kept as they came.
+        properties: everything else: the bytes of one JSON object, exactly as they were sent.
     """
 
     event_id: UUID

@@ -1,8 +1,8 @@
-"""Who is one person: ids that `identify` and `alias` events join. docs/use/identity.md has the rules.
+"""Which user ids are one person: `identify` and `alias` events join them. docs/use/identity.md has the rules.
 
-A link joins one id of a site to another. Of each id the earliest link by time and event id counts, so the same events
-give the same persons in whatever order they come. Following the links from id to id leads to the person; where they
-form a circle, the latest of its links is left out, and the person is the id that it began at.
+A link joins one id of a site to another. Only the earliest link of an id counts, by time and event id, so the same
+events give the same persons in any order of arrival. An id resolves to a person by following the links from id to id.
+Where the links form a circle, its latest link is left out, and the id that this link began at is the person.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uuid import UUID
 from tallystick.model.books import Difference
 
 LINK_NAMES = ("identify", "$identify", "alias", "$create_alias")
-"""Names of the events that may join two ids. In which property the other id is, the stores' `link_id` knows."""
+"""Names of the events that may join two ids. The stores' `link_id` knows which property has the other id."""
 
 Id: TypeAlias = tuple[str, str]
 """Site and user id."""
@@ -24,7 +24,7 @@ Id: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An id of a site is another one's, by the event of this id and time."""
+    """A link from one id of a site to another, made by the event with this id and time."""
 
     site_id: str
     user_id: str
@@ -38,19 +38,19 @@ class Link:
 
     @property
     def age(self) -> tuple[datetime, UUID]:
-        """The smallest is the earliest."""
+        """The sort key of links; the smallest is the earliest."""
         return self.linked_at, self.event_id
 
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """A link that is earlier than what is known of its id, and what was known before it.
+    """A link that is earlier than the known link of its id, and what was known before it.
 
     Attributes:
-        person: of `link.user_id`; None when it was joined to nobody.
+        person: the person of `link.user_id` so far; None when that id had no link.
         ahead: the person of `link.linked_to`.
-        same: it was joined to the same id, by a later event.
-        circled: a circle was cut among the ids of its person.
+        same: whether the id was joined to the same id already, by a later event.
+        circled: whether a circle was cut among the ids of its person.
     """
 
     link: Link
@@ -61,13 +61,13 @@ class NewLink:
 
 
 Joined: TypeAlias = tuple[Link, str]
-"""A link that counts, and the person whom its id belongs to."""
+"""A link that counts, and the person that its id resolves to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a store has to do: put these rows in the place of those of their ids, after it made every id of the persons
-    in `moved` one of another person.
+    """What a store has to do: first move every id of the persons in `moved` to another person, then replace the rows of
+    these ids by the given rows.
     """
 
     rows: Sequence[Joined]
@@ -93,9 +93,9 @@ def persons(links: Mapping[Id, Link]) -> dict[Id, str]:
 
 
 def added(new: Sequence[NewLink]) -> Change | None:
-    """What new links change when all that they do is join persons to others. None: it takes a closer look.
+    """What new links change if they only join whole persons to others; None: use `rejoined` instead.
 
-    Only the links are needed for it, so that it costs the same however many ids a person has.
+    This needs the links alone, so its cost does not depend on how many ids a person has.
     """
     onward = {}
     for one in new:
@@ -105,7 +105,7 @@ def added(new: Sequence[NewLink]) -> Change | None:
             return None
     moved = persons(onward)
     if any((site, person) in onward for (site, _), person in moved.items()):
-        return None  # they form a circle
+        return None  # the links form a circle
     rows = []
     for one in new:
         known = one.link.id if one.person is None else (one.link.site_id, one.person)
@@ -114,21 +114,21 @@ def added(new: Sequence[NewLink]) -> Change | None:
 
 
 def touched(new: Iterable[NewLink]) -> set[Id]:
-    """The persons whose ids have to be looked at."""
+    """The persons whose ids `rejoined` needs."""
     sites = ((one.link.site_id, (one.person or one.link.user_id, one.ahead)) for one in new)
     return {(site, person) for site, both in sites for person in both}
 
 
 def rejoined(new: Iterable[NewLink], known: Iterable[Joined]) -> Change:
-    """What new links change among all the ids of the persons that they touch."""
+    """What new links change, computed from all ids of the persons that they touch."""
     before = {link.id: (link, person) for link, person in known}
     links = {id_: link for id_, (link, _) in before.items()} | {one.link.id: one.link for one in new}
     now = ((links[id_], person) for id_, person in persons(links).items())
     return Change([row for row in now if before.get(row[0].id) != row], {})
 
 
-def told(missing: int, strange: int, astray: int) -> list[Difference]:
-    """What `verify` has to say of these counts."""
+def identity_differences(missing: int, strange: int, astray: int) -> list[Difference]:
+    """The differences that `verify` reports for these counts; a count of 0 gives none."""
     sentences = {
         f"{missing} events that join ids are not known": missing,
         f"{strange} ids are joined to others by no event": strange,

@@ -1,4 +1,4 @@
-"""Saved reports, boards and share links: the shapes of their routes. Shapes only."""
+"""Saved reports, boards and share links: the request and answer bodies of their routes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VIEW_MAX, QUESTION_MAX = 16 * 1024, 32 * 1024
 VIEW_DEPTH = 50
 TILES_MAX = 50
 NEVER_SAVED = ("since", "until", "cursor")
-"""Fields of a question that a report's range and the reader's page take the place of."""
+"""Fields that a saved query must not have: the report's range and the page of the reader replace them."""
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_LENGTH = 12
 
@@ -39,12 +39,12 @@ def _printable(text: str) -> str:
 
 def _named(text: str) -> str:
     if not text.strip():
-        raise ValueError("a name has at least one character that is seen")
+        raise ValueError("a name needs at least one visible character")
     return text
 
 
 def json_size(value: Any) -> int:
-    """Bytes of a value's JSON. Raises ValueError: it has none."""
+    """Bytes of a value as JSON. Raises ValueError if the value cannot be written as JSON."""
     try:
         return len(msgspec.json.encode(value))
     except (UnicodeEncodeError, OverflowError, RecursionError, TypeError, ValueError) as error:
@@ -52,7 +52,7 @@ def json_size(value: Any) -> int:
 
 
 def _deeper_than(value: Any, levels: int) -> bool:
-    """Whether lists and objects stand in each other on more levels."""
+    """Whether lists and objects are nested on more levels than `levels`."""
     level = [value]
     for _ in range(levels + 1):
         level = [
@@ -81,28 +81,29 @@ ID_PATTERN = f"^[a-z0-9]{{{_ID_LENGTH}}}$"
 
 
 def saved_question(question: Query) -> dict[str, Any]:
-    """A question as it is kept: as it was given, with its kind, without what the report says itself."""
+    """A query as a report stores it: the given fields and the kind, without the fields that the report has itself."""
     given = question.model_dump(mode="json", exclude_unset=True)
     own = {name: value for name, value in given.items() if name not in (*NEVER_SAVED, "site_id", "timezone")}
     return {"kind": question.kind, **own}
 
 
 class ReportFields(Shape):
-    """What somebody says of a report."""
+    """The fields of a report that a client sends."""
 
     name: Name
     description: Description = ""
     site_id: SiteId | None = Field("default", description="null: every site. It stays as it is when a report changes.")
     question: Query = Field(
-        description=f"Any question, with its `kind`, of at most {QUESTION_MAX // 1024} kB, without since, until and "
-        "cursor; its site and time zone are the report's."
+        description=f"Any query, with its `kind`, of at most {QUESTION_MAX // 1024} kB, without since, until and "
+        "cursor. Its site and time zone are the report's."
     )
     range: RangeText = Field(
         "7d", description="A preset, or two days `YYYY-MM-DD/YYYY-MM-DD`, both included, in the report's time zone."
     )
     timezone: Timezone = Field("UTC", validate_default=True)
     view: dict[str, Any] = Field(
-        default_factory=dict, description=f"The dashboard's own, at most {VIEW_MAX // 1024} kB; the server reads none."
+        default_factory=dict,
+        description=f"For the dashboard, at most {VIEW_MAX // 1024} kB; the server does not read it.",
     )
 
     @field_validator("view")
@@ -134,7 +135,7 @@ class ReportFields(Shape):
 
 
 class ReportChange(ReportFields):
-    """A report as it shall be from now on."""
+    """The new fields of a report."""
 
     updated_at: AwareDatetime = Field(description="That of the version that was edited: 409 when it changed meanwhile.")
 
@@ -146,7 +147,7 @@ class Report(Shape):
     name: str
     description: str
     site_id: str | None
-    question: dict[str, Any] = Field(description="As it is asked, without since, until, site_id, timezone and cursor.")
+    question: dict[str, Any] = Field(description="The query, without since, until, site_id, timezone and cursor.")
     range: str
     timezone: str
     view: dict[str, Any]
@@ -161,21 +162,21 @@ class ReportList(Shape):
 
 
 class RunOrder(Shape):
-    """How a report is asked this time; what is absent is the report's."""
+    """How to run a report this time. Absent fields are the report's own."""
 
     range: RangeText | None = None
     timezone: Timezone | None = None
-    filter: Filter | None = Field(None, description="Must hold beside the report's own.")
+    filter: Filter | None = Field(None, description="Applies in addition to the report's own.")
 
 
 class SharedRunOrder(Shape):
-    """How somebody with a share link asks a report."""
+    """How to run a report through a share link."""
 
     range: Preset | None = None
 
 
 class ReportResult(Result):
-    """The answer to a report's question, and the range that it was asked for."""
+    """The answer to a report's query, and the time range of the answer."""
 
     since: datetime | None = Field(description="Included; null: from the first event.")
     until: datetime | None = Field(description="Excluded; null: up to the newest event.")
@@ -185,7 +186,7 @@ class ReportResult(Result):
 
 
 class Tile(Shape):
-    """A report's place on a board, in a grid of four columns."""
+    """A report's position and size on a board, in a grid of four columns."""
 
     report_id: str = Field(pattern=ID_PATTERN)
     width: int = Field(1, ge=1, le=4)
@@ -193,7 +194,7 @@ class Tile(Shape):
 
 
 class BoardFields(Shape):
-    """What somebody says of a board."""
+    """The fields of a board that a client sends."""
 
     name: Name
     description: Description = ""
@@ -204,7 +205,7 @@ class BoardFields(Shape):
 
 
 class BoardChange(BoardFields):
-    """A board as it shall be from now on."""
+    """The new fields of a board."""
 
     updated_at: AwareDatetime = Field(description="That of the version that was edited: 409 when it changed meanwhile.")
 
@@ -228,10 +229,10 @@ class BoardList(Shape):
 
 
 class ShareFields(Shape):
-    """What somebody says of a share link."""
+    """The fields of a share link that a client sends."""
 
-    name: Name = Field(description="For whom it is.")
-    expires_at: AwareDatetime | None = Field(None, description="From when on it shows nothing; absent: it always does.")
+    name: Name = Field(description="The recipient of the link.")
+    expires_at: AwareDatetime | None = Field(None, description="When the link stops working; absent: never.")
 
 
 class ShareSummary(Shape):
@@ -241,14 +242,14 @@ class ShareSummary(Shape):
     name: str
     created_at: datetime
     expires_at: datetime | None
-    last_used_at: datetime | None = Field(description="Right to a minute; null: never.")
+    last_used_at: datetime | None = Field(description="Accurate to a minute; null: never used.")
 
 
 class NewShare(ShareSummary):
-    """A share link as it is told once."""
+    """A new share link with its token, which is shown only once."""
 
-    token: str = Field(description="Shown once: only its SHA-256 is kept.")
-    url: str = Field(description="The page for it, below this server's address. What follows the # reaches no server.")
+    token: str = Field(description="Shown once: the server stores only its SHA-256.")
+    url: str = Field(description="Its page, relative to this server. Browsers do not send the part after #.")
 
 
 class ShareList(Shape):

@@ -1,7 +1,7 @@
-"""Questions and answers: shapes only, no SQL.
+"""Queries and answers: shapes only, no SQL.
 
-These models are the request and answer bodies of `/v1/query` (field descriptions show in the OpenAPI document) and what
-`Store.run` takes and gives. What all questions share is in `scope`, the analyses are in modules of their own.
+These models are the request and answer bodies of `/v1/query` (the OpenAPI document shows the field descriptions) and
+the argument and result of `Store.run`. `queries.scope` has what all queries share; each analysis has its own module.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ __all__ = [
 
 
 class Metric(Shape):
-    """What to compute over the events of each row."""
+    """One number to compute over the events of each row."""
 
     kind: Literal[
         "events",
@@ -100,7 +100,7 @@ class Metric(Shape):
     property: str | None = Field(
         None, max_length=200, description="Key in `properties`; required by sum, avg, min, max, median, p90, p95."
     )
-    filter: Filter | None = Field(None, description="Only these events, beside the question's own filter.")
+    filter: Filter | None = Field(None, description="Only these events, in addition to the query's own filter.")
     name: str | None = Field(
         None, min_length=1, max_length=60, description="Its column in the answer; absent: `events`, `sum(amount)`."
     )
@@ -123,7 +123,7 @@ class Metric(Shape):
 
 
 class MetricsQuery(Scope):
-    """Metrics, over time and broken down when asked. The kind of question that charts and tables are made of."""
+    """Metrics, optionally over time and broken down. Charts and tables use this kind of query."""
 
     kind: Literal["metrics"] = "metrics"
     metrics: list[Metric] = Field(default_factory=lambda: [Metric()], min_length=1, max_length=10)
@@ -131,7 +131,9 @@ class MetricsQuery(Scope):
         default_factory=list, max_length=5, description="Numbers made of each row's metrics, such as `A / B * 100`."
     )
     compare: Compare = None
-    interval: Interval | None = Field(None, description="Absent: the whole range as one. Weeks start on Monday.")
+    interval: Interval | None = Field(
+        None, description="Absent: one bucket for the whole range. Weeks start on Monday."
+    )
     timezone: str = Field("UTC", description="IANA name; buckets start at this zone's midnights and full hours.")
     breakdown: list[str] = Field(default_factory=list, max_length=3, description="Fields to group by.")
     top: int | None = Field(
@@ -147,7 +149,9 @@ class MetricsQuery(Scope):
         False, description="Allow estimated distinct counts (faster); the answer says whether it is `exact`."
     )
     limit: int = Field(10_000, ge=1, le=100_000, description="Rows in one answer.")
-    cursor: str | None = Field(None, description="`next_cursor` of the answer before; every other field unchanged.")
+    cursor: str | None = Field(
+        None, description="`next_cursor` of the previous page; all other fields must stay the same."
+    )
 
     @field_validator("breakdown")
     @classmethod
@@ -189,26 +193,26 @@ class EventsQuery(Scope):
 
 
 class KeysQuery(Scope):
-    """Which property keys occur, the most frequent first: for filter pickers. Looks at the newest events only.
+    """Which property keys occur, the most frequent first: for filter pickers. Reads a sample of the newest events.
 
-    The newest are those of the site and the time range; the filter picks among them.
+    The sample is taken from the site and the time range, and the filter is applied to the sample.
     """
 
     kind: Literal["keys"] = "keys"
-    sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are looked at.")
+    sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are read.")
     limit: int = Field(200, ge=1, le=1_000)
 
 
 class ValuesQuery(Scope):
-    """Which values a field has, the most frequent first: for filter pickers. Looks at the newest events only.
+    """Which values a field has, the most frequent first: for filter pickers. Reads a sample of the newest events.
 
-    The newest are those of the site and the time range; the filter picks among them. A property's value comes as a
-    filter takes it (text, number or boolean), arrays and objects as their JSON text.
+    The sample is taken from the site and the time range, and the filter is applied to the sample. A property's value
+    has the type that a filter takes (text, number or boolean); arrays and objects are returned as their JSON text.
     """
 
     kind: Literal["values"] = "values"
     field: str
-    search: str | None = Field(None, max_length=200, description="Only values that contain this, whatever the case.")
+    search: str | None = Field(None, max_length=200, description="Only values that contain this text, ignoring case.")
     sample: int = Field(100_000, ge=1, le=1_000_000)
     limit: int = Field(50, ge=1, le=1_000)
 
@@ -245,21 +249,21 @@ class Freshness(Shape):
     """How current an answer is (G10)."""
 
     loaded_at: datetime | None = Field(None, description="When the newest batch was stored; null: nothing yet.")
-    queue_lag_seconds: float | None = Field(None, description="Age of the oldest event still queued; null: none waits.")
+    queue_lag_seconds: float | None = Field(None, description="Age of the oldest queued event; null: none is queued.")
 
 
 class Result(Shape):
-    """The answer to any question: rows as objects.
+    """The answer to any query: rows as objects.
 
-    A metrics row has `bucket` (ISO 8601 with offset, when an interval was asked for), a value (or null) per breakdown
-    field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and when it is compared
-    `previous`: an object of the same values, and of `bucket`. An events row has the event's fields. A keys row has
-    `key`, `events`; a values row `value`, `events`.
+    A metrics row has `bucket` (ISO 8601 with offset, if the query has an interval), a value (or null) per breakdown
+    field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and with `compare`
+    `previous`: an object with the same values and `bucket`. An events row has the event's fields. A keys row has `key`
+    and `events`; a values row has `value` and `events`.
     """
 
     rows: list[dict[str, Any]]
     next_cursor: str | None = None
-    previous: Period | None = Field(None, description="With `compare`: the period that rows' `previous` is about.")
+    previous: Period | None = Field(None, description="With `compare`: the period of each row's `previous`.")
     exact: bool = True
     from_rollup: bool = Field(False, description="Served from the quarter-hour rollup, which equals the raw events.")
     elapsed_ms: float = 0.0

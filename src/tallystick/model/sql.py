@@ -1,4 +1,4 @@
-"""Named statements in `.sql` files: `-- name: word` starts one; the comment lines above say why it is there."""
+"""Named statements in `.sql` files. `-- name: word` starts a statement; the comment above it gives the reason."""
 
 from __future__ import annotations
 

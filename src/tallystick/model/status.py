@@ -1,6 +1,6 @@
-"""What Tallystick says about itself: the answers of the health, pipeline, receipt and dead-letter routes.
+"""The answers of the health, pipeline, receipt and dead-letter routes.
 
-The CLI prints the same shapes, whether it asked a running server or opened a stopped one's folder.
+The CLI prints the same shapes, from a running server or from the data folder of a stopped one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Shape(BaseModel):
 class Problem(Shape):
     """Why a request has no answer."""
 
-    code: str = Field(description="Stable word for programs.")
-    message: str = Field(description="One sentence for people.")
+    code: str = Field(description="A stable error code for programs.")
+    message: str = Field(description="One sentence for a human reader.")
 
 
 class ErrorAnswer(Shape):
@@ -44,13 +44,13 @@ class Readiness(Shape):
 
 
 class Ledger(Shape):
-    """The closed books: `accepted = stored + duplicates + dead + queued`. Events, computed from stored rows."""
+    """The closed books in events, from stored rows: `accepted = stored + duplicates + dead + queued`."""
 
     accepted: int
     stored: int
     duplicates: int = Field(description="Events that were stored before, `conflicts` included.")
     conflicts: int = Field(description="Duplicates whose payload differs from the event that was stored first.")
-    dead: int = Field(description="Events ever set aside as dead letters, replayed and dropped ones included.")
+    dead: int = Field(description="All events ever set aside as dead letters, including replayed and dropped ones.")
     queued: int
 
     @classmethod
@@ -66,9 +66,9 @@ class Ledger(Shape):
 
 
 class Difference(Shape):
-    """Something that does not add up."""
+    """A fault that a check of the books found."""
 
-    check: str = Field(description="Which check found it: sequence, count, totals, …")
+    check: str = Field(description="The check that found it: sequence, count, totals, …")
     message: str
 
     @classmethod
@@ -77,23 +77,23 @@ class Difference(Shape):
 
 
 class QueueStatus(Shape):
-    """What waits between the 202 and the store."""
+    """What waits in the queue: accepted with a 202, not stored yet."""
 
-    blocks: int = Field(description="Those that other processes have are left out where the queue does not tell them.")
-    events: int | None = Field(description="null: the queue cannot tell (RabbitMQ, unless nothing waits).")
-    bytes: int | None = Field(description="null: as with events.")
-    oldest_age_seconds: float | None = Field(description="null: nothing waits, or the queue cannot tell.")
+    blocks: int = Field(description="Without the blocks of other processes where the queue does not report them.")
+    events: int | None = Field(description="null: the queue does not know (RabbitMQ, unless nothing waits).")
+    bytes: int | None = Field(description="null: the queue does not know, as with `events`.")
+    oldest_age_seconds: float | None = Field(description="null: nothing waits, or the queue does not know.")
 
 
 class Rates(Shape):
-    """Means over the last minute, or since the start when that is shorter, counted by this process."""
+    """Means over the last minute, or since this process started if that is shorter. Counts this process only."""
 
     accepted_per_second: float
     stored_per_second: float
 
 
 class PipelineStatus(Shape):
-    """The whole pipeline at a glance."""
+    """The state of the whole pipeline."""
 
     ledger: Ledger
     differences: list[Difference] = Field(description="Empty unless events were lost; `GET /v1/verify` checks more.")
@@ -106,7 +106,7 @@ class PipelineStatus(Shape):
 
 
 class Verification(Shape):
-    """What `tallystick verify` found. `ok` is true when there is no difference."""
+    """The result of `tallystick verify`. `ok` is true when there is no difference."""
 
     ok: bool
     ledger: Ledger
@@ -114,12 +114,13 @@ class Verification(Shape):
 
 
 class ReceiptStatus(Shape):
-    """What became of the block that an accepted request's events travel in; others' events may be in it too."""
+    """The state of the block with an accepted request's events. The block may have events of other requests too."""
 
     receipt: str
     state: Literal["queued", "stored"]
     count: int | None = Field(
-        None, description="Events in the block; null when its details were folded into a sum, or its queue cannot tell."
+        None,
+        description="Events in the block; null: ledger compaction removed its details, or the queue does not know.",
     )
     stored: int | None = None
     duplicates: int | None = None
@@ -134,10 +135,10 @@ class DeadLetterSummary(Shape):
     state: Literal["dead", "replayed", "dropped"]
     code: str
     reason: str
-    attempts: int = Field(description="How often storing it was tried.")
-    events: int = Field(description="1, or the events of a block that is itself broken.")
+    attempts: int = Field(description="How often the worker tried to store it.")
+    events: int = Field(description="1, or all events of a block that is itself broken.")
     dead_at: datetime
-    receipt: str = Field(description="The receipt of the block it came in.")
+    receipt: str = Field(description="The receipt of its block.")
     index: int = Field(description="Its position in the block; -1: the block itself is broken.")
 
 
@@ -145,7 +146,7 @@ class DeadLetterDetail(DeadLetterSummary):
     """A dead letter with its bytes."""
 
     original: str = Field(description="The canonical line, or the broken block's payload.")
-    encoding: Literal["utf-8", "base64"] = Field(description="base64 only where the bytes are no UTF-8 text.")
+    encoding: Literal["utf-8", "base64"] = Field(description="base64 only if the bytes are not UTF-8 text.")
 
 
 class DeadLetterList(Shape):
@@ -164,7 +165,7 @@ class NotDone(Shape):
 
 
 class ReplayReport(Shape):
-    """What was put into the queue again. The events count as accepted once more; their ids stay the same."""
+    """The dead letters that were queued again. Their events count as accepted once more and keep their ids."""
 
     replayed: list[int]
     receipt: str | None = Field(description="null when nothing was replayed.")
@@ -172,7 +173,7 @@ class ReplayReport(Shape):
 
 
 class DropReport(Shape):
-    """What was given up. The rows stay, marked as dropped."""
+    """The dead letters that were dropped. Their rows stay, marked as dropped."""
 
     dropped: list[int]
     not_dropped: list[NotDone]

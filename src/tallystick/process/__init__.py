@@ -1,1 +1,1 @@
-"""Tallystick as a process: how it listens, starts, stops, hands its port over, and multiplies."""
+"""Tallystick as a process: listening, starting, stopping, handing the port over, running several processes."""

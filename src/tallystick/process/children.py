@@ -1,4 +1,4 @@
-"""Several processes on one port: a parent that holds the listening socket, and children that take from it."""
+"""Several processes on one port: a parent holds the listening socket, and its children accept connections from it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ log = structlog.get_logger(__name__)
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 REFUSED = 2
-"""Exit code of a child that a setting keeps from starting: starting it again would not help."""
+"""Exit code of a child that cannot start because of a setting. The parent does not start it again."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-"""Seconds until a child that ended is replaced; doubled while children end soon after their start."""
+"""Seconds before a child that ended is replaced. Doubled each time a child ends within SOON seconds of its start."""
 SOON = 10.0
-"""Seconds: a child that lived longer did not fail at its start."""
+"""A child that ran for more than this many seconds did not fail at its start."""
 EXTRA = 3.0
-"""Seconds that children get beyond those that the settings allow them, before they are killed."""
+"""Seconds that children get on top of what the settings allow, before the parent kills them."""
 
 
 @dataclass
 class Child:
-    """One of the processes; `ready` once it has said so."""
+    """One child process; `ready` once it has reported that it is."""
 
     number: int
     pid: int = 0
@@ -47,12 +47,12 @@ class Child:
     pause: float = FIRST_PAUSE
     due: float = 0.0
     voice: int = -1
-    """Read end of a pipe on which the child says that it is ready."""
+    """Read end of a pipe on which the child reports that it is ready; -1: none is open."""
 
 
 @dataclass
 class Family:
-    """A parent and its children; `run` is the parent's whole life."""
+    """A parent process and its children. `run` is everything that the parent does."""
 
     settings: Settings
     role: Role
@@ -63,7 +63,7 @@ class Family:
     code: int = 0
 
     def run(self) -> int:
-        """Until SIGTERM, SIGINT, or a refusal of the children; the exit code.
+        """Supervise the children until SIGTERM, SIGINT or a child that cannot start. Returns the exit code.
 
         Raises:
             ConfigError: the address or a setting is refused.
@@ -73,11 +73,11 @@ class Family:
         raise_descriptor_limit()
         self._door = open_door(self.settings, self.role)
         self._door.listen()
-        self._life, self._hold = os.pipe()  # no child has the second end: it is closed when the parent is gone
+        self._life, self._hold = os.pipe()  # children close the write end, so it closes when the parent dies
         self._selector = selectors.DefaultSelector()
         self._handover: Handover | None = None
         self._wake, self._signal = socket.socketpair()
-        self._told = 0
+        self._stop_signals = 0
         self._announced = False
         self._hear_signals()
         self.children = [Child(number) for number in range(1, self.count + 1)]
@@ -86,8 +86,8 @@ class Family:
                 self._start_due()
                 self._offer()
                 self._wait()
-                if self._told:
-                    self._told = 0
+                if self._stop_signals:
+                    self._stop_signals = 0
                     self._stop(0)
                 self._bury()
         finally:
@@ -108,7 +108,7 @@ class Family:
         self._selector.register(self._wake, selectors.EVENT_READ, self._hush)
 
     def _hear(self, *_: object) -> None:
-        self._told += 1
+        self._stop_signals += 1
 
     def _hush(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -138,7 +138,7 @@ class Family:
         sys.stdout.flush()
         sys.stderr.flush()
         child.started, child.ready = time.monotonic(), False
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # until the child hears them in its own way
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # until the child has its own handlers
         child.pid = os.fork()
         if child.pid == 0:
             os.close(voice)
@@ -149,7 +149,7 @@ class Family:
         self._selector.register(voice, selectors.EVENT_READ, lambda: self._heard(child))
 
     def _be(self, child: Child, ready: int) -> None:
-        """What a child does; does not return."""
+        """Run as the child. Does not return."""
         code = 1
         try:
             self._forget_the_parent()
@@ -191,7 +191,7 @@ class Family:
         os.close(child.voice)
         child.voice = -1
         if not ready:
-            return  # it ended before
+            return  # the child ended before it was ready
         child.ready = True
         if not self._announced and all(other.ready for other in self.children):
             self._announced = True
@@ -209,11 +209,13 @@ class Family:
         lived = time.monotonic() - child.started
         pid, child.pid = child.pid, 0
         if self.stopping:
-            if code not in (0, -signal.SIGTERM):  # that is one that had not begun yet
+            if code not in (0, -signal.SIGTERM):  # SIGTERM ends a child that has no handlers yet
                 self.code = self.code or 1
             return
         if code == REFUSED or not (child.ready or any(other.ready for other in self.children)):
-            log.error("a process could not start, so all end", process=f"{self.role}-{child.number}", code=code)
+            log.error(
+                "a process could not start, so all processes end", process=f"{self.role}-{child.number}", code=code
+            )
             self._stop(code if code > 0 else 1)
             return
         child.ready = False
@@ -227,10 +229,10 @@ class Family:
             in_seconds=child.pause,
         )
 
-    # --- the end --------------------------------------------------------------------------------------------------
+    # --- stopping -------------------------------------------------------------------------------------------------
 
     def _stop(self, code: int) -> None:
-        """Tell the children to end. After a second call they do not wait for TALLYSTICK_DRAIN_DELAY."""
+        """Send SIGTERM to the children. A second SIGTERM ends their wait of TALLYSTICK_DRAIN_DELAY."""
         self._end_all(signal.SIGTERM)
         if self.stopping:
             return
@@ -248,7 +250,9 @@ class Family:
             return True
         allowed = self.settings.drain_delay + LAST_REQUESTS + self.settings.shutdown_timeout + EXTRA
         if time.monotonic() > self.stopping + allowed:
-            log.error("processes do not end and are killed", left=sum(1 for child in self.children if child.pid))
+            log.error(
+                "processes did not end in time and are killed", left=sum(1 for child in self.children if child.pid)
+            )
             self.code = self.code or 1
             self._end_all(signal.SIGKILL)
             return False
@@ -271,7 +275,7 @@ def serve_many(settings: Settings, role: Role, count: int, announce: Callable[[s
 
     Raises:
         ConfigError: the address or a setting is refused.
-        SystemExit: not 0, when the children could not start or end.
+        SystemExit: with a code other than 0, when a child could not start or did not end.
     """
     if code := Family(settings, role, count, announce).run():
         raise SystemExit(code)

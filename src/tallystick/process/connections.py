@@ -1,7 +1,7 @@
-"""How many connections a process keeps, for how long, and which are closed first when there is no room.
+"""How many connections a process keeps, for how long, and which it closes first when it has no room.
 
-`Connections` counts them; `tallystick.process.http` is the protocol on each of them. A request costs two steps in an
-ordered dictionary here.
+`Connections` counts them; `tallystick.process.http` has the protocol of a single connection. Each request costs two
+operations on an ordered dictionary here.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from tallystick.process.refusals import CROWDED, FULL, TOO_MUCH, Refusal
 KEEP_ALIVE = 75.0
 """Seconds for which an idle connection stays open: longer than a proxy's usual 60, so that the proxy closes first."""
 SPARE_MAX = 256
-"""Most descriptors that are reserved for files, the store and the queue; a quarter where that is less."""
+"""Most file descriptors that are reserved for files, the store and the queue; never more than a quarter of all."""
 CONNECTIONS_MAX = 10_000
-"""Most connections without a setting for it: each takes about 10 KB while it is idle."""
+"""Default for TALLYSTICK_CONNECTIONS, at most. An idle connection takes about 10 KB."""
 ENDING_MAX = 64
-"""Most connections beyond the limit that may still read why they were refused."""
+"""Most refused connections, beyond the limit, that stay open so that their clients can read the answer."""
 PARTIAL_MAX = 256 * MIB
-"""Most bytes of incomplete requests, of all connections together."""
+"""Most bytes of incomplete requests, summed over all connections."""
 LOOK_EVERY = 1.0
-"""Seconds between two checks of the deadlines; less where a deadline is shorter."""
+"""Seconds between two checks of the deadlines; shorter when a deadline is short."""
 ROOM_SHARE = 8
-"""When no descriptor is left, one in this many waiting connections is closed."""
+"""When no file descriptor is left, one in this many waiting connections is closed."""
 
 
 class Connection(Protocol):
-    """A connection as `Connections` sees it."""
+    """What `Connections` needs of a connection."""
 
     client: tuple[str, int] | None
 
@@ -46,14 +46,14 @@ class Connection(Protocol):
         """Enforce the deadlines."""
 
     def drop(self, reason: str) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
 
     def give_way(self) -> None:
-        """Drop the request that is arriving, and read no more of it."""
+        """Drop the request that is arriving and stop reading it."""
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the descriptor limit of this process and its children to what the system allows. Returns the limit."""
+    """Raise the file descriptor limit of this process and its children to the hard limit. Returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit than they report
@@ -66,8 +66,8 @@ class Connections:
     """All connections of a process.
 
     Attributes:
-        waiting: those that have no request in progress, in the order in which they can be closed; a connection takes
-            itself out and puts itself at the end.
+        waiting: connections without a request in progress, the first to close first. Each connection removes itself
+            and appends itself.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
@@ -85,7 +85,10 @@ class Connections:
 
         @lru_cache(4096)
         def crowd(host: str) -> str:
-            """Whose connections are counted together; empty: they are not, since many may come through one."""
+            """The key under which an address's connections are counted; empty: they are not counted together.
+
+            Loopback and trusted proxies are not counted, since many clients can come through one of them.
+            """
             address = parse_address(host)
             if address is None or address.is_loopback or any(address in network for network in proxies):
                 return ""
@@ -105,10 +108,10 @@ class Connections:
         self._refused = Seldom(__name__, "bad requests refused")
         self._timer: asyncio.TimerHandle | None = None
 
-    # --- coming and going -----------------------------------------------------------------------------------------
+    # --- opening and closing --------------------------------------------------------------------------------------
 
     def admit(self, connection: Connection) -> Refusal | None:
-        """Take a new one in, at the cost of one that asks for nothing; or why it has to go."""
+        """Accept a new connection; at the limit close an idle one. Returns a refusal if it cannot stay."""
         crowd = self._crowd(connection.client[0]) if connection.client else ""
         self._all[connection] = crowd
         if crowd:
@@ -125,7 +128,7 @@ class Connections:
         return None
 
     def gone(self, connection: Connection) -> None:
-        """It is closed, or will be in a moment; may be said twice."""
+        """The connection is closed or about to be. A second call does nothing."""
         crowd = self._all.pop(connection, "")
         self.waiting.pop(connection, None)
         self._ending.pop(connection, None)
@@ -136,15 +139,16 @@ class Connections:
                 del self._crowds[crowd]
 
     def ending(self, connection: Connection) -> None:
-        """It has its last answer, and is kept for a moment so that the client can read it."""
+        """The connection has its last answer and stays open briefly so that the client can read it."""
         self.waiting.pop(connection, None)
         self._ending[connection] = None
         if len(self._ending) > ENDING_MAX:
             next(iter(self._ending)).drop("")
 
     def receiving(self, connection: Connection, size: int) -> None:
-        """So many bytes more have come of a request that has not come to its end. With too many of all connections
-        together, the one that has been at it for longest gives way.
+        """Count `size` more bytes of an incomplete request.
+
+        When all incomplete requests together are too large, the connection whose request began first gives way.
         """
         self._partial[connection] = self._partial.get(connection, 0) + size
         self._partial_bytes += size
@@ -153,15 +157,15 @@ class Connections:
             next(iter(self._partial)).give_way()
 
     def received(self, connection: Connection) -> None:
-        """Its request has come to its end, in one way or another; may be said twice."""
+        """The connection's request is complete or dropped. A second call does nothing."""
         self._partial_bytes -= self._partial.pop(connection, 0)
 
     def ended(self, reason: str) -> None:
-        """Count one that ended otherwise than by its client's wish or after an answer."""
+        """Count a connection that this process ended, by reason."""
         self._ended.labels(reason).inc()
 
     def refused(self, refusal: Refusal) -> None:
-        """Count one that ends with an answer of the process's own."""
+        """Count a connection that ends with a `Refusal`."""
         self.ended(refusal.reason)
         if refusal not in (FULL, CROWDED, TOO_MUCH):
             self._refused.warning(status=refusal.status, reason=refusal.reason)
@@ -169,7 +173,7 @@ class Connections:
     # --- deadlines ------------------------------------------------------------------------------------------------
 
     def watch(self) -> None:
-        """From now on deadlines are kept, until `stop`; to be called on the event loop."""
+        """Enforce the deadlines from now on, until `stop`. Call it on the event loop."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in list(self._all):
@@ -182,7 +186,7 @@ class Connections:
             self._timer.cancel()
 
     def _look_for_descriptors(self) -> None:
-        """Without a free descriptor the loop closes every new connection unheard: make room."""
+        """Close some connections if no file descriptor is free: otherwise the event loop drops every new one unread."""
         try:
             os.close(os.open(os.devnull, os.O_RDONLY))
         except OSError as error:

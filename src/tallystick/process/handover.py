@@ -1,10 +1,10 @@
-"""A port handed from one process to the next without a connection lost (Linux).
+"""Handing a port from one process to the next without losing a connection (Linux only).
 
-Two processes that both listen with SO_REUSEPORT have a queue of new connections each, and what waits in the queue of
-the one that ends is reset. Here they share a single listening socket instead: a new process asks the running one for
-it, and the queue lives on until the last of them has closed it. They meet at an abstract Unix socket named after role
-and address, which exists in the network namespace as the port does and leaves no file behind; both sides check that
-the other runs as the same user.
+With SO_REUSEPORT, each listening process would have its own queue of new connections, and the kernel resets those that
+wait when their process ends. Here the processes share one listening socket: a new process asks the running one for it,
+and its queue exists until the last process has closed the socket. They meet at an abstract Unix socket named after role
+and address. Like the port it belongs to the network namespace, and it leaves no file. Both sides check that the other
+runs as the same user.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import sys
 
 AVAILABLE = sys.platform == "linux"
 TIMEOUT = 2.0
-"""Seconds for the other side, which answers between two of its own requests."""
+"""Seconds to wait for the other process, which answers between two requests of its own."""
 
 
 class Handover:
     """Offers a listening socket to processes that ask for it under `name`.
 
-    The owner calls `offer` now and then, because only one of the processes that share the socket can have the
-    name at a time, and `answer` when `fileno` is readable.
+    The owner calls `offer` repeatedly, because only one of the processes that share the socket can hold the name at a
+    time. It calls `answer` when `fileno` is readable.
     """
 
     def __init__(self, listener: socket.socket, name: str) -> None:
@@ -33,7 +33,7 @@ class Handover:
         self._meeting: socket.socket | None = None
 
     def offer(self) -> bool:
-        """Take the name when it is free. True when it has just been taken; `fileno` works from then on."""
+        """Take the name if it is free. Returns True if this call took it; `fileno` works from then on."""
         if self._meeting is not None:
             return False
         meeting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -49,7 +49,7 @@ class Handover:
 
     @property
     def offered(self) -> bool:
-        """Whether it is this process that others find under the name."""
+        """Whether this process holds the name."""
         return self._meeting is not None
 
     def fileno(self) -> int:
@@ -78,7 +78,7 @@ class Handover:
 
 
 def take(name: str, host: str, port: int) -> socket.socket | None:
-    """The listening socket on that address that a running process offers under `name`; None when there is none."""
+    """The listening socket on this address that a running process offers under `name`; None if there is none."""
     if not AVAILABLE:
         return None
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
@@ -108,7 +108,7 @@ def _listens_on(given: socket.socket, host: str, port: int) -> bool:
 
 
 def _same_user(peer: socket.socket) -> bool:
-    """Whether the other side runs as this user, or as root."""
+    """Whether the other process runs as this user or as root."""
     size = struct.calcsize("3i")
     _, user, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return user in (os.geteuid(), 0)

@@ -1,8 +1,9 @@
 """HTTP/1.1 on one connection: uvicorn's protocol with limits on what a client may send, and on how long it may take.
 
-httptools joins the pieces of a header without a limit and without a deadline, and gives up on a request that asks for
-another protocol. Here heads are counted while they arrive, `Upgrade` is ignored, a refusal can be read before the
-connection closes, and `Connections` keeps the deadlines. What a request costs more than uvicorn's is a few attributes.
+httptools joins the pieces of a header without a limit or a deadline, and stops at a request with `Upgrade`. Here the
+bytes of a head (request line and headers) are counted while they arrive, `Upgrade` is ignored, a client can read a
+refusal before the connection closes, and `Connections` enforces the deadlines. Compared with uvicorn's own protocol a
+request costs a few more attributes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tallystick.process.refusals import HEAD_MAX, HEADERS_MAX, PIPELINED_MAX, Re
 
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * MIB
-"""How long, and how many bytes, a refused client may go on sending before it reads its answer."""
+"""Seconds for which, and bytes that, a refused client may go on sending before it reads its answer."""
 
 _BEFORE, _HEAD, _BODY, _ENDING = range(4)
 """Where a connection is: between two messages, in a head, after a head, or refused."""
@@ -35,11 +36,11 @@ _ACKED = struct.Struct("120xQ")
 
 
 class _Stop(Exception):
-    """Ends the parser's work; the refusal is set."""
+    """Ends the parser's work once a refusal is set."""
 
 
 class _Flow(FlowControl):
-    """Reading stops while requests wait for an earlier answer, even if the application of that one resumes it."""
+    """Keeps reading paused while pipelined requests wait, even if the application resumes it."""
 
     held = False
 
@@ -49,8 +50,9 @@ class _Flow(FlowControl):
 
 
 class _LastWords:
-    """The transport for an answer to an incomplete request. An answer that begins before the end of its request is the
-    connection's last one, and closing leaves its client time to read it.
+    """The transport for an answer to an incomplete request.
+
+    Such an answer is the connection's last one. Closing leaves the client time to read it.
     """
 
     def __init__(self, protocol: HttpProtocol) -> None:
@@ -74,17 +76,17 @@ class HttpProtocol(HttpToolsProtocol):
         self._stage = _BEFORE
         self._segment = 0
         self._run = 0
-        """Bytes since the head's beginning, or since the last byte of a body."""
+        """Bytes since the beginning of the head, or since the last byte of a body."""
         self._since = 0.0
-        """When it began to wait for a request."""
+        """When the connection began to wait for a request."""
         self._head_since = 0.0
         self._current: RequestResponseCycle | None = None
-        """The request that is being answered; `cycle` is the last one that came."""
+        """The request that is being answered; `cycle` is the last one that arrived."""
         self._stays = True
-        """Whether the last request that came lets the connection live on."""
+        """Whether the last request that arrived keeps the connection alive."""
         self._refusal: Refusal | None = None
         self._partial = False
-        """Whether some of a request has come that has not come to its end."""
+        """Whether a request has arrived in part."""
         self._until = 0.0
         self._ignored = 0
         self._acked = -1
@@ -109,7 +111,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def drop(self, reason: str) -> None:
-        """Close it at once, without what is still to be written; an empty `reason` is not counted."""
+        """Close at once and discard unsent bytes. An empty `reason` is not counted."""
         if reason:
             self.all.ended(reason)
         self.all.gone(self)
@@ -117,7 +119,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def look(self, now: float) -> None:
-        """Keep the deadlines."""
+        """Enforce the deadlines."""
         if self._unread(now):
             self.drop("unread")
         elif self._until:
@@ -136,7 +138,7 @@ class HttpProtocol(HttpToolsProtocol):
         return self._current is not None and not self._current.response_complete
 
     def _unread(self, now: float) -> bool:
-        """Whether what is written does not leave, since the client has not read a byte for `send_timeout`."""
+        """Whether unsent bytes wait and the client has not read one for `send_timeout`."""
         left = self.transport.get_write_buffer_size()
         if not left:
             self._acked = -1
@@ -148,7 +150,7 @@ class HttpProtocol(HttpToolsProtocol):
         return now - self._acked_at > self.all.send_timeout
 
     def _bytes_acked(self) -> int | None:
-        """Bytes that the client's system has taken so far; None where the system does not say."""
+        """Bytes that the client's system has acknowledged so far; None if this system does not report them."""
         if sys.platform != "linux":
             return None
         try:
@@ -177,7 +179,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._check_part()
 
     def _take_part(self) -> None:
-        """A request has come in part."""
+        """Record that a request has arrived in part."""
         if self._stage != _ENDING:
             self._partial = True
             self.all.receiving(self, self._segment)
@@ -188,7 +190,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.transport = cast("asyncio.Transport", _LastWords(self))
 
     def _take_whole(self) -> None:
-        """The rest of it has come."""
+        """Record that the rest of the request has arrived."""
         self._partial = False
         self.all.received(self)
         if not self.cycle.response_started:
@@ -196,7 +198,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.transport = self.transport
 
     def give_way(self) -> None:
-        """Keep nothing of the request that is just coming, and read no more of it."""
+        """Drop the request that is arriving and stop reading it."""
         self._refuse(refusals.TOO_MUCH)
 
     def _ignore(self, size: int) -> None:
@@ -205,7 +207,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.drop("")
 
     def _check_part(self) -> None:
-        """More bytes have come than fit, and neither a head nor a piece of a body has ended."""
+        """Refuse: more bytes than allowed have arrived, and neither a head nor a piece of a body has ended."""
         if self._stage == _BEFORE:
             self._refuse(refusals.MALFORMED)  # empty lines
         elif self._stage == _BODY:
@@ -217,7 +219,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse(refusals.HEAD_TOO_LARGE)
 
     def _check_head(self) -> None:
-        """A head has ended that may be over the limits."""
+        """Refuse a complete head that is over the limits."""
         if len(self.url) > HEAD_MAX:
             self._refuse(refusals.URL_TOO_LONG)
         elif len(self.headers) > HEADERS_MAX or sum(len(name) + len(value) for name, value in self.headers) > HEAD_MAX:
@@ -227,10 +229,10 @@ class HttpProtocol(HttpToolsProtocol):
         raise _Stop
 
     def _without_upgrade(self, data: bytes, upgrade: httptools.HttpParserUpgrade) -> None:
-        """Read on as if no other protocol had been asked for.
+        """Continue as if the request had no `Upgrade` header.
 
-        The parser takes the end of such a head for the end of HTTP. A new one gets the head without the `Upgrade`, and
-        then what followed.
+        The parser treats the end of such a head as the end of HTTP. A new parser gets the head without `Upgrade`, and
+        then the bytes that followed.
         """
         try:
             while True:
@@ -264,7 +266,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         parser = self.parser
         if parser.should_upgrade():
-            return  # `_without_upgrade` reads it once more
+            return  # `_without_upgrade` parses it again
         if self._segment > HEAD_MAX or self._run > HEAD_MAX or len(self.headers) > HEADERS_MAX:
             self._check_head()
         scope = self.scope
@@ -280,10 +282,10 @@ class HttpProtocol(HttpToolsProtocol):
         scope["query_string"] = url.query or b""
         self._stage = _BODY
         self._begin(version != "1.0" and parser.should_keep_alive())
-        self.headers = []  # what may still come are trailers, which are not used
+        self.headers = []  # only trailers may follow, which are not used
 
     def _begin(self, keep_alive: bool) -> None:
-        """Answer the request whose head has come, or queue it after those that wait for their answers."""
+        """Answer the request whose head is complete, or queue it after those that wait."""
         before = self.cycle
         self.cycle = cycle = RequestResponseCycle(
             scope=self.scope,
@@ -323,7 +325,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if self._stage != _BODY:
-            return  # the end that the parser makes of a head with `Upgrade`
+            return  # the parser ends the message after a head with `Upgrade`
         self._stage = _BEFORE
         self._run = 0
         if self._partial:
@@ -351,7 +353,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._waiting[self] = None
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Read nothing more. What was asked before is answered, and then this is said."""
+        """Stop reading. Send the refusal after the answers to earlier requests."""
         if self._stage == _ENDING:
             return
         self.all.received(self)
@@ -365,9 +367,9 @@ class HttpProtocol(HttpToolsProtocol):
                 self.pipeline.popleft()
         if self._answering() and self._current is not unread:
             self.flow.held = False
-            self.flow.resume_reading()  # and ignore it, so that the client's end is noticed
+            self.flow.resume_reading()  # and discard what comes, so that the end of the connection is noticed
         elif unread is not None and unread.response_started:
-            self.drop(refusal.reason)  # half an answer is out
+            self.drop(refusal.reason)  # part of an answer is sent already
         else:
             self._say(refusal)
 
@@ -377,14 +379,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._linger()
 
     def close_after_answer(self) -> None:
-        """The answer to a request is written whose body had not come to its end when it began."""
+        """Close after an answer that began before its request's body was complete."""
         if self._stage == _BEFORE:
             self.transport.close()
         else:
             self._linger()
 
     def _linger(self) -> None:
-        """Close for the client, and take what it still sends, for a while: a reset would take its answer away."""
+        """Half-close, and discard what the client sends for a while: a reset could destroy the answer."""
         self._stage = _ENDING
         self._until = self.loop.time() + LINGER_SECONDS
         self.all.ending(self)
@@ -394,11 +396,11 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.write_eof()
 
     def shutdown(self) -> None:
-        """No request after the last one that came."""
+        """Accept no request after the last one that arrived."""
         self._stays = False
         super().shutdown()
 
 
 def protocol_of(connections: Connections) -> type[HttpProtocol]:
-    """The protocol class of a process that has these connections."""
+    """The protocol class of a process, bound to its connections."""
     return type("HttpProtocol", (HttpProtocol,), {"all": connections})

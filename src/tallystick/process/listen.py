@@ -15,10 +15,10 @@ from tallystick.errors import ConfigError
 from tallystick.process import handover
 
 HANDOVER_SECONDS = 3.0
-"""For so long a port that is taken and not offered is asked for again: its process may just be ending."""
+"""Seconds for which a taken port that is not offered is tried again: its process may be ending."""
 ASK_EVERY = 0.05
 BACKLOG = 2_048
-"""Connections that may wait to be taken."""
+"""Connections that may wait to be accepted."""
 
 
 @dataclass
@@ -26,9 +26,9 @@ class Door:
     """What a process listens on.
 
     Attributes:
-        listener: bound, maybe listening already; None: this process listens on nothing.
-        shared_as: the name under which its port is handed over; empty: it belongs to this process alone.
-        beside: a port of this one process beside the shared one.
+        listener: a bound socket, which may listen already; None: this process listens on nothing.
+        shared_as: the name under which the port is handed over; empty: the port is not shared.
+        beside: further ports, which belong to this process alone.
     """
 
     listener: socket.socket | None
@@ -40,10 +40,10 @@ class Door:
         return [*([self.listener] if self.listener else []), *self.beside]
 
     def listen(self) -> None:
-        """From now on clients can connect.
+        """Start to listen, so that clients can connect.
 
         Raises:
-            ConfigError: another process was faster, and does not share the port.
+            ConfigError: another process took the port first and does not share it.
         """
         if self.listener is None:
             return
@@ -58,7 +58,7 @@ class Door:
 
     @property
     def url(self) -> str:
-        """Where its own part answers; empty when it listens on nothing."""
+        """The base URL of this process; empty when it listens on nothing."""
         if self.listener is None:
             return ""
         host, port = self.listener.getsockname()[:2]
@@ -66,10 +66,10 @@ class Door:
 
 
 def open_door(settings: Settings, role: Role) -> Door:
-    """The sockets of a process with this role; no client can connect yet, unless its port is shared already.
+    """The sockets of a process with this role. No client can connect yet, unless another process shares its port.
 
     Raises:
-        ConfigError: the address is refused or taken.
+        ConfigError: the address is not allowed or taken.
     """
     host = allowed_host(settings, role)
     if role is Role.WORK:
@@ -83,24 +83,25 @@ def open_door(settings: Settings, role: Role) -> Door:
 
 
 def status_socket(settings: Settings, number: int) -> socket.socket | None:
-    """The port of process `number` of several that share theirs; None when TALLYSTICK_STATUS_PORT is 0.
+    """The status socket of process `number`, of several that share a port; None when TALLYSTICK_STATUS_PORT is 0.
 
     Raises:
-        ConfigError: it is taken.
+        ConfigError: the port is taken.
     """
     if settings.status_port == 0:
         return None
-    # While a new generation starts, the old one has the port too: a scrape gets either, and no event is at stake.
+    # SO_REUSEPORT, since the old process still has the port while its successor starts. A scrape may reach either one,
+    # and no events come by this port.
     return _bound(
         allowed_host(settings, Role.INGEST), settings.status_port + number, "TALLYSTICK_STATUS_PORT", reuse=True
     )
 
 
 def allowed_host(settings: Settings, role: Role) -> str:
-    """The address to listen on; without keys only loopback (G12).
+    """The address to listen on. Without keys only loopback is allowed (G12).
 
     Raises:
-        ConfigError: it is no address, or one that needs keys that are not set.
+        ConfigError: TALLYSTICK_HOST is no IP address, or needs keys that are not set.
     """
     host = "127.0.0.1" if settings.host == "localhost" else settings.host
     try:
@@ -112,7 +113,7 @@ def allowed_host(settings: Settings, role: Role) -> str:
 
 
 def _shareable(settings: Settings, role: Role) -> bool:
-    """Whether two of them can run at once, so that the next takes over from the one before."""
+    """Whether two processes with these settings can run at once, so that the next takes the port over."""
     return role is not Role.UP or not (queue.is_embedded(settings) or store.is_embedded(settings))
 
 

@@ -1,4 +1,4 @@
-"""Answers that a process gives without its application, and the limits that cause them."""
+"""Answers that a process gives without calling its application, and the limits that cause them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tallystick.config import KIB
 from tallystick.http_headers import WRITE
 
 HEAD_MAX = 64 * KIB
-"""Most bytes of a URL, and of all headers together; also of what comes with a body and is none (trailers, sizes)."""
+"""Most bytes of a URL, and of all headers together; also of trailers and of chunk size lines."""
 HEADERS_MAX = 256
 """Most headers of a request."""
 PIPELINED_MAX = 256
-"""Most requests that may wait on a connection for the answer to one before."""
+"""Most pipelined requests that may wait on a connection while an earlier one is answered."""
 _SAFE = b"".join(b"%b: %b\r\n" % header for header in WRITE)
-"""A page of another origin that sends events can read these answers too."""
+"""Headers that let a page of another origin read these answers."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer that the process gives without asking the application, with the end of the connection.
+    """An answer that the process gives without calling the application. It ends the connection.
 
     Attributes:
         reason: the label of `tallystick_http_connections_ended_total`.
@@ -34,7 +34,7 @@ class Refusal:
     retry_after: int | None = None
 
     def fields(self) -> bytes:
-        """The answer's headers and body, all but the status line."""
+        """The answer's headers and body, without the status line."""
         body = msgspec.json.encode({"error": {"code": self.code, "message": self.message}})
         again = b"" if self.retry_after is None else b"retry-after: %d\r\n" % self.retry_after
         return b"content-type: application/json\r\nconnection: close\r\n%b%bcontent-length: %d\r\n\r\n%b" % (

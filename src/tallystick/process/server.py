@@ -1,4 +1,4 @@
-"""One server process: uvicorn, signals, and an end in which no request is lost (G11)."""
+"""One server process: uvicorn, signals, and a shutdown that loses no request (G11)."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from tallystick.process.listen import BACKLOG, Door, open_door
 log = structlog.get_logger(__name__)
 
 GC_THRESHOLD = 50_000
-"""Objects made before the garbage collector looks at the young ones: a request of 5,000 events makes no cycles."""
+"""Allocations between two collections of the youngest generation. High, since even 5,000 events create no cycles."""
 OFFER_EVERY = 0.5
-"""Seconds between two looks whether this process has to offer the port it shares."""
+"""Seconds between two attempts to offer the shared port to the next process."""
 
 Announce = Callable[[str], None]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which would end the process before the queue and the store are closed."""
+    """uvicorn without its signal handlers: they would end the process before the queue and the store are closed."""
 
     def __init__(self, config: uvicorn.Config, linger: float) -> None:
         super().__init__(config)
@@ -44,8 +44,10 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections. One that is idle may still bring a request for a moment: it gets its answer, and
-        the word that the connection ends, instead of a reset.
+        """Accept no more connections, then close the open ones.
+
+        For `linger` seconds an idle connection may still bring a request. It gets its answer with
+        `Connection: close`, where closing at once would reset it.
         """
         for server in self.servers:
             server.close()
@@ -59,12 +61,12 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings, role: Role, announce: Announce) -> None:
-    """Run until SIGTERM or SIGINT. `announce` gets the URL (empty: there is none) once the process does its part.
+    """Run until SIGTERM or SIGINT. `announce` is called with the URL (empty: there is none) once the process is ready.
 
     Raises:
         ConfigError: the address, a setting, the data folder or the store's schema is refused.
         Unavailable: queue or store could not be reached within TALLYSTICK_START_TIMEOUT.
-        SystemExit: 1, when the queue's file failed (G6).
+        SystemExit: with code 1, when the queue's file failed (G6).
     """
     logs.configure(settings)
     check_role(settings, role)
@@ -76,16 +78,16 @@ def serve(settings: Settings, role: Role, announce: Announce) -> None:
 def serve_at(
     settings: Settings, role: Role, door: Door, announce: Announce, *, name: str = "", parent: int | None = None
 ) -> None:
-    """As `serve`, on sockets that are there already.
+    """Like `serve`, on sockets that exist already.
 
     Args:
-        name: what logs and metrics call this process; else its role.
-        parent: a descriptor that becomes readable when the process that started this one is gone.
+        name: this process's name in logs and metrics; empty: its role.
+        parent: a file descriptor that becomes readable when the parent process ends.
     """
     loops = uvicorn.Config(app="", loop="uvloop", log_config=None)
     with asyncio.Runner(loop_factory=loops.get_loop_factory()) as runner:
         failed = runner.run(_serve(settings, role, door, announce, name, parent))
-    gc.unfreeze()  # otherwise the driver's objects outlive it, and it complains on standard error
+    gc.unfreeze()  # frozen objects would outlive the driver, which then writes to standard error
     if isinstance(failed, TallystickError):
         raise failed
     if failed:
@@ -95,7 +97,7 @@ def serve_at(
 async def _serve(
     settings: Settings, role: Role, door: Door, announce: Announce, name: str, parent: int | None
 ) -> bool | TallystickError:
-    """Serve until stopped; True when a part failed for good, or the error when the operator has to act."""
+    """Serve until stopped. Returns True if a part failed for good, or the error that the operator has to resolve."""
     loop = asyncio.get_running_loop()
     starting = asyncio.current_task()
     running: _Running | None = None
@@ -118,7 +120,7 @@ async def _serve(
     except asyncio.CancelledError:
         if running is not None:
             raise
-        failed = False  # stopped while it was still waiting for its queue or store
+        failed = False  # stopped while it waited for the queue or the store
     log.info("stopped", process=name or role, pid=os.getpid(), failed=bool(failed))
     return failed
 
@@ -130,7 +132,7 @@ def _once_gone(parent: int, stop: Callable[[], None]) -> None:
 
 
 class _Running:
-    """A process that does its part, from the first connection to the last."""
+    """A running process, from its first connection to its last."""
 
     def __init__(self, tallystick: Tallystick, door: Door, settings: Settings) -> None:
         self._tallystick = tallystick
@@ -178,7 +180,7 @@ class _Running:
             watch.cancel()
 
     def stop(self) -> None:
-        """Not ready any more; the end comes after `drain_delay`, or at once when this is said again."""
+        """Report not ready, then end after `drain_delay`. A second call ends at once."""
         delay = 0.0 if self._tallystick.stopping or self._tallystick.role is Role.WORK else self._settings.drain_delay
         if not self._tallystick.stopping:
             log.info("stopping", in_seconds=delay)
@@ -196,7 +198,7 @@ class _Running:
         self._server.should_exit = True
 
     def _offer(self) -> None:
-        """Offer the port that this process shares to the next one, as soon as no other process does."""
+        """Offer the shared port to the next process, as soon as no other process offers it."""
         if not self._door.shared_as or self._door.listener is None or self._server.should_exit:
             return
         self._handover = self._handover or Handover(self._door.listener, self._door.shared_as)

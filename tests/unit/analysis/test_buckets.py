@@ -61,7 +61,7 @@ def test_a_change_a_minute_past_midnight() -> None:
 
 
 @pytest.mark.parametrize("minute", [31, 32, 59])
-def test_a_range_that_begins_behind_a_change_inside_the_hour(minute: int) -> None:
+def test_a_range_that_begins_after_a_change_within_the_hour(minute: int) -> None:
     assert labels("hour", "America/St_Johns", datetime(2010, 11, 7, 2, minute, tzinfo=UTC), 1) == [
         "2010-11-06T23:01:00-03:30",
         "2010-11-07T00:00:00-03:30",

@@ -22,7 +22,7 @@ def local(text: str, zone: str) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("zone", "asked", "interval", "before"),
+    ("zone", "period", "interval", "before"),
     [
         # whole months
         (BERLIN, ("2025-03-01", "2025-04-01"), None, ("2025-02-01", "2025-03-01")),
@@ -47,8 +47,8 @@ def local(text: str, zone: str) -> datetime:
         ("UTC", ("2025-07-01", "2025-07-01"), "day", ("2025-07-01", "2025-07-01")),
     ],
 )
-def test_the_period_before(zone: str, asked: tuple[str, str], interval: Any, before: tuple[str, str]) -> None:
-    since, until = (local(text, zone) for text in asked)
+def test_the_period_before(zone: str, period: tuple[str, str], interval: Any, before: tuple[str, str]) -> None:
+    since, until = (local(text, zone) for text in period)
     found = previous_period(since, until, zone, interval)
     assert found == Period(since=local(before[0], zone), until=local(before[1], zone))
 
@@ -60,7 +60,7 @@ def test_a_clock_that_goes_back_at_midnight() -> None:
     assert found == Period(since=since.replace(day=6), until=since.replace(day=6, minute=45))
 
 
-def test_the_two_questions() -> None:
+def test_the_query_of_each_period() -> None:
     query = MetricsQuery(since=NOW.replace(hour=0, minute=0, second=0), compare="previous", limit=7)
     both = compared(query, NOW)
     assert both is not None

@@ -53,7 +53,7 @@ SIGNUPS: dict[str, Any] = {"name": "signups", "filter": {"field": "name", "op": 
 VIEWS: dict[str, Any] = {"name": "views", "filter": {"field": "name", "op": "=", "value": "page_view"}}
 EVENT_ID = "0198f1c2-0000-7000-8000-000000000001"
 
-QUESTIONS: dict[str, dict[str, Any]] = {
+QUERIES: dict[str, dict[str, Any]] = {
     "total": {"kind": "metrics"},
     "daily_from_rollup": {"kind": "metrics", "interval": "day", "timezone": "Europe/Berlin", **YEAR},
     "daily_users_from_people": {"kind": "metrics", "metrics": [{"kind": "users"}], "interval": "day", **MAY},
@@ -206,14 +206,14 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
     return given
 
 
-def compiled(question: dict[str, Any], dialect: Dialect, **options: Any) -> Statement:
-    query: Query = TypeAdapter(Query).validate_python(question)
+def compiled(body: dict[str, Any], dialect: Dialect, **options: Any) -> Statement:
+    query: Query = TypeAdapter(Query).validate_python(body)
     return compile_query(query, Sources(dialect, NOW, **options))
 
 
 def snapshot_of(name: str) -> str:
-    """Where the snapshot of one of QUESTIONS is, as `folder/name`."""
-    return f"{FOLDERS[QUESTIONS[name]['kind']]}/{name}"
+    """Where the snapshot of one of QUERIES is, as `folder/name`."""
+    return f"{FOLDERS[QUERIES[name]['kind']]}/{name}"
 
 
 def check_snapshot(name: str, dialect: Dialect, statement: Statement) -> None:
@@ -226,9 +226,9 @@ def check_snapshot(name: str, dialect: Dialect, statement: Statement) -> None:
     assert text == file.read_text(), f"{file} differs; see the head of this file"
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", QUERIES)
 def test_generated_sql(name: str, dialect: Dialect) -> None:
-    check_snapshot(snapshot_of(name), dialect, compiled(QUESTIONS[name], dialect))
+    check_snapshot(snapshot_of(name), dialect, compiled(QUERIES[name], dialect))
 
 
 def test_generated_sql_of_pages_and_export(dialect: Dialect) -> None:
@@ -242,7 +242,7 @@ def test_generated_sql_of_pages_and_export(dialect: Dialect) -> None:
 
 
 def test_generated_sql_of_given_groups(dialect: Dialect) -> None:
-    """The other period of a comparison is asked about the groups of the first."""
+    """The other period of a comparison is computed for the groups of the first."""
     metrics = {"kind": "metrics", "breakdown": ["path", "source"], "top": 2, "other": True, "interval": "day", **MAY}
     groups = [("/a", "web"), (None, "")]
     check_snapshot("metrics/metrics_of_groups", dialect, compiled(metrics, dialect, groups=groups))
@@ -252,12 +252,12 @@ def test_generated_sql_of_given_groups(dialect: Dialect) -> None:
 
 def test_generated_sql_of_property_columns() -> None:
     columns = {"plan": PropertyColumn(0, 1), "amount": PropertyColumn(1, 2)}
-    statement = compiled(QUESTIONS["numbers_by_property"], DUCKDB, property_columns=columns)
+    statement = compiled(QUERIES["numbers_by_property"], DUCKDB, property_columns=columns)
     check_snapshot("metrics/numbers_by_property_columns", DUCKDB, statement)
 
 
 def test_every_snapshot_has_a_test(dialect: Dialect) -> None:
-    expected = {snapshot_of(name) for name in QUESTIONS}
+    expected = {snapshot_of(name) for name in QUERIES}
     expected |= {"events/events_next_page", "events/export", "metrics/metrics_next_page"}
     expected |= {"metrics/metrics_of_groups", "sessions/sessions_of_groups"}
     if dialect is DUCKDB:  # only this store has a session index, user numbers, user times and property columns
@@ -273,8 +273,8 @@ def test_every_snapshot_has_a_test(dialect: Dialect) -> None:
 
 def test_only_an_estimate_is_not_exact(dialect: Dialect) -> None:
     """G10: PostgreSQL has none to give, so it counts."""
-    assert compiled(QUESTIONS["estimates"], dialect).exact == (dialect is POSTGRES)
-    assert compiled({**QUESTIONS["estimates"], "approximate": False}, dialect).exact
+    assert compiled(QUERIES["estimates"], dialect).exact == (dialect is POSTGRES)
+    assert compiled({**QUERIES["estimates"], "approximate": False}, dialect).exact
 
 
 ON_RAW = [
@@ -309,24 +309,24 @@ ON_ROLLUP: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("question", ON_RAW)
-def test_what_the_rollup_does_not_know_is_answered_from_the_events(question: dict[str, Any], dialect: Dialect) -> None:
-    statement = compiled({"kind": "metrics", **question}, dialect)
+@pytest.mark.parametrize("body", ON_RAW)
+def test_what_the_rollup_does_not_know_is_answered_from_the_events(body: dict[str, Any], dialect: Dialect) -> None:
+    statement = compiled({"kind": "metrics", **body}, dialect)
     assert not statement.from_rollup
     assert "FROM events" in statement.sql
     assert "FROM rollup" not in statement.sql
 
 
-@pytest.mark.parametrize("question", ON_ROLLUP)
-def test_what_the_rollup_knows_needs_no_events(question: dict[str, Any], dialect: Dialect) -> None:
-    statement = compiled({"kind": "metrics", **question}, dialect)
+@pytest.mark.parametrize("body", ON_ROLLUP)
+def test_what_the_rollup_knows_needs_no_events(body: dict[str, Any], dialect: Dialect) -> None:
+    statement = compiled({"kind": "metrics", **body}, dialect)
     assert statement.from_rollup
     assert "FROM events" not in statement.sql
-    assert not compiled({"kind": "metrics", **question}, dialect, rollups=False).from_rollup
+    assert not compiled({"kind": "metrics", **body}, dialect, rollups=False).from_rollup
 
 
 @pytest.mark.parametrize(
-    ("question", "table"),
+    ("body", "table"),
     [
         (MAY, "people_days"),
         ({"interval": "week"}, "people_days"),
@@ -338,9 +338,9 @@ def test_what_the_rollup_knows_needs_no_events(question: dict[str, Any], dialect
         ({"until": "2025-05-01T12:00:00Z"}, "people"),
     ],
 )
-def test_users_of_whole_utc_days_come_from_their_own_table(question: dict[str, Any], table: str) -> None:
+def test_users_of_whole_utc_days_come_from_their_own_table(body: dict[str, Any], table: str) -> None:
     """On the store that has one."""
-    users = {"kind": "metrics", "metrics": [{"kind": "users"}], **question}
+    users = {"kind": "metrics", "metrics": [{"kind": "users"}], **body}
     assert f"FROM {table}\n" in compiled(users, POSTGRES).sql
     assert "FROM people\n" in compiled(users, DUCKDB).sql
 
@@ -359,14 +359,14 @@ def test_no_text_of_a_request_is_in_the_sql(hostile: str, dialect: Dialect) -> N
     tests.append({"field": field + "only in the request", "op": "in", "value": [marker, 1]})
     scope = {"site_id": marker, "filter": {"any": tests}}
     metric = {"kind": "sum", "property": marker, "name": marker, "filter": tests[0]}
-    questions: list[dict[str, Any]] = [
+    bodies: list[dict[str, Any]] = [
         {"kind": "metrics", "metrics": [metric], "breakdown": [field + "only in the request"], "top": 2, **scope},
         {"kind": "events", "user_id": marker, **scope},
         {"kind": "keys", **scope},
         {"kind": "values", "field": field + "only in the request", "search": marker, **scope},
     ]
-    for question in questions:
-        assert "only in the request" not in compiled(question, dialect).sql
+    for body in bodies:
+        assert "only in the request" not in compiled(body, dialect).sql
 
 
 @pytest.mark.parametrize(

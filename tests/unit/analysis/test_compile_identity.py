@@ -17,10 +17,10 @@ from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.postgres.dialect import POSTGRES
 from tests.unit.analysis.test_compile import MAY, NOW, check_snapshot
 
-QUESTION: TypeAdapter[Query] = TypeAdapter(Query)
+QUERY: TypeAdapter[Query] = TypeAdapter(Query)
 ENGINES = [DUCKDB, POSTGRES]
 USERS: dict[str, Any] = {"kind": "metrics", "metrics": [{"kind": "users"}]}
-QUESTIONS: dict[str, dict[str, Any]] = {
+QUERIES: dict[str, dict[str, Any]] = {
     "daily_users": {**USERS, "interval": "day", **MAY},
     "users_per_path": {
         **USERS,
@@ -48,31 +48,31 @@ UNCONCERNED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("dialect", ENGINES, ids=lambda dialect: dialect.name)
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", QUERIES)
 def test_statement(name: str, dialect: Dialect) -> None:
-    query = QUESTION.validate_python(QUESTIONS[name])
+    query = QUERY.validate_python(QUERIES[name])
     check_snapshot(
         f"identity/{name}", dialect, compile_query(query, Sources(dialect, NOW, persons=needs(query).persons))
     )
 
 
 def test_property_columns_are_read_beside_persons() -> None:
-    question = {**USERS, "breakdown": ["properties.plan"]}
+    body = {**USERS, "breakdown": ["properties.plan"]}
     statement = compile_query(
-        QUESTION.validate_python(question),
+        QUERY.validate_python(body),
         Sources(DUCKDB, NOW, property_columns={"plan": PropertyColumn(3, 1)}, persons=True),
     )
     check_snapshot("identity/users_by_a_property_column", DUCKDB, statement)
 
 
-@pytest.mark.parametrize("question", UNCONCERNED, ids=str)
-def test_a_query_that_needs_no_persons(question: dict[str, Any]) -> None:
-    assert not needs(QUESTION.validate_python(question)).persons
+@pytest.mark.parametrize("body", UNCONCERNED, ids=str)
+def test_a_query_that_needs_no_persons(body: dict[str, Any]) -> None:
+    assert not needs(QUERY.validate_python(body)).persons
 
 
 @pytest.mark.parametrize("dialect", ENGINES, ids=lambda dialect: dialect.name)
 def test_an_export_of_one_user_is_that_of_the_person(dialect: Dialect) -> None:
-    query = QUESTION.validate_python({"kind": "events", "user_id": "ann"})
+    query = QUERY.validate_python({"kind": "events", "user_id": "ann"})
     assert needs(query).persons
     assert query.kind == "events"
     assert "identities" in compile_export(query, Sources(dialect, NOW, persons=True)).sql
@@ -82,7 +82,7 @@ def test_an_export_of_one_user_is_that_of_the_person(dialect: Dialect) -> None:
 @pytest.mark.parametrize("dialect", ENGINES, ids=lambda dialect: dialect.name)
 def test_a_filter_of_one_users_events_compares_the_id_that_was_sent(dialect: Dialect) -> None:
     own = {"field": "user_id", "op": "=", "value": "a"}
-    query = QUESTION.validate_python({"kind": "events", "user_id": "ann", "filter": own})
+    query = QUERY.validate_python({"kind": "events", "user_id": "ann", "filter": own})
     statement = compile_query(query, Sources(dialect, NOW, persons=True))
     assert "identities" in statement.sql
     assert "sent_id" not in statement.sql, "events has no such column"

@@ -84,7 +84,7 @@ def test_both_ways_give_the_same(
     instants = sorted(BASE.replace(tzinfo=UTC) + timedelta(minutes=15 * edge) for edge in edges if edge is not None)
     times: dict[str, datetime] = dict(zip(["since", "until"], instants, strict=False))
     counts, people = [Metric(), Metric(kind="last_received")], [Metric(kind="users")]
-    questions: list[dict[str, Any]] = [
+    bodies: list[dict[str, Any]] = [
         {"metrics": counts},
         {"metrics": counts, "breakdown": ["name"], "filter": Condition(field="source", op="=", value="web")},
         {"metrics": counts, "breakdown": ["name", "source"], "top": 1, "other": True},
@@ -93,8 +93,8 @@ def test_both_ways_give_the_same(
         {"metrics": counts + people, "breakdown": ["site_id"]},
         {"metrics": people + counts},
     ]
-    for question, interval, site in product(questions, INTERVALS, ["a", None]):
-        query = MetricsQuery(**question, **times, interval=interval, timezone=zone, site_id=site)
+    for body, interval, site in product(bodies, INTERVALS, ["a", None]):
+        query = MetricsQuery(**body, **times, interval=interval, timezone=zone, site_id=site)
         served, rolled_up = answer(database, query, True)
         assert served
         assert answer(database, query, False) == (False, rolled_up), query
@@ -104,8 +104,8 @@ def test_a_group_that_was_taken_back_is_gone(database: duckdb.DuckDBPyConnection
     fill(database, [("a", "view", "", "u1", 0)])
     for sign in (1, -1):
         database.execute("INSERT INTO rollup VALUES ('a', '2025-01-01', 'gone', '', ?, '2025-01-01')", [sign])
-    questions: list[dict[str, Any]] = [{}, {"top": 5}, {"top": 1, "other": True}, {"interval": "day"}]
-    for question in questions:
-        rolled_up, rows = answer(database, MetricsQuery(site_id="a", breakdown=["name"], **question), True)
+    bodies: list[dict[str, Any]] = [{}, {"top": 5}, {"top": 1, "other": True}, {"interval": "day"}]
+    for body in bodies:
+        rolled_up, rows = answer(database, MetricsQuery(site_id="a", breakdown=["name"], **body), True)
         assert rolled_up
         assert [row["name"] for row in rows[0]] == ["view"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tallystick.model.books import Difference
-from tallystick.model.identity import Change, Joined, Link, NewLink, added, rejoined, told, touched
+from tallystick.model.identity import Change, Joined, Link, NewLink, added, identity_differences, rejoined, touched
 from tallystick.model.sql import load_statements
 from tallystick.store.duckdb.connection import Connection
 
@@ -59,7 +59,7 @@ def differences(db: Connection, days: Iterable[int]) -> list[Difference]:
     """Where the table differs from what its links and the raw events of these days (microseconds since 1970) give."""
     links = sum(int(db.execute(SQL["verify_links"], {"day": day}).fetchall()[0][0]) for day in days)
     strange, astray, twice = db.execute(SQL["verify_identities"]).fetchall()[0]
-    return told(links, strange, astray + twice)
+    return identity_differences(links, strange, astray + twice)
 
 
 def knows(db: Connection, site_id: str | None) -> bool:

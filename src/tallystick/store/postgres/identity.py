@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from tallystick.model.books import Difference
-from tallystick.model.identity import Change, Joined, Link, NewLink, added, rejoined, told, touched
+from tallystick.model.identity import Change, Joined, Link, NewLink, added, identity_differences, rejoined, touched
 from tallystick.model.sql import load_statements
 from tallystick.store.postgres import locks
 from tallystick.store.postgres.connection import UNHURRIED, Connection
@@ -64,7 +64,7 @@ async def differences(connection: Connection, days: Iterable[datetime]) -> list[
     for day in days:
         links += int(await connection.fetchval(SQL["verify_links"], day, timeout=UNHURRIED))
     strange, astray = tuple(await connection.fetchrow(SQL["verify_identities"], timeout=UNHURRIED))
-    return told(links, strange, astray)
+    return identity_differences(links, strange, astray)
 
 
 async def knows(connection: Connection, site_id: str | None) -> bool:
