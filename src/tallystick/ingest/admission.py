@@ -1,4 +1,4 @@
-"""Who may write (G12): the key of a write request, looked up before its body is read wherever a header has it."""
+"""Who may write (G12): checks the key of a write request, before reading the body if a header has the key."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tallystick.logs import Seldom
 from tallystick.metrics import Metrics
 
 KEYED_BODY_MAX = 64 * KIB
-"""Largest body in bytes that is read to find its key in it: what browsers let a beacon have (fetch.spec.whatwg.org, the
-limit of keepalive requests)."""
+"""Largest body in bytes that is read to find its key: the limit of browsers for beacons (fetch.spec.whatwg.org,
+keepalive requests)."""
 
 _WRITER = "tallystick.writer"
 
@@ -30,7 +30,7 @@ _decoder = msgspec.json.Decoder(_Keyed)
 
 
 def key_in(body: bytes) -> bytes:
-    """The field `key` of a JSON object; empty when there is none, or when it is no object."""
+    """The field `key` of a JSON object; empty when the body has none or is not an object."""
     try:
         return _decoder.decode(body.removeprefix(codecs.BOM_UTF8)).key.encode("utf-8", "replace")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -38,13 +38,13 @@ def key_in(body: bytes) -> bytes:
 
 
 def writer_of(scope: Scope) -> bytes:
-    """The key with which the request came, once its body was read; empty: it needed none."""
+    """The key of a request whose body was read; empty: it needed none."""
     key: bytes = scope.get(_WRITER, b"")
     return key
 
 
 class Admission:
-    """Reads the bodies of clients that may write. Without write keys, and on loopback, all may."""
+    """Reads the bodies of clients that may write. Without write keys on loopback every client may."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
@@ -54,15 +54,15 @@ class Admission:
         self._seldom = Seldom(__name__, "access refused")
 
     async def body(self, scope: Scope, receive: Receive, own_header: bytes, in_body: bool) -> tuple[bytes, str | None]:
-        """The request's body, and the site that it may write to; None: any. `writer_of` gives its key afterwards.
+        """The request's body, and the site that it may write to; None: any. `writer_of` returns its key afterwards.
 
         Args:
-            own_header: name of one more header that may hold the key, in lower case; empty: none.
-            in_body: the key may be the field `key` of the body instead.
+            own_header: name of a further header that may have the key, in lower case; empty: none.
+            in_body: the key may also be the field `key` of the body.
 
         Raises:
             Unauthorized, Forbidden: as `Keys.writer`.
-            InvalidRequest: a header that decides comes twice, or the request has two keys.
+            InvalidRequest: the request repeats a header, or has two keys.
             others: as `ingest.body.read_body`.
         """
         if repeats_a_header(scope):

@@ -1,6 +1,6 @@
 """POST /v1/events, top to bottom: admit → read (capped) → decode → publish → reply. The 202 leaves after the publish.
 
-Plain ASGI, no framework: this is the path that is measured. `Ingest` is what the dialects' write routes stand on too.
+Plain ASGI without a framework, because this path decides the throughput. The dialects' write routes use `Ingest` too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CORS_HEADERS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"X-Request-ID, Retry-After"),
 )
-"""Browsers may send events from any page; no cookie or read answer is opened by this."""
+"""Browsers may send events from any page. This gives no page access to cookies or to read answers."""
 PREFLIGHT_HEADERS = (
     *WRITE,
     *CORS_HEADERS,
@@ -58,7 +58,7 @@ class Accepted(msgspec.Struct):
 
     Attributes:
         accepted: events that are durable now.
-        rejected: the others, by their index in the request.
+        rejected: the other events, by their index in the request.
         receipt: for GET /v1/receipts/{receipt}; None when nothing was accepted.
     """
 
@@ -90,11 +90,11 @@ class Ingest:
         return body, site
 
     def visit(self, scope: Scope) -> Callable[[Enrichable], None] | None:
-        """Adds facts from the request to one of its events; None when no setting asks for that."""
+        """A function that adds facts from the request to one of its events; None when enrichment is off."""
         return None if self._enrichment is None else self._enrichment.visit(scope)
 
     def enriched(self, scope: Scope, events: list[Event]) -> list[Event]:
-        """The events, with the facts that the request adds."""
+        """The events with the facts from their request."""
         if (enrich := self.visit(scope)) is not None:
             for event in events:
                 enrich(event)
@@ -104,7 +104,7 @@ class Ingest:
         """Make the events durable; the receipt, or None when there are none.
 
         Raises:
-            QueueFull, QueueUnavailable, Unavailable: as `Publisher.publish`; nothing may be answered but that.
+            QueueFull, QueueUnavailable, Unavailable: as `Publisher.publish`. The answer must be this error.
         """
         for rejection in decoded.rejected:
             self.metrics.events_rejected.labels(rejection.code).inc()
@@ -175,7 +175,7 @@ def _refusal(request_id: str, decoded: Decoded, strict: bool) -> bytes:
 
 
 def identity_of(scope: Scope, body: bytes) -> str | None:
-    """By which a repeated request is known, once its body was read; None: it has no Idempotency-Key.
+    """The identity by which a repeat of this request is recognised; None without Idempotency-Key. Read the body first.
 
     Raises:
         InvalidRequest: the Idempotency-Key is too long.
@@ -195,7 +195,7 @@ def request_id_of(scope: Scope) -> str:
 
 
 def new_request_id() -> str:
-    """A random UUID version 4. Not from the system's random source: it names a log line and guards nothing."""
+    """A random UUID of version 4. It only names log lines, so it does not use the system's random source."""
     digits = f"{random.getrandbits(128):032x}"
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
@@ -214,7 +214,7 @@ async def reply(send: Send, status: int, body: bytes, request_id: str, headers: 
 
 
 async def reply_error(send: Send, error: TallystickError, request_id: str, headers: Headers = ()) -> None:
-    """Tallystick's own error form; a server's fault is logged."""
+    """Send an error in Tallystick's own form. Errors of the server are logged."""
     if error.status >= 500:
         log.warning("request refused", request_id=request_id, code=error.code, error=error.whole)
     body = _encoder.encode({"error": {"code": error.code, "message": error.public}, "request_id": request_id})
@@ -222,7 +222,7 @@ async def reply_error(send: Send, error: TallystickError, request_id: str, heade
 
 
 def headers_of(error: TallystickError) -> Headers:
-    """The headers that an error brings along: Retry-After, WWW-Authenticate."""
+    """The headers of an error's answer: Retry-After, WWW-Authenticate."""
     if isinstance(error, Unauthorized):
         return ((b"www-authenticate", error.challenge.encode("ascii")),)
     return ((b"retry-after", b"%d" % error.retry_after),) if error.retry_after else ()

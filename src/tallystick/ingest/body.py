@@ -19,9 +19,9 @@ _ZSTD_PIECE = 256
 """Bytes unpacked at a time: a block of 4 bytes may become 128 KiB, so they become at most 8 MiB."""
 
 _ZSTD_WINDOW_MAX = 8 * MIB
-"""Memory that a zstd frame may ask for: what RFC 8878 (3.1.1.1.2) wants every decoder to give."""
+"""Most memory that a zstd frame may require: the window that RFC 8878 (3.1.1.1.2) asks all decoders to support."""
 _MEMBERS_MAX = 1000
-"""Most gzip members or zstd frames in a body: millions of empty ones would cost time and give nothing."""
+"""Most gzip members or zstd frames in a body: millions of empty ones would cost time and have no data."""
 
 
 _MOST_DIGITS = 20
@@ -29,21 +29,21 @@ _MOST_DIGITS = 20
 
 
 class ClientGone(Exception):
-    """The client closed the connection before its body was complete; no client waits for an answer."""
+    """The client closed the connection before its body was complete, so no answer is sent."""
 
 
 async def read_body(scope: Scope, receive: Receive, settings: Settings, most: int | None = None) -> bytes:
     """The request's body, decompressed.
 
     Args:
-        most: bytes it may have, when that is less than `max_body_bytes`.
+        most: limit in bytes, if it is lower than `max_body_bytes`.
 
     Raises:
-        TooLarge: more bytes than it may have, compressed or not; what is over is not read or unpacked.
+        TooLarge: the body is over the limit, compressed or not; the rest is not read or unpacked.
         UnsupportedEncoding: a Content-Encoding other than gzip, deflate, zstd, identity.
         InvalidRequest: the compressed data is broken.
         RequestTimeout: the body did not arrive within `body_timeout` seconds.
-        ClientGone: the client left.
+        ClientGone: the client closed the connection.
     """
     encoding = header(scope, b"content-encoding").strip().lower()
     limit = settings.max_body_bytes if most is None else min(most, settings.max_body_bytes)
@@ -60,7 +60,7 @@ async def read_body(scope: Scope, receive: Receive, settings: Settings, most: in
 
 
 async def _read_all(receive: Receive, limit: int) -> bytes:
-    """The body's chunks, until their end or until they are over the limit."""
+    """The body's bytes, up to its end or until they exceed the limit."""
     chunks: list[bytes] = []
     size = 0
     more = True
@@ -75,7 +75,7 @@ async def _read_all(receive: Receive, limit: int) -> bytes:
 
 
 def header(scope: Scope, name: bytes) -> bytes:
-    """A header's value, empty when it is not there. `name` in lower case."""
+    """A header's value; empty when the request does not have it. `name`: in lower case."""
     headers: dict[bytes, bytes] | None = scope.get("tallystick.headers")
     if headers is None:
         headers = scope["tallystick.headers"] = dict(scope["headers"])
@@ -83,26 +83,26 @@ def header(scope: Scope, name: bytes) -> bytes:
 
 
 def declared_bytes(scope: Scope) -> int:
-    """What Content-Length says; 0 where it says nothing. Zeros before a number may be more than Python reads."""
+    """Content-Length in bytes; 0 without one. Leading zeros are cut, since Python refuses very long numbers."""
     digits = header(scope, b"content-length").lstrip(b"0")
     return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else 0
 
 
 def repeats_a_header(scope: Scope) -> bool:
-    """Whether any header comes twice."""
+    """Whether the request has any header twice."""
     header(scope, b"")
     return len(scope["tallystick.headers"]) != len(scope["headers"])
 
 
 def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
-    """`body` decoded, stopping as soon as the result is over `limit` bytes."""
+    """`body`, decoded. Decoding stops as soon as the result exceeds `limit` bytes."""
     try:
         if encoding == b"identity":
             return body
         if encoding in (b"gzip", b"x-gzip"):
             return _unpack(body, lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), _ZLIB_PIECE, limit)
         if encoding == b"deflate":
-            # RFC 9110 means the zlib format; some clients send raw deflate, which its first bytes show.
+            # By RFC 9110 `deflate` is the zlib format. Some clients send raw deflate; the first bytes show which.
             zlib_format = len(body) > 1 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
             bits = zlib.MAX_WBITS if zlib_format else -zlib.MAX_WBITS
             return _unpack(body, lambda: zlib.decompressobj(bits), _ZLIB_PIECE, limit)
@@ -115,7 +115,7 @@ def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
 
 
 def _unpack(body: bytes, start: Callable[[], Any], piece_bytes: int, limit: int) -> bytes:
-    """One or more members (gzip) or frames (zstd), a piece at a time, so that a bomb is found while it is small."""
+    """Unpack gzip members or zstd frames piece by piece, so that a decompression bomb is found early."""
     parts: list[bytes] = []
     size = 0
     member: Any = None

@@ -1,4 +1,4 @@
-"""Event times: what a client's timestamp becomes (G9)."""
+"""Event times: how a client's timestamp is read and corrected (G9)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def event_time(
     given: str | int | float | datetime | None, received_at: datetime, skew: timedelta = timedelta(0)
 ) -> tuple[datetime, str | int | float | None]:
-    """The event's time in UTC, and the raw value when it lies outside 2000-01-01 … received_at + 24 h.
+    """The event's time in UTC, and the raw value if it is outside 2000-01-01 … received_at + 24 h.
 
-    Texts are ISO 8601 (without an offset: UTC); numbers are seconds since 1970, or milliseconds or microseconds by
-    their size (1e11 and 1e14 are the borders).
+    Texts are ISO 8601; without an offset they are UTC. Numbers are seconds since 1970, milliseconds from 1e11 on, or
+    microseconds from 1e14 on.
 
     Raises:
-        ValueError: it cannot be read; the message is for the client.
+        ValueError: the timestamp cannot be read; the message is for the client.
     """
     if given is None or given == "":
         return received_at, None
@@ -43,7 +43,7 @@ def event_time(
 
 
 def _read(given: str | int | float | datetime) -> datetime | None:
-    """The instant; None when it is one that datetime cannot hold."""
+    """The instant; None when datetime cannot represent it."""
     if isinstance(given, datetime):
         return _utc(given)
     if isinstance(given, bool):
@@ -60,7 +60,7 @@ def _read(given: str | int | float | datetime) -> datetime | None:
 
 
 def _rfc3339(text: str) -> datetime | None:
-    """As the fast way of decoding reads it: beyond microseconds it rounds, where Python cuts."""
+    """The instant as the fast decoder reads it: it rounds to microseconds, where Python truncates."""
     try:
         return msgspec.convert(text, datetime)
     except msgspec.ValidationError:

@@ -1,8 +1,8 @@
 """The native API's bodies: from bytes to canonical lines. Pure functions; each event may be rejected with a reason.
 
-The fast way decodes a whole body at once with a typed decoder (limits and types are checked in C) and touches each
-event once. What it cannot prove good goes the careful way, event by event, through `normalise`; both give the same
-lines for the same events (a property test holds them together). What odd input becomes is in docs/use/http-api.md.
+The fast path decodes a whole body at once with a typed decoder (limits and types are checked in C) and touches each
+event once. A body that it cannot prove valid takes the careful path, event by event, through `normalise`. Both paths
+give the same lines for the same events, as a property test checks. docs/use/http-api.md describes unusual input.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Decoded(msgspec.Struct):
-    """A request's accepted events as canonical lines, and the rejected ones by index."""
+    """A request's accepted events as canonical lines, and its rejected events by index."""
 
     lines: bytes
     count: int
@@ -39,7 +39,7 @@ class Decoded(msgspec.Struct):
 
 
 def encode_decoded(events: list[Event], rejected: Sequence[Rejection]) -> Decoded:
-    """Both parts of a request."""
+    """The result for accepted events and rejections."""
     return Decoded(model.encode_lines(events) if events else b"", len(events), list(rejected))
 
 
@@ -48,7 +48,7 @@ def _text(longest: int) -> Any:
 
 
 class _Fast(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """An event that needs no second look, in the order and form of a canonical line; names as in Event."""
+    """An event for the fast path. Fields have the names, order and form of a canonical line, as in Event."""
 
     event_id: UUID | None = None
     name: _text(model.NAME_MAX)  # type: ignore[valid-type]
@@ -63,27 +63,27 @@ class _Fast(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 class _FastBody(_Fast, kw_only=True, omit_defaults=True, gc=False):
-    """One event, or the envelope of several, which has no name."""
+    """A whole body: one event, or the envelope of several events, which has no name."""
 
     name: _text(model.NAME_MAX) = ""  # type: ignore[valid-type]
     events: list[_Fast] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Unsited(_Fast, kw_only=True, omit_defaults=True, gc=False):
-    """An event sent with a site's key: whether it names a site itself has to be known."""
+    """An event sent with a site's key. The empty default shows whether the event names a site itself."""
 
     site_id: _text(model.SITE_ID_MAX) = ""  # type: ignore[valid-type]
 
 
 class _UnsitedBody(_FastBody, kw_only=True, omit_defaults=True, gc=False):
-    """The same as a whole body."""
+    """A whole body sent with a site's key."""
 
     site_id: _text(model.SITE_ID_MAX) = ""  # type: ignore[valid-type]
     events: list[_Unsited] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[assignment]
 
 
 class _Shapes(NamedTuple):
-    """Decoders of the forms that a body may have."""
+    """One decoder for each form of a body."""
 
     array: msgspec.json.Decoder[list[_Fast]]
     line: msgspec.json.Decoder[_Fast]
@@ -119,15 +119,15 @@ def decode_native(
     """The events of a native request: one object, `{"events":[…]}`, an array, or lines.
 
     Args:
-        ndjson: the client says that the body is one event a line; otherwise that is found out.
-        identity: of a request that may be repeated (`ids.request_identity`); events that bring no id get one from it
-            and their index.
-        site: the only site that the events may belong to, and do when they name none; None: any.
+        ndjson: the client declares one event a line; otherwise the form is detected.
+        identity: the identity of a request that may be repeated (`ids.request_identity`). Events without an id get one
+            from it and from their index.
+        site: the only site that the events may belong to, and the default for events that name none; None: any.
         enrich: is applied to every event before it becomes a line.
 
     Raises:
-        InvalidRequest: the body is neither of these.
-        TooLarge: more events than a request may have.
+        InvalidRequest: the body has none of these forms.
+        TooLarge: the request has more events than allowed.
     """
     body = clean_json(body.removeprefix(codecs.BOM_UTF8))
     if not identity and (decoded := _decode_fast(body, received_at, settings, ndjson, site, enrich)):
@@ -144,8 +144,8 @@ def _decode_fast(
     site: str | None = None,
     enrich: Callable[[Enrichable], None] | None = None,
 ) -> Decoded | None:
-    """All events at once; None when any of them needs a second look."""
-    # Of the default site's key both shapes say the same, and this one writes its lines as they are without a key.
+    """All events at once; None when any of them needs the careful path."""
+    # For the default site's key both shapes mean the same. This one writes the same lines as without a key.
     shapes = _sited if site is None or site == model.DEFAULT_SITE else _unsited
     try:
         if ndjson:
@@ -163,7 +163,7 @@ def _decode_fast(
         if not _surely_visible(events):
             return None
         times = [event.timestamp for event in events if event.timestamp is not None]
-        # Times without an offset cannot be compared with others: TypeError, and the careful way takes them as UTC.
+        # Comparing a time without an offset raises TypeError. The careful path reads such times as UTC.
         if times and not (min(times) >= model.EARLIEST and max(times) <= received_at + model.AHEAD_MAX):
             return None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, TypeError):
@@ -186,7 +186,7 @@ def _decode_fast(
 def _surely_visible(events: list[_Fast]) -> bool:
     """Whether every name, site and user is printable and begins with a visible character, and no site is `*`.
 
-    They are put together first, so that all their characters are looked at in one call.
+    They are joined first, so that one call checks all characters.
     """
     sites = {event.site_id for event in events}
     texts = [event.name for event in events]
@@ -196,7 +196,7 @@ def _surely_visible(events: list[_Fast]) -> bool:
 
 
 def _all_of(events: list[_Fast], site: str) -> bool:
-    """Give the key's site to events that name none; False when one names another."""
+    """Set the key's site on events that name none; False when an event names another site."""
     for event in events:
         if event.site_id != site:
             if event.site_id:
@@ -206,9 +206,9 @@ def _all_of(events: list[_Fast], site: str) -> bool:
 
 
 def _plain(lines: bytes, count: int, largest: int) -> bool:
-    """Whether these are one line an event, and their properties surely objects within the limits of size and depth.
+    """Whether each event is one line, and all properties are certainly objects within the limits of size and depth.
 
-    Looks at the whole text at once; what it cannot rule out (a text that only looks like it) goes the careful way.
+    Checks the whole text at once. A doubtful text, such as braces within a string, takes the careful path.
     """
     if lines.count(b"\n") != count or b"\r" in lines:
         return False
@@ -216,11 +216,11 @@ def _plain(lines: bytes, count: int, largest: int) -> bool:
     while end < len(lines):
         end = lines.rfind(b"\n", end, end + largest) + 1
         if not end:
-            return False  # no line ends within `largest` bytes
+            return False  # a line is longer than `largest` bytes
     if lines.count(b'"properties":') != lines.count(b'"properties":{'):
         return False
-    # Only properties make a line end in two braces. All braces beyond one a line and one an object of properties
-    # together are too few to be too deep, or are counted line by line.
+    # Only properties make a line end in two braces. Each line and each object of properties has one opening brace. If
+    # the other braces of all lines together are too few to be nested too deeply, no line is; else count line by line.
     deep = model.PROPERTIES_DEPTH_MAX
     if lines.count(b"{") + lines.count(b"[") < count + lines.count(b"}}\n") + deep:
         return True
@@ -228,7 +228,7 @@ def _plain(lines: bytes, count: int, largest: int) -> bool:
 
 
 def _split(body: bytes, ndjson: bool, most: int) -> list[bytes | msgspec.Raw]:
-    """The single events of a body, as JSON text."""
+    """The events of a body, each as JSON text."""
     parts: list[bytes | msgspec.Raw]
     try:
         if ndjson:
@@ -256,7 +256,7 @@ def _lines(body: bytes) -> list[bytes | msgspec.Raw]:
 
 
 def _whole(line: bytes | msgspec.Raw) -> bool:
-    """Whether a first line is JSON by itself, which distinguishes lines from one broken document."""
+    """Whether the first line is valid JSON by itself. This distinguishes lines from one broken document."""
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -294,7 +294,7 @@ def _decode_carefully(
 
 
 def _draft(part: bytes | msgspec.Raw) -> Draft:
-    """The fields of one JSON event; numbers are taken for texts where a text is wanted, unknown fields are let be."""
+    """The fields of one JSON event. Numbers become texts where a text is needed; unknown fields are ignored."""
     try:
         fields = _careful.decode(part)
     except RecursionError as error:

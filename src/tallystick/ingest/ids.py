@@ -1,4 +1,4 @@
-"""Event ids: what a client's id becomes, and what an event without one gets."""
+"""Event ids: how a client's id becomes a UUID, and which id an event without one gets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NAMESPACE = UUID("b4a6c1de-5f0e-4b7c-9d0e-6a1f3f1c2d77")
 """Namespace of all UUIDv5 that Tallystick derives."""
 
 _UUID = re.compile("[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}(?:\\1[0-9a-fA-F]{4}){2}\\1[0-9a-fA-F]{12}")
-"""With its hyphens or without. Braces, `urn:` and whatever else Python's UUID takes would make one of two ids."""
+"""A UUID with or without hyphens. Python's UUID also takes braces and `urn:`, which would merge different ids."""
 
 
 def event_id(given: str | None, site_id: str, user_id: str | None) -> tuple[UUID, str | None]:
-    """The id, and the client's own text when it was no UUID.
+    """The id, and the client's own text if that is not a UUID.
 
-    A text that is no UUID becomes UUIDv5 of site, user and text: two users may produce the same one (SmolHog's SDK
-    does), and they are not the same event.
+    Such a text becomes the UUIDv5 of site, user and text, because two users may send the same text for different events
+    (SmolHog's SDK does).
     """
     if not given:
         return uuid7(), None
@@ -37,25 +37,25 @@ def derived(text: str) -> UUID:
 
 
 def request_identity(idempotency_key: bytes, writer: bytes, body: bytes) -> str:
-    """What makes a repeated request the same one: its Idempotency-Key, the key of who writes, and its body.
+    """The identity by which a repeated request is recognised: its Idempotency-Key, its write key and its body.
 
-    Write keys are public, and so is what a page sends: without the body in it, any client could use up the
-    Idempotency-Key of another client's next request, whose events would then count as stored already.
+    The body is part of it because write keys are public, and so is what a page sends. Without the body, any client
+    could use the Idempotency-Key of another client's next request, whose events would then count as duplicates.
 
     Args:
-        body: as it was understood, decompressed.
+        body: the decompressed body.
     """
     parts = (sha256(part).digest() for part in (idempotency_key, writer, body))
     return sha256(b"".join(parts)).hexdigest()
 
 
 def derived_in_request(identity: str, site_id: str, index: int) -> UUID:
-    """The id of the event at this index of a request that may be repeated."""
+    """The id of the event at this index of a request with an identity."""
     return derived("\x1f".join((identity, site_id, str(index))))
 
 
 class _Uuid7:
-    """Makes UUIDs version 7 that rise: events of one request keep their order where their times are equal."""
+    """Makes ascending UUIDs of version 7, so that events of one request with equal times keep their order."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -63,7 +63,7 @@ class _Uuid7:
     def __call__(self) -> UUID:
         """A UUID of 48 bits of Unix milliseconds, then random bits (RFC 9562, 5.7 and 6.2, method 2).
 
-        The random bits keep ids apart and guard nothing, so they need not come from the system's random source.
+        The random bits make ids unique and protect no secret, so they need not come from the system's random source.
         """
         moment = (time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF) << 74 | random.getrandbits(74)
         if moment <= self._last:
@@ -71,7 +71,7 @@ class _Uuid7:
         self._last = moment
         high, low = moment >> 62, moment & (1 << 62) - 1
         value = (high >> 12) << 80 | 0x7000 << 64 | (high & 0xFFF) << 64 | 0x8 << 60 | low
-        return msgspec.convert(value.to_bytes(16), UUID)  # a third of the time of UUID(int=…)
+        return msgspec.convert(value.to_bytes(16), UUID)  # takes a third of the time of UUID(int=…)
 
 
 uuid7 = _Uuid7()

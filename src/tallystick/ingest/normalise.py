@@ -1,6 +1,6 @@
-"""The rules of one event: a draft in, an event or a reason out. Steps are applied in the order of the event's fields.
+"""The rules of one event: a draft in, an event or a reason out. They are applied in the order of the event's fields.
 
-Every API that Tallystick speaks ends here, so that limits, ids and clocks are the same for all of them.
+Every write API uses this module, so that limits, ids and clocks are the same for all of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tallystick.model.event import Event
 
 
 class Rejected(Exception):
-    """One event is not accepted: a stable code and a sentence."""
+    """An event is not accepted. Has a stable code and one sentence."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class Rejected(Exception):
 
 
 class Draft(msgspec.Struct):
-    """What was understood of one event, before any rule was applied. `properties` is the text of a JSON object."""
+    """The decoded fields of one event, before any rule is applied. `properties` is the text of a JSON object."""
 
     name: str | None = None
     event_id: str | None = None
@@ -47,7 +47,7 @@ def normalise(draft: Draft, received_at: datetime, *, clock_skew: timedelta = ti
 
     Args:
         received_at: now, UTC.
-        clock_skew: how far the client's clock is ahead (its `sent_at` minus ours), taken off its timestamps.
+        clock_skew: how far the client's clock is ahead (its `sent_at` minus ours); subtracted from its timestamps.
 
     Raises:
         Rejected: a field that cannot be accepted.
@@ -79,10 +79,10 @@ def normalise(draft: Draft, received_at: datetime, *, clock_skew: timedelta = ti
 
 
 def allowed_site(named: str | None, site: str | None) -> str | None:
-    """The site of an event that names one or none, sent with a key for `site` (None: for every site).
+    """The site of an event. `named`: the site it names, if any; `site`: the site of its key, None for every site.
 
     Raises:
-        Rejected: it names another site.
+        Rejected: the event names another site than its key's.
     """
     if site is None or not named:
         return named or site
@@ -123,12 +123,12 @@ def _properties(value: bytes | msgspec.Raw | None) -> msgspec.Raw:
         msgspec.json.decode(text, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected("properties_invalid", "properties must be a JSON object") from error
-    # A canonical line is one line: only white space between tokens can hold a raw line break.
+    # A canonical line is a single line. A raw line break can occur only in white space between tokens.
     return msgspec.Raw(msgspec.json.format(text, indent=-1) if b"\n" in text or b"\r" in text else text)
 
 
 def _with(properties: msgspec.Raw, added: dict[str, object]) -> msgspec.Raw:
-    """The properties with Tallystick's own put first: of two equal keys the first counts."""
+    """The properties with Tallystick's own first, because the first of two equal keys counts."""
     first = _encoder.encode(added)
     rest = bytes(properties)[1:].lstrip()
     return msgspec.Raw(first[:-1] + (b"," if rest != b"}" else b"") + rest)

@@ -1,4 +1,4 @@
-"""POST /v1/events in the OpenAPI document. It is a raw ASGI route, which no framework describes."""
+"""POST /v1/events in the OpenAPI document, written by hand because no framework describes a raw ASGI route."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NewEvents(msgspec.Struct):
 
 _DESCRIPTION = (
     "202 means that every accepted event is durable in the queue. Content-Encoding may be gzip, deflate or zstd. "
-    "No success means unknown: send again with the same event ids, always safely."
+    "Without a success the outcome is unknown. Sending again with the same event ids is always safe."
 )
 _PARAMETERS = [
     {
@@ -39,7 +39,7 @@ _PARAMETERS = [
         "in": "query",
         "required": False,
         "schema": {"type": "string", "enum": ["0", "1"]},
-        "description": "1: all events or none.",
+        "description": "1: accept all events or none.",
     },
     {
         "name": "Idempotency-Key",
@@ -50,7 +50,7 @@ _PARAMETERS = [
     },
 ]
 _ERRORS = {
-    "400": "No event could be accepted, or strict=1 and one could not.",
+    "400": "No event could be accepted, or with strict=1 not all of them.",
     "408": "The body took too long to arrive.",
     "413": "The body or the number of events is over the limit.",
     "415": "An unknown Content-Encoding.",
@@ -73,7 +73,7 @@ def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
         "requestBody": _body(),
         "responses": {
             "202": {
-                "description": "Accepted events are durable; rejected ones are listed.",
+                "description": "The accepted events are durable; the rejected events are listed.",
                 "content": _json(_ref("Accepted")),
             },
             **{status: {"description": text, "content": error} for status, text in _ERRORS.items()},

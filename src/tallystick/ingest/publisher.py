@@ -1,9 +1,9 @@
-"""Group commit: requests that arrive while a publish is under way share the next one.
+"""Group commit: requests that arrive during a publish share the next one.
 
-No timer delays anything: the first request of a quiet moment is published at once, and the longer a commit takes, the
-more requests share the next. The publisher owns the ingester's identity: `(ingester, seq)` has no hole, because a seq
-is used up only by a publish that succeeded. After a publish of unknown outcome the identity is given up and a fresh
-one begins, so that the unknown block can only be the last of its ingester, never a hole.
+No timer delays a request: without a publish under way it is published at once, and the longer a commit takes, the more
+requests share the next. The publisher owns the ingester's identity. `(ingester, seq)` has no gaps, because only a
+successful publish uses up a seq. After a publish with an unknown outcome the publisher takes a new ingester id, so that
+the unknown block can only be the last of its ingester and never leaves a gap.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tallystick.queue.base import Queue
 log = structlog.get_logger(__name__)
 
 COMPRESS_IN_THREAD_BYTES = 16 * 1024
-"""Smaller payloads are compressed on the event loop: the hop to a thread costs more."""
+"""Smaller payloads are compressed on the event loop, since handing them to a thread costs more."""
 BLOCKS_PER_PUBLISH = 8
 """Most blocks in one durable commit; bounds what a publish holds in memory."""
 
@@ -38,7 +38,7 @@ class _Waiting(NamedTuple):
 
 
 class Publisher:
-    """Turns requests' lines into blocks in the queue; one publish at a time.
+    """Publishes the lines of requests as blocks, one publish at a time.
 
     `run` must be running as a task for `publish` to return.
     """
@@ -51,7 +51,7 @@ class Publisher:
         self._arrived = asyncio.Event()
         self._stopping = False
         self.failed = asyncio.Event()
-        """Set when the queue's file is broken: the process has to end, and the next start checks the file (G6)."""
+        """Set when the queue's file is broken: the process must end, and the next start checks the file (G6)."""
         self._identity()
 
     def _identity(self) -> None:
@@ -59,11 +59,12 @@ class Publisher:
         self.seq = 0
 
     async def publish(self, lines: bytes, count: int, request_id: str) -> str:
-        """Returns the receipt once the events are durable (G1).
+        """Publish a request's events and return the receipt once they are durable (G1).
 
         Raises:
-            QueueFull: nothing was taken.
-            QueueUnavailable: not confirmed in time; the events may have been taken.
+            QueueFull: no event was accepted.
+            QueueUnavailable: the queue did not confirm in time; it may have the events.
+            Unavailable: the server is shutting down; no event was accepted.
         """
         if self._stopping:
             raise Unavailable("the server is shutting down")
@@ -73,7 +74,7 @@ class Publisher:
         return await done
 
     async def run(self) -> None:
-        """Publish until `stop`; what waits then is still published."""
+        """Publish until `stop`, and then what still waits."""
         while True:
             if not self._waiting:
                 if self._stopping:
@@ -84,12 +85,12 @@ class Publisher:
             await self._publish(self._take())
 
     def stop(self) -> None:
-        """Take no more requests; `run` ends after the last publish."""
+        """Accept no more requests. `run` ends after the last publish."""
         self._stopping = True
         self._arrived.set()
 
     def _take(self) -> list[list[_Waiting]]:
-        """The waiting requests in groups, each group a block; a request is never divided."""
+        """The waiting requests, grouped into blocks. A request is never divided."""
         groups: list[list[_Waiting]] = []
         events = size = 0
         while self._waiting:
@@ -143,7 +144,7 @@ class Publisher:
         self._overdue = asyncio.get_running_loop().call_later(timeout, self._give_up, groups)
 
     def _give_up(self, groups: list[list[_Waiting]]) -> None:
-        """The publish takes too long: answer its requests, and those that wait for it. The commit itself goes on."""
+        """Fail the requests of a publish that takes too long, and all that wait for it. The commit continues."""
         _fail([*groups, list(self._waiting)], QueueUnavailable())
         self._waiting.clear()
         self._give_up_later([])

@@ -1,4 +1,4 @@
-"""The browser snippet: its script, built by `scripts/snippet`, and the name of POST /v1/events that it uses."""
+"""The browser snippet: its script, which `scripts/snippet` builds, and the alias of POST /v1/events that it uses."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tallystick.metrics import Metrics
 
 BUILT = Path(__file__).parent / "built" / "tallystick.js"
 CACHE_CONTROL = b"public, max-age=3600, stale-while-revalidate=86400"
-"""A changed script is everywhere after a day; a page that is viewed again within the hour sends no request for it."""
+"""Browsers reuse the script for an hour without a request, and after at most a day they have a changed script."""
 
 
 def snippet_routes(
     settings: Settings, native: NativeEvents, metrics: Metrics, taken: Mapping[tuple[str, str], ASGIApp]
 ) -> dict[tuple[str, str], ASGIApp]:
-    """`(method, path)` → ASGI callable of the script and of its endpoint, by the names that the settings give them.
+    """`(method, path)` → ASGI callable, for the script and its endpoint under the names in the settings.
 
     Args:
         taken: the other write routes.
 
     Raises:
-        ConfigError: one of the names belongs to another route.
+        ConfigError: another route has one of the names.
     """
     routes: dict[tuple[str, str], ASGIApp] = {}
     if settings.snippet_endpoint != ROUTE:
@@ -55,7 +55,7 @@ class Script:
     def __init__(self, settings: Settings, metrics: Metrics, built: Path = BUILT) -> None:
         """
         Args:
-            built: the script; when it is not there every answer is 404 with the reason.
+            built: the script's file; without it every answer is 404 with the reason.
         """
         self._route = settings.snippet_path
         self._metrics = metrics
@@ -94,7 +94,7 @@ class Script:
 
 
 def _for_endpoint(script: bytes, endpoint: str) -> bytes:
-    """The script with the endpoint's name in it. Raises ConfigError: it is not this version's script."""
+    """The script with the endpoint's name filled in. Raises ConfigError if the script is not of this version."""
     written = msgspec.json.encode(ROUTE)
     if script.count(written) != 1:
         raise ConfigError(f"the browser snippet does not name {ROUTE} once: build it again with scripts/snippet")

@@ -1,4 +1,4 @@
-"""Texts that every store can hold: valid UTF-8, no NUL, no half surrogate pairs, no bottomless nesting."""
+"""Texts that every store can hold: valid UTF-8, no NUL, no lone surrogates, limited nesting."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _INVISIBLE = {"Cf", "Zl", "Zp", "Zs"}
 _HIGH = rb"[dD][89abAB][0-9a-fA-F]{2}"
 _LOW = rb"[dD][c-fC-F][0-9a-fA-F]{2}"
 _BAD_ESCAPE = re.compile(rb"\\u(?:0000|%b(?!\\u%b)|(?<!\\u%b\\u)%b)" % (_HIGH, _LOW, _HIGH, _LOW))
-"""Escapes for NUL and for half a surrogate pair, in text without escaped backslashes."""
+"""Escapes for NUL and for lone surrogates, in text without escaped backslashes."""
 _BACKSLASH = b"\\\\"
 _NO_UTF8 = b"\xff\xff"
-"""Stands for an escaped backslash meanwhile; bytes that UTF-8 never has."""
+"""Temporarily replaces an escaped backslash; these bytes never occur in UTF-8."""
 _BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
 def clean_json(text: bytes) -> bytes:
-    """JSON text in valid UTF-8 without NUL or half surrogate pairs: each becomes U+FFFD. Good text is returned as is.
+    """JSON text in valid UTF-8, with U+FFFD in place of each NUL and lone surrogate. Valid text is returned as it is.
 
-    PostgreSQL takes neither NUL nor lone surrogates, so no store gets them.
+    PostgreSQL rejects NUL and lone surrogates, so no store gets them.
     """
     if not text.isascii():
         try:
@@ -31,19 +31,19 @@ def clean_json(text: bytes) -> bytes:
         except UnicodeDecodeError:
             text = text.decode("utf-8", "replace").encode("utf-8")
     if b"\\u" in text:
-        # Without escaped backslashes every backslash begins an escape, and no token has to be looked at singly.
+        # Without escaped backslashes every backslash begins an escape, so one pattern finds them without a tokenizer.
         text = _BAD_ESCAPE.sub(rb"\\ufffd", text.replace(_BACKSLASH, _NO_UTF8)).replace(_NO_UTF8, _BACKSLASH)
     return text
 
 
 def clean_text(text: str) -> str:
-    """Text without NUL or lone surrogates; each becomes U+FFFD."""
+    """The text with U+FFFD in place of each NUL and lone surrogate."""
     return _BAD_CHARACTER.sub(REPLACEMENT, text) if _BAD_CHARACTER.search(text) else text
 
 
 def is_visible(text: str) -> bool:
-    """Whether a text can be a name: it has a visible character, and no control character."""
-    if text.isprintable():  # then all white space in it is U+0020
+    """Whether a text can be a name: it has a visible character and no control characters."""
+    if text.isprintable():  # then its only white space is U+0020
         return bool(text.strip())
     if _CONTROL.search(text):
         return False

@@ -1,4 +1,4 @@
-"""When a batch is full enough, and how much of it the store takes at once: pure, no clock of its own."""
+"""When to flush a batch, and how much of it goes into one write. Pure: callers pass the time."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from tallystick.model.block import Block
 
 REMEMBERED = 600.0
-"""Seconds until twice as much is tried as what was found to fit."""
+"""Seconds after which a write may be twice as large as what was found to fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A batch is flushed at the first of these.
+    """A batch is flushed when it reaches the first of these limits.
 
     Attributes:
-        events, bytes: size of the lines, before compression.
-        age: seconds since the batch's first block came.
+        events: number of events.
+        bytes: size of the lines before compression.
+        age: seconds since the batch's first block arrived.
     """
 
     events: int
@@ -26,7 +27,7 @@ class Limits:
 
 
 class Batcher:
-    """Counts what was gathered and says whether to go on gathering."""
+    """Counts what a batch has gathered, and decides whether it gathers more."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -35,7 +36,7 @@ class Batcher:
         self._since: float | None = None
 
     def add(self, events: int, size: int, now: float) -> None:
-        """Some blocks came; `now` is monotonic seconds."""
+        """Count blocks that arrived. `now`: monotonic seconds."""
         if self._since is None:
             self._since = now
         self._events += events
@@ -46,11 +47,11 @@ class Batcher:
         return 0 if self._bytes >= self._limits.bytes else self._limits.events - self._events
 
     def room_bytes(self) -> int:
-        """Bytes of lines that still fit; encoded blocks of so many bytes hold at least as many."""
+        """Bytes of lines that still fit. Also a limit for encoded blocks, whose lines are at least as large."""
         return max(0, self._limits.bytes - self._bytes)
 
     def patience(self, now: float) -> float:
-        """Seconds for which more may still be gathered; 0 when it is time to flush. At most the limit while empty."""
+        """Seconds left for gathering; 0 when it is time to flush, the whole limit while the batch is empty."""
         if self._since is None:
             return self._limits.age
         if self.room() <= 0:
@@ -59,15 +60,15 @@ class Batcher:
 
 
 class Portions:
-    """How many bytes of lines go into one write. Half as many after a write that found no memory, more again later."""
+    """How many bytes of lines go into one write. Halved when a write runs out of memory, and raised again later."""
 
     def __init__(self, most: int) -> None:
-        """`most`: bytes that a write takes as long as nothing speaks against it."""
+        """`most`: bytes of a write as long as no write has run out of memory."""
         self._most = self._bytes = most
         self._grows_at = 0.0
 
     def split(self, blocks: Sequence[Block], now: float) -> list[Sequence[Block]]:
-        """The blocks in their order, in portions that should fit; a block that alone is larger is one."""
+        """The blocks in order, in portions that should fit. A block that is larger alone is a portion of its own."""
         if self._bytes < self._most and now >= self._grows_at:
             self._bytes = min(self._most, 2 * self._bytes)
             self._grows_at = now + REMEMBERED
@@ -83,7 +84,7 @@ class Portions:
         return [*portions, portion] if portion else portions
 
     def too_large(self, blocks: Sequence[Block], now: float) -> list[Sequence[Block]]:
-        """These did not fit: remembered, and in smaller portions; one portion when it is a single block."""
+        """Record that these blocks did not fit, and return them in smaller portions; a single block is not divided."""
         self._bytes = max(1, min(self._bytes, sum(block.size for block in blocks) // 2))
         self._grows_at = now + REMEMBERED
         return self.split(blocks, now)

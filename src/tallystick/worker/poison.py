@@ -1,4 +1,4 @@
-"""Finding the events that a store cannot take, so that they alone are set aside (G7)."""
+"""Finding the events that the store rejects, so that only these become dead letters (G7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Probe = Callable[[bytes], Awaitable[None]]
 
 
 def corrupt_blocks(blocks: Sequence[Block]) -> list[DeadLetter]:
-    """A dead letter, with the payload as its bytes, for each block that cannot be unpacked."""
+    """A dead letter for each block that cannot be unpacked, with the payload as its bytes."""
     letters = []
     for block in blocks:
         try:
@@ -28,7 +28,7 @@ def whole_block(block: Block, original: bytes, code: str, reason: str, attempts:
 
 
 async def poisoned_events(blocks: Sequence[Block], probe: Probe) -> list[DeadLetter]:
-    """The events that `probe` rejects even alone, by bisection: 1 + 2·log2 n probes for one bad event among n."""
+    """Dead letters for the events that `probe` rejects alone. Bisection: 1 + 2·log2 n probes for one bad event in n."""
     events = [(block, index, line) for block in blocks for index, line in enumerate(split_lines(block.lines()))]
     tries = 0
     letters: list[DeadLetter] = []
@@ -43,7 +43,7 @@ async def poisoned_events(blocks: Sequence[Block], probe: Probe) -> list[DeadLet
         return None
 
     async def search(low: int, high: int, error: DataRejected) -> None:
-        """Events[low:high] were rejected together, with `error`."""
+        """Search events[low:high], which were rejected together with `error`."""
         if high - low == 1:
             block, index, line = events[low]
             letter = DeadLetter(block.ingester, block.seq, index, line, error.code, error.message, attempts=tries)

@@ -1,8 +1,8 @@
-"""Consume → write → acknowledge (G3). Events that the store cannot take become dead letters; a store that is away is
-waited for.
+"""Consume → write → acknowledge (G3). Events that the store rejects become dead letters. While the store is
+unavailable the worker waits.
 
-The acknowledgement comes after the store's commit and never before; a worker that dies in between leaves blocks that
-are delivered again and that the ledger recognises.
+The worker acknowledges only after the store's commit. If it dies in between, the queue delivers the blocks again, and
+the ledger recognises them.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ Key = tuple[str, int]
 FIRST_DELAY = 0.1
 """Seconds before the first retry; doubled up to `retry_max_delay`."""
 PRESSED_EVENTS = 5_000
-"""A batch of more events than this means load; housekeeping waits."""
+"""A batch of more events than this means load, so housekeeping waits."""
 BETWEEN_PIECES = 0.1
-"""Seconds of waiting for blocks between two pieces of housekeeping, in which requests have the cores."""
+"""Seconds of waiting for blocks between two pieces of housekeeping, so that requests can use the cores."""
 RETIRE_EVERY = 3_600.0
 """Seconds between two checks for events that are older than the retention."""
 SAY_EVERY = 60.0
 """Seconds between two log lines about failures with the same code."""
 OVERDUE = 10
-"""Housekeeping waits for a quiet moment for this many times `maintain_every`, then no longer."""
+"""Housekeeping waits for a quiet moment, but at most this many times `maintain_every`."""
 
 
 class Worker:
@@ -53,7 +53,7 @@ class Worker:
         self._limits = Limits(settings.batch_max_events, settings.batch_max_bytes, settings.batch_max_age)
         self._portions = Portions(min(settings.batch_max_bytes, store.write_bytes))
         self._stuck: dict[Key, float] = {}
-        """Blocks that did not fit into the store's memory, and when (monotonic) they are tried again."""
+        """Blocks that did not fit into the store's memory → the time (monotonic) of their next attempt."""
         self._stopping = asyncio.Event()
         self._maintained = time.monotonic()
         self._more = False
@@ -63,10 +63,10 @@ class Worker:
         self._said: dict[str, float] = {}
         """For each error code, the time (monotonic) until which its failures are not logged again."""
         self.failed = asyncio.Event()
-        """Set when the queue's file is broken: the process has to end."""
+        """Set when the queue's file is broken: the process must end."""
 
     async def run(self) -> None:
-        """Load until `stop`; the current batch is finished first."""
+        """Load until `stop`. The current batch is finished first."""
         while not self._stopping.is_set():
             try:
                 await self.step(wait=BETWEEN_PIECES if self._more else 0.5)
@@ -76,22 +76,22 @@ class Worker:
                 self.failed.set()
                 return
             except Unavailable as error:
-                self._say("the worker cannot go on and tries again", error)
+                self._say("the worker cannot continue and tries again", error)
                 await self._pause(self._settings.retry_max_delay / 5)
             except Exception:
-                # Going on loses nothing: what was not acknowledged is delivered again.
-                log.exception("the worker failed and goes on")
+                # Continuing loses nothing: the queue delivers unacknowledged blocks again.
+                log.exception("the worker failed and continues")
                 await self._pause(FIRST_DELAY)
 
     def stop(self) -> None:
-        """Finish the current batch; if the store does not take it, it goes back to the queue."""
+        """Finish the current batch, then end. A batch that the store does not take returns to the queue."""
         self._stopping.set()
 
     async def step(self, wait: float) -> bool:
         """Gather, write and acknowledge one batch. False when no block came within `wait` seconds.
 
-        What does not fit into the store's memory is written in portions; a block that alone does not fit goes back to
-        the queue, and the others are acknowledged.
+        A batch that does not fit into the store's memory is written in portions. A block that does not fit even alone
+        returns to the queue; the others are acknowledged.
         """
         batches = await self._gather(wait)
         if not batches:
@@ -107,7 +107,7 @@ class Worker:
         return True
 
     async def _store_in_portions(self, blocks: Sequence[Block]) -> set[Key]:
-        """Store what fits. Returns the keys of blocks that do not fit even alone; they wait for a later try."""
+        """Store what fits. Returns the keys of the blocks that do not fit even alone, to be tried again later."""
         now = time.monotonic()
         stuck = {block.key for block in blocks if self._stuck.get(block.key, now) > now}
         waiting = deque(self._portions.split([block for block in blocks if block.key not in stuck], now))
@@ -146,10 +146,10 @@ class Worker:
         return batches
 
     async def _store_patiently(self, blocks: Sequence[Block]) -> None:
-        """Write, trying again while the store is unavailable (G6). Such tries do not count as attempts.
+        """Write the blocks, and retry while the store is unavailable (G6). Such retries do not count as attempts.
 
         Raises:
-            BatchTooLarge: fewer blocks may fit.
+            BatchTooLarge: the store has no memory for so many blocks; fewer may fit.
         """
         delay = FIRST_DELAY
         while True:
@@ -167,7 +167,7 @@ class Worker:
             delay = min(2 * delay, self._settings.retry_max_delay)
 
     def _say(self, what: str, error: TallystickError) -> None:
-        """One line for each kind of failure in SAY_EVERY seconds, however often it is tried again."""
+        """Log a failure, at most once in SAY_EVERY seconds for each error code."""
         now = time.monotonic()
         if now >= self._said.get(error.code, 0.0):
             self._said[error.code] = now + SAY_EVERY
@@ -184,7 +184,7 @@ class Worker:
         self._metrics.loaded(report.entries, report.skipped)
 
     async def _set_aside(self, blocks: Sequence[Block], error: TallystickError) -> WriteReport:
-        """Store the batch without its broken blocks and bad events, which become dead letters in the same commit."""
+        """Store the batch without its broken blocks and rejected events: the same commit makes them dead letters."""
         letters = corrupt_blocks(blocks)
         broken = {(letter.ingester, letter.seq) for letter in letters}
         sound = [block for block in blocks if block.key not in broken]
@@ -198,7 +198,9 @@ class Worker:
     async def _one_by_one(
         self, blocks: Sequence[Block], letters: Sequence[DeadLetter], error: DataRejected
     ) -> WriteReport:
-        """The batch fails although its events pass alone: store block by block; one that fails is set aside whole."""
+        """Store block by block, because the batch fails although each event passes alone. A block that fails becomes
+        one dead letter.
+        """
         log.error("a batch fails as a whole and is stored block by block", reason=error.whole)
         reports = []
         for block in blocks:
@@ -218,7 +220,7 @@ class Worker:
         await self._store.probe(lines)
 
     async def _maintain(self) -> None:
-        """Housekeeping when it is due or was left unfinished, and nothing waits to be stored."""
+        """Do housekeeping if it is due or unfinished, and no blocks wait to be stored."""
         due = time.monotonic() - self._maintained
         every = self._settings.maintain_every
         if (due >= every or self._more) and (not self._pressed or due >= OVERDUE * every):
@@ -228,7 +230,7 @@ class Worker:
                 self._maintained = time.monotonic()
 
     async def _retire(self) -> None:
-        """Remove the days that are older than the retention; looked at once an hour."""
+        """Remove days that are older than the retention, at most once an hour."""
         days, now = self._settings.retention_days, time.monotonic()
         if not days or (self._retired is not None and now - self._retired < RETIRE_EVERY):
             return
@@ -251,7 +253,7 @@ def _keys(batch: Batch) -> list[Key]:
 
 
 async def _all(calls: Iterable[Awaitable[None]]) -> None:
-    """Await every call, whatever becomes of the others, so that no batch is left without a word; raises an error."""
+    """Await every call, even if others fail, so that each batch is acknowledged or given back. Then raise an error."""
     for result in await asyncio.gather(*calls, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result

@@ -1,4 +1,4 @@
-"""Whose address a request came from, through the proxies that the operator trusts. Pure; nothing here is stored."""
+"""The client's address of a request, read through the proxies that the operator trusts. Pure; nothing is stored."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Networks: TypeAlias = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 CACHED = 4096
-"""Most pairs of peer and X-Forwarded-For whose address is kept, in memory alone."""
+"""Most pairs of peer and X-Forwarded-For whose address is cached, in memory only."""
 FORWARDED_MAX = 2048
-"""Characters of X-Forwarded-For that are looked at, from its end."""
+"""Characters of X-Forwarded-For that are read, from its end."""
 
 _SEPARATORS = re.compile(r"[,\s]+")
 _PORT = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>\d+\.\d+\.\d+\.\d+))(?::\d+)?")
 
 
 def parse_networks(text: str, where: str) -> Networks:
-    """The networks of a setting: addresses or networks, between them commas or white space.
+    """The networks in a setting: addresses or networks, separated by commas or white space.
 
     Raises:
-        ConfigError: one of them is none; the message names it and the setting.
+        ConfigError: an entry is neither; the message names the entry and the setting.
     """
     try:
         return tuple(ipaddress.ip_network(part) for part in filter(None, _SEPARATORS.split(text)))
@@ -42,7 +42,7 @@ class Clients:
         self.address = lru_cache(CACHED)(self._address)
         """`(peer, values of X-Forwarded-For)` → the client's address."""
         self.looks_like_a_proxy = lru_cache(CACHED)(self._looks_like_a_proxy)
-        """Whether a peer that sends X-Forwarded-For is near enough to be the operator's own, and not trusted."""
+        """Whether a peer that sends X-Forwarded-For may be a proxy of the operator that is not trusted yet."""
 
     def _is_proxy(self, address: Address) -> bool:
         return any(address in network for network in self._proxies)
@@ -52,10 +52,10 @@ class Clients:
         return address is not None and address.is_private and not self._is_proxy(address)
 
     def _address(self, peer: str, forwarded: tuple[bytes, ...]) -> Address | None:
-        """The peer, or when that is a trusted proxy the last hop of X-Forwarded-For that is none.
+        """The peer; if that is a trusted proxy, the last hop of X-Forwarded-For that is not a trusted proxy.
 
-        Any client can send X-Forwarded-For; only what trusted proxies appended is true, and that is its end. None when
-        nothing is known: the peer has no address, or a proxy wrote something that is none.
+        Any client can send X-Forwarded-For. Only the part that trusted proxies appended can be trusted, which is its
+        end. None when the address is unknown: the peer has none, or a proxy wrote something else.
         """
         client = parse_address(peer)
         for hop in _from_the_end(forwarded):
@@ -71,7 +71,7 @@ def _from_the_end(forwarded: Iterable[bytes]) -> Iterable[str]:
 
 
 def parse_address(text: str) -> Address | None:
-    """An address, with or without port; IPv4 within IPv6 becomes IPv4. None when it is none."""
+    """An address, with or without port. IPv4 mapped into IPv6 becomes IPv4. None when the text is not an address."""
     if whole := _PORT.fullmatch(text):
         text = whole["six"] or whole["four"]
     try:
@@ -87,8 +87,8 @@ def truncated(address: Address) -> str:
 
 
 def household(address: Address) -> str:
-    """The address by which visitors are distinguished: all of IPv4, the first 64 bits of IPv6, the rest of which a
-    visitor's system changes several times a day.
+    """The address by which visitors are distinguished: all of IPv4, the first 64 bits of IPv6. A visitor's system
+    changes the other bits of IPv6 several times a day.
     """
     return str(_first_bits(address, 32 if address.version == 4 else 64))
 

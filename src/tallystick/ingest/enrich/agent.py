@@ -1,7 +1,7 @@
 """Browser, operating system, device type and bot from a User-Agent. ua-parser is imported here and nowhere else.
 
-The names of properties and values are those of PostHog's web SDK. There is no version of the operating system: browsers
-have frozen it (Windows 11 says 10.0, every macOS says 10.15.7).
+The names of properties and values are those of PostHog's web SDK. The version of the operating system is left out,
+because browsers have frozen it (Windows 11 sends 10.0, every macOS 10.15.7).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 Properties: TypeAlias = dict[str, str | int | bool]
 
 CACHED = 4096
-"""Most User-Agents whose properties are kept."""
+"""Most User-Agents whose properties are cached."""
 AGENT_MAX = 512
-"""Characters of a User-Agent that are looked at; real ones have 70 to 300."""
+"""Characters of a User-Agent that are read; real ones have 70 to 300."""
 
 _BROWSERS = {
     "Chrome Mobile": "Chrome",
@@ -33,27 +33,27 @@ _BROWSERS = {
     "IE Mobile": "Internet Explorer",
     "Opera Mobile": "Opera",
 }
-"""ua-parser's names of browsers → PostHog's, where they differ."""
+"""ua-parser's browser names → PostHog's, where they differ."""
 _CONSOLE = re.compile(r"PlayStation|Xbox|Nintendo")
 _TELEVISION = re.compile(r"\bTV\b|SMART-TV|SmartTV|AppleTV|GoogleTV|CrKey|AFT[A-Z]|BRAVIA|Web0S|NetCast|HbbTV")
 _AUTOMATED = re.compile(r"Headless|Lighthouse|PTST/|PhantomJS|Prerender|Puppeteer|Playwright|Cypress/")
-"""Browsers without a person, which ua-parser takes for plain ones."""
+"""Automated browsers that ua-parser does not recognise as bots."""
 
 
 def is_browser(agent: str) -> bool:
-    """Whether a User-Agent is a browser's, or that of a bot which runs pages: all of them begin like this.
+    """Whether a User-Agent is that of a browser, or of a bot that runs pages: all of them begin like this.
 
-    Programs that send events by themselves (`python-requests/2.32`) do not, and what their requests tell is about a
-    service, not about a visitor.
+    Programs that send events (`python-requests/2.32`) begin otherwise. Their requests describe a service, not a
+    visitor.
     """
     return agent.startswith(("Mozilla/", "Opera/"))
 
 
 class Agents:
-    """Reads User-Agents, each different one once."""
+    """Reads User-Agents, and caches the result of each."""
 
     def __init__(self) -> None:
-        """Raises ConfigError: ua-parser is not installed."""
+        """Raises ConfigError if ua-parser is not installed."""
         try:
             from ua_parser import Domain
             from ua_parser.loaders import load_lazy_builtins
@@ -69,12 +69,12 @@ class Agents:
             return _properties(resolve(agent, Domain.ALL), agent)
 
         self._properties = properties
-        properties("Mozilla/5.0")  # the patterns are made ready now, not while a request waits
+        properties("Mozilla/5.0")  # compile the patterns now, not while a request waits
 
     def properties(self, agent: str) -> Properties:
-        """`$browser`, `$browser_version`, `$os`, `$device_type`, `$bot`; what is not known is left out.
+        """`$browser`, `$browser_version`, `$os`, `$device_type`, `$bot`; unknown ones are left out.
 
-        The dictionary is the cache's own: it must not be changed.
+        The dictionary belongs to the cache and must not be changed.
         """
         return self._properties(agent[:AGENT_MAX])
 
@@ -105,7 +105,7 @@ def _device_type(found: PartialResult, agent: str) -> str | None:
         return "TV"
     if "iPad" in device or "Tablet" in device or "Kindle" in device or "Tablet" in agent:
         return "Tablet"
-    if system == "Android":  # without "Mobile" it is a tablet: so says Google's advice to makers of browsers
+    if system == "Android":  # without "Mobile" it is a tablet, as Google advises browser makers
         return "Mobile" if "Mobile" in agent else "Tablet"
     if system == "iOS" or "Mobi" in agent:
         return "Mobile"

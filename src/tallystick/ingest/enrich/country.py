@@ -1,6 +1,6 @@
 """The country of an address, from a file in MaxMind's format. maxminddb is imported here and nowhere else.
 
-The file is read into memory: a mapped file would end the process when it is overwritten in place.
+The file is read into memory, because a memory-mapped file would crash the process when it is overwritten in place.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 CACHED = 8192
-"""Most addresses whose country is kept, in memory alone."""
+"""Most addresses whose country is cached, in memory only."""
 LOOK_EVERY = 10.0
-"""Seconds between two looks whether the file has changed."""
+"""Seconds between two checks whether the file has changed."""
 _CODE = re.compile(r"[A-Za-z]{2}")
 
 
 class Countries:
-    """Countries by address; reads the file again when it has changed."""
+    """Looks up countries by address, and reads the file again when it has changed."""
 
     def __init__(self, file: Path, look_every: float = LOOK_EVERY) -> None:
-        """Raises ConfigError: the file cannot be read, is no such file, or maxminddb is not installed."""
+        """Raises ConfigError: the file cannot be read, has another format, or maxminddb is not installed."""
         self._file = file
         self._look_every = look_every
         self._look_at = time.monotonic() + look_every
@@ -42,7 +42,7 @@ class Countries:
         self._load()
 
     def country(self, address: Address) -> str | None:
-        """Two capital letters (ISO 3166-1); None when the file does not know."""
+        """Two capital letters (ISO 3166-1); None when the file does not have the address."""
         if time.monotonic() >= self._look_at:
             self._look()
         return self._known(address)
@@ -56,7 +56,7 @@ class Countries:
             self._loading.start()
 
     def _load_again(self) -> None:
-        """In a thread, because reading takes longer than a request may wait. What was known stays until it succeeds."""
+        """Runs in a thread, because reading takes too long for a request. The old data stay until it succeeds."""
         try:
             self._load()
         except ConfigError as error:
@@ -77,7 +77,7 @@ class Countries:
 
 
 def _state(file: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is replaced or written; None when it is not there."""
+    """A value that changes when the file is replaced or written; None when the file does not exist."""
     try:
         found = os.stat(file)
     except OSError:
@@ -107,7 +107,7 @@ def _country(reader: Reader, address: Address) -> str | None:
     try:
         record = reader.get(address)
     except (ValueError, InvalidDatabaseError):
-        return None  # an IPv6 address in a file of IPv4 alone, or a damaged record
+        return None  # an IPv6 address in an IPv4-only file, or a damaged record
     if not isinstance(record, dict):
         return None
     country = record.get("country")

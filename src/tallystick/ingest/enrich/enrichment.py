@@ -1,7 +1,7 @@
-"""Adds facts from a request to its events, before they become lines. What a client sends itself is never changed.
+"""Adds facts from a request to its events, before they become lines. Values that a client sends are never changed.
 
-`Enrichment` is made once from the settings, `visit` once a request; the visit is then applied to each of its events.
-Events are changed before they are written to the queue, so whatever is delivered or replayed later is the same.
+`Enrichment` is made once from the settings, a `Visit` once per request; the visit is applied to each event. Events are
+changed before they enter the queue, so a later delivery or replay has the same facts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tallystick.ingest.enrich.visitor import Salts, visitor_id
 log = structlog.get_logger(__name__)
 
 AGENT_NAME = "$raw_user_agent"
-"""Property in which a server that passes its visitors' events on sends their User-Agent."""
+"""Property with a visitor's User-Agent, from a server that forwards its visitors' events."""
 COUNTRY_NAME = "$geoip_country_code"
 ADDRESS_NAME = "$ip"
 NAMES = frozenset(
@@ -42,7 +42,7 @@ NAMES = frozenset(
         ADDRESS_NAME,
     )
 )
-"""Every property that may be added."""
+"""All properties that enrichment may add."""
 __all__ = ["AD_CLICKS", "NAMES", "Enrichable", "Enrichment", "Visit", "make_enrichment"]
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -50,7 +50,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Enrichable(Protocol):
-    """What is changed of an event."""
+    """The fields of an event that enrichment may change."""
 
     site_id: str
     user_id: str | None
@@ -59,7 +59,7 @@ class Enrichable(Protocol):
 
 
 def make_enrichment(settings: Settings) -> Enrichment | None:
-    """What the settings ask for; None when they ask for nothing.
+    """The enrichment that the settings turn on; None when they turn on nothing.
 
     Raises:
         ConfigError: a file or folder cannot be used, or a package is missing.
@@ -75,7 +75,7 @@ def make_enrichment(settings: Settings) -> Enrichment | None:
 
 
 class Enrichment:
-    """The steps that are switched on."""
+    """The steps that the settings turn on."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError: as `make_enrichment`."""
@@ -87,10 +87,10 @@ class Enrichment:
         self.salts = Salts(folder) if settings.enrich_visitor else None
         self.shows_address = settings.enrich_address == "truncated"
         self.properties_max = settings.max_event_bytes // 2
-        """Bytes of properties beyond which an event is left as it came: so none becomes too large by what is added."""
+        """Bytes of properties above which an event is not changed, so that no addition makes an event too large."""
         self._clients = Clients(parse_networks(settings.trusted_proxies, "TALLYSTICK_TRUSTED_PROXIES"))
         self._wants_address = bool(self.countries or self.salts or self.shows_address)
-        self._told = False
+        self._warned = False
 
     def visit(self, scope: Scope) -> Visit:
         """The facts of one request."""
@@ -102,8 +102,8 @@ class Enrichment:
     def _address(self, scope: Scope) -> Address | None:
         peer = client[0] if (client := scope.get("client")) else ""
         forwarded = tuple(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-        if forwarded and not self._told and self._clients.looks_like_a_proxy(peer):
-            self._told = True
+        if forwarded and not self._warned and self._clients.looks_like_a_proxy(peer):
+            self._warned = True
             log.warning(
                 "X-Forwarded-For is ignored, so visitors may all seem to come from one address: if this is your "
                 "proxy's, name it in TALLYSTICK_TRUSTED_PROXIES",
@@ -118,8 +118,8 @@ class Visit:
     def __init__(self, steps: Enrichment, agent: str, address: Address | None) -> None:
         """
         Args:
-            agent: the User-Agent; empty when it is no browser's.
-            address: the client's; None when it is not known or not wanted.
+            agent: the User-Agent; empty when it is not a browser's.
+            address: the client's address; None when it is unknown or not needed.
         """
         self._steps = steps
         self._agent = agent
@@ -137,7 +137,7 @@ class Visit:
         return found
 
     def __call__(self, event: Enrichable) -> None:
-        """Fill in what the event does not say itself. One whose properties are no object is left as it is."""
+        """Add what the event does not have. An event whose properties are not an object is not changed."""
         if event.user_id is None and self._steps.salts and self._address:
             event.user_id = visitor_id(self._steps.salts.salt(), event.site_id, self._address, self._agent)
         try:
@@ -164,7 +164,7 @@ class Visit:
         return read_page(url, referrer) if url or referrer else NOTHING
 
     def _chosen(self, own: Mapping[str, msgspec.Raw], page: Page) -> bytes:
-        """The additions to an event that has some of them already, or brings a User-Agent."""
+        """The additions to an event that has some of them already, or a User-Agent of its own."""
         of_agent = self._of_agent
         if self._steps.agents and AGENT_NAME in own:
             of_agent = self._steps.agents.properties(_first_text(own, (AGENT_NAME,)))
@@ -177,7 +177,7 @@ def _encoded(properties: Properties) -> bytes:
 
 
 def _first_text(own: Mapping[str, msgspec.Raw], names: tuple[str, ...]) -> str:
-    """The first of these members that is a text; empty when none is."""
+    """The first of the named members that is a text; empty when none is."""
     for name in names:
         if (raw := own.get(name)) is not None and (text := bytes(raw)).startswith(b'"'):
             return msgspec.json.decode(text, type=str)

@@ -1,4 +1,4 @@
-"""Facts from a page's address and its referrer: path, referring domain, campaign tags, a click on an ad. Pure."""
+"""Facts from a page's URL and its referrer: path, referring domain, campaign tags, ad click. Pure."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from tallystick.model.event import PATH_MAX
 
 URL_NAMES = ("$current_url", "url")
 REFERRER_NAMES = ("$referrer", "referrer")
-"""Properties in which clients send both: PostHog's SDK and Tallystick's snippet, and other trackers."""
+"""Properties in which clients send URL and referrer: PostHog's SDK, Tallystick's snippet and other trackers."""
 
 CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 AD_CLICKS = ("gclid", "gbraid", "wbraid", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "yclid")
-"""Parameters that ad networks add to the address of a page that was reached by a click on an ad of theirs."""
+"""Parameters that ad networks add to the URL of a page when a visitor clicks their ad."""
 
 CACHED = 4096
-"""Most pairs of URL and referrer whose facts are kept."""
+"""Most pairs of URL and referrer whose facts are cached."""
 URL_MAX = 4096
-"""Characters of a URL; nothing is read from a longer one."""
+"""Most characters of a URL; a longer one is ignored."""
 VALUE_MAX = 200
-"""Characters that are kept of a campaign tag."""
+"""Most characters of a campaign tag; the rest is cut off."""
 PARAMETERS_MAX = 100
-"""Parameters of a URL; nothing is read from the query of one with more."""
+"""Most parameters of a URL; the query string of a URL with more is ignored."""
 
 
 class Page(NamedTuple):
     """The facts of a page.
 
     Attributes:
-        path: for the event's field; None when the URL has none that fits.
-        properties: `$referring_domain`, `utm_…`, `$ad_click`; only those that are there.
+        path: for the event's field `path`; None when the URL has none that fits.
+        properties: `$referring_domain`, `utm_…`, `$ad_click`, as far as they are known.
         encoded: the properties as JSON without the braces.
     """
 
@@ -48,7 +48,7 @@ NOTHING = Page(None, {}, b"")
 
 @lru_cache(CACHED)
 def read_page(url: str, referrer: str) -> Page:
-    """The facts of a URL and a referrer, of which either may be empty or nonsense. The result must not be changed."""
+    """The facts of a URL and a referrer. Either may be empty or invalid. The result is cached: do not change it."""
     page, before = _split(url), _split(referrer)
     properties: dict[str, str] = {}
     if before and _site(before) and not (page and _site(page) == _site(before)):
@@ -77,7 +77,7 @@ def _site(parts: SplitResult) -> str:
 
 
 def _campaign(query: str) -> dict[str, str]:
-    """Of a parameter that stands there twice the first counts, as in a browser's `URLSearchParams.get`."""
+    """The campaign tags of a query string. Of a repeated parameter the first counts, as in `URLSearchParams.get`."""
     if not query:
         return {}
     try:
@@ -87,5 +87,5 @@ def _campaign(query: str) -> dict[str, str]:
     values = dict(reversed(given))
     found = {name: clean_text(values[name])[:VALUE_MAX] for name in CAMPAIGN if name in values}
     if click := next((name for name in AD_CLICKS if name in values), None):
-        found["$ad_click"] = click  # not its value, which names the single click and with it a person
+        found["$ad_click"] = click  # not its value, which identifies a single click and so a person
     return found

@@ -1,8 +1,8 @@
 """A visitor's id without a cookie: a keyed hash of site, address and User-Agent, whose key lives for one UTC day.
 
-The key ("salt") is 256 random bits. It is in the memory of the processes that take events and in one file a day, so
-that a restart does not make new visitors and several processes agree. When the day is over it is removed from both;
-from then on it is impossible, for the operator too, to find the address of an id by trying all addresses.
+The key ("salt") is 256 random bits. It is in the memory of the processes that accept events and in one file a day, so
+that ids survive a restart and several processes agree. After the day it is removed from both. From then on no one, not
+even the operator, can find the address of an id by trying all addresses.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ log = structlog.get_logger(__name__)
 PREFIX = "visitor-"
 SALT_BYTES = 32
 CHECK_BYTES = 8
-"""Bytes of checksum after a salt in its file: with one wrong bit in the salt every visitor would count twice."""
+"""Bytes of checksum after the salt in its file. One wrong bit in a salt would count every visitor twice."""
 ID_BYTES = 15
-"""Bytes of hash in an id, which become 20 characters: 120 bits, so that two visitors never share one."""
+"""Bytes of hash in an id: 120 bits, written as 20 characters, so that two visitors never share an id."""
 DAY = 86_400
 FILE = "visitor-salt-"
 """Name of a salt's file, before the number of its UTC day since 1970."""
@@ -81,7 +81,7 @@ class Salts:
         return self._salt
 
     def forget(self) -> None:
-        """Remove from memory and folder what is of days before today."""
+        """Remove the salts of days before today from memory and folder."""
         today = self._today()
         if self._day < today:
             self._day, self._salt = -1, b""
@@ -95,7 +95,7 @@ class Salts:
         return int(self._clock() // DAY)
 
     def _take(self, day: int) -> None:
-        """Read the day's salt, or make it. All processes on the folder get the one that was made first."""
+        """Read the day's salt, or make it. All processes with this folder get the one that was made first."""
         file = self._folder / f"{FILE}{day}"
         if not file.exists():
             fresh = secrets.token_bytes(SALT_BYTES)
@@ -108,7 +108,7 @@ class Salts:
         self.forget()
 
     def _forget_at_midnight(self) -> None:
-        """Without waiting for an event of the next day. Where no event loop runs, that event does it."""
+        """Forget the salt at midnight. Without an event loop, the first event of the next day does it."""
         with contextlib.suppress(RuntimeError):
             loop = asyncio.get_running_loop()
             self._midnight = loop.call_later(DAY - self._clock() % DAY + 1, self._day_is_over)
@@ -125,7 +125,7 @@ def _check(salt: bytes) -> bytes:
 
 
 def _write_once(file: Path, content: bytes) -> None:
-    """Make a file with all of its content at once, unless it is there already. Readable by its owner alone."""
+    """Create a file atomically with its content, unless it exists. Only its owner can read it."""
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
