@@ -1,6 +1,7 @@
-"""What Tallystick does with the disk beside its files' contents: the reserve (G5), and who may read them (G12).
+"""The disk reserve (G5), and the permissions of Tallystick's files (G12).
 
-The reserve is a part of the disk that is left free, so that a full disk is a 503 and not a wreck.
+The reserve is disk space that Tallystick leaves free, so that it answers 503 before the disk is full and no file is
+damaged.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from tallystick.config import Settings
 log = structlog.get_logger(__name__)
 
 CHECK_EVERY = 0.25
-"""Seconds for which one look at the file system is believed."""
+"""Seconds for which the result of one check of the file system is reused."""
 
 
 class DiskGuard:
-    """Answers whether the file system of `folder` is down to its reserve, at most one system call per CHECK_EVERY."""
+    """Checks whether the file system of `folder` is down to the reserve, at most once per CHECK_EVERY."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder = folder
@@ -34,7 +35,7 @@ class DiskGuard:
         self._low = False
 
     def low(self) -> bool:
-        """True while less than the reserve is free."""
+        """Whether less than the reserve is free."""
         now = time.monotonic()
         if now - self._checked >= CHECK_EVERY:
             usage = shutil.disk_usage(self._folder)
@@ -50,23 +51,23 @@ OWN = ("queue.sqlite", "store.duckdb", "imports", "export-", "damaged-")
 
 
 def closed_to(settings: Settings) -> int:
-    """The permissions that are taken away: all of the group and of others, or all of them but the group's reading."""
+    """The permission bits to remove: all of group and others, or all but the group's read if a setting allows it."""
     return 0o027 if settings.data_group_readable else 0o077
 
 
 def set_umask(settings: Settings) -> None:
-    """Let files that this process and its children make from now on be private, whatever the shell says."""
+    """Make new files of this process and its children private, regardless of the shell's umask."""
     os.umask(closed_to(settings))
 
 
 def private_folder(folder: Path, settings: Settings, *names: str) -> None:
-    """Make the folder, where it is not there, and let only its owner into it; the same for Tallystick's files in it.
+    """Create the folder if it does not exist, and make it and Tallystick's files in it private to their owner.
 
-    A folder that Tallystick neither makes nor owns (`TALLYSTICK_DATA`) is left as it is, and so
-    is one that all users may write to, such as /tmp.
+    A folder that Tallystick neither creates nor owns (`TALLYSTICK_DATA`) is not changed, nor is one that all users may
+    write to, such as /tmp.
 
     Args:
-        names: beginnings of the names of Tallystick's files and folders in it.
+        names: prefixes of the names of Tallystick's files and folders in it.
     """
     made = not folder.exists()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,22 +82,22 @@ def private_folder(folder: Path, settings: Settings, *names: str) -> None:
 
 
 def private_file(path: Path, settings: Settings) -> None:
-    """Let only its owner at a file that something else has just made."""
+    """Make a file private that a library has just created."""
     _close(path, closed_to(settings))
 
 
 def _inside(folder: Path, names: tuple[str, ...]) -> Iterable[Path]:
-    """Tallystick's files and folders in it, and what is in these."""
+    """Tallystick's files and folders in a folder, and the contents of these folders."""
     for path in folder.iterdir():
         if path.name.startswith(names) and not path.is_symlink():
             yield path
             if path.is_dir():
-                with contextlib.suppress(FileNotFoundError):  # an answer's file, sent meanwhile
+                with contextlib.suppress(FileNotFoundError):  # the file of an answer, removed after it was sent
                     yield from (inner for inner in path.rglob("*") if not inner.is_symlink())
 
 
 def _close(path: Path, closed: int) -> bool:
-    """Take these permissions away; whether that changed anything."""
+    """Remove these permission bits. Returns whether any was set."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & closed:

@@ -1,7 +1,6 @@
-"""Every error Tallystick raises on purpose: whose fault it is, which HTTP status it becomes, whether a retry helps.
+"""All errors that Tallystick raises on purpose: who caused them, their HTTP status, and whether a retry helps.
 
-Drivers' errors are wrapped once, at the edge of the backend that uses the driver, with the cause kept. An exception's
-docstring is its default message.
+A backend wraps its driver's errors once and keeps the cause. An exception's docstring is its default message.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ class TallystickError(Exception):
 
     @property
     def whole(self) -> str:
-        """The message, and those of its causes down to what a driver said.
+        """The message and those of its causes, down to the driver's.
 
-        For logs and for commands on this machine, never for a client: a driver's words hold paths, addresses and SQL.
+        For logs and for commands on this machine, never for a client: drivers' messages have paths, addresses and SQL.
         """
         words, cause = self.message, self.__cause__
         while cause is not None:
@@ -204,7 +203,7 @@ class DataRejected(TallystickError):
 
     @property
     def public(self) -> str:
-        """The message is for the dead letter, whose reader needs the driver's words."""
+        """A fixed text. The message goes into the dead letter, whose reader needs the driver's message."""
         return "the store cannot take this"
 
 

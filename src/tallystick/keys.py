@@ -1,7 +1,7 @@
-"""Access keys (G12): whose they are, and what one who presents one may do. Pure: texts in, a site or an error out.
+"""Access keys (G12): the site and right of each key. Pure: texts in, a site or an error out.
 
-A key is random and long, so a plain SHA-256 of it is enough: there is nothing to guess that a slow or salted hash would
-make harder. Only digests are kept.
+Keys are long and random, so a plain SHA-256 is enough: a slow or salted hash only protects secrets that can be guessed.
+Only digests are kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EVERY_SITE = "*"
 SITE_MAX = 128
 """Longest site id, as `tallystick.model.event.SITE_ID_MAX`, which lies above this module."""
 PLAIN_MIN, PLAIN_MAX = 16, 256
-"""Characters of a key that is given in plain."""
+"""Characters of a key that a setting has in plain text."""
 RANDOM_BYTES = 32
 HASHED = "sha256:"
 
@@ -77,9 +77,9 @@ class Keys:
 def _site(presented: bytes, known: Digests, others: Digests, right: Right) -> str | None:
     if not presented:
         raise Unauthorized(f"this needs a {right} key: send it as Authorization: Bearer KEY or as X-API-Key: KEY")
-    # The lookup compares digests and may stop at the first byte that differs. Its time shows how much of a digest was
-    # right, which does not help an attacker: no client can choose a key's digest, and the attack of CWE-208 needs an
-    # input that is compared byte by byte. (Digest as index: https://apikeys.guide/docs/implementation/validation-and-lookup)
+    # The lookup compares digests and may stop at the first byte that differs. Its time may show how much of a digest
+    # matched. That does not help an attacker, because no client can choose a key's digest, and the attack of CWE-208
+    # needs a chosen input that is compared byte by byte. (Digest as index: https://apikeys.guide/docs/implementation/validation-and-lookup)
     digest = sha256(presented).digest()
     site = known.get(digest)
     if site is None:
@@ -106,10 +106,10 @@ def presented(authorization: bytes, x_api_key: bytes, own_header: bytes = b"") -
 
 
 def parse(text: str, where: str) -> dict[bytes, str]:
-    """The keys of a setting: entries `site=key` or `site=sha256:<64 hex digits>`, between them commas or white space.
+    """The keys in a setting: entries `site=key` or `site=sha256:<64 hex digits>`, separated by commas or white space.
 
     Args:
-        where: what the text is, for errors; they name an entry by its number (from 1) and never show it.
+        where: the setting's name, for errors; they name an entry by its number (from 1) and never show it.
 
     Raises:
         ConfigError: an entry is malformed, or its key is that of an earlier one.
@@ -146,7 +146,7 @@ def _entry(entry: str, where: str) -> tuple[str, bytes]:
 
 
 def hashed(text: str, where: str) -> str:
-    """The same entries with digests in place of plain keys. Raises ConfigError as `parse` does."""
+    """The entries of a setting with digests instead of plain keys. Raises ConfigError as `parse` does."""
     return " ".join(f"{site}={HASHED}{digest.hex()}" for digest, site in parse(text, where).items())
 
 
@@ -156,7 +156,7 @@ def digest_of(key: str) -> bytes:
 
 
 def new_key(right: Right) -> str:
-    """A random key of 256 bits; it begins with `wk_` or `rk_`, so that people see which kind they have."""
+    """A random key of 256 bits. Its prefix `wk_` or `rk_` shows its right."""
     return f"{right[0]}k_{secrets.token_urlsafe(RANDOM_BYTES)}"
 
 
@@ -164,13 +164,13 @@ def new_key(right: Right) -> str:
 
 
 def may_listen(host: str, keys: Keys, role: str) -> None:
-    """Whether a process may listen on an address: on loopback always, elsewhere with the keys that its role needs.
+    """Check that a process may listen on an address: loopback always, others only with the keys that its role needs.
 
     Args:
         role: `up`, `ingest`, `serve`, or `work`, which serves no events and needs none.
 
     Raises:
-        ConfigError: it may not; the message says what to set.
+        ConfigError: it may not; the message names the settings that are missing.
     """
     missing = [f"TALLYSTICK_{right.upper()}_KEYS" for right in _NEEDED[role] if not getattr(keys, right)]
     if missing and not is_loopback(host):
@@ -181,7 +181,7 @@ def may_listen(host: str, keys: Keys, role: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine alone."""
+    """Whether an address to listen on can be reached from this machine only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -192,16 +192,16 @@ def names_this_machine(host: str) -> bool:
     """Whether a Host header is a name or address of loopback (`localhost`, under it, 127.0.0.0/8, ::1), with or without
     port.
 
-    The owner of any other name can make it lead to 127.0.0.1, so that a web page of that name reads what
-    listens there through its visitor's browser (DNS rebinding); and any other address is a foreign machine, whose pages
-    are no better. Browsers write addresses in one form, so that other spellings (`127.1`, `0x7f.0.0.1`) are refused.
-    Without a header it is no browser.
+    The owner of any other name can let it resolve to 127.0.0.1. A web page under that name could then read this server
+    through its visitor's browser (DNS rebinding). Any other address is another machine, whose pages are not trusted
+    either. Browsers write addresses in one form, so other spellings (`127.1`, `0x7f.0.0.1`) are refused. A request
+    without the header is not from a browser.
     """
     return not host.strip() or _is_own(host.strip())
 
 
 def from_this_machine(origin: str) -> bool:
-    """Whether an Origin header is of a page that this machine itself serves, under a name or address of loopback."""
+    """Whether an Origin header names a page that this machine serves, under a name or address of loopback."""
     scheme, separator, host = origin.strip().partition("://")
     return bool(separator) and scheme.lower() in ("http", "https") and _is_own(host)
 

@@ -1,7 +1,7 @@
-"""Logs: for people on a terminal, one JSON object per line otherwise; each line carries the request's id.
+"""Logs: readable text on a terminal, otherwise one JSON object per line; each line has the request's id.
 
-Bodies, keys and Authorization headers are never logged: no code passes them here, and if it ever does, `_redact` takes
-them out. Tracebacks are printed without local variables, for the same reason.
+Bodies, keys and Authorization headers are never logged: no code passes them here, and `_redact` removes them in case
+some code ever does. Tracebacks are printed without local variables for the same reason.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def logger(name: str) -> Any:
 
 
 class Seldom:
-    """A warning that outsiders can cause as often as they like: printed at most once in `every` seconds.
+    """A warning that clients can cause as often as they like. It is logged at most once in `every` seconds.
 
-    `times` says how often it came since the line before.
+    `times` is how often it occurred since the previous line.
     """
 
     def __init__(self, name: str, line: str, every: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -98,7 +98,7 @@ class Seldom:
         self._next = float("-inf")
 
     def warning(self, **fields: object) -> None:
-        """It has come once more; `fields` are this time's."""
+        """Count an occurrence, and log it if a line is due. `fields`: the details of this occurrence."""
         self._times += 1
         now = self._clock()
         if now >= self._next:

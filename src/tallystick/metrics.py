@@ -1,11 +1,10 @@
-"""Every Prometheus metric: its name, its type, what it means. The only file that names one.
+"""All Prometheus metrics: name, type and meaning. No other file has a metric's name.
 
-Counters and histograms speak of this process since its start and vanish with it; they are for rates and alerts. The
-numbers that prove something (`tallystick_ledger_events`, `tallystick_queue_*`) are gauges, read from stored rows when
-scraped.
+Counters and histograms count what this process did since its start; they are for rates and alerts. The numbers that
+prove something (`tallystick_ledger_events`, `tallystick_queue_*`) are gauges, read from stored rows at each scrape.
 
-A `Metrics` is made once by the app and passed around: nothing is registered at import, and two apps in one process (as
-in tests) do not share numbers.
+The app makes one `Metrics` and passes it on. Nothing is registered at import, so two apps in one process, as in tests,
+do not share numbers.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ RATE_WINDOW = 60
 
 
 class RatedCounter:
-    """A counter that also knows its rate over the last minute, for people who have no Prometheus.
+    """A counter that also has its rate over the last minute, for operators without Prometheus.
 
-    One element per second; used from the event loop's thread only.
+    Stores one element per second. Call it from the event loop's thread only.
     """
 
     def __init__(self, counter: Counter, clock: Callable[[], float] = time.monotonic) -> None:
@@ -68,13 +67,13 @@ class RatedCounter:
 class Metrics:
     """The metrics of one Tallystick process. Attributes are ready to use: `metrics.events_accepted.inc(3)`.
 
-    `process` says which one: `up`, `serve`, `ingest-2` (the second of `tallystick ingest --workers`), ….
+    `process` names it: `up`, `serve`, `ingest-2` (the second of `tallystick ingest --workers`), ….
     """
 
     def __init__(self, process: str = "up") -> None:
         self.process = process
-        # Without a twin gauge per counter that says since when: process_start_time_seconds does. The library has only
-        # this switch for the whole process.
+        # Without a `_created` gauge for each counter, because process_start_time_seconds has the same time. The library
+        # can only turn them off for the whole process.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._http(self.registry)
@@ -266,7 +265,7 @@ class Metrics:
         self.events_dead.inc(sum(entry.dead for entry in entries))
 
     def set_books(self, totals: Totals | None) -> None:
-        """Show these books in the next scrape; None: they could not be read, and every column is NaN."""
+        """Show these books in the next scrape. None: they could not be read, so every column is NaN."""
         for column in ("accepted", "stored", "duplicates", "conflicts", "dead", "queued", "missing"):
             self.ledger.labels(column).set(float("nan") if totals is None else getattr(totals, column))
 

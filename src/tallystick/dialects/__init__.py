@@ -1,4 +1,4 @@
-"""Foreign APIs that Tallystick speaks, so that a client of another system only changes its host: one module each."""
+"""APIs of other systems that Tallystick speaks, so that their clients only change the host. One module for each API."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tallystick.dialects.base import Dialect, Speaks, Takes, WriteRoutes
 __all__ = ["ALL", "Speaks", "Takes", "openapi", "read_routes", "write_routes"]
 
 ALL: list[Dialect] = [smolhog, eventflux, fast_worker.DIALECT, analytics_backend.DIALECT]
-"""To add one, write its module and list it here."""
+"""All dialects. To add one, write its module and list it here."""
 
 
 def write_routes(ctx: Takes) -> WriteRoutes:
-    """`(method, path)` → raw ASGI callable, of all dialects. Raises ValueError when two claim the same route."""
+    """`(method, path)` → raw ASGI callable, of all dialects. Raises ValueError when two have the same route."""
     routes: WriteRoutes = {}
     for dialect in ALL:
         own = dialect.write_routes(ctx)

@@ -1,7 +1,7 @@
-"""What the dialects share: their context, and routes whose answers and errors keep the dialect's own form.
+"""What the dialects share: their context, and routes whose answers and errors have the dialect's own form.
 
-A dialect is a module with `write_routes`, `read_routes` and `openapi`. Write routes are raw ASGI, because they are hot;
-read routes are Starlette's.
+A dialect is a module with `write_routes`, `read_routes` and `openapi`. Write routes are raw ASGI, because most requests
+go through them; read routes are Starlette's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ WriteRoutes: TypeAlias = dict[tuple[str, str], ASGIApp]
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 ErrorForm: TypeAlias = Callable[[str], Any]
-"""The JSON body that a dialect gives a sentence about an error."""
+"""An error's sentence → the dialect's JSON body for it."""
 
 log = structlog.get_logger(__name__)
 _encoder = msgspec.json.Encoder()
@@ -47,7 +47,7 @@ _encoder = msgspec.json.Encoder()
 
 @dataclass(frozen=True)
 class Takes:
-    """What a dialect's write routes work with: there is no store in a process that only takes events."""
+    """The context of a dialect's write routes. It has no store, since a process that only accepts events has none."""
 
     ingest: Ingest
     queue: Queue
@@ -56,14 +56,14 @@ class Takes:
 
 @dataclass(frozen=True)
 class Speaks(Takes):
-    """What a dialect's routes are made with."""
+    """The context from which a dialect makes its routes."""
 
     store: Store
 
 
 @dataclass(frozen=True)
 class Asks:
-    """What a read route works with: the store's answers about what its caller may see."""
+    """The context of a read route: a store limited to what the caller may see."""
 
     store: ScopedStore
     queue: Queue
@@ -71,7 +71,7 @@ class Asks:
 
 
 class Dialect(Protocol):
-    """A module of this package that speaks one foreign API."""
+    """A module of this package that speaks the API of another system."""
 
     def write_routes(self, ctx: Takes) -> WriteRoutes: ...
     def read_routes(self, ctx: Speaks) -> list[BaseRoute]: ...
@@ -80,7 +80,7 @@ class Dialect(Protocol):
 
 
 class Answer(NamedTuple):
-    """A status, a body that becomes JSON, headers beside the usual ones, and a request id if not the header's."""
+    """A status, a body for JSON, additional headers, and a request id if it is not the header's."""
 
     status: int
     body: Any
@@ -94,7 +94,7 @@ Read: TypeAlias = Callable[[Asks, Mapping[str, str]], Awaitable[Any]]
 
 
 class Refused(Exception):
-    """The request is refused with this answer, which has the dialect's own form."""
+    """The request is refused with this answer in the dialect's own form."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(status)
@@ -107,7 +107,7 @@ def failure(error: TallystickError, form: ErrorForm) -> Answer:
 
 
 class WriteRoute:
-    """A raw ASGI route: read the body, hand it to `take`, answer. Bodies come cleaned of NUL and half surrogates."""
+    """A raw ASGI route: read the body, pass it to `take`, answer. `take` gets it without NUL and lone surrogates."""
 
     def __init__(
         self, ctx: Takes, route: str, take: Take, form: ErrorForm, headers: Headers = (), own_header: str = ""
@@ -116,9 +116,9 @@ class WriteRoute:
         Args:
             route: the path, as metrics name it.
             take: may raise Refused and TallystickError.
-            form: gives Tallystick's errors the dialect's form.
-            headers: go with every answer.
-            own_header: in which the dialect's clients send their key, beside Authorization and X-API-Key.
+            form: turns Tallystick's errors into the dialect's form.
+            headers: added to every answer.
+            own_header: a further header for the key, besides Authorization and X-API-Key.
         """
         self._ctx = ctx
         self._route = route
@@ -149,9 +149,9 @@ class WriteRoute:
 
 
 def derive_ids(scope: Scope, body: bytes, events: Sequence[Event]) -> None:
-    """With an Idempotency-Key, events get ids from the request and their index, so that a retry of it is found (G2).
+    """With an Idempotency-Key, derive event ids from the request and the index, so that a retry is recognised (G2).
 
-    For APIs whose events bring no id. Raises InvalidRequest when the key is too long.
+    For APIs whose events have no id. Raises InvalidRequest when the key is too long.
     """
     if identity := identity_of(scope, body):
         for index, event in enumerate(events):
@@ -177,12 +177,12 @@ def read_route(
 ) -> Route:
     """A GET route. `read` gets the query parameters, returns a JSON body or an Answer, and may raise as `take` may.
 
-    Headers that let other origins read the answer are left out where `Gate.may_be_read_from` says so.
+    `Gate.may_be_read_from` decides whether the answer has the headers that let other origins read it.
     """
 
     @access(wanted)
     async def endpoint(request: Request) -> Response:
-        request.scope["route"] = route  # by which the request is counted
+        request.scope["route"] = route  # the label of the request in metrics
         gate: Gate = request.app.state.gate
         try:
             site = gate.admit(wanted, request.scope, own_header)
@@ -212,7 +212,7 @@ _path_decoder = msgspec.json.Decoder(_Path)
 
 
 def promoted_path(properties: bytes) -> str | None:
-    """The member `path` of a JSON object's text, when it is a text that fits the event's field `path`."""
+    """The member `path` of a JSON object, if it is a text that fits the event's field `path`."""
     if b'"path"' not in properties:
         return None
     try:
@@ -223,7 +223,7 @@ def promoted_path(properties: bytes) -> str | None:
 
 
 def check_size(properties: bytes, settings: Settings) -> None:
-    """Raises Rejected when properties alone are larger than an event may be."""
+    """Raises Rejected when the properties alone exceed the size limit of an event."""
     if len(properties) > settings.max_event_bytes:
         raise Rejected(
             "event_too_large", f"the event has more than {len(properties)} bytes; at most {settings.max_event_bytes}"
@@ -231,7 +231,7 @@ def check_size(properties: bytes, settings: Settings) -> None:
 
 
 async def all_rows(store: ScopedStore, query: MetricsQuery) -> list[dict[str, Any]]:
-    """The rows of every page of the answer. Raises as `Store.run` does."""
+    """The rows of all pages of the answer. Raises the errors of `Store.run`."""
     rows: list[dict[str, Any]] = []
     while True:
         result = await store.run(query)
@@ -250,7 +250,7 @@ def openapi_answer(description: str, example: Any) -> dict[str, Any]:
 
 
 def openapi_body(schema: str) -> dict[str, Any]:
-    """A request body that is the schema of this name."""
+    """A request body with the schema of this name."""
     reference = {"$ref": f"#/components/schemas/{schema}"}
     return {"required": True, "content": {"application/json": {"schema": reference}}}
 
@@ -261,7 +261,7 @@ def openapi_query(name: str, schema: dict[str, Any], description: str, *, requir
 
 
 def openapi_schemas(body: type[BaseModel] | type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON schemas of a body and of what it is made of, by their names."""
+    """The JSON schemas of a body and of its parts, by name."""
     if issubclass(body, BaseModel):
         definitions: dict[str, Any] = models_json_schema([(body, "validation")], ref_template=_REFERENCE)[1]["$defs"]
         return definitions

@@ -89,7 +89,7 @@ Stripped = Annotated[str, BeforeValidator(_strip)]
 
 
 class EventFluxEvent(BaseModel):
-    """An event as EventFlux's own model reads it: more forms of a timestamp, and an error for each wrong field."""
+    """An event as EventFlux's own model reads it: it takes more timestamp forms and reports each invalid field."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -116,9 +116,9 @@ class BulkRoute:
         self._stream = _StreamLength(queue)
 
     async def take(self, ctx: Takes, scope: Scope, body: bytes, request_id: str, site: str | None) -> Answer:
-        """Durable, then 202. The body's `request_id` goes before the header's, in the answer, the log and the queue.
+        """Answer 202 once the events are durable. The body's `request_id` replaces the header's everywhere.
 
-        How much waits counts all sites: a client that may write to one site alone does not learn it.
+        `stream_len` counts the events of all sites, so a client with a key for one site does not get it.
         """
         received_at = datetime.now(UTC)
         fast = decode_fast(body, received_at, ctx.settings, site)
@@ -132,7 +132,7 @@ class BulkRoute:
 
 
 class _StreamLength:
-    """How many events wait in the queue, asked at most every STREAM_LEN_SECONDS."""
+    """How many events wait in the queue, read at most once in STREAM_LEN_SECONDS."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -140,7 +140,7 @@ class _StreamLength:
         self._events: int | None = None
 
     async def length(self) -> int | None:
-        """Events; None when the queue cannot count them, which does not fail an answer about accepted events."""
+        """The number of events; None when the queue cannot count them. An accepted request must not fail for that."""
         now = time.monotonic()
         if now - self._asked_at >= STREAM_LEN_SECONDS:
             self._asked_at = now
@@ -152,7 +152,7 @@ class _StreamLength:
 
 
 def check_count(count: int, settings: Settings) -> None:
-    """Raises Refused: 413 for more events than a request may have."""
+    """Raises Refused with 413 when the request has too many events."""
     most = settings.max_request_events
     if count > most:
         raise Refused(413, error_form(f"Batch size {count} exceeds the maximum of {most}"))
@@ -161,7 +161,7 @@ def check_count(count: int, settings: Settings) -> None:
 def decode_fast(
     body: bytes, received_at: datetime, settings: Settings, site: str | None = None
 ) -> tuple[UUID | None, list[Event]] | None:
-    """All events at once; None when any of them needs a second look. Every field is proved here, not in `normalise`."""
+    """All events at once; None when any needs the careful path. Checks every field here, without `normalise`."""
     try:
         bulk = _decoder.decode(body)
     except (msgspec.DecodeError, RecursionError):
@@ -182,7 +182,7 @@ def decode_fast(
         if attributes.count(b"[") + attributes.count(b"{") > PROPERTIES_DEPTH_MAX:
             return None
         if line_breaks and (b"\n" in attributes or b"\r" in attributes):
-            return None  # a canonical line is one line; the careful way writes them anew
+            return None  # a canonical line is a single line; the careful path encodes the attributes again
         moment = given.timestamp
         if (zone := moment.tzinfo) is not UTC:
             try:
@@ -200,7 +200,7 @@ def decode_fast(
 def decode_carefully(
     body: bytes, received_at: datetime, settings: Settings, site: str | None = None
 ) -> tuple[UUID | None, list[Event]]:
-    """The same through EventFlux's own model and `normalise`. Raises Refused: 413, or 422 that names the field."""
+    """All events, through EventFlux's own model and `normalise`. Raises Refused: 413, or 422 with the invalid field."""
     bulk = check_body(body, EventFluxBulk)
     check_count(len(bulk.events), settings)
     events = []

@@ -1,4 +1,4 @@
-"""EventFlux's queries: analytics per day, type and source, single events, the state of queue and store."""
+"""EventFlux's read routes: analytics per day, type and source, single events, the state of queue and store."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ DAYS_AT_ONCE = 64
 
 
 class Days(BaseModel):
-    """The UTC days of a query, both included."""
+    """A query's first and last UTC day, both included."""
 
     start_date: date | None = None
     end_date: date | None = None
 
     def span(self, before: date | None = None) -> tuple[date, date]:
-        """First and last day that can have events, in the range and before `before`. Last < first: none."""
+        """First and last day of the range that can have events, limited to days before `before`. Last < first: none."""
         first, last = EARLIEST.date(), (datetime.now(UTC) + AHEAD_MAX).date()
         if before:
             last = min(last, max(before, first) - timedelta(days=1))
@@ -62,7 +62,7 @@ class RawEvents(BaseModel):
     limit: int = Field(100, ge=1, le=5_000)
 
     def window(self, now: datetime) -> tuple[datetime, datetime]:
-        """`[since, until)`: without `until` up to now, without `since` the hour before `until`. Raises Refused: 400."""
+        """`[since, until)`. Defaults: `until` is now, `since` is an hour before `until`. Raises Refused with 400."""
         try:
             until = _utc(self.until) if self.until else now
             since = _utc(self.since) if self.since else until - RAW_WINDOW
@@ -80,13 +80,13 @@ def _utc(moment: datetime) -> datetime:
 
 
 def equal(**fields: str | None) -> AllOf | None:
-    """A filter: every field that is given has this value; None when none is given."""
+    """A filter for events whose fields equal the given values; None when no value is given."""
     conditions = [Condition(field=k, op="=", value=clean_text(v)) for k, v in fields.items() if v is not None]
     return AllOf(all=conditions) if conditions else None
 
 
 async def daily(ctx: Asks, params: Mapping[str, str]) -> Any:
-    """GET /v1/analytics/events/daily: newest day first, in a day the most frequent first; never cut inside a day."""
+    """GET /v1/analytics/events/daily: newest day first, then the most frequent. A day is never divided."""
     asked = check_params(params, Daily)
     first, last = asked.span(asked.after_day)
     rows: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ async def daily(ctx: Asks, params: Mapping[str, str]) -> Any:
 async def whole_days(
     ctx: Asks, per_type: MetricsQuery, days: Sequence[str], limit: int
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """The rows of as many of `days` (newest first) as fit `limit`, at least one, and the cursor for the others."""
+    """The rows of as many `days` (newest first) as fit into `limit`, at least one; and the cursor for the rest."""
     rows: list[dict[str, Any]] = []
     taken, size = 0, DAYS_AT_FIRST
     while taken < len(days):
@@ -153,14 +153,14 @@ async def summary(ctx: Asks, params: Mapping[str, str]) -> Any:
 
 
 async def ranking(ctx: Asks, query: MetricsQuery) -> list[tuple[str, int]]:
-    """Every value of the query's breakdown with its events, the most frequent first."""
+    """Each value of the query's breakdown with its number of events, the most frequent first."""
     field = query.breakdown[0]
     found = [(str(row[field]), int(row["events"])) for row in await all_rows(ctx.store, query)]
     return sorted(found, key=lambda entry: (-entry[1], entry[0]))
 
 
 async def event_types(ctx: Asks, params: Mapping[str, str]) -> Any:
-    """GET /v1/analytics/event-types, in order of the alphabet."""
+    """GET /v1/analytics/event-types, in alphabetical order."""
     return sorted(name for name, _ in await ranking(ctx, MetricsQuery(breakdown=["name"], limit=100_000)))
 
 
@@ -184,12 +184,12 @@ async def raw_events(ctx: Asks, params: Mapping[str, str]) -> Any:
 
 
 async def detailed_health(ctx: Asks, params: Mapping[str, str]) -> Any:
-    """GET /healthz/detailed: `redis` is the queue, `postgres` the store, whatever they are."""
+    """GET /healthz/detailed: `redis` is the queue and `postgres` the store, whatever software they are."""
     redis: dict[str, Any] = {"ping": True, "stream_len": None, "consumer_lag": None}
     postgres = "ok"
     try:
         waiting = (await ctx.queue.depth()).events
-        redis.update(stream_len=waiting, consumer_lag=waiting)  # one number: what is stored leaves the queue
+        redis.update(stream_len=waiting, consumer_lag=waiting)  # both are the same: stored events leave the queue
     except TallystickError:
         redis["ping"] = False
     try:

@@ -12,10 +12,10 @@ _TEXT = {"type": "string"}
 
 
 def describe() -> dict[str, Any]:
-    """The paths; the schema of the one body is named EventFluxBulk."""
+    """The paths. Their only body has the schema EventFluxBulk."""
     event_types = _operation("event_types", "Every event type", [], ["page_view", "purchase"])
     health = _operation("health", "Queue and store", [], _health(True, "ok"))
-    health["responses"]["503"] = openapi_answer("A part does not answer.", _health(False, "ok"))
+    health["responses"]["503"] = openapi_answer("The queue or the store does not answer.", _health(False, "ok"))
     return {
         "/v1/events/bulk": {"post": _bulk()},
         "/v1/analytics/events/daily": {"get": _daily()},
@@ -51,8 +51,8 @@ def _bulk() -> dict[str, Any]:
         "responses": {
             "202": openapi_answer("Durable in the queue.", queued),
             "413": openapi_answer("More events than a request may have.", {"detail": "…"}),
-            "422": openapi_answer("What is wrong, field by field.", wrong),
-            "503": openapi_answer("The queue takes nothing; try again.", {"detail": "…"}),
+            "422": openapi_answer("The invalid fields.", wrong),
+            "503": openapi_answer("The queue accepts no events; try again.", {"detail": "…"}),
         },
     }
 
@@ -81,7 +81,7 @@ def _daily() -> dict[str, Any]:
         *_range(),
         openapi_query("event_type", _TEXT, "Only this type."),
         openapi_query("source", _TEXT, "Only this source."),
-        openapi_query("after_day", _DAY, "Only days before this one: `next_cursor` of the answer before."),
+        openapi_query("after_day", _DAY, "Only days before this one: `next_cursor` of the previous page."),
         _limit(500, 10_000, "Most rows; more only when the first day alone has more."),
     ]
     example = {"data": [row], "count": 1, "next_cursor": None}

@@ -46,7 +46,7 @@ DIALECT = PageViewDialect(
     queued=(202, {"success": True, "message": "Event received and queued for processing"}),
     error_form=error_form,
     invalid=lambda problems: {**error_form("Validation failed"), "details": problems},
-    invalid_description="What is wrong, field by field.",
+    invalid_description="The invalid fields.",
     no_site="site_id query parameter is required",
     example_date=None,
 )

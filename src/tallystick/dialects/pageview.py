@@ -240,7 +240,7 @@ class PageViewDialect:
             "responses": {
                 str(status): openapi_answer("Durable in the queue.", queued),
                 "400": openapi_answer(self.invalid_description, invalid),
-                "503": openapi_answer("The queue takes nothing; try again.", self.error_form("…")),
+                "503": openapi_answer("The queue accepts no events; try again.", self.error_form("…")),
             },
         }
         day = {"type": "string", "format": "date"}

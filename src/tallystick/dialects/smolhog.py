@@ -249,8 +249,8 @@ def _write_operation(path: str) -> dict[str, Any]:
     operation["requestBody"] = openapi_body("SmolHogBatch")
     operation["responses"] |= {
         "413": openapi_answer("More than a request may have.", error_form("…")),
-        "422": openapi_answer("What is wrong, field by field.", wrong),
-        "503": openapi_answer("The queue takes nothing; try again.", error_form("…")),
+        "422": openapi_answer("The invalid fields.", wrong),
+        "503": openapi_answer("The queue accepts no events; try again.", error_form("…")),
     }
     return operation
 
