@@ -44,24 +44,24 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
-"""Seconds between two tries to open a queue or store that cannot be reached; doubled up to the longest."""
+"""Seconds between two attempts to open an unreachable queue or store; doubled up to the longest."""
 LAST_REQUESTS = 1.0
-"""Seconds after the last connection was taken in which one that is idle may still bring a request."""
+"""Seconds for which an idle connection may still bring a request after the process stopped accepting connections."""
 STUCK = (
     "no query can be answered: those that run should have ended long ago and hold the turns of all others; "
     "restart this process"
 )
-NOBODY = "0" * 16
-"""An ingester that does not exist: asking for its receipt shows whether the store answers."""
+NO_INGESTER = "0" * 16
+"""An ingester that does not exist. Reading its receipt shows whether the store answers."""
 
 
 class Role(StrEnum):
-    """What a process does. The name is that of its command."""
+    """What a process does. Each role has the name of its command."""
 
     UP = "up"
     """Everything."""
     INGEST = "ingest"
-    """Takes events into the queue; there is no store in it."""
+    """Accepts events into the queue; has no store."""
     WORK = "work"
     """Loads the queue into the store; answers probes only."""
     SERVE = "serve"
@@ -81,7 +81,7 @@ class Role(StrEnum):
 
 
 def check_role(settings: Settings, role: Role) -> None:
-    """Raises ConfigError when this process cannot do its part, because another one holds the queue or the store."""
+    """Raises ConfigError when the role needs a queue or store that several processes share, and it is embedded."""
     if role is Role.UP:
         return
     for embedded, variable, kind, servers in (
@@ -96,12 +96,12 @@ def check_role(settings: Settings, role: Role) -> None:
 
 
 class Tallystick:
-    """The parts of one process. Each is made when it is first used, so that no driver is loaded in vain.
+    """The parts of one process. Each is created on first use, so that no unused driver is loaded.
 
     Attributes:
-        stopping: no more requests are welcome; answers end their connection.
+        stopping: the process is shutting down; each answer ends its connection.
         closed_store: why the store cannot be used yet, as a sentence; None once it is open.
-        refused: why the store will never be open: the operator has to change something.
+        refused: why the store cannot be opened until the operator changes something.
     """
 
     def __init__(self, settings: Settings, role: Role = Role.UP, name: str = "") -> None:
@@ -121,7 +121,7 @@ class Tallystick:
 
     @cached_property
     def store(self) -> store.Store:
-        """In a process that answers no queries SQL statements are off: their role need not exist."""
+        """The store. In a process without queries, users' SQL is off, so that its database role need not exist."""
         settings = self.settings if self.role.answers else self.settings.model_copy(update={"sql": False})
         return store.make_store(settings)
 
@@ -144,52 +144,52 @@ class Tallystick:
 
     @property
     def failures(self) -> list[asyncio.Event]:
-        """As soon as one of them is set, the process has to end."""
+        """The process must end as soon as one of these is set."""
         publishes = [self.publisher.failed] if self.role.publishes else []
         return [*publishes, *([self.worker.failed] if self.role.loads else []), self._refusal]
 
     def refuse(self, error: TallystickError) -> None:
-        """The store cannot be opened, and trying again will not help."""
+        """Record that the store cannot be opened and that a retry will not help."""
         self.refused = error
         self._refusal.set()
 
     def stop(self) -> None:
-        """No more requests are welcome, and from now on the time that is left is counted."""
+        """Begin the shutdown: answers end their connection, and `time_left` counts from now on."""
         if not self.stopping:
             self.stopping = True
             allowed = self.settings.drain_delay + LAST_REQUESTS + self.settings.shutdown_timeout
             self._stop_by = time.monotonic() + allowed
 
     def time_left(self) -> float:
-        """Seconds that the worker has for the batch in hand; at least a moment, however long requests took."""
+        """Seconds that the worker has for its current batch; never 0, even if the last requests took long."""
         return max(LAST_REQUESTS, self._stop_by - time.monotonic())
 
     def stop_loading(self) -> None:
-        """Let the worker finish the batch in hand and take no other."""
+        """Let the worker finish its current batch and take no other."""
         if self.role.loads and self.closed_store is None:
             self.worker.stop()
 
     def why_not_ready(self) -> str | None:
-        """Why this process is not ready, as far as it knows by itself: None, or one sentence."""
+        """Why this process is not ready, as a sentence, without checking its queue or store; None: no reason."""
         if self.stopping:
             return "the server is shutting down"
         return self.closed_store if self.role is Role.WORK else None
 
     async def vital(self) -> object:
-        """Check the parts that this process cannot work without. Raises as they do, and when no query can be answered.
+        """Check the parts that this process needs. Raises their errors, and an error when no query can be answered.
 
-        Running queries do not delay it: turns are looked at, not taken.
+        Running queries do not delay the check, because it reads the queries' slots without taking one.
         """
         if self.role is not Role.INGEST and self.closed_store is None and (damage := self.store.damage) is not None:
             raise damage
         if self.role.answers and self.store.turns.stuck():
             raise StoreUnavailable(STUCK)
         if self.role in (Role.WORK, Role.SERVE):
-            await self.store.receipt(NOBODY, 0)
+            await self.store.receipt(NO_INGESTER, 0)
         return None if self.role is Role.SERVE else await self.queue.depth()
 
     async def trouble(self) -> str | None:
-        """Why this process is not ready; None when it is."""
+        """Why this process is not ready, as a sentence; None when it is ready."""
         if reason := self.why_not_ready():
             return reason
         try:
@@ -201,7 +201,7 @@ class Tallystick:
 
     async def drained(self) -> None:
         """Returns when everything accepted so far is stored."""
-        while (await self.queue.depth()).blocks:  # noqa: ASYNC110 - a queue on another machine has no event to wait for
+        while (await self.queue.depth()).blocks:  # noqa: ASYNC110 - a remote queue has no event to wait for
             await asyncio.sleep(0.01)
 
 
@@ -209,7 +209,7 @@ class Tallystick:
 
 
 def build_app(settings: Settings) -> FastAPI:
-    """The query app with every read route and the whole OpenAPI document, over parts that are not opened."""
+    """The query app with all read routes and the whole OpenAPI document. Queue and store are not opened."""
     return _query_app(Tallystick(settings))
 
 
@@ -248,12 +248,13 @@ def _write_routes(tallystick: Tallystick) -> WriteRoutes:
 
 
 class Outer:
-    """Write routes straight to their handlers, everything else to the query app; a process without one of the two
-    answers in a sentence what it is for. Every answer has the headers of `tallystick.http_headers`: what takes events
-    puts them into its answers itself, which costs least; all others get them here.
+    """The outer ASGI app: passes write routes directly to their handlers, and everything else to the query app.
+
+    A process without one of the two answers with a sentence about what it is for. Every answer has the headers of
+    `tallystick.http_headers`. Write routes add them themselves, which is fastest; all other answers get them here.
 
     Attributes:
-        queries: the query app; None where there is none.
+        queries: the query app; None in a process without queries.
     """
 
     def __init__(self, tallystick: Tallystick) -> None:
@@ -281,7 +282,7 @@ class Outer:
 
 
 def _not_here(tallystick: Tallystick) -> TallystickError:
-    """The error for a route that this process does not have, or not yet."""
+    """The error for a route that this process does not have, or does not have yet."""
     if tallystick.role is Role.INGEST:
         return NotFound("this process only takes events (`tallystick ingest`); `tallystick serve` answers queries")
     if tallystick.role is Role.WORK:
@@ -292,7 +293,7 @@ def _not_here(tallystick: Tallystick) -> TallystickError:
 
 
 def _last_answer(send: Send) -> Send:
-    """Tells the client that the connection ends with this answer, so that it goes elsewhere with its next request."""
+    """Add `Connection: close` to the answer, so that the client sends its next request to another process."""
 
     async def closing(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -309,12 +310,12 @@ def _last_answer(send: Send) -> Send:
 async def open_tallystick(
     settings: Settings, role: Role = Role.UP, *, name: str = "", patience: float | None = None
 ) -> AsyncIterator[Tallystick]:
-    """The role's parts, running; closed in the order in which an event passes them (G11).
+    """The role's running parts. On exit they close in the order in which an event passes them (G11).
 
     Args:
-        name: what metrics call this process; else its role.
-        patience: for how many seconds a server that cannot be reached is tried again. A worker's store on a server is
-            then waited for in the background, as long as it takes. None: no second try, and everything is open.
+        name: this process's name in metrics; empty: its role.
+        patience: seconds for which an unreachable server is tried again. With it, a worker waits in the background for
+            a store on a server, without limit. None: one attempt, and everything is open on entry.
 
     Raises:
         ConfigError: a setting is refused, or another process holds the data.
@@ -328,7 +329,7 @@ async def open_tallystick(
         stack.push_async_callback(_close_store, tallystick)
         later = role.loads and patience is not None and not store.is_embedded(settings)
         if role is Role.INGEST:
-            tallystick.closed_store = None  # there is nothing to wait for
+            tallystick.closed_store = None  # this role has no store to wait for
         elif not later:
             await _open_store(tallystick, 0.0 if store.is_embedded(settings) else patience or 0.0)
         stack.push_async_callback(
@@ -344,13 +345,13 @@ async def open_tallystick(
 
 
 async def _stop_publishing(tallystick: Tallystick, publishing: asyncio.Task[None]) -> None:
-    """What waits is still published."""
+    """Stop the publisher after it has published all waiting requests."""
     tallystick.publisher.stop()
     await publishing
 
 
 async def _load(tallystick: Tallystick, open_first: bool) -> None:
-    """Run the worker, where there is one, once there is a store."""
+    """Open the store if that is still to do, then run the worker if the role has one."""
     if not tallystick.role.loads:
         return
     if open_first:
@@ -363,7 +364,7 @@ async def _load(tallystick: Tallystick, open_first: bool) -> None:
 
 
 async def _stop_loading(tallystick: Tallystick, loading: asyncio.Task[None]) -> None:
-    """Let the batch in hand be finished; one that the store does not take in time is delivered again."""
+    """Let the worker finish its batch. A batch that the store does not take in time is delivered again."""
     if tallystick.closed_store is None and tallystick.role.loads:
         tallystick.stop_loading()
         await asyncio.wait([loading], timeout=tallystick.time_left())
@@ -396,7 +397,7 @@ async def _close_store(tallystick: Tallystick) -> None:
 async def _patiently(
     attempt: Callable[[], Awaitable[None]], part: str, patience: float, failed: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Open a part, again and again for `patience` seconds while it cannot be reached; the last error is raised."""
+    """Open a part; retry for `patience` seconds while it cannot be reached, then raise the last error."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
     pause = FIRST_PAUSE

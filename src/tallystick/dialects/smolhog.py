@@ -101,7 +101,7 @@ _decoder = msgspec.json.Decoder(_Batch)
 
 
 async def take_events(ctx: Takes, scope: Scope, body: bytes, request_id: str, site: str | None) -> Answer:
-    """POST /events: all of the batch or nothing. The SDK keeps what did not get 200 and sends it again."""
+    """POST /events: all of the batch or nothing. The SDK sends a batch again until it gets 200."""
     try:
         batch = _decoder.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -227,8 +227,10 @@ def openapi() -> tuple[dict[str, Any], dict[str, Any]]:
     paths: dict[str, Any] = {path: {"post": _write_operation(path)} for path in WRITE_PATHS}
     paths |= {path: {"get": _stats_operation(path)} for path in STATS_PATHS}
     paths |= {path: {"get": _events_operation(path)} for path in EVENTS_PATHS}
-    paths["/"] = {"get": _operation("/", "Says that it runs", {"message": "…", "status": "running"})}
-    paths["/health"] = {"get": _operation("/health", "Says that it runs", {"status": "healthy", "message": "…"})}
+    paths["/"] = {"get": _operation("/", "Report that the server runs", {"message": "…", "status": "running"})}
+    paths["/health"] = {
+        "get": _operation("/health", "Report that the server runs", {"status": "healthy", "message": "…"})
+    }
     return paths, openapi_schemas(SmolHogBatch)
 
 
@@ -244,11 +246,11 @@ def _operation(path: str, summary: str, example: Any) -> dict[str, Any]:
 
 def _write_operation(path: str) -> dict[str, Any]:
     done = {"status": "success", "events_received": 1, "message": "Events queued for processing"}
-    operation = _operation(path, "Send a batch: all of it is taken, or nothing", done)
+    operation = _operation(path, "Send a batch: all events are accepted, or none", done)
     wrong = {"detail": [{"type": "missing", "loc": ["body", "events", 0, "user_id"], "msg": "Field required"}]}
     operation["requestBody"] = openapi_body("SmolHogBatch")
     operation["responses"] |= {
-        "413": openapi_answer("More than a request may have.", error_form("…")),
+        "413": openapi_answer("The batch has too many events.", error_form("…")),
         "422": openapi_answer("The invalid fields.", wrong),
         "503": openapi_answer("The queue accepts no events; try again.", error_form("…")),
     }

@@ -78,7 +78,7 @@ async def test_entries_that_are_no_blocks_are_passed_over_and_kept(impatient: Se
             assert [block.seq for block in await take_all(queue)] == [0, 1, 2]
             assert await queue.consume(10, 2 * TAKEOVER) is None
 
-        assert [line["event"] for line in logs] == ["entries that are no blocks are passed over"]
+        assert [line["event"] for line in logs] == ["entries that are not blocks are skipped"]
         assert len(stream.ids) == 1
         assert (await queue.depth()).blocks == 0
 

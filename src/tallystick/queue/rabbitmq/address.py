@@ -1,4 +1,4 @@
-"""Where the broker is and what the queue is declared with. Nothing is opened here."""
+"""The broker's address and the queue's arguments. Opens no connection."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tallystick.errors import ConfigError
 
 DEFAULT_QUEUE = "tallystick"
 OLD_DEFAULT_QUEUE = "runnel"
-"""The default queue's name of the time before the project was called Tallystick."""
+"""The default queue's name before the project was called Tallystick."""
 DRIVERS_OWN = ("cafile", "capath", "certfile", "keyfile")
-"""Parameters of the URL that the driver reads itself; they are about TLS."""
+"""Parameters of the URL that the driver reads itself, for TLS."""
 UNLIMITED = 2_000_000_000
 """A delivery limit that is never reached, and that every version takes: 4.x has a limit of 20 without one, 3.x refuses
 -1, and a queue that was declared on 3.x has to be declared with the same arguments after an upgrade to 4.x."""
@@ -71,9 +71,9 @@ def parse_address(settings: Settings) -> Address:
 
 
 def queue_arguments(settings: Settings) -> Arguments:
-    """What the queue of blocks is declared with: a full queue refuses, and no number of deliveries drops a block.
+    """The arguments of the queue of blocks: a full queue refuses, and no number of deliveries drops a block.
 
-    A policy of the broker for this queue (message-ttl, a lower delivery-limit, expires) can still drop blocks.
+    A broker's policy for this queue (message-ttl, a lower delivery-limit, expires) can still drop blocks.
     """
     limit: Arguments = {"x-overflow": "reject-publish", "x-max-length-bytes": settings.queue_max_bytes}
     if settings.rabbitmq_queue_type == "quorum":
@@ -82,7 +82,7 @@ def queue_arguments(settings: Settings) -> Arguments:
 
 
 def notes_arguments() -> Arguments:
-    """What the stream of notes is declared with: a few megabytes in small files, so that old notes fall away."""
+    """The arguments of the stream of notes: a few megabytes in small files, so that old notes are removed."""
     return {
         "x-queue-type": "stream",
         "x-max-length-bytes": 8 * MIB,

@@ -1,11 +1,10 @@
 """The only user of the driver: connections and channels that never hang, and that raise Tallystick's errors.
 
-aio-pika's own layer (aiormq) is used directly. aio-pika's robust connections were left out: they wait without limit
-while the broker is away, where a publish has to fail in time.
+This module uses aiormq, the layer below aio-pika, directly. aio-pika's robust connections wait without limit while the
+broker is away, but a publish has to fail in time.
 
-Every call runs in a task of its own. A caller that is cancelled leaves that task alone, because a remote call of the
-driver that is cancelled closes its channel; a call that is not answered in time ends the whole connection, after which
-nothing that waits on it can hang.
+Every call runs in a task of its own, which continues if the caller is cancelled, because the driver closes the channel
+of a cancelled call. A call without an answer in time ends the whole connection, so that no other call on it can hang.
 """
 
 from __future__ import annotations
@@ -42,15 +41,15 @@ R = TypeVar("R")
 WATCH = 0.05
 """Seconds after which an unconfirmed publish checks whether the broker has blocked the connection."""
 FAREWELL = 2.0
-"""Seconds in which the broker may answer that a connection is closed."""
+"""Seconds to wait for the broker to confirm that a connection is closed."""
 ACK_EVERY = 100
 """Messages of a stream between two acknowledgements; must be below the prefetch."""
 INACCESSIBLE = "down or inaccessible"
-"""The broker's text beside "not found" for a queue that exists, but whose member has not started yet."""
+"""Part of the broker's "not found" text for a queue that exists, but whose member has not started yet."""
 
 
 class Refused(QueueUnavailable):
-    """The broker refuses what it was asked for: permissions, the virtual host, other arguments."""
+    """The broker refuses the request: permissions, the virtual host, or different arguments."""
 
 
 class Missing(QueueUnavailable):
@@ -58,7 +57,7 @@ class Missing(QueueUnavailable):
 
 
 class Unroutable(QueueUnavailable):
-    """The broker returned a block because its queue is gone; it is declared anew."""
+    """The broker returned a block because its queue does not exist; the queue is declared again."""
 
 
 class Rejected(QueueUnavailable):
@@ -92,8 +91,8 @@ async def connect(address: Address, name: str, patience: float) -> Connection:
         patience: seconds that this call and every later one may take.
 
     Raises:
-        Refused: user, password or virtual host.
-        QueueUnavailable: out of reach.
+        Refused: the broker refuses the user, the password or the virtual host.
+        QueueUnavailable: the broker cannot be reached.
     """
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # its errors are raised, and logged where they are caught
     url = URL(address.url, encoded=True)
@@ -129,7 +128,7 @@ class _Transports(TransportFactory):
 
 
 class Connection:
-    """A connection that is either alive or gone for good."""
+    """A connection. Once it is lost it stays lost."""
 
     def __init__(self, driver: AbstractConnection, transports: _Transports, broker: str, patience: float) -> None:
         self._driver = driver
@@ -144,9 +143,9 @@ class Connection:
         return not self._dropped and self._driver.is_opened
 
     async def blocked(self) -> bool:
-        """Whether the broker said that it takes no publishes, because of its memory or disk alarm."""
+        """Whether the broker has reported that it takes no publishes, because of its memory or disk alarm."""
         try:
-            async with asyncio.timeout(0):  # the driver only offers to wait for the end of it
+            async with asyncio.timeout(0):  # the driver has no getter, only a wait for the end of the block
                 await self._driver.ready()
         except TimeoutError:
             return True
@@ -157,10 +156,10 @@ class Connection:
         return Channel(self, await self.call(self._driver.channel(publisher_confirms=confirms)))
 
     async def call(self, work: Coroutine[Any, Any, R], *, watch: bool = False) -> R:
-        """What `work` returns, within the time-out. `watch`: give up as soon as the broker blocks the connection.
+        """The result of `work`, within the time-out. `watch`: give up as soon as the broker blocks the connection.
 
         Raises:
-            QueueUnavailable: not done in time, or the connection is gone; its subclasses as the broker answered.
+            QueueUnavailable: no answer in time, or the connection is lost. Its subclasses say what the broker answered.
         """
         task = asyncio.ensure_future(work)
         self._calls.add(task)
@@ -185,14 +184,14 @@ class Connection:
             task.exception()  # marks it as retrieved, also when the caller was cancelled
 
     def _explained(self, error: BaseException) -> BaseException:
-        """The driver's error as one of ours; anything else stays what it is."""
+        """The Tallystick error for a driver's error; other errors are returned unchanged."""
         if isinstance(error, PublishError):
             return Unroutable()
         if isinstance(error, DeliveryError):
             return Rejected()
         if isinstance(error, (AuthenticationError, ProbableAuthenticationError)):
             return Refused("RabbitMQ refuses the user or the password")
-        if isinstance(error, InvalidFrameError):  # the driver says no more of a login that ends with a refusal
+        if isinstance(error, InvalidFrameError):  # the driver's only sign that the broker refused the login
             return Refused("RabbitMQ ends the login: the virtual host is not there, or not for this user")
         if isinstance(error, ChannelNotFoundEntity) and INACCESSIBLE not in str(error):
             return Missing("RabbitMQ does not have the queue")
@@ -203,14 +202,14 @@ class Connection:
         return error
 
     def drop(self) -> None:
-        """End it at once, without telling the broker; calls under way raise QueueUnavailable."""
+        """End the connection at once, without closing it in order. Pending calls raise QueueUnavailable."""
         self._dropped = True
         self._transports.abort()
         for task in list(self._calls):
             task.cancel()
 
     async def close(self) -> None:
-        """Close it in order, or at once when the broker does not answer."""
+        """Close the connection in order, or at once when the broker does not answer."""
         closing = asyncio.ensure_future(self._driver.close())
         closing.add_done_callback(lambda done: done.cancelled() or done.exception())
         if self.alive:
@@ -220,7 +219,7 @@ class Connection:
 
 
 class Channel:
-    """One channel; gone for good after an error of it."""
+    """One channel. After an error it stays closed."""
 
     def __init__(self, connection: Connection, driver: AbstractChannel) -> None:
         self._connection = connection
@@ -235,12 +234,12 @@ class Channel:
         return self._connection
 
     def when_gone(self, notify: Callable[[], None]) -> None:
-        """Call `notify` once when the channel or its consumer is gone."""
+        """Call `notify` once when the channel or its consumer ends."""
         self._driver.closing.add_done_callback(lambda _: notify())
         self._driver.on_consumer_cancel_callbacks.add(lambda _: notify())
 
     async def declare(self, queue: str, arguments: Arguments) -> None:
-        """Make a durable queue, or make sure that the one there has these arguments. Raises Refused if not."""
+        """Declare a durable queue. Raises Refused when it exists with other arguments."""
         await self._connection.call(self._driver.queue_declare(queue, durable=True, arguments=dict(arguments)))
 
     async def count(self, queue: str) -> Counts:
@@ -252,7 +251,7 @@ class Channel:
         return Counts(said.message_count or 0, said.consumer_count or 0)
 
     async def touch(self, queue: str) -> None:
-        """Returns once the queue itself has answered. It keeps all its messages."""
+        """Return once the queue itself has answered. Its messages stay."""
         await self._connection.call(self._touch(queue))
 
     async def _touch(self, queue: str) -> None:
@@ -261,7 +260,7 @@ class Channel:
             await self._driver.basic_nack(message.delivery_tag, requeue=True)
 
     async def publish(self, queue: str, body: bytes, headers: Mapping[str, str | int] | None = None) -> None:
-        """Returns once the broker has confirmed the message.
+        """Return once the broker has confirmed the message.
 
         Raises:
             Unroutable, Rejected: the broker's answer.
@@ -282,7 +281,7 @@ class Channel:
         *,
         keep: bool = True,
     ) -> None:
-        """Have up to `prefetch` messages delivered to `receive`. Unless they are `kept`, they are acknowledged here."""
+        """Deliver up to `prefetch` unacknowledged messages to `receive`. Without `keep` they are acknowledged here."""
 
         async def delivered(message: DeliveredMessage) -> None:
             tag = message.delivery_tag or 0
@@ -297,7 +296,7 @@ class Channel:
         await self._connection.call(start())
 
     async def acknowledge(self, tags: Sequence[int], *, multiple: bool) -> None:
-        """Acknowledge these; with `multiple` all before the last of them too. Returns once the socket has it."""
+        """Acknowledge deliveries; with `multiple` also all before the last of them. Returns once the socket has it."""
         await self._connection.call(self._acknowledge(tags[-1:] if multiple else tags, multiple))
 
     async def _acknowledge(self, tags: Sequence[int], multiple: bool) -> None:
@@ -305,12 +304,12 @@ class Channel:
             await self._driver.basic_ack(tag, multiple=multiple, wait=tag == tags[-1])
 
     async def close(self) -> None:
-        """Close it; what it did not acknowledge is delivered again."""
+        """Close the channel. The broker delivers its unacknowledged messages again."""
         await self._connection.call(self._driver.close())
 
 
 class Line:
-    """A connection that is made when it is needed, and made anew when it is gone."""
+    """A connection that is opened on first use, and again after it is lost."""
 
     def __init__(self, address: Address, name: str, patience: float) -> None:
         self.address = address

@@ -25,19 +25,19 @@ from tallystick.queue.rabbitmq.connection import Channel, Counts, Delivery, Line
 log = structlog.get_logger(__name__)
 
 ON_THE_WAY = 1.0
-"""Longest wait in seconds for blocks that the broker still counts as waiting although there is room for them here."""
+"""Longest wait in seconds for blocks that the broker counts as waiting although this process has room for them."""
 ASK_AGAIN = 0.005
 NOTHING = Counts(0, 0)
 
 
 class Look(NamedTuple):
-    """What the queue holds, at one moment.
+    """A snapshot of what the queue holds.
 
     Attributes:
-        ready: how many blocks are not delivered.
-        here: how many blocks this process has.
-        named: the blocks that this process has, and those that it acknowledged during the look.
-        others: how many blocks other consumers have at most.
+        ready: number of blocks that are not delivered.
+        here: number of blocks that this process has.
+        named: the blocks that this process has, and those that it acknowledged while the snapshot was taken.
+        others: the most blocks that other consumers can have.
     """
 
     ready: int
@@ -47,7 +47,7 @@ class Look(NamedTuple):
 
 
 class Consuming:
-    """This process's consumer, which is started by the first `take` and again after a lost connection."""
+    """This process's consumer. The first `take` starts it, and the next one after a lost connection."""
 
     def __init__(self, line: Line, prefetch: int) -> None:
         self._line = line
@@ -108,7 +108,7 @@ class Consuming:
 
 
 class _Session:
-    """One channel with one consumer, and the blocks that came by it and are not acknowledged."""
+    """One channel with one consumer, and its delivered blocks that are not acknowledged."""
 
     def __init__(self, channel: Channel, queue: str, prefetch: int) -> None:
         self._channel = channel
@@ -143,7 +143,7 @@ class _Session:
         self.arrived.set()
 
     async def settle(self) -> None:
-        """Wait until what the broker has for this consumer is here."""
+        """Wait until the blocks that the broker has for this consumer are delivered."""
         until = time.monotonic() + ON_THE_WAY
         while time.monotonic() < until:
             if not (await self.look()).ready or not self.room:
@@ -151,8 +151,8 @@ class _Session:
             await asyncio.sleep(ASK_AGAIN)
 
     async def look(self) -> Look:
-        """Counts that agree with the blocks here. The channel answers in order: once the second answer has come,
-        everything that was delivered before the first is here too.
+        """Counts that agree with the blocks in this process. The channel answers in order: at the second answer,
+        everything that was delivered before the first has arrived.
         """
         named = dict(self.blocks)
         ready, consumers = await self._channel.count(self._queue)
@@ -164,7 +164,7 @@ class _Session:
         return Look(ready, len(self.blocks), blocks, max(0, consumers - 1) * self._prefetch)
 
     async def forget(self, tags: Sequence[int]) -> None:
-        """Acknowledge the blocks. Does nothing on a channel that is gone: the ledger skips what is delivered again."""
+        """Acknowledge the blocks. Does nothing on a closed channel, since the ledger skips blocks delivered again."""
         if not self.alive:
             return
         self.backlog.forget(tags)
@@ -196,16 +196,16 @@ class _Taken:
 
 
 def headers_of(block: Block) -> dict[str, str | int]:
-    """The headers of a block's message: for people who look at it, and to name the block when its body is damaged."""
+    """The headers of a block's message: for operators, and to identify the block when its body is damaged."""
     return {"ingester": block.ingester, "seq": block.seq, "count": block.count}
 
 
 def read_block(body: bytes, headers: Mapping[str, Any]) -> Block:
-    """The block of a message; a damaged one as it is, named by the message's headers (G6)."""
+    """The block of a message. A damaged body becomes a block as it is, identified by the message's headers (G6)."""
     try:
         return decode_block(body)
     except BlockCorrupt:
         ingester, seq, count = (headers.get(name) for name in ("ingester", "seq", "count"))
         if isinstance(ingester, str) and isinstance(seq, int) and isinstance(count, int):
             return Block(ingester, seq, count, body)
-        return Block(hashlib.sha256(body).hexdigest()[:16], 0, 1, body)  # not ours: it gets a name of its own
+        return Block(hashlib.sha256(body).hexdigest()[:16], 0, 1, body)  # a foreign message, identified by its hash

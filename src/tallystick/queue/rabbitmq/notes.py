@@ -1,12 +1,12 @@
-"""What was published, kept in a stream beside the queue, because RabbitMQ does not count and forgets what it delivered.
+"""Records of what was published, in a stream beside the queue, because RabbitMQ keeps no count of delivered messages.
 
-After the broker has confirmed a block, its ingester writes down how many blocks and events it has published so far. The
-sums are cumulative, so only the newest note of each ingester counts. A late or lost note says less than there is and
-nothing wrong, so that no publish has to wait for its note. A note is never written before the confirmation: it could
-claim a block that the broker does not have. Old notes fall off the stream's end; an ingester without any is checked
-against the ledger alone.
+After the broker has confirmed a block, its ingester writes a note with the number of blocks and events that it has
+published so far. The sums are cumulative, so only the newest note of each ingester counts. A late or lost note counts
+too few blocks but never wrong ones, so no publish waits for its note. A note is never written before the confirmation,
+since it could count a block that the broker does not have. The stream removes old notes; an ingester without a note is
+checked against the ledger alone.
 
-Every process that answers for the books reads the stream, without taking anything from it.
+Every process that reads the books reads the stream, without removing anything from it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ log = structlog.get_logger(__name__)
 NOTE_EVERY = 0.1
 """Seconds between two notes of an ingester, which bounds how fast the stream grows."""
 RETRY_EVERY = 1.0
-"""Seconds between two tries of a note that the broker does not take."""
+"""Seconds between two attempts to write a note that the broker does not take."""
 PREFETCH = 1_000
 LAST_NOTE = 2.0
 """Seconds that closing waits for the last note."""
 
 
 class _Note(msgspec.Struct, omit_defaults=True):
-    """What an ingester has published; or a mark, by which a reader knows that it has read everything before it."""
+    """What an ingester has published; or a mark, which shows a reader that it has read all earlier notes."""
 
     ingester: str = ""
     next_seq: int = 0
@@ -49,7 +49,7 @@ _decoder = msgspec.json.Decoder(_Note)
 
 
 class NoteWriter:
-    """Notes down what this process publishes. `confirmed` is called after each confirmed block, in order of seq."""
+    """Records what this process publishes. `confirmed` is called after each confirmed block, in order of seq."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -60,10 +60,10 @@ class NoteWriter:
         self._task: asyncio.Task[None] | None = None
 
     def confirmed(self, block: Block) -> None:
-        """The broker has this block."""
+        """Record that the broker has confirmed this block."""
         before = self._sums.get(block.ingester, Published(0, 0))
         if block.seq != before.next_seq:
-            return  # another process began it, and its sum is not known here: claim less
+            return  # another process began this ingester, so its sum is unknown here: record less
         self._sums[block.ingester] = Published(block.seq + 1, before.events + block.count)
         self._unwritten.add(block.ingester)
         if self._task is None or self._task.done():
@@ -79,7 +79,7 @@ class NoteWriter:
                 await asyncio.sleep(RETRY_EVERY)
 
     async def write(self, mark: str = "") -> None:
-        """Write what is not noted yet, and the mark after it. Raises QueueUnavailable; Blocked: nothing was tried."""
+        """Write the pending note, then the mark. Raises QueueUnavailable, or Blocked when nothing was written."""
         async with self._writing:
             channel = await self._open_channel()
             if await channel.connection.blocked():
@@ -99,7 +99,7 @@ class NoteWriter:
         try:
             await channel.publish(self._line.address.notes, msgspec.json.encode(note))
         except Unroutable:
-            self._channel = None  # the next one declares the stream anew
+            self._channel = None  # the next note declares the stream again
             raise
 
     async def _open_channel(self) -> Channel:
@@ -111,7 +111,7 @@ class NoteWriter:
         return self._channel
 
     async def close(self) -> None:
-        """Write what is left, if the broker takes it now."""
+        """Write the last note, if the broker takes it now."""
         task, self._task, self._channel = self._task, None, None
         if task is not None:
             task.cancel()
@@ -123,7 +123,7 @@ class NoteWriter:
 
 
 class NoteReader:
-    """Follows the stream from the first call on; after a lost connection it reads the stream again."""
+    """Follows the stream from the first call on, and reads it again after a lost connection."""
 
     def __init__(self, line: Line, writer: NoteWriter, timeout: float) -> None:
         self._line = line
@@ -136,10 +136,10 @@ class NoteReader:
         self._starting = asyncio.Lock()
 
     async def published(self) -> Mapping[str, Published]:
-        """Everything that was noted before the call; during an alarm of the broker, what was noted before the alarm.
+        """All notes from before the call; during an alarm of the broker, all notes from before the alarm.
 
         Raises:
-            QueueUnavailable: the stream cannot be read, or not in time.
+            QueueUnavailable: the stream cannot be read in time.
         """
         channel = await self._started()
         mark = secrets.token_hex(8)
@@ -151,7 +151,7 @@ class NoteReader:
             self._caught_up = channel
         except Blocked:
             if self._caught_up is not channel:
-                raise  # how much is missing is not known
+                raise  # it is unknown how many notes are missing
         except TimeoutError:
             channel.connection.drop()
             raise QueueUnavailable("the stream of notes does not come up to date") from None

@@ -1,17 +1,16 @@
 """The queue on RabbitMQ, 3.10 and newer: a durable quorum queue, one persistent message a block, publisher confirms.
 
-- `publish` returns after the broker's confirmation of every block: a quorum queue confirms what a majority of its
-  members has on disk. A block goes out when the one before it is confirmed, so those that the broker has are always
-  the first ones, and the unknown one is the last of its ingester. The queue type `classic` confirms earlier.
-- Full is `x-overflow=reject-publish` with `x-max-length-bytes`. A quorum queue keeps to it softly: it takes a few
-  blocks more, does not count those that are delivered, and says no until a fifth is free again. Its refusal
-  comes before anything was stored, so it is QueueFull. A classic queue's refusal can also mean a failure:
-  QueueUnavailable.
-- Nothing is dropped by a delivery limit: it is declared with one that is never reached. Refused blocks do not go back
-  to the broker anyway, as long as this process lives.
-- A memory or disk alarm of the broker is a QueueFull at once, without trying.
-- One connection publishes and another consumes and asks, because the broker blocks only those that publish.
-- RabbitMQ cannot name the blocks that wait: `books` has a sum of what was published (see `notes`), the names of the
+- `publish` returns after the broker has confirmed every block. A quorum queue confirms a block once a majority of its
+  members has it on disk. Each block is sent after the previous one is confirmed, so the broker always has the first
+  ones, and a block of unknown outcome is the last of its ingester. The queue type `classic` confirms earlier.
+- The size limit is `x-overflow=reject-publish` with `x-max-length-bytes`. A quorum queue enforces it loosely: it takes
+  a few blocks more, does not count delivered blocks, and refuses until a fifth is free again. It refuses before
+  it stores anything, so a refusal is QueueFull. A classic queue's refusal can also mean a failure: QueueUnavailable.
+- The queue is declared with a delivery limit that is never reached, so that no block is dropped. While this process
+  lives, blocks that it gives back do not return to the broker anyway.
+- During a memory or disk alarm of the broker, `publish` raises QueueFull at once, without an attempt.
+- One connection publishes; another one consumes and reads counts, because the broker blocks publishers only.
+- RabbitMQ cannot list the waiting blocks. `books` has a sum of what was published (see `notes`), the names of the
   blocks in this process, and the number of all others. `depth` knows events, bytes and age of an empty queue only.
 """
 
@@ -43,8 +42,8 @@ R = TypeVar("R")
 log = structlog.get_logger(__name__)
 
 NEWBORN = 2.0
-"""Seconds between making a queue and using it. RabbitMQ records half a second later which files a new quorum queue or
-stream has; a node that is killed before that does not find its blocks again."""
+"""Seconds between declaring a queue and using it. RabbitMQ records the files of a new quorum queue or stream only half
+a second later; a node that is killed before that does not find its blocks again."""
 ALARM = "RabbitMQ's memory or disk alarm is on; nothing of this request was taken"
 
 
@@ -86,7 +85,7 @@ class RabbitQueue:
             raise
 
     async def _refuse_old_queue(self) -> None:
-        """Refuse to begin an empty default queue beside one under the old default name that still has blocks."""
+        """Refuse to create the default queue while the queue with the old default name still has blocks."""
         if not self._address.has_default_queue or await self._count(DEFAULT_QUEUE) is not None:
             return
         if waiting := await self._count(OLD_DEFAULT_QUEUE):
@@ -96,7 +95,7 @@ class RabbitQueue:
             )
 
     async def _count(self, queue: str) -> int | None:
-        """Blocks that wait in a queue; None: it is not there, or this user may not see it."""
+        """Blocks that wait in a queue; None: the queue does not exist, or this user may not read it."""
         try:
             channel = await (await self._in.connection()).channel()
             counts = await channel.count(queue)
@@ -137,7 +136,7 @@ class RabbitQueue:
         data = [encode_block(block) for block in blocks]
         if sum(map(len, data)) > self._settings.queue_max_bytes:
             raise QueueFull("larger than the queue's budget; nothing of this request was taken")
-        # In a task of its own: a caller that is cancelled does not leave half of its blocks published.
+        # In a task of its own, so that a cancelled caller does not leave half of its blocks published.
         task = asyncio.create_task(self._publish(blocks, data))
         self._tasks.add(task)
         task.add_done_callback(self._published)
@@ -178,7 +177,7 @@ class RabbitQueue:
                 self._channel = await connection.channel(confirms=True)
             return self._channel
 
-    # --- consuming and asking ---------------------------------------------------------------------------------------
+    # --- consuming and reading --------------------------------------------------------------------------------------
 
     async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
         return await self._again(lambda: self._consuming.take(max_events, wait, max_bytes))
@@ -191,13 +190,13 @@ class RabbitQueue:
         return Depth(0, 0, 0, None)
 
     async def books(self) -> QueueBooks:
-        # Before the look, so that the look sees every block that is counted here.
+        # Read before the snapshot, so that the snapshot has every block that is counted here.
         published = await self._again(self._reader.published)
         look = await self._again(self._consuming.look)
         return QueueBooks(published, look.named, look.ready + look.others)
 
     async def _again(self, ask: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        """`ask`; once more after declaring the queue when it is gone."""
+        """Run `ask`; if the queue does not exist, declare it and run `ask` once more."""
         try:
             return await ask()
         except Missing:

@@ -1,4 +1,4 @@
-"""One connection to Redis, one exchange at a time; dropped once an answer is in doubt. The only user of `redis`."""
+"""A connection to Redis with one exchange at a time, dropped after a missing answer. The only user of `redis`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tallystick.queue.redis.scripts import Script
 
 DEFAULT_STREAM = "tallystick"
 READ_SIZE = 256 * 1024
-"""Bytes that one read takes from the socket."""
+"""Most bytes that one read takes from the socket."""
 GREET_EVERY = 10.0
-"""Seconds after which the next publish checks the server's settings again, on the same connection too."""
+"""Seconds after which the next publish checks the server's settings again, even on the same connection."""
 
 
 class OutOfSpace(QueueUnavailable):
@@ -34,7 +34,7 @@ class OutOfSpace(QueueUnavailable):
 
 
 class Refused(QueueUnavailable):
-    """Redis does not let this user do that."""
+    """Redis refuses the command or the login of this user."""
 
 
 class Failed(QueueUnavailable):
@@ -42,13 +42,13 @@ class Failed(QueueUnavailable):
 
 
 class Address:
-    """A Redis URL, parsed once; neither it nor its password is ever shown.
+    """A Redis URL, parsed once. Messages never show the URL or its password.
 
-    `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix:///path`; redis-py's options and `stream`,
-    the name that the queue's keys have in common, as query parameters.
+    `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix:///path`. Query parameters are redis-py's
+    options and `stream`, the common name of the queue's keys.
 
     Raises:
-        ConfigError: not such a URL.
+        ConfigError: the URL has another form.
     """
 
     def __init__(self, url: str) -> None:
@@ -57,7 +57,7 @@ class Address:
             self.has_default_stream = "stream" not in options
             self.stream = str(options.pop("stream", DEFAULT_STREAM))
             self._kind: type[AbstractConnection] = options.pop("connection_class", Connection)
-            # Tallystick has its own time-outs, and nothing is ever sent twice.
+            # Tallystick has its own time-outs, and never sends a command twice.
             own = {"socket_timeout": None, "protocol": 2, "retry": None, "socket_read_size": READ_SIZE}
             self._options = {**options, **own}
             self.new()
@@ -71,25 +71,25 @@ class Address:
         """The server's name for messages."""
 
     def new(self) -> AbstractConnection:
-        """A connection that is not connected yet."""
+        """A connection object, not connected yet."""
         return self._kind(**self._options)
 
 
 Exchange = Callable[[Sequence[Sequence[Any]]], Awaitable[list[Any]]]
-"""Sends commands together and returns their replies; errors are among them as values."""
+"""Sends commands together and returns their replies. Errors are returned as values."""
 
 
 class Link:
-    """A long-lived connection, made when it is needed, and again after a failure.
+    """A long-lived connection, opened on first use and again after a failure.
 
-    All methods raise QueueUnavailable: the server is out of reach, does not answer in time, or answers with an error.
-    After a time-out the connection is dropped, so that a late answer can never be taken for that of another command.
+    All methods raise QueueUnavailable: the server cannot be reached, does not answer in time, or answers with an error.
+    After a time-out the connection is dropped, so that no late answer can be read as the answer to another command.
     """
 
     def __init__(
         self, address: Address, seconds: float, greet: Callable[[Exchange], Awaitable[None]] | None = None
     ) -> None:
-        """`greet` checks the server after each connecting and every 10 s in use; what it raises fails the call."""
+        """`greet` checks the server after each connect and every 10 s in use; its errors fail the call."""
         self._connection = address.new()
         self._seconds = seconds
         self._greet = greet
@@ -102,14 +102,14 @@ class Link:
         async def evaluate() -> Any:
             rest = (len(keys), *keys, *arguments)
             (reply,) = await self._exchange([("EVALSHA", script.sha, *rest)])
-            if isinstance(reply, NoScriptError):  # a server that was restarted: nothing was run
+            if isinstance(reply, NoScriptError):  # the server was restarted and has run nothing
                 (reply,) = await self._exchange([("EVAL", script.text, *rest)])
             return _checked(reply)
 
         return await self._alone(evaluate, self._seconds)
 
     async def call(self, *command: Any, seconds: float = 0.0) -> Any:
-        """Send one command and return its reply, which may take `seconds` longer than usual."""
+        """Send one command and return its reply. The time-out is `seconds` longer than usual."""
 
         async def send() -> Any:
             return _checked((await self._exchange([command]))[0])
@@ -127,13 +127,13 @@ class Link:
                     await self._connect()
                     return await work()
                 except ResponseError:
-                    raise  # an answer: the next answer belongs to the next command
+                    raise  # this is an answer, so the connection is still in step
                 except BaseException:
                     await self.close()
                     raise
 
     async def _connect(self) -> None:
-        # Something to read before a command was sent: the server closed the connection while it was idle.
+        # Data before any command was sent mean that the server closed the idle connection.
         if self._connection.is_connected and await self._connection.can_read():
             await self.close()
         fresh = not self._connection.is_connected

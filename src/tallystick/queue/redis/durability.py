@@ -1,4 +1,4 @@
-"""What a Redis server's settings promise, and which settings a confirmed block needs to be safe (G1)."""
+"""How durable a Redis server's settings are, and which settings a confirmed block needs to be safe (G1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEEDED = {
     "no-appendfsync-on-rewrite": "no",
     "maxmemory-policy": "noeviction",
 }
-"""With these a write is on disk before its answer leaves, also while the log is rewritten, and nothing is evicted."""
+"""With these settings a write is on disk before its answer, even during a log rewrite, and nothing is evicted."""
 MINIMUM_VERSION = 7
 
 
@@ -20,8 +20,8 @@ class Durability(msgspec.Struct, frozen=True):
     """How durable a server's writes are.
 
     Attributes:
-        level: as shown to operators; `fsync` is the only one that keeps G1.
-        to_set: one entry for each setting that is too weak: what to set, and what it is.
+        level: the level shown to operators. Only `fsync` keeps G1.
+        to_set: for each setting that is too weak, the value to set and the present value.
     """
 
     level: str
@@ -32,7 +32,7 @@ UNREADABLE = Durability("unknown", ("the right to run CONFIG GET, which this ser
 
 
 def judge(settings: Mapping[str, str]) -> Durability:
-    """Judge a server by its answer to CONFIG GET; a setting that it does not name counts as too weak."""
+    """The durability of a server by its answer to CONFIG GET. A missing setting counts as too weak."""
     is_ = {name: settings.get(name, "not known") for name in NEEDED}
     to_set = tuple(f"{name} {value} (it is {is_[name]})" for name, value in NEEDED.items() if is_[name] != value)
     if is_["appendonly"] != "yes":

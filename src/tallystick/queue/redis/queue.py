@@ -1,7 +1,7 @@
-"""The contract of a queue, kept with the scripts of `queue.lua`.
+"""The queue contract, implemented with the scripts of `queue.lua`.
 
-This process holds nothing but the ids of the blocks that it has taken: publishing, delivering, acknowledging and giving
-back are one atomic step inside Redis each. A step that was begun is finished, also when its caller is cancelled.
+This process holds only the ids of the blocks that it has taken. Publishing, delivering, acknowledging and giving back
+are one atomic step inside Redis each. A step that has begun is finished even if its caller is cancelled.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ log = structlog.get_logger(__name__)
 R = TypeVar("R")
 MOST_BLOCKS = 1_000
 MOST_BYTES = 32 * MIB
-"""Most blocks, and most of their bytes, that Redis hands over in one step, during which it does nothing else."""
+"""Most blocks, and most bytes of them, in one step of Redis, during which it does nothing else."""
 PAGE = 2_000
-"""Queued blocks in one answer while the books are read."""
+"""Queued blocks per page when the books are read."""
 OLD_DEFAULT_STREAM = "runnel"
-"""The default stream's name of the time before the project was called Tallystick."""
+"""The default stream's name before the project was called Tallystick."""
 DAY = 24 * 3600.0
 RETIRE_AFTER = 30 * DAY
 """Seconds of silence after which an ingester with nothing queued is checked against the ledger alone."""
@@ -50,7 +50,7 @@ class RedisQueue:
     """Blocks in a stream. Any number of processes publish and consume."""
 
     durability = "fsync"
-    """What is required; `open` replaces it with what the server does."""
+    """The required level; `open` replaces it with the server's level."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self._settings = settings
@@ -77,7 +77,7 @@ class RedisQueue:
         self._me = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._taking = asyncio.Lock()
         self._doubt = True
-        """Whether Redis may count blocks as this process's that no batch has."""
+        """Whether Redis may count blocks for this process that none of its batches has."""
         self._consumes = False
         self._ingester = ""
         self._touched = self._retired = time.monotonic()
@@ -93,13 +93,13 @@ class RedisQueue:
         self._upkeep = asyncio.create_task(self._keep_up(), name="queue-upkeep")
 
     async def _refuse_old_stream(self) -> None:
-        """Refuse to begin an empty default stream beside one under the old default name that still has blocks."""
+        """Refuse to create the default stream while the stream with the old default name still has blocks."""
         if not self._address.has_default_stream or await self._publishing.call("EXISTS", self._names["blocks"]):
             return
         try:
             waiting = await self._publishing.call("XLEN", key_names(OLD_DEFAULT_STREAM)["index"])
         except (Refused, Failed):
-            return  # a user with rights to its own stream only, or a node of a cluster that does not have the other
+            return  # the user may read its own stream only, or this cluster node does not have the old stream
         if waiting:
             raise ConfigError(
                 f"Redis at {self._address.shown} has {waiting} blocks in the stream {OLD_DEFAULT_STREAM!r}, the old "
@@ -135,7 +135,11 @@ class RedisQueue:
             try:
                 self._alarm(await self._working.run(SCRIPTS["leave"], self._keys, self._me))
             except QueueUnavailable as error:
-                log.warning("blocks in hand wait for their takeover", consumer=self._me, error=error.whole)
+                log.warning(
+                    "blocks of this process wait until another consumer takes them over",
+                    consumer=self._me,
+                    error=error.whole,
+                )
         self._in_hand.clear()
         for link in (self._publishing, self._working, self._listening, self._reading):
             await link.close()
@@ -187,7 +191,7 @@ class RedisQueue:
             raise
 
     async def _taken(self, max_events: int, max_bytes: int) -> tuple[_RedisBatch | None, Sequence[bytes]]:
-        """The next batch, and the ids after which something new would stand."""
+        """The next batch, and the ids after which new entries would appear."""
         async with self._taking:
             self._consumes = True
             if self._doubt:
@@ -202,13 +206,13 @@ class RedisQueue:
                 self._alarm(gone)
                 batch, foreign = self._accept(entries)
                 if foreign:
-                    log.error("entries that are no blocks are passed over", stream=self._names["blocks"], ids=foreign)
+                    log.error("entries that are not blocks are skipped", stream=self._names["blocks"], ids=foreign)
                     await self._working.run(SCRIPTS["acknowledge"], self._keys, *foreign)
                 if batch is not None or not (gone or foreign):
                     return batch, seen
 
     def _accept(self, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[_RedisBatch | None, list[bytes]]:
-        """The batch of these entries, which counts as taken from here on; and the ids of entries that are no blocks."""
+        """The batch of these entries, which counts as taken from now on, and the ids of entries that are not blocks."""
         blocks, foreign = _read(entries)
         if not blocks:
             return None, foreign
@@ -267,8 +271,8 @@ class RedisQueue:
             self._retired = now
 
     def _alarm(self, gone: Sequence[Sequence[Any]]) -> None:
-        """Count and log entries that vanished without an acknowledgement: deleted or trimmed from outside before they
-        were stored.
+        """Count and log entries that vanished without an acknowledgement: another client deleted or trimmed them before
+        they were stored.
         """
         if gone:
             self._metrics.queue_blocks_gone.inc(len(gone))
@@ -276,10 +280,10 @@ class RedisQueue:
             events = sum(count for *_, count in gone)
             log.error("blocks are gone from the queue unacknowledged", events=events, blocks=receipts)
 
-    # --- looking ----------------------------------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------------------------
 
     async def depth(self) -> Depth:
-        """`bytes` is what the stream holds: more than what waits while another group of the stream lags."""
+        """`bytes` is the size of the stream: more than what waits, while another group of the stream lags."""
         blocks, events, bytes_, age = await self._reading.run(SCRIPTS["depth"], self._keys)
         return Depth(blocks, events, bytes_, age / 1000 if age >= 0 else None)
 
@@ -312,7 +316,7 @@ class RedisQueue:
         return task
 
     async def _to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for `work`. It goes on when the caller is cancelled, until its own time-out at the latest."""
+        """Wait for `work`, which continues if the caller is cancelled, at most until its own time-out."""
         await asyncio.shield(self._run(work, self._running))
 
 

@@ -1,4 +1,4 @@
-"""The scripts of `queue.lua` as Redis gets them, and the names of the keys that they work on."""
+"""The scripts of `queue.lua` in the form that Redis runs, and the names of their keys."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _KEYS = ("blocks", "index", "ingesters", "totals", "held", "returned")
 
 
 class Script(msgspec.Struct, frozen=True):
-    """One atomic step inside Redis, and the name Redis knows it by."""
+    """One atomic step inside Redis, and the hash by which Redis finds it."""
 
     text: str
     sha: str
 
 
 def _scripts() -> Mapping[str, Script]:
-    """`publish` is refused by Redis when memory is used up; the others make room or only look, and always run."""
+    """The scripts by name. Redis refuses `publish` when its memory is used up; the others free memory or only read."""
     parts = load_statements("tallystick.queue.redis", "queue.lua")
     scripts = {}
     for name in parts.keys() - {"common"}:
@@ -35,5 +35,5 @@ SCRIPTS = _scripts()
 
 
 def key_names(stream: str) -> dict[str, str]:
-    """The keys of one queue, in the scripts' order; the braces keep them on one node of a cluster."""
+    """The keys of a queue, in the scripts' order. The braces keep them on one node of a cluster."""
     return {key: f"{{{stream}}}:{key}" for key in _KEYS}
