@@ -113,7 +113,7 @@ BOMBS: list[tuple[str, str, str]] = [
     ),
     # a function as a column of a row
     ("postgres", "SELECT e.json_agg FROM events AS e", "known to be a column"),
-    ("postgres", "SELECT (e).Json_Agg FROM events AS e", "behind"),
+    ("postgres", "SELECT (e).Json_Agg FROM events AS e", "may follow"),
 ]
 """Short statements that would take all memory or time, with the store that they are for."""
 
