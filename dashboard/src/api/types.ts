@@ -430,13 +430,13 @@ export interface Metric {
   kind?: "events" | "users" | "sessions" | "events_per_user" | "sum" | "avg" | "min" | "max" | "median" | "p90" | "p95" | "last_received";
   /** Key in `properties`; required by sum, avg, min, max, median, p90, p95. */
   property?: string | null;
-  /** Only these events, beside the question's own filter. */
+  /** Only these events, beside the query's own filter. */
   filter?: Condition | AllOf | AnyOf | null;
   /** Its column in the answer; absent: `events`, `sum(amount)`. */
   name?: string | null;
 }
 
-/** Metrics, over time and broken down when asked. The kind of question that charts and tables are made of. */
+/** Metrics, over time and broken down when asked. The kind of query that charts and tables are made of. */
 export interface MetricsQuery {
   /** null: every site that the caller may read. */
   site_id?: string | null;
@@ -778,9 +778,9 @@ export interface ReportResult {
 }
 
 /**
- * The answer to any question: rows as objects.
+ * The answer to any query: rows as objects.
  *
- * A metrics row has `bucket` (ISO 8601 with offset, when an interval was asked for), a value (or null) per
+ * A metrics row has `bucket` (ISO 8601 with offset, when the query has an interval), a value (or null) per
  * breakdown
  * field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and when it
  * is compared

@@ -1,7 +1,7 @@
-"""Questions and answers: shapes only, no SQL.
+"""Queries and answers: shapes only, no SQL.
 
 These models are the request and answer bodies of `/v1/query` (field descriptions show in the OpenAPI document) and what
-`Store.run` takes and gives. What all questions share is in `scope`, the analyses are in modules of their own.
+`Store.run` takes and gives. What all queries share is in `scope`, the analyses are in modules of their own.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Metric(Shape):
     property: str | None = Field(
         None, max_length=200, description="Key in `properties`; required by sum, avg, min, max, median, p90, p95."
     )
-    filter: Filter | None = Field(None, description="Only these events, beside the question's own filter.")
+    filter: Filter | None = Field(None, description="Only these events, beside the query's own filter.")
     name: str | None = Field(
         None, min_length=1, max_length=60, description="Its column in the answer; absent: `events`, `sum(amount)`."
     )
@@ -123,7 +123,7 @@ class Metric(Shape):
 
 
 class MetricsQuery(Scope):
-    """Metrics, over time and broken down when asked. The kind of question that charts and tables are made of."""
+    """Metrics, over time and broken down when asked. The kind of query that charts and tables are made of."""
 
     kind: Literal["metrics"] = "metrics"
     metrics: list[Metric] = Field(default_factory=lambda: [Metric()], min_length=1, max_length=10)
@@ -249,9 +249,9 @@ class Freshness(Shape):
 
 
 class Result(Shape):
-    """The answer to any question: rows as objects.
+    """The answer to any query: rows as objects.
 
-    A metrics row has `bucket` (ISO 8601 with offset, when an interval was asked for), a value (or null) per breakdown
+    A metrics row has `bucket` (ISO 8601 with offset, when the query has an interval), a value (or null) per breakdown
     field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and when it is compared
     `previous`: an object of the same values, and of `bucket`. An events row has the event's fields. A keys row has
     `key`, `events`; a values row `value`, `events`.
