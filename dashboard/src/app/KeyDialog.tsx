@@ -3,6 +3,9 @@ import { KeyRound } from "lucide-react";
 import { type SubmitEvent, useEffect, useRef, useState } from "react";
 import { giveKey, useKey } from "../api/key";
 import { Button } from "../components/controls/Button";
+import "../components/overlays/Dialog.css";
+import "../components/overlays/Modal.css";
+import "./KeyDialog.css";
 
 /** Asks for the read key when the server wants one. */
 export function KeyDialog() {
@@ -27,13 +30,13 @@ export function KeyDialog() {
 
   return (
     <dialog
-      className="modal"
+      className="dialog modal key-dialog"
       ref={dialog}
       aria-labelledby="key-title"
       onCancel={(event) => event.preventDefault()}
     >
       <form onSubmit={onSubmit}>
-        <span className="modal-icon">
+        <span className="key-icon">
           <KeyRound size={20} aria-hidden />
         </span>
         <h2 id="key-title">This server asks for a read key</h2>

@@ -60,7 +60,7 @@ export function SaveDialog({
     <Modal title="Save as report" onClose={onClose}>
       <form onSubmit={onSubmit}>
         <NameFields value={named} onChange={setNamed} />
-        <p className="keeps">
+        <p className="modal-text">
           {keeps(view)} <span className="muted">Time zone: {view.zone.replaceAll("_", " ")}.</span>
         </p>
         <div className="field">
