@@ -3,7 +3,7 @@ import { stored } from "./storage";
 
 /** The read key of this tab: in sessionStorage, never in a URL. */
 
-const PLACE = "tallystick.read-key";
+const STORAGE_KEY = "tallystick.read-key";
 
 export interface KeyState {
   key: string | null;
@@ -41,7 +41,7 @@ export function keyRefused(used: string | null): void {
 
 export function giveKey(key: string): void {
   try {
-    sessionStorage.setItem(PLACE, key);
+    sessionStorage.setItem(STORAGE_KEY, key);
   } catch {
     // it is kept for this page alone
   }
@@ -50,7 +50,7 @@ export function giveKey(key: string): void {
 
 export function forgetKey(): void {
   try {
-    sessionStorage.removeItem(PLACE);
+    sessionStorage.removeItem(STORAGE_KEY);
   } catch {
     // there was none
   }

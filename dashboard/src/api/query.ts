@@ -96,7 +96,7 @@ type Alike = (before: Query, now: Query) => boolean;
 /** The rows of both have the same columns, whichever events they are about. */
 export const sameColumns: Alike = (before, now) => columnsOf(before) === columnsOf(now);
 
-/** Both ask the same about another range. */
+/** The queries differ in their range at most. */
 export const sameButRange: Alike = (before, now) => withoutRange(before) === withoutRange(now);
 
 function columnsOf(query: Query): string {
@@ -162,7 +162,7 @@ function pagesOptions<Q extends PagedQuery>(query: Q | null) {
             fetchAnswer<Q>(pageParam === FIRST_PAGE ? query : { ...query, cursor: pageParam }, signal),
     initialPageParam: FIRST_PAGE,
     getNextPageParam: (last) => last.next_cursor,
-    staleTime: Infinity, // rows must not move while someone reads them: only the reader asks again
+    staleTime: Infinity, // rows must not move while someone reads them: only the reader reloads them
   });
 }
 

@@ -17,7 +17,7 @@ export function useSqlSchema() {
   });
 }
 
-/** The answer to a statement, asked once: only running it again asks again. null asks nothing. */
+/** The answer to a statement. It is sent once, and again when the reader runs it again; null sends nothing. */
 export function useSql(statement: SqlQuery | null) {
   const { key } = useKey();
   return useQuery({

@@ -105,5 +105,5 @@ export const PAGES: readonly Page[] = [
   },
 ];
 
-/** The page of a share link: without the menu, and without the question for a key. */
+/** The page of a share link: without the menu, and without the dialog for a key. */
 export const SHARED = { path: "/ui/shared", Content: lazy(() => import("../pages/shared/Shared")) };

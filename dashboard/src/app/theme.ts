@@ -5,7 +5,7 @@ import { stored } from "../api/storage";
 
 export type Theme = "system" | "light" | "dark";
 
-const PLACE = "tallystick.theme";
+const STORAGE_KEY = "tallystick.theme";
 const listeners = new Set<() => void>();
 let theme: Theme = read();
 
@@ -30,8 +30,8 @@ export function applyTheme(): void {
 export function setTheme(next: Theme): void {
   theme = next;
   try {
-    if (next === "system") localStorage.removeItem(PLACE);
-    else localStorage.setItem(PLACE, next);
+    if (next === "system") localStorage.removeItem(STORAGE_KEY);
+    else localStorage.setItem(STORAGE_KEY, next);
   } catch {
     // it holds for this page alone
   }

@@ -1,4 +1,4 @@
-/** Colours that people with any colour vision tell apart (after Okabe and Ito); see styles/base.css. */
+/** Colours that differ for any colour vision (after Okabe and Ito); see app/base.css. */
 const COLOURS = 7;
 
 export function seriesColour(index: number): string {

@@ -4,7 +4,7 @@ import type { Unit } from "../format/number";
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200];
 const DAY = 86_400;
 
-/** The vertical scale: from 0 to a round number above the largest, with about four steps that people count in. */
+/** The vertical scale: from 0 to a round number above the largest, with about four steps of round numbers. */
 export function axisOf(unit: Unit, values: readonly number[], height: number) {
   const least = Math.min(0, ...values);
   const most = Math.max(0, ...values);

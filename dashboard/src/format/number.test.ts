@@ -66,7 +66,7 @@ describe("units", () => {
     [0, "0%"],
   ])("a share of %d is %s", (part, text) => expect(share(part)).toBe(text));
 
-  it("tells the exact number in its unit", () => {
+  it("gives the exact number in its unit", () => {
     expect(exactIn("share", 0.45678)).toBe("45.68%");
     expect(exactIn("seconds", 125.25)).toBe("125.25 seconds");
     expect(shortIn("number", 12_345)).toBe("12.3k");

@@ -1,4 +1,4 @@
-/** Numbers for people. The exact one belongs into a tooltip. */
+/** Numbers as short text. The exact one belongs into a tooltip. */
 
 const exactFormat = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 

@@ -1,6 +1,6 @@
 import type { Interval } from "../api/query";
 
-/** Instants for people, always in a named time zone. */
+/** Instants as text, always in a named time zone. */
 
 const cache = new Map<string, Intl.DateTimeFormat>();
 

@@ -34,7 +34,7 @@ const NAMES: Record<string, string> = {
   site_id: "Site",
 };
 
-/** What people call a field. */
+/** The label of a field. */
 export function fieldLabel(field: string): string {
   return NAMES[field] ?? (field.startsWith(PROPERTY) ? field.slice(PROPERTY.length) : field);
 }
@@ -43,7 +43,7 @@ export function takesValue(op: Op): boolean {
   return op !== "set" && op !== "not_set";
 }
 
-/** Whether the API would take it: an unfinished one is left out of questions. */
+/** Whether the API would take it: an unfinished one is left out of queries. */
 export function isComplete({ field, op, value }: Filter): boolean {
   return field !== "" && field !== PROPERTY && (!takesValue(op) || value !== "");
 }

@@ -36,9 +36,9 @@ export interface View {
   interval: Interval;
   intervals: Interval[];
   filters: Filter[];
-  /** For questions about the range. */
+  /** For queries about the range. */
   scope: QueryScope;
-  /** What such a question says to be compared with the period before, where the reader wants that. */
+  /** What such a query needs for the comparison with the period before, where the reader wants it. */
   comparison: { compare?: Period };
   /** The same without the range. */
   everScope: QueryScope;
@@ -113,8 +113,12 @@ export function useView(): View {
   const hourEnd = useHourEnd(zone);
   const sites = useSites();
   const known = sites.restricted || sites.names.length > 0;
-  const asked = params.get("site");
-  const site = sites.restricted ? undefined : asked === "*" ? null : (asked ?? sites.names[0] ?? "default");
+  const requested = params.get("site");
+  const site = sites.restricted
+    ? undefined
+    : requested === "*"
+      ? null
+      : (requested ?? sites.names[0] ?? "default");
   const range = useMemo(() => readRange(params), [params]);
   const all = "preset" in range && range.preset === "all";
   const first = useFirstEvent(site, all && !sites.loading);

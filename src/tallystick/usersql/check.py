@@ -1,8 +1,8 @@
-"""Checks that a statement is one SELECT over the documented views, and nothing else. Runs no SQL.
+"""Check that a statement is one SELECT over the documented views. Runs no SQL.
 
-Everything is an allow-list: node types of the syntax tree, their parts, tables, functions, types. The executed text is
-rendered from the checked tree; the text that the user sent is never executed. Every table in it has a name that begins
-with PREFIX, which no table, view or file of the store has. `wrap` puts CTEs of these names in front of it.
+Allow-lists limit everything: node types of the syntax tree, their parts, tables, functions and types. The executed text
+is rendered from the checked tree; the text that the user sent is never executed. Each table name in it begins with
+PREFIX, which no table, view or file of the store has. `wrap` adds CTEs of these names before the statement.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tallystick.usersql.views import VIEWS
 PREFIX = "tallystick_sql_"
 """Prefix of the executed names of views and CTEs."""
 DEPTH_MAX = 100
-"""Most levels of a syntax tree. sqlglot and the stores have limits of their own, with poorer messages."""
+"""Most levels of a syntax tree. sqlglot and the stores have their own limits, with less helpful messages."""
 
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -47,7 +47,7 @@ def check_sql(text: str, store: str) -> CheckedSql:
     """Check a statement and rewrite it for `duckdb` or `postgres`.
 
     Raises:
-        InvalidRequest: it is not SQL, not one SELECT, or contains what is not allowed; the message says what.
+        InvalidRequest: it is not SQL, not one SELECT, or uses syntax that is not allowed; the message names it.
     """
     try:
         tree = _tree(text, store)
@@ -82,13 +82,13 @@ def _tree(text: str, store: str) -> exp.Expr:
 
 
 def _plain(error: ParseError | TokenError) -> str:
-    """What is wrong and where, without sqlglot's terminal colours."""
+    """The parser's message and its position, without sqlglot's terminal colours."""
     found = getattr(error, "errors", None)
     if not found:
         return "the statement cannot be read: " + str(error).splitlines()[0]
     first = found[0]
     near = str(first.get("highlight") or "")
-    column = max(1, int(first.get("col") or 1) - len(near) + 1)  # sqlglot names the end of a word
+    column = max(1, int(first.get("col") or 1) - len(near) + 1)  # sqlglot reports the end of a word
     near = near[:60]
     return f"line {first.get('line')}, column {column}: {first.get('description', '').rstrip('.')}" + (
         f", near {near!r}" if near else ""
@@ -99,7 +99,7 @@ def _plain(error: ParseError | TokenError) -> str:
 
 
 def _check(tree: exp.Expr, store: str) -> frozenset[str]:
-    """Check every node; returns the views that are read. Raises InvalidRequest."""
+    """Check every node and return the views that the statement reads. Raises InvalidRequest."""
     tables = {name_of(cte.args["alias"].this, store) for cte in tree.find_all(exp.CTE)}
     if taken := tables & VIEWS.keys():
         raise InvalidRequest(f"sql: {min(taken)} is a view's name: call the common table something else")
@@ -122,7 +122,7 @@ def _check(tree: exp.Expr, store: str) -> frozenset[str]:
                 raise InvalidRequest(f"sql: {node.name[:40]!r} is not allowed here")
         elif isinstance(node, exp.Literal):
             if not node.is_string and not _NUMBER.fullmatch(node.name):
-                raise InvalidRequest(f"sql: {node.name[:40]!r} is no number")
+                raise InvalidRequest(f"sql: {node.name[:40]!r} is not a number")
         elif isinstance(node, exp.JSONExtract | exp.JSONExtractScalar):
             _key(node)
     return frozenset(views)
@@ -142,7 +142,7 @@ def _unknown(node: exp.Expr) -> str:
 
 
 def _check_parts(node: exp.Expr) -> None:
-    """Refuse parts of a node that are not in PARTS."""
+    """Refuse parts of a node that PARTS does not list."""
     allowed = PARTS.get(type(node))
     if allowed is None:
         return
@@ -153,11 +153,11 @@ def _check_parts(node: exp.Expr) -> None:
     if isinstance(node, exp.Select) and not node.expressions:
         raise InvalidRequest("sql: SELECT needs at least one column")
     if isinstance(node, exp.Dot) and not isinstance(node.expression, exp.Identifier):
-        raise InvalidRequest("sql: a function has no schema or object in front of it")
+        raise InvalidRequest("sql: a function takes no schema or object before its name")
 
 
 def _check_table(table: exp.Table, tables: set[str], store: str) -> set[str]:
-    """The view that a table in FROM is, if it is one. Raises InvalidRequest for an unknown name."""
+    """The view that a table in FROM names; empty for a CTE or function. Raises InvalidRequest for an unknown name."""
     if isinstance(table.this, exp.Anonymous):
         return set()
     if not isinstance(table.this, exp.Identifier):
@@ -176,21 +176,23 @@ def _check_function(call: exp.Anonymous, store: str) -> None:
     known = TABLE[store] if in_from else SCALAR[store]
     if name not in known:
         if name in TABLE[store]:
-            raise InvalidRequest(f"sql: the function {name} may stand in FROM only")
+            raise InvalidRequest(f"sql: the function {name} is allowed in FROM only")
         raise InvalidRequest(f"sql: the function {name[:60]!r} is not allowed")
     if name in COLLECTING[store] and call.find_ancestor(exp.Window, exp.Select, exp.Filter):
         above = call.parent
         while isinstance(above, exp.Filter | exp.WithinGroup):
             above = above.parent
         if isinstance(above, exp.Window):
-            raise InvalidRequest(f"sql: {name} may not stand over a window: it would keep every row's rows")
+            raise InvalidRequest(
+                f"sql: {name} is not allowed over a window: every row would hold all rows of its window"
+            )
 
 
 # --- rewriting ------------------------------------------------------------------------------------------------------
 
 
 def _executable(tree: exp.Expr, store: str) -> exp.Expr:
-    """A copy of the tree with executed names, and with property keys that mean the same on every store."""
+    """A copy of the tree with executed names, and with property keys that have the same meaning on every store."""
     tree = tree.copy()
     if store == "postgres":
         for identifier in tree.find_all(exp.Identifier):
@@ -220,8 +222,9 @@ def _executable(tree: exp.Expr, store: str) -> exp.Expr:
 def _for_duckdb(node: exp.Expr) -> exp.Expr:
     """Rewrite `now()` and `->` for DuckDB; any other node is returned as it is.
 
-    Timestamps are TIMESTAMP in UTC. `now()` has a time zone; compared with it, DuckDB could skip no row groups. So it
-    is cast. The right side of `->` is a key, as in PostgreSQL; DuckDB alone would read `$browser` or `/a` as a path.
+    Timestamps are TIMESTAMP in UTC. `now()` has a time zone, and DuckDB could not skip row groups when it compares the
+    two types, so `now()` is cast. The right side of `->` is a key, as in PostgreSQL; DuckDB would read `$browser` or
+    `/a` as a path.
     """
     if isinstance(node, exp.JSONExtract | exp.JSONExtractScalar):
         name = "json_extract_string" if isinstance(node, exp.JSONExtractScalar) else "json_extract"
@@ -238,7 +241,7 @@ def _for_duckdb(node: exp.Expr) -> exp.Expr:
 
 
 def _key(node: exp.Expr) -> str | int:
-    """The right side of `->` or `->>`: a key, or an index counted from 0, a negative one from the end."""
+    """The right side of `->` or `->>`: a key, or an index that counts from 0, or from the end if negative."""
     key = node.expression
     if isinstance(key, exp.Literal) and key.is_string:
         return key.name
@@ -246,4 +249,4 @@ def _key(node: exp.Expr) -> str | int:
     number = key.this if isinstance(key, exp.Neg) else key
     if isinstance(number, exp.Literal) and not number.is_string and number.name.isdecimal():
         return sign * int(number.name[:9])
-    raise InvalidRequest("sql: after -> and ->> comes a key in quotes, or a number")
+    raise InvalidRequest("sql: -> and ->> need a key in quotes or a number on the right")

@@ -1,9 +1,9 @@
-"""How much more a store has to plan than was written. Pure.
+"""Limit how much larger a statement becomes while a store plans it. Pure.
 
-Neither store can be interrupted while it works names out, and no memory limit sees that. Three things there double with
-each step, so that a short statement could ask for ages: columns made of aliases beside them (DuckDB writes the alias's
-expression out), common tables that are NOT MATERIALIZED (their SELECT is written out), and `*` or whole rows of several
-tables.
+Neither store can be interrupted while it resolves names, and no memory limit applies there. Three constructs can double
+the work with each step, so a short statement could run for hours: columns that use aliases of the same SELECT (DuckDB
+inlines the alias's expression), CTEs that are NOT MATERIALIZED (their SELECT is inlined), and `*` or whole rows of
+several tables.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sqlglot import exp
 from tallystick.errors import InvalidRequest
 
 ALIASES_MAX = 64
-"""How often an expression may be written out because of its alias."""
+"""Most copies of an expression that references to its alias may create."""
 TABLES_MAX = 50
-"""How many views, common tables and functions may stand in FROM, all together: each is planned with its partitions."""
+"""Most views, CTEs and functions in all FROM clauses together: the store plans each with its partitions."""
 STARS_MAX = 256
-"""How many times as many columns as a view has `*` and whole rows may make, over all SELECTs."""
+"""Largest factor by which `*` and whole rows may multiply a view's columns, over all SELECTs."""
 
 
 def check_expansion(tree: exp.Expr, store: str) -> None:
@@ -36,16 +36,16 @@ def check_expansion(tree: exp.Expr, store: str) -> None:
             raise InvalidRequest("sql: too many columns: name them instead of * or whole rows of joined tables")
         if store == "duckdb" and _nested(select, counts) > ALIASES_MAX:
             raise InvalidRequest(
-                "sql: columns that are made of aliases beside them, which are made of others, grow too large: "
-                "make the first ones in a subquery or WITH"
+                "sql: columns that use aliases of the same SELECT grow too large: compute the first ones in a "
+                "subquery or WITH"
             )
 
 
 def written_out(select: exp.Select) -> int:
-    """How often DuckDB writes the most used expression of a SELECT out, because columns beside it name its alias."""
+    """The most copies that DuckDB makes of one expression of a SELECT, because other columns refer to its alias."""
     columns = select.expressions
     names = [column.alias.lower() if isinstance(column, exp.Alias) else "" for column in columns]
-    later = Counter[str]()  # how often what is behind, written out itself, names something
+    later = Counter[str]()  # references to each name from the inlined columns after this one
     for key, part in select.args.items():
         if isinstance(part, exp.Expr) and key not in ("from_", "with_"):
             later += _named(part)
@@ -61,7 +61,7 @@ def written_out(select: exp.Select) -> int:
 
 
 def whole_rows(select: exp.Select) -> int:
-    """How many columns are the whole row of a table: `SELECT e FROM events AS e`."""
+    """The number of columns that are the whole row of a table: `SELECT e FROM events AS e`."""
     names = {table.lower() for table in _sources(select)}
     return sum(
         isinstance(column.this, exp.Identifier) and not column.table and column.name.lower() in names
@@ -70,7 +70,7 @@ def whole_rows(select: exp.Select) -> int:
 
 
 def _nested(select: exp.Select, counts: dict[int, int]) -> int:
-    """With the SELECTs around it, whose aliases may write it out."""
+    """The most copies of an expression of this SELECT, multiplied by those of the enclosing SELECTs."""
     count, above = 1, select
     while count <= ALIASES_MAX:
         if id(above) not in counts:
@@ -88,7 +88,7 @@ def _named(part: exp.Expr) -> Counter[str]:
 
 
 def _sources(select: exp.Select) -> Sequence[str]:
-    """The names of what stands in FROM."""
+    """The names of the tables in FROM."""
     from_ = select.args.get("from_")
     parts = [from_, *(select.args.get("joins") or ()), *(select.args.get("laterals") or ())]
     return [source.alias_or_name for part in parts if part is not None for source in _tables(part)]
@@ -101,7 +101,7 @@ def _tables(part: exp.Expr) -> list[exp.Expr]:
 
 
 def _stars(select: exp.Select) -> int:
-    """How many tables' columns its stars are."""
+    """The number of tables whose columns the SELECT's stars stand for."""
     bare = sum(isinstance(column, exp.Star) for column in select.expressions)
     named = sum(isinstance(column, exp.Column) and isinstance(column.this, exp.Star) for column in select.expressions)
     return bare * len(_sources(select)) + named

@@ -1,9 +1,9 @@
-"""Which functions a statement may call, by store. What is not listed is refused, whatever it does.
+"""The functions that a statement may call, by store. Every other function is refused.
 
-Each was looked at for three things: it reads nothing but its arguments (no file, no address, no setting, no catalogue),
-it changes nothing, and its result is not much larger than its arguments. The last is why `repeat`, `lpad`, `format` and
-the lists that `range` makes are missing: one call could ask for gigabytes, which no memory limit of the store sees.
-Distances between texts (`levenshtein`) are missing because one call may take hours, and cannot be interrupted.
+Each function meets three conditions: it reads only its arguments (no file, address, setting or catalogue), it changes
+nothing, and its result is not much larger than its arguments. The third excludes `repeat`, `lpad`, `format` and lists
+made by `range`: one call could create gigabytes, and the store's memory limit does not count them. Distances between
+texts (`levenshtein`) are excluded because one call may take hours and cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a text."""
+    """The words of a text that is separated by white space."""
     return frozenset(text.split())
 
 
@@ -72,7 +72,7 @@ COLLECTING: Mapping[str, frozenset[str]] = {
     "duckdb": words(f"{_COLLECTING} list group_concat listagg"),
     "postgres": words(f"{_COLLECTING} json_agg jsonb_agg json_object_agg jsonb_object_agg"),
 }
-"""Aggregates whose result is as large as everything they saw: not over windows, where each row would have one."""
+"""Aggregates whose result holds all their input. Refused over windows, where every row would have such a result."""
 
 SCALAR: Mapping[str, frozenset[str]] = {
     store: words(f"{_SCALAR} {_AGGREGATE} {_ORDERED} {_WINDOW} {more}") | COLLECTING[store]
@@ -81,7 +81,7 @@ SCALAR: Mapping[str, frozenset[str]] = {
         ("postgres", f"{_POSTGRES_SCALAR} {_POSTGRES_AGGREGATE}"),
     )
 }
-"""Functions that may stand where a value does."""
+"""Functions that are allowed in expressions."""
 
 TABLE: Mapping[str, frozenset[str]] = {
     "duckdb": words("unnest generate_series range json_each"),
@@ -91,10 +91,10 @@ TABLE: Mapping[str, frozenset[str]] = {
         "regexp_matches regexp_split_to_table"
     ),
 }
-"""Functions that may stand in FROM."""
+"""Functions that are allowed in FROM."""
 
 BENEATH = words("extract position substring overlay similar_to_escape like_escape btrim ltrim rtrim repeat rpad")
-"""PostgreSQL's functions that stand behind the syntax of a SELECT, or that Tallystick's own functions call."""
+"""PostgreSQL functions that SELECT syntax or Tallystick's own functions call."""
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("json_each", "json_each_text", "jsonb_each", "jsonb_each_text"), ("key", "value")),
@@ -103,7 +103,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         ("value",),
     ),
 }
-"""How PostgreSQL calls the columns of such functions in FROM; the column of the others has the alias's name."""
+"""PostgreSQL's column names for these functions in FROM; any other function's column takes the alias's name."""
 
 JOINING = words(
     "concat concat_ws json_object json_array json_build_object json_build_array jsonb_build_object jsonb_build_array "
@@ -112,47 +112,47 @@ JOINING = words(
 """Functions whose result is about as large as all their arguments together."""
 
 SUBSTITUTING = frozenset({"replace", "regexp_replace"})
-"""Functions that put their third argument wherever the second is found."""
+"""Functions that replace each match of their second argument by the third."""
 
 SEPARATORS: Mapping[str, int] = {"array_to_string": 1, "concat_ws": 0}
-"""Functions that put an argument between the parts of a list, and which."""
+"""Functions that join the parts of a list, and the index of the argument that is the separator."""
 
 WIDENING: Mapping[str, Mapping[str, int]] = {
     "encode": {"hex": 2, "base64": 2, "": 4},
     "convert_to": {"UTF8": 1, "": 4},
     "url_encode": {"": 3},
 }
-"""Functions that write each sign of a text with several: with how many at most, by what their second argument says."""
+"""Functions that encode one character as several: the most characters, by the value of the second argument."""
 
 FORMATTING = words("strftime to_char")
-"""Functions whose second argument is a pattern, of which each sign may become more than one: ten of a date's `%c`."""
+"""Functions whose second argument is a pattern. One of its characters may become several: `%c` becomes a whole date."""
 
 ROUNDING = words("round trunc")
-"""PostgreSQL's functions that fill a decimal up to as many digits as their second argument says."""
+"""PostgreSQL functions that pad a decimal to the number of digits in their second argument."""
 
 DOUBLING = words("power pow exp")
-"""Functions that PostgreSQL has for decimals too, where they make a hundred thousand digits; statements use doubles."""
+"""Functions that return up to 100,000 digits for PostgreSQL's decimals; their arguments are cast to doubles."""
 
 SEPARATING = words("string_agg group_concat listagg")
-"""Aggregates that do so with their second argument, once for each row; what they give is one text."""
+"""Aggregates that join all rows into one text, with their second argument as separator."""
 
 ESCAPING = words(
     "to_json to_jsonb row_to_json json_object json_array json_build_object json_build_array jsonb_build_object "
     "jsonb_build_array"
 )
-"""Functions that write a text as JSON does, with two signs for some."""
+"""Functions that write a text as JSON, which escapes some characters with a second one."""
 
 LISTING = words(
     "string_split str_split string_to_array split str_split_regex string_split_regex regexp_extract_all json_keys "
     "regexp_match regexp_matches regexp_split_to_array"
 )
-"""Functions that make a list of a text; as a text the list is written with two signs for some of its parts'."""
+"""Functions that split a text into a list; as text, the list escapes some characters with a second one."""
 
 GROUPS: Mapping[str, frozenset[str]] = {
     "duckdb": words("regexp_extract"),
     "postgres": words("regexp_match regexp_matches"),
 }
-"""Functions whose result holds what each group of a pattern matches."""
+"""Functions whose result holds the match of each group of a pattern."""
 
 PATHS = words("json_extract json_extract_string json_extract_path json_extract_path_text json_value")
-"""DuckDB's functions that take a path, or a list of them."""
+"""DuckDB functions that take a JSON path or a list of paths."""

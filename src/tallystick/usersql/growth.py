@@ -1,12 +1,12 @@
-"""How much larger than what is stored a statement could make a text or number. Pure.
+"""Limit how much larger a statement could make a stored text or number. Pure.
 
-DuckDB's memory limit does not see the texts that an expression makes, and PostgreSQL's settings do not bound them
-either: ten steps that each join a text with itself ten times make ten billion of one character. So each SELECT's
-largest factor is worked out, and the product over all of them is limited.
+DuckDB's memory limit does not count the texts that an expression creates, and no PostgreSQL setting limits them: ten
+steps that each concatenate a text ten times turn one character into ten billion. So this module computes the largest
+growth factor of each SELECT and limits their product.
 
-A number of DuckDB's has at most 39 digits. PostgreSQL's decimals have up to 147,455, of which eight characters
-(`1e131000`) are enough: powers are therefore worked out in doubles, and a cast to a decimal without a precision counts
-as a text of that length.
+A DuckDB number has at most 39 digits. A PostgreSQL decimal has up to 147,455, and eight characters (`1e131000`) are
+enough to write one. Powers are therefore computed in doubles, and a cast to a decimal without a precision counts as a
+text of that length.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ from tallystick.usersql.functions import (
 )
 
 FACTOR_MAX = 2_000
-"""How many times as long as its parts a text may become."""
+"""Largest factor by which a text may grow."""
 COLLECTED_FACTOR_MAX = 40
-"""The same in a statement that collects rows in a text or list, which may already be large."""
+"""Largest factor in a statement that collects rows in a text or list, which may already be large."""
 MADE_MAX = 500_000
-"""Most characters that may become of the longest text in the statement: DuckDB makes 2,048 rows before it can stop."""
+"""Most characters that the statement's longest text may grow to: DuckDB computes 2,048 rows before it can stop."""
 REPLACEMENT_MAX = 100
 """Most characters of a replacement or separator."""
 NUMBER_MAX = 400
-"""Most digits of a number that stands in the statement, and its largest exponent: a double's is 308."""
+"""Most digits of a number literal, and its largest exponent (308 for a double)."""
 PLAIN_DIGITS = 20
-"""Digits of a decimal that no cast or literal made: a sum of whole numbers."""
+"""Digits assumed for a decimal without a cast or literal, such as a sum of integers."""
 DECIMAL_MAX = 147_455
-"""Digits of the largest decimal of PostgreSQL's, before and behind the point."""
+"""Digits of PostgreSQL's largest decimal, before and after the point."""
 ROUNDED_MAX = 2_000
-"""Digits to which PostgreSQL fills a decimal up at most."""
+"""Most digits to which PostgreSQL pads a rounded decimal."""
 COLLECTED_DIGITS_MAX = 100_000
 """Most digits of a decimal in a statement that collects rows."""
 PATTERN_FACTOR = 15
-"""How many times as long as its pattern a formatted instant may be."""
+"""Largest factor of the length of a formatted timestamp to that of its pattern."""
 CHARACTERS_MAX = 255
-"""Most characters to which a text is filled up."""
+"""Most characters to which CHAR(n) may pad a text."""
 
 _JOINS = exp.DPipe | exp.Concat
 _LISTS = exp.Array | exp.Tuple | exp.Struct
@@ -63,7 +63,7 @@ _FILLED = frozenset({exp.DType.CHAR, exp.DType.BPCHAR, exp.DType.NCHAR})
 
 
 def check_growth(tree: exp.Expr, store: str) -> None:
-    """Raises InvalidRequest when the statement could make texts that are too large."""
+    """Raises InvalidRequest when the statement could create texts or numbers that are too large."""
     product = 1
     for select in tree.find_all(exp.Select):
         product *= _factor(select, store)
@@ -71,8 +71,8 @@ def check_growth(tree: exp.Expr, store: str) -> None:
     longest = max((len(text.name) for text in tree.find_all(exp.Literal) if text.is_string), default=0)
     if product > (COLLECTED_FACTOR_MAX if collects else FACTOR_MAX) or product * longest > MADE_MAX:
         raise InvalidRequest(
-            "sql: this could make texts that are too large: join fewer (||, concat, replace, lists, JSON) in fewer "
-            "steps"
+            "sql: this could make texts that are too large: use fewer steps and fewer parts (||, concat, replace, "
+            "lists, JSON)"
         )
     if store == "postgres":
         digits = min(DECIMAL_MAX, _digits(tree) * _multiplied(tree))
@@ -84,7 +84,7 @@ def check_growth(tree: exp.Expr, store: str) -> None:
 
 
 def as_doubles(node: exp.Expr) -> exp.Expr:
-    """On PostgreSQL a power with its arguments cast to doubles; anything else as it is."""
+    """For PostgreSQL: a power with its arguments cast to doubles; any other node unchanged."""
     if isinstance(node, exp.Pow):
         return exp.Pow(this=_double(node.this), expression=_double(node.expression))
     if isinstance(node, exp.Anonymous) and node.name.lower() in DOUBLING:
@@ -97,7 +97,7 @@ def _double(argument: exp.Expr) -> exp.Expr:
 
 
 def _digits(tree: exp.Expr) -> int:
-    """Most digits of a decimal before anything is multiplied. Raises InvalidRequest for a long literal."""
+    """Most digits of a decimal before any multiplication. Raises InvalidRequest for a long literal."""
     most = PLAIN_DIGITS
     for literal in tree.find_all(exp.Literal):
         if not literal.is_string:
@@ -112,14 +112,14 @@ def _digits(tree: exp.Expr) -> int:
             most = max(most, sum(int(size[:6]) for size in sizes) if known else DECIMAL_MAX)
     for call in tree.find_all(exp.Anonymous):
         if call.name.lower() in ROUNDING and len(call.expressions) > 1:
-            places = call.expressions[1]
-            known = isinstance(places, exp.Literal) and places.name.isdecimal()
-            most = max(most, int(places.name[:6]) if known else ROUNDED_MAX)
+            decimals = call.expressions[1]
+            known = isinstance(decimals, exp.Literal) and decimals.name.isdecimal()
+            most = max(most, int(decimals.name[:6]) if known else ROUNDED_MAX)
     return most
 
 
 def _multiplied(tree: exp.Expr) -> int:
-    """How many decimals may be multiplied with each other to make one; by how much a short literal adds is nothing."""
+    """The most decimals that may be multiplied into one result. Short literals add few digits and do not count."""
     counts = Counter[int]()
     for times in tree.find_all(exp.Mul):
         if not any(isinstance(side, exp.Literal) and len(side.name) < PLAIN_DIGITS for side in times.args.values()):
@@ -128,7 +128,7 @@ def _multiplied(tree: exp.Expr) -> int:
 
 
 def _factor(select: exp.Select, store: str) -> int:
-    """How many times as long as its parts a text of this SELECT, without those inside, may become."""
+    """The largest factor by which this SELECT, without the SELECTs inside it, may make a text longer."""
     added, times, deepest = 1 + whole_rows(select), 1, 0
     waiting: list[tuple[exp.Expr, int]] = [(child, 0) for child in select.iter_expressions()]
     while waiting:
@@ -145,9 +145,9 @@ def _factor(select: exp.Select, store: str) -> int:
 
 
 def _grows(node: exp.Expr, store: str) -> tuple[int, int, bool]:
-    """How many more texts there are in its result, how many times as long it is, whether it may be written escaped.
+    """Growth by one node: the texts added to its result, the factor of their length, and whether it may be escaped.
 
-    A list, row or JSON in a text has its quotes and backslashes doubled, each time once more.
+    A list, row or JSON as text has its quotes and backslashes escaped, and doubles them again at each nesting level.
     """
     if isinstance(node, _JOINS):
         return max(2, len(node.expressions)) - 1, 1, False
@@ -164,7 +164,7 @@ def _grows(node: exp.Expr, store: str) -> tuple[int, int, bool]:
 
 
 def _times(call: exp.Anonymous, name: str, store: str) -> int:
-    """How many times as long a text becomes by a call. Raises InvalidRequest when the statement does not say it."""
+    """The factor by which a call makes a text longer. Raises InvalidRequest when no literal argument limits it."""
     if name in SUBSTITUTING:
         return max(1, len(_text(call, 2, f"the third argument of {name}")))
     if name in SEPARATORS:
@@ -173,8 +173,8 @@ def _times(call: exp.Anonymous, name: str, store: str) -> int:
         return 1 + between + (len(_text(call, 2, f"the third argument of {name}")) if instead else 0)
     if name in WIDENING:
         second = call.expressions[1] if len(call.expressions) > 1 else None
-        said = second.name if isinstance(second, exp.Literal) else ""
-        return WIDENING[name].get(said, WIDENING[name][""])
+        encoding = second.name if isinstance(second, exp.Literal) else ""
+        return WIDENING[name].get(encoding, WIDENING[name][""])
     if name in FORMATTING and not (len(call.expressions) > 1 and isinstance(call.expressions[1], exp.Literal)):
         return PATTERN_FACTOR
     if name in SEPARATING:
@@ -186,16 +186,16 @@ def _times(call: exp.Anonymous, name: str, store: str) -> int:
     return 1
 
 
-def _text(call: exp.Anonymous, place: int, what: str) -> str:
-    """An argument that has to be a short text in quotes."""
-    given = call.expressions[place] if len(call.expressions) > place else None
+def _text(call: exp.Anonymous, index: int, what: str) -> str:
+    """The argument at `index`. Raises InvalidRequest unless it is a short text literal."""
+    given = call.expressions[index] if len(call.expressions) > index else None
     if not isinstance(given, exp.Literal) or not given.is_string or len(given.name) > REPLACEMENT_MAX:
         raise InvalidRequest(f"sql: {what} has to be a text in quotes of at most {REPLACEMENT_MAX} characters")
     return str(given.name)
 
 
 def _check_separator(call: exp.Anonymous, name: str) -> None:
-    """Of an aggregate that joins texts; its arguments may be within DISTINCT and ORDER BY."""
+    """Check the separator of an aggregate that joins texts. DISTINCT and ORDER BY may enclose its arguments."""
     arguments: list[exp.Expr] = []
     for argument in call.expressions:
         plain = argument.this if isinstance(argument, exp.Order) else argument
@@ -205,13 +205,13 @@ def _check_separator(call: exp.Anonymous, name: str) -> None:
 
 
 def _has_names(call: exp.Anonymous) -> bool:
-    """Whether DuckDB's regexp_extract is asked for several groups; a number asks for one."""
+    """Whether a call of DuckDB's regexp_extract returns several groups: a number as third argument selects one."""
     third = call.expressions[2] if len(call.expressions) > 2 else None
     return third is not None and not (isinstance(third, exp.Literal) and not third.is_string)
 
 
 def _check_path(call: exp.Anonymous, name: str) -> None:
-    """One path, that finds nothing twice: a list of them, or one that goes into every depth, would multiply a JSON."""
+    """Require one path that matches each value once: a list of paths, or `..`, would multiply the JSON."""
     given = call.expressions[1] if len(call.expressions) > 1 else None
     plain = given.this if isinstance(given, exp.Neg) else given
     if not isinstance(plain, exp.Literal) or ".." in plain.name:
@@ -220,8 +220,8 @@ def _check_path(call: exp.Anonymous, name: str) -> None:
 
 def _check_filled(kind: exp.DataType) -> None:
     if kind.args.get("values"):
-        raise InvalidRequest("sql: the type of a list has no size")
+        raise InvalidRequest("sql: a list type takes no size")
     if kind.this in _FILLED:
         for size in kind.expressions:
             if not size.name.isdecimal() or int(size.name[:9]) > CHARACTERS_MAX:
-                raise InvalidRequest(f"sql: a text is filled up to at most {CHARACTERS_MAX} characters")
+                raise InvalidRequest(f"sql: CHAR(n) takes at most {CHARACTERS_MAX} characters")

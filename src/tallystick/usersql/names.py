@@ -1,12 +1,12 @@
-"""What a name behind a dot is, on PostgreSQL: it has to be a column. Pure.
+"""Check that each name after a dot is a column, for PostgreSQL. Pure.
 
-PostgreSQL reads `x.f` as `f(x)` when the table `x` has no column `f`, so that a column's name may call any function of
-one argument. So each `alias.name` is looked up here, and passes only where every table that could be meant has such a
-column for certain. What PostgreSQL finds a name for itself (`sum(1) + 1` is `?column?`) needs an alias before it can be
-named behind a dot. `(expression).name` is refused altogether.
+PostgreSQL reads `x.f` as `f(x)` when the table `x` has no column `f`, so a column name could call any function of one
+argument. This module resolves each `alias.name` and accepts it only if every table that it may refer to certainly has
+that column. A column that PostgreSQL names itself (`sum(1) + 1` is `?column?`) needs an alias before a reference with a
+dot can name it. `(expression).name` is always refused.
 
-A name may be meant for a table of its own SELECT or of any around it. Which one PostgreSQL takes depends on LATERAL and
-on where the name stands; here all of them have to have the column.
+A name may refer to a table of its own SELECT or of any enclosing SELECT. Which one PostgreSQL takes depends on LATERAL
+and on the position of the name; here all of them must have the column.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from tallystick.usersql.functions import FIELDS
 from tallystick.usersql.views import VIEWS
 
 NAME_BYTES_MAX = 63
-"""Bytes after which PostgreSQL cuts a name off: two longer ones may be the same to it."""
+"""PostgreSQL truncates names to this many bytes, so two different longer names may become equal."""
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Columns that are there for certain, as PostgreSQL calls them; "" for one whose name is not certain."""
+    """Columns that certainly exist, under PostgreSQL's names; "" is a column whose name is uncertain."""
 
     names: tuple[str, ...]
     in_order: bool = True
-    """Whether these are all of them, in their order."""
+    """Whether `names` is complete and in the order of the columns."""
 
     def renamed(self, names: Sequence[str]) -> _Columns:
-        """With other names for the first ones."""
+        """The columns with new names for the first ones."""
         if not names:
             return self
         return _Columns((*names, *(self.names[len(names) :] if self.in_order else ())), self.in_order)
@@ -43,24 +43,24 @@ _UNKNOWN = _Columns((), in_order=False)
 
 
 def name_of(identifier: exp.Expr, store: str) -> str:
-    """By which a store finds something: DuckDB whatever the case, PostgreSQL in small letters unless quoted."""
+    """The name as the store compares it: DuckDB ignores case, PostgreSQL lower-cases unless the name is quoted."""
     name = identifier.name
     return name if store == "postgres" and identifier.args.get("quoted") else lower(name)
 
 
 def lower(name: str) -> str:
-    """Only ASCII letters, as both stores do."""
+    """Lower-case ASCII letters only, as both stores do."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
 def check_names(tree: exp.Expr, prefix: str) -> None:
-    """Refuse what PostgreSQL could take for a call.
+    """Refuse names that PostgreSQL could read as function calls.
 
     Args:
-        prefix: what the executed names of common tables begin with.
+        prefix: the prefix of the executed names of CTEs.
 
     Raises:
-        InvalidRequest: a name behind a dot is not a column for certain, or a name is too long.
+        InvalidRequest: a name after a dot is not certainly a column, or a name is too long.
     """
     scopes = _Scopes(tree)
     for node in tree.walk():
@@ -70,8 +70,8 @@ def check_names(tree: exp.Expr, prefix: str) -> None:
             _check_length(node.args["alias"].this, NAME_BYTES_MAX - len(prefix))
         elif isinstance(node, exp.Dot):
             raise InvalidRequest(
-                "sql: on PostgreSQL nothing may stand behind (…). because it could be a function: name the column as "
-                "table.column, or take the expression apart in FROM"
+                "sql: on PostgreSQL no name may follow (…). because it could be a function: write table.column, or "
+                "expand the expression in FROM"
             )
         elif isinstance(node, exp.Column) and node.table and not isinstance(node.this, exp.Star):
             scopes.check(node)
@@ -83,7 +83,7 @@ def _check_length(identifier: exp.Expr, most: int) -> None:
 
 
 class _Scopes:
-    """The tables of each SELECT of a statement, and the columns that each has for certain."""
+    """The tables of each SELECT of a statement, and the columns that each table certainly has."""
 
     def __init__(self, tree: exp.Expr) -> None:
         self._ctes: dict[str, list[exp.CTE]] = {}
@@ -94,7 +94,7 @@ class _Scopes:
         self._around: dict[int, exp.Expr | None] = {}
 
     def check(self, column: exp.Column) -> None:
-        """Raises InvalidRequest unless the column's table has it, whichever of its name is meant."""
+        """Raises InvalidRequest unless every table that the reference may mean has the column."""
         table, name = _name(column.args["table"]), _name(column.this)
         meant = self._meant(column, table)
         having = [name in self.columns(source).names for source in meant]
@@ -102,14 +102,14 @@ class _Scopes:
             return
         shown = f"{column.table}.{column.name}"[:60]
         if any(having):
-            raise InvalidRequest(f"sql: {shown}: several tables are called {table[:30]}: give each a name of its own")
+            raise InvalidRequest(f"sql: {shown}: several tables are called {table[:30]}: give each its own alias")
         raise InvalidRequest(
-            f"sql: {shown} is not known to be a column: behind a dot stands a column of a view, or one that a "
+            f"sql: {shown} is not known to be a column: after a dot comes a column of a view, or one that a "
             "subquery, common table or function in FROM names with AS"
         )
 
     def _meant(self, node: exp.Expr, table: str) -> list[exp.Expr]:
-        """What is called so in the SELECT in which the node stands, and in all around it."""
+        """The tables of this name in the SELECT that contains the node, and in all enclosing ones."""
         found: list[exp.Expr] = []
         select = self._select_around(node)
         while select is not None:
@@ -123,7 +123,7 @@ class _Scopes:
         return self._around[id(node)]
 
     def sources(self, select: exp.Expr) -> dict[str, list[exp.Expr]]:
-        """What stands in FROM, by name."""
+        """The tables in FROM, by name."""
         if id(select) not in self._sources:
             named: dict[str, list[exp.Expr]] = {}
             for source in _tables_of(select):
@@ -132,14 +132,14 @@ class _Scopes:
         return self._sources[id(select)]
 
     def columns(self, source: exp.Expr) -> _Columns:
-        """The columns that something in FROM or a common table surely has."""
+        """The columns that a CTE or a table in FROM certainly has."""
         if id(source) not in self._columns:
-            self._columns[id(source)] = _UNKNOWN  # until it is known: nothing may be made of itself
+            self._columns[id(source)] = _UNKNOWN  # stops a reference to itself
             self._columns[id(source)] = self._own(source).renamed(_renamed(source))
         return self._columns[id(source)]
 
     def _own(self, source: exp.Expr) -> _Columns:
-        """Before an alias renames the first ones."""
+        """The columns before an alias renames the first ones."""
         inner = source.this if isinstance(source.this, exp.Expr) else source
         if isinstance(source, exp.Table) and isinstance(inner, exp.Identifier):
             return self._of_name(_name(inner))
@@ -149,17 +149,17 @@ class _Scopes:
             return self._of_query(inner)
         if isinstance(source, exp.Values):
             first = source.expressions[0] if source.expressions else exp.Tuple()
-            return _Columns(tuple(f"column{place + 1}" for place in range(len(first.expressions) or 1)))
+            return _Columns(tuple(f"column{index + 1}" for index in range(len(first.expressions) or 1)))
         return _of_function(source)
 
     def _of_name(self, name: str) -> _Columns:
-        """Of a view, or what all common tables of a name have, whichever is meant."""
+        """The columns of a view, or those that all CTEs of this name share."""
         if ctes := self._ctes.get(name):
             return _common([self.columns(cte) for cte in ctes])
         return _Columns(tuple(column.name for column in VIEWS[name].columns)) if name in VIEWS else _UNKNOWN
 
     def _of_query(self, query: exp.Expr) -> _Columns:
-        """Those of a UNION are called as its first SELECT's are."""
+        """The columns of a query; the first SELECT of a UNION names them."""
         while not isinstance(query, exp.Select):
             if not isinstance(query, exp.Subquery | exp.SetOperation):
                 return _UNKNOWN
@@ -175,7 +175,7 @@ class _Scopes:
         return _Columns((_shown_name(shown),))
 
     def _all(self, tables: Sequence[exp.Expr]) -> _Columns:
-        """Of `*`; USING merges some of them and changes their order."""
+        """The columns of `*`. The order is uncertain: USING merges some and moves them to the front."""
         return _Columns(tuple(name for table in tables for name in self.columns(table).names), in_order=False)
 
 
@@ -187,7 +187,7 @@ def _common(alike: Sequence[_Columns]) -> _Columns:
 
 
 def _shown_name(shown: exp.Expr) -> str:
-    """How PostgreSQL calls a column of a SELECT, where that is certain."""
+    """PostgreSQL's name of a SELECT's column; empty where it is uncertain."""
     if isinstance(shown, exp.Alias):
         return _name(shown.args["alias"])
     while isinstance(shown, exp.Paren) or (isinstance(shown, exp.Cast) and isinstance(shown.this, exp.Column)):
@@ -200,7 +200,7 @@ def _shown_name(shown: exp.Expr) -> str:
 
 
 def _of_function(source: exp.Expr) -> _Columns:
-    """Of a function in FROM. What unnest gives depends on what is in the list."""
+    """The columns of a function in FROM. Those of unnest depend on the list's elements, so they are unknown."""
     call = source.this if isinstance(source, exp.Table | exp.Lateral) else source
     if not isinstance(call, exp.Anonymous):
         return _UNKNOWN
@@ -209,7 +209,7 @@ def _of_function(source: exp.Expr) -> _Columns:
 
 
 def _renamed(source: exp.Expr) -> list[str]:
-    """The names that an alias gives to the first columns."""
+    """The names that an alias gives the first columns."""
     alias = source.args.get("alias")
     named = [_name(column) for column in alias.args.get("columns") or ()] if isinstance(alias, exp.TableAlias) else []
     extra = source.args.get("offset") if isinstance(source, exp.Unnest) else None
@@ -217,7 +217,7 @@ def _renamed(source: exp.Expr) -> list[str]:
 
 
 def _called(source: exp.Expr) -> str:
-    """The name by which something in FROM can be named."""
+    """The name by which a statement refers to a table in FROM."""
     alias = source.args.get("alias")
     if isinstance(alias, exp.TableAlias) and alias.this is not None:
         return _name(alias.this)
@@ -245,7 +245,7 @@ def _joined_sources(node: exp.Expr) -> list[exp.Expr]:
 
 
 def _tables(part: exp.Expr) -> Iterator[exp.Expr]:
-    """One thing in FROM, with what is joined to it; of a join in parentheses each table, and the whole by its alias."""
+    """An item of FROM and all items joined to it; of a join in parentheses each table, and the join if aliased."""
     if isinstance(part, exp.Subquery) and isinstance(part.this, exp.Table | exp.Subquery | exp.Values | exp.Unnest):
         inner = list(_tables(part.this))
         plain = not isinstance(part.this, exp.Subquery) or isinstance(part.this.this, exp.Table)

@@ -1,4 +1,4 @@
-"""Which parts of SQL a statement may be made of, as sqlglot's syntax trees have them. What is not listed is refused."""
+"""The SQL syntax that a statement may use, as nodes of sqlglot's syntax tree. Everything else is refused."""
 
 from __future__ import annotations
 
@@ -153,11 +153,11 @@ PARTS: Mapping[type[exp.Expr], frozenset[str]] = {
     exp.CurrentDate: frozenset(),
     exp.CurrentTimestamp: frozenset(),
 }
-"""Nodes that can also carry what no SELECT over views needs (INTO, FOR UPDATE, RECURSIVE, samples, hints, formats)."""
+"""Allowed parts of nodes that have others too (INTO, FOR UPDATE, RECURSIVE, samples, hints, formats)."""
 
 _PARAMETER = "a statement takes no parameters"
-_LITERAL = "texts are written in single quotes only, without a letter or $ in front"
-_PERSON = "who is connected to the store is not told"
+_LITERAL = "a text is written in single quotes only, without a prefix such as E or $"
+_PERSON = "the store's user, schema and database are not available"
 REASONS: Mapping[type[exp.Expr], str] = {
     exp.Placeholder: _PARAMETER,
     exp.Parameter: _PARAMETER,
@@ -181,9 +181,9 @@ REASONS: Mapping[type[exp.Expr], str] = {
     exp.TableSample: "samples are not supported",
     exp.Pivot: "PIVOT and UNPIVOT are not supported",
     exp.Lambda: "lambdas are not supported",
-    exp.Kwarg: "arguments have no names",
+    exp.Kwarg: "named arguments are not supported",
 }
-"""Why, for what people are likely to try."""
+"""Reasons for refusing syntax that users are likely to try."""
 
 _T = exp.DType
 TYPES: frozenset[exp.DType | str] = frozenset(
@@ -230,4 +230,4 @@ WORDS = words(
     "DAYOFWEEK DAYOFWEEKISO DAYOFWEEK_ISO DOY DAYOFYEAR ISOYEAR YEARWEEK EPOCH JULIAN TIMEZONE TIMEZONE_HOUR "
     "TIMEZONE_MINUTE ERA WEEKDAY DAYOFMONTH"
 )
-"""Words that stand unquoted: parts and units of time."""
+"""Allowed unquoted keywords: parts and units of time."""

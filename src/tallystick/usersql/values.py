@@ -1,4 +1,4 @@
-"""Values of a statement's rows as JSON has them. The same for every store."""
+"""Convert the values of a statement's rows to JSON, in the same way for every store."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _INT64 = 2**63
 
 
 def json_value(value: Any) -> Any:
-    """A driver's value for JSON.
+    """Convert a driver's value for JSON.
 
-    Numbers keep all their digits (`Decimal` for those that do not fit 64 bits), those that are none are null. Instants
-    are texts in UTC, bytes their hexadecimal digits, everything else that JSON lacks is its text.
+    Numbers keep all their digits (`Decimal` for integers beyond 64 bits); NaN and infinities become null. Timestamps
+    become texts in UTC, bytes become hexadecimal digits, and other types without a JSON form become texts.
     """
     if value is None or isinstance(value, bool | str):
         return value
@@ -49,7 +49,7 @@ def _text(value: Any) -> str:
 
 
 def size_of(value: Any) -> int:
-    """About how many bytes a value takes in an answer."""
+    """The approximate size of a value in an answer, in bytes."""
     if isinstance(value, str):
         return len(value) + 3
     if isinstance(value, list):
@@ -60,7 +60,7 @@ def size_of(value: Any) -> int:
 
 
 def integer(digits: str) -> int | Decimal | str:
-    """For `json.loads`: a whole number of any size; its text when Python does not read as many digits."""
+    """For `json.loads`: an integer of any size, or its text if it has more digits than Python parses."""
     if len(digits) > sys.int_info.default_max_str_digits:
         return digits
     number = int(digits)
@@ -68,5 +68,5 @@ def integer(digits: str) -> int | Decimal | str:
 
 
 def fraction(digits: str) -> Decimal | str:
-    """For `json.loads`: a number with all its digits; its text when it is beyond a double, as readers of JSON have."""
+    """For `json.loads`: a number with all its digits, or its text if it exceeds a double, which JSON readers use."""
     return Decimal(digits) if math.isfinite(float(digits)) else digits

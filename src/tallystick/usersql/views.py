@@ -1,4 +1,4 @@
-"""The views that statements read: what GET /v1/sql/schema and docs/use/sql.md say of them."""
+"""The views that statements read, as GET /v1/sql/schema and docs/use/sql.md describe them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ViewColumn(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True):
-    """A view; `needs` names the one that it is made from."""
+    """A view; `needs` names the view that it reads, if any."""
 
     name: str
     description: str
@@ -44,47 +44,47 @@ VIEWS: Mapping[str, View] = {
     for view in (
         _view(
             "events",
-            "A row for each stored event.",
+            "One row for each stored event.",
             "",
             ("event_id", "uuid", "Its id, unique within its site."),
             _SITE,
             ("name", "text", "What happened, such as page_view."),
             ("timestamp", "timestamp", "When it happened, UTC."),
-            ("received_at", "timestamp", "When the server got it, UTC."),
-            ("user_id", "text", "Whose event it is, as it was sent; null: nobody's."),
+            ("received_at", "timestamp", "When the server received it, UTC."),
+            ("user_id", "text", "The user, as it was sent; null: no user."),
             ("session_id", "text", "As it was sent; null: none."),
-            ("source", "text", "What sent it; empty when unknown."),
+            ("source", "text", "The client that sent it; empty when unknown."),
             ("path", "text", "The page's path; null: none."),
-            ("properties", "json", "Everything else; properties->>'key' is one of them as text."),
+            ("properties", "json", "All other fields; properties->>'key' is one of them as text."),
         ),
         _view(
             "sessions",
-            "A row for each session: the events with one session_id, or those of a user without one that have no pause "
-            "of more than 30 minutes between them.",
+            "One row for each session: the events with one session_id, or the events of a user without one that have "
+            "no pause of more than 30 minutes between them.",
             "events",
             _SITE,
             ("session_id", "text", "Null for a session that a pause ends."),
-            ("user_id", "text", "The first of its users in alphabetical order; null: none."),
+            ("user_id", "text", "Its first user in alphabetical order; null: none."),
             ("started_at", "timestamp", "When its first event happened, UTC."),
-            ("duration_seconds", "number", "From the first event to the last; 0 when there is one."),
+            ("duration_seconds", "number", "From the first event to the last; 0 for a single event."),
             ("events", "integer", "How many events it has."),
             ("pages", "integer", "How many of them are page views: page_view, $pageview or pageview."),
-            ("entry_path", "text", "The path of its first page view, else of its first event."),
-            ("exit_path", "text", "The path of its last page view, else of its last event."),
+            ("entry_path", "text", "The path of its first page view, or of its first event if there is none."),
+            ("exit_path", "text", "The path of its last page view, or of its last event if there is none."),
         ),
         _view(
             "users",
-            "A row for each user_id of a site.",
+            "One row for each user_id of a site.",
             "events",
             _SITE,
             ("user_id", "text", "As it was sent: identities are not joined here."),
             ("first_seen", "timestamp", "The time of the first event, UTC."),
             ("last_seen", "timestamp", "The time of the newest event, UTC."),
-            ("events", "integer", "How many events there are."),
+            ("events", "integer", "How many events the user has."),
         ),
     )
 }
-"""By name. Every statement's tables are these and its own common tables."""
+"""The views, by name. A statement reads only these and its own CTEs."""
 
 EXAMPLES: Sequence[Example] = (
     Example(
@@ -111,4 +111,4 @@ EXAMPLES: Sequence[Example] = (
         "ORDER BY sessions DESC\nLIMIT 20",
     ),
 )
-"""They run on every store."""
+"""Examples that run on every store."""

@@ -1,6 +1,6 @@
-"""The views that a checked statement reads, as CTEs in front of it.
+"""Write the views that a checked statement reads as CTEs before it.
 
-Their names have a prefix that no table has. So a statement can neither read the tables behind them nor replace them.
+Their names have a prefix that no table has, so a statement can neither read the tables that they use nor replace them.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _INTEGER = re.compile(r"(U?(TINY|SMALL|BIG)?INT|U?INTEGER|INT[248])")
 
 
 def views_of(checked: CheckedSql, store: str, *, site: bool, sealed: bool) -> str:
-    """`WITH …` of the views that the statement reads; empty when it reads none.
+    """`WITH …` with the views that the statement reads; empty when it reads none.
 
     Args:
-        site: read one site alone: the parameter `$1`, or on PostgreSQL `runnel.site` when sealed.
-        sealed: the user may see no other site.
+        site: read only one site: the parameter `$1`, or on PostgreSQL `runnel.site` when sealed.
+        sealed: the user may not see other sites.
     """
     statements = load_statements(f"tallystick.store.{store}", "sql/views.sql")
     ctes = []
@@ -57,18 +57,18 @@ def views_of(checked: CheckedSql, store: str, *, site: bool, sealed: bool) -> st
 
 
 def _needed(views: Iterable[str]) -> Sequence[str]:
-    """The views with those that they are made from, in the order of `VIEWS`."""
+    """The given views and the views that they read, in the order of `VIEWS`."""
     wanted = set(views) | {VIEWS[name].needs for name in views}
     return [name for name in VIEWS if name in wanted]
 
 
 def numbered_columns(count: int) -> list[str]:
-    """Names for the columns of a statement, which may have several columns of one name: `c0`, `c1`, …"""
+    """Unique names for the columns of a statement, which may repeat a name: `c0`, `c1`, …"""
     return [f"c{number}" for number in range(count)]
 
 
 def type_of(name: str, store: str) -> ColumnType:
-    """The type of a column, by the name of the store's type."""
+    """The column type for the name of a store's type."""
     word = name.upper()
     if word.endswith("]") or word.startswith(("STRUCT", "MAP", "UNION", "_")):
         return "json"

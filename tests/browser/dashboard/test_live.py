@@ -18,7 +18,7 @@ from tests.browser.dashboard.conftest import Opener, started
 from tests.browser.dashboard.test_keys_and_empty import give
 
 LIVE = "Live: events appear as they are stored"
-ENDED = "The stream ended: asking every 2 seconds"
+ENDED = "The stream ended: updated every 2 seconds"
 SLOW = 15_000
 
 Listen = Callable[[ServerProcess], Page]
@@ -142,7 +142,7 @@ def test_server_goes_away_and_comes_back(tmp_path: Path, browser: Browser) -> No
         expect(page.locator("table.events .row-button")).to_have_text(["before"], timeout=SLOW)
         settled(page)
         process.kill()
-        expect(page.get_by_text("asking again failed: The server cannot be reached.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("the last update failed: The server cannot be reached.")).to_be_visible(timeout=30_000)
         assert names(page) == ["before"]
         process.start()
         with closing(process.api()) as api:

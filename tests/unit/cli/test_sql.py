@@ -151,7 +151,7 @@ def test_the_answer_in_a_file(tallystick: Command, tmp_path: Path) -> None:
 def test_without_a_statement_it_shows_what_there_is(tallystick: Command) -> None:
     ran = tallystick()
     assert ran.code == 0
-    assert re.search(r"^events +A row for each stored event", ran.out, re.MULTILINE)
+    assert re.search(r"^events +One row for each stored event", ran.out, re.MULTILINE)
     assert re.search(r"^ +duration_seconds +number ", ran.out, re.MULTILINE)
 
 

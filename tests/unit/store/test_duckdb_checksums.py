@@ -75,5 +75,5 @@ def test_a_torn_end_is_no_damage(files: Path) -> None:
 def test_a_log_without_its_file_is_not_taken_for_a_new_store(files: Path) -> None:
     """G6: DuckDB would make an empty file and delete the log."""
     files.unlink()
-    with pytest.raises(StoreDamaged, match="is gone"):
+    with pytest.raises(StoreDamaged, match="is missing"):
         check_log(files)

@@ -93,7 +93,7 @@ def test_a_column_may_stand_behind_a_dot(sql: str) -> None:
     assert check_sql(sql, "postgres").sql
 
 
-REASONS = "known to be a column|nothing may stand|several tables|longer than|DB is|no schema or object"
+REASONS = "known to be a column|no name may follow|several tables|longer than|DB is|no schema or object"
 
 
 @pytest.mark.parametrize("sql", CALLS, ids=lambda sql: ascii(sql)[:70])

@@ -9,7 +9,7 @@ interface Props {
   rows: readonly FunnelRow[];
   steps: readonly string[];
   order: FunnelOrder;
-  /** What the rows are grouped by, as people call it. */
+  /** The label of the field that the rows are grouped by. */
   breakdown?: { field: string; label: string } | undefined;
 }
 

@@ -1,6 +1,6 @@
 import { ChevronRight } from "lucide-react";
 import { Link, useSearch } from "wouter";
-import type { People } from "./state";
+import type { ListedUsers } from "./state";
 import { type FunnelScope, usePages } from "../../api/query";
 import { Button } from "../../components/controls/Button";
 import { EmptyState } from "../../components/display/EmptyState";
@@ -13,16 +13,16 @@ import { pageHref } from "../../scope/scope";
 import "./FunnelUsersDrawer.css";
 
 /** Who did a step, or did the one before and not this one; each leads to their timeline. */
-export function PeopleDrawer({
+export function FunnelUsersDrawer({
   scope,
-  people,
+  listed,
   name,
   grouped,
   zone,
   onClose,
 }: {
   scope: FunnelScope;
-  people: People;
+  listed: ListedUsers;
   /** What the step is called. */
   name: string;
   /** The funnel is broken down: the list is not. */
@@ -41,14 +41,14 @@ export function PeopleDrawer({
   } = usePages({
     ...scope,
     kind: "funnel_users",
-    ...people,
+    ...listed,
     limit: 50,
   });
   const search = useSearch();
   const title =
-    people.outcome === "dropped"
-      ? `Dropped before step ${people.step}: ${name}`
-      : `Reached step ${people.step}: ${name}`;
+    listed.outcome === "dropped"
+      ? `Dropped before step ${listed.step}: ${name}`
+      : `Reached step ${listed.step}: ${name}`;
   return (
     <Drawer title={title} onClose={onClose}>
       {grouped && <p className="muted">Of all groups together.</p>}
@@ -57,7 +57,7 @@ export function PeopleDrawer({
       ) : loading ? (
         <Skeleton lines={8} height={40} />
       ) : users.length === 0 ? (
-        <EmptyState title="Nobody" />
+        <EmptyState title="No users" />
       ) : (
         <ul className="people" aria-label={title}>
           {users.map((user) => (

@@ -16,7 +16,7 @@ interface Props {
   /** The field that the rows are grouped by. */
   breakdown?: string | undefined;
   /** Show who reached a step (from 1), or dropped before it. */
-  onPeople?: ((step: number, outcome: Outcome) => void) | undefined;
+  onUsers?: ((step: number, outcome: Outcome) => void) | undefined;
 }
 
 /** Groups whose bars fit beside each other; the table has them all. */
@@ -35,7 +35,7 @@ export function stepName(order: FunnelOrder, steps: readonly string[], index: nu
 }
 
 /** The steps beside each other, on a phone below each other: who did each, who dropped before it, how long it took. */
-export function FunnelView({ rows, steps, order, breakdown, onPeople }: Props) {
+export function FunnelView({ rows, steps, order, breakdown, onUsers }: Props) {
   const groups = funnelGroups(rows, breakdown);
   const whole = wholeFunnel(groups);
   const drawn = groups.slice(0, BARS);
@@ -70,7 +70,7 @@ export function FunnelView({ rows, steps, order, breakdown, onPeople }: Props) {
                     colour={breakdown === undefined ? "var(--funnel)" : groupColour(group, place)}
                     // The list is not of a group; with the keyboard the note's button opens it.
                     onDropped={
-                      breakdown === undefined ? onPeople && (() => onPeople(index + 1, "dropped")) : undefined
+                      breakdown === undefined ? onUsers && (() => onUsers(index + 1, "dropped")) : undefined
                     }
                   />
                 ))}
@@ -80,7 +80,7 @@ export function FunnelView({ rows, steps, order, breakdown, onPeople }: Props) {
                 step={step}
                 index={index}
                 next={whole[index + 1]}
-                onPeople={onPeople}
+                onUsers={onUsers}
               />
             </li>
           ))}
@@ -122,13 +122,13 @@ function StepNote({
   step,
   index,
   next,
-  onPeople,
+  onUsers,
 }: {
   name: string;
   step: FunnelStep;
   index: number;
   next: FunnelStep | undefined;
-  onPeople: Props["onPeople"];
+  onUsers: Props["onUsers"];
 }) {
   const number = index + 1;
   const users = (
@@ -146,8 +146,8 @@ function StepNote({
         <span className="funnel-name-text">{name}</span>
       </p>
       <p className="funnel-users">
-        {onPeople && step.users > 0 ? (
-          <button type="button" onClick={() => onPeople(number, "reached")}>
+        {onUsers && step.users > 0 ? (
+          <button type="button" onClick={() => onUsers(number, "reached")}>
             {users}
             <span className="hidden-text">
               {" "}
@@ -167,7 +167,7 @@ function StepNote({
           median {duration(step.median)}, 90% within {duration(step.p90)}
         </p>
       )}
-      {index > 0 && <Dropped name={name} number={number} step={step} onPeople={onPeople} />}
+      {index > 0 && <Dropped name={name} number={number} step={step} onUsers={onUsers} />}
       {next === undefined && index === 0 && <p className="funnel-detail">no further step</p>}
     </div>
   );
@@ -177,12 +177,12 @@ function Dropped({
   name,
   number,
   step,
-  onPeople,
+  onUsers,
 }: {
   name: string;
   number: number;
   step: FunnelStep;
-  onPeople: Props["onPeople"];
+  onUsers: Props["onUsers"];
 }) {
   const part = shareText(step.fromPrevious === null ? null : 1 - step.fromPrevious);
   const text = (
@@ -193,12 +193,12 @@ function Dropped({
       dropped <span className="number">({part})</span>
     </>
   );
-  return onPeople && step.dropped > 0 ? (
+  return onUsers && step.dropped > 0 ? (
     <button
       type="button"
       className="funnel-drop"
       title={exact(step.dropped)}
-      onClick={() => onPeople(number, "dropped")}
+      onClick={() => onUsers(number, "dropped")}
     >
       {text}
       <span className="hidden-text">

@@ -49,7 +49,7 @@ it("keeps nothing, the empty text and the rest apart, and adds them up", () => {
   expect(wholeFunnel([])).toEqual([]);
 });
 
-it("writes shares with one decimal, and never rounds to nobody or everybody", () => {
+it("writes shares with one decimal, and never rounds to 0 % or 100 %", () => {
   expect([null, 0, 0.0001, 0.13, 0.9999, 1].map(shareText)).toEqual([
     "–",
     "0%",

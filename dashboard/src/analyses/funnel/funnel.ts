@@ -1,13 +1,13 @@
 import type { FunnelRow } from "../../api/types";
 import { textIn } from "../../api/rows";
 
-/** A funnel's rows as groups with their steps. Nothing here asks or draws. */
+/** A funnel's rows as groups with their steps. Nothing here sends a query or draws. */
 
 export interface FunnelStep {
   users: number;
   /** Did the step before and not this one. */
   dropped: number;
-  /** Shares from 0 to 1; null where nobody began. */
+  /** Shares from 0 to 1; null where no user began. */
   fromFirst: number | null;
   fromPrevious: number | null;
   /** Seconds since the step before. */

@@ -11,7 +11,7 @@ it("reads what it writes", () => {
     window: { number: 30, unit: "min" as const },
     by: "properties.plan",
     top: "10" as const,
-    people: { step: 2, outcome: "dropped" as const },
+    listed: { step: 2, outcome: "dropped" as const },
   };
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(funnelParams(funnel)))

@@ -20,8 +20,8 @@ export interface Window {
   unit: Unit;
 }
 
-/** Whose names are shown. */
-export interface People {
+/** The step and outcome whose users are listed. */
+export interface ListedUsers {
   step: number;
   outcome: Outcome;
 }
@@ -33,7 +33,7 @@ export interface Funnel {
   window: Window;
   by: string;
   top: (typeof TOPS)[number];
-  people: People | null;
+  listed: ListedUsers | null;
 }
 
 const USUAL: Window = { number: 7, unit: "d" };
@@ -47,7 +47,7 @@ export function readFunnel(params: URLSearchParams): Funnel {
     window: windowFrom(params.get("window") ?? "") ?? USUAL,
     by: isField(by) ? by : "",
     top: TOPS.find((top) => top === params.get("top")) ?? "5",
-    people: peopleFrom(params.get("people") ?? "", steps.length),
+    listed: usersFrom(params.get("people") ?? "", steps.length),
   };
 }
 
@@ -62,8 +62,8 @@ export function funnelParams(change: Partial<Funnel>): Params {
   }
   if (change.by !== undefined) params["by"] = change.by || null;
   if (change.top !== undefined) params["top"] = change.top === "5" ? null : change.top;
-  if (change.people !== undefined)
-    params["people"] = change.people && `${change.people.outcome}:${change.people.step}`;
+  if (change.listed !== undefined)
+    params["people"] = change.listed && `${change.listed.outcome}:${change.listed.step}`;
   return params;
 }
 
@@ -85,14 +85,17 @@ export function windowSeconds({ number, unit }: Window): number {
   return number * SECONDS[unit];
 }
 
-function peopleFrom(text: string, steps: number): People | null {
+function usersFrom(text: string, steps: number): ListedUsers | null {
   const match = /^(reached|dropped):(\d{1,2})$/.exec(text);
   if (!match) return null;
-  const people: People = { outcome: match[1] === "dropped" ? "dropped" : "reached", step: Number(match[2]) };
-  return people.step >= (people.outcome === "dropped" ? 2 : 1) && people.step <= steps ? people : null;
+  const listed: ListedUsers = {
+    outcome: match[1] === "dropped" ? "dropped" : "reached",
+    step: Number(match[2]),
+  };
+  return listed.step >= (listed.outcome === "dropped" ? 2 : 1) && listed.step <= steps ? listed : null;
 }
 
-/** The part that questions about numbers and about people share. */
+/** The part that queries for numbers and for users share. */
 export function funnelScope(
   scope: QueryScope,
   steps: readonly Test[],

@@ -25,7 +25,7 @@ function idOf(row: MetricsRow, field: string): string {
   return value === null ? "none" : `=${value}`;
 }
 
-/** A series for each column of a question without a breakdown. */
+/** A series for each column of a query without a breakdown. */
 export function wholeSeries(rows: MetricsRow[], total: MetricsRow | undefined, columns: Column[]): Group[] {
   const compared = rows.some((row) => row.previous !== undefined);
   return columns.map(({ label, name }) => ({

@@ -39,7 +39,7 @@ describe("the address", () => {
   });
 });
 
-describe("the question", () => {
+describe("the query", () => {
   it("names metrics by their letters, and has a filter for each", () => {
     const { metrics, formulas, columns } = columnsOf(EXPLORATION);
     expect(metrics).toEqual([

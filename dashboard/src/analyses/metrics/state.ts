@@ -106,7 +106,7 @@ export interface Column {
   zero: 0 | null;
 }
 
-/** What is asked, and what of the answers is shown. */
+/** The queries, and which part of their answers is shown. */
 export function columnsOf({ measures, formula, shown, by }: Exploration): {
   metrics: Metric[];
   formulas: Formula[];

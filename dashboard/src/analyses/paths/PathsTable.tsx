@@ -4,7 +4,7 @@ import { Button } from "../../components/controls/Button";
 import { exact, percent } from "../../format/number";
 import "./PathsTable.css";
 
-/** Of each step, until all are asked for. */
+/** Rows of each step, until the reader shows all. */
 const FEW = 5;
 
 /** Every edge of the answer as text: what the picture shows, for those who cannot see it and for small screens. */

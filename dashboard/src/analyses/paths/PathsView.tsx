@@ -319,7 +319,7 @@ function NodeNumbers({
         </p>
       ))}
       {node.name === null ? (
-        <p className="chart-tip-note">The smaller ones, and ways too rare to be told.</p>
+        <p className="chart-tip-note">The smaller ones, and paths too rare to be listed.</p>
       ) : (
         choosable && <p className="chart-tip-note">Click: the paths {backwards ? "to" : "from"} here</p>
       )}

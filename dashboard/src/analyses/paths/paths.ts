@@ -1,7 +1,7 @@
 import type { PathRow } from "../../api/types";
 import { seriesColour } from "../../charts/palette";
 
-/** The edges of a paths answer as columns of nodes, with every session accounted for. Nothing here asks or draws. */
+/** The edges of a paths answer as columns of nodes, with every session accounted for. Nothing here sends a query or draws. */
 
 export interface PathNode {
   id: string;
@@ -39,7 +39,7 @@ interface Edge {
 const idOf = (column: number, name: string | null) => (name === null ? `${column}` : `${column} ${name}`);
 
 /**
- * @param backwards the paths were asked for with an `end`: step 1 is the last one before it.
+ * @param backwards the query has an `end`: step 1 is the last one before it.
  * @param most nodes of a column; the smaller ones become one.
  */
 export function pathGraph(rows: readonly PathRow[], backwards: boolean, most: number): PathGraph {

@@ -14,7 +14,7 @@ it("reads what it writes, and leaves out what is as usual", () => {
   expect(paramsOf("steps=11&most=5&of=nothing").toString()).toBe("");
 });
 
-it("asks nothing while the start is not chosen", () => {
+it("sends nothing while the start is not chosen", () => {
   expect(pathsQuery({}, readPaths(new URLSearchParams("start=")))).toBeNull();
   expect(pathsQuery({ site_id: "s" }, readPaths(new URLSearchParams("end=/x&steps=3")))).toEqual({
     kind: "paths",

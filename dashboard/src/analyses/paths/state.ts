@@ -7,7 +7,7 @@ import type { Params } from "../../scope/scope";
 export const LENGTHS = [2, 3, 4, 5, 6, 7, 8, 9, 10] as const;
 export const MOST = [4, 6, 8, 12] as const;
 
-/** Edges of a step that are asked for: nearly all, so that the picture can tell what it leaves out. */
+/** Edges of a step that are queried: nearly all, so that the chart can say what it leaves out. */
 const EDGES = 200;
 
 export type Anchor = "none" | "start" | "end";

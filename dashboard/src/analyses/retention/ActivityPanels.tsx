@@ -11,30 +11,30 @@ import { PeriodPicker, type TabProps } from "./PeriodPicker";
 const HEIGHT = 340;
 
 /** Who is new, stays, comes back or stays away. */
-export function Lifecycle({ view, coming, onChange }: TabProps) {
-  const asked = useAnswer(
-    view.ready ? { kind: "lifecycle", ...view.scope, timezone: view.zone, interval: coming.every } : null,
+export function Lifecycle({ view, retention, onChange }: TabProps) {
+  const result = useAnswer(
+    view.ready ? { kind: "lifecycle", ...view.scope, timezone: view.zone, interval: retention.every } : null,
     { refresh: view.current ? REFRESH : false, keep: sameButRange },
   );
-  const rows = asked.answer?.rows ?? [];
+  const rows = result.answer?.rows ?? [];
   return (
     <>
       <Panel
         title="Lifecycle"
-        asked={asked}
+        result={result}
         empty={rows.every((row) => row.new + row.returning + row.resurrecting + row.dormant === 0)}
-        note={<Fresh asked={asked} zone={view.zone} />}
-        controls={<PeriodPicker {...{ view, coming, onChange }} />}
+        note={<Fresh result={result} zone={view.zone} />}
+        controls={<PeriodPicker {...{ view, retention, onChange }} />}
       >
-        <LifecycleView rows={rows} interval={coming.every} zone={view.zone} height={HEIGHT} />
+        <LifecycleView rows={rows} interval={retention.every} zone={view.zone} height={HEIGHT} />
       </Panel>
       <Numbers
-        asked={asked}
+        result={result}
         label="Lifecycle by period"
         head={["Period", "New", "Returning", "Resurrecting", "Dormant"]}
         rows={begun(rows, (row) => row.new + row.returning + row.resurrecting + row.dormant > 0)
           .map((row) => ({
-            name: named(bucketLabel(row.bucket, coming.every, view.zone), row.complete),
+            name: named(bucketLabel(row.bucket, retention.every, view.zone), row.complete),
             cells: [row.new, row.returning, row.resurrecting, row.dormant].map(exact),
           }))
           .reverse()}
@@ -44,32 +44,32 @@ export function Lifecycle({ view, coming, onChange }: TabProps) {
 }
 
 /** In how many periods users were active. */
-export function Stickiness({ view, coming, onChange }: TabProps) {
-  const asked = useAnswer(
-    view.ready ? { kind: "stickiness", ...view.scope, timezone: view.zone, interval: coming.every } : null,
+export function Stickiness({ view, retention, onChange }: TabProps) {
+  const result = useAnswer(
+    view.ready ? { kind: "stickiness", ...view.scope, timezone: view.zone, interval: retention.every } : null,
     { refresh: view.current ? REFRESH : false, keep: sameButRange },
   );
-  const rows = asked.answer?.rows ?? [];
+  const rows = result.answer?.rows ?? [];
   return (
     <>
       <Panel
         title="Stickiness"
-        asked={asked}
+        result={result}
         empty={rows.every((row) => row.users === 0)}
-        note={<Fresh asked={asked} zone={view.zone} />}
-        controls={<PeriodPicker {...{ view, coming, onChange }} />}
+        note={<Fresh result={result} zone={view.zone} />}
+        controls={<PeriodPicker {...{ view, retention, onChange }} />}
       >
         <p className="muted panel-lead">
-          How many users were active in just so many {coming.every}s of the range.
+          How many users were active in just so many {retention.every}s of the range.
         </p>
-        <StickinessView rows={rows} interval={coming.every} height={HEIGHT} />
+        <StickinessView rows={rows} interval={retention.every} height={HEIGHT} />
       </Panel>
       <Numbers
-        asked={asked}
+        result={result}
         label="Stickiness by number of periods"
         head={["Active in", "Users", "Share", "In so many or more"]}
         rows={rows.map((row) => ({
-          name: `${row.periods} ${coming.every}${row.periods === 1 ? "" : "s"}`,
+          name: `${row.periods} ${retention.every}${row.periods === 1 ? "" : "s"}`,
           cells: [exact(row.users), shareText(row.share), exact(row.at_least)],
         }))}
       />
@@ -79,23 +79,23 @@ export function Stickiness({ view, coming, onChange }: TabProps) {
 
 /** Active users by day, and of the 7 and 30 days before. */
 export function ActiveUsers({ view }: TabProps) {
-  const asked = useAnswer(view.ready ? { kind: "active_users", ...view.scope, timezone: view.zone } : null, {
+  const result = useAnswer(view.ready ? { kind: "active_users", ...view.scope, timezone: view.zone } : null, {
     refresh: view.current ? REFRESH : false,
     keep: sameButRange,
   });
-  const rows = asked.answer?.rows ?? [];
+  const rows = result.answer?.rows ?? [];
   return (
     <>
       <Panel
         title="Active users"
-        asked={asked}
+        result={result}
         empty={rows.every((row) => row.mau === 0)}
-        note={<Fresh asked={asked} zone={view.zone} />}
+        note={<Fresh result={result} zone={view.zone} />}
       >
         <ActiveUsersView rows={rows} zone={view.zone} height={HEIGHT} />
       </Panel>
       <Numbers
-        asked={asked}
+        result={result}
         label="Active users by day"
         head={["Day", "Daily", "Weekly", "Monthly", "Daily of weekly", "Daily of monthly"]}
         rows={rows
@@ -121,19 +121,19 @@ function named(name: string, complete: boolean): string {
 
 /** The numbers of the chart above. */
 function Numbers({
-  asked,
+  result,
   label,
   head,
   rows,
 }: {
-  asked: QueryState<unknown>;
+  result: QueryState<unknown>;
   label: string;
   head: string[];
   rows: { name: string; cells: string[] }[];
 }) {
-  if (!asked.answer || rows.length === 0) return null;
+  if (!result.answer || rows.length === 0) return null;
   return (
-    <section className="card" aria-label={label} aria-busy={asked.previous}>
+    <section className="card" aria-label={label} aria-busy={result.previous}>
       <div className="table-scroll tall" tabIndex={0} role="group" aria-label="Numbers">
         <table className="table wide">
           <thead>

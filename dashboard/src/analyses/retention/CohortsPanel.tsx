@@ -1,6 +1,6 @@
 import { Panel } from "./Panel";
 import { RetentionView, type Shown } from "./RetentionView";
-import { type Coming, FOLLOWING } from "./state";
+import { type RetentionState, FOLLOWING } from "./state";
 import { REFRESH, sameButRange, useAnswer } from "../../api/query";
 import type { RetentionQuery } from "../../api/types";
 import { Segmented } from "../../components/controls/Segmented";
@@ -11,27 +11,27 @@ import { Fresh } from "../../components/page/PageHead";
 import { PeriodPicker, type TabProps } from "./PeriodPicker";
 import "./CohortsPanel.css";
 
-const MODES: { value: Coming["mode"]; label: string }[] = [
+const MODES: { value: RetentionState["mode"]; label: string }[] = [
   { value: "first_time", label: "for the first time" },
   { value: "recurring", label: "in any period" },
 ];
 
 /** Who did something in a period, and which share of them came back in the following ones. */
-export function Cohorts({ view, coming, onChange }: TabProps) {
-  const question: RetentionQuery | null = view.ready
+export function Cohorts({ view, retention, onChange }: TabProps) {
+  const query: RetentionQuery | null = view.ready
     ? {
         kind: "retention",
         ...view.scope,
         timezone: view.zone,
-        mode: coming.mode,
-        interval: coming.every,
-        periods: coming.following,
-        start: testQuery(coming.start),
-        returning: testQuery(coming.returning),
+        mode: retention.mode,
+        interval: retention.every,
+        periods: retention.following,
+        start: testQuery(retention.start),
+        returning: testQuery(retention.returning),
       }
     : null;
-  const asked = useAnswer(question, { refresh: view.current ? REFRESH : false, keep: sameButRange });
-  const rows = asked.answer?.rows ?? [];
+  const result = useAnswer(query, { refresh: view.current ? REFRESH : false, keep: sameButRange });
+  const rows = result.answer?.rows ?? [];
   return (
     <>
       <section className="card sentence" aria-label="What is asked">
@@ -40,12 +40,12 @@ export function Cohorts({ view, coming, onChange }: TabProps) {
           <TestPicker
             view={view}
             label="Start event"
-            test={coming.start}
+            test={retention.start}
             onChange={(start) => onChange({ start })}
           />
           <Select
             label="Which users are a cohort"
-            value={coming.mode}
+            value={retention.mode}
             options={MODES}
             onChange={(mode) => onChange({ mode })}
           />
@@ -55,31 +55,31 @@ export function Cohorts({ view, coming, onChange }: TabProps) {
           <TestPicker
             view={view}
             label="Return event"
-            test={coming.returning}
+            test={retention.returning}
             onChange={(returning) => onChange({ returning })}
           />
         </div>
       </section>
       <Panel
-        asked={asked}
+        result={result}
         title="Cohorts"
         empty={rows.every((row) => row.users === 0)}
-        note={<Fresh asked={asked} zone={view.zone} />}
+        note={<Fresh result={result} zone={view.zone} />}
         controls={
           <>
-            <PeriodPicker {...{ view, coming, onChange }} />
+            <PeriodPicker {...{ view, retention, onChange }} />
             <Select
               label="Following periods"
-              value={String(coming.following)}
-              options={FOLLOWING[coming.every].map((count) => ({
+              value={String(retention.following)}
+              options={FOLLOWING[retention.every].map((count) => ({
                 value: String(count),
-                label: `${count} ${coming.every}s after`,
+                label: `${count} ${retention.every}s after`,
               }))}
               onChange={(count) => onChange({ following: Number(count) })}
             />
             <Segmented<Shown>
               label="Shown as"
-              value={coming.shown}
+              value={retention.shown}
               options={[
                 { value: "share", label: "%" },
                 { value: "number", label: "Users" },
@@ -89,7 +89,7 @@ export function Cohorts({ view, coming, onChange }: TabProps) {
           </>
         }
       >
-        <RetentionView rows={rows} interval={coming.every} zone={view.zone} shown={coming.shown} />
+        <RetentionView rows={rows} interval={retention.every} zone={view.zone} shown={retention.shown} />
       </Panel>
     </>
   );

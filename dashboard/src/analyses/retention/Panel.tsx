@@ -9,21 +9,21 @@ import "./Panel.css";
 /** A card with an answer, or with what is there instead of one. */
 export function Panel({
   title,
-  asked,
+  result,
   empty,
   controls,
   note,
   children,
 }: {
   title: string;
-  asked: QueryState<unknown>;
-  /** The answer says that nobody did anything. */
+  result: QueryState<unknown>;
+  /** The answer has no user in it. */
   empty: boolean;
   controls?: ReactNode;
   note?: ReactNode;
   children: ReactNode;
 }) {
-  const { answer, error, previous, retry } = asked;
+  const { answer, error, previous, retry } = result;
   return (
     <Card
       title={title}

@@ -7,7 +7,7 @@ const ROWS = [
   { cohort: "c", users: 0, returned: [0], shares: [null], complete: 0 },
 ];
 
-it("takes the mean of the periods that are over, by persons", () => {
+it("takes the mean of the complete periods, weighted by persons", () => {
   expect(meanRetention(ROWS)).toEqual([
     { users: 40, returned: 40, share: 1 },
     { users: 40, returned: 10, share: 0.25 },
@@ -22,7 +22,7 @@ it("colours by the largest share of those who came back", () => {
   expect(strongest([])).toBe(1);
 });
 
-it("leaves out what was before anybody was there, and nothing after", () => {
+it("leaves out the periods before the first user, and none after", () => {
   expect(begun([0, 0, 3, 0, 1], (users) => users > 0)).toEqual([3, 0, 1]);
   expect(begun([0], (users) => users > 0)).toEqual([]);
 });

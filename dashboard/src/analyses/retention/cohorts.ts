@@ -1,11 +1,11 @@
 import type { RetentionRow } from "../../api/types";
 
-/** What a retention answer's rows say together. Nothing here asks or draws. */
+/** What a retention answer's rows say together. Nothing here sends a query or draws. */
 
 export interface Mean {
   /** Of the cohorts that count. */
   users: number;
-  /** From 0 to 1; null where nobody could have come back yet. */
+  /** From 0 to 1; null where no cohort has completed the period. */
   share: number | null;
   returned: number;
 }
@@ -25,9 +25,9 @@ export function meanRetention(rows: readonly RetentionRow[]): Mean[] {
   });
 }
 
-/** Without the periods before anybody was there. */
-export function begun<Row>(rows: readonly Row[], anybody: (row: Row) => boolean): Row[] {
-  const first = rows.findIndex(anybody);
+/** Without the periods before the first that has users. */
+export function begun<Row>(rows: readonly Row[], hasUsers: (row: Row) => boolean): Row[] {
+  const first = rows.findIndex(hasUsers);
   return first < 0 ? [] : rows.slice(first);
 }
 

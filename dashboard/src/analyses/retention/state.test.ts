@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
-import { comingParams, readComing, usualPeriod } from "./state";
+import { retentionParams, readRetention, usualPeriod } from "./state";
 import { DAY } from "../../scope/range";
 
 const span = (days: number) => ({ since: 0, until: days * DAY });
 
 it("reads what it writes", () => {
-  const coming = {
+  const retention = {
     tab: "lifecycle" as const,
     mode: "recurring" as const,
     start: { name: "signup", filters: [] },
@@ -15,20 +15,20 @@ it("reads what it writes", () => {
     shown: "number" as const,
   };
   const params = new URLSearchParams();
-  for (const [name, value] of Object.entries(comingParams(coming))) params.append(name, String(value));
-  expect(readComing(params, span(30))).toEqual(coming);
+  for (const [name, value] of Object.entries(retentionParams(retention))) params.append(name, String(value));
+  expect(readRetention(params, span(30))).toEqual(retention);
 });
 
 it("begins with periods that fit the range", () => {
   expect([7, 30, 365].map((days) => usualPeriod(span(days)))).toEqual(["day", "week", "month"]);
   expect(usualPeriod(null)).toBe("month");
-  expect(readComing(new URLSearchParams("following=12"), span(7))).toMatchObject({
+  expect(readRetention(new URLSearchParams("following=12"), span(7))).toMatchObject({
     every: "day",
     following: 7,
   });
-  expect(readComing(new URLSearchParams("tab=stickiness"), span(365)).every).toBe("day");
+  expect(readRetention(new URLSearchParams("tab=stickiness"), span(365)).every).toBe("day");
 });
 
 it("forgets how many periods follow when their length changes", () => {
-  expect(comingParams({ every: "week" })).toEqual({ every: "week", following: null });
+  expect(retentionParams({ every: "week" })).toEqual({ every: "week", following: null });
 });

@@ -4,7 +4,7 @@ import { ANY, type Test, testFrom, testText } from "../../components/events/test
 import { DAY, type Span } from "../../scope/range";
 import type { Params } from "../../scope/scope";
 
-/** What the address says of the page about who comes back. */
+/** The retention page's part of the address. */
 
 export const TABS = ["retention", "lifecycle", "stickiness", "active"] as const;
 export type Tab = (typeof TABS)[number];
@@ -18,7 +18,7 @@ export const FOLLOWING: Record<PeriodLength, readonly number[]> = {
   month: [3, 6, 12],
 };
 
-export interface Coming {
+export interface RetentionState {
   tab: Tab;
   mode: (typeof MODES)[number];
   start: Test;
@@ -38,7 +38,7 @@ export function usualFollowing(every: PeriodLength): number {
   return { day: 7, week: 8, month: 6 }[every];
 }
 
-export function readComing(params: URLSearchParams, span: Span | null): Coming {
+export function readRetention(params: URLSearchParams, span: Span | null): RetentionState {
   const tab = TABS.find((one) => one === params.get("tab")) ?? "retention";
   const usual = tab === "stickiness" ? "day" : usualPeriod(span);
   const every = PERIODS.find((one) => one === params.get("every")) ?? usual;
@@ -55,7 +55,7 @@ export function readComing(params: URLSearchParams, span: Span | null): Coming {
 }
 
 /** Its part of the address; what is as usual is left out. */
-export function comingParams(change: Partial<Coming>): Params {
+export function retentionParams(change: Partial<RetentionState>): Params {
   const params: Params = {};
   const test = (one: Test) => (testText(one) === testText(ANY) ? null : testText(one));
   if (change.tab) params["tab"] = change.tab === "retention" ? null : change.tab;

@@ -24,7 +24,7 @@ export function Picker({
   loading?: boolean;
   /** Offer what was typed as a choice of its own; the text before it. */
   free?: string;
-  /** The list is searched elsewhere: it is told what was typed and gives the choices. */
+  /** The list is searched elsewhere: it gets the typed text and gives the choices. */
   onSearch?: (text: string) => void;
   onChoose: (value: string) => void;
 }) {

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 
-/** A value that changes while somebody types, once it has not changed for so many milliseconds. */
+/** A value that changes while the reader types, once it has not changed for so many milliseconds. */
 export function useSettled<T>(value: T, after = 250): T {
   const [settled, setSettled] = useState(value);
   useEffect(() => {

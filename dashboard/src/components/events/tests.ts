@@ -1,7 +1,7 @@
 import type { EventTest } from "../../api/types";
 import { fieldLabel, type Filter, fromText, OP_LABELS, takesValue, toApi, toText } from "../../scope/filters";
 
-/** Which events a step means, as people choose it: of a name, passing filters. */
+/** Which events a step means: those of a name that pass filters. */
 
 export interface Test {
   /** Empty: events of any name. */

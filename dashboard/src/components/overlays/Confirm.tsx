@@ -4,7 +4,7 @@ import { Button } from "../controls/Button";
 import { ErrorNote } from "../display/ErrorNote";
 import { Modal } from "./Modal";
 
-/** Asks once more before something is gone. */
+/** Asks for confirmation before something is deleted. */
 export function Confirm({
   title,
   action,

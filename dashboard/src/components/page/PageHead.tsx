@@ -56,15 +56,15 @@ export function SitePicker({ view }: { view: View }) {
 /** Seconds of queue age from which answers are called late. */
 const LATE = 10;
 
-/** How current the page's numbers are: fresh, behind the queue, or left over because asking again failed. */
-export function Fresh({ asked, zone }: { asked: QueryState<unknown>; zone: string }) {
-  const { answer, error, updatedAt, retry } = asked;
+/** How current the page's numbers are: fresh, behind the queue, or left over because the last update failed. */
+export function Fresh({ result, zone }: { result: QueryState<unknown>; zone: string }) {
+  const { answer, error, updatedAt, retry } = result;
   if (!answer) return null;
   if (error) {
     return (
       <p className="fresh fresh-late" role="status">
         <span className="fresh-dot" aria-hidden />
-        From {clock(updatedAt, zone)}; asking again failed: {error.message}
+        From {clock(updatedAt, zone)}; the last update failed: {error.message}
         <Button kind="quiet" onClick={retry}>
           Try again
         </Button>

@@ -128,7 +128,7 @@ function Shown({ board, reports, back }: { board: Board; reports: SavedReport[];
           </EmptyState>
         </section>
       ) : (
-        <Grid tiles={board.tiles} reports={reports} asker={KEY_READER} range={text} />
+        <Grid tiles={board.tiles} reports={reports} reader={KEY_READER} range={text} />
       )}
       {sharing && <ShareDialog board={board} onClose={() => setSharing(false)} />}
     </>

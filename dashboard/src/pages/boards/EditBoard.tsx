@@ -43,7 +43,7 @@ interface Props extends Omit<Ends, "onTheirs"> {
 
 /** The board with everything that changes it; nothing is saved before the reader says so. */
 export function EditBoard(props: Props) {
-  // What is edited stays as it is while the page asks for the board again.
+  // The draft stays as it is while the page reads the board again.
   const [start, setStart] = useState(props.board);
   return <Editing {...props} board={start} key={start.updated_at} onTheirs={setStart} />;
 }
@@ -88,7 +88,7 @@ function useTiles(board: Board) {
   return { placed, grid, move, remove, change, add };
 }
 
-/** Saves the board; or where somebody else was faster, loads theirs. */
+/** Saves the board; if another reader saved it first, loads theirs. */
 function useSaving(board: Board, { onSaved, onTheirs }: Ends) {
   const client = useQueryClient();
   const saving = useMutation({
@@ -184,7 +184,7 @@ function Editing({ board, reports, range, ...ends }: Props & Ends) {
               <TileCard
                 tile={tile}
                 report={of(tile)}
-                asker={KEY_READER}
+                reader={KEY_READER}
                 range={range}
                 controls={
                   <TileControls

@@ -4,20 +4,20 @@ import { Confirm } from "../../components/overlays/Confirm";
 import { NameDialog } from "../../reports/saved/NameDialog";
 import type { Named } from "../../reports/saved/NameFields";
 
-/** What is to be done, once the reader has said how it is called or that they mean it. */
-export type Asking =
+/** What happens once the reader has entered a name or confirmed. */
+export type ListAction =
   | { kind: "new" }
   | { kind: "rename board" | "delete board"; board: Board }
   | { kind: "rename report" | "delete report"; report: SavedReport };
 
 export function ListDialog({
-  asking,
+  action,
   site,
   onMade,
   onDone,
   onClose,
 }: {
-  asking: Asking;
+  action: ListAction;
   site: string | null | undefined;
   onMade: (board: Board) => void;
   onDone: () => void;
@@ -28,7 +28,7 @@ export function ListDialog({
     onClose();
   };
   const gone = { action: "Delete", onDone: done, onClose };
-  switch (asking.kind) {
+  switch (action.kind) {
     case "new": {
       const make = async (named: Named) => {
         const at = site === undefined ? {} : { site_id: site };
@@ -39,7 +39,7 @@ export function ListDialog({
       return <NameDialog title="New board" action="Make the board" onSave={make} onClose={onClose} />;
     }
     case "rename board": {
-      const { board } = asking;
+      const { board } = action;
       const { tiles, updated_at } = board;
       const save = (named: Named) => boards.change(board.id, { ...named, tiles, updated_at }).then(onDone);
       return (
@@ -47,16 +47,16 @@ export function ListDialog({
       );
     }
     case "rename report": {
-      const { id, question, range, timezone, view, updated_at } = asking.report;
+      const { id, question, range, timezone, view, updated_at } = action.report;
       const save = (named: Named) =>
         reports.change(id, { ...named, question, range, timezone, view, updated_at }).then(onDone);
-      const begin = asking.report;
+      const begin = action.report;
       return (
         <NameDialog title="Rename the report" action="Save" begin={begin} onSave={save} onClose={onClose} />
       );
     }
     case "delete board": {
-      const { id, name } = asking.board;
+      const { id, name } = action.board;
       return (
         <Confirm title="Delete the board?" onConfirm={() => boards.remove(id)} {...gone}>
           <p>
@@ -66,7 +66,7 @@ export function ListDialog({
       );
     }
     case "delete report": {
-      const { id, name } = asking.report;
+      const { id, name } = action.report;
       return (
         <Confirm title="Delete the report?" onConfirm={() => reports.remove(id)} {...gone}>
           <p>

@@ -10,7 +10,7 @@ import { ErrorNote } from "../../components/display/ErrorNote";
 import { Skeleton } from "../../components/display/Skeleton";
 import { PageHead } from "../../components/page/PageHead";
 import { Site } from "../../components/page/Site";
-import { type Asking, ListDialog } from "./ListDialog";
+import { type ListAction, ListDialog } from "./ListDialog";
 import { BoardTable, ReportTable } from "./Tables";
 import { pageHref, useView } from "../../scope/scope";
 
@@ -22,11 +22,11 @@ export function Lists() {
   const [, navigate] = useLocation();
   const boards = useQuery(boardsOptions);
   const reports = useQuery(reportsOptions);
-  const [asking, setAsking] = useState<Asking | null>(null);
+  const [action, setAction] = useState<ListAction | null>(null);
   const ofSite = ({ site_id }: { site_id: string | null }) =>
     view.site == null || site_id === null || site_id === view.site;
   const shown = { boards: boards.data?.filter(ofSite), reports: reports.data?.filter(ofSite) };
-  const shared = { zone: view.zone, sites: view.site === null, onAsk: setAsking };
+  const shared = { zone: view.zone, sites: view.site === null, onAction: setAction };
   const again = () => {
     void client.invalidateQueries({ queryKey: ["boards"] });
     void client.invalidateQueries({ queryKey: ["reports"] });
@@ -34,19 +34,19 @@ export function Lists() {
   return (
     <>
       <PageHead title="Boards" view={view}>
-        <Button kind="primary" disabled={!view.ready} onClick={() => setAsking({ kind: "new" })}>
+        <Button kind="primary" disabled={!view.ready} onClick={() => setAction({ kind: "new" })}>
           <Plus size={15} aria-hidden /> New board
         </Button>
       </PageHead>
       <Site>
         <Listed
           title="Boards"
-          asked={boards}
+          result={boards}
           rows={shown.boards}
           none={
             <EmptyState title="No boards yet">
               <p>A board shows saved reports side by side, and can be shared with people who have no key.</p>
-              <Button disabled={!view.ready} onClick={() => setAsking({ kind: "new" })}>
+              <Button disabled={!view.ready} onClick={() => setAction({ kind: "new" })}>
                 <Plus size={15} aria-hidden /> Make the first one
               </Button>
             </EmptyState>
@@ -56,12 +56,12 @@ export function Lists() {
         </Listed>
         <Listed
           title="Saved reports"
-          asked={reports}
+          result={reports}
           rows={shown.reports}
           none={
             <EmptyState title="No saved reports yet">
               <p>
-                Ask something on <Link href={pageHref("/ui/explore", search)}>Explore</Link>, Funnels,
+                Build a query on <Link href={pageHref("/ui/explore", search)}>Explore</Link>, Funnels,
                 Retention or Paths, then choose “Save as report”.
               </p>
             </EmptyState>
@@ -70,13 +70,13 @@ export function Lists() {
           <ReportTable reports={shown.reports ?? []} boards={boards.data ?? []} {...shared} />
         </Listed>
       </Site>
-      {asking && (
+      {action && (
         <ListDialog
-          asking={asking}
+          action={action}
           site={view.site}
           onMade={(board) => navigate(pageHref("/ui/boards", search, { board: board.id, edit: "1" }))}
           onDone={again}
-          onClose={() => setAsking(null)}
+          onClose={() => setAction(null)}
         />
       )}
     </>
@@ -91,13 +91,13 @@ interface Listing {
 /** A card with a list, or with what is there instead of one. */
 function Listed({
   title,
-  asked,
+  result,
   rows,
   none,
   children,
 }: {
   title: string;
-  asked: Listing;
+  result: Listing;
   rows: readonly unknown[] | undefined;
   none: ReactNode;
   children: ReactNode;
@@ -105,8 +105,8 @@ function Listed({
   return (
     <Card title={title}>
       {rows === undefined ? (
-        asked.error ? (
-          <ErrorNote error={asked.error} retry={() => void asked.refetch()} />
+        result.error ? (
+          <ErrorNote error={result.error} retry={() => void result.refetch()} />
         ) : (
           <Skeleton lines={3} height={40} />
         )

@@ -44,10 +44,10 @@ export function ShareDialog({ board, onClose }: { board: Board; onClose: () => v
   return (
     <Modal title="Share this board" wide onClose={onClose}>
       <p className="muted modal-text">
-        Whoever has a link sees this board as it is whenever they look, without a key: its reports and their
-        numbers, nothing else. They change nothing.
+        A link shows the current state of this board without a key: its reports and their numbers, nothing
+        else. It allows no changes.
       </p>
-      {made && <Told share={made} />}
+      {made && <MadeLink share={made} />}
       {shares.error && !shares.data ? (
         <ErrorNote error={shares.error} retry={() => void shares.refetch()} />
       ) : !shares.data ? (
@@ -66,8 +66,8 @@ export function ShareDialog({ board, onClose }: { board: Board; onClose: () => v
   );
 }
 
-/** The link itself, this once. */
-function Told({ share }: { share: NewShare }) {
+/** The new link; it is shown only here. */
+function MadeLink({ share }: { share: NewShare }) {
   return (
     <div className="share-made" role="status">
       <p>
@@ -138,7 +138,7 @@ function NewLink({ board, onMade }: { board: Board; onMade: (share: NewShare) =>
   return (
     <form className="share-new" onSubmit={onSubmit}>
       <label className="field">
-        <span>For whom is the new link?</span>
+        <span>Who is the new link for?</span>
         <input
           data-autofocus
           required

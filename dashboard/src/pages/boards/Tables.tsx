@@ -4,7 +4,7 @@ import { Link, useSearch } from "wouter";
 import type { SavedReport } from "../../api/library";
 import type { Board } from "../../api/types";
 import { moment } from "../../format/time";
-import type { Asking } from "./ListDialog";
+import type { ListAction } from "./ListDialog";
 import { kindName, reportHref } from "../../reports/saved/draft";
 import { rangeName } from "../../reports/tiles/TileCard";
 import { pageHref } from "../../scope/scope";
@@ -14,10 +14,10 @@ interface Shared {
   zone: string;
   /** Say of which site each is. */
   sites: boolean;
-  onAsk: (asking: Asking) => void;
+  onAction: (action: ListAction) => void;
 }
 
-export function BoardTable({ boards, zone, sites, onAsk }: Shared & { boards: Board[] }) {
+export function BoardTable({ boards, zone, sites, onAction }: Shared & { boards: Board[] }) {
   const search = useSearch();
   return (
     <div className="table-scroll">
@@ -50,8 +50,8 @@ export function BoardTable({ boards, zone, sites, onAsk }: Shared & { boards: Bo
               <td className="library-when">{moment(board.updated_at, zone)}</td>
               <Actions
                 name={board.name}
-                onRename={() => onAsk({ kind: "rename board", board })}
-                onDelete={() => onAsk({ kind: "delete board", board })}
+                onRename={() => onAction({ kind: "rename board", board })}
+                onDelete={() => onAction({ kind: "delete board", board })}
               />
             </tr>
           ))}
@@ -66,7 +66,7 @@ export function ReportTable({
   boards,
   zone,
   sites,
-  onAsk,
+  onAction,
 }: Shared & { reports: SavedReport[]; boards: Board[] }) {
   return (
     <div className="table-scroll">
@@ -107,8 +107,8 @@ export function ReportTable({
                 <td className="library-when">{moment(report.updated_at, zone)}</td>
                 <Actions
                   name={report.name}
-                  onRename={() => onAsk({ kind: "rename report", report })}
-                  onDelete={() => onAsk({ kind: "delete report", report })}
+                  onRename={() => onAction({ kind: "rename report", report })}
+                  onDelete={() => onAction({ kind: "delete report", report })}
                 />
               </tr>
             );

@@ -50,7 +50,7 @@ export default function Explore() {
   const draft = exploreDraft(view, exploration);
   return (
     <>
-      <PageHead title="Explore" view={view} note={<Fresh asked={trend.whole} zone={view.zone} />}>
+      <PageHead title="Explore" view={view} note={<Fresh result={trend.whole} zone={view.zone} />}>
         <ZonePicker view={view} />
         <RangePicker view={view} />
         <SaveButton {...{ view, draft }} />

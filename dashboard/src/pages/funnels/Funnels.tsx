@@ -1,5 +1,5 @@
 import { FunnelTable } from "../../analyses/funnel/FunnelTable";
-import { PeopleDrawer } from "../../analyses/funnel/FunnelUsersDrawer";
+import { FunnelUsersDrawer } from "../../analyses/funnel/FunnelUsersDrawer";
 import { FunnelView, type Outcome, stepName } from "../../analyses/funnel/FunnelView";
 import { Settings } from "../../analyses/funnel/Settings";
 import { Steps } from "../../analyses/funnel/Steps";
@@ -27,19 +27,22 @@ import "./Funnels.css";
 const USERS = { kind: "users" } as const;
 
 /** What to begin with: the events that most users did, three at most. */
-function useUsualSteps(view: View, wanted: boolean): { steps: Test[] | null; asked: QueryState<MetricsRow> } {
-  const asked = useAnswer(
+function useUsualSteps(
+  view: View,
+  wanted: boolean,
+): { steps: Test[] | null; result: QueryState<MetricsRow> } {
+  const result = useAnswer(
     wanted && view.ready
       ? { kind: "metrics", metrics: [USERS], breakdown: ["name"], top: 3, ...view.scope }
       : null,
     { keep: null },
   );
-  const names = (asked.answer?.rows ?? [])
+  const names = (result.answer?.rows ?? [])
     .filter((row) => (numberIn(row, metricLabel(USERS)) ?? 0) > 0)
     .map((row) => ({ name: String(row["name"]), filters: [] }));
   // Two steps are the least: who did any event twice, where there is but one name.
   const steps = names.length > 0 && names.length < 2 ? [...names, ANY] : names;
-  return { steps: asked.answer ? steps : null, asked };
+  return { steps: result.answer ? steps : null, result };
 }
 
 export default function Funnels() {
@@ -50,7 +53,7 @@ export default function Funnels() {
   const chosen = funnel.steps ?? usual.steps;
   const steps = chosen?.length === 1 ? [...chosen, ANY] : chosen;
   const change = (to: Partial<Funnel>) => update(funnelParams(to));
-  const question: FunnelQuery | null =
+  const query: FunnelQuery | null =
     view.ready && steps !== null && steps.length > 1
       ? {
           kind: "funnel",
@@ -58,11 +61,11 @@ export default function Funnels() {
           ...(funnel.by === "" ? {} : { breakdown: funnel.by, top: Number(funnel.top) }),
         }
       : null;
-  const asked = useAnswer(question, { refresh: view.current ? REFRESH : false, keep: sameButRange });
+  const result = useAnswer(query, { refresh: view.current ? REFRESH : false, keep: sameButRange });
   const draft = funnelDraft(view, funnel, steps);
   return (
     <>
-      <PageHead title="Funnels" view={view} note={<Fresh asked={asked} zone={view.zone} />}>
+      <PageHead title="Funnels" view={view} note={<Fresh result={result} zone={view.zone} />}>
         <ZonePicker view={view} />
         <RangePicker view={view} comparison={false} />
         <SaveButton {...{ view, draft }} />
@@ -71,8 +74,8 @@ export default function Funnels() {
       <Site>
         <FilterBar view={view} />
         {steps === null ? (
-          usual.asked.error ? (
-            <ErrorNote error={usual.asked.error} retry={usual.asked.retry} />
+          usual.result.error ? (
+            <ErrorNote error={usual.result.error} retry={usual.result.retry} />
           ) : (
             <Skeleton lines={2} height={200} />
           )
@@ -87,23 +90,23 @@ export default function Funnels() {
         ) : (
           <>
             <section className="card funnel-builder" aria-label="What the funnel is">
-              <Steps view={view} steps={steps} onChange={(to) => change({ steps: to, people: null })} />
+              <Steps view={view} steps={steps} onChange={(to) => change({ steps: to, listed: null })} />
               <Settings view={view} funnel={{ ...funnel, steps }} onChange={change} />
             </section>
             <Result
-              {...{ funnel, steps, asked }}
-              onPeople={(step, outcome) => change({ steps, people: { step, outcome } })}
+              {...{ funnel, steps, result }}
+              onUsers={(step, outcome) => change({ steps, listed: { step, outcome } })}
             />
           </>
         )}
-        {funnel.people && steps && (
-          <PeopleDrawer
+        {funnel.listed && steps && (
+          <FunnelUsersDrawer
             scope={funnelScope(view.scope, steps, funnel)}
-            people={funnel.people}
-            name={stepName(funnel.order, steps.map(testLabel), funnel.people.step - 1)}
+            listed={funnel.listed}
+            name={stepName(funnel.order, steps.map(testLabel), funnel.listed.step - 1)}
             grouped={funnel.by !== ""}
             zone={view.zone}
-            onClose={() => change({ people: null })}
+            onClose={() => change({ listed: null })}
           />
         )}
       </Site>
@@ -115,15 +118,15 @@ export default function Funnels() {
 function Result({
   funnel,
   steps,
-  asked,
-  onPeople,
+  result,
+  onUsers,
 }: {
   funnel: Funnel;
   steps: Test[];
-  asked: QueryState<FunnelRow>;
-  onPeople: (step: number, outcome: Outcome) => void;
+  result: QueryState<FunnelRow>;
+  onUsers: (step: number, outcome: Outcome) => void;
 }) {
-  const { answer, error, previous, retry } = asked;
+  const { answer, error, previous, retry } = result;
   if (error && !answer) {
     return (
       <Card>
@@ -145,7 +148,7 @@ function Result({
   if (!first?.users || !last) {
     return (
       <Card>
-        <EmptyState title={`Nobody did ${funnel.order === "any" ? "any of the steps" : "the first step"}`}>
+        <EmptyState title={`No user did ${funnel.order === "any" ? "any of the steps" : "the first step"}`}>
           <p>Choose a longer range, fewer filters or another event. Events without a user_id do not count.</p>
         </EmptyState>
       </Card>
@@ -160,7 +163,7 @@ function Result({
             {exact(last.users)} of {exact(first.users)} users did all {steps.length} steps
           </span>
         </p>
-        <FunnelView {...shown} breakdown={field} onPeople={onPeople} />
+        <FunnelView {...shown} breakdown={field} onUsers={onUsers} />
       </section>
       <section className="card" aria-label="Numbers" aria-busy={previous}>
         <FunnelTable

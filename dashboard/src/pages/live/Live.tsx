@@ -21,7 +21,7 @@ import { type Heard, useLive } from "./useLive";
 import { useView } from "../../scope/scope";
 import "./Live.css";
 
-/** Milliseconds between two questions: for the numbers, and for the events while no stream tells them. */
+/** Milliseconds between two queries: for the numbers, and for the events while there is no stream. */
 const NUMBERS = 4_000;
 const EVENTS = 2_000;
 const WINDOW = 30;
@@ -109,9 +109,9 @@ function State({
 }) {
   if (paused) return <Note kind="fresh-paused" text="Paused" />;
   if (heard.state === "open") return <Note kind="fresh-live" text="Live: events appear as they are stored" />;
-  if (newest.error) return <Fresh asked={newest} zone={zone} />;
+  if (newest.error) return <Fresh result={newest} zone={zone} />;
   if (heard.state === "connecting") return <Note kind="fresh-paused" text="Connecting …" />;
-  return <Note kind="fresh-late" text="The stream ended: asking every 2 seconds" />;
+  return <Note kind="fresh-late" text="The stream ended: updated every 2 seconds" />;
 }
 
 function Note({ kind, text }: { kind: string; text: string }) {
@@ -206,7 +206,7 @@ function useMinute(): number {
   return minute;
 }
 
-/** A tab that nobody looks at listens to nothing. */
+/** A hidden tab does not listen to the stream. */
 function useVisible(): boolean {
   return useSyncExternalStore(
     (listener) => {

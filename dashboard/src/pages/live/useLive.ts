@@ -12,13 +12,13 @@ export interface Heard {
   events: EventRow[];
   /** How many more were stored than the stream had room for. */
   leftOut: number;
-  /** How often the stream was opened: what was missed before that can be asked for. */
+  /** How often the stream was opened: what was missed before that can be queried. */
   opened: number;
 }
 
 const NOTHING: Heard = { state: "connecting", events: [], leftOut: 0, opened: 0 };
 
-/** What the server stores, as it tells; it is listened to anew when the stream ends, at growing distances. */
+/** The events that the server stores, from its stream. An ended stream is opened again after growing pauses. */
 export function useLive(site: string | null | undefined, active: boolean): Heard {
   const { key } = useKey();
   const [heard, setHeard] = useState<Heard & { site?: string | null | undefined }>(NOTHING);
@@ -33,7 +33,7 @@ export function useLive(site: string | null | undefined, active: boolean): Heard
     );
     return () => given.abort();
   }, [site, active, key]);
-  // Events of another site are nobody's until this one's come.
+  // The events of the previous site are dropped when the site changes.
   return heard.site === site ? heard : NOTHING;
 }
 
@@ -57,7 +57,7 @@ async function follow(
       signal,
     ).then(
       () => true,
-      // A refusal stays one: the questions that are asked instead say what is wrong.
+      // A refused stream is not opened again: the queries that replace it show the error.
       (error: unknown) => !(error instanceof ApiError) || error.passing,
     );
     if (gone()) return;

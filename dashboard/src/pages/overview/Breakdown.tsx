@@ -39,10 +39,10 @@ export function Breakdown({
   head: ReactNode;
 }) {
   const [, update] = useParams();
-  const asked = useAnswer(view.ready ? queryOf(view, field, counted) : null, {
+  const result = useAnswer(view.ready ? queryOf(view, field, counted) : null, {
     refresh: view.current ? REFRESH : false,
   });
-  const rows = rowsOf(asked.answer?.rows ?? [], tab, field, counted, whole);
+  const rows = rowsOf(result.answer?.rows ?? [], tab, field, counted, whole);
   const pressed = (value: string | null) => {
     const filter = filterOf(tab, field, value);
     return filter !== null && view.filters.some((one) => sameFilter(one, filter));
@@ -54,15 +54,15 @@ export function Breakdown({
     update(filterParams(without.length < view.filters.length ? without : [...view.filters, filter]));
   };
   return (
-    <div className="breakdown" data-field={field} aria-busy={asked.previous}>
+    <div className="breakdown" data-field={field} aria-busy={result.previous}>
       <div className="breakdown-head">
         <span className="breakdown-by">{head}</span>
         <span className="breakdown-unit">{UNITS[counted]}</span>
       </div>
-      {asked.loading ? (
+      {result.loading ? (
         <Skeleton lines={ROWS} height={32} />
-      ) : asked.error && !asked.answer ? (
-        <ErrorNote error={asked.error} retry={asked.retry} />
+      ) : result.error && !result.answer ? (
+        <ErrorNote error={result.error} retry={result.retry} />
       ) : rows.length === 0 ? (
         <EmptyState title="Nothing here">
           {counted === "sessions" && <p>Sessions are made of events with a session_id or a user_id.</p>}

@@ -40,9 +40,9 @@ function Card({
   pressed: boolean;
   onChoose: () => void;
 }) {
-  const asked = totals.of(figure);
+  const result = totals.of(figure);
   const { unit, metric } = figure;
-  const row = asked.answer?.rows[0];
+  const row = result.answer?.rows[0];
   const value = numberIn(row, metric);
   const earlier = compare ? numberIn(row?.previous, metric) : null;
   return (
@@ -50,17 +50,17 @@ function Card({
       type="button"
       className="stat"
       aria-pressed={pressed}
-      aria-busy={asked.loading || asked.previous}
+      aria-busy={result.loading || result.previous}
       data-metric={figure.id}
       onClick={onChoose}
     >
       <span className="stat-label">{figure.label}</span>
-      {asked.loading ? (
+      {result.loading ? (
         <span className="stat-value skeleton-line" />
       ) : (
         <span
           className="stat-value number"
-          title={value === null ? asked.error?.message : exactIn(unit, value)}
+          title={value === null ? result.error?.message : exactIn(unit, value)}
           data-exact={value}
         >
           {value === null ? "–" : shortIn(unit, value)}
@@ -71,14 +71,14 @@ function Card({
           figure={figure}
           changed={change(value, earlier)}
           earlier={earlier}
-          known={compare && row !== undefined && !asked.previous}
+          known={compare && row !== undefined && !result.previous}
         />
       </span>
     </button>
   );
 }
 
-/** How far it is from the period before: the arrow tells the direction, the colour whether that is good news. */
+/** How far it is from the period before: the arrow shows the direction, the colour whether that is good. */
 function Difference({
   figure,
   changed,

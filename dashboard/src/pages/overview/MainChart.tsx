@@ -21,10 +21,10 @@ function queryOf(figure: Figure, view: View): MetricsQuery | SessionsQuery {
 
 /** One figure over time, and as a dashed line that of the period before. */
 export function MainChart({ view, figure, actions }: { view: View; figure: Figure; actions: ReactNode }) {
-  const asked = useAnswer(view.ready ? queryOf(figure, view) : null, {
+  const result = useAnswer(view.ready ? queryOf(figure, view) : null, {
     refresh: view.current ? REFRESH : false,
   });
-  const rows = asked.answer?.rows ?? [];
+  const rows = result.answer?.rows ?? [];
   const buckets = rows.map((row) => String(row["bucket"]));
   const series: Series[] = [
     {
@@ -46,15 +46,15 @@ export function MainChart({ view, figure, actions }: { view: View; figure: Figur
     });
   }
   return (
-    <div className="main-chart" aria-busy={asked.previous}>
+    <div className="main-chart" aria-busy={result.previous}>
       <div className="chart-head">
         <Legend series={[...series].reverse()} />
         {actions}
       </div>
-      {asked.loading ? (
+      {result.loading ? (
         <Skeleton height={280} />
-      ) : asked.error && !asked.answer ? (
-        <ErrorNote error={asked.error} retry={asked.retry} />
+      ) : result.error && !result.answer ? (
+        <ErrorNote error={result.error} retry={result.retry} />
       ) : buckets.length === 0 ? (
         <EmptyState title="Nothing happened in this range" />
       ) : (

@@ -28,7 +28,7 @@ export default function Overview() {
   };
   return (
     <>
-      <PageHead title="Overview" view={view} note={<Fresh asked={events} zone={view.zone} />}>
+      <PageHead title="Overview" view={view} note={<Fresh result={events} zone={view.zone} />}>
         <ZonePicker view={view} />
         <RangePicker view={view} />
       </PageHead>

@@ -24,7 +24,7 @@ interface Props {
   wholes: Wholes;
 }
 
-/** A panel of breakdowns; the tab that is shown is in the address, and only it asks. */
+/** A panel of breakdowns; the tab that is shown is in the address, and only it sends a query. */
 export function Panel({ panel, view, counted, wholes }: Props & { panel: Shape }) {
   const [params] = useParams();
   const { answer, loading } = useKeys(view);

@@ -1,7 +1,7 @@
 import { countryName } from "../../format/names";
 import { type Filter, filterFor, PROPERTY } from "../../scope/filters";
 
-/** What the overview's panels break down by. Nothing here asks or draws. */
+/** What the overview's panels break down by. Nothing here sends a query or draws. */
 
 export interface Tab {
   id: string;
@@ -116,7 +116,7 @@ export const PANELS: readonly Panel[] = [
         of: "events",
         fields: property("$geoip_country_code", "country_code", "country"),
         absent:
-          "No event has a country: TALLYSTICK_ENRICH_COUNTRY_FILE names a file that tells it from the address, which " +
+          "No event has a country: TALLYSTICK_ENRICH_COUNTRY_FILE names a file that maps addresses to countries, which " +
           "is not stored.",
         name: countryName,
         none: "Unknown",

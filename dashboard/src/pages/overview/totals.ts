@@ -13,13 +13,13 @@ export interface Totals {
 const OF_EVENTS = FIGURES.flatMap((figure) => (figure.of === "events" ? [figure.metric] : []));
 const OF_SESSIONS = FIGURES.flatMap((figure) => (figure.of === "sessions" ? [figure.metric] : []));
 
-/** The cards' numbers: two questions, because nobody should wait for the sessions to see how many events there were. */
+/** The cards' numbers: two queries, so that the events' numbers do not wait for the slower sessions. */
 export function useTotals(view: View): Totals {
   const refresh = view.current ? REFRESH : false;
-  const asked = { ...view.scope, ...view.comparison };
+  const shared = { ...view.scope, ...view.comparison };
   const metrics = OF_EVENTS.map((kind) => ({ kind }));
-  const events = useAnswer(view.ready ? { kind: "metrics", metrics, ...asked } : null, { refresh });
-  const sessions = useAnswer(view.ready ? { kind: "sessions", metrics: OF_SESSIONS, ...asked } : null, {
+  const events = useAnswer(view.ready ? { kind: "metrics", metrics, ...shared } : null, { refresh });
+  const sessions = useAnswer(view.ready ? { kind: "sessions", metrics: OF_SESSIONS, ...shared } : null, {
     refresh,
   });
   return { events, sessions, of: (figure) => (figure.of === "events" ? events : sessions) };

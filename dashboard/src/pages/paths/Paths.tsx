@@ -32,14 +32,14 @@ export default function Paths() {
   const [params, update] = useParams();
   const paths = readPaths(params);
   const change = (to: Partial<State>) => update(pathsParams({ ...paths, ...to }));
-  const asked = useAnswer(view.ready ? pathsQuery(view.scope, paths) : null, {
+  const result = useAnswer(view.ready ? pathsQuery(view.scope, paths) : null, {
     refresh: view.current ? REFRESH : false,
     keep: sameButRange,
   });
   const draft = pathsDraft(view, paths);
   return (
     <>
-      <PageHead title="Paths" view={view} note={<Fresh asked={asked} zone={view.zone} />}>
+      <PageHead title="Paths" view={view} note={<Fresh result={result} zone={view.zone} />}>
         <ZonePicker view={view} />
         <RangePicker view={view} comparison={false} />
         <SaveButton {...{ view, draft }} />
@@ -50,14 +50,14 @@ export default function Paths() {
         <section className="card" aria-label="Paths">
           <Controls {...{ view, paths }} onChange={change} />
           <Result
-            {...{ paths, asked }}
+            {...{ paths, result }}
             onChoose={(at) => change({ at, anchor: paths.anchor === "end" ? "end" : "start" })}
           />
         </section>
-        {asked.answer && asked.answer.rows.length > 0 && (
+        {result.answer && result.answer.rows.length > 0 && (
           <Card title="The ways in numbers">
-            <div aria-busy={asked.previous}>
-              <PathsTable rows={asked.answer.rows} by={paths.by} backwards={paths.anchor === "end"} />
+            <div aria-busy={result.previous}>
+              <PathsTable rows={result.answer.rows} by={paths.by} backwards={paths.anchor === "end"} />
             </div>
           </Card>
         )}
@@ -135,14 +135,14 @@ function Controls({
 
 function Result({
   paths,
-  asked,
+  result,
   onChoose,
 }: {
   paths: State;
-  asked: QueryState<PathRow>;
+  result: QueryState<PathRow>;
   onChoose: (at: string) => void;
 }) {
-  const { answer, error, previous, retry } = asked;
+  const { answer, error, previous, retry } = result;
   if (paths.anchor !== "none" && paths.at === "") {
     return (
       <EmptyState

@@ -27,7 +27,7 @@ export default function Pipeline() {
             <p className={status.error ? "fresh fresh-late" : "fresh"}>
               <span className="fresh-dot" aria-hidden />
               {status.error
-                ? `Asking again failed: ${status.error.message}`
+                ? `The last update failed: ${status.error.message}`
                 : `Running for ${duration(status.data.uptime_seconds)}, version ${status.data.versions["tallystick"] ?? "unknown"}`}
             </p>
           )}

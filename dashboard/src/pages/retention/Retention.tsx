@@ -1,6 +1,12 @@
 import { ActiveUsers, Lifecycle, Stickiness } from "../../analyses/retention/ActivityPanels";
 import { Cohorts } from "../../analyses/retention/CohortsPanel";
-import { type Coming, comingParams, readComing, type Tab, TABS } from "../../analyses/retention/state";
+import {
+  type RetentionState,
+  retentionParams,
+  readRetention,
+  type Tab,
+  TABS,
+} from "../../analyses/retention/state";
 import { Segmented } from "../../components/controls/Segmented";
 import { FilterBar } from "../../components/page/FilterBar";
 import { PageHead } from "../../components/page/PageHead";
@@ -21,10 +27,10 @@ const TAB_LABELS: Record<Tab, string> = {
 export default function Retention() {
   const view = useView();
   const [params, update] = useParams();
-  const coming = readComing(params, view.span);
-  const onChange = (change: Partial<Coming>) => update(comingParams(change));
-  const shown = { view, coming, onChange };
-  const draft = retentionDraft(view, coming);
+  const retention = readRetention(params, view.span);
+  const onChange = (change: Partial<RetentionState>) => update(retentionParams(change));
+  const shown = { view, retention, onChange };
+  const draft = retentionDraft(view, retention);
   return (
     <>
       <PageHead title="Retention" view={view}>
@@ -37,17 +43,17 @@ export default function Retention() {
         <div className="tab-bar">
           <Segmented<Tab>
             label="Question"
-            value={coming.tab}
+            value={retention.tab}
             options={TABS.map((value) => ({ value, label: TAB_LABELS[value] }))}
             onChange={(tab) => onChange({ tab })}
           />
         </div>
         <FilterBar view={view} />
-        {coming.tab === "retention" ? (
+        {retention.tab === "retention" ? (
           <Cohorts {...shown} />
-        ) : coming.tab === "lifecycle" ? (
+        ) : retention.tab === "lifecycle" ? (
           <Lifecycle {...shown} />
-        ) : coming.tab === "stickiness" ? (
+        ) : retention.tab === "stickiness" ? (
           <Stickiness {...shown} />
         ) : (
           <ActiveUsers {...shown} />

@@ -27,28 +27,28 @@ function useHash(): string {
 export default function Shared() {
   const hash = useHash();
   const token = tokenFrom(hash);
-  const asker = useMemo<Reader | null>(
+  const reader = useMemo<Reader | null>(
     () => (token === null ? null : { id: `shared ${numberOf(token)}`, token }),
     [token],
   );
-  if (!asker) {
+  if (!reader) {
     return (
       <Page>
         <Says title={hash.length > 1 ? "This link is not complete" : "A share link is needed"}>
           <p>
-            The address of a shared board ends with # and a long text. Copy the whole of it, or ask whoever
-            sent it to you.
+            The address of a shared board ends with # and a long text. Copy the whole of it, or ask the sender
+            for it.
           </p>
         </Says>
       </Page>
     );
   }
-  return <Opened asker={asker} token={asker.token ?? ""} key={asker.id} />;
+  return <Opened reader={reader} token={reader.token ?? ""} key={reader.id} />;
 }
 
-function Opened({ asker, token }: { asker: Reader; token: string }) {
+function Opened({ reader, token }: { reader: Reader; token: string }) {
   const shared = useQuery({
-    queryKey: ["shared", asker.id],
+    queryKey: ["shared", reader.id],
     queryFn: ({ signal }) => readShared(token, signal),
     // A link that shows nothing stays one; anything else may pass.
     refetchInterval: ({ state }) => (refused(state.error) ? false : REFRESH),
@@ -58,9 +58,7 @@ function Opened({ asker, token }: { asker: Reader; token: string }) {
     return (
       <Page>
         <Says title="This link shows nothing any more">
-          <p>
-            It was revoked, it has expired, or it never was one. Ask whoever sent it to you for a new one.
-          </p>
+          <p>It was revoked, it has expired, or it never was one. Ask the sender for a new one.</p>
         </Says>
       </Page>
     );
@@ -76,7 +74,7 @@ function Opened({ asker, token }: { asker: Reader; token: string }) {
       </Page>
     );
   }
-  return <Board shared={data} asker={asker} late={error} updatedAt={shared.dataUpdatedAt} />;
+  return <Board shared={data} reader={reader} late={error} updatedAt={shared.dataUpdatedAt} />;
 }
 
 function refused(error: Error | null): boolean {
@@ -85,12 +83,12 @@ function refused(error: Error | null): boolean {
 
 function Board({
   shared: { board, reports, expires_at },
-  asker,
+  reader,
   late,
   updatedAt,
 }: {
   shared: BoardWithReports;
-  asker: Reader;
+  reader: Reader;
   late: Error | null;
   updatedAt: number;
 }) {
@@ -110,13 +108,13 @@ function Board({
       {late && (
         <p className="fresh fresh-late" role="status">
           <span className="fresh-dot" aria-hidden />
-          From {clock(updatedAt, zone)}; asking again failed: {late.message}
+          From {clock(updatedAt, zone)}; the last update failed: {late.message}
         </p>
       )}
       {board.tiles.length === 0 ? (
         <Says title="There is nothing on this board yet" />
       ) : (
-        <Grid tiles={board.tiles} reports={reports} asker={asker} range={range} />
+        <Grid tiles={board.tiles} reports={reports} reader={reader} range={range} />
       )}
       {expires_at !== null && (
         <p className="shared-foot muted">This link shows it until {longDay(expires_at, zone)}.</p>

@@ -19,7 +19,7 @@ export function Editor({
   onChange: (text: string) => void;
   onRun: () => void;
 }) {
-  // After Escape the Tab key leaves, so that nobody is kept in here.
+  // After Escape the Tab key leaves, so that keyboard users can leave the editor.
   const leaving = useRef(false);
   const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -72,7 +72,7 @@ export function Editor({
 /** Put a text at the selection, as a step that can be undone where the browser lets it be one. */
 export function insert(area: HTMLTextAreaElement, text: string): void {
   area.focus();
-  // The only way that keeps the history of undoing; it tells React by itself.
+  // The only way that keeps the history of undoing; the input event updates React's state.
   // eslint-disable-next-line @typescript-eslint/no-deprecated
   if (document.execCommand("insertText", false, text)) return;
   area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");

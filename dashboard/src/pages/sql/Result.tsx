@@ -122,17 +122,17 @@ function Picture({ picture: { kind, labels, interval, series } }: { picture: Dra
 }
 
 function Files({ statement, waiting }: { statement: SqlQuery; waiting: boolean }) {
-  const [asked, setAsked] = useState<FileFormat | null>(null);
+  const [requested, setRequested] = useState<FileFormat | null>(null);
   const [error, setError] = useState<Error | null>(null);
   const save = async (format: FileFormat) => {
-    setAsked(format);
+    setRequested(format);
     setError(null);
     try {
       keep(`sql.${format}`, await sqlFile(statement, format));
     } catch (failed) {
       setError(failed instanceof Error ? failed : new Error(String(failed)));
     }
-    setAsked(null);
+    setRequested(null);
   };
   return (
     <div className="sql-files">
@@ -140,7 +140,7 @@ function Files({ statement, waiting }: { statement: SqlQuery; waiting: boolean }
         <Button
           key={format}
           kind="quiet"
-          disabled={waiting || asked !== null}
+          disabled={waiting || requested !== null}
           aria-label={`Download as ${label}`}
           onClick={() => void save(format)}
         >

@@ -40,8 +40,8 @@ function Off() {
     <Card>
       <EmptyState title="SQL is off on this server">
         <p className="sql-off">
-          Whoever may ask questions could then send one SELECT over the stored events. It is off until the
-          server is started with
+          With SQL on, everyone who may send queries can also send SELECT statements over the stored events.
+          Start the server with
         </p>
         <Command text="TALLYSTICK_SQL=true tallystick up" label="the command that allows SQL" />
       </EmptyState>

@@ -2,7 +2,7 @@ import type { Interval } from "../../api/query";
 import type { ColumnShape, SqlResult } from "../../api/types";
 import { Digits } from "../../api/digits";
 
-/** Values of an answer as people read them; nothing here draws. */
+/** Values of an answer as text; nothing here draws. */
 
 const NUMBERS = ["integer", "decimal", "number"];
 

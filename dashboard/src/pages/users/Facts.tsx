@@ -18,8 +18,8 @@ const IDS = 100;
 export function Facts({ view, user }: { view: View; user: string }) {
   const search = useSearch();
   const scope: QueryScope = view.site === undefined ? {} : { site_id: view.site };
-  const asked = useAnswer({ kind: "person", user_id: user, limit: IDS, ...scope }, { keep: null });
-  const person = asked.answer?.rows[0];
+  const result = useAnswer({ kind: "person", user_id: user, limit: IDS, ...scope }, { keep: null });
+  const person = result.answer?.rows[0];
   const ids = person?.ids.map(({ user_id }) => user_id) ?? [];
   const counted = useAnswer(
     person && ids.length > 0
@@ -45,11 +45,11 @@ export function Facts({ view, user }: { view: View; user: string }) {
         </Link>
       </p>
       <Card title={<span className="user-name">{person?.person_id ?? user}</span>}>
-        {asked.error ? (
-          <ErrorNote error={asked.error} retry={asked.retry} />
+        {result.error ? (
+          <ErrorNote error={result.error} retry={result.retry} />
         ) : (
           <>
-            <dl className="facts number" aria-busy={asked.loading}>
+            <dl className="facts number" aria-busy={result.loading}>
               <Fact name="Events">{number(person?.events)}</Fact>
               <Fact name="Sessions">{number(person === undefined ? null : sessions)}</Fact>
               <Fact name="First seen">

@@ -83,7 +83,7 @@ export function UserList({ view }: { view: View }) {
       ) : (
         <Rows
           view={view}
-          people={pages.rows}
+          users={pages.rows}
           listing={listing}
           onSort={(order) => update(listingParams(sorted(listing, order)))}
         />
@@ -101,12 +101,12 @@ export function UserList({ view }: { view: View }) {
 
 function Rows({
   view,
-  people,
+  users,
   listing,
   onSort,
 }: {
   view: View;
-  people: UserRow[];
+  users: UserRow[];
   listing: Listing;
   onSort: (order: UserOrder) => void;
 }) {
@@ -137,7 +137,7 @@ function Rows({
           </tr>
         </thead>
         <tbody>
-          {people.map((person) => (
+          {users.map((person) => (
             <tr key={person.user_id}>
               <td>
                 <Link

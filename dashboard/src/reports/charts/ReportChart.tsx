@@ -5,7 +5,7 @@ import { PathsView } from "../../analyses/paths/PathsView";
 import { readPaths } from "../../analyses/paths/state";
 import { ActiveUsersView, LifecycleView, StickinessView } from "../../analyses/retention/ActivityViews";
 import { RetentionView } from "../../analyses/retention/RetentionView";
-import { readComing } from "../../analyses/retention/state";
+import { readRetention } from "../../analyses/retention/state";
 import type { ReportAnswer, SavedReport } from "../../api/library";
 import { EmptyState } from "../../components/display/EmptyState";
 import { EventTable } from "../../components/events/EventTable";
@@ -93,7 +93,7 @@ function RetentionTile({ report, answer: { query, rows }, zone, tall }: Props<An
         rows={rows}
         interval={query.interval ?? "week"}
         zone={zone}
-        shown={shown?.page === "retention" ? readComing(shown.params, null).shown : "share"}
+        shown={shown?.page === "retention" ? readRetention(shown.params, null).shown : "share"}
         chart={tall > 2}
       />
     </div>

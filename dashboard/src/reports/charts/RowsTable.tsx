@@ -50,7 +50,7 @@ export function RowsTable({ rows: given, zone }: { rows: readonly object[]; zone
   );
 }
 
-/** `first_seen` as people say it; what somebody named stays. */
+/** The label of a built-in column such as `first_seen`; a column that the query names keeps its name. */
 function columnLabel(name: string): string {
   const label = fieldLabel(name);
   return label === name && /^[a-z]+(_[a-z]+)+$|^[a-z]{3,}$/.test(name)

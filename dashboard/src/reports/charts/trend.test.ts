@@ -68,7 +68,7 @@ describe("a report's answer", () => {
     ]);
   });
 
-  it("is called what the page calls it, or what the question says", () => {
+  it("is called what the page calls it, or what the query says", () => {
     const question: MetricsQuery = { kind: "metrics", metrics: A };
     const row = [{ A: 5, previous: { A: 4 } }];
     const saved = trendOf(question, row, "metric=users&chart=number&of=buy");
@@ -82,7 +82,7 @@ describe("a report's answer", () => {
     expect(found?.groups).toMatchObject([{ label: "Sum of price", total: 2 }]);
   });
 
-  it("does not take the page's word where the question was changed since", () => {
+  it("ignores the page's state where the query was changed since", () => {
     const question: MetricsQuery = { kind: "metrics", metrics: [{ kind: "events" }], interval: "day" };
     const rows = [{ bucket: DAY(18), events: 3 }];
     const trend = trendOf(question, rows, "chart=number");

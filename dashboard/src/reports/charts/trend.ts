@@ -9,7 +9,7 @@ import type { Unit } from "../../format/number";
 import { shownBy } from "../saved/draft";
 import { bucketOf, bucketsFrom } from "./buckets";
 
-/** The one answer of a report about metrics or sessions, as what a chart draws. Nothing here asks or draws. */
+/** The one answer of a report about metrics or sessions, as what a chart draws. Nothing here sends a query or draws. */
 
 export type TrendAnswer = Extract<ReportAnswer, { kind: "metrics" | "sessions" }>;
 
@@ -36,7 +36,7 @@ const SESSION_LABELS: Record<SessionMetric, string> = {
   events: "Events",
 };
 
-/** The metrics that the API takes where a question about sessions names none. */
+/** The metrics that the API takes where a query about sessions names none. */
 const SESSION_USUAL: SessionMetric[] = ["sessions", "bounce_rate", "median_duration", "pages_per_session"];
 
 function unitOf(kind: string): Unit {

@@ -2,7 +2,7 @@ import { ApiError } from "../../api/client";
 import { boards } from "../../api/library";
 import type { Board, Tile } from "../../api/types";
 
-/** How often a tile is added anew to a board that somebody else has just changed. */
+/** How often a tile is added again to a board that another reader has just changed. */
 const TRIES = 3;
 
 /** Where a new report goes: a board there is, or a new one of this name. */
@@ -29,7 +29,7 @@ export async function addTile(place: Place, tile: Tile): Promise<Board> {
   }
 }
 
-/** Somebody else saved it since it was read. */
+/** Another reader saved it since it was read. */
 export function isChanged(error: unknown): boolean {
   return error instanceof ApiError && error.status === 409 && error.code === "changed";
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Funnel, readFunnel } from "../../analyses/funnel/state";
 import { type Exploration, readExploration } from "../../analyses/metrics/state";
 import { type Paths, readPaths } from "../../analyses/paths/state";
-import { type Coming, readComing } from "../../analyses/retention/state";
+import { type RetentionState, readRetention } from "../../analyses/retention/state";
 import type { SavedReport } from "../../api/library";
 import { ANY } from "../../components/events/tests";
 import {
@@ -90,9 +90,9 @@ const FUNNEL: Funnel = {
   window: { number: 90, unit: "min" },
   by: "source",
   top: "3",
-  people: { step: 2, outcome: "dropped" },
+  listed: { step: 2, outcome: "dropped" },
 };
-const COMING: Coming = {
+const RETENTION: RetentionState = {
   tab: "retention",
   mode: "recurring",
   start: test,
@@ -129,16 +129,16 @@ describe("a report opens its page as it was", () => {
     const draft = funnelDraft(VIEW, { ...FUNNEL, steps: null }, FUNNEL.steps);
     const { path, params } = addressOf(reportOf(draft as Draft, "12mo", null));
     expect(path).toBe("/ui/funnels");
-    expect(readFunnel(params)).toEqual({ ...FUNNEL, people: null });
+    expect(readFunnel(params)).toEqual({ ...FUNNEL, listed: null });
     expect(params.getAll("filter").map(fromText)).toEqual(VIEW.filters);
     expect(params.get("site")).toBe("*");
   });
 
   it.each(["retention", "lifecycle", "stickiness", "active"] as const)("retention: %s", (tab) => {
-    const draft = retentionDraft(VIEW, { ...COMING, tab });
+    const draft = retentionDraft(VIEW, { ...RETENTION, tab });
     const { path, params } = addressOf(reportOf(draft, "7d"));
     expect(path).toBe("/ui/retention");
-    expect(readComing(params, null)).toEqual({ ...COMING, tab });
+    expect(readRetention(params, null)).toEqual({ ...RETENTION, tab });
   });
 
   it.each(PATHS)("paths: $anchor", (paths) => {
@@ -159,7 +159,7 @@ describe("a report opens its page as it was", () => {
   });
 });
 
-describe("what is asked", () => {
+describe("the query", () => {
   const whole = EXPLORATIONS[1] as Exploration;
 
   it("has neither range nor site nor time zone, and compares with the period before", () => {
@@ -182,7 +182,7 @@ describe("what is asked", () => {
     expect(totals).not.toHaveProperty("interval");
   });
 
-  it("is nothing while a page has not been told enough", () => {
+  it("is null while a page has no complete query", () => {
     expect(funnelDraft(VIEW, FUNNEL, null)).toBeNull();
     expect(funnelDraft(VIEW, FUNNEL, [ANY])).toBeNull();
     expect(pathsDraft(VIEW, { ...(PATHS[1] as Paths), anchor: "start" })).toBeNull();

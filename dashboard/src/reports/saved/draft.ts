@@ -6,7 +6,7 @@ import {
   readExploration,
 } from "../../analyses/metrics/state";
 import { type Paths, pathsParams, pathsQuery } from "../../analyses/paths/state";
-import { type Coming, comingParams } from "../../analyses/retention/state";
+import { type RetentionState, retentionParams } from "../../analyses/retention/state";
 import type { SavedReport } from "../../api/library";
 import type { Query, QueryFilter } from "../../api/query";
 import type { MetricsQuery } from "../../api/types";
@@ -15,7 +15,7 @@ import { rangeFrom, rangeText } from "./range";
 import { fieldLabel, toApi } from "../../scope/filters";
 import { filterParams, type Params, rangeParams, type View } from "../../scope/scope";
 
-/** What a page shows as a report, and the way back: a report's address. Nothing here asks or draws. */
+/** What a page shows as a report, and the way back: a report's address. Nothing here sends a query or draws. */
 
 export const REPORT_PAGES = {
   explore: "/ui/explore",
@@ -35,7 +35,7 @@ export interface Draft {
   title: string;
 }
 
-/** The part of the page's view that goes into a report's question. */
+/** The part of the page's view that goes into a report's query. */
 export type Asking = Pick<View, "filters" | "interval" | "compare" | "range">;
 
 function textOf(params: Params): string {
@@ -86,30 +86,30 @@ export function funnelDraft(view: Asking, funnel: Funnel, steps: Test[] | null):
   const parts = funnel.by === "" ? {} : { breakdown: funnel.by, top: Number(funnel.top) };
   return {
     page: "funnels",
-    params: textOf({ ...funnelParams({ ...funnel, steps, people: null }), ...filterParams(view.filters) }),
+    params: textOf({ ...funnelParams({ ...funnel, steps, listed: null }), ...filterParams(view.filters) }),
     question: { kind: "funnel", ...funnelScope(filterOf(view), steps, funnel), ...parts },
     title: `From ${testLabel(steps[0] ?? { name: "", filters: [] })} to ${testLabel(steps.at(-1) ?? { name: "", filters: [] })}`,
   };
 }
 
-const TAB_TITLES: Record<Coming["tab"], string> = {
+const TAB_TITLES: Record<RetentionState["tab"], string> = {
   retention: "Retention",
   lifecycle: "Lifecycle",
   stickiness: "Stickiness",
   active: "Active users",
 };
 
-function retentionQuery(coming: Coming): Query {
-  const { tab, every: interval } = coming;
+function retentionQuery(retention: RetentionState): Query {
+  const { tab, every: interval } = retention;
   switch (tab) {
     case "retention":
       return {
         kind: "retention",
-        mode: coming.mode,
+        mode: retention.mode,
         interval,
-        periods: coming.following,
-        start: testQuery(coming.start),
-        returning: testQuery(coming.returning),
+        periods: retention.following,
+        start: testQuery(retention.start),
+        returning: testQuery(retention.returning),
       };
     case "active":
       return { kind: "active_users" };
@@ -118,12 +118,12 @@ function retentionQuery(coming: Coming): Query {
   }
 }
 
-export function retentionDraft(view: Asking, coming: Coming): Draft {
-  const { tab, every } = coming;
+export function retentionDraft(view: Asking, retention: RetentionState): Draft {
+  const { tab, every } = retention;
   return {
     page: "retention",
-    params: textOf({ ...comingParams(coming), ...filterParams(view.filters) }),
-    question: { ...retentionQuery(coming), ...filterOf(view) },
+    params: textOf({ ...retentionParams(retention), ...filterParams(view.filters) }),
+    question: { ...retentionQuery(retention), ...filterOf(view) },
     title: tab === "active" ? TAB_TITLES[tab] : `${TAB_TITLES[tab]} by ${every}`,
   };
 }

@@ -7,12 +7,12 @@ import "./Grid.css";
 export function Grid({
   tiles,
   reports,
-  asker,
+  reader,
   range,
 }: {
   tiles: readonly Tile[];
   reports: readonly SavedReport[];
-  asker: Reader;
+  reader: Reader;
   range: string | null;
 }) {
   return (
@@ -20,7 +20,7 @@ export function Grid({
       {tiles.map((tile, index) => (
         <TileCard
           key={`${index} ${tile.report_id}`}
-          {...{ tile, asker, range }}
+          {...{ tile, reader, range }}
           report={reports.find(({ id }) => id === tile.report_id)}
         />
       ))}

@@ -17,7 +17,7 @@ interface Props {
   tile: Tile;
   /** undefined: it is not there any more. */
   report: SavedReport | undefined;
-  asker: Reader;
+  reader: Reader;
   /** In place of the report's own range. */
   range: string | null;
   /** While the board is edited: what changes the tile. */
@@ -25,9 +25,9 @@ interface Props {
 }
 
 /** A report's place on a board: its name, for which time, and the chart. */
-export function TileCard({ tile, report, asker, range, controls }: Props) {
+export function TileCard({ tile, report, reader, range, controls }: Props) {
   const id = useId();
-  const href = report && asker.token === undefined ? reportHref(report) : null;
+  const href = report && reader.token === undefined ? reportHref(report) : null;
   const size = { "--w": tile.width, "--h": tile.height } as CSSProperties;
   return (
     <section className="card tile" style={size} aria-labelledby={id} data-report={tile.report_id}>
@@ -42,7 +42,7 @@ export function TileCard({ tile, report, asker, range, controls }: Props) {
         {report && <span className="tile-range">{rangeName(range ?? report.range)}</span>}
       </header>
       {controls}
-      {report && <Answer {...{ tile, report, asker, range }} />}
+      {report && <Answer {...{ tile, report, reader, range }} />}
     </section>
   );
 }
@@ -52,8 +52,8 @@ export function rangeName(text: string): string {
   return range ? rangeLabel(range) : text;
 }
 
-function Answer({ tile, report, asker, range }: Props & { report: SavedReport }) {
-  const run = useReportAnswer(report, range, asker);
+function Answer({ tile, report, reader, range }: Props & { report: SavedReport }) {
+  const run = useReportAnswer(report, range, reader);
   const { data, error, dataUpdatedAt, isPlaceholderData } = run;
   const again = () => void run.refetch();
   if (!data) {
@@ -76,15 +76,15 @@ function Answer({ tile, report, asker, range }: Props & { report: SavedReport })
         zone={report.timezone}
         label={`${report.name}, ${rangeName(range ?? report.range)}`}
         tall={tile.height}
-        linked={asker.token === undefined}
+        linked={reader.token === undefined}
       />
       {error && (
         <p className="tile-stale" role="status">
           <TriangleAlert size={14} aria-hidden />
           <span>
-            From {clock(dataUpdatedAt, report.timezone)}; asking again failed: {error.message}
+            From {clock(dataUpdatedAt, report.timezone)}; the last update failed: {error.message}
           </span>
-          <Button kind="quiet" aria-label={`Ask again: ${report.name}`} onClick={again}>
+          <Button kind="quiet" aria-label={`Try again: ${report.name}`} onClick={again}>
             <RotateCw size={14} aria-hidden />
           </Button>
         </p>

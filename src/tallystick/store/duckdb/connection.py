@@ -10,6 +10,7 @@ import duckdb
 
 from tallystick.config import Settings
 from tallystick.errors import AlreadyRunning, DataRejected, StoreDamaged, StoreUnavailable
+from tallystick.model.sql import quote_text
 
 Connection = duckdb.DuckDBPyConnection
 DriverError = duckdb.Error
@@ -79,7 +80,7 @@ def open_database(path: Path, spool: Path, settings: Settings, memory: int | Non
         connection.execute(
             f"SET GLOBAL perfect_ht_threshold = {NUMBERED_BITS}"
         )  # without GLOBAL it is only this connection's
-        connection.execute(f"ATTACH {quoted(str(path))} AS tallystick (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
+        connection.execute(f"ATTACH {quote_text(str(path))} AS tallystick (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
         connection.execute("USE tallystick")
         connection.execute("SET allowed_directories = [?]", [f"{spool}/"])
         connection.execute("SET enable_external_access = false")
@@ -114,11 +115,6 @@ def cursor(connection: Connection) -> Connection:
     opened = connection.cursor()
     opened.execute("USE tallystick")
     return opened
-
-
-def quoted(text: str) -> str:
-    """A text as an SQL literal, for the few statements that take no parameters."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 @contextlib.contextmanager
@@ -209,6 +205,6 @@ def open_pair(old: str, new: str, memory: int, spill: str) -> Connection:
     """Open a damaged file for reading, as `old`, and a store for writing, as `new`. Driver errors pass as they are."""
     connection = connect_memory(memory, 1)
     connection.execute("SET temp_directory = ?", [spill])
-    connection.execute(f"ATTACH {quoted(old)} AS old (READ_ONLY)")
-    connection.execute(f"ATTACH {quoted(new)} AS new (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
+    connection.execute(f"ATTACH {quote_text(old)} AS old (READ_ONLY)")
+    connection.execute(f"ATTACH {quote_text(new)} AS new (ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
     return connection

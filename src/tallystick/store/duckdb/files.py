@@ -1,7 +1,7 @@
-"""CSV and Parquet files read row by row as JSON, for imports: DuckDB's readers on a connection of their own.
+"""Read CSV and Parquet files row by row as JSON, for imports. Uses DuckDB's readers on a separate connection.
 
-A CSV file's dialect is fixed (RFC 4180 with a delimiter that the caller names) and never guessed, so that one odd line
-cannot change how the others are read. A line that does not fit is listed, not skipped in silence.
+The dialect of a CSV file is fixed (RFC 4180 with one delimiter) and never guessed, so that one odd line cannot change
+how the others are read. A line that does not fit is reported, never skipped silently.
 """
 
 from __future__ import annotations
@@ -21,26 +21,27 @@ import msgspec
 import zstandard
 
 from tallystick.errors import InvalidRequest
+from tallystick.model.sql import quote_name, quote_text
 from tallystick.store.duckdb.connection import DriverError, connect_memory
 
 MEMORY = 512 * 1024 * 1024
 LINE_MAX = 16 * 1024 * 1024
-"""Longest line of a CSV file in bytes; a longer one is listed among the bad ones."""
+"""Longest line of a CSV file in bytes; a longer line is reported as bad."""
 BUFFER_MAX = 256 * 1024 * 1024
-"""Bytes at which a line is so long that the file is no CSV."""
+"""Bytes of one line after which the file counts as not CSV."""
 PIECE = 4 * 1024 * 1024
-"""Bytes of a file looked at at once for ends of lines."""
+"""Bytes that are searched for line ends at a time."""
 COLUMNS_MAX = 2_000
-"""Most columns of a file. What DuckDB plans for so many takes seconds, and grows with their square."""
+"""Most columns of a file. Planning takes DuckDB seconds for this many, and grows with their square."""
 TESTED_AT_ONCE = 50
-"""Columns whose values are looked at in one statement."""
+"""Columns whose types one statement detects."""
 FETCH = 2_048
-"""Rows taken from DuckDB at a time."""
+"""Rows fetched from DuckDB at a time."""
 ERRORS_MAX = 100_000
-"""Errors in a CSV file (a line may have several) at which it counts as no CSV at all."""
+"""Errors in a file (a line may have several) from which the file counts as not CSV."""
 
 _NUMBER = r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
-"""Texts that are a number and nothing else: `007` and an 18-digit id stay texts."""
+"""Texts that convert to numbers without loss: `007` and an 18-digit id remain texts."""
 _BOOLEANS = ("true", "false", "True", "False", "TRUE", "FALSE")
 _WITH_OFFSET = r".+[T ]\d.*([zZ]|[+-]\d\d(:?\d\d)?)"
 _UTC = "'%Y-%m-%dT%H:%M:%S.%fZ'"
@@ -58,31 +59,31 @@ _INTEGERS = {
 }
 
 Row = tuple[str | None, str]
-"""An event's id, when the file has one, and its other fields: JSON members without the outer braces."""
+"""The event id, if the file has one, and the other fields as JSON members without the outer braces."""
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column of a file. `type` is DuckDB's, or `number`, `boolean` or `text` in a CSV file."""
+    """A column of a file. `type` is a DuckDB type, or `number`, `boolean` or `text` for a CSV file."""
 
     name: str
     type: str
 
 
 class BadLine(msgspec.Struct, frozen=True):
-    """A line of a CSV file that cannot be read; lines count from 1."""
+    """A line of a CSV file that cannot be read. Line numbers start at 1."""
 
     line: int
     reason: str
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What becomes of a file's columns.
+    """How the columns of a file become event fields.
 
     Attributes:
-        fields: event field → column that it is read from.
-        constants: event field → value that every row gets.
-        properties: columns that go to `properties`, under their names.
-        timezone: IANA name of the zone that times without an offset are in.
+        fields: event field → column that supplies it.
+        constants: event field → value for every row.
+        properties: columns that become members of `properties`, under their names.
+        timezone: IANA name of the time zone of times without an offset.
     """
 
     fields: Mapping[str, str]
@@ -94,12 +95,12 @@ class Plan(msgspec.Struct, frozen=True):
 class TableFile:
     """An opened CSV or Parquet file.
 
-    Opening reads a CSV file once, to learn which columns are numbers and how many rows there are: a type that is
-    guessed from the first lines is wrong in the last ones.
+    Opening a CSV file reads it once, to detect the type of each column and to count the rows: a type that is guessed
+    from the first lines may be wrong for the last ones.
 
     Attributes:
         columns: in the file's order.
-        rows: how many rows `read` gives.
+        rows: the number of rows that `read` returns.
         bad_lines: lines that `read` leaves out, in order.
     """
 
@@ -110,10 +111,10 @@ class TableFile:
     def __init__(
         self, path: Path, kind: Literal["csv", "parquet"], delimiter: str | None = None, empty: Sequence[str] = ()
     ) -> None:
-        """Open `path`. `empty` are texts of a CSV file that mean no value, beside the empty one.
+        """Open `path`. `empty` lists the texts that mean "no value" in a CSV file, in addition to the empty text.
 
         Raises:
-            InvalidRequest: it is no such file.
+            InvalidRequest: the file cannot be read as `kind`.
         """
         self._path = path
         self._folder = TemporaryDirectory(prefix="tallystick-import-")
@@ -133,9 +134,9 @@ class TableFile:
             raise
 
     def _plainly_named(self, kind: str) -> str:
-        """Another name of the file, in which DuckDB finds no pattern, no address and no columns (`*`, `s3://`, `a=b/`).
+        """A link to the file whose name DuckDB cannot read as a pattern, URL or partition (`*`, `s3://`, `a=b/`).
 
-        DuckDB recognizes a compressed file by its suffix.
+        The link keeps the suffix of a compressed file, because DuckDB detects compression by it.
         """
         packed = self._path.suffix if self._path.suffix in (".gz", ".zst") else ""
         link = Path(self._folder.name) / f"input.{kind}{packed}"
@@ -150,18 +151,18 @@ class TableFile:
         described = self._connection.execute(f"DESCRIBE SELECT * FROM {self._source}", self._parameters).fetchall()
         self.columns = [Column(row[0], row[1]) for row in described]
         check_columns(self._path, len(self.columns))
-        self._references = {column.name: _identifier(column.name) for column in self.columns}
+        self._references = {column.name: quote_name(column.name) for column in self.columns}
         counted = self._connection.execute(f"SELECT count(*) FROM {self._source}", self._parameters).fetchall()
         self.rows = int(counted[0][0])
 
     def _open_csv(self, delimiter: str | None, empty: Sequence[str]) -> None:
         names, delimiter = read_header(self._path, delimiter)
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
-        texts = ", ".join(_text(value) for value in ("", *empty))
-        # A line that is longer than the buffer would be left out without a word.
+        texts = ", ".join(quote_text(value) for value in ("", *empty))
+        # DuckDB silently skips a line that is longer than its buffer.
         buffer = max(2 * LINE_MAX, longest_line(self._path) + PIECE)
         options = (
-            f"auto_detect=false, header=true, columns={{{columns}}}, delim={_text(delimiter)}, "
+            f"auto_detect=false, header=true, columns={{{columns}}}, delim={quote_text(delimiter)}, "
             f"quote='\"', escape='\"', nullstr=[{texts}], max_line_size={LINE_MAX}, buffer_size={buffer}"
         )
         self._parameters = [self._link]
@@ -174,7 +175,7 @@ class TableFile:
             tests = "".join(
                 f", bool_and(c{i} IS NULL OR {test})"
                 for i in range(start, start + len(some))
-                for test in (f"regexp_full_match(c{i}, {_text(_NUMBER)})", f"c{i} IN {_BOOLEANS}")
+                for test in (f"regexp_full_match(c{i}, {quote_text(_NUMBER)})", f"c{i} IN {_BOOLEANS}")
             )
             found = self._connection.execute(f"SELECT count(*){tests} FROM {source}", self._parameters).fetchall()[0]
             self.columns += [
@@ -193,14 +194,16 @@ class TableFile:
         scans = self._connection.execute("SELECT count(*) FROM reject_errors GROUP BY scan_id").fetchall()
         if any(errors >= ERRORS_MAX for (errors,) in scans):
             line, reason = rejects[0]
-            raise InvalidRequest(f"{self._path} has {ERRORS_MAX} errors or more; the first is in line {line}: {reason}")
+            raise InvalidRequest(
+                f"{self._path} has at least {ERRORS_MAX} errors; the first is in line {line}: {reason}"
+            )
         return [BadLine(int(line), str(reason)) for line, reason in rejects]
 
     def read(self, plan: Plan, skip: int = 0) -> Iterator[list[Row]]:
-        """The rows from number `skip` on, some at a time, in the file's order.
+        """Yield the rows in the file's order, in lists of at most FETCH, without the first `skip` rows.
 
         Raises:
-            InvalidRequest: the file changed or is damaged further on.
+            InvalidRequest: the file was changed, or a later part of it is damaged.
         """
         try:
             self._connection.execute(self.statement(plan), [*self._parameters, skip])
@@ -213,7 +216,7 @@ class TableFile:
         """The SQL that turns each row into an event's JSON members."""
         types = {column.name: column.type for column in self.columns}
         members = [
-            _text(f"{_json(field)}:{_json(value)}")
+            quote_text(f"{_json(field)}:{_json(value)}")
             for field, value in plan.constants.items()
             if field not in plan.fields
         ]
@@ -227,9 +230,9 @@ class TableFile:
             elif field == "properties":
                 continue
             else:
-                members.append(f"{_text(_json(field) + ':')} || to_json(nullif(CAST({reference} AS VARCHAR), ''))")
+                members.append(f"{quote_text(_json(field) + ':')} || to_json(nullif(CAST({reference} AS VARCHAR), ''))")
         inner = [
-            f"{_text(_json(name) + ':')} || {_value(self._references[name], types[name], plan.timezone)}"
+            f"{quote_text(_json(name) + ':')} || {_value(self._references[name], types[name], plan.timezone)}"
             for name in plan.properties
         ]
         if "properties" in plan.fields:
@@ -238,7 +241,7 @@ class TableFile:
         return f"SELECT {identity}, {_concatenated(members)} FROM {self._source} OFFSET ?"
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the connection and delete the link."""
         self._connection.close()
         self._folder.cleanup()
 
@@ -255,12 +258,12 @@ class TableFile:
 
 
 def read_header(path: Path, delimiter: str | None = None) -> tuple[list[str], str]:
-    """A CSV file's column names (`column3` where there is none), and its delimiter.
+    """The column names of a CSV file (`column3` for an empty name), and its delimiter.
 
-    The delimiter is the one of `, ; tab |` that the first line has most of, unless the caller knows it.
+    If the caller gives no delimiter, it is the most frequent of `, ; tab |` in the first line.
 
     Raises:
-        InvalidRequest: the file is empty, its first line is no UTF-8, or two columns have the same name.
+        InvalidRequest: the file is empty, its first line is not UTF-8, or two columns have the same name.
     """
     try:
         with _open_text(path) as file:
@@ -269,7 +272,7 @@ def read_header(path: Path, delimiter: str | None = None) -> tuple[list[str], st
                 raise InvalidRequest(f"{path} has no header line")
             delimiter = delimiter or max(",;\t|", key=first.count)
             names = next(csv.reader(chain([first], file), delimiter=delimiter, strict=True))
-            "".join(names).encode()  # raises for bytes that are no UTF-8; later lines are not this function's business
+            "".join(names).encode()  # raises for bytes that are not UTF-8
     except (UnicodeEncodeError, csv.Error, gzip.BadGzipFile, zstandard.ZstdError, EOFError) as error:
         raise InvalidRequest(f"{path} cannot be read as csv: {error}") from error
     check_columns(path, len(names))
@@ -283,13 +286,13 @@ def read_header(path: Path, delimiter: str | None = None) -> tuple[list[str], st
 
 
 def check_columns(path: Path, columns: int) -> None:
-    """Raises InvalidRequest: the file has more columns than are read."""
+    """Raises InvalidRequest when the file has more than COLUMNS_MAX columns."""
     if columns > COLUMNS_MAX:
         raise InvalidRequest(f"{path} has {columns:,} columns; at most {COLUMNS_MAX:,} are read: leave some out")
 
 
 def longest_line(path: Path) -> int:
-    """Bytes of a file's longest line, or fewer than LINE_MAX when none is longer.
+    """The length of a file's longest line in bytes; some number below LINE_MAX when no line is longer than that.
 
     Raises:
         InvalidRequest: a line has more than BUFFER_MAX bytes, or the compression is broken.
@@ -298,7 +301,7 @@ def longest_line(path: Path) -> int:
     try:
         with _open_bytes(path) as file:
             while piece := file.read(PIECE):
-                ends = [place for place in (piece.find(b"\n"), piece.find(b"\r")) if place >= 0]
+                ends = [index for index in (piece.find(b"\n"), piece.find(b"\r")) if index >= 0]
                 here += min(ends, default=len(piece))
                 longest = max(longest, here)
                 if longest > BUFFER_MAX:
@@ -326,7 +329,7 @@ def _open_text(path: Path) -> TextIOWrapper:
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
-# --- SQL fragments: one value of a row as JSON text, NULL when there is none ----------------------------------------
+# --- SQL expressions: one value of a row as JSON text, NULL without a value -----------------------------------------
 
 
 def _value(column: str, kind: str, timezone: str) -> str:
@@ -346,16 +349,16 @@ def _value(column: str, kind: str, timezone: str) -> str:
 
 
 def _moment(column: str, kind: str, timezone: str) -> str:
-    """A typed date or time as text: ISO 8601 in UTC, a date as it is."""
+    """A typed date or time as ISO 8601 text in UTC; a date keeps its day."""
     if kind == "DATE":
         return f"CAST({column} AS VARCHAR)"
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"strftime({column} AT TIME ZONE 'UTC', {_UTC})"
-    return f"strftime((CAST({column} AS TIMESTAMP) AT TIME ZONE {_text(timezone)}) AT TIME ZONE 'UTC', {_UTC})"
+    return f"strftime((CAST({column} AS TIMESTAMP) AT TIME ZONE {quote_text(timezone)}) AT TIME ZONE 'UTC', {_UTC})"
 
 
 def _instant(column: str, kind: str, timezone: str) -> str:
-    """An event's time. A row without one gets a text that the server rejects: it must not become an event of today."""
+    """An event's time. A row without one gets a text that the server rejects, or it would become an event of today."""
     if kind == "number" or kind in _INTEGERS or kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
         value = _value(column, kind, timezone)
     elif kind == "DATE":
@@ -366,14 +369,14 @@ def _instant(column: str, kind: str, timezone: str) -> str:
         text = f"nullif(trim(CAST({column} AS VARCHAR)), '')"
         if timezone != "UTC":
             local = _moment(f"try_cast({text} AS TIMESTAMP)", "TIMESTAMP", timezone)
-            zoned = f"regexp_full_match({text}, {_text(_WITH_OFFSET)})"
+            zoned = f"regexp_full_match({text}, {quote_text(_WITH_OFFSET)})"
             text = f"CASE WHEN {zoned} THEN {text} ELSE coalesce({local}, {text}) END"
         value = f"to_json({text})"
     return f"coalesce(CAST({value} AS VARCHAR), '\" \"')"
 
 
 def _object_members(column: str) -> str:
-    """The members of a JSON object's text; a text that is no object becomes the property `properties`."""
+    """The members of a JSON object's text; a text that is not an object becomes the property `properties`."""
     text = f"trim(CAST({column} AS VARCHAR))"
     return (
         f"CASE WHEN json_valid({text}) AND json_type({text}) = 'OBJECT' "
@@ -387,11 +390,3 @@ def _concatenated(parts: Sequence[str]) -> str:
 
 def _json(value: str) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

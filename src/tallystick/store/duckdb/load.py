@@ -173,8 +173,8 @@ class Loader:
         # AHEAD_MAX is in the index if it was ever stored. For older events the index proves nothing.
         old_before = now - self._window + int(AHEAD_MAX.total_seconds() * 1_000_000)
         columns = self._db.execute(SQL["hashes"], {"old_before": old_before}).fetchnumpy()
-        order = np.argsort(columns["h"], kind="stable")
-        hashes: Hashes = columns["h"][order]
+        order = np.argsort(columns["hash"], kind="stable")
+        hashes: Hashes = columns["hash"][order]
         hit = np.logical_or.reduce([ids.suspects(hashes) for ids in known])
         places = np.flatnonzero(hit | _repeated(hashes) | columns["old"][order])
         if not len(places):
@@ -206,9 +206,9 @@ class Loader:
             for start in range(first, last + 1, RECENT_SLICE):
                 bounds = {"first": start, "last": min(start + RECENT_SLICE - 1, last), "window_start": window_start}
                 columns = self._db.execute(SQL["recent_rows"], bounds).fetchnumpy()
-                if len(columns["h"]):
+                if len(columns["hash"]):
                     newest = int(columns["newest"][0].astype("datetime64[us]").astype(np.int64))
-                    recent.add(np.sort(columns["h"]), newest)
+                    recent.add(np.sort(columns["hash"]), newest)
             self._recent = recent
         self._recent.forget(window_start)
         return self._recent

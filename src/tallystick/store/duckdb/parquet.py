@@ -1,4 +1,4 @@
-"""Canonical lines to a Parquet file, on a connection of its own: the lines may come from any store."""
+"""Write canonical lines to a Parquet file, on a separate connection, because the lines may come from any store."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tallystick.errors import StoreUnavailable
-from tallystick.store.duckdb.connection import DriverError, connect_memory, quoted
+from tallystick.model.sql import quote_name, quote_text
+from tallystick.store.duckdb.connection import DriverError, connect_memory
 
 MEMORY = 128 * 1024 * 1024
 ROW_GROUP = 20_000
-"""Rows that the writer holds in memory; larger groups read a little faster and need more of it."""
+"""Rows that the writer holds in memory. Larger groups read slightly faster and need more memory."""
 
 _COPY = """
 COPY (
@@ -34,18 +35,18 @@ COPY (
 def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None:
     """Write the events of a file of canonical lines to a new Parquet file, in their order.
 
-    One column per field; instants are UTC with microseconds, `properties` is JSON text. Blocks: call it in a thread.
+    One column per field; timestamps are UTC with microseconds, `properties` is JSON text. Blocks: call it in a thread.
 
     Args:
-        columns: the lines are no events but rows with members `c0`, `c1`, …: the columns' names and DuckDB's types. A
-            name that stands twice but for its case gets a number behind it.
+        columns: names and DuckDB types of the columns, if the lines are not events but rows with members `c0`, `c1`, ….
+            DuckDB appends a number to a name that occurs twice, ignoring case.
 
     Raises:
         StoreUnavailable: the disk is full, or the file cannot be written for another reason.
     """
     connection = connect_memory(memory_limit=MEMORY, threads=1)
     try:
-        copy = _copy_rows(target, columns) if columns else _COPY.format(target=quoted(str(target)), rows=ROW_GROUP)
+        copy = _copy_rows(target, columns) if columns else _COPY.format(target=quote_text(str(target)), rows=ROW_GROUP)
         connection.execute(copy, [str(lines)])
     except DriverError as error:
         raise StoreUnavailable("the Parquet file cannot be written") from error
@@ -54,10 +55,8 @@ def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] 
 
 
 def _copy_rows(target: Path, columns: Sequence[tuple[str, str]]) -> str:
-    names = ", ".join(f"c{place} AS {_identifier(name)}" for place, (name, _) in enumerate(columns))
-    types = ", ".join(f"c{place}: '{type_}'" for place, (_, type_) in enumerate(columns))
-    return _COPY_ROWS.format(names=names, types=types, target=quoted(str(target)), rows=ROW_GROUP)
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""').replace("\0", " ") + '"'
+    # A statement cannot contain NUL.
+    quoted = [quote_name(name.replace("\0", " ")) for name, _ in columns]
+    names = ", ".join(f"c{index} AS {name}" for index, name in enumerate(quoted))
+    types = ", ".join(f"c{index}: '{type_}'" for index, (_, type_) in enumerate(columns))
+    return _COPY_ROWS.format(names=names, types=types, target=quote_text(str(target)), rows=ROW_GROUP)

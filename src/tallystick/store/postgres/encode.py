@@ -1,7 +1,7 @@
-"""Canonical lines as rows of PostgreSQL's binary COPY format.
+"""Encode canonical lines as rows of PostgreSQL's binary COPY format.
 
-What is the same for every event (ids, times) is made for thousands of events at once with numpy; texts that come again
-and again (sites, names, sources, paths) are encoded once. The rest is a handful of small steps an event.
+numpy encodes the columns of fixed size (ids, times) for thousands of events at once. Texts that repeat often (sites,
+names, sources, paths) are encoded once and cached. The rest takes a few small steps per event.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COLUMNS = (
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 PIECE_BYTES = 256 * 1024
-"""Lines encoded in one go: some 2 ms, so that other threads get their turn."""
+"""Bytes of lines encoded at a time: about 2 ms, so that other threads can run in between."""
 
 _ROW = np.dtype(
     [
@@ -53,18 +53,18 @@ _ROW = np.dtype(
         ("received_at", ">i8"),
     ]
 )
-"""The columns of fixed size, which therefore come first."""
+"""The columns of fixed size. They come first, so that one array holds them."""
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-"""PostgreSQL counts microseconds from here."""
+"""PostgreSQL counts microseconds from this time."""
 _END = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _EPOCH_DAY = 10_957
-"""Its day, counted from 1970-01-01."""
+"""Days from 1970-01-01 to `_EPOCH`."""
 _HYPHENS = [8, 13, 18, 23]
-_DIGITS = [place for place in range(36) if place not in _HYPHENS]
+_DIGITS = [index for index in range(36) if index not in _HYPHENS]
 _NULL = struct.pack(">i", -1)
 _SIZES = [struct.pack(">i", size) for size in range(4096)]
 _CACHE_MAX = 50_000
-"""Different texts of one column that are remembered."""
+"""Most different texts cached per column."""
 
 
 def _at_most(longest: int) -> msgspec.Meta:
@@ -75,7 +75,7 @@ _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Line(msgspec.Struct, gc=False):
-    """A canonical line, decoded no further than needed; the lengths are those that ingest keeps to."""
+    """A canonical line, decoded only as far as needed; the lengths are the limits that ingest applies."""
 
     event_id: str
     name: Annotated[str, _at_most(model.NAME_MAX)]
@@ -94,7 +94,7 @@ _id = attrgetter("event_id")
 
 
 class _Texts(dict[str | None, bytes]):
-    """Texts as COPY has them: size and bytes. Made once each."""
+    """A cache of texts as COPY fields: size and bytes."""
 
     def __missing__(self, text: str | None) -> bytes:
         if text is None:
@@ -108,12 +108,12 @@ class _Texts(dict[str | None, bytes]):
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """A piece of a batch, encoded.
+    """An encoded piece of a batch.
 
     Attributes:
         data: the rows, without header and trailer.
-        count: how many.
-        days: the UTC days of the events, as days since 1970.
+        count: the number of rows.
+        days: the UTC days of the events, counted from 1970-01-01.
         oldest: the oldest event time.
         newest: the newest event time.
     """
@@ -133,19 +133,19 @@ class Encoder:
         self._texts = tuple(_Texts() for _ in range(4))
 
     def sites(self) -> list[str]:
-        """The sites of the lines encoded so far, as many as are remembered."""
+        """The sites of the lines encoded so far; at most _CACHE_MAX."""
         return [site for site in self._texts[0] if site is not None]
 
     def may_have(self, names: Iterable[str]) -> bool:
-        """Whether one of the lines encoded so far may have one of these names; certain unless there are very many."""
+        """Whether a line encoded so far may have one of these names. Exact unless the cache of names is full."""
         known = self._texts[1]
         return len(known) >= _CACHE_MAX or any(name in known for name in names)
 
     def encode(self, lines: bytes) -> Rows:
-        """The rows of whole lines.
+        """Encode complete lines as rows.
 
         Raises:
-            DataRejected: a line is no canonical event.
+            DataRejected: a line is not a canonical event.
         """
         try:
             events = _decoder.decode_lines(lines)
@@ -165,7 +165,7 @@ class Encoder:
         fixed["timestamp_size"] = fixed["received_size"] = 8
         happened = _micros([event.timestamp - _EPOCH for event in events])
         if happened.max() >= _END:
-            raise DataRejected("an event of the year 9999 has no day of its own")
+            raise DataRejected("an event of the year 9999 has no partition")
         fixed["timestamp"] = happened
         fixed["received_at"] = _micros([event.received_at - _EPOCH for event in events])
         self.lines += len(events)
@@ -181,7 +181,7 @@ class Encoder:
         start, size = 0, _ROW.itemsize
         for event in events:
             properties = bytes(event.properties)
-            # An object with as many different keys as there are `":` repeats none; see repeats.
+            # As many different keys as `":` means that no key repeats; see repeats.KEY_END.
             if apart or len(outer_keys(event.properties)) != properties.count(KEY_END):
                 properties = first_keys(properties)
             user = session = _NULL
@@ -209,7 +209,7 @@ class Encoder:
 
 
 def pieces(lines: bytes) -> Iterator[bytes]:
-    """Lines in pieces of about PIECE_BYTES, each of whole lines."""
+    """Split lines into pieces of about PIECE_BYTES, each of complete lines."""
     start = 0
     while start < len(lines):
         end = lines.find(b"\n", start + PIECE_BYTES) + 1 or len(lines)
@@ -222,7 +222,7 @@ def _size(size: int) -> bytes:
 
 
 def _micros(spans: list[timedelta]) -> NDArray[np.int64]:
-    """Spans of time in microseconds."""
+    """Durations in microseconds."""
     return np.array([span.days * 86_400_000_000 + span.seconds * 1_000_000 + span.microseconds for span in spans])
 
 
@@ -230,7 +230,7 @@ def _ids(texts: list[str]) -> bytes:
     """UUIDs as 16 bytes each.
 
     Raises:
-        ValueError: one is no UUID.
+        ValueError: a text is not a UUID.
     """
     joined = "".join(texts).encode("ascii")
     if len(joined) == 36 * len(texts) and set(map(len, texts)) <= {36}:

@@ -1,8 +1,8 @@
-"""Watches how much memory a statement takes of a PostgreSQL server on this machine, and stops it.
+"""Cancel a statement that uses too much memory of a PostgreSQL server on this machine.
 
-PostgreSQL limits the memory of sorts and hash tables (`work_mem`), but not of expressions and aggregates, and does not
-report how much a session uses. So the memory of its process is read from /proc while a statement runs. This does not
-work for a server on another machine or in another container.
+PostgreSQL limits the memory of sorts and hash tables (`work_mem`), but not that of expressions and aggregates, and it
+does not report the memory of a session. So the memory of the server process is read from /proc while a statement runs.
+This does not work for a server on another machine or in another container.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ T = TypeVar("T")
 EVERY = 0.05
 """Seconds between two checks."""
 GROWTH = 256 * MIB
-"""Bytes that a statement may take beyond its sorts and hash tables."""
+"""Bytes that a statement may use in addition to its sorts and hash tables."""
 SORTS = 4
-"""How many sorts and hash tables of the largest size are allowed for."""
+"""Number of sorts and hash tables of the largest size that the limit includes."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 async def watched(statement: Coroutine[Any, Any, T], connection: Connection, role: str, memory: int) -> T:
-    """Run a statement and return its result. A cancellation of the caller cancels the statement too.
+    """Run a statement and return its result. Cancelling the caller cancels the statement too.
 
     Args:
-        role: the connection's user.
-        memory: most bytes of a sort or hash table.
+        role: the connection's database user.
+        memory: the most bytes of one sort or hash table.
 
     Raises:
-        QueryTooExpensive: the statement took too much and was stopped.
+        QueryTooExpensive: the statement used too much memory and was cancelled.
     """
     backend = Backend(connection.get_server_pid(), role)
     running = asyncio.ensure_future(statement)
@@ -55,13 +55,13 @@ async def watched(statement: Coroutine[Any, Any, T], connection: Connection, rol
 
 
 class Backend:
-    """The server process of a connection, with its parallel workers."""
+    """The server process of a connection, and its parallel workers."""
 
     def __init__(self, pid: int, role: str) -> None:
         self._pid = pid
         title = _title(pid)
         self.seen = title.startswith("postgres:") and f" {role} " in title
-        """Whether the process runs on this machine, and is not another process with the same pid."""
+        """Whether the process runs on this machine; False if another process has this pid here."""
 
     def taken(self) -> int:
         """Bytes of private memory of the process and its workers, without the server's shared memory."""

@@ -1,6 +1,6 @@
-"""A key that stands twice in one object of `properties`: the first counts.
+"""Remove repeated keys from the objects in `properties`: the first one counts.
 
-PostgreSQL's json takes the last, so the others are taken out while loading; every other object keeps its bytes.
+PostgreSQL's json would use the last one, so loading removes the later ones. An object without repeats keeps its bytes.
 """
 
 from __future__ import annotations
@@ -11,51 +11,53 @@ from typing import Any
 import msgspec
 
 outer_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-"""The different keys of an object, with their values as they are."""
+"""Decodes an object to its different keys with their undecoded values."""
 KEY_END = b'":'
-"""Follows each key, unless white space stands between (`keys_apart`); what only looks like it makes them more. So when
-the different keys of the outermost object are as many, there are no nested ones and none is repeated."""
+"""The end of each key, unless white space precedes the colon (`keys_apart`).
+
+Texts may contain it too, so its count is at least the number of keys. If the outermost object has as many different
+keys, it has no nested keys and no repeats."""
 _whole = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class _Number(str):
-    """A number's digits as they were written."""
+    """A number as it was written."""
 
     __slots__ = ()
 
 
 def keys_apart(lines: bytes) -> bool:
-    """Whether white space may stand between a key and its colon somewhere in these lines."""
+    """Whether these lines may contain white space between a key and its colon."""
     return b" :" in lines or b"\t:" in lines or b"\r:" in lines
 
 
 def first_keys(properties: bytes) -> bytes:
-    """A JSON object without the repeats of its keys, nested objects too; the same bytes when there are none.
+    """A JSON object without repeated keys, also in nested objects; the same bytes if no key repeats.
 
     Raises:
-        msgspec.DecodeError: no JSON object.
+        msgspec.DecodeError: it is not a JSON object.
         RecursionError: nested too deeply.
     """
     try:
         if _keys(_whole(properties)) == properties.count(b":" if keys_apart(properties) else KEY_END):
             return properties
     except msgspec.DecodeError:
-        pass  # a number beyond a double, which is no error in properties
+        pass  # a number that exceeds a double, which properties may contain
     value = json.loads(properties, object_pairs_hook=_Pairs, parse_float=_Number, parse_int=_Number)
     if not isinstance(value, _Pairs):
-        raise msgspec.DecodeError("properties are no object")
+        raise msgspec.DecodeError("properties are not an object")
     return _text(value).encode() if _repeats(value) else properties
 
 
 def _keys(value: Any) -> int:
-    """The different keys of all objects in a value."""
+    """The number of different keys, summed over all objects in a value."""
     if isinstance(value, dict):
         return len(value) + sum(_keys(inner) for inner in value.values() if isinstance(inner, dict | list))
     return sum(_keys(inner) for inner in value if isinstance(inner, dict | list))
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """An object's keys and values, with the repeats."""
+    """The keys and values of an object, including repeated keys."""
 
 
 def _repeats(value: Any) -> bool:
@@ -65,7 +67,7 @@ def _repeats(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    """A value as JSON again, of each object's pairs the first of a key."""
+    """Encode a value as JSON, with the first value of each key."""
     if isinstance(value, _Pairs):
         first = dict(reversed(value))
         keys = dict.fromkeys(key for key, _ in value)

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from tallystick.config import MIB, Settings
 from tallystick.errors import ConfigError, InvalidRequest
-from tallystick.model.sql import load_statements
+from tallystick.model.sql import load_statements, quote_name, quote_text
 from tallystick.store.postgres.connection import READ_SESSION, Bare, Connection, Pool, PostgresError, errors
 from tallystick.usersql.functions import BENEATH, SCALAR, TABLE
 
@@ -93,7 +93,7 @@ class StatementRole:
         seal = seal_of(self._secret, "all" if site is None else f"site {site}")
         return (
             f"SET LOCAL search_path = pg_catalog, {self._path}, pg_temp; SET LOCAL lock_timeout = '1s'; "
-            f"SET LOCAL runnel.site = {_quoted(site or '')}; SET LOCAL runnel.seal = '{seal}'"
+            f"SET LOCAL runnel.site = {quote_text(site or '')}; SET LOCAL runnel.seal = '{seal}'"
         )
 
     async def _check(self, store: Connection, own: Connection) -> None:
@@ -121,7 +121,7 @@ class StatementRole:
         """Grant only what is missing: two processes that start at the same time would conflict."""
         lacking = "SELECT name FROM unnest($2::text[]) AS t(name) WHERE NOT has_table_privilege($1, name, 'SELECT')"
         for row in await store.fetch(lacking, role, [f"{self._path}.{view}" for view in VIEWS]):
-            await store.execute(f"GRANT SELECT ON {row[0]} TO {_name(role)}")
+            await store.execute(f"GRANT SELECT ON {row[0]} TO {quote_name(role)}")
         used = "SELECT has_schema_privilege($1, to_regnamespace($2)::oid, 'USAGE')"
         if not await store.fetchval(used, role, self._path):
             raise ConfigError(f"TALLYSTICK_SQL_URL: the role {role} may not use the schema {self._path}: {MAKE_IT}")
@@ -145,7 +145,7 @@ def faults_query(schema: str) -> str:
     Args:
         schema: the store's schema, quoted if necessary.
     """
-    return SQL["faults"].format(schema=_quoted(schema), harmless=_harmless(schema))
+    return SQL["faults"].format(schema=quote_text(schema), harmless=_harmless(schema))
 
 
 def setup(role: str, password: str, schema: str, settings: Settings, title: str) -> str:
@@ -156,10 +156,10 @@ def setup(role: str, password: str, schema: str, settings: Settings, title: str)
     return (
         SQL["setup"].format(
             title=title,
-            role=_name(role),
-            literal=_quoted(role),
-            password=_quoted(verifier(password)),
-            schema=_quoted(schema),
+            role=quote_name(role),
+            literal=quote_text(role),
+            password=quote_text(verifier(password)),
+            schema=quote_text(schema),
             harmless=_harmless(schema),
             spill=SPILL // MIB,
             memory=settings.query_memory // 1024,
@@ -196,13 +196,5 @@ def verifier(password: str, salt: bytes | None = None) -> str:
 
 def _harmless(schema: str) -> str:
     names = sorted(SCALAR["postgres"] | TABLE["postgres"] | BENEATH)
-    lines = textwrap.fill(", ".join(map(_quoted, names)), 110, subsequent_indent=" " * 10, break_long_words=False)
-    return SQL["harmless"].format(names=lines, schema=_quoted(schema))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    lines = textwrap.fill(", ".join(map(quote_text, names)), 110, subsequent_indent=" " * 10, break_long_words=False)
+    return SQL["harmless"].format(names=lines, schema=quote_text(schema))

@@ -210,7 +210,7 @@ def test_as_many_steps_as_the_api_takes(api: Api, opened: Opener) -> None:
 def test_nobody(opened: Opener) -> None:
     page = opened(f"/ui/funnels?{RANGE}&step=no_such_event&step=purchase")
     settled(page)
-    expect(page.get_by_text("Nobody did the first step")).to_be_visible()
+    expect(page.get_by_text("No user did the first step")).to_be_visible()
 
 
 def test_refused_by_the_api(opened: Opener) -> None:

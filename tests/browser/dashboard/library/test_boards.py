@@ -125,10 +125,10 @@ def test_numbers_that_could_not_be_asked_again(api: Api, opened: Opener) -> None
     answer = {"error": {"code": "internal", "message": "out of luck"}}
     page.route(f"**/v1/reports/{kept['id']}/run", lambda route: route.fulfill(status=500, json=answer))
     page.clock.fast_forward(31_000)
-    expect(tile(page, "Events").get_by_role("status")).to_contain_text("asking again failed: out of luck")
+    expect(tile(page, "Events").get_by_role("status")).to_contain_text("the last update failed: out of luck")
     assert number(page, "Events") == before > 0
     page.unroute(f"**/v1/reports/{kept['id']}/run")
-    tile(page, "Events").get_by_role("button", name="Ask again").click()
+    tile(page, "Events").get_by_role("button", name="Try again").click()
     expect(tile(page, "Events").get_by_role("status")).to_have_count(0)
 
 
@@ -239,7 +239,7 @@ def test_nothing_serious(api: Api, opened: Opener) -> None:
     page = opened(f"/ui/boards?board={made}")
     settled(page)
     page.get_by_role("button", name="Share").click()
-    page.get_by_label("For whom is the new link?").fill("Ann")
+    page.get_by_label("Who is the new link for?").fill("Ann")
     page.get_by_role("button", name="Make the link").click()
     expect(page.get_by_text("it will not be shown again")).to_be_visible()
     assert findings(page) == []

@@ -70,7 +70,7 @@ def link_from_the_dialog(page: Page) -> str:
     """Made on a board for Ann, for a week; the dialog stays open."""
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_text("There is no link to this board yet.")).to_be_visible()
-    page.get_by_label("For whom is the new link?").fill("Ann")
+    page.get_by_label("Who is the new link for?").fill("Ann")
     page.get_by_label("How long").select_option(label="For a week")
     page.get_by_role("button", name="Make the link").click()
     expect(page.get_by_text("Copy it now: it will not be shown again.")).to_be_visible()

@@ -1,8 +1,8 @@
-"""DuckDB's checksums, read without DuckDB: is a block or an entry of the write-ahead log what was written?
+"""Verify DuckDB's checksums of blocks and of write-ahead log entries, without DuckDB.
 
-A file is three headers of 4 KiB and then blocks of 256 KiB, each behind its checksum. The log is a header and then
-entries: size, checksum, bytes. A checksum is the exclusive or of one product for each word, so a single flipped bit can
-be found again: it is the only one whose product makes up for the difference (of the upper bits of words, several may).
+A file has three headers of 4 KiB and then blocks of 256 KiB, each after its checksum. The log has a header and then
+entries: size, checksum, bytes. A checksum is the exclusive or of one product per word, so a single flipped bit can be
+located: only its product explains the difference. (For the upper bits of words, several bits may explain it.)
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _ALL = (1 << 64) - 1
 _LOG_HEADER = re.compile(
     rb"d\x00be\x00[\x00-\x7f]f\x00\x10(?:[\x00-\x7f]|[\x80-\xff]\x01){16}g\x00[\x80-\xff]{0,9}[\x00-\x7f]\xff\xff"
 )
-"""Type, version, the file's id, its checkpoint. It has no checksum, and DuckDB forgets a log whose type is not this."""
+"""Type, version, file id, checkpoint. The header has no checksum, and DuckDB discards a log of another type."""
 
-Told = Callable[[int, int], None]
-"""Called with how many bytes of how many are done."""
+Report = Callable[[int, int], None]
+"""Progress callback: the bytes that are done, and all bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A block or entry that is not what was written.
+    """A block or entry whose checksum does not match.
 
     Attributes:
-        start, size: where it is, its checksum included.
-        flipped: byte and bit that were flipped, if it is certain; None: it is unknown.
+        start, size: its position in bytes, including its checksum.
+        flipped: the flipped byte and bit; None: not a single bit, or not certain.
     """
 
     start: int
@@ -51,12 +51,12 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What a write-ahead log holds.
+    """The state of a write-ahead log.
 
     Attributes:
-        sound: bytes up to which everything is what was written.
-        bad: what follows there although more was written after it; None: nothing, or the torn end of a write.
-        header: whether it begins as it has to.
+        sound: number of bytes before the first damaged entry.
+        bad: the damaged entry; None: there is none, or only an incomplete last write.
+        header: whether the header is valid.
     """
 
     sound: int
@@ -65,19 +65,19 @@ class Log:
 
     @property
     def damaged(self) -> bool:
-        """Whether DuckDB would lose, or refuse, what was committed."""
+        """Whether DuckDB would lose or refuse committed data."""
         return self.bad is not None or not self.header
 
 
 def checksum(data: bytes | memoryview) -> int:
-    """As DuckDB reckons it."""
+    """DuckDB's checksum of `data`."""
     whole = len(data) // WORD * WORD
     result = _START ^ int(np.bitwise_xor.reduce(np.frombuffer(data[:whole], np.uint64) * _FACTOR)) if whole else _START
     return result ^ _rest(bytes(data[whole:])) if whole < len(data) else result
 
 
 def _rest(data: bytes) -> int:
-    """The part of a checksum that the last bytes make, which are no whole word."""
+    """The part of a checksum for the last bytes, which do not fill a word."""
     found = (_SEED ^ (len(data) * _MIX)) & _ALL
     for _ in range(2):
         found = ((found ^ int.from_bytes(data, "little")) if data else found) * _MIX & _ALL
@@ -87,7 +87,7 @@ def _rest(data: bytes) -> int:
 
 
 def flipped_bit(data: bytes, stored: int) -> tuple[int, int] | None:
-    """Byte and bit of `data` that were flipped; byte -8 to -1: of the stored checksum. None: unclear, or not one."""
+    """The flipped byte and bit of `data`; bytes -8 to -1 are the stored checksum. None: uncertain, or several bits."""
     difference = checksum(data) ^ stored
     found: list[tuple[int, int]] = []
     if difference.bit_count() == 1:
@@ -98,7 +98,7 @@ def flipped_bit(data: bytes, stored: int) -> tuple[int, int] | None:
     products = words * _FACTOR
     for bit in range(64):
         changed = products ^ ((words ^ np.uint64(1 << bit)) * _FACTOR)
-        found += [(int(place) * WORD + bit // 8, bit % 8) for place in np.flatnonzero(changed == np.uint64(difference))]
+        found += [(int(index) * WORD + bit // 8, bit % 8) for index in np.flatnonzero(changed == np.uint64(difference))]
         if len(found) > 1:
             return None
     rest = data[whole:]
@@ -114,23 +114,23 @@ def flipped_bit(data: bytes, stored: int) -> tuple[int, int] | None:
 # --- the file -------------------------------------------------------------------------------------------------------
 
 
-def bad_blocks(path: Path, told: Told = lambda done, size: None) -> list[Bad]:
-    """The headers and blocks whose checksum does not match; a block that is cut off counts too."""
+def bad_blocks(path: Path, report: Report = lambda done, size: None) -> list[Bad]:
+    """The headers and blocks whose checksum does not match, and a truncated block."""
     size = path.stat().st_size
     found = []
     with path.open("rb") as file:
-        for start, length in _places(size):
+        for start, length in _positions(size):
             data = file.read(length)
             stored = int.from_bytes(data[:WORD], "little")
             if len(data) < length:
                 found.append(Bad(start, len(data), None))
             elif checksum(memoryview(data)[WORD:]) != stored:
                 found.append(_bad(start, WORD, data, stored))
-            told(start + len(data), size)
+            report(start + len(data), size)
     return found
 
 
-def _places(size: int) -> Iterator[tuple[int, int]]:
+def _positions(size: int) -> Iterator[tuple[int, int]]:
     for number in range(HEADERS):
         yield number * HEADER, HEADER
     for start in range(HEADERS * HEADER, size, BLOCK):
@@ -146,11 +146,11 @@ def _bad(start: int, prefix: int, data: bytes, stored: int) -> Bad:
 
 
 def read_log(data: bytes) -> Log:
-    """Walk through a log. A torn end, with nothing written behind it, is no damage: it was never committed."""
+    """Check all entries of a log. An incomplete last write is not damage: it was never committed."""
     match = _LOG_HEADER.match(data)
     at = match.end() if match else _next_entry(data, 0)
     if at is None:
-        # Nothing in it can be read. The beginning of a header is what a crash leaves.
+        # The log has no readable entry. A crash may leave the beginning of a header.
         torn = len(data) < 64 and b"d\x00be\x00".startswith(data[:5])
         return Log(0, None, header=torn or not data)
     while at < len(data):
@@ -162,7 +162,7 @@ def read_log(data: bytes) -> Log:
 
 
 def flipped_in_header(data: bytes) -> tuple[int, int] | None:
-    """Byte and bit whose flipping made a log's header what no header can be; None: there is none, or several may be."""
+    """The flipped byte and bit that made a log's header invalid; None: no bit, or several bits, explain it."""
     end = None if _LOG_HEADER.match(data) else _next_entry(data, 0)
     found = []
     for bit in range(8 * (end or 0)):
@@ -174,7 +174,7 @@ def flipped_in_header(data: bytes) -> tuple[int, int] | None:
 
 
 def _end(data: bytes, at: int) -> int | None:
-    """Where the entry at this place ends; None when none is there that is sound."""
+    """The end of the entry at this position; None when it is not a valid entry."""
     size, stored = (int.from_bytes(data[at + n : at + n + WORD], "little") for n in (0, WORD))
     end = at + LENGTHS + size
     if not size or end > len(data) or checksum(memoryview(data)[at + LENGTHS : end]) != stored:
@@ -183,7 +183,7 @@ def _end(data: bytes, at: int) -> int | None:
 
 
 def _break(data: bytes, at: int) -> Bad | None:
-    """What is wrong at this place; None when nothing was written behind it."""
+    """The damaged entry at this position; None when it is an incomplete last write."""
     after = _next_entry(data, at + 1)
     size = int.from_bytes(data[at : at + WORD], "little")
     whole = 0 < size <= len(data) - at - LENGTHS
@@ -194,28 +194,28 @@ def _break(data: bytes, at: int) -> Bad | None:
             bit = wrong.bit_length() - 1
             return Bad(at, after - at, (at + bit // 8, bit % 8))
     elif not whole:
-        return None  # the size that was to be written is not there: torn
+        return None  # the file ends before the entry does: an incomplete write
     if not whole:
         return Bad(at, (after or len(data)) - at, None)
     stored = int.from_bytes(data[at + WORD : at + LENGTHS], "little")
     bad = _bad(at, LENGTHS, data[at : at + LENGTHS + size], stored)
-    # A last entry of full length may have been cut off by a crash too, if the file grew before its bytes were there.
+    # A last entry of full length may be incomplete too: the file may have grown before the crash wrote its bytes.
     return bad if after is not None or bad.flipped is not None or any(data[at + LENGTHS + size :]) else None
 
 
 def _next_entry(data: bytes, start: int) -> int | None:
-    """Where the next sound entry begins."""
+    """The start of the next valid entry."""
     if len(data) - start < LENGTHS:
         return None
     found = np.frombuffer(data, np.uint8)[start:]
-    places = len(found) - LENGTHS + 1
-    sizes = np.zeros(places, np.uint32)
+    positions = len(found) - LENGTHS + 1
+    sizes = np.zeros(positions, np.uint32)
     for byte in range(4):
-        sizes |= found[byte : byte + places].astype(np.uint32) << np.uint32(8 * byte)
-    fits = (sizes > 0) & (sizes <= np.arange(places, 0, -1) - 1)
+        sizes |= found[byte : byte + positions].astype(np.uint32) << np.uint32(8 * byte)
+    fits = (sizes > 0) & (sizes <= np.arange(positions, 0, -1) - 1)
     for byte in range(4, WORD):
-        fits &= found[byte : byte + places] == 0
-    for place in np.flatnonzero(fits):
-        if _end(data, start + int(place)) is not None:
-            return start + int(place)
+        fits &= found[byte : byte + positions] == 0
+    for position in np.flatnonzero(fits):
+        if _end(data, start + int(position)) is not None:
+            return start + int(position)
     return None

@@ -1,4 +1,4 @@
-"""What is said of damaged files: which one, what is lost at most, and the commands that bring the store back."""
+"""Messages about damaged files: which file, the largest possible loss, and the commands that recover the store."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ log = structlog.get_logger(__name__)
 
 
 def log_of(path: Path) -> Path:
-    """The write-ahead log beside a file."""
+    """The path of a file's write-ahead log."""
     return path.with_name(path.name + ".wal")
 
 
 def logs_of(path: Path) -> list[Path]:
-    """All logs that are there: a crash in a checkpoint may leave a second one."""
+    """All logs that exist: a crash during a checkpoint may leave a second one."""
     wal = log_of(path)
     names = (wal.name, f"{wal.name}.checkpoint", f"{wal.name}.recovery")
     return [path.with_name(name) for name in names if path.with_name(name).is_file()]
 
 
 def check_log(path: Path) -> None:
-    """Look at the log that a crash left, before DuckDB does: it takes some damaged ones for empty, and deletes them.
+    """Check the log that a crash left. DuckDB would treat some damaged logs as empty and delete them, so check first.
 
     Raises:
-        StoreDamaged: what was committed would be lost.
+        StoreDamaged: opening the store would lose committed data.
     """
     for wal in logs_of(path):
         if not path.is_file():
-            raise StoreDamaged(f"{path.name} is gone, and {wal.name} is still there")
+            raise StoreDamaged(f"{path.name} is missing, but {wal.name} exists")
         if (found := read_log(wal.read_bytes())).damaged:
-            place = found.bad.start if found.bad else 0
-            raise StoreDamaged(f"{wal.name} is damaged at byte {place:,}")
+            position = found.bad.start if found.bad else 0
+            raise StoreDamaged(f"{wal.name} is damaged at byte {position:,}")
 
 
 def at_start(path: Path, damage: StoreDamaged) -> StoreDamaged:
-    """For the operator who starts a server or a command on a damaged store: one message with everything in it."""
+    """The complete message for an operator who starts a server or a command on a damaged store."""
     return StoreDamaged(f"{_what(path, damage)} {_lost(path)} {_cure(path)}")
 
 
 class Found:
-    """Remembers the first damage that a running process met, and says it once."""
+    """The first damage that a running process finds. It is logged once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,11 +52,11 @@ class Found:
 
     @property
     def error(self) -> StoreDamaged | None:
-        """A new one each time: an error that is raised again and again keeps the traceback of each."""
+        """A new error on each access: one that is raised repeatedly would collect the tracebacks of all raises."""
         return StoreDamaged(self._message) if self._message else None
 
     def report(self, error: StoreDamaged) -> StoreDamaged:
-        """What the caller raises: a sentence for clients, without the driver's words."""
+        """Log the first damage. Returns the error for clients, which leaves out the driver's message."""
         if not self._message:
             self._message = (
                 f"the store is damaged ({self._path.name}): accepted events wait in the queue until it is recovered; "
@@ -77,7 +77,7 @@ def _what(path: Path, error: StoreDamaged) -> str:
 
 
 def _lost(path: Path) -> str:
-    """The log holds what came since the last checkpoint; the file what came before."""
+    """The largest possible loss: the log holds the data since the last checkpoint, the file all older data."""
     wal = log_of(path)
     size = wal.stat().st_size if wal.is_file() else 0
     return (

@@ -1,4 +1,4 @@
-"""Mending a damaged file and its log, as far as checksums prove that it is right."""
+"""Repair a damaged file and its log, where a checksum proves that the repair is right."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tallystick.store.duckdb.repair.checksums import (
     HEADERS,
     WORD,
     Bad,
-    Told,
+    Report,
     bad_blocks,
     checksum,
     flipped_in_header,
@@ -17,13 +17,13 @@ from tallystick.store.duckdb.repair.checksums import (
 )
 
 HEADER_USED = range(64, 2_048, 8)
-"""How many bytes of a header say something, at least and at most; the others are 0."""
+"""Possible numbers of used bytes of a header; the others are 0."""
 
 
-def mend_file(path: Path, mended: list[str], told: Told) -> list[Bad]:
-    """Turn single flipped bits back and say so in `mended`; the blocks that are still bad."""
+def mend_file(path: Path, mended: list[str], report: Report) -> list[Bad]:
+    """Flip single bits back and describe that in `mended`. Returns the blocks that are still bad."""
     left = []
-    for bad in bad_blocks(path, told):
+    for bad in bad_blocks(path, report):
         if bad.flipped is not None:
             _flip(path, *bad.flipped)
             mended.append(f"store.duckdb: bit {bad.flipped[1]} of byte {bad.flipped[0]:,}")
@@ -43,7 +43,7 @@ def _flip(path: Path, byte: int, bit: int) -> None:
 
 
 def _clear_header(path: Path, bad: Bad) -> bool:
-    """The unused part of a header is 0; the checksum shows whether anything else was wrong."""
+    """Set the unused part of a header to 0, if its checksum matches then. Returns whether it does."""
     if bad.start >= HEADER * HEADERS or bad.size < HEADER:
         return False
     with path.open("r+b") as file:
@@ -60,7 +60,10 @@ def _clear_header(path: Path, bad: Bad) -> bool:
 
 
 def mend_log(wal: Path, mended: list[str], lost: list[str]) -> None:
-    """Turn single flipped bits of a log back. It is cut where it is damaged, and left out without a header."""
+    """Flip single bits of a log back, truncate it before other damage, and delete it if its header is damaged.
+
+    Repairs are described in `mended`, losses in `lost`.
+    """
     if (flipped := flipped_in_header(wal.read_bytes())) is not None:
         _flip(wal, *flipped)
         mended.append(f"{wal.name}: bit {flipped[1]} of byte {flipped[0]:,}")
@@ -75,6 +78,6 @@ def mend_log(wal: Path, mended: list[str], lost: list[str]) -> None:
         lost.append(f"{wal.name}: its header is damaged, so none of its {size:,} bytes can be used")
         return
     if log.bad is not None:
-        lost.append(f"{wal.name}: damaged at byte {log.bad.start:,}; of its {size:,} bytes those before it are used")
+        lost.append(f"{wal.name}: damaged at byte {log.bad.start:,}; only the bytes before it are used (of {size:,})")
     with wal.open("r+b") as file:
         file.truncate(log.sound)

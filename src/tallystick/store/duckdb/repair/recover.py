@@ -1,11 +1,11 @@
-"""Bringing a damaged store back: mend what can be mended, else copy every row that can be read into a new file.
+"""Recover a damaged store: repair its files, or copy every readable row into a new file.
 
-1. The files are copied, and everything is done to the copies; the damaged ones are kept in the end, in a folder beside.
-2. A single flipped bit is found by the checksum and turned back, often: then nothing is lost.
-3. Of a log that is damaged, what was committed before the damage is used.
-4. The rows are copied a piece at a time by a child process (`salvage`); a piece that fails is halved.
-5. Rollups, people and joined ids are made anew from the events. Sessions, users' numbers and times, and property
-   columns are made by housekeeping, as always.
+1. Copy the files. All work uses the copies; the damaged files are kept in a folder beside the store.
+2. Locate single flipped bits by checksum and flip them back. If that repairs everything, nothing is lost.
+3. Of a damaged log, use the transactions before the damage.
+4. Otherwise let a child process (`salvage`) copy the rows in pieces; halve a piece that fails.
+5. Rebuild rollups, people and joined ids from the events. Housekeeping rebuilds sessions, user numbers and times, and
+   property columns, as usual.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ KEPT: dict[str, Sequence[str] | None] = {
     "shares": None,
     "identities": None,
 }
-"""The tables whose rows are copied, and which columns; None: all. The others are made from these."""
+"""The tables whose rows are copied, and their columns; None: all columns. Other tables are derived from these."""
 PIECE = ROW_GROUP_SIZE
 """Rows copied at a time."""
 PIECE_MIN = 64
-"""Rows that are given up together."""
+"""Rows below which a piece that cannot be read is not halved further, but given up."""
 MEMORY = 512 * MIB
-"""What the child may take at least."""
+"""Least memory limit of the child, in bytes."""
 
-Tell = Callable[[str, int, int], None]
-"""Called with what is being done, and how much of how much is done."""
+Report = Callable[[str, int, int], None]
+"""Progress callback: the current step, how much of it is done, and its whole size."""
 
 
 class KeptTable(msgspec.Struct, frozen=True):
-    """What became of a table's rows. `rows`: how many there were; None: that cannot be told."""
+    """The result for one table. `rows`: the number of rows in the damaged file; None: unreadable."""
 
     name: str
     rows: int | None
@@ -76,14 +76,14 @@ class KeptTable(msgspec.Struct, frozen=True):
 
 
 class Recovered(msgspec.Struct):
-    """What was found and done.
+    """The result of a recovery.
 
     Attributes:
-        mended: single bits that were turned back, as sentences.
-        lost: what could not be read, as sentences.
-        tables: empty when everything could be mended.
-        differences: what `verify` says of the new store.
-        folder: where the damaged files are now; None: nothing was changed.
+        mended: descriptions of the repairs.
+        lost: descriptions of the data that could not be read.
+        tables: the copied tables; empty when repairs were enough.
+        differences: the result of `verify` on the new store.
+        folder: the folder of the damaged files; None: nothing was changed.
     """
 
     mended: list[str] = msgspec.field(default_factory=list)
@@ -93,20 +93,20 @@ class Recovered(msgspec.Struct):
     folder: Path | None = None
 
 
-def recover(settings: Settings, tell: Tell, *, dry_run: bool = False, accept_empty: bool = False) -> Recovered:
-    """Bring the store's file back, while no server runs.
+def recover(settings: Settings, report: Report, *, dry_run: bool = False, accept_empty: bool = False) -> Recovered:
+    """Recover the store's file while no server runs.
 
     Raises:
-        AlreadyRunning: a server has it open.
-        ConfigError: there is no such file, or too little room beside it.
-        StoreDamaged: nothing of it can be read, and `accept_empty` is not given.
+        AlreadyRunning: another process has the store open.
+        ConfigError: there is no such file, or too little free space beside it.
+        StoreDamaged: no row can be read, and `accept_empty` is not given.
     """
     path = url_path(settings.resolved_store_url).absolute()
     if not path.is_file() and not log_of(path).is_file():
         raise ConfigError(f"there is no store {path}")
     with _held(path), _work_folder(path) as folder:
-        _copy_files(path, folder / "store.duckdb", tell)
-        found = _recovered(settings, folder, tell, accept_empty)
+        _copy_files(path, folder / "store.duckdb", report)
+        found = _recovered(settings, folder, report, accept_empty)
         if not dry_run:
             found.folder = _put_in_place(path, folder / "new.duckdb")
     return found
@@ -114,7 +114,7 @@ def recover(settings: Settings, tell: Tell, *, dry_run: bool = False, accept_emp
 
 @contextlib.contextmanager
 def _held(path: Path) -> Iterator[None]:
-    """The lock that DuckDB takes: no server can open the file meanwhile."""
+    """Hold DuckDB's own lock, so that no server can open the file."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -137,13 +137,13 @@ def _work_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copy_files(path: Path, target: Path, tell: Tell) -> None:
-    """By another process: closing the file in this one would let go of its lock."""
+def _copy_files(path: Path, target: Path, report: Report) -> None:
+    """Copy the files in another process: closing a file in this one would release its lock."""
     files = [path, *logs_of(path)] if path.is_file() else logs_of(path)
     sizes = sum(file.stat().st_size for file in files)
     if shutil.disk_usage(path.parent).free < 2 * sizes + 64 * MIB:
-        raise ConfigError(f"{path.parent} has not enough room: {2 * sizes // MIB + 64} MiB have to be free")
-    tell("copying the damaged files", 0, sizes)
+        raise ConfigError(f"{path.parent} has too little free space: {2 * sizes // MIB + 64} MiB are needed")
+    report("copying the damaged files", 0, sizes)
     for source in files:
         copied = target.with_name(target.name + source.name.removeprefix(path.name))
         done = subprocess.run(["cp", "--", str(source), str(copied)], capture_output=True, check=False, text=True)
@@ -151,10 +151,10 @@ def _copy_files(path: Path, target: Path, tell: Tell) -> None:
             raise StoreUnavailable(f"{source} cannot be copied: {done.stderr.strip()}")
 
 
-def _recovered(settings: Settings, folder: Path, tell: Tell, accept_empty: bool) -> Recovered:
+def _recovered(settings: Settings, folder: Path, report: Report, accept_empty: bool) -> Recovered:
     found = Recovered()
     old, new = folder / "store.duckdb", folder / "new.duckdb"
-    broken = mend_file(old, found.mended, lambda done, size: tell("looking at every block", done, size))
+    broken = mend_file(old, found.mended, lambda done, size: report("checking every block", done, size))
     for wal in logs_of(old):
         mend_log(wal, found.mended, found.lost)
     if not broken and not found.lost and _opens(old, folder, settings):
@@ -163,8 +163,8 @@ def _recovered(settings: Settings, folder: Path, tell: Tell, accept_empty: bool)
             wal.rename(new.with_name(new.name + wal.name.removeprefix(old.name)))
     else:
         _make(new, folder, settings)
-        _copy_rows(old, new, folder, settings, found, tell, accept_empty)
-    found.differences = _finish(new, folder, settings, derive=bool(found.tables), tell=tell)
+        _copy_rows(old, new, folder, settings, found, report, accept_empty)
+    found.differences = _finish(new, folder, settings, derive=bool(found.tables), report=report)
     return found
 
 
@@ -180,7 +180,7 @@ def _opens(path: Path, folder: Path, settings: Settings) -> bool:
 
 
 def _make(path: Path, folder: Path, settings: Settings) -> None:
-    """A new, empty store of this version."""
+    """Create an empty store with the current schema."""
     database = open_database(path, folder, settings)
     db = cursor(database)
     db.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
@@ -193,7 +193,7 @@ def _make(path: Path, folder: Path, settings: Settings) -> None:
 
 
 class _Gone(Exception):
-    """The child is no more."""
+    """The child process has ended."""
 
 
 class _Child:
@@ -212,7 +212,7 @@ class _Child:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> str | None:
-        """Start it (again): why the file cannot be opened; None when it can."""
+        """Start the process, or restart it. Returns why the file cannot be opened; None when it can."""
         self.stop()
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -220,12 +220,17 @@ class _Child:
         try:
             answer = self._hear()
         except _Gone:
-            return "DuckDB ends the process that opens it"
+            return "DuckDB crashes when it opens the file"
         error: str | None = answer.get("error")
         return error
 
     def ask(self, name: str, *arguments: Any) -> Any:
-        """Its answer. Raises _Gone when it has ended, and StoreDamaged with DuckDB's words."""
+        """Send a request and return the answer.
+
+        Raises:
+            _Gone: the process has ended.
+            StoreDamaged: DuckDB failed; the message is DuckDB's.
+        """
         assert self._process is not None
         assert self._process.stdin is not None
         try:
@@ -254,7 +259,7 @@ class _Child:
 
 
 def _copy_rows(
-    old: Path, new: Path, folder: Path, settings: Settings, found: Recovered, tell: Tell, accept_empty: bool
+    old: Path, new: Path, folder: Path, settings: Settings, found: Recovered, report: Report, accept_empty: bool
 ) -> None:
     child = _Child(old, new, folder, max(MEMORY, settings.store_memory))
     try:
@@ -268,7 +273,7 @@ def _copy_rows(
             if not accept_empty:
                 raise StoreDamaged(
                     f"nothing in the store can be read ({error.splitlines()[0]}): put the backup's files back, or "
-                    "begin with an empty store by `tallystick recover store --accept-empty`; nothing was changed"
+                    "start with an empty store by `tallystick recover store --accept-empty`; nothing was changed"
                 )
             found.lost.append(f"store.duckdb: nothing in it can be read ({error.splitlines()[0]})")
             found.tables = [KeptTable(name, None, 0) for name in KEPT]
@@ -277,16 +282,16 @@ def _copy_rows(
         for name, columns in KEPT.items():
             if name in tables:
                 chosen = [column for column in tables[name]["columns"] if columns is None or column in columns]
-                found.tables.append(_Copying(child, name, chosen, tables[name], found, tell).copied())
+                found.tables.append(_Copying(child, name, chosen, tables[name], found, report).copied())
     finally:
         child.stop()
 
 
 class _Copying:
-    """One table's rows on their way into the new store."""
+    """Copies one table's rows into the new store."""
 
     def __init__(
-        self, child: _Child, name: str, columns: Sequence[str], table: dict[str, Any], found: Recovered, tell: Tell
+        self, child: _Child, name: str, columns: Sequence[str], table: dict[str, Any], found: Recovered, report: Report
     ) -> None:
         self._child = child
         self._name = name
@@ -294,10 +299,10 @@ class _Copying:
         self._rows: int | None = table["rows"]
         self._last: int = -1 if table["last"] is None else table["last"]
         self._found = found
-        self._tell = tell
+        self._report = report
         self._kept = 0
         self._until: str | None = None
-        """When the youngest event so far was received."""
+        """The largest `received_at` of the last piece that has events."""
         self._gap: tuple[int, int] | None = None
 
     def copied(self) -> KeptTable:
@@ -315,12 +320,12 @@ class _Copying:
                 self._kept += answer["rows"]
                 self._end_gap(answer["from"])
                 self._until = answer["to"] or self._until
-            self._tell(f"copying {self._name}", last + 1, self._last + 1)
+            self._report(f"copying {self._name}", last + 1, self._last + 1)
         self._end_gap(None)
         return KeptTable(self._name, self._rows, self._kept)
 
     def _piece(self, first: int, last: int) -> dict[str, Any] | None:
-        """What the child says; None: these rows cannot be read together."""
+        """The child's answer; None: at least one of these rows cannot be read."""
         try:
             return self._child.ask("copy", self._name, self._columns, first, last)  # type: ignore[no-any-return]
         except StoreDamaged as error:
@@ -344,14 +349,14 @@ class _Copying:
 # --- the new store --------------------------------------------------------------------------------------------------
 
 
-def _finish(path: Path, folder: Path, settings: Settings, *, derive: bool, tell: Tell) -> list[Difference]:
-    """Make what is made from the events, and look whether all agrees."""
+def _finish(path: Path, folder: Path, settings: Settings, *, derive: bool, report: Report) -> list[Difference]:
+    """Rebuild the derived tables if `derive`, then verify the store."""
     database = open_database(path, folder, settings, max(MEMORY, settings.store_memory))
     db = cursor(database)
     try:
         if derive:
-            _derive(db, tell)
-        tell("comparing everything", 0, 1)
+            _derive(db, report)
+        report("verifying the store", 0, 1)
         differences = admin.verify(db)
         db.execute("CHECKPOINT tallystick")
         return differences
@@ -360,13 +365,13 @@ def _finish(path: Path, folder: Path, settings: Settings, *, derive: bool, tell:
         database.close()
 
 
-def _derive(db: Connection, tell: Tell) -> None:
+def _derive(db: Connection, report: Report) -> None:
     days = [row[0] for row in db.execute(SQL["days"]).fetchall()]
     for number, day in enumerate(days):
         with transaction(db):
             db.execute(SQL["rollup"], {"day": day})
             db.execute(SQL["people"], {"day": day})
-        tell("making rollups", number + 1, len(days))
+        report("rebuilding rollups", number + 1, len(days))
     with transaction(db):
         for statement in ("forget_lost_links", "find_links", "find_persons"):
             db.execute(SQL[statement])
@@ -374,7 +379,7 @@ def _derive(db: Connection, tell: Tell) -> None:
 
 
 def _put_in_place(path: Path, new: Path) -> Path:
-    """The damaged files go into a folder of their own and the new one takes their place; it is on the disk before."""
+    """Sync the new file to disk, move the damaged files to their own folder, and put the new file in their place."""
     folder = path.with_name(f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     folder.mkdir(mode=0o700)
     os.chmod(new, path.stat().st_mode & 0o777)

@@ -1,7 +1,7 @@
 """The child process that reads a damaged file: `python -m tallystick.store.duckdb.repair.salvage OLD NEW MEMORY SPILL`.
 
-DuckDB may end the process on data that it does not expect, so the parent (see `recover`) asks for one piece after the
-other and starts another child when this one is gone. Questions and answers are JSON, a line each.
+DuckDB may crash on unexpected data, so the parent (see `recover`) requests one piece at a time and starts another child
+when this one has ended. Requests and answers are JSON, one line each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 
 
 def tables(db: Connection) -> Answer:
-    """Each table of the damaged file: its columns, its rows, and the last row's number; None: cannot be told."""
+    """Each table of the damaged file: its columns, its number of rows and its last row number; None: unreadable."""
     found: Answer = {}
     names = db.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
     for (name,) in names:
@@ -42,15 +42,18 @@ def _number(db: Connection, statement: str) -> int | None:
 
 
 def copy(db: Connection, table: str, columns: list[str], first: int, last: int) -> Answer:
-    """Copy the rows with these numbers in one transaction."""
+    """Copy the rows from number `first` to `last` in one transaction.
+
+    Returns how many, and for events the range of their `received_at`.
+    """
     chosen = ", ".join(columns)
     rows = f"FROM old.{table} WHERE rowid BETWEEN {first} AND {last}"
-    moments: tuple[Any, ...] = (None, None)
+    received: tuple[Any, ...] = (None, None)
     with transaction(db):
         copied = db.execute(f"INSERT INTO new.{table} ({chosen}) SELECT {chosen} {rows}").fetchall()[0][0]
         if table == "events":
-            moments = db.execute(f"SELECT min(received_at)::VARCHAR, max(received_at)::VARCHAR {rows}").fetchall()[0]
-    return {"rows": copied, "from": moments[0], "to": moments[1]}
+            received = db.execute(f"SELECT min(received_at)::VARCHAR, max(received_at)::VARCHAR {rows}").fetchall()[0]
+    return {"rows": copied, "from": received[0], "to": received[1]}
 
 
 def count(db: Connection, table: str) -> Answer:
@@ -61,7 +64,7 @@ CALLS: dict[str, Callable[..., Answer]] = {"tables": tables, "copy": copy, "coun
 
 
 def main(old: str, new: str, memory: str, spill: str) -> None:
-    """Answer until the questions end; the first answer says whether the file could be opened."""
+    """Answer requests until stdin ends. The first answer reports whether the file could be opened."""
     try:
         db = open_pair(old, new, int(memory), spill)
         _say({})

@@ -14,13 +14,13 @@ import structlog
 
 from tallystick.analysis.cte import sql
 from tallystick.analysis.property_columns import PropertyColumn
+from tallystick.model.sql import quote_text
 from tallystick.store.duckdb.connection import (
     Connection,
     DriverError,
     OutOfMemoryException,
     checkpoint,
     lacks_memory,
-    quoted,
     transaction,
 )
 from tallystick.store.duckdb.dialect import DUCKDB
@@ -150,7 +150,7 @@ class PropertyColumns:
 
     def _fill(self, db: Connection, columns: Mapping[str, PropertyColumn], first: int) -> None:
         generation = newest_generation(columns)
-        pointers = ", ".join(quoted(str(DUCKDB.encode["property"](key))) for key in columns)
+        pointers = ", ".join(quote_text(str(DUCKDB.encode["property"](key))) for key in columns)
         # Every column has the same expression, which DuckDB evaluates once for each row: each text is parsed once.
         json = f"CAST(json_extract(properties, [{pointers}]) AS VARCHAR[])"
         assignments = [f"shredded = {generation}"]

@@ -8,7 +8,7 @@ from tallystick.analysis.cte import Cte, cte, sql
 from tallystick.analysis.sessions.channels import CHANNEL_PROPERTIES, channel_sql
 from tallystick.analysis.sessions.index import INDEXED_SESSIONS, TEXTS, TRAIL
 from tallystick.model.queries.sessions import PAGE_NAMES
-from tallystick.store.duckdb.connection import quoted
+from tallystick.model.sql import quote_text
 from tallystick.store.duckdb.dialect import DUCKDB
 
 KEYS = ("site_id", "session_id", "started", "ended", "events", "pages")
@@ -84,7 +84,7 @@ def sessions_sql(condition: str, columns: Sequence[str] = COLUMNS) -> str:
         entry=_event("arg_min", entry, "ROW(-page, timestamp, event_id)", "entry"),
         exit=_event("arg_max", exit_, "ROW(page, timestamp, event_id)", "exit"),
         steps=STEPS if TRAIL in columns else "",
-        page_names=", ".join(quoted(name) for name in PAGE_NAMES),
+        page_names=", ".join(quote_text(name) for name in PAGE_NAMES),
         condition=condition,
     )
     unpacked = _unpacked(sessions, entry, exit_)
@@ -253,7 +253,7 @@ def _unpacked(sessions: str, entry: Collection[str], exit_: Collection[str]) -> 
 def _texts() -> str:
     """The texts of the entry event: one expression for all keys, so that DuckDB reads each JSON text once."""
     kept = {**TEXTS, AD_CLICK: "$ad_click"}
-    pointers = ", ".join(quoted(str(DUCKDB.encode["property"](key))) for key in kept.values())
+    pointers = ", ".join(quote_text(str(DUCKDB.encode["property"](key))) for key in kept.values())
     texts = DUCKDB.property_text.format(f"[{pointers}]")
     return "".join(f", ({texts})[{position}] AS {column}" for position, column in enumerate(kept, 1))
 
