@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tallystick.analysis.buckets import Buckets
-from tallystick.analysis.cte import Cte, clause, cte
+from tallystick.analysis.cte import Cte, clause, cte, sql
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, filter_fields, scope_conditions
 from tallystick.analysis.funnel.steps import test_sql
@@ -70,18 +70,16 @@ class ActivePersons:
             where=clause("WHERE", conditions),
         )
 
-    def first_times(self, name: str, table: str, until: datetime | None, test: EventTest) -> Cte:
-        """A CTE with the time `first_at` of each `person`'s first event that passes a test, before `until`."""
+    def first_times(self, table: str, until: datetime | None, test: EventTest) -> str:
+        """A SELECT of the time `first_at` of each `person`'s first event that passes a test, before `until`."""
         conditions = self._conditions(table, None, until, test)
-        return cte(
-            name,
+        return sql(
             """
             SELECT user_id AS person, min({time}) AS first_at
             FROM {table}
             {where}
             GROUP BY user_id
             """,
-            materialized=False,
             time=self._time(table),
             table=self._relation(table),
             where=clause("WHERE", conditions),

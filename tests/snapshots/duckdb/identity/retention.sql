@@ -1,21 +1,20 @@
-WITH first_times AS NOT MATERIALIZED (
-    SELECT user_id AS person, min(bucket) AS first_at
-    FROM (
-        SELECT site_id, bucket, coalesce(person_id, user_id) AS user_id
-        FROM people
-        LEFT JOIN (
-            SELECT user_id AS of_id, person_id
-            FROM identities
-            WHERE site_id = $1
-        ) AS ids ON of_id = user_id
-    ) AS people
-    WHERE site_id = $1
-        AND bucket < $3
-    GROUP BY user_id
-),
-cohorts AS (
+WITH cohorts AS (
     SELECT person, (epoch_us(first_at)) // 86400000000 * 86400000000 AS period_key
-    FROM first_times
+    FROM (
+        SELECT user_id AS person, min(bucket) AS first_at
+        FROM (
+            SELECT site_id, bucket, coalesce(person_id, user_id) AS user_id
+            FROM people
+            LEFT JOIN (
+                SELECT user_id AS of_id, person_id
+                FROM identities
+                WHERE site_id = $1
+            ) AS ids ON of_id = user_id
+        ) AS people
+        WHERE site_id = $1
+            AND bucket < $3
+        GROUP BY user_id
+    ) AS first_times
     WHERE first_at >= $2
 ),
 returning_persons AS (

@@ -1,15 +1,14 @@
-WITH first_times AS NOT MATERIALIZED (
-    SELECT user_id AS person, min(timestamp) AS first_at
-    FROM events
-    WHERE site_id = $3
-        AND timestamp < $5
-        AND name = $6
-        AND user_id IS NOT NULL
-    GROUP BY user_id
-),
-cohorts AS (
+WITH cohorts AS (
     SELECT person, (epoch_us(first_at) + -345600000000) // 604800000000 * 604800000000 + 345600000000 AS period_key
-    FROM first_times
+    FROM (
+        SELECT user_id AS person, min(timestamp) AS first_at
+        FROM events
+        WHERE site_id = $3
+            AND timestamp < $5
+            AND name = $6
+            AND user_id IS NOT NULL
+        GROUP BY user_id
+    ) AS first_times
     WHERE first_at >= $4
 ),
 returning_persons AS (

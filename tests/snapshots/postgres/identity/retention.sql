@@ -1,21 +1,20 @@
-WITH first_times AS NOT MATERIALIZED (
-    SELECT user_id AS person, min(CAST(day AS timestamp) AT TIME ZONE 'UTC') AS first_at
-    FROM (
-        SELECT site_id, day, coalesce(person_id, user_id) AS user_id
-        FROM people_days
-        LEFT JOIN (
-            SELECT user_id AS of_id, person_id
-            FROM identities
-            WHERE site_id = CAST($1 AS text)
-        ) AS ids ON of_id = user_id
-    ) AS people_days
-    WHERE site_id = CAST($1 AS text)
-        AND day < CAST($3 AS date)
-    GROUP BY user_id
-),
-cohorts AS (
+WITH cohorts AS (
     SELECT person, date_bin('86400 seconds', first_at, TIMESTAMPTZ '1970-01-01 00:00:00+00') AS period_key
-    FROM first_times
+    FROM (
+        SELECT user_id AS person, min(CAST(day AS timestamp) AT TIME ZONE 'UTC') AS first_at
+        FROM (
+            SELECT site_id, day, coalesce(person_id, user_id) AS user_id
+            FROM people_days
+            LEFT JOIN (
+                SELECT user_id AS of_id, person_id
+                FROM identities
+                WHERE site_id = CAST($1 AS text)
+            ) AS ids ON of_id = user_id
+        ) AS people_days
+        WHERE site_id = CAST($1 AS text)
+            AND day < CAST($3 AS date)
+        GROUP BY user_id
+    ) AS first_times
     WHERE first_at >= CAST($4 AS timestamptz)
 ),
 returning_persons AS (

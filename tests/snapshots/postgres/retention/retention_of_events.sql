@@ -1,15 +1,14 @@
-WITH first_times AS NOT MATERIALIZED (
-    SELECT user_id AS person, min(timestamp) AS first_at
-    FROM events
-    WHERE site_id = CAST($3 AS text)
-        AND timestamp < CAST($5 AS timestamptz)
-        AND name = CAST($6 AS text)
-        AND user_id IS NOT NULL
-    GROUP BY user_id
-),
-cohorts AS (
+WITH cohorts AS (
     SELECT person, date_bin('604800 seconds', first_at, TIMESTAMPTZ '1970-01-05 00:00:00+00') AS period_key
-    FROM first_times
+    FROM (
+        SELECT user_id AS person, min(timestamp) AS first_at
+        FROM events
+        WHERE site_id = CAST($3 AS text)
+            AND timestamp < CAST($5 AS timestamptz)
+            AND name = CAST($6 AS text)
+            AND user_id IS NOT NULL
+        GROUP BY user_id
+    ) AS first_times
     WHERE first_at >= CAST($4 AS timestamptz)
 ),
 returning_persons AS (
