@@ -199,6 +199,8 @@ def children(part: Part) -> list[int]:
 def test_a_child_that_dies_is_replaced(bench: Bench) -> None:
     part = bench.ingest("--workers", "2")
     first, second = children(part)
+    # A child tells its parent before it logs: one that is killed in between would be missing from the count below.
+    wait_until(lambda: part.output.count('"event": "ready"') == 2, "both children's lines")
     os.kill(first, signal.SIGKILL)
     part.until_it_says("a process ended and is replaced")
     wait_until(lambda: len(children(part)) == 2 and first not in children(part), "a new child")
