@@ -3,7 +3,7 @@ FROM node:22.17.0-bookworm-slim AS web
 
 WORKDIR /build
 ENV CI=true
-COPY scripts/snippet scripts/dashboard scripts/
+COPY scripts/node scripts/snippet scripts/dashboard scripts/
 COPY snippet snippet
 RUN mkdir -p src/tallystick/ingest && scripts/snippet
 COPY dashboard dashboard
@@ -16,7 +16,8 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/tallystick
 COPY requirements/runtime.lock requirements/
 RUN /opt/tallystick/bin/pip install --require-hashes --only-binary :all: --requirement requirements/runtime.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICES.md ./
+COPY scripts/packaging scripts/packaging
 COPY src ./src
 COPY --from=web /build/src/tallystick/ingest/built ./src/tallystick/ingest/built
 COPY --from=web /build/src/tallystick/dashboard ./src/tallystick/dashboard

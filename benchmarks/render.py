@@ -19,8 +19,10 @@ NAMES = {
     "sqlite": "SQLite",
     "redis": "Redis",
     "amqp": "RabbitMQ",
+    "kafka": "Kafka",
     "duckdb": "DuckDB",
     "postgresql": "PostgreSQL",
+    "clickhouse": "ClickHouse",
 }
 
 
@@ -36,14 +38,19 @@ def figures(folder: Path) -> str:
 def heading(report: Report) -> str:
     """What was measured: queue and store, or the store alone."""
     store = NAMES[report.store]
-    return f"{NAMES[report.queue]} and {store}" if report.load else store
+    if report.dedupe:
+        return f"Transactions of {store}"
+    both = f"{NAMES[report.queue]} and {store}"
+    if report.scale:
+        return f"More processes on {both}"
+    return both if report.load else store
 
 
-def rendered(document: str, text: str) -> str:
+def rendered(document: str, text: str, begin: str = BEGIN, end: str = END) -> str:
     """The document with `text` between its two marks. Raises ValueError when a mark is missing."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
+    before, found, rest = document.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
         raise ValueError("the document lacks the marks between which the figures go")
     return f"{before}{begin}\n{text}\n{end}{after}"
 

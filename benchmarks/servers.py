@@ -1,7 +1,7 @@
 """Starts real servers for one command: `python -m benchmarks.servers COMMAND …`.
 
-In the command, {postgres}, {redis} and {rabbitmq} are replaced by the URLs of new servers. These are durable, empty,
-in temporary folders, and removed afterwards:
+In the command, {postgres}, {clickhouse}, {redis}, {rabbitmq} and {kafka} are replaced by the URLs of new servers. These
+are durable, empty, in temporary folders, and removed afterwards:
 
     .venv/bin/python -m benchmarks.servers .venv/bin/tallystick bench --queue {redis} --store {postgres}
 """
@@ -13,16 +13,21 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from tests.servers.clickhouse import ClickHouseServer
+from tests.servers.kafka import KafkaServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import RealServer
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer
 from tests.servers.scratch import scratch_folder
 
-SERVERS: dict[str, type[PostgresServer] | type[RedisServer] | type[RabbitServer]] = {
+Kind = type[PostgresServer] | type[ClickHouseServer] | type[RedisServer] | type[RabbitServer] | type[KafkaServer]
+SERVERS: dict[str, Kind] = {
     "postgres": PostgresServer,
+    "clickhouse": ClickHouseServer,
     "redis": RedisServer,
     "rabbitmq": RabbitServer,
+    "kafka": KafkaServer,
 }
 
 
@@ -35,7 +40,10 @@ def run(words: Sequence[str]) -> int:
                 server: RealServer = kind(stack.enter_context(scratch_folder(name)))
                 stack.callback(server.kill)
                 server.start()
-                urls[name] = server.new_database() if isinstance(server, PostgresServer) else server.url
+                if isinstance(server, PostgresServer | ClickHouseServer):
+                    urls[name] = server.new_database()
+                else:
+                    urls[name] = server.url
         return subprocess.run([_filled(word, urls) for word in words], check=False).returncode
 
 

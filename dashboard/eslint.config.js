@@ -6,23 +6,27 @@ import ts from "typescript-eslint";
 /** The rooms of src/: a room may import the ones before it. */
 const ROOMS = ["api", "format", "scope", "charts", "components", "analyses", "reports", "pages", "app"];
 
-/** For each room, the rooms that it must not import. */
-const directions = ROOMS.slice(0, -1).map((room, index) => ({
-  files: [`src/${room}/**`],
-  rules: {
-    "no-restricted-imports": [
-      "error",
-      {
-        patterns: [
-          {
-            regex: `^\\.\\./.*\\b(${ROOMS.slice(index + 1).join("|")})/`,
-            message: `Imports point one way: ${ROOMS.join(" ← ")}.`,
-          },
-        ],
-      },
-    ],
-  },
-}));
+/** wouter decodes the search, and URLSearchParams would decode it again. */
+const DECODES_TWICE = {
+  regex: "^wouter$",
+  importNames: ["useSearch", "useSearchParams"],
+  message: "Take useSearch of scope/address: wouter's decodes the address twice.",
+};
+
+/** For each room, what it must not import: the rooms after it, and what decodes an address twice. */
+const directions = ROOMS.map((room, index) => {
+  const later = ROOMS.slice(index + 1).join("|");
+  const upwards = {
+    regex: `^\\.\\./.*\\b(${later})/`,
+    message: `Imports point one way: ${ROOMS.join(" ← ")}.`,
+  };
+  return {
+    files: [`src/${room}/**`],
+    rules: {
+      "no-restricted-imports": ["error", { patterns: later ? [DECODES_TWICE, upwards] : [DECODES_TWICE] }],
+    },
+  };
+});
 
 export default defineConfig(
   js.configs.recommended,

@@ -20,7 +20,9 @@ INTRODUCTION = """\
 # Configuration
 
 Every setting is an environment variable; nothing needs to be set. A value outside its limits stops the start with a
-message that names the variable. Sizes are set in bytes: for 8 MiB write `8388608`. The options `--host`, `--port` and
+message that names the variable; so does a variable with the prefix `TALLYSTICK_` that is no setting, such as a misspelt
+one: the message names the nearest setting. Sizes are bytes, as a number or with a unit: `8388608`, `8MiB` (powers of
+1,024: `KiB`, `MiB`, `GiB`, `TiB`), `8MB` (powers of 1,000: `KB`, `MB`, `GB`, `TB`). The options `--host`, `--port` and
 `--data` of `tallystick up` win over their variables.
 
 This file is written by `make docs` from `src/tallystick/config.py`.

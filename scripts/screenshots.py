@@ -14,7 +14,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from scripts.demo_boards import make_board, share
-from scripts.demo_history import history, send
+from scripts.demo_history import send
+from tallystick.cli.demo.history import history
 from tallystick.harness.server import Api, ServerProcess
 
 CHROMIUM = ("chromium-headless-shell", "chromium")
@@ -64,6 +65,7 @@ PAGES = {
     "users": "/ui/users?site=shop",
     "user": "/ui/users?site=shop&user=user-1",
     "live": "/ui/live?site=shop",
+    "install": "/ui/install?site=shop",
     "pipeline": "/ui/pipeline",
 }
 SAVED = ("board", "board-edit", "share", "shared", "report")
@@ -146,7 +148,7 @@ def take(browser: Browser, url: str, size: str, theme: str, to: Path) -> None:
     settled(page)
     if to.stem.startswith("share-"):
         page.get_by_role("button", name="Share").click()
-        page.get_by_label("For whom is the new link?").fill("The marketing team")
+        page.get_by_label("Who is the new link for?").fill("The marketing team")
         page.get_by_role("button", name="Make the link").click()
         page.get_by_text("it will not be shown again").wait_for()
         settled(page)

@@ -80,7 +80,9 @@ function flush(leaving?: boolean): void {
 
 async function send(events: string[], leaving?: boolean): Promise<void> {
   // No content type is given, so it is text/plain and the browser need not ask the server for leave first.
-  const body = `{${data.key ? `"key":${JSON.stringify(data.key)},` : ""}"events":[${events}]}`;
+  // By `sent_at` the server sees how wrong this device's clock is: it is the time of this try, not of the first one.
+  const key = data.key ? `"key":${JSON.stringify(data.key)},` : "";
+  const body = `{${key}"sent_at":${JSON.stringify(new Date())},"events":[${events}]}`;
   let status = 0;
   try {
     if (leaving && !("keepalive" in Request.prototype)) {
@@ -134,11 +136,17 @@ function recordTime(): void {
 
 /** A page view, when this is another page than before. */
 function route(): void {
-  const next = location.pathname + (asked("hash") ? location.hash : "");
-  if (next == page) return;
+  const { hash, pathname } = location;
+  // `#/a` and `#!a` are pages of their own, `#section` is a place on the page that is shown.
+  const routed = asked("hash") && (data.hash == "any" || /^#[/!]/.test(hash));
+  const next = pathname + (routed ? hash : "");
+  const anchor = !routed && asked("hash") && hash && page?.split("#")[0] == pathname;
+  if (next == page || anchor) return;
   recordTime();
   page = next;
-  const url = asked("hash") ? location.href : location.href.split("#")[0];
+  // What follows # is not sent, since it may be a secret; but campaign tags may stand there.
+  const tags = hash.match(/\b(utm_[a-z]+|[a-z_]+cl[ki]*d|[gw]braid|li_fat_id)=[^&?#]*/g);
+  const url = routed ? location.href : location.href.split("#")[0] + (tags ? "#" + tags.join("&") : "");
   record("page_view", { $current_url: url, $referrer: referrer || undefined });
   referrer = url;
 }
@@ -150,9 +158,15 @@ function leave(): void {
 }
 
 function click(event: MouseEvent): void {
-  const link = (event.target as Element).closest?.<HTMLAnchorElement>("a[href]");
-  if (link && link.protocol.startsWith("http") && link.host != location.host) {
-    record("outbound_click", { url: link.href });
+  const link = (event.target as Element).closest?.<HTMLAnchorElement | SVGAElement>("a,area");
+  const href = link?.href;
+  if (!href) return;
+  try {
+    // A link within an SVG has an object in the place of the text, and its address may be relative.
+    const url = new URL(typeof href == "string" ? href : href.baseVal, document.baseURI);
+    if (url.protocol.startsWith("http") && url.host != location.host) record("outbound_click", { url: url.href });
+  } catch {
+    // It leads nowhere.
   }
 }
 

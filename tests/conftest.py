@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +12,19 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+from tallystick.cli import console
+from tests.helpers import empty_store
+from tests.helpers.thorough import SEED, THOROUGH
+from tests.servers import forked
+
+console.SILENT_SECONDS = 3_600.0  # what a command says on a slow machine is no part of what tests compare
+
 hypothesis_settings.register_profile("tallystick", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("tallystick")
+
+if not THOROUGH:
+    forked.install()
+    empty_store.install()
 
 UMASK = os.umask(0o022)
 os.umask(UMASK)
@@ -21,11 +34,16 @@ ONE_PROCESS = (
     "tests/browser/",
     "tests/conformance/analyses/test_sql",
     "tests/dialects/",
+    "tests/docs/test_install_snippets.py",
+    "tests/outside/",
+    "tests/packaging/test_packages.py",
     "tests/unit/",
     "tests/api/test_flights.py",
     "tests/api/test_schemathesis.py",
 )
 """Files whose tests share what takes long to start: one process runs a whole file of these."""
+ONE_PROCESS_FOR_ALL = ("tests/attack/asking/",)
+"""Folders whose files share it: one process runs all of them."""
 FIRST = {
     "tests/faults/": "faults",
     "tests/api/test_flights.py": "faults",
@@ -40,6 +58,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(tuple(FIRST)))
 
 
+def pytest_collection_finish() -> None:
+    """All tests are kept until the end: no garbage collection looks at them again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
+
+
 class Together(LoadScopeScheduling):  # type: ignore[misc]
     """Which tests go to the same process. (`--dist loadgroup` of xdist 3.8 groups nothing with pytest 9.)"""
 
@@ -48,11 +76,26 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
         for beginning, group in FIRST.items():
             if file.startswith(beginning):
                 return group
+        for folder in ONE_PROCESS_FOR_ALL:
+            if file.startswith(folder):
+                return folder
         if file.startswith(ONE_PROCESS):
             return file
         if "[rabbitmq" in nodeid or file == "tests/conformance/queue/test_queue_rabbitmq.py":
             return "rabbitmq"  # the one node of these tests takes long to start
+        if "[kafka" in nodeid or file == "tests/conformance/queue/test_queue_kafka.py":
+            return "kafka"  # so does its broker
         return nodeid
+
+
+def pytest_report_header() -> str:
+    return "cases: all" if THOROUGH else f"cases: some, others in each commit; SEED={SEED} takes these again"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says at the end too how to repeat a failure, where the beginning is far away."""
+    if not THOROUGH and terminalreporter.stats.get("failed"):
+        terminalreporter.write_line(f"The same cases again: SEED={SEED} make test")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -66,6 +109,12 @@ def no_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith("TALLYSTICK_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what a command imports: theirs are no forks of a process that has imported everything."""
+    monkeypatch.setattr(subprocess, "Popen", forked.Started)
 
 
 @pytest.fixture(autouse=True)

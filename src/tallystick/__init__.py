@@ -1,5 +1,12 @@
 """Tallystick: self-hosted event analytics. Events in over HTTP, exact answers out."""
 
-from importlib.metadata import version
+__version__: str
 
-__version__ = version("tallystick")
+
+def __getattr__(name: str) -> str:
+    """`__version__`, read when it is asked for: finding it takes as long as starting Python."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("tallystick")

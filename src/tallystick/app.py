@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -23,22 +23,32 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from tallystick import dialects, queue, store
+from tallystick.access import directory_of
+from tallystick.access.accounts import Accounts
+from tallystick.access.directory import Directory
+from tallystick.access.sign_on import make_provider
 from tallystick.api.status_app import make_status_app
 from tallystick.config import Settings
 from tallystick.dialects.base import WriteRoutes
 from tallystick.errors import ConfigError, NotFound, StoreUnavailable, TallystickError, Unavailable
 from tallystick.http_headers import READ, WRITE, with_headers
-from tallystick.ingest.app import ROUTE, Ingest, NativeEvents, preflight
+from tallystick.ingest.app import ROUTE, Answer, Ingest, NativeEvents, preflight
 from tallystick.ingest.enrich.enrichment import make_enrichment
+from tallystick.ingest.names import Entry, KnownNames
 from tallystick.ingest.openapi import openapi as ingest_openapi
 from tallystick.ingest.publisher import Publisher
 from tallystick.ingest.snippet import snippet_routes
+from tallystick.ingest.stored_names import stored_names
+from tallystick.keys import Right
 from tallystick.logs import Seldom
 from tallystick.metrics import Metrics
+from tallystick.store.carried import is_unfinished
 from tallystick.worker.worker import Worker
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from tallystick.access.oidc import Provider
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +75,7 @@ class Role(StrEnum):
     WORK = "work"
     """Loads the queue into the store; answers probes only."""
     SERVE = "serve"
-    """Answers queries; puts events into the queue only to replay dead letters."""
+    """Answers queries; puts events into the queue only to replay dead letters, or with TALLYSTICK_SERVE_WRITES."""
 
     @property
     def publishes(self) -> bool:
@@ -79,13 +89,22 @@ class Role(StrEnum):
     def answers(self) -> bool:
         return self in (Role.UP, Role.SERVE)
 
+    def takes(self, settings: Settings) -> bool:
+        """Whether the process has the write routes."""
+        return self in (Role.UP, Role.INGEST) or (self is Role.SERVE and settings.serve_writes)
+
+    def rights(self, settings: Settings) -> Sequence[Right]:
+        """The rights that the process grants to the clients of its port."""
+        writes: Sequence[Right] = ("write",) if self.takes(settings) else ()
+        return (*writes, "read") if self.answers else writes
+
 
 def check_role(settings: Settings, role: Role) -> None:
     """Raises ConfigError when the role needs a queue or store that several processes share, and it is embedded."""
     if role is Role.UP:
         return
     for embedded, variable, kind, servers in (
-        (queue.is_embedded(settings), "TALLYSTICK_QUEUE_URL", "queue", "redis://… or amqp://…"),
+        (queue.is_embedded(settings), "TALLYSTICK_QUEUE_URL", "queue", "redis://…, amqp://… or kafka://…"),
         (role is not Role.INGEST and store.is_embedded(settings), "TALLYSTICK_STORE_URL", "store", "postgresql://…"),
     ):
         if embedded:
@@ -126,6 +145,23 @@ class Tallystick:
         return store.make_store(settings)
 
     @cached_property
+    def directory(self) -> Directory:
+        """Sites, keys and accounts that are made while the server runs."""
+        return directory_of(self.settings)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.directory, self.settings)
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """The OpenID provider with which persons log in; None: there is none. Raises ConfigError."""
+        found = make_provider(self.settings)
+        if found is not None and self.directory.why_none:
+            raise ConfigError(f"TALLYSTICK_OIDC_ISSUER needs accounts: {self.directory.why_none}")
+        return found
+
+    @cached_property
     def publisher(self) -> Publisher:
         return Publisher(self.queue, self.settings, self.metrics)
 
@@ -134,9 +170,15 @@ class Tallystick:
         return Worker(self.queue, self.store, self.settings, self.metrics)
 
     @cached_property
+    def names(self) -> KnownNames:
+        """The event names and property keys of each site."""
+        return KnownNames(self.settings)
+
+    @cached_property
     def ingest(self) -> Ingest:
-        takes = self.role in (Role.UP, Role.INGEST)
-        return Ingest(self.settings, self.publisher, self.metrics, make_enrichment(self.settings) if takes else None)
+        takes = self.role.takes(self.settings)
+        enrichment = make_enrichment(self.settings) if takes else None
+        return Ingest(self.settings, self.publisher, self.metrics, enrichment, self.directory, self.names)
 
     @cached_property
     def asgi(self) -> Outer:
@@ -226,11 +268,13 @@ def _query_app(tallystick: Tallystick) -> FastAPI:
         ready=tallystick.why_not_ready,
         write_parquet=store.write_parquet,
         vital=tallystick.vital,
+        accounts=tallystick.accounts,
+        provider=tallystick.provider,
     )
     app = make_query_app(parts)
     speaks = dialects.Speaks(tallystick.ingest, tallystick.queue, tallystick.settings, tallystick.store)
     app.router.routes.extend(dialects.read_routes(speaks))
-    absent = _write_routes(tallystick) if tallystick.role is Role.SERVE else {}
+    absent = _write_routes(tallystick) if not tallystick.role.takes(tallystick.settings) else {}
     for paths, schemas in (ingest_openapi(), dialects.openapi()):
         here = {
             path: {method: said for method, said in item.items() if (method.upper(), path) not in absent}
@@ -259,22 +303,39 @@ class Outer:
 
     def __init__(self, tallystick: Tallystick) -> None:
         self._tallystick = tallystick
+        self._native = NativeEvents(tallystick.ingest) if tallystick.role.takes(tallystick.settings) else None
         status = make_status_app(
-            tallystick.settings, tallystick.metrics, tallystick.queue, tallystick.trouble, lambda: _not_here(tallystick)
+            tallystick.settings,
+            tallystick.metrics,
+            tallystick.queue,
+            tallystick.trouble,
+            lambda: _not_here(tallystick),
+            tallystick.accounts,
         )
         self._status = with_headers(READ, status)
         self.queries = _query_app(tallystick) if tallystick.role.answers else None
         self._rest = self._status if self.queries is None else with_headers(READ, self.queries)
         routes = {} if tallystick.role is Role.WORK else _write_routes(tallystick)
         self._hot: WriteRoutes = (
-            dict.fromkeys(routes, with_headers(WRITE, status)) if tallystick.role is Role.SERVE else routes
+            routes if tallystick.role.takes(tallystick.settings) else dict.fromkeys(routes, with_headers(WRITE, status))
         )
+
+    def take(self, scope: Scope, body: bytes, answer: Answer) -> bool:
+        """Take a request for `ROUTE` whose whole body has arrived, without a task of its own.
+
+        False: it is another request, or `__call__` has to answer it.
+        """
+        if self._native is None or scope["path"] != ROUTE or scope["method"] != "POST" or self._tallystick.stopping:
+            return False
+        return self._native.take(scope, body, answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._tallystick.stopping:
             send = _last_answer(send)
         if scope["type"] == "http" and (hot := self._hot.get((scope["method"], scope["path"]))) is not None:
             await hot(scope, receive, send)
+        elif scope["type"] == "http" and (path := dialects.spelled(scope["path"])) != scope["path"]:
+            await self({**scope, "path": path, "raw_path": path.encode("ascii")}, receive, send)
         elif self._tallystick.closed_store is None:
             await self._rest(scope, receive, send)
         else:
@@ -288,7 +349,10 @@ def _not_here(tallystick: Tallystick) -> TallystickError:
     if tallystick.role is Role.WORK:
         return NotFound("this process only loads the queue into the store (`tallystick work`); it answers nothing else")
     if tallystick.closed_store is None:
-        return NotFound("this process only answers queries (`tallystick serve`); `tallystick ingest` takes events")
+        return NotFound(
+            "this process only answers queries (`tallystick serve`); `tallystick ingest` takes events, "
+            "and so does `serve` with TALLYSTICK_SERVE_WRITES=true"
+        )
     return StoreUnavailable(tallystick.closed_store)
 
 
@@ -298,6 +362,7 @@ def _last_answer(send: Send) -> Send:
     async def closing(message: Message) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            message.pop("body_follows", None)
         await send(message)
 
     return closing
@@ -323,10 +388,14 @@ async def open_tallystick(
     """
     check_role(settings, role)
     tallystick = Tallystick(settings, role, name)
+    if role.answers:
+        _ = tallystick.provider  # raises ConfigError before anything is opened
     async with contextlib.AsyncExitStack() as stack:
         await _patiently(tallystick.queue.open, "queue", 0.0 if queue.is_embedded(settings) else patience or 0.0)
         stack.push_async_callback(tallystick.queue.close)
         stack.push_async_callback(_close_store, tallystick)
+        stack.push_async_callback(tallystick.directory.stop)
+        await tallystick.directory.start()
         later = role.loads and patience is not None and not store.is_embedded(settings)
         if role is Role.INGEST:
             tallystick.closed_store = None  # this role has no store to wait for
@@ -335,6 +404,9 @@ async def open_tallystick(
         stack.push_async_callback(
             _stop_loading, tallystick, asyncio.create_task(_load(tallystick, later), name="worker")
         )
+        if role.takes(settings):
+            await tallystick.names.start(None if role is Role.INGEST else lambda: _stored_names(tallystick))
+            stack.push_async_callback(tallystick.names.stop)
         if role.publishes:
             publishing = asyncio.create_task(tallystick.publisher.run(), name="publisher")
             stack.push_async_callback(_stop_publishing, tallystick, publishing)
@@ -342,6 +414,11 @@ async def open_tallystick(
             yield tallystick
         finally:
             tallystick.stop()
+
+
+async def _stored_names(tallystick: Tallystick) -> Iterable[Entry] | None:
+    """The names that the store has; None: it is not open yet."""
+    return None if tallystick.closed_store else await stored_names(tallystick.store, tallystick.settings)
 
 
 async def _stop_publishing(tallystick: Tallystick, publishing: asyncio.Task[None]) -> None:
@@ -378,6 +455,10 @@ async def _open_store(tallystick: Tallystick, patience: float) -> None:
         await tallystick.store.open()
         try:
             await tallystick.store.migrate()
+            if is_unfinished(await tallystick.store.ledger()):
+                raise ConfigError(
+                    "TALLYSTICK_STORE_URL: this store is half filled by `tallystick move`: start that again, it goes on"
+                )
         except BaseException:
             await tallystick.store.close()
             raise

@@ -7,16 +7,20 @@ damaged.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import pwd
 import shutil
 import stat
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import structlog
 
 from tallystick.config import Settings
+from tallystick.errors import ConfigError
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +48,88 @@ class DiskGuard:
         return self._low
 
 
+def free_bytes(folder: Path) -> int:
+    """Free bytes of the file system of a folder, for a process that is not root's. Raises OSError."""
+    return shutil.disk_usage(folder).free
+
+
+# --- a folder that can be used --------------------------------------------------------------------------------------
+
+NAME_ANOTHER = "name another folder with --data or TALLYSTICK_DATA"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM)
+
+
+@contextlib.contextmanager
+def usable(folder: Path) -> Iterator[None]:
+    """Turns an error of the system about a data folder, or about a file in it, into one that says what to do.
+
+    Raises:
+        ConfigError: the system refuses the folder or a file in it.
+    """
+    try:
+        yield
+    except OSError as error:
+        path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else folder
+        raise ConfigError(f"the data folder {folder} cannot be used: {_why(path, error)}") from error
+
+
+def _why(path: Path, error: OSError) -> str:
+    if error.errno in _NOT_A_FOLDER:
+        return f"{_file_in(path)} is a file, not a folder; {NAME_ANOTHER}"
+    if error.errno in _FULL:
+        return "no space is left on its disk (or in its quota); free some, or " + NAME_ANOTHER
+    if error.errno == errno.EROFS:
+        return f"its disk can only be read; {NAME_ANOTHER}"
+    if error.errno in _NOT_ALLOWED:
+        return f"{_owner(path)}; change that, or {NAME_ANOTHER}"
+    return f"{path}: {error.strerror or error}; {NAME_ANOTHER}"
+
+
+def _file_in(path: Path) -> Path:
+    """The part of a path that is a file where a folder has to be."""
+    return next((part for part in (*reversed(path.parents), path) if part.exists() and not part.is_dir()), path)
+
+
+def _owner(path: Path) -> str:
+    """Whose a path is that this process may not use: its own owner, or the one of the folder that would hold it."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    try:
+        owner = path.lstat().st_uid
+    except OSError:
+        return f"{path} is closed to this user ({_user(os.geteuid())})"
+    if owner == os.geteuid():
+        return f"{path} belongs to {_user(owner)}, but its permissions or its file system let nobody write"
+    return f"{path} belongs to {_user(owner)}, and this process runs as {_user(os.geteuid())}"
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
+
+
 # --- who may read ---------------------------------------------------------------------------------------------------
 
-OWN = ("queue.sqlite", "store.duckdb", "imports", "export-", "damaged-")
-"""Names of a data folder's contents: queue, store, bookmarks of imports, files of answers, damaged files."""
+OWN = (
+    "queue.sqlite",
+    "store.duckdb",
+    "access.",
+    "imports",
+    "export-",
+    "backup-",
+    "damaged-",
+    "last-verify",
+    "known-names",
+    "visitor-salt",
+)
+"""Names of a data folder's contents: queue, store, keys and accounts, bookmarks of imports, files of answers, copies
+for a backup, damaged files, when the books were verified, the names of each site, and the
+day's key of visitors' ids.
+"""
 
 
 def closed_to(settings: Settings) -> int:
@@ -68,9 +150,18 @@ def private_folder(folder: Path, settings: Settings, *names: str) -> None:
 
     Args:
         names: prefixes of the names of Tallystick's files and folders in it.
+
+    Raises:
+        ConfigError: the folder cannot be made, or nothing can be written to it.
     """
-    made = not folder.exists()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with usable(folder):
+        made = not folder.exists()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # asks the system instead of reading permissions: root has all
+        _make_private(folder, settings, names, made=made)
+
+
+def _make_private(folder: Path, settings: Settings, names: tuple[str, ...], *, made: bool) -> None:
     closed = closed_to(settings)
     own = made or folder.resolve() == settings.data.resolve()
     public = bool(folder.stat().st_mode & stat.S_ISVTX)
@@ -79,6 +170,11 @@ def private_folder(folder: Path, settings: Settings, *names: str) -> None:
     changed = sum(_close(path, closed) for path in (*found, *_inside(folder, names)))
     if changed and not made:
         log.warning("others could read the data, and no longer can", folder=str(folder), changed=changed)
+
+
+def own_files(folder: Path) -> list[Path]:
+    """Tallystick's files and folders in a data folder. Raises OSError."""
+    return list(_inside(folder, OWN))
 
 
 def private_file(path: Path, settings: Settings) -> None:

@@ -5,6 +5,8 @@ A backend wraps its driver's errors once and keeps the cause. An exception's doc
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class TallystickError(Exception):
     """Something went wrong inside Tallystick."""
@@ -67,11 +69,33 @@ class Forbidden(TallystickError):
     code = "forbidden"
 
 
+class WrongPassword(Forbidden):
+    """The current password is wrong."""
+
+    code = "wrong_password"
+
+
+class PasswordsOff(Forbidden):
+    """This server takes no passwords (TALLYSTICK_PASSWORD_LOGIN): log in with its single sign-on."""
+
+    code = "passwords_off"
+
+
+class Csrf(Forbidden):
+    """A login by cookie changes something only from this server's own pages, with X-CSRF-Token (GET /v1/session)."""
+
+    code = "csrf"
+
+
 class WrongHost(TallystickError):
     """Without read keys only localhost, 127.0.0.1 and [::1] are answered: ask there, or set TALLYSTICK_READ_KEYS."""
 
     status = 421
     code = "wrong_host"
+
+
+class Untrusted(WrongHost):
+    """Without a key, ask under an address or a name without a dot, or list the name in TALLYSTICK_TRUSTED_HOSTS."""
 
 
 class TooLarge(TallystickError):
@@ -109,6 +133,13 @@ class Changed(TallystickError):
     code = "changed"
 
 
+class Conflict(TallystickError):
+    """That does not go with what is there."""
+
+    status = 409
+    code = "conflict"
+
+
 class InUse(TallystickError):
     """Something else needs it."""
 
@@ -121,6 +152,13 @@ class LimitReached(TallystickError):
 
     status = 409
     code = "limit_reached"
+
+
+class EventsWait(TallystickError):
+    """Events that were accepted before are not stored yet."""
+
+    status = 409
+    code = "events_wait"
 
 
 class QueryTooExpensive(TallystickError):
@@ -145,6 +183,83 @@ class TooMany(TallystickError):
     retry_after = 5
 
 
+class QuotaExceeded(TallystickError):
+    """This key or this site has sent more than its quota."""
+
+    status = 429
+    code = "quota_exceeded"
+
+    def __init__(self, message: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooManyAttempts(TallystickError):
+    """There were too many failed logins in a row."""
+
+    status = 429
+    code = "too_many_attempts"
+
+    def __init__(self, seconds: int) -> None:
+        """`seconds`: until the next may be tried."""
+        super().__init__(f"too many failed logins in a row: try again in {seconds} s")
+        self.retry_after = seconds
+
+
+# --- login with OpenID Connect: shown as a page, since a browser is on its way --------------------------------------
+
+
+class SignOnError(TallystickError):
+    """The login did not succeed."""
+
+    status = 403
+    code = "sign_on"
+
+
+class SignOnExpired(SignOnError):
+    """This login was not begun in this browser, took longer than ten minutes, or has ended already: begin again."""
+
+    status = 400
+    code = "sign_on_expired"
+
+
+class SignOnDenied(SignOnError):
+    """The provider did not let you in, or you did not let it pass your e-mail address on."""
+
+    code = "sign_on_denied"
+
+
+class UnknownPerson(SignOnError):
+    """The person has no account here."""
+
+    code = "unknown_person"
+
+
+class EmailNotVerified(SignOnError):
+    """The provider does not say that your e-mail address is verified, and you were never here: verify it there."""
+
+    code = "email_not_verified"
+
+
+class OtherPerson(SignOnError):
+    """The account with your e-mail address belongs to another person of the provider: ask an administrator."""
+
+    code = "other_person"
+
+
+class ProviderAnswer(SignOnError):
+    """The provider's answer cannot be trusted. The server's log says why."""
+
+    status = 502
+    code = "provider_answer"
+
+
+class ClocksDiffer(ProviderAnswer):
+    """The clocks of this server and of the provider differ too much: their operators have to set them."""
+
+    code = "clocks_differ"
+
+
 # --- temporary: the same request may succeed later ------------------------------------------------------------------
 
 
@@ -154,6 +269,17 @@ class Unavailable(TallystickError):
     status = 503
     code = "unavailable"
     retry_after = 1
+
+    def naming(self, variable: str) -> Self:
+        """This error while a server is opened for the first time: with the setting that has its address."""
+        return type(self)(f"{variable}: {self.message}; start the server, or correct its address in this setting")
+
+
+class ProviderUnavailable(Unavailable):
+    """The provider of the login does not answer."""
+
+    code = "provider_unavailable"
+    retry_after = 5
 
 
 class QueueFull(Unavailable):

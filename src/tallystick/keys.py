@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal, TypeAlias
@@ -17,7 +18,7 @@ from typing import Literal, TypeAlias
 from tallystick.errors import ConfigError, Forbidden, InvalidRequest, Unauthorized
 
 EVERY_SITE = "*"
-SITE_MAX = 128
+SITE_MAX = 255
 """Longest site id, as `tallystick.model.event.SITE_ID_MAX`, which lies above this module."""
 PLAIN_MIN, PLAIN_MAX = 16, 256
 """Characters of a key that a setting has in plain text."""
@@ -28,6 +29,9 @@ Right: TypeAlias = Literal["write", "read"]
 Digests: TypeAlias = Mapping[bytes, str]
 """SHA-256 of a key → its site, or `*`."""
 
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
+"""Without ::ffff:127.0.0.0/104, of which `is_loopback` says another thing since Python 3.13."""
+
 _SEPARATORS = re.compile(r"[,\s]+")
 _PLAIN = re.compile(r"[!-~]+")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
@@ -36,12 +40,6 @@ _HOST = re.compile(
     r"(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[(?P<six>[0-9a-f]*:[0-9a-f:.]*)\])(?::[0-9]{0,5})?", re.ASCII
 )
 """A host and its port, in lower case. IPv6 has brackets and no zone."""
-_NEEDED: dict[str, tuple[Right, ...]] = {
-    "up": ("write", "read"),
-    "ingest": ("write",),
-    "serve": ("read",),
-    "work": (),
-}
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,18 @@ class Keys:
         if not self.write:
             raise Forbidden("this server takes no events, because no write keys are set (TALLYSTICK_WRITE_KEYS)")
         return _site(presented, self.write, self.read, "write")
+
+    def site_of_writer(self, presented: bytes) -> str | None:
+        """The site of a write key, or `*`; None: the presented key is not one."""
+        return self.write.get(sha256(presented).digest()) if self.write else None
+
+    def knows_writer(self, presented: bytes) -> bool:
+        """Whether the presented key is a write key."""
+        return sha256(presented).digest() in self.write
+
+    def knows_reader(self, presented: bytes) -> bool:
+        """Whether the presented key is a read key."""
+        return sha256(presented).digest() in self.read
 
     def reader(self, presented: bytes) -> str | None:
         """The site that the presented key may see; None: all of them.
@@ -89,17 +99,33 @@ def _site(presented: bytes, known: Digests, others: Digests, right: Right) -> st
     return None if site == EVERY_SITE else site
 
 
-def presented(authorization: bytes, x_api_key: bytes, own_header: bytes = b"") -> bytes:
+def presented(authorization: bytes, x_api_key: bytes, own_header: bytes = b"", *, basic: bool = False) -> bytes:
     """The key of a request's headers, empty when there is none. Other schemes than Bearer are ignored.
+
+    Args:
+        basic: take a Basic password, or a user name without password, as a key too. Clients that can only be given
+            another URL send it for `http://KEY@host`. It is not for Tallystick's own routes: browsers remember Basic
+            credentials and send them on requests that other pages make.
 
     Raises:
         InvalidRequest: they hold different keys, so it is unclear whose request it is.
     """
     bearer = authorization[7:] if authorization[:7].lower() == b"bearer " else b""
+    if basic and authorization[:6].lower() == b"basic ":
+        bearer = _basic(authorization[6:])
     found = {key for given in (bearer, x_api_key, own_header) if (key := given.strip())}
     if len(found) > 1:
         raise InvalidRequest("the request has two different keys in its headers: send one")
     return found.pop() if found else b""
+
+
+def _basic(credentials: bytes) -> bytes:
+    """The password of Basic credentials (RFC 7617); the user name when there is none; empty when they are malformed."""
+    try:
+        user, _, password = b64decode(credentials.strip(), validate=True).partition(b":")
+    except ValueError:
+        return b""
+    return password or user
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
@@ -150,6 +176,12 @@ def hashed(text: str, where: str) -> str:
     return " ".join(f"{site}={HASHED}{digest.hex()}" for digest, site in parse(text, where).items())
 
 
+def plain_lengths(text: str) -> list[int]:
+    """How many characters each key of a setting has that is not hashed."""
+    entries = (entry.partition("=")[2] for entry in _SEPARATORS.split(text))
+    return [len(key) for key in entries if key and not key.startswith(HASHED)]
+
+
 def digest_of(key: str) -> bytes:
     """SHA-256 of a key."""
     return sha256(key.encode("ascii")).digest()
@@ -163,29 +195,34 @@ def new_key(right: Right) -> str:
 # --- listening ------------------------------------------------------------------------------------------------------
 
 
-def may_listen(host: str, keys: Keys, role: str) -> None:
-    """Check that a process may listen on an address: loopback always, others only with the keys that its role needs.
+def may_listen(host: str, keys: Keys, rights: Sequence[Right], *, trusted: bool = False) -> None:
+    """Check that a process may listen on an address: loopback always, others only with keys.
 
     Args:
-        role: `up`, `ingest`, `serve`, or `work`, which serves no events and needs none.
+        rights: the rights that the process grants, each of which needs a key.
+        trusted: the operator has named trusted networks: every other client is refused for lack of a key.
 
     Raises:
         ConfigError: it may not; the message names the settings that are missing.
     """
-    missing = [f"TALLYSTICK_{right.upper()}_KEYS" for right in _NEEDED[role] if not getattr(keys, right)]
-    if missing and not is_loopback(host):
+    missing = [f"TALLYSTICK_{right.upper()}_KEYS" for right in rights if not getattr(keys, right)]
+    if missing and not trusted and not is_loopback(host):
         raise ConfigError(
             f"TALLYSTICK_HOST: {host} would open the server to every client: set {' and '.join(missing)} first "
-            "(`tallystick key` makes keys), or listen on 127.0.0.1"
+            "(`tallystick key` makes keys), name the clients' networks in TALLYSTICK_TRUSTED_NETWORKS, or listen on "
+            "127.0.0.1"
         )
 
 
 def is_loopback(host: str) -> bool:
     """Whether an address to listen on can be reached from this machine only."""
+    if host == "localhost":
+        return True
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return any(address in network for network in LOOPBACK)
 
 
 def names_this_machine(host: str) -> bool:

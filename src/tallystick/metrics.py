@@ -108,7 +108,7 @@ class Metrics:
         )
         self.access_refused = Counter(
             "tallystick_access_refused_total",
-            "Requests refused for their key or their Host header, by side (write, read, share) and error code.",
+            "Requests refused for their key or their Host header, by side (write, read, share, login) and error code.",
             ["side", "code"],
             registry=registry,
         )
@@ -205,7 +205,7 @@ class Metrics:
 
         self.queue_blocks_gone = Counter(
             "tallystick_queue_blocks_gone_total",
-            "Blocks that vanished from the queue unacknowledged: they were deleted there. Redis only.",
+            "Blocks that vanished from the queue unacknowledged: they were deleted there. Redis and Kafka only.",
             registry=registry,
         )
 
@@ -218,6 +218,12 @@ class Metrics:
         )
         self.ready = Gauge("tallystick_ready", "1 while /readyz answers 200, else 0.", registry=registry)
         self.queue_blocks = Gauge("tallystick_queue_blocks", "Blocks waiting in the queue.", registry=registry)
+        self.queue_partition_blocks = Gauge(
+            "tallystick_queue_partition_blocks",
+            "Blocks waiting in each partition of the queue: the consumer group's lag. Kafka only.",
+            ["partition"],
+            registry=registry,
+        )
         self.queue_events = Gauge(
             "tallystick_queue_events",
             "Events waiting in the queue. NaN: unknown (RabbitMQ).",
@@ -243,8 +249,8 @@ class Metrics:
         self.live = Gauge("tallystick_live_listeners", "Streams of GET /v1/live that are open now.", registry=registry)
         self.ledger = Gauge(
             "tallystick_ledger_events",
-            "The books, from stored rows: accepted = stored + duplicates + dead + queued; conflicts are part of "
-            "duplicates, missing is 0 unless events were lost.",
+            "The books, from stored rows: accepted = stored + duplicates + dead + erased + queued; conflicts "
+            "are part of duplicates, missing is 0 unless events were lost.",
             ["column"],
             registry=registry,
         )
@@ -266,7 +272,7 @@ class Metrics:
 
     def set_books(self, totals: Totals | None) -> None:
         """Show these books in the next scrape. None: they could not be read, so every column is NaN."""
-        for column in ("accepted", "stored", "duplicates", "conflicts", "dead", "queued", "missing"):
+        for column in ("accepted", "stored", "duplicates", "conflicts", "dead", "erased", "queued", "missing"):
             self.ledger.labels(column).set(float("nan") if totals is None else getattr(totals, column))
 
     def render(self) -> bytes:

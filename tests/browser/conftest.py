@@ -12,13 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from scripts.demo_history import history, send
+from scripts.demo_history import send
 from scripts.screenshots import CHROMIUM, launch, wait_until_stored
+from tallystick.cli.demo.history import history
 from tallystick.harness.server import ServerProcess
 from tests.servers.process import needed
 
+PATIENCE = 60_000
+"""Milliseconds that a browser test waits for anything: no measure, only an end, on however busy a machine."""
+expect.set_options(timeout=PATIENCE)
 DAYS = 40
 EVENTS = 8_000
 
@@ -37,6 +41,7 @@ class Kept:
             if not any(shutil.which(program) for program in CHROMIUM):
                 needed(CHROMIUM[-1], CHROMIUM[-1])
             self._browser = launch(self._stack.enter_context(sync_playwright()))
+            self._browser.on("context", lambda context: context.set_default_timeout(PATIENCE))
             self._stack.callback(self._browser.close)
         return self._browser
 

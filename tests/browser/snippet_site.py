@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -28,10 +27,8 @@ class Server:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.site = "*"
-        # The last argument is the port, which a ServerProcess leaves to the system.
-        code = f"import sys; sys.argv[-1] = '{port}'; from tallystick.cli import main; main()"
         given = {"TALLYSTICK_DISK_RESERVE_BYTES": "0", "TALLYSTICK_BATCH_MAX_AGE": "0", **(settings or {})}
-        self.process = ServerProcess(folder / "data", given, command=(sys.executable, "-c", code))
+        self.process = ServerProcess(folder / "data", given, port=port)
 
     def events(self, site: str = "") -> list[dict[str, Any]]:
         """What is stored of a site (empty: the test's own), oldest first."""
@@ -49,7 +46,7 @@ class Server:
             return [row["name"] for row in seen] == names
 
         try:
-            wait_until(there, f"the events {names}", 20.0)
+            wait_until(there, f"the events {names}", 60.0)
         except TimeoutError:
             raise AssertionError(f"stored are {[row['name'] for row in seen]}, not {names}") from None
         return seen

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tallystick.api.routes.docs import ASSETS, FILES
 from tests.browser.conftest import KEPT
+from tests.servers.process import needs_built
 
 
 @pytest.fixture
@@ -16,7 +17,8 @@ def browser() -> Browser:
 
 def test_a_route_can_be_tried(browser: Browser) -> None:
     """G12: nothing is refused by the policy, nothing comes from elsewhere, and the server's answer is shown."""
-    assert all((FILES / name).is_file() for name in ASSETS), "scripts/dashboard builds them"
+    for name in ASSETS:
+        needs_built(FILES / name, "dashboard")
     page = browser.new_page()
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)

@@ -95,6 +95,7 @@ async def test_one_wrong_event_refuses_the_whole_request(
         '{"events": 7}',
         '{"events": [NaN]}',
         '{"request_id": "x", "events": []}',
+        '{"request_id": null, "events": [{"event_type": "e", "actor_id": "a", "source": "s", "timestamp": 0}]}',
         "[" * 100_000,
     ],
 )
@@ -295,7 +296,8 @@ async def test_daily_ranges(client: httpx.AsyncClient, tallystick: Tallystick) -
         ({"after_day": "0001-01-01"}, []),
         ({"after_day": "9999-12-31"}, ["2025-11-12", "2025-11-11"]),
         ({"event_type": "b\0"}, []),
-        ({"source": ""}, []),
+        ({"source": ""}, ["2025-11-12", "2025-11-11"]),
+        ({"event_type": "", "source": "web"}, ["2025-11-12", "2025-11-11"]),
     ]
     for params, days in ranges:
         answer = await client.get(DAILY, params=params)
@@ -326,7 +328,7 @@ async def test_raw_windows(client: httpx.AsyncClient, tallystick: Tallystick) ->
         (None, None, 200, 0),
         ("2025-11-12T10:00:00Z", None, 400, 0),
         ("2025-11-12T10:00:00Z", "2025-11-12T11:00:00.000001Z", 400, 0),
-        ("2025-11-12T11:00:00Z", "2025-11-12T10:00:00Z", 400, 0),
+        ("2025-11-12T11:00:00Z", "2025-11-12T10:00:00Z", 200, 0),
         ("0001-01-01T00:00:00+14:00", None, 400, 0),
         (None, "0001-01-01T00:00:00Z", 400, 0),
         ("yesterday", None, 422, 0),
@@ -341,9 +343,19 @@ async def test_raw_windows(client: httpx.AsyncClient, tallystick: Tallystick) ->
             assert answer.json().keys() == {"detail"}
 
 
+async def test_top_n_limits_event_types_alone(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
+    await send(client, event(), event(source="ios"), event(event_type="purchase", source="api"))
+    await tallystick.drained()
+    answer = (await client.get("/v1/analytics/events/summary", params={"top_n": 1})).json()
+    assert answer["top_event_types"] == [{"event_type": "page_view", "total": 2}]
+    assert [entry["source"] for entry in answer["top_sources"]] == ["api", "ios", "web"]
+    for top_n in (0, 101):
+        assert (await client.get("/v1/analytics/events/summary", params={"top_n": top_n})).status_code == 422
+
+
 async def test_raw_without_a_window_is_the_last_hour(client: httpx.AsyncClient, tallystick: Tallystick) -> None:
     now = datetime.now(UTC)
-    await send(client, *(event(timestamp=(now - timedelta(minutes=m)).isoformat()) for m in (0, 59, 61)))
+    await send(client, *(event(timestamp=(now - timedelta(minutes=m)).isoformat()) for m in (0, 45, 61)))
     await tallystick.drained()
     assert len((await client.get(RAW)).json()) == 2
 
@@ -360,13 +372,25 @@ async def test_detailed_health_says_what_does_not_answer(
     with monkeypatch.context() as broken:
         broken.setattr(tallystick.store, "receipt", no_receipt)
         answer = await client.get("/healthz/detailed")
-        assert (answer.status_code, answer.json()["postgres"]) == (503, "store_unavailable")
-        assert answer.json()["redis"] == {"ping": True, "stream_len": 0, "consumer_lag": 0}
+        assert (answer.status_code, answer.json()["postgres"]) == (503, "error: store_unavailable")
+        assert answer.json()["redis"] == {
+            "ping": "ok",
+            "stream_len": 0,
+            "consumer_groups": 1,
+            "lags": [{"group": "tallystick", "pending": 0, "lag": 0}],
+            "consumer_lag": 0,
+        }
     with monkeypatch.context() as broken:
         broken.setattr(tallystick.queue, "depth", no_depth)
         answer = await client.get("/healthz/detailed")
         assert (answer.status_code, answer.json()["postgres"]) == (503, "ok")
-        assert answer.json()["redis"] == {"ping": False, "stream_len": None, "consumer_lag": None}
+        assert answer.json()["redis"] == {
+            "ping": "error",
+            "stream_len": None,
+            "consumer_groups": 1,
+            "lags": [],
+            "consumer_lag": None,
+        }
         taken = await send(client, event())
         assert (taken.status_code, taken.json()["stream_len"]) == (202, None)
     assert (await client.get("/healthz/detailed")).status_code == 200

@@ -12,7 +12,8 @@ import pytest
 from starlette.routing import Route
 
 from tallystick import dialects
-from tallystick.app import Tallystick
+from tallystick.app import Tallystick, open_tallystick
+from tallystick.config import Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "use" / "dialects.md"
 READS = ["/analytics/stats", "/v1/analytics/event-types", "/api/stats", "/stats"]
@@ -21,7 +22,7 @@ WRITES = ["/events", "/v1/events/bulk", "/api/event", "/event"]
 
 def served(tallystick: Tallystick) -> set[tuple[str, str]]:
     speaks = dialects.Speaks(tallystick.ingest, tallystick.queue, tallystick.settings, tallystick.store)
-    writes = {key for key in dialects.write_routes(speaks) if key[0] != "OPTIONS"}
+    writes = {key for key in dialects.write_routes(speaks) if key[0] == "POST"}
     reads = {("GET", route.path) for route in dialects.read_routes(speaks) if isinstance(route, Route)}
     return writes | reads
 
@@ -71,6 +72,70 @@ async def test_broken_compression_is_answered_in_the_dialects_form(empty: httpx.
     unknown = await empty.post(path, content=b"x", headers={"Content-Encoding": "br"})
     assert (broken.status_code, unknown.status_code) == (400, 415)
     assert broken.json().keys() & {"detail", "error"}
+
+
+ELSEWHERE = "https://shop.example"
+
+
+@pytest.mark.parametrize("path", [*WRITES, *READS, "/v1/analytics/events/raw", "/healthz/detailed"])
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_browser_may_ask_every_route_first(empty: httpx.AsyncClient, path: str) -> None:
+    asked = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "POST"}
+    answer = await empty.options(path, headers=asked)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, ELSEWHERE)
+
+
+@pytest.mark.parametrize("path", WRITES)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_every_page_may_send_with_cookies_or_without(empty: httpx.AsyncClient, path: str) -> None:
+    plain = await empty.post(path, content=b"{", headers={"Origin": ELSEWHERE})
+    assert plain.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in plain.headers
+    with_cookie = await empty.post(path, content=b"{", headers={"Origin": ELSEWHERE, "Cookie": "a=b"})
+    assert with_cookie.headers["access-control-allow-origin"] == ELSEWHERE
+    assert with_cookie.headers["access-control-allow-credentials"] == "true"
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_pages_of_configured_origins_may_read(settings: Settings, path: str) -> None:
+    configured = settings.model_copy(update={"read_origins": f"http://10.0.0.5:3000, {ELSEWHERE}"})
+    async with open_tallystick(configured) as opened:
+        transport = httpx.ASGITransport(opened.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+            for origin in (ELSEWHERE, "http://10.0.0.5:3000"):
+                answer = await client.get(path, headers={"Origin": origin, "Cookie": "a=b"})
+                assert answer.headers["access-control-allow-origin"] == origin
+                assert answer.headers["access-control-allow-credentials"] == "true"
+                answer = await client.get(path, headers={"Origin": origin})
+                assert answer.headers["access-control-allow-origin"] == "*"
+            other = await client.get(path, headers={"Origin": "https://evil.example", "Cookie": "a=b"})
+            assert [name for name in other.headers if name.startswith("access-control")] == []
+
+
+@pytest.mark.parametrize("text", ["*", "dash.example", "https://a.example/path", "https://a.example https://b.example"])
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no origin"):
+        Settings(read_origins=text)
+
+
+@pytest.mark.parametrize("path", ["/events", "/api/events", "/v1/events/bulk", "/api/event"])
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_path_for_sending_answers_405_to_other_methods(empty: httpx.AsyncClient, path: str) -> None:
+    for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+        answer = await empty.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
+        assert method == "HEAD" or "Method Not Allowed" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/events", "/v1/events/bulk", "/api/event"])
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_slash_at_the_end_changes_nothing(empty: httpx.AsyncClient, path: str) -> None:
+    """Their servers redirect such a request; here it is answered at once."""
+    for sent in (path, f"{path}/"):
+        assert (await empty.post(sent, content=b"{")).status_code in (400, 422)
+    for read in ("/analytics/stats/", "/v1/analytics/event-types/", "/healthz/detailed/"):
+        assert (await empty.get(read)).status_code == 200
+    assert (await empty.post(path.upper(), content=b"{")).status_code == 404
 
 
 async def test_compressed_bodies_are_taken(client: httpx.AsyncClient) -> None:

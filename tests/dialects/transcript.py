@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,8 +26,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-
-from tallystick.app import Tallystick
 
 SESSIONS = Path(__file__).parent / "sessions"
 UNTIL_STORED = "... until stored"
@@ -74,14 +72,21 @@ def _whole_lines(text: str) -> Iterator[tuple[int, str]]:
     yield start, whole
 
 
-async def replay(name: str, client: httpx.AsyncClient, tallystick: Tallystick) -> int:
-    """Send every request of the session and compare; how many there were."""
+async def replay(
+    name: str, client: httpx.AsyncClient, drained: Callable[[], Awaitable[object]], own: Mapping[str, str] = {}
+) -> int:
+    """Send every request of the session and compare; how many there were.
+
+    Args:
+        drained: returns when everything that was accepted is stored.
+        own: added to the requests of Tallystick's own query API, which answers what a view of the system did.
+    """
     exchanges = read_session(name)
     for exchange in exchanges:
         if not exchange.command:
-            await tallystick.drained()
+            await drained()
             continue
-        answer = await client.send(_request(client, exchange.command))
+        answer = await client.send(_request(client, exchange.command, own))
         assert answer.status_code == exchange.status, f"{exchange.place}: {answer.status_code} {answer.text}"
         for header, expected in exchange.headers.items():
             found = answer.headers.get(header)
@@ -92,7 +97,7 @@ async def replay(name: str, client: httpx.AsyncClient, tallystick: Tallystick) -
     return sum(bool(exchange.command) for exchange in exchanges)
 
 
-def _request(client: httpx.AsyncClient, command: str) -> httpx.Request:
+def _request(client: httpx.AsyncClient, command: str, own: Mapping[str, str]) -> httpx.Request:
     program, *words = shlex.split(command)
     assert program == "curl"
     method, url, content, headers = "", "", None, {}
@@ -106,7 +111,9 @@ def _request(client: httpx.AsyncClient, command: str) -> httpx.Request:
         elif word == "-d":
             content = next(rest)
         elif word not in {"-i", "-s"}:
-            url = word
+            url = word.removeprefix("http://localhost:8000")
+    if url.startswith("/v1/query"):
+        headers |= own
     return client.build_request(method or ("GET" if content is None else "POST"), url, content=content, headers=headers)
 
 

@@ -77,7 +77,8 @@ def test_command_is_documented(command: str) -> None:
 
 
 def documents() -> list[str]:
-    return ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    return sorted(str(path.relative_to(ROOT)) for path in pages)
 
 
 def anchors(document: Path) -> set[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from tallystick import queue
 from tallystick.cli import main
 from tallystick.config import Settings
-from tallystick.ingest.publisher import Publisher
+from tallystick.ingest.publisher import Publisher, Tell
 from tallystick.metrics import Metrics
+from tallystick.model.block import BlockKey, RefusedLine
 from tallystick.queue.base import Batch, Queue
 from tallystick.store.duckdb import load
 
@@ -21,20 +22,19 @@ WINDOW = 0.2
 
 def answers_before_commit() -> None:
     """202 first, the durable commit a little later."""
-    publish = Publisher.publish
-    running: set[asyncio.Task[Any]] = set()
+    submit = Publisher.submit
 
-    async def later(self: Publisher, lines: bytes, count: int, request_id: str) -> None:
-        await asyncio.sleep(random.uniform(0, WINDOW))
-        await publish(self, lines, count, request_id)
+    def nobody(_: object) -> None:
+        """The client has its answer."""
 
-    async def at_once(self: Publisher, lines: bytes, count: int, request_id: str) -> str:
-        task = asyncio.create_task(later(self, lines, count, request_id))
-        running.add(task)
-        task.add_done_callback(running.discard)
-        return f"{self.ingester}-{self.seq}"
+    def at_once(
+        self: Publisher, lines: bytes, count: int, request_id: str, refused: Sequence[RefusedLine], tell: Tell
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(tell, f"{self.ingester}-{self.seq}")
+        loop.call_later(random.uniform(0, WINDOW), submit, self, lines, count, request_id, refused, nobody)
 
-    Publisher.publish = at_once  # type: ignore[method-assign]
+    Publisher.submit = at_once  # type: ignore[method-assign]
 
 
 class Forgotten:
@@ -43,7 +43,7 @@ class Forgotten:
     def __init__(self, batch: Batch) -> None:
         self.blocks = batch.blocks
 
-    async def ack(self) -> None:
+    async def ack(self, but: Collection[BlockKey] = ()) -> None:
         pass
 
     async def nack(self) -> None:
@@ -58,8 +58,10 @@ def acks_before_write() -> None:
         made = make_queue(settings, metrics)
         consume = made.consume
 
-        async def forgetful(max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
-            batch = await consume(max_events, wait, max_bytes)
+        async def forgetful(
+            max_events: int, wait: float, max_bytes: int | None = None, linger: float = 0.0
+        ) -> Batch | None:
+            batch = await consume(max_events, wait, max_bytes, linger)
             if batch is None:
                 return None
             await batch.ack()

@@ -96,8 +96,9 @@ class Connection:
     A new one is opened when the server said that the last answer was the last, or closed an idle one.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str = "") -> None:
         self._port = port
+        self._key = f"x-api-key: {key}\r\n" if key else ""
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -110,7 +111,7 @@ class Connection:
             assert self._reader is not None
             assert self._writer is not None
             head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-            self._writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+            self._writer.write(f"{head}{self._key}content-length: {len(body)}\r\n\r\n".encode() + body)
             await self._writer.drain()
             said = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
             length = re.search(r"\r\ncontent-length: (\d+)", said)
@@ -131,16 +132,22 @@ class Connection:
 class Load:
     """Clients that send events and queries until they are stopped.
 
+    Args:
+        ingest: the port for events.
+        serve: the port for queries; None: there are none.
+        keys: for writing and for reading.
+
     Attributes:
         accepted: ids of events that got a 202.
         failures: what went wrong, one line each.
     """
 
-    def __init__(self, seed: int, ingest: int, serve: int | None = None) -> None:
+    def __init__(self, seed: int, ingest: int, serve: int | None = None, keys: tuple[str, str] = ("", "")) -> None:
         self.accepted: set[str] = set()
         self.asked = 0
         self.failures: list[str] = []
         self._stopping = False
+        self._write_key, self._read_key = keys
         chance = random.Random(seed)
         self._clients = [
             asyncio.create_task(self._send(ingest, random.Random(chance.random()), pause, keep))
@@ -158,7 +165,7 @@ class Load:
         await asyncio.gather(*self._clients)
 
     async def _send(self, port: int, chance: random.Random, pause: float, keep: bool) -> None:
-        connection = Connection(port)
+        connection = Connection(port, self._write_key)
         while not self._stopping:
             ids = [str(UUID(int=chance.getrandbits(128), version=4)) for _ in range(chance.choice((1, 1, 20)))]
             body = json.dumps([{"event_id": id_, "name": "rolled"} for id_ in ids]).encode()
@@ -170,7 +177,7 @@ class Load:
         await connection.close()
 
     async def _ask(self, port: int, pause: float, keep: bool) -> None:
-        connection = Connection(port)
+        connection = Connection(port, self._read_key)
         while not self._stopping:
             if await self._succeeds(connection, 200, "GET", "/v1/query?metric=events&site_id=*") is not None:
                 self.asked += 1

@@ -9,12 +9,14 @@ import pytest
 
 from tests.faults.killing import KillRun
 from tests.faults.oracle import findings
+from tests.faults.times import REPETITIONS, Record
 
 MUTANTS = Path(__file__).with_name("mutants.py")
 
 
-async def test_two_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path) -> None:
+async def test_two_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path, record_property: Record) -> None:
     """G1, G2, G3, G4, G11, in a few seconds."""
+    record_property(REPETITIONS, 2)
     run = KillRun(tmp_path, seed=2)
     outcome = await run.run(kills=2)
     assert findings(run.clients.ledger, outcome) == []
@@ -23,8 +25,11 @@ async def test_two_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path) ->
 
 @pytest.mark.faults
 @pytest.mark.parametrize("seed", [1])
-async def test_twenty_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path, seed: int) -> None:
+async def test_twenty_kills_lose_nothing_and_store_nothing_twice(
+    tmp_path: Path, record_property: Record, seed: int
+) -> None:
     """G1, G2, G3, G4, G11."""
+    record_property(REPETITIONS, 20)
     run = KillRun(tmp_path, seed)
     outcome = await run.run(kills=20)
     assert findings(run.clients.ledger, outcome) == []

@@ -14,6 +14,7 @@ import pytest
 
 from tests.faults.oracle import ClientLedger, Outcome, findings
 from tests.faults.rolling import Load, Part
+from tests.faults.times import REPETITIONS, Record
 from tests.helpers.http import plain_http
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, wait_until
@@ -135,8 +136,9 @@ async def test_each_process_once(tmp_path: Path, servers: Servers) -> None:
 
 
 @pytest.mark.faults
-async def test_each_process_ten_times(tmp_path: Path, servers: Servers) -> None:
+async def test_each_process_ten_times(tmp_path: Path, servers: Servers, record_property: Record) -> None:
     """G2, G3, G4, G11."""
+    record_property(REPETITIONS, 10)
     load, outcome = await _rolled(tmp_path, servers, rounds=10)
     _check(load, outcome)
     assert len(load.accepted) > 5_000

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tallystick.model.event import Event
-from tallystick.model.query import Condition
+from tallystick.model.query import AllOf, Condition
 from tests.helpers.query_steps import MOMENTS, make_event, numbers
 
 MINUTE = timedelta(minutes=1)
@@ -51,6 +51,12 @@ moments = st.builds(
 )
 
 
+NO_BOT = Condition(field="properties.$bot", op="!=", value=True)
+"""What a query leaves out with `bots: "exclude"`."""
+marks = st.sampled_from([None, None, None, True, True, False, "true"])
+"""Values of `$bot`: only `true` is a bot's."""
+
+
 @st.composite
 def visits(draw: st.DrawFn, most: int = 30) -> list[Event]:
     """Events of few people and sessions on two sites, in walks with short and long pauses."""
@@ -71,12 +77,13 @@ def _visited(draw: st.DrawFn, number: int, site: str, at: Any) -> Event:
         "utm_source": draw(st.sampled_from([*TAGS[:1] * 4, *TAGS])),
         "utm_medium": draw(st.sampled_from([*TAGS[:1] * 4, *TAGS])),
         "$ad_click": draw(st.sampled_from([None, None, None, "gclid"])),
+        "$bot": draw(marks),
     }
     return make_event(
         number,
         site,
         timestamp=at,
-        name=draw(st.sampled_from(["page_view", "page_view", "$pageview", "click", "ключ"])),
+        name=draw(st.sampled_from(["page_view", "page_view", "$pageview", "click", "ключ", "page_leave"])),
         path=draw(st.sampled_from([None, *PAGES])),
         user_id=draw(st.sampled_from([None, "ann", "ann", "bob"])),
         session_id=draw(st.sampled_from([None, None, "s1", "s2"])),
@@ -85,10 +92,12 @@ def _visited(draw: st.DrawFn, number: int, site: str, at: Any) -> Event:
     )
 
 
-filters: st.SearchStrategy[Condition | None] = st.sampled_from(
+filters: st.SearchStrategy[Condition | AllOf | None] = st.sampled_from(
     [
         None,
         None,
+        NO_BOT,
+        AllOf(all=[NO_BOT, Condition(field="path", op="=", value="/a")]),
         Condition(field="path", op="=", value="/a"),
         Condition(field="name", op="!=", value="click"),
         Condition(field="properties.utm_source", op="set"),

@@ -19,6 +19,13 @@ def run_command(settings: Mapping[str, str], *arguments: str) -> str:
     Args:
         settings: environment variables for it, on top of this process's own.
     """
+    code, printed, said = end_command(settings, *arguments)
+    assert code == 0, said
+    return printed
+
+
+def end_command(settings: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
+    """A command's exit code, and what it writes to standard output and standard error."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     environment = patch.dict(os.environ, {"TERM": "dumb", "COLUMNS": "200", **settings})
     umask = os.umask(0o022)
@@ -28,5 +35,4 @@ def run_command(settings: Mapping[str, str], *arguments: str) -> str:
     finally:
         os.umask(umask)  # the command's keeps its files private
     printed, said = (stream.detach().getvalue().decode() for stream in (out, err))
-    assert not ended.value.code, said
-    return str(printed)
+    return int(ended.value.code or 0), str(printed), str(said)

@@ -15,9 +15,9 @@ from tallystick.store import Store
 from tests.helpers.query_steps import NOON, make_event, numbers
 from tests.oracle.identity import KEYS
 
-IDS = ["ann", "bob", "Zoë", "x", "y"]
+IDS = ["ann", "bob", "Zoë", "x", "7"]
 LONG = "a" * 257
-NO_IDS: list[Any] = ["", LONG, 7, None, ["x"], {"a": "x"}, True]
+NO_IDS: list[Any] = ["", LONG, 7, 7.5, 0, None, ["x"], {"a": "x"}, True, "Null", " undefined ", "[object Object]"]
 PROPERTIES = ["anonymous_id", "anonymousId", "$anon_distinct_id", "alias", "previous_id", "previousId", "other"]
 good_links = st.builds(
     lambda key, user, joined: {"name": key[0], "user_id": user, "properties": {key[1]: joined}},
@@ -28,7 +28,7 @@ good_links = st.builds(
 odd_links = st.fixed_dictionaries(
     {
         "name": st.sampled_from([*KEYS, "Identify", "click"]),
-        "user_id": st.sampled_from([*IDS, None]),
+        "user_id": st.sampled_from([*IDS, "guest", None]),
         "properties": st.dictionaries(
             st.sampled_from(PROPERTIES), st.sampled_from([*IDS * 3, *NO_IDS, LONG[1:]]), min_size=1, max_size=3
         ),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from tallystick.model.block import Block
+from tallystick.model.block import Block, BlockKey
 from tallystick.model.books import QueueBooks, Totals, close_books
 from tallystick.model.query import EventsQuery
 from tallystick.queue import Batch, Depth, Queue
@@ -70,8 +70,10 @@ class CrashingQueue:
     async def publish(self, blocks: Sequence[Block]) -> None:
         await self._queue.publish(blocks)
 
-    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
-        batch = await self._queue.consume(max_events, wait, max_bytes)
+    async def consume(
+        self, max_events: int, wait: float, max_bytes: int | None = None, linger: float = 0.0
+    ) -> Batch | None:
+        batch = await self._queue.consume(max_events, wait, max_bytes, linger)
         return None if batch is None else _CrashingBatch(batch.blocks)
 
     async def depth(self) -> Depth:
@@ -85,7 +87,7 @@ class _CrashingBatch:
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = blocks
 
-    async def ack(self) -> None:
+    async def ack(self, but: Collection[BlockKey] = ()) -> None:
         raise Crash
 
     async def nack(self) -> None:

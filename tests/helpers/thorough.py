@@ -1,28 +1,61 @@
-"""How many of all cases and examples a run takes."""
+"""How many of all cases and examples a run takes, and which: `SEED`, which each run shows, takes them again."""
 
 from __future__ import annotations
 
 import os
 import random
+import subprocess
 from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar
 
 THOROUGH = bool(os.environ.get("THOROUGH"))
 """Whether the run may take as long as it likes; `make faults` sets it."""
 
-SHARE = 8
-"""`make test` takes one example of so many, others in each run."""
 
-SHARE_OF_CASES = 3
-"""`make test` takes one listed case of so many, others in each run."""
+def seed_of_commit() -> str:
+    """A number from the code that is committed: a run of the same code takes the same cases on every machine."""
+    command = ["git", "rev-parse", "HEAD:src", "HEAD:tests"]
+    folder = Path(__file__).parent
+    try:
+        trees = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):  # no git, or a release's folder
+        return "0"
+    return str(sum(int(tree[:8], 16) for tree in trees.split()) % 2**32)
+
+
+SEED = os.environ.get("SEED") or seed_of_commit()
+"""Which cases the run takes: others in each commit, or those of a number that `SEED` gives."""
+os.environ["SEED"] = SEED  # the processes that a run starts inherit it
+
+SHARE = 12
+"""`make test` takes one example of so many."""
+
+SHARE_OF_CASES = 5
+"""`make test` takes one listed case of so many, others in each commit."""
 
 T = TypeVar("T")
 
 
+def chance() -> random.Random:
+    """The random numbers of the test that runs, which `SEED` and its name decide: alone it draws the same again."""
+    return _of(os.environ.get("PYTEST_CURRENT_TEST", ""))
+
+
+@lru_cache(maxsize=1)
+def _of(test: str) -> random.Random:
+    return random.Random(f"{SEED} {test}")
+
+
 def some(cases: Iterable[T]) -> list[T]:
-    """All of them, or a share of them where a run has to be over soon."""
+    """All of them, or a share of them where a run has to be over soon; where the test fails, its output names them."""
     found = list(cases)
-    return found if THOROUGH else random.Random().sample(found, -(-len(found) // SHARE_OF_CASES))
+    if THOROUGH:
+        return found
+    chosen = chance().sample(found, -(-len(found) // SHARE_OF_CASES))
+    print(f"SEED={SEED} takes {len(chosen)} of {len(found)} cases: {repr(chosen)[:2_000]}")
+    return chosen
 
 
 def examples(count: int) -> int:

@@ -12,6 +12,7 @@ from tallystick.model.query import MetricsQuery, SessionsQuery
 from tests.oracle import metrics as oracle
 from tests.oracle import sessions as oracle_sessions
 from tests.oracle.metrics import Row, text_of, value_of
+from tests.oracle.visits import with_visits
 
 DAY = timedelta(days=1)
 Comparable = MetricsQuery | SessionsQuery
@@ -37,24 +38,41 @@ def period_before(query: Comparable, until: datetime) -> Period:
             length += step - length % step
         return Period(since=since - length, until=until - length)
     whole = begin_of(last, query.timezone) == until
-    begin = first
-    if whole and first.day == last.day == 1:
-        month = first
-        while month < last:
-            month = (month + 31 * DAY).replace(day=1)
-            begin = (begin - DAY).replace(day=1)
-    else:
-        day = first
-        while day < last or (day == last and not whole):
-            day, begin = day + DAY, begin - DAY
-        while day > first and begin_of(begin, query.timezone) == since:
-            begin -= DAY
+    begun = [first + n * DAY for n in range((last - first).days + (not whole))]
+    week = first.strftime("%a") == {"monday": "Mon", "sunday": "Sun"}[query.week_start]
+    so_far = len(begun) > 1 and not whole
+    if (whole and first.day == last.day == 1) or (
+        first.day == 1 and begun and (query.interval == "month" or (so_far and not (query.interval == "week" and week)))
+    ):
+        return _months_before(query, since, until, first, last)
+    back = len(begun)
+    if week and (query.interval == "week" or (so_far and back <= 7)):
+        while back % 7:
+            back += 1
+    begin = first - back * DAY
+    while back and begin_of(begin, query.timezone) == since:
+        begin -= DAY
     earliest = begin_of(begin, query.timezone)
-    if whole:
-        return Period(since=earliest, until=since)
+    return Period(since=earliest, until=max(earliest, min(since, _as_far(query, until, last, last - back * DAY))))
+
+
+def _months_before(query: Comparable, since: datetime, until: datetime, first: date, last: date) -> Period:
+    """The period as many months before as have begun."""
+    begin, ending, month = first, last.replace(day=1), first
+    while begin_of(month, query.timezone) < until:
+        month = (month + 31 * DAY).replace(day=1)
+        begin, ending = ((day - DAY).replace(day=1) for day in (begin, ending))
+    following = (ending + 31 * DAY).replace(day=1)
+    days = [ending + n * DAY for n in range((following - ending).days)]
+    fits = last.day <= len(days)
+    end = _as_far(query, until, last, days[last.day - 1]) if fits else begin_of(following, query.timezone)
+    return Period(since=begin_of(begin, query.timezone), until=min(since, end))
+
+
+def _as_far(query: Comparable, until: datetime, last: date, day: date) -> datetime:
+    """The instant that is as far into `day` as `until` is into `last`, or the end of that day."""
     into_the_day = until - begin_of(last, query.timezone)
-    end = begin_of(last - (day - first), query.timezone) + into_the_day
-    return Period(since=earliest, until=max(earliest, min(since, end)))
+    return min(begin_of(day, query.timezone) + into_the_day, begin_of(day + DAY, query.timezone))
 
 
 def answer_compared(query: Comparable, events: Sequence[Event]) -> list[Row]:
@@ -99,6 +117,9 @@ def _previous(
         return None
     bucket = beside[own]
     label: Row = {"bucket": bucket} if bucket is not None else {}
+    behind: Row = {}
+    if bucket is not None:
+        behind["complete"] = oracle.is_complete(before, datetime.fromisoformat(bucket).astimezone(UTC))
 
     def fits(group: tuple[object, ...], at: datetime) -> bool:
         inside = group not in known if "other" in row else group == _group(before, row)
@@ -110,11 +131,11 @@ def _previous(
             for session in oracle_sessions.counted_sessions(before, events)
             if fits(oracle_sessions.group_of(before, session), session[0].timestamp)
         ]
-        return label | {kind: oracle_sessions.metric_of(before, kind, sessions) for kind in before.metrics}
-    scoped = [event for event in events if oracle.in_scope(before, event)]
+        return label | {kind: oracle_sessions.metric_of(before, kind, sessions) for kind in before.metrics} | behind
+    scoped = [event for event in with_visits(before, events) if oracle.in_scope(before, event)]
     mine = [
         event
         for event in scoped
         if fits(tuple(text_of(value_of(event, field)) for field in before.breakdown), event.timestamp)
     ]
-    return label | oracle.figures(before, mine)
+    return label | oracle.figures(before, mine) | behind

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -18,30 +20,53 @@ KEYS = {
     "alias": ["alias", "previous_id", "previousId"],
 }
 KEYS |= {"$identify": KEYS["identify"], "$create_alias": KEYS["alias"]}
+PLACEHOLDERS = {
+    *("", "null", "(null)", "<null>", "nil", "<nil>", "none", "undefined", "nan", "0", "-1", "true", "false"),
+    *("[object object]", "anonymous", "guest", "unknown", "not_authenticated", "id", "email", "distinct_id"),
+    *("distinctid", "00000000-0000-0000-0000-000000000000"),
+}
+"""Ids that join nobody, in lower case."""
 SENT = "$sent"
 """A property in the events of `as_persons`: the id that the event was sent with."""
 
 Id = tuple[str, str]
 Links = dict[Id, tuple[str, Event]]
+Splits = Mapping[Id, datetime]
+"""The time up to which joins of an id do not count."""
+
+
+def is_placeholder(user: str) -> bool:
+    bare = user.strip(" \t\n\v\f\r\"'")
+    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in bare) in PLACEHOLDERS
 
 
 def joined_by(event: Event) -> str | None:
     """The id that an event links to its user; None: it links none."""
     properties = json.loads(bytes(event.properties))
-    if event.user_id is not None:
+    if event.user_id is not None and not is_placeholder(event.user_id):
         for key in KEYS.get(event.name, []):
             value = properties.get(key)
-            if isinstance(value, str) and 0 < len(value) <= 256 and value != event.user_id:
+            if isinstance(value, int) and not isinstance(value, bool):
+                value = str(value)
+            if (
+                isinstance(value, str)
+                and 0 < len(value) <= 256
+                and value != event.user_id
+                and not is_placeholder(value)
+            ):
                 return value
     return None
 
 
-def links_of(events: Iterable[Event]) -> Links:
+def links_of(events: Iterable[Event], splits: Splits = MappingProxyType({})) -> Links:
     """For each linked id, the id that it is linked to and the earliest event that links them."""
     links: Links = {}
     for event in sorted(events, key=lambda event: (event.timestamp, event.event_id)):
         joined = joined_by(event)
-        if joined is not None and event.user_id is not None:
+        if joined is None or event.user_id is None:
+            continue
+        split_at = splits.get((event.site_id, joined))
+        if split_at is None or event.timestamp > split_at:
             links.setdefault((event.site_id, joined), (event.user_id, event))
     return links
 
@@ -85,9 +110,9 @@ def about_sent(root: Filter | None) -> Any:
     return root
 
 
-def answer_person(query: PersonQuery, events: Sequence[Event]) -> dict[str, Any]:
+def answer_person(query: PersonQuery, events: Sequence[Event], splits: Splits = MappingProxyType({})) -> dict[str, Any]:
     """The one row of the answer about a person on one site."""
-    links = links_of(events)
+    links = links_of(events, splits)
     site = str(query.site_id)
     person = person_of(links, site, query.user_id)
     ids = {person} | {user for (of_site, user) in links if of_site == site and person_of(links, site, user) == person}

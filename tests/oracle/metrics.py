@@ -15,6 +15,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from tallystick.model.event import Event
 from tallystick.model.query import (
     AllOf,
@@ -30,6 +32,7 @@ from tallystick.model.query import (
     ValuesQuery,
 )
 from tests.oracle.formula import formula_value
+from tests.oracle.visits import Visited, with_visits
 
 Row = dict[str, Any]
 MINUTE = timedelta(minutes=1)
@@ -39,9 +42,12 @@ def answer(query: Query, events: Iterable[Event]) -> list[Row]:
     """The rows of all pages of an answer."""
     if isinstance(query, KeysQuery | ValuesQuery):
         return _picker(query, events)
+    if isinstance(query, MetricsQuery):
+        events = with_visits(query, events)
     scoped = [event for event in events if in_scope(query, event)]
     if isinstance(query, MetricsQuery):
-        return _metrics(query, [event for event in scoped if any(_counts(metric, event) for metric in query.metrics)])
+        counted = [event for event in scoped if any(_counts(metric, event) for metric in query.metrics)]
+        return with_complete(query, _metrics(query, counted))
     assert isinstance(query, EventsQuery)  # the other analyses have their own oracles
     mine = [event for event in scoped if query.user_id is None or event.user_id == query.user_id]
     return [_event_row(event) for event in sorted(mine, key=_age, reverse=not query.ascending)]
@@ -62,16 +68,28 @@ def _properties(event: Event) -> dict[str, Any]:
 def value_of(event: Event, field: str) -> Any:
     """The value of a field: a text, or any JSON value of a property; None if it is not set."""
     if field.startswith("properties."):
-        return _properties(event).get(field.removeprefix("properties."))
+        return _property(_properties(event), field.removeprefix("properties."))
     value = getattr(event, field)
     return str(value) if isinstance(value, UUID) else value
 
 
+def _property(properties: dict[str, Any], key: str) -> Any:
+    """The key itself; else the path that it may be, whose parts after the first are no whole numbers."""
+    own = properties.get(key)
+    first, *parts = key.split(".")
+    if own is not None or not parts or "" in (first, *parts) or any(part.isdigit() for part in parts):
+        return own
+    value: Any = properties
+    for part in (first, *parts):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
 def text_of(value: Any) -> str | None:
-    """The text of a value: the content of a string, the JSON text of other values."""
+    """The text of a value: the content of a string, the JSON text of other values (as canonical lines write it)."""
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode(value).decode()
 
 
 def _is_number(value: Any) -> bool:
@@ -107,6 +125,8 @@ def _condition(test: Condition, value: Any) -> bool:
     if test.op == "in":
         assert isinstance(test.value, list)
         return any(_equal(test.field, value, one) for one in test.value)
+    if test.op == "has":
+        return isinstance(value, list) and any(_equal(test.field, one, test.value) for one in value)
     if test.op == "contains":
         return str(test.value) in (text_of(value) or "")
     if test.op == "=":
@@ -121,7 +141,7 @@ def _equal(field: str, value: Any, wanted: Any) -> bool:
         return value is wanted
     if isinstance(wanted, str) or isinstance(value, str):
         return isinstance(value, str) and bool(value == wanted)
-    return _is_number(value) and float(value) == float(wanted)
+    return _is_number(value) and bool(value == wanted)  # of whole numbers every digit counts
 
 
 def _ordered(op: str, value: Any, wanted: Any) -> bool:
@@ -133,7 +153,7 @@ def _ordered(op: str, value: Any, wanted: Any) -> bool:
 
 
 @lru_cache(maxsize=100_000)
-def bucket_start(minute: datetime, interval: str, timezone: str) -> datetime:
+def bucket_start(minute: datetime, interval: str, timezone: str, week_start: str = "monday") -> datetime:
     """The start of the bucket that contains a full minute, as a time of the zone."""
     zone = ZoneInfo(timezone)
     if interval == "minute":
@@ -146,8 +166,8 @@ def bucket_start(minute: datetime, interval: str, timezone: str) -> datetime:
             minute = before
         return minute.astimezone(zone)
     day = minute.astimezone(zone).date()
-    if interval == "week":
-        day -= timedelta(days=day.weekday())
+    while interval == "week" and day.strftime("%A").lower() != week_start:
+        day -= timedelta(days=1)
     if interval == "month":
         day = day.replace(day=1)
     return first_instant(day, timezone)
@@ -166,7 +186,32 @@ def first_instant(day: date, timezone: str) -> datetime:
 def bucket_of(moment: datetime, query: MetricsQuery | SessionsQuery) -> datetime | None:
     if query.interval is None:
         return None
-    return bucket_start(moment.replace(second=0, microsecond=0), query.interval, query.timezone).astimezone(UTC)
+    minute = moment.replace(second=0, microsecond=0)
+    return bucket_start(minute, query.interval, query.timezone, query.week_start).astimezone(UTC)
+
+
+def is_complete(query: MetricsQuery | SessionsQuery, bucket: datetime) -> bool:
+    """Whether the range has the whole of a bucket, which is over: it ends where the clock shows another bucket."""
+    if query.interval in ("minute", "hour"):
+        end = bucket + MINUTE
+        while bucket_of(end, query) == bucket:
+            end += MINUTE
+    else:
+        day = bucket.astimezone(ZoneInfo(query.timezone)).date() + timedelta(days=1)
+        while query.interval != "day" and bucket_of(first_instant(day, query.timezone), query) == bucket:
+            day += timedelta(days=1)
+        end = first_instant(day, query.timezone).astimezone(UTC)
+    until = min(query.until or datetime.max.replace(tzinfo=UTC), datetime.now(UTC))
+    return (query.since is None or bucket >= query.since) and end <= until
+
+
+def with_complete(query: MetricsQuery | SessionsQuery, rows: list[Row]) -> list[Row]:
+    """The rows, each with `complete` behind its other values if it is of a bucket."""
+    if query.interval is None:
+        return rows
+    starts = {row["bucket"]: datetime.fromisoformat(row["bucket"]).astimezone(UTC) for row in rows}
+    complete = {label: is_complete(query, start) for label, start in starts.items()}
+    return [row | {"complete": complete[row["bucket"]]} for row in rows]
 
 
 def all_buckets(query: MetricsQuery | SessionsQuery, found: Sequence[datetime]) -> list[datetime]:
@@ -192,7 +237,7 @@ def all_buckets(query: MetricsQuery | SessionsQuery, found: Sequence[datetime]) 
 
 
 def _numbers(metric: Metric, events: Sequence[Event]) -> list[float]:
-    values = [_properties(event).get(metric.property or "") for event in events]
+    values = [_property(_properties(event), metric.property or "") for event in events]
     return sorted(float(value) for value in values if value is not None and _is_number(value))
 
 
@@ -229,7 +274,7 @@ def metric_value(metric: Metric, events: Sequence[Event]) -> Any:
     if metric.kind == "users":
         return len(users)
     if metric.kind == "sessions":
-        return len({event.session_id for event in events} - {None})
+        return len({event.visit for event in events if isinstance(event, Visited)} - {None})
     if metric.kind == "events_per_user":
         return sum(event.user_id is not None for event in events) / len(users) if users else None
     if metric.kind == "last_received":
@@ -333,7 +378,7 @@ def _counted(found: Iterable[tuple[str, Any]]) -> list[tuple[Any, int]]:
     counts: dict[tuple[str, str], tuple[Any, int]] = {}
     for text, value in found:
         nested = isinstance(value, list | dict)
-        key = (text, text if nested else json.dumps(value, ensure_ascii=False))
+        key = (text, text if nested else msgspec.json.encode(value).decode())
         counts[key] = (text if nested else value, counts.get(key, (value, 0))[1] + 1)
     return [counts[key] for key in sorted(counts, key=lambda key: (-counts[key][1], key))]
 
@@ -349,7 +394,8 @@ def _picker(query: KeysQuery | ValuesQuery, events: Iterable[Event]) -> list[Row
     picked = [event for event in newest[: query.sample] if in_scope(query, event)]
     if isinstance(query, ValuesQuery):
         return _values(query, picked)
-    found = [(key, key) for event in picked for key in _properties(event)]
+    searched = (query.search or "").lower()
+    found = [(key, key) for event in picked for key in _properties(event) if searched in key.lower()]
     return [{"key": key, "events": count} for key, count in _counted(found)][: query.limit]
 
 

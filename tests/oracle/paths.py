@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from tallystick.model.event import Event
 from tallystick.model.queries.paths import PathsQuery
 from tallystick.model.queries.users import PeopleQuery
 from tests.oracle.metrics import Row, in_scope, passes
 from tests.oracle.sessions import Session, sessions_of
+from tests.oracle.visits import Visited, with_visits
 
 Edge = tuple[str | None, str | None]
 
@@ -34,15 +34,14 @@ def answer_paths(query: PathsQuery, events: Iterable[Event]) -> list[Row]:
 
 
 def _steps(query: PathsQuery, session: Session) -> list[str]:
-    found: list[tuple[datetime, str]] = []
+    steps: list[str] = []
     for event in session:
         if query.filter is not None and not passes(query.filter, event):
             continue
         is_page = event.name in query.page_names
         step = event.name if query.by == "event" else event.path if is_page else None
         if step is not None:
-            found.append((event.timestamp, step))
-    steps = [step for _, step in sorted(found)]
+            steps.append(step)
     return [step for index, step in enumerate(steps) if not (query.merge and index and steps[index - 1] == step)]
 
 
@@ -60,14 +59,14 @@ def _edges(query: PathsQuery, steps: list[str]) -> list[Edge]:
 def answer_people(query: PeopleQuery, events: Iterable[Event]) -> list[Row]:
     """The rows of all pages."""
     found: dict[str, list[Event]] = {}
-    for event in events:
+    for event in with_visits(query, events):
         if event.user_id is not None and in_scope(query, event):
             found.setdefault(event.user_id, []).append(event)
     rows: list[Row] = []
     for user_id, mine in found.items():
         if (query.search or "").lower() in user_id.lower():
             times = sorted(event.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for event in mine)
-            sessions = {event.session_id for event in mine} - {None}
+            sessions = {event.visit for event in mine if isinstance(event, Visited)} - {None}
             row = {"user_id": user_id, "first_seen": times[0], "last_seen": times[-1]}
             rows.append(row | {"events": len(mine), "sessions": len(sessions)})
     return sorted(rows, key=lambda row: (row[query.order], row["user_id"]), reverse=not query.ascending)

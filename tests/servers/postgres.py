@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
 import shutil
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from tallystick.config import Settings
+from tallystick.store import make_store
 from tallystick.store.postgres.role import ROLE, setup
 from tests.servers.process import free_port, needed, unprivileged, wait_until
 
@@ -20,6 +24,8 @@ PASSWORD = "not-so-secret"
 ROLE_PASSWORD = "asks-and-nothing-else"
 TEMPLATE = "tallystick_statements"
 """A database in which the role for statements is as `tallystick sql-role` makes it."""
+MIGRATED = "tallystick_migrated"
+"""A database with the store's tables, and nothing in them."""
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
@@ -46,11 +52,12 @@ class PostgresServer:
         self._options = OPTIONS | ({} if durable else FAST) | ({"ssl": "on"} if tls else {})
         self._owner = unprivileged("postgres")
         self._numbers = itertools.count()
+        self._made = False
         self._process: subprocess.Popen[bytes] | None = None
         self._bin = needed("postgres", "postgresql-15", *_folders()).parent
         self._make(tls)
         # Less than half the time where nothing waits for the disk. Versions before 15 know no other way.
-        known = int(self._run("postgres", "--version").split()[2].split(".")[0]) >= 15
+        known = int(self._run_as_owner("postgres", "--version").split()[2].split(".")[0]) >= 15
         self._copied = " STRATEGY FILE_COPY" if known and not durable else ""
 
     def _make(self, tls: bool) -> None:
@@ -60,7 +67,7 @@ class PostgresServer:
         if self._owner is not None:
             shutil.chown(self.folder, self._owner.pw_uid, self._owner.pw_gid)
             shutil.chown(secret, self._owner.pw_uid, self._owner.pw_gid)
-        self._run(
+        self._run_as_owner(
             "initdb",
             "--pgdata",
             str(self._data),
@@ -148,14 +155,18 @@ class PostgresServer:
 
     # --- databases ------------------------------------------------------------------------------------------------
 
-    def new_database(self, *, statements: bool = False, owner: str = USER) -> str:
+    def new_database(self, *, statements: bool = False, migrated: bool = False, owner: str = USER) -> str:
         """Make an empty database; its URL.
 
         Args:
+            migrated: with the store's tables, copied from a database in which they are made once.
             statements: with the role that users' own statements run as; `statements_url` is its URL.
             owner: another user than the server's superuser.
         """
         name = f"tallystick_{next(self._numbers)}"
+        if migrated and not statements:
+            self.sql(f"CREATE DATABASE {name} TEMPLATE {self._migrated()}{self._copied}", "postgres")
+            return self._url(name)
         template = f" TEMPLATE {TEMPLATE}" if statements else ""
         if statements and not self.sql(f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'", "postgres"):
             self.sql(f"CREATE DATABASE {TEMPLATE}", "postgres")
@@ -164,6 +175,22 @@ class PostgresServer:
         if statements:  # what a template does not pass on
             self.sql(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC", "postgres")
         return self._url(name, owner)
+
+    def _migrated(self) -> str:
+        """The name of a database with the store's tables."""
+        if not self._made:
+            self.sql(f"CREATE DATABASE {MIGRATED}", "postgres")
+
+            async def migrate() -> None:
+                store = make_store(Settings(store_url=self._url(MIGRATED), allow_weak_durability=True))
+                await store.open()
+                await store.migrate()
+                await store.close()
+
+            with ThreadPoolExecutor(1) as pool:  # this thread may have an event loop already
+                pool.submit(asyncio.run, migrate()).result()
+            self._made = True
+        return MIGRATED
 
     def statements_url(self, url: str) -> str:
         """A database's URL as the role that statements run as."""
@@ -198,8 +225,6 @@ class PostgresServer:
         """Let psql run a file."""
         file = self.folder / "script.sql"
         file.write_text(statements)
-        if self._owner is not None:
-            shutil.chown(file, self._owner.pw_uid, self._owner.pw_gid)
         self._run(
             "psql",
             "--no-psqlrc",
@@ -229,8 +254,14 @@ class PostgresServer:
     def _data(self) -> Path:
         return self.folder / "data"
 
-    def _run(self, program: str, *arguments: str) -> str:
-        """A program of PostgreSQL's, as the server's user; its output."""
+    def _run_as_owner(self, program: str, *arguments: str) -> str:
+        """A program that refuses root; its output."""
+        return self._run(program, *arguments, **self._as_owner())
+
+    def _run(self, program: str, *arguments: str, **user: Any) -> str:
+        """A program of PostgreSQL's; its output. A client runs as this process's user: to change the user, Python would
+        copy the page tables of all its memory first.
+        """
         environment = {"PATH": os.environ["PATH"], "PGPASSWORD": PASSWORD, "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
             [str(self._bin / program), *arguments],
@@ -239,7 +270,7 @@ class PostgresServer:
             capture_output=True,
             text=True,
             check=False,
-            **self._as_owner(),  # type: ignore[call-overload]
+            **user,
         )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr}")

@@ -15,8 +15,28 @@ from typing import Protocol
 
 import pytest
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 """How long a server may take until it answers, on a machine that does other things too."""
+
+
+def wait_until_stopped(pid: int, seconds: float = 30.0) -> None:
+    """After SIGSTOP: its threads stop one by one, and one that has not may still answer. Without /proc: a moment."""
+    tasks = Path(f"/proc/{pid}/task")
+    if not tasks.is_dir():
+        time.sleep(0.2)
+        return
+    end = time.monotonic() + seconds
+    while not all(_is_stopped(task / "stat") for task in tasks.iterdir()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"process {pid} did not stop")
+        time.sleep(0.01)
+
+
+def _is_stopped(stat: Path) -> bool:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] in "Tt"
+    except (FileNotFoundError, ProcessLookupError):  # the thread has ended
+        return True
 
 
 class RealServer(Protocol):
@@ -46,6 +66,16 @@ def needed(program: str, package: str, *places: str) -> Path:
     pytest.skip(message)
 
 
+def needs_built(file: Path, script: str) -> None:
+    """Skip the test where this file was not built, which needs Node.js; where CI=true it fails."""
+    if file.is_file():
+        return
+    message = f"{file.name} is not built: scripts/{script} builds it"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 def free_port() -> int:
     """A free TCP port on 127.0.0.1, below those that Linux gives to clients, which might take it."""
     while True:
@@ -68,9 +98,11 @@ def unprivileged(*names: str) -> pwd.struct_passwd | None:
 
 
 def wait_until(answers: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
-    """Poll `answers`. Raises TimeoutError, naming `what`."""
+    """Poll `answers`, less and less often. Raises TimeoutError, naming `what`."""
     deadline = time.monotonic() + seconds
+    pause = 0.02
     while not answers():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not answer within {seconds:g} s")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.1)

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.servers.process import START_SECONDS, free_port, needed, unprivileged, wait_until
+from tests.servers.process import START_SECONDS, free_port, needed, unprivileged, wait_until, wait_until_stopped
 
 PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/lib/rabbitmq/bin")
 """Where the node's own programs are; those on the PATH of a Debian system insist on root."""
@@ -75,6 +75,9 @@ class RabbitServer:
 
     def pause(self) -> None:
         self._signal(signal.SIGSTOP)
+        for process in self._processes:
+            if process.poll() is None:
+                wait_until_stopped(process.pid)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)

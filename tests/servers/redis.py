@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import redis
 
-from tests.servers.process import START_SECONDS, free_port, needed, unprivileged, wait_until
+from tests.servers.process import START_SECONDS, free_port, needed, unprivileged, wait_until, wait_until_stopped
 
 PASSWORD = "geheim/%40:wort"
 PASSWORD_IN_URL = "geheim%2F%2540%3Awort"
@@ -118,6 +118,8 @@ class RedisServer:
     def pause(self) -> None:
         """It hangs: connections stay, answers do not come."""
         self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        wait_until_stopped(self._process.pid)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import string
+from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from tallystick import keys, logs
+from tallystick.app import Role
 from tallystick.cli.options import load_settings
 from tallystick.config import Settings
 from tallystick.errors import ConfigError, Forbidden, InvalidRequest, Unauthorized
@@ -80,7 +82,7 @@ def test_any_text_is_taken_or_refused_without_being_shown(words: list[str]) -> N
         ("shop=sha256:" + "0" * 63, "entry 1 has no 64 hexadecimal digits after sha256:"),
         ("shop=sha256:" + "0" * 65, "entry 1 has no 64 hexadecimal digits after sha256:"),
         ("shop=sha256:" + "g" * 64, "entry 1 has no 64 hexadecimal digits after sha256:"),
-        ("x" * 129 + f"={WRITE}", "entry 1 has a site of more than 128 characters"),
+        ("x" * 256 + f"={WRITE}", "entry 1 has a site of more than 255 characters"),
         (f"shop={WRITE},blog={WRITE}", "entry 2 has the key of entry 1: one is enough"),
         (f"shop={WRITE}, *=sha256:{digest(WRITE).hex()}", "entry 2 has the key of entry 1: one is enough"),
         (" , ", "there is no entry in it; an entry is site=key"),
@@ -239,6 +241,18 @@ def test_two_different_keys_are_nobodys() -> None:
     assert presented(b"Bearer abc", b" abc", b"abc ") == b"abc"
 
 
+@pytest.mark.parametrize(
+    ("credentials", "key"),
+    [(b"abc:", b"abc"), (b"abc", b"abc"), (b"user:abc", b"abc"), (b"a:b:c", b"b:c"), (b"", b""), (b":", b"")],
+)
+def test_basic_credentials_hold_a_key_where_they_are_taken(credentials: bytes, key: bytes) -> None:
+    """G12: on other systems' routes only, because browsers send them on other pages' requests too."""
+    header = b"Basic " + b64encode(credentials)
+    assert presented(header, b"", basic=True) == key
+    assert presented(header, b"") == b""
+    assert presented(b"Basic no/base64!", b"", basic=True) == b""
+
+
 def test_new_keys_are_random_and_fit_the_settings() -> None:
     made = {keys.new_key("write") for _ in range(100)} | {keys.new_key("read") for _ in range(100)}
     assert len(made) == 200
@@ -256,7 +270,7 @@ WORLD = ["0.0.0.0", "::", "192.168.1.5", "::ffff:127.0.0.1", "8.8.8.8"]
 @pytest.mark.parametrize("role", ["up", "ingest", "serve", "work"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_may_always_be_listened_on(role: str, host: str) -> None:
-    may_listen(host, Keys(), role)
+    may_listen(host, Keys(), Role(role).rights(Settings()))
 
 
 @pytest.mark.parametrize(
@@ -271,18 +285,27 @@ def test_loopback_may_always_be_listened_on(role: str, host: str) -> None:
 @pytest.mark.parametrize("host", WORLD)
 def test_the_world_is_listened_to_with_keys_only(role: str, missing: str, host: str) -> None:
     """G12: the refusal says what to set; with that it may."""
+    rights = Role(role).rights(Settings())
     if missing:
         with pytest.raises(ConfigError) as refused:
-            may_listen(host, Keys(), role)
+            may_listen(host, Keys(), rights)
         assert f"{host} would open the server to every client: set {missing} first" in refused.value.message
-    may_listen(host, Keys(SOME if "WRITE" in missing else {}, SOME if "READ" in missing else {}), role)
+    may_listen(host, Keys(SOME if "WRITE" in missing else {}, SOME if "READ" in missing else {}), rights)
+    may_listen(host, Keys(), rights, trusted=True)
+
+
+def test_serve_that_takes_events_needs_both_kinds_of_keys() -> None:
+    """G12."""
+    rights = Role.SERVE.rights(Settings(serve_writes=True))
+    with pytest.raises(ConfigError, match="TALLYSTICK_WRITE_KEYS and TALLYSTICK_READ_KEYS"):
+        may_listen("0.0.0.0", Keys(), rights)
 
 
 @pytest.mark.parametrize("known", [Keys(SOME, {}), Keys({}, SOME)])
 def test_one_kind_of_keys_does_not_guard_the_other_side(known: Keys) -> None:
     """G12."""
     with pytest.raises(ConfigError):
-        may_listen("0.0.0.0", known, "up")
+        may_listen("0.0.0.0", known, ["write", "read"])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-import { currentKey, keyRefused } from "./key";
+import { csrfToken } from "./csrf";
+import { parse, stringify } from "./digits";
+import { accessRefused, currentKey } from "./key";
 import { type Message, reader } from "./sse";
 import type { ErrorAnswer } from "./types";
 
@@ -17,14 +19,21 @@ export class ApiError extends Error {
   get passing(): boolean {
     return this.status === 0 || this.status === 503;
   }
+
+  /** Whether the session, or the key, is not what it was: it ended, or another tab began one. */
+  get endsSession(): boolean {
+    return this.status === 401 || this.code === "csrf";
+  }
 }
 
 interface Sent {
   method?: "GET" | "POST" | "PUT" | "DELETE";
   body?: unknown;
   signal?: AbortSignal | undefined;
-  /** A share link's token, sent instead of the read key. */
+  /** A share link's token, sent instead of the read key or the session's cookie. */
   token?: string;
+  /** The request begins a session: it sends no key, and its refusal does not say that the session has ended. */
+  entering?: boolean;
 }
 
 /**
@@ -34,7 +43,7 @@ interface Sent {
  */
 export async function request<T>(path: string, sent: Sent = {}): Promise<T> {
   const response = await respond(path, sent, "application/json");
-  return (response.status === 204 ? undefined : await response.json()) as T;
+  return (response.status === 204 ? undefined : parse(await response.text())) as T;
 }
 
 /** The response's bytes: for files, and for JSON whose numbers have more digits than a double holds. */
@@ -45,29 +54,33 @@ export async function requestBlob(path: string, sent: Sent = {}): Promise<Blob> 
 /** The response, unless its status is an error. */
 async function respond(
   path: string,
-  { method = "GET", body, signal, token }: Sent,
+  { method = "GET", body, signal, token, entering = false }: Sent,
   accept: string,
 ): Promise<Response> {
-  const key = token ?? currentKey();
+  const key = entering ? null : (token ?? currentKey());
+  const csrf = csrfToken();
   const headers: Record<string, string> = { Accept: accept };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key !== null) headers["Authorization"] = `Bearer ${key}`;
+  else if (method !== "GET" && csrf !== null) headers["X-CSRF-Token"] = csrf;
   let response: Response;
   try {
     response = await fetch(path, {
       method,
       headers,
-      body: body === undefined ? null : JSON.stringify(body),
+      body: body === undefined ? null : stringify(body),
       signal: signal ?? null,
-      credentials: "omit",
+      // A key or a link's token stands for itself: with the cookie, too, it would be unclear whose request it is.
+      credentials: key === null ? "same-origin" : "omit",
     });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", "The server cannot be reached.");
   }
   if (response.ok) return response;
-  if (response.status === 401 && token === undefined) keyRefused(key);
-  throw await refusal(response);
+  const error = await refusal(response);
+  if (error.endsSession && token === undefined && !entering) accessRefused(key);
+  throw error;
 }
 
 async function refusal(response: Response): Promise<ApiError> {
@@ -84,13 +97,13 @@ async function refusal(response: Response): Promise<ApiError> {
  * every 15 seconds. Rejects when there is no stream or the connection breaks.
  */
 export async function listen(
-  site: string | null | undefined,
+  site: string | null,
   onMessage: (message: Message) => void,
   signal: AbortSignal,
   silence = 40_000,
 ): Promise<void> {
-  const named = site === undefined ? "" : `?${new URLSearchParams({ site_id: site ?? "*" }).toString()}`;
-  const response = await respond(`/v1/live${named}`, { signal }, "text/event-stream");
+  const named = new URLSearchParams({ site_id: site ?? "*" }).toString();
+  const response = await respond(`/v1/live?${named}`, { signal }, "text/event-stream");
   if (!response.body) return;
   const pieces = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const read = reader();

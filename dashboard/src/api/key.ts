@@ -7,13 +7,11 @@ const STORAGE_KEY = "tallystick.read-key";
 
 export interface KeyState {
   key: string | null;
-  /** The server asks for a key and has none that it takes. */
-  wanted: boolean;
-  /** The key that was given last was not accepted. */
-  refused: boolean;
+  /** How many requests were refused since the key was given, or since there is none. */
+  refusals: number;
 }
 
-let state: KeyState = { key: kept(), wanted: false, refused: false };
+let state: KeyState = { key: kept(), refusals: 0 };
 const listeners = new Set<() => void>();
 
 function kept(): string | null {
@@ -33,10 +31,10 @@ export function currentKey(): string | null {
   return state.key;
 }
 
-/** The server answered 401 to a request that was sent with `used`. */
-export function keyRefused(used: string | null): void {
+/** The server refused a request that was sent with `used`, for lack of a session or of a key that it takes. */
+export function accessRefused(used: string | null): void {
   if (used !== state.key) return; // another key was given meanwhile
-  become({ key: used, wanted: true, refused: used !== null });
+  become({ key: used, refusals: state.refusals + 1 });
 }
 
 export function giveKey(key: string): void {
@@ -45,7 +43,7 @@ export function giveKey(key: string): void {
   } catch {
     // it is kept for this page alone
   }
-  become({ key, wanted: false, refused: false });
+  become({ key, refusals: 0 });
 }
 
 export function forgetKey(): void {
@@ -54,7 +52,7 @@ export function forgetKey(): void {
   } catch {
     // there was none
   }
-  become({ key: null, wanted: true, refused: false });
+  become({ key: null, refusals: 0 });
 }
 
 export function useKey(): KeyState {

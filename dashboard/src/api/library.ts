@@ -25,6 +25,7 @@ export interface SavedReport extends Omit<Report, "question"> {
   question: Query;
 }
 
+/** A shared board; of its reports the server sends what their charts are drawn with. */
 export interface BoardWithReports extends Omit<SharedBoard, "reports"> {
   reports: SavedReport[];
 }
@@ -63,8 +64,17 @@ export const shareBoard = (id: string, fields: ShareFields) =>
 
 export const revokeShare = (id: string) => request<undefined>(`/v1/shares/${id}`, { method: "DELETE" });
 
-export const readShared = (token: string, signal?: AbortSignal) =>
-  request<BoardWithReports>("/v1/shared", { token, signal });
+export async function readShared(token: string, signal?: AbortSignal): Promise<BoardWithReports> {
+  const shared = await request<SharedBoard>("/v1/shared", { token, signal });
+  const reports = shared.reports.map((report) => ({
+    ...report,
+    question: report.question as unknown as Query,
+    description: "",
+    site_id: null,
+    created_at: report.updated_at,
+  }));
+  return { ...shared, reports };
+}
 
 export const reportsOptions = queryOptions({
   queryKey: ["reports"],

@@ -4,6 +4,7 @@ import type {
   DeadLetterList,
   DeadLetterSummary,
   DropReport,
+  EnrichmentStatus,
   PipelineStatus,
   Replay,
   ReplayReport,
@@ -13,6 +14,10 @@ import type {
 /** The state of the pipeline, and its dead letters. */
 
 export const fetchPipeline = (signal?: AbortSignal) => request<PipelineStatus>("/v1/pipeline", { signal });
+
+/** Which facts the server adds to events; any reader may ask. */
+export const fetchEnrichment = (signal?: AbortSignal) =>
+  request<EnrichmentStatus>("/v1/enrichment", { signal });
 
 export const verify = () => request<Verification>("/v1/verify");
 

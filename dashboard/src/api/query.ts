@@ -28,7 +28,7 @@ export type Query = QueryByKind[keyof QueryByKind];
 export type RowOf<Q extends Query> = RowByKind[Q["kind"]];
 
 /** Which events a query is about; without `site_id` the site of the read key, with null every site. */
-export type QueryScope = Pick<MetricsQuery, "site_id" | "since" | "until" | "filter">;
+export type QueryScope = Pick<MetricsQuery, "site_id" | "since" | "until" | "filter" | "bots">;
 
 export type QueryFilter = NonNullable<MetricsQuery["filter"]>;
 

@@ -1,3 +1,4 @@
+import { Digits } from "./digits";
 import type { ComparedValues, FunnelRow, MetricsRow } from "./types";
 
 /** A metric's column in the answer. */
@@ -21,5 +22,7 @@ export function numberIn(row: MetricsRow | ComparedValues | undefined, label: st
 export function textIn(row: MetricsRow | FunnelRow, field: string): string | null {
   const value = row[field];
   if (typeof value === "string") return value;
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
+  return typeof value === "number" || typeof value === "boolean" || value instanceof Digits
+    ? String(value)
+    : null;
 }

@@ -6,7 +6,7 @@ import { exactly } from "./digits";
 
 /** Statements in SQL, as `POST /v1/sql` and `GET /v1/sql/schema` have them. */
 
-export type FileFormat = "csv" | "json" | "parquet";
+export type FileFormat = "csv" | "excel" | "json" | "parquet";
 
 export function useSqlSchema() {
   const { key } = useKey();

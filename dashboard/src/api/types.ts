@@ -1,6 +1,71 @@
 /* Written by `make docs` from the OpenAPI document (scripts/api_types.py). Do not edit. */
 /* eslint-disable max-lines */
 
+/** A link, and what the new account is to have. */
+export interface Accept {
+  token: string;
+  /** Only where the link has none (first_admin). */
+  email?: string;
+  name?: string;
+  password: string;
+}
+
+/** A key that was made while the server ran, without the key itself. */
+export interface AccessKey {
+  id: string;
+  kind: "write" | "read" | "admin";
+  name: string;
+  sites: string[];
+  rights: ("edit" | "sql" | "export" | "erase")[];
+  origins: string[];
+  hint: string;
+  created_at: string;
+  created_by: string;
+  last_used_at: string | null;
+  revoked_at: string | null;
+  /** Its own quota; 0: none; null: what the settings say. */
+  events_per_second: number | null;
+  /** The same in bytes of events as they are queued. */
+  bytes_per_second: number | null;
+}
+
+/** Keys, the oldest first, revoked ones included. */
+export interface AccessKeyList {
+  keys: AccessKey[];
+}
+
+/** A site that keys and roles may name. */
+export interface AccessSite {
+  site_id: string;
+  name: string;
+  created_at: string;
+}
+
+/** Sites, by id. */
+export interface AccessSiteList {
+  sites: AccessSite[];
+}
+
+/** An account. An owner sees its roles on the owner's sites only. */
+export interface Account {
+  id: string;
+  email: string;
+  name: string;
+  admin: boolean;
+  roles: SiteRole[];
+  created_at: string;
+  last_login_at: string | null;
+  /** It has a password. */
+  password: boolean;
+  /** A person of an OpenID provider has logged in with it. */
+  single_sign_on: boolean;
+}
+
+/** Accounts, by e-mail address. */
+export interface AccountList {
+  users: Account[];
+}
+
 /**
  * Active users of each day, and of the 7 and 30 days that end with it: DAU, WAU, MAU, and their ratios.
  *
@@ -17,8 +82,15 @@ export interface ActiveUsersQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   /** IANA name. Days, weeks and months begin at midnight in this zone. */
   timezone?: string;
+  /** The day that weeks begin on, with the interval `week`. */
+  week_start?: "monday" | "sunday";
   kind: "active_users";
   interval?: "day";
 }
@@ -34,6 +106,11 @@ export interface ActiveUsersRow {
   complete: boolean;
 }
 
+/** Whether an account is an administrator's. */
+export interface AdminChange {
+  admin: boolean;
+}
+
 /** True if all parts are true; also true without parts. */
 export interface AllOf {
   all: (Condition | AllOf | AnyOf)[];
@@ -42,6 +119,36 @@ export interface AllOf {
 /** True if at least one part is true; false without parts. */
 export interface AnyOf {
   any: (Condition | AllOf | AnyOf)[];
+}
+
+/** An administrative act. */
+export interface AuditEntry {
+  id: string;
+  at: string;
+  actor: string;
+  action: string;
+  subject: string;
+  site_id: string | null;
+  address: string | null;
+  details: Record<string, unknown>;
+}
+
+/** Entries of the audit log, the newest first. */
+export interface AuditList {
+  entries: AuditEntry[];
+  next_before: string | null;
+}
+
+/**
+ * The period that a named range is compared with: `month` with the month before, `year` with the year
+ * before.
+ */
+export interface BeforeRange {
+  /**
+   * The range that `since` and `until` were made from: a preset, or two days `YYYY-MM-DD/YYYY-MM-DD`, both
+   * included.
+   */
+  range: string;
 }
 
 /** A board: reports side by side. */
@@ -80,6 +187,32 @@ export interface BoardList {
   boards: Board[];
 }
 
+/** A login of the account. */
+export interface BrowserSession {
+  id: string;
+  created_at: string;
+  last_used_at: string;
+  address: string;
+  user_agent: string;
+  current: boolean;
+}
+
+/** The logins of the account, the oldest first. */
+export interface BrowserSessionList {
+  sessions: BrowserSession[];
+}
+
+/** What is as it should be, and what is not: settings, machine, queue and store of a process. */
+export interface Checkup {
+  /** The worst of the findings' levels. */
+  level: "ok" | "warn" | "fail";
+  /** What the process's clock says. */
+  now: string;
+  /** As in GET /v1/pipeline. */
+  versions: Record<string, string>;
+  findings: Finding[];
+}
+
 /** A column of an answer. */
 export interface ColumnShape {
   name: string;
@@ -89,17 +222,24 @@ export interface ColumnShape {
 /** The same columns over the period before. */
 export interface ComparedValues {
   bucket?: string;
+  complete?: boolean;
   [column: string]: unknown;
 }
 
 /** A test of one field. A missing property and a null field are `not_set`, and fail all tests but `!=`. */
 export interface Condition {
-  /** name, source, path, site_id, user_id, session_id, event_id, or properties.<key> */
-  field: string;
-  op: "=" | "!=" | "in" | "contains" | ">" | "<" | "set" | "not_set";
   /**
-   * A list for `in`; absent for `set` and `not_set`. A number is compared with numeric values only, a text
-   * with texts in code-point order, a boolean with true and false.
+   * Of the event: name, source, path, site_id, user_id, session_id, event_id, or properties.<key>. Of the
+   * visit that the event belongs to: session.entry_page, session.exit_page, session.channel,
+   * session.referrer, or of the visit's entry event session.name, session.source, session.path,
+   * session.properties.<key>; these are compared as texts.
+   */
+  field: string;
+  op: "=" | "!=" | "in" | "contains" | "has" | ">" | "<" | "set" | "not_set";
+  /**
+   * A list for `in`; an element for `has`, which is true of lists that have it; absent for `set` and
+   * `not_set`. A number is compared with numeric values only, a text with texts in code-point order, a
+   * boolean with true and false.
    */
   value?: string | number | boolean | (string | number | boolean)[] | null;
 }
@@ -107,10 +247,10 @@ export interface Condition {
 /** A dead letter with its bytes. */
 export interface DeadLetterDetail {
   id: number;
-  state: "dead" | "replayed" | "dropped";
+  state: "dead" | "replayed" | "dropped" | "erased";
   code: string;
   reason: string;
-  /** How often the worker tried to store it. */
+  /** How often the worker tried to store it; 0: it was refused on arrival. */
   attempts: number;
   /** 1, or all events of a block that is itself broken. */
   events: number;
@@ -119,7 +259,7 @@ export interface DeadLetterDetail {
   receipt: string;
   /** Its position in the block; -1: the block itself is broken. */
   index: number;
-  /** The canonical line, or the broken block's payload. */
+  /** The canonical line, the event as it was sent, or the broken block's payload. */
   original: string;
   /** base64 only if the bytes are not UTF-8 text. */
   encoding: "utf-8" | "base64";
@@ -135,10 +275,10 @@ export interface DeadLetterList {
 /** An event that the store could not take. */
 export interface DeadLetterSummary {
   id: number;
-  state: "dead" | "replayed" | "dropped";
+  state: "dead" | "replayed" | "dropped" | "erased";
   code: string;
   reason: string;
-  /** How often the worker tried to store it. */
+  /** How often the worker tried to store it; 0: it was refused on arrival. */
   attempts: number;
   /** 1, or all events of a block that is itself broken. */
   events: number;
@@ -165,6 +305,64 @@ export interface Drop {
 export interface DropReport {
   dropped: number[];
   not_dropped: NotDone[];
+}
+
+/**
+ * Which facts this process adds to events from their web requests: the settings `TALLYSTICK_ENRICH_…`.
+ *
+ * `auto`: to what browsers send to POST /v1/events, as the snippet does. `true`: on every write route.
+ * `false`: off.
+ */
+export interface EnrichmentStatus {
+  /** Browser, operating system, device type, bot. */
+  agent: "auto" | "true" | "false";
+  /** Path, referring domain, campaign tags, ad click. */
+  page: "auto" | "true" | "false";
+  /** An id for visitors without `user_id`. */
+  visitor: "auto" | "true" | "false";
+  /** The country of the address, when a file is given. */
+  country: "auto" | "true" | "false";
+  /** The truncated address. */
+  address: "auto" | "true" | "false";
+}
+
+/** Whom to erase, and how. */
+export interface Erase {
+  /** As it was sent: any id of the person. */
+  user_id: string;
+  site_id?: string;
+  /** Only count what would be removed. */
+  dry_run?: boolean;
+  /** Store no event of these ids any more. Otherwise later events are stored again. */
+  block?: boolean;
+}
+
+/** The result of an erasure, or with `dry_run` what it would remove. */
+export interface Erased {
+  dry_run: boolean;
+  site_id: string;
+  found: PersonCounts;
+  /** null: nothing was removed. */
+  receipt: ErasureReceipt | null;
+}
+
+/** Receipts of erasures, the last one first. */
+export interface ErasureList {
+  erasures: ErasureReceipt[];
+}
+
+/** What an erasure removed. It names the person by a keyed hash alone. */
+export interface ErasureReceipt {
+  id: string;
+  site_id: string;
+  /** Keyed hash of the id that was given; `GET /v1/erasures?user_id=` finds it again. */
+  user_hash: string;
+  erased_at: string;
+  /** Events that happened until then are not stored again, nor those received until `erased_at`. */
+  until: string;
+  /** Whether no event of the person is stored any more, whatever its time. */
+  blocked: boolean;
+  removed: PersonCounts;
 }
 
 /** The body of every answer with a status of 400 and up. */
@@ -204,6 +402,11 @@ export interface EventsQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   kind: "events";
   /** Only this user's events: a timeline. */
   user_id?: string | null;
@@ -217,6 +420,17 @@ export interface EventsQuery {
 export interface ExampleShape {
   title: string;
   sql: string;
+}
+
+/** What one check of `tallystick doctor` found. */
+export interface Finding {
+  /** What was looked at: disk, keys, backlog, … */
+  check: string;
+  level: "ok" | "warn" | "fail";
+  /** What is so, as a sentence. */
+  message: string;
+  /** What to change; empty when nothing is. */
+  do: string;
 }
 
 /** A number that is computed from the metrics of its row. */
@@ -256,6 +470,11 @@ export interface FunnelQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   steps: EventTest[];
   order?: "ordered" | "strict" | "any";
   /** Seconds after the first step in which the others have to be done, the last second included. */
@@ -308,6 +527,11 @@ export interface FunnelUsersQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   steps: EventTest[];
   order?: "ordered" | "strict" | "any";
   /** Seconds after the first step in which the others have to be done, the last second included. */
@@ -320,6 +544,87 @@ export interface FunnelUsersQuery {
   limit?: number;
   /** `next_cursor` of the page before; leave every other field as it was. */
   cursor?: string | null;
+}
+
+/** Ids whose join no longer counts. */
+export interface IdentitySplit {
+  site_id: string;
+  /** The person that the id resolved to before. */
+  person_id: string;
+  /** The ids that are joined to no other now, unless a later event joins them. */
+  split: string[];
+  /** Joins of these ids count if their event time is later than this. */
+  split_at: string;
+}
+
+/** The imports of which events are stored, the last one first. */
+export interface ImportList {
+  imports: ImportedPart[];
+}
+
+/** What is stored of an import, and what was taken back of it. */
+export interface ImportStatus {
+  import_id: string;
+  /** Events that are stored, on all sites. */
+  events: number;
+  parts: ImportedPart[];
+  removed: RemovedPart[];
+}
+
+/** How many events were removed, or with `dry_run` would be. */
+export interface ImportUndone {
+  import_id: string;
+  events: number;
+  dry_run: boolean;
+}
+
+/** What is stored of one import on one site. */
+export interface ImportedPart {
+  import_id: string;
+  site_id: string;
+  events: number;
+  /** The earliest event time. */
+  first: string;
+  /** The latest event time. */
+  last: string;
+  /** When its first event was received. */
+  began: string;
+  /** When its last event was received. */
+  ended: string;
+}
+
+/** What a client has to know to send events to this process. */
+export interface InstallStatus {
+  /** Whether events need a write key. Keys are kept as digests: none can be shown. */
+  write_key: boolean;
+  /** The path of the browser snippet. */
+  snippet_path: string;
+  /** The command line as it is called from the folder that the server was started in. */
+  command: string;
+}
+
+/** An invitation that is neither used nor expired. */
+export interface Invitation {
+  id: string;
+  kind: "invitation" | "first_admin" | "password_reset";
+  email: string | null;
+  admin: boolean;
+  roles: SiteRole[];
+  created_at: string;
+  created_by: string;
+  expires_at: string;
+}
+
+/** Whom to invite, and to what. */
+export interface InvitationFields {
+  email: string;
+  admin?: boolean;
+  roles?: SiteRole[];
+}
+
+/** Invitations, the oldest first. */
+export interface InvitationList {
+  invitations: Invitation[];
 }
 
 /**
@@ -343,6 +648,25 @@ export interface JoinedId {
   events: number;
 }
 
+/** A key to make. */
+export interface KeyFields {
+  kind: "write" | "read" | "admin";
+  name?: string;
+  /** Site ids; `*`: every site. Not for admin keys. */
+  sites?: string[];
+  /** Of a read key, beside reading. */
+  rights?: ("edit" | "sql" | "export" | "erase")[];
+  /** Of a write key: web origins that alone may use it. */
+  origins?: string[];
+  /**
+   * Of a write key: events a second that may be sent with it, instead of `TALLYSTICK_QUOTA_KEY_EVENTS`; 0:
+   * any number.
+   */
+  events_per_second?: number | null;
+  /** The same in bytes, instead of `TALLYSTICK_QUOTA_KEY_BYTES`. */
+  bytes_per_second?: number | null;
+}
+
 /** A property's key, and how many of the sampled events have it. */
 export interface KeyRow {
   key: string;
@@ -364,13 +688,22 @@ export interface KeysQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   kind: "keys";
+  /** Only keys that contain this text, ignoring case. */
+  search?: string | null;
   /** How many of the newest events are read. */
   sample?: number;
   limit?: number;
 }
 
-/** The closed books in events, from stored rows: `accepted = stored + duplicates + dead + queued`. */
+/**
+ * The closed books in events, from stored rows: `accepted = stored + duplicates + dead + erased + queued`.
+ */
 export interface Ledger {
   accepted: number;
   stored: number;
@@ -380,6 +713,8 @@ export interface Ledger {
   conflicts: number;
   /** All events ever set aside as dead letters, including replayed and dropped ones. */
   dead: number;
+  /** Events of erased persons that came again and were not stored. */
+  erased: number;
   queued: number;
 }
 
@@ -403,10 +738,16 @@ export interface LifecycleQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   /** IANA name. Days, weeks and months begin at midnight in this zone. */
   timezone?: string;
+  /** The day that weeks begin on, with the interval `week`. */
+  week_start?: "monday" | "sunday";
   kind: "lifecycle";
-  /** Weeks begin on Monday. */
   interval?: "day" | "week" | "month";
 }
 
@@ -420,13 +761,43 @@ export interface LifecycleRow {
   complete: boolean;
 }
 
+/** What a link is for. */
+export interface LinkShown {
+  kind: "invitation" | "first_admin" | "password_reset";
+  email: string | null;
+  name: string | null;
+  admin: boolean;
+  roles: SiteRole[];
+  expires_at: string;
+}
+
+/** An e-mail address and its password. */
+export interface LogIn {
+  email: string;
+  password: string;
+}
+
+/** On which sites a caller has which permission; `*`: on every site. */
+export interface May {
+  read: string[];
+  edit: string[];
+  sql: string[];
+  export: string[];
+  erase: string[];
+  /** May manage keys, invitations and roles. */
+  own: string[];
+  operate: boolean;
+  admin: boolean;
+}
+
 /** One number to compute over the events of each row. */
 export interface Metric {
   /**
-   * `users` and `sessions` count distinct ids (null is no id); `events_per_user` is events that have a user
-   * divided by distinct users; sum…p95 take the values of `property` that are JSON numbers; percentiles
-   * interpolate; `last_received` is when the newest of the events arrived. Where there are no events (or no
-   * numbers), events, users and sessions are 0 and the others null.
+   * `users` counts distinct ids (null is no id), `sessions` the visits that have such an event;
+   * `events_per_user` is events that have a user divided by distinct users; sum…p95 take the values of
+   * `property` that are JSON numbers; percentiles interpolate; `last_received` is when the newest of the
+   * events arrived. Where there are no events (or no numbers), events, users and sessions are 0 and the
+   * others null.
    */
   kind?: "events" | "users" | "sessions" | "events_per_user" | "sum" | "avg" | "min" | "max" | "median" | "p90" | "p95" | "last_received";
   /** Key in `properties`; required by sum, avg, min, max, median, p90, p95. */
@@ -447,19 +818,26 @@ export interface MetricsQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   kind: "metrics";
   metrics?: Metric[];
   /** Numbers made of each row's metrics, such as `A / B * 100`. */
   formulas?: Formula[];
   /**
    * Add `previous` to each row: the values of another period, the n-th bucket beside the n-th. `previous` is
-   * the period of the same length right before (for whole days or months in `timezone`: as many days or
-   * months before). Or give a period. Needs `since`; without `until` the range ends now. The answer comes in
-   * one page, without `next_cursor`.
+   * the period right before, `{"range": "month"}` the one that a named range is compared with; both end
+   * where the query's period has got to. Or give a period. Needs `since`; without `until` the range ends
+   * now. The answer comes in one page, without `next_cursor`.
    */
-  compare?: "previous" | Period | null;
-  /** Absent: one bucket for the whole range. Weeks start on Monday. */
+  compare?: "previous" | BeforeRange | Period | null;
+  /** Absent: one bucket for the whole range. */
   interval?: "minute" | "hour" | "day" | "week" | "month" | null;
+  /** The day that weeks begin on, with the interval `week`. */
+  week_start?: "monday" | "sunday";
   /** IANA name; buckets start at this zone's midnights and full hours. */
   timezone?: string;
   /** Fields to group by. */
@@ -485,8 +863,48 @@ export interface MetricsQuery {
 export interface MetricsRow {
   bucket?: string;
   other?: boolean;
+  complete?: boolean;
   previous?: ComparedValues;
   [column: string]: unknown;
+}
+
+/** A new key, shown this once. */
+export interface NewAccessKey {
+  id: string;
+  kind: "write" | "read" | "admin";
+  name: string;
+  sites: string[];
+  rights: ("edit" | "sql" | "export" | "erase")[];
+  origins: string[];
+  hint: string;
+  created_at: string;
+  created_by: string;
+  last_used_at: string | null;
+  revoked_at: string | null;
+  /** Its own quota; 0: none; null: what the settings say. */
+  events_per_second: number | null;
+  /** The same in bytes of events as they are queued. */
+  bytes_per_second: number | null;
+  key: string;
+}
+
+/** A new invitation with its link, shown this once. */
+export interface NewInvitation {
+  id: string;
+  kind: "invitation" | "first_admin" | "password_reset";
+  email: string | null;
+  admin: boolean;
+  roles: SiteRole[];
+  created_at: string;
+  created_by: string;
+  expires_at: string;
+  url: string;
+}
+
+/** A change of one's own password. */
+export interface NewPassword {
+  current_password: string;
+  new_password: string;
 }
 
 /** A new share link with its token, which is shown only once. */
@@ -503,11 +921,24 @@ export interface NewShare {
   url: string;
 }
 
+/** A site to make known. */
+export interface NewSite {
+  site_id: string;
+  name?: string;
+}
+
 /** A dead letter that was left as it is, and why. */
 export interface NotDone {
   id: number;
   code: string;
   message: string;
+}
+
+/** An OpenID provider with which persons log in. */
+export interface OidcProvider {
+  name: string;
+  /** Where a browser begins; `?next=/ui/…` names the page that is shown afterwards. */
+  url: string;
 }
 
 /**
@@ -545,6 +976,11 @@ export interface PathsQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   /** Minutes. For events without `session_id`, a longer pause of the user ends the session. */
   inactivity?: number;
   /** Names of the events that are page views. */
@@ -584,6 +1020,11 @@ export interface PeopleQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   kind: "people";
   /** Only ids that contain this text; case is ignored. */
   search?: string | null;
@@ -615,6 +1056,21 @@ export interface Person {
   ids_total: number;
 }
 
+/** What is stored of a person. */
+export interface PersonCounts {
+  /** Ids that are this person: the given one, and all that were joined to it. */
+  ids: number;
+  events: number;
+  /** Sessions, by `session_id`, that have events of the person. */
+  sessions: number;
+  /** Dead letters with an event of the person. */
+  dead_letters: number;
+  /** The earliest event time. */
+  first: string | null;
+  /** The latest event time. */
+  last: string | null;
+}
+
 /**
  * One person: the linked ids, each with the event that linked it, and with its events in the scope.
  *
@@ -629,6 +1085,11 @@ export interface PersonQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   kind: "person";
   /** Any id of the person. */
   user_id: string;
@@ -670,10 +1131,35 @@ export interface QueueStatus {
   oldest_age_seconds: number | null;
 }
 
+/**
+ * What a write key may send from now on. A field that is absent stays as it is; null: what the settings say.
+ */
+export interface QuotaChange {
+  events_per_second?: number | null;
+  bytes_per_second?: number | null;
+}
+
 /** Means over the last minute, or since this process started if that is shorter. Counts this process only. */
 export interface Rates {
   accepted_per_second: number;
   stored_per_second: number;
+}
+
+/** Which counts to make anew. */
+export interface Rebuild {
+  /** A UTC day. */
+  day: string;
+  /** null: every site. */
+  site_id?: string | null;
+}
+
+/** A UTC day whose rollups were counted again from its raw events. */
+export interface RebuiltDay {
+  day: string;
+  /** Events that were counted. */
+  events: number;
+  /** Rows of the day's rollups that differed from the events before, of every site. */
+  wrong: number;
 }
 
 /**
@@ -687,7 +1173,15 @@ export interface ReceiptStatus {
   stored: number | null;
   duplicates: number | null;
   dead: number | null;
+  erased: number | null;
   loaded_at: string | null;
+}
+
+/** One step in which events of an import were taken back. */
+export interface RemovedPart {
+  removed_at: string;
+  site_id: string;
+  events: number;
 }
 
 /** Dead letters to replay. */
@@ -785,10 +1279,11 @@ export interface ReportResult {
  *
  * A metrics row has `bucket` (ISO 8601 with offset, if the query has an interval), a value (or null) per
  * breakdown
- * field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and with
- * `compare`
- * `previous`: an object with the same values and `bucket`. An events row has the event's fields. A keys row
- * has `key`
+ * field, a value per metric's and formula's label, `other: true` on rows of the `other` group, with an
+ * interval
+ * `complete`: false if the range or the current time cuts the bucket, and with `compare` `previous`: an
+ * object with
+ * the same values, `bucket` and `complete`. An events row has the event's fields. A keys row has `key`
  * and `events`; a values row has `value` and `events`.
  */
 export interface Result {
@@ -801,6 +1296,18 @@ export interface Result {
   from_rollup: boolean;
   elapsed_ms: number;
   freshness: Freshness;
+}
+
+/** For how long events of a site are kept from now on, or with `dry_run` would be. */
+export interface RetentionChange {
+  dry_run: boolean;
+  site_id: string;
+  /** null: for ever. */
+  days: number | null;
+  /** Events before it are removed; null: none are. */
+  kept_from: string | null;
+  /** Stored events that are removed for it. */
+  events: number;
 }
 
 /**
@@ -831,11 +1338,17 @@ export interface RetentionQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   /** IANA name. Days, weeks and months begin at midnight in this zone. */
   timezone?: string;
+  /** The day that weeks begin on, with the interval `week`. */
+  week_start?: "monday" | "sunday";
   kind: "retention";
   mode?: "first_time" | "recurring";
-  /** Weeks begin on Monday. */
   interval?: "day" | "week" | "month";
   /** The number of periods after a cohort's own. */
   periods?: number;
@@ -854,12 +1367,57 @@ export interface RetentionRow {
   complete: number;
 }
 
+/** For how long events are kept. */
+export interface RetentionRules {
+  /** On sites without a rule: TALLYSTICK_RETENTION_DAYS; null: for ever. */
+  default_days: number | null;
+  /** The sites with a rule of their own, by site. */
+  rules: SiteRetention[];
+}
+
+/** What an account may do on one site. */
+export type Role = "owner" | "editor" | "viewer";
+
+/** A role to give on a site; null: to take. */
+export interface RoleChange {
+  site_id: string;
+  role: Role | null;
+}
+
+/** UTC days that have events or rollups. */
+export interface RollupDays {
+  days: string[];
+}
+
 /** How to run a report this time. Absent fields are the report's own. */
 export interface RunOrder {
   range?: string | null;
   timezone?: string | null;
   /** Applies in addition to the report's own. */
   filter?: Condition | AllOf | AnyOf | null;
+}
+
+/** Who asks, and what that caller may do. */
+export interface Session {
+  /** There is at least one account. */
+  accounts: boolean;
+  /** There is none, and the link that makes the first one is waiting. */
+  setup: boolean;
+  /** Reading needs neither a key nor a login here. */
+  open: boolean;
+  /** The server can have accounts. */
+  available: boolean;
+  /** Why it cannot. */
+  why: string | null;
+  oidc: OidcProvider | null;
+  /** The server takes passwords. */
+  passwords: boolean;
+  user: Account | null;
+  caller: "open" | "key" | "user" | "none";
+  may: May;
+  /** To be sent as X-CSRF-Token with what changes something. */
+  csrf_token: string | null;
+  expires_at: string | null;
 }
 
 /**
@@ -871,7 +1429,7 @@ export interface RunOrder {
  * one event
  * passes. The entry event is the first page view, the exit event the last one; in a session without page
  * views they
- * are the first and the last event. Events of the same instant are in order of `event_id`.
+ * are the first and the last event. Events of the same instant are in order of arrival.
  */
 export interface SessionsQuery {
   /** null: every site that the caller may read. */
@@ -882,6 +1440,11 @@ export interface SessionsQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   /** Minutes. For events without `session_id`, a longer pause of the user ends the session. */
   inactivity?: number;
   /** Names of the events that are page views. */
@@ -893,22 +1456,28 @@ export interface SessionsQuery {
    * counts are 0 and the others null.
    */
   metrics?: ("sessions" | "bounce_rate" | "avg_duration" | "median_duration" | "pages_per_session" | "pages" | "events")[];
-  /** What a bounce is: exactly one page view, whatever else happened; or exactly one event. */
+  /**
+   * What a bounce is: exactly one page view, whatever else happened; or one page view and nothing else. Only
+   * sessions with a page view can bounce; how long it was in view (`page_leave`) is nothing else.
+   */
   bounce?: "one_page" | "one_event";
   /**
    * Add `previous` to each row: the values of another period, the n-th bucket beside the n-th. `previous` is
-   * the period of the same length right before (for whole days or months in `timezone`: as many days or
-   * months before). Or give a period. Needs `since`; without `until` the range ends now. The answer comes in
-   * one page, without `next_cursor`.
+   * the period right before, `{"range": "month"}` the one that a named range is compared with; both end
+   * where the query's period has got to. Or give a period. Needs `since`; without `until` the range ends
+   * now. The answer comes in one page, without `next_cursor`.
    */
-  compare?: "previous" | Period | null;
-  /** Absent: the whole range as one. Weeks start on Monday. */
+  compare?: "previous" | BeforeRange | Period | null;
+  /** Absent: the whole range as one. */
   interval?: "minute" | "hour" | "day" | "week" | "month" | null;
+  /** The day that weeks begin on, with the interval `week`. */
+  week_start?: "monday" | "sunday";
   /** IANA name; buckets start at this zone's midnights and full hours. */
   timezone?: string;
   /**
-   * `entry_page`, `exit_page` (paths of the entry and exit event), `channel` (direct, search, social,
-   * referral, campaign, email), `referrer` (referring domain), or a field of the entry event.
+   * `entry_page`, `exit_page` (paths of the entry and exit event), `channel` (such as direct, search,
+   * paid_search, social, email, ai, referral), `referrer` (referring domain, unless it is the site's own),
+   * or a field of the entry event.
    */
   breakdown?: string[];
   /**
@@ -920,6 +1489,15 @@ export interface SessionsQuery {
   other?: boolean;
   /** Without breakdown: empty buckets from since to until are rows, too, with zeros. */
   fill?: boolean;
+}
+
+/** A site's rule. */
+export interface SetRule {
+  site_id?: string;
+  /** Change nothing, and only count what would be removed. */
+  dry_run?: boolean;
+  /** Days for which events of the site are kept; null: for ever. */
+  days: number | null;
 }
 
 /** The fields of a share link that a client sends. */
@@ -947,14 +1525,54 @@ export interface ShareSummary {
 
 /** What a share link shows: a board and its reports, in the order of its tiles. */
 export interface SharedBoard {
-  board: Board;
-  reports: Report[];
+  board: SharedPage;
+  reports: SharedReport[];
   expires_at: string | null;
+}
+
+/** What a share link shows of its board. */
+export interface SharedPage {
+  name: string;
+  description: string;
+  tiles: Tile[];
+}
+
+/** What a share link shows of a report: what its chart is drawn with, without filters and description. */
+export interface SharedReport {
+  id: string;
+  name: string;
+  /** The kind of the query, what it measures and how that is grouped; without every filter. */
+  question: Record<string, unknown>;
+  range: string;
+  timezone: string;
+  /** How the dashboard draws it; without every filter. */
+  view: Record<string, unknown>;
+  updated_at: string;
 }
 
 /** How to run a report through a share link. */
 export interface SharedRunOrder {
-  range?: "today" | "yesterday" | "24h" | "7d" | "30d" | "90d" | "12mo" | "month" | "last_month" | "year" | "all" | null;
+  range?: "today" | "yesterday" | "24h" | "7d" | "30d" | "90d" | "12mo" | "week" | "last_week" | "month" | "last_month" | "year" | "all" | null;
+}
+
+/** For how long events of a site are kept. */
+export interface SiteRetention {
+  site_id: string;
+  /** null: for ever. */
+  days: number | null;
+}
+
+/** A role on a site. */
+export interface SiteRole {
+  site_id: string;
+  role: Role;
+}
+
+/** Which id. */
+export interface Split {
+  /** As it was sent: an id of the person. */
+  user_id: string;
+  site_id?: string;
 }
 
 /** One SELECT over the views that `GET /v1/sql/schema` describes, in the store's own SQL. */
@@ -978,7 +1596,7 @@ export interface SqlResult {
 /** What statements may read, and whether they are answered. */
 export interface SqlSchema {
   enabled: boolean;
-  dialect: "duckdb" | "postgres";
+  dialect: "duckdb" | "postgres" | "clickhouse";
   views: ViewShape[];
   examples: ExampleShape[];
 }
@@ -1002,10 +1620,16 @@ export interface StickinessQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   /** IANA name. Days, weeks and months begin at midnight in this zone. */
   timezone?: string;
+  /** The day that weeks begin on, with the interval `week`. */
+  week_start?: "monday" | "sunday";
   kind: "stickiness";
-  /** Weeks begin on Monday. */
   interval?: "day" | "week" | "month";
 }
 
@@ -1022,6 +1646,11 @@ export interface Tile {
   report_id: string;
   width: number;
   height: number;
+}
+
+/** The token of a link, the part after its #. */
+export interface Token {
+  token: string;
 }
 
 /** One user of a `people` query. */
@@ -1057,6 +1686,11 @@ export interface ValuesQuery {
   until?: string | null;
   /** At most 200 conditions, nested at most 10 deep. */
   filter?: Condition | AllOf | AnyOf | null;
+  /**
+   * Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by
+   * default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.
+   */
+  bots?: "exclude" | "include" | null;
   kind: "values";
   field: string;
   /** Only values that contain this text, ignoring case. */

@@ -1,11 +1,12 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { Suspense, useState } from "react";
-import { Link, Route, Switch, useLocation } from "wouter";
+import { Link, Redirect, Route, Switch, useLocation } from "wouter";
 import { makeQueryClient } from "../api/queryClient";
 import { ErrorBoundary } from "./ErrorBoundary";
-import { KeyDialog } from "./KeyDialog";
+import { Entry } from "./entry/Entry";
+import { LOGIN_PATH } from "./entry/Login";
 import { Shell } from "./Shell";
-import { PAGES, SHARED } from "./pages";
+import { JOIN, PAGES, SHARED } from "./pages";
 import { EmptyState } from "../components/display/EmptyState";
 import { Skeleton } from "../components/display/Skeleton";
 
@@ -26,30 +27,51 @@ export function App() {
       </QueryClientProvider>
     );
   }
+  if (path === JOIN.path) {
+    return (
+      <QueryClientProvider client={client}>
+        <ErrorBoundary>
+          <Suspense>
+            <JOIN.Content />
+          </Suspense>
+        </ErrorBoundary>
+      </QueryClientProvider>
+    );
+  }
   return (
     <QueryClientProvider client={client}>
-      <Shell>
-        <Switch>
-          {PAGES.map(({ path, title, Content }) => (
-            <Route key={path} path={path}>
-              <ErrorBoundary key={path}>
-                <Suspense fallback={<Skeleton lines={3} height={96} />}>
-                  <title>{`${title} · Tallystick`}</title>
-                  <Content />
-                </Suspense>
-              </ErrorBoundary>
-            </Route>
-          ))}
-          <Route>
-            <EmptyState title="There is no such page">
-              <p>
-                <Link href="/">To the overview</Link>
-              </p>
-            </EmptyState>
-          </Route>
-        </Switch>
-      </Shell>
-      <KeyDialog />
+      <Entry>
+        <Pages />
+      </Entry>
     </QueryClientProvider>
+  );
+}
+
+function Pages() {
+  return (
+    <Shell>
+      <Switch>
+        {PAGES.map(({ path, title, Content }) => (
+          <Route key={path} path={path}>
+            <ErrorBoundary key={path}>
+              <Suspense fallback={<Skeleton lines={3} height={96} />}>
+                <title>{`${title} · Tallystick`}</title>
+                <Content />
+              </Suspense>
+            </ErrorBoundary>
+          </Route>
+        ))}
+        <Route path={LOGIN_PATH}>
+          <Redirect to="/" replace />
+        </Route>
+        <Route>
+          <EmptyState title="There is no such page">
+            <p>
+              <Link href="/">To the overview</Link>
+            </p>
+          </EmptyState>
+        </Route>
+      </Switch>
+    </Shell>
   );
 }

@@ -1,11 +1,14 @@
-import { BookOpen, KeyRound, Menu, Monitor, Moon, Sun, X } from "lucide-react";
+import { BookOpen, KeyRound, LogOut, Menu, Monitor, Moon, Sun, X } from "lucide-react";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
-import { Link, useLocation, useSearch } from "wouter";
+import { Link, useLocation } from "wouter";
 import { forgetKey, useKey } from "../api/key";
+import { logOut, useSession } from "../api/session";
 import { Logo } from "../components/display/Logo";
 import { PAGES } from "./pages";
 import { setTheme, type Theme, useTheme } from "./theme";
 import { Segmented } from "../components/controls/Segmented";
+import { useSearch } from "../scope/address";
 import { pageHref } from "../scope/scope";
 import "./Shell.css";
 
@@ -85,6 +88,7 @@ function SidebarFoot() {
   const { key } = useKey();
   return (
     <div className="sidebar-foot">
+      <LogOutButton />
       {key !== null && (
         <button type="button" className="nav-link" onClick={forgetKey}>
           <KeyRound size={17} aria-hidden /> Forget the key
@@ -104,5 +108,28 @@ function SidebarFoot() {
         ]}
       />
     </div>
+  );
+}
+
+/** Ends the session; what fails is said in place of the account's name. */
+function LogOutButton() {
+  const client = useQueryClient();
+  const { data: session } = useSession();
+  const leaving = useMutation({ mutationFn: () => logOut(client) });
+  if (!session?.user) return null;
+  return (
+    <>
+      <p className="nav-account" role={leaving.error ? "alert" : undefined} title={session.user.email}>
+        {leaving.error ? leaving.error.message : session.user.email}
+      </p>
+      <button
+        type="button"
+        className="nav-link"
+        disabled={leaving.isPending}
+        onClick={() => leaving.mutate()}
+      >
+        <LogOut size={17} aria-hidden /> Log out
+      </button>
+    </>
   );
 }

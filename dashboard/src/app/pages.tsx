@@ -6,9 +6,11 @@ import {
   LayoutGrid,
   List,
   type LucideIcon,
+  Plug,
   Radio,
   Repeat,
   Route,
+  Settings,
   SquareTerminal,
   Users,
 } from "lucide-react";
@@ -97,13 +99,30 @@ export const PAGES: readonly Page[] = [
     Content: lazy(() => import("../pages/live/Live")),
   },
   {
+    path: "/ui/install",
+    title: "Install",
+    icon: Plug,
+    group: "Operate",
+    Content: lazy(() => import("../pages/install/Install")),
+  },
+  {
     path: "/ui/pipeline",
     title: "Pipeline",
     icon: Activity,
     group: "Operate",
     Content: lazy(() => import("../pages/pipeline/Pipeline")),
   },
+  {
+    path: "/ui/settings",
+    title: "Settings",
+    icon: Settings,
+    group: "Operate",
+    Content: lazy(() => import("../pages/settings/Settings")),
+  },
 ];
 
 /** The page of a share link: without the menu, and without the dialog for a key. */
 export const SHARED = { path: "/ui/shared", Content: lazy(() => import("../pages/shared/Shared")) };
+
+/** The page of a one-time link, which stands before every login. */
+export const JOIN = { path: "/ui/join", Content: lazy(() => import("../pages/join/Join")) };

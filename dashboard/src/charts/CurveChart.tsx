@@ -2,7 +2,7 @@ import { curveMonotoneX } from "@visx/curve";
 import { scaleLinear } from "@visx/scale";
 import { LinePath } from "@visx/shape";
 import { ChartFrame, type Scale } from "./ChartFrame";
-import { tickIndexes } from "./stack";
+import { anchorOf, tickIndexes } from "./stack";
 
 export interface Curve {
   id: string;
@@ -70,7 +70,7 @@ function Plot({ kind, places, curves, format, whole = places.length, x, band, in
           key={index}
           x={x(index)}
           y={inner.height + 20}
-          textAnchor={kind === "line" && places.length > 1 && index === 0 ? "start" : "middle"}
+          textAnchor={anchorOf(places[index] ?? "", x(index), inner.width, MARGIN.right)}
           className="chart-tick"
         >
           {places[index]}

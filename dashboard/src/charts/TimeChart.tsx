@@ -4,7 +4,8 @@ import { useId } from "react";
 import type { Interval } from "../api/query";
 import { ChartFrame, type Scale } from "./ChartFrame";
 import { Tip } from "./Tip";
-import { stacked, tickIndexes } from "./stack";
+import { cutParts, type Part, points, wholePart } from "./parts";
+import { anchorOf, stacked, tickIndexes } from "./stack";
 import { axisOf } from "./ticks";
 import { shortIn, type Unit } from "../format/number";
 import { tick } from "../format/time";
@@ -32,8 +33,8 @@ export interface Props {
   series: Series[];
   interval: Interval;
   zone: string;
-  /** The last bucket is not over yet. */
-  partial?: boolean;
+  /** Whether each bucket is over and the range has the whole of it; absent: all are. */
+  complete?: readonly boolean[] | undefined;
   height?: number;
   unit?: Unit;
 }
@@ -67,7 +68,7 @@ function Plot({
   series,
   interval,
   zone,
-  partial,
+  complete,
   unit = "number",
   x,
   band,
@@ -87,8 +88,8 @@ function Plot({
     inner.height < TICK * all.length ? all.filter((_, at) => at === 0 || at === all.length - 1) : all;
   const base = y(0);
   const dots = buckets.length === 1;
-  // The bucket under way would look like a fall: it is drawn apart.
-  const whole = partial && buckets.length > 2 ? buckets.length - 1 : buckets.length;
+  // A cut bucket would look like a rise or a fall: it is drawn apart.
+  const whole = wholePart(buckets.length, complete);
   return (
     <>
       {ticks.map((value) => (
@@ -99,17 +100,20 @@ function Plot({
           </text>
         </g>
       ))}
-      {tickIndexes(buckets.length, inner.width, 76).map((index) => (
-        <text
-          key={index}
-          x={x(index)}
-          y={inner.height + 20}
-          textAnchor={kind !== "bar" && buckets.length > 1 && index === 0 ? "start" : "middle"}
-          className="chart-tick"
-        >
-          {tick(buckets[index] ?? "", interval, zone)}
-        </text>
-      ))}
+      {tickIndexes(buckets.length, inner.width, 76).map((index) => {
+        const text = tick(buckets[index] ?? "", interval, zone);
+        return (
+          <text
+            key={index}
+            x={x(index)}
+            y={inner.height + 20}
+            textAnchor={anchorOf(text, x(index), inner.width, MARGIN.right)}
+            className="chart-tick"
+          >
+            {text}
+          </text>
+        );
+      })}
       {shown !== null && kind !== "bar" && (
         <line x1={x(shown)} x2={x(shown)} y2={inner.height} className="chart-cursor" />
       )}
@@ -145,7 +149,7 @@ function Plot({
           return (
             <g key={one.id}>
               <LinePath
-                data={top.slice(0, whole).map((value, index) => ({ value, index }))}
+                data={points(top, one.dashed ? [0, buckets.length] : whole)}
                 x={(point) => x(point.index)}
                 y={(point) => y(point.value ?? 0)}
                 defined={(point) => point.value !== null}
@@ -153,16 +157,18 @@ function Plot({
                 stroke={one.colour}
                 className={one.dashed ? "chart-line dashed" : "chart-line"}
               />
-              {whole < buckets.length && !one.dashed && top[whole] != null && top[whole - 1] != null && (
-                <line
-                  x1={x(whole - 1)}
-                  x2={x(whole)}
-                  y1={y(top[whole - 1] ?? 0)}
-                  y2={y(top[whole] ?? 0)}
-                  stroke={one.colour}
-                  className="chart-line running"
-                />
-              )}
+              {!one.dashed &&
+                cutParts(buckets.length, whole).map((part) => (
+                  <LinePath
+                    key={part[0]}
+                    data={points(top, part)}
+                    x={(point) => x(point.index)}
+                    y={(point) => y(point.value ?? 0)}
+                    defined={(point) => point.value !== null}
+                    stroke={one.colour}
+                    className="chart-line running"
+                  />
+                ))}
               {(dots || shown !== null) &&
                 top.map((value, index) =>
                   value !== null && (dots || index === shown) ? (
@@ -201,7 +207,7 @@ function Bars({
   place,
   of,
   whole,
-}: ShapeProps & { band: number; place: number; of: number; whole: number }) {
+}: ShapeProps & { band: number; place: number; of: number; whole: Part }) {
   const room = Math.min(band * 0.72, 56);
   const width = ends ? room : room / of;
   return (
@@ -220,7 +226,7 @@ function Bars({
             width={Math.max(1, width - (ends ? 0 : 1))}
             height={height}
             rx={ends ? 0 : 2}
-            opacity={index < whole ? 1 : 0.5}
+            opacity={index >= whole[0] && index < whole[1] ? 1 : 0.5}
           />
         );
       })}
@@ -237,10 +243,10 @@ function Filled({
   x,
   y,
   base,
-}: ShapeProps & { strong: boolean; alone: boolean; whole: number }) {
+}: ShapeProps & { strong: boolean; alone: boolean; whole: Part }) {
   const id = useId();
   if (!strong && !alone) return null;
-  const points = one.values.slice(0, whole).map((value, index) => ({ value, index, ends: ends?.[index] }));
+  const filled = points(one.values, whole).map((point) => ({ ...point, ends: ends?.[point.index] }));
   return (
     <>
       {!ends && (
@@ -252,7 +258,7 @@ function Filled({
         </defs>
       )}
       <Area
-        data={points}
+        data={filled}
         x={(point) => x(point.index)}
         y0={(point) => (point.ends ? y(point.ends[0]) : base)}
         y1={(point) => (point.ends ? y(point.ends[1]) : y(point.value ?? 0))}

@@ -9,7 +9,7 @@ export function Tip({
   buckets,
   interval,
   zone,
-  partial,
+  complete,
   unit = "number",
   at,
   left,
@@ -27,7 +27,9 @@ export function Tip({
     <div className={right ? "chart-tip left" : "chart-tip"} style={{ left }} aria-live="polite">
       <p className="chart-tip-title">
         {bucketLabel(bucket, interval, zone)}
-        {partial && at === buckets.length - 1 && <span className="muted"> so far</span>}
+        {complete?.[at] === false && (
+          <span className="muted">{complete.indexOf(true, at) < 0 ? " so far" : " in part"}</span>
+        )}
       </p>
       {rows.map((one) => (
         <p key={one.id} className="chart-tip-row">

@@ -16,6 +16,25 @@ export function stacked(series: readonly (number | null)[][]): [number, number][
   );
 }
 
+/** Pixels of a character of a label below a chart, at most. */
+const CHARACTER = 7;
+
+/**
+ * Where a label below a chart is anchored, so that neither edge cuts it: at the middle where half of it fits on both sides.
+ *
+ * @param at - Pixels from the left end of the axis, which is `width` long; `margin` pixels are free on the right.
+ */
+export function anchorOf(
+  text: string,
+  at: number,
+  width: number,
+  margin: number,
+): "start" | "middle" | "end" {
+  const half = (text.length * CHARACTER) / 2;
+  if (at < half) return "start";
+  return at + half > width + margin ? "end" : "middle";
+}
+
 /** Which buckets get a label: evenly spaced, at least `gap` pixels apart. */
 export function tickIndexes(count: number, width: number, gap: number): number[] {
   if (count === 0) return [];

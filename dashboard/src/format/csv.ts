@@ -13,7 +13,8 @@ function cell(value: string | number | null): string {
 
 /** Let the browser save a text as a file. */
 export function download(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  // The byte order mark tells Excel that the file is UTF-8; other programs skip it.
+  const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { stringify } from "../api/digits";
 import { type Filter, filterFor, fromText, toApi, toText } from "./filters";
 
 describe("a filter in the address", () => {
@@ -8,23 +9,33 @@ describe("a filter in the address", () => {
     { field: "properties.a:b%3A", op: "contains", value: "x y\n&=" },
     { field: "user_id", op: "not_set", value: "" },
     { field: "path", op: "=", value: "javascript:alert(1)" },
+    { field: "path", op: "=", value: "" },
+    { field: "properties.plan", op: "!=", value: "" },
+    { field: "properties.cart.items", op: "has", value: "a:b" },
   ];
   it.each(filters)("comes back as it was: $field $op $value", (filter) => {
     expect(fromText(toText(filter))).toEqual(filter);
   });
 
-  it.each(["", "name", "name:=:", "name:~:x", "color:=:x", "properties.:=:x", ":=:x"])(
-    "is none: %j",
-    (text) => {
-      expect(fromText(text)).toBeNull();
-    },
-  );
+  it.each([
+    "",
+    "name",
+    "name:=",
+    "name:has:x",
+    "name:set:x",
+    "name:~:x",
+    "color:=:x",
+    "properties.:=:x",
+    ":=:x",
+  ])("is none: %j", (text) => {
+    expect(fromText(text)).toBeNull();
+  });
 });
 
 describe("a filter of the API", () => {
-  it("leaves unfinished ones out", () => {
+  it("may have an empty value", () => {
     expect(toApi([])).toBeUndefined();
-    expect(toApi([{ field: "name", op: "=", value: "" }])).toBeUndefined();
+    expect(toApi([{ field: "path", op: "=", value: "" }])).toEqual({ field: "path", op: "=", value: "" });
     expect(toApi([{ field: "name", op: "set", value: "" }])).toEqual({ field: "name", op: "set" });
   });
 
@@ -41,11 +52,27 @@ describe("a filter of the API", () => {
         { field: "properties.n", op: "!=", value: true },
       ],
     });
+    expect(toApi([{ field: "properties.n", op: "has", value: "5" }])).toEqual({
+      any: [
+        { field: "properties.n", op: "has", value: "5" },
+        { field: "properties.n", op: "has", value: 5 },
+      ],
+    });
     expect(toApi([{ field: "properties.n", op: ">", value: "5" }])).toEqual({
       field: "properties.n",
       op: ">",
       value: 5,
     });
+  });
+
+  it("keeps every digit of a number beyond 2^53", () => {
+    expect(stringify(toApi([{ field: "properties.n", op: "=", value: "76561198000000001" }]))).toBe(
+      '{"any":[{"field":"properties.n","op":"=","value":"76561198000000001"},' +
+        '{"field":"properties.n","op":"=","value":76561198000000001}]}',
+    );
+    expect(stringify(toApi([{ field: "properties.n", op: ">", value: "-9007199254740993" }]))).toBe(
+      '{"field":"properties.n","op":">","value":-9007199254740993}',
+    );
   });
 
   it("means the text alone in a column, and where there is no number that JSON can hold", () => {

@@ -1,5 +1,5 @@
 import type { Interval } from "../api/query";
-import { type Day, dayAt, daysBetween, instantOf, offsetAt, parseDay, plusDays, plusMonths } from "./zone";
+import { type Day, dayAt, instantOf, offsetAt, parseDay, plusDays, plusMonths } from "./zone";
 
 /** Time ranges: what the picker offers, and which instants they mean now. */
 
@@ -10,6 +10,8 @@ export const PRESETS = [
   { id: "7d", label: "Last 7 days" },
   { id: "30d", label: "Last 30 days" },
   { id: "90d", label: "Last 90 days" },
+  { id: "week", label: "This week" },
+  { id: "last_week", label: "Last week" },
   { id: "month", label: "This month" },
   { id: "last_month", label: "Last month" },
   { id: "year", label: "This year" },
@@ -31,85 +33,83 @@ export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
 export const DEFAULT_RANGE: Range = { preset: "7d" };
 
-/** The milliseconds of a range, and of the one before it; null for all time, where there is none. */
-export interface Resolved {
-  span: Span | null;
-  previous: Span | null;
-}
+/** The day that weeks begin on. */
+export type WeekStart = "monday" | "sunday";
 
 /**
- * Ranges that reach to now end with the hour that is under way: their last bucket is whole or the current one, and an
- * answer may be kept for a while. The previous period is as long, and ends at the same time of its last day.
+ * The instants of a range; null for all time. Ranges that reach to now end with the hour that is under way: their last
+ * bucket is whole or the current one, and an answer may be kept for a while. Which period a range is compared with is
+ * the server's to say: queries name the range (`rangeText`).
  */
-export function resolve(range: Range, zone: string, now: number): Resolved {
+export function resolve(
+  range: Range,
+  zone: string,
+  now: number,
+  weekStart: WeekStart = "monday",
+): Span | null {
   const hourEnd = nextHour(now, zone);
   const today = dayAt(now, zone);
   const start = (day: Day) => instantOf(day, 0, zone);
-  const lastDays = (days: number): Resolved => {
-    const first = plusDays(today, 1 - days);
-    return shifted({ since: start(first), until: hourEnd }, (day) => plusDays(day, -days), zone);
-  };
+  const lastDays = (days: number): Span => ({ since: start(plusDays(today, 1 - days)), until: hourEnd });
+  const week = weekBegin(today, weekStart);
   if ("from" in range) {
     const from = parseDay(range.from) ?? today;
     const to = parseDay(range.to) ?? today;
-    const days = daysBetween(from, to) + 1;
     const whole = { since: start(from), until: start(plusDays(to, 1)) };
-    const span = { since: whole.since, until: Math.max(Math.min(whole.until, hourEnd), whole.since) };
-    return shifted(span, (day) => plusDays(day, -days), zone);
+    return { since: whole.since, until: Math.max(Math.min(whole.until, hourEnd), whole.since) };
   }
+  const first = { ...today, day: 1 };
   switch (range.preset) {
     case "24h":
-      return {
-        span: { since: hourEnd - DAY, until: hourEnd },
-        previous: { since: hourEnd - 2 * DAY, until: hourEnd - DAY },
-      };
+      return { since: hourEnd - DAY, until: hourEnd };
     case "today":
       return lastDays(1);
-    case "yesterday": {
-      const span = { since: start(plusDays(today, -1)), until: start(today) };
-      return { span, previous: { since: start(plusDays(today, -2)), until: span.since } };
-    }
+    case "yesterday":
+      return { since: start(plusDays(today, -1)), until: start(today) };
     case "7d":
       return lastDays(7);
     case "30d":
       return lastDays(30);
     case "90d":
       return lastDays(90);
+    case "week":
+      return { since: start(week), until: hourEnd };
+    case "last_week":
+      return { since: start(plusDays(week, -7)), until: start(week) };
     case "month":
-      return shifted(
-        { since: start({ ...today, day: 1 }), until: hourEnd },
-        (day) => plusMonths(day, -1),
-        zone,
-      );
-    case "last_month": {
-      const first = { ...today, day: 1 };
-      const span = { since: start(plusMonths(first, -1)), until: start(first) };
-      return { span, previous: { since: start(plusMonths(first, -2)), until: span.since } };
-    }
+      return { since: start(first), until: hourEnd };
+    case "last_month":
+      return { since: start(plusMonths(first, -1)), until: start(first) };
     case "year":
-      return shifted(
-        { since: start({ ...today, month: 1, day: 1 }), until: hourEnd },
-        (day) => plusMonths(day, -12),
-        zone,
-      );
+      return { since: start({ ...today, month: 1, day: 1 }), until: hourEnd };
     case "12m":
-      return shifted(
-        { since: start({ ...plusMonths(today, -11), day: 1 }), until: hourEnd },
-        (day) => plusMonths(day, -12),
-        zone,
-      );
+      return { since: start(plusMonths(first, -11)), until: hourEnd };
     case "all":
-      return { span: null, previous: null };
+      return null;
   }
 }
 
-function shifted(span: Span, back: (day: Day) => Day, zone: string): Resolved {
-  const move = (instant: number) => {
-    const day = dayAt(instant, zone);
-    return instantOf(back(day), 0, zone) + (instant - instantOf(day, 0, zone));
-  };
-  const since = move(span.since);
-  return { span, previous: { since, until: Math.max(since, Math.min(move(span.until), span.since)) } };
+/** The first day of the week that a day is in. */
+export function weekBegin(day: Day, weekStart: WeekStart): Day {
+  const weekday = new Date(Date.UTC(day.year, day.month - 1, day.day)).getUTCDay();
+  return plusDays(day, -((weekday + (weekStart === "sunday" ? 0 : 6)) % 7));
+}
+
+/** The dashboard's names that the API has others for. */
+const NAMES: Partial<Record<PresetId, string>> = { "12m": "12mo" };
+
+/** A range as the API writes it: `7d`, or two days `2026-11-01/2026-11-21`. */
+export function rangeText(range: Range): string {
+  return "preset" in range ? (NAMES[range.preset] ?? range.preset) : `${range.from}/${range.to}`;
+}
+
+/** null: the dashboard has no such range. */
+export function rangeFrom(text: string): Range | null {
+  const preset = PRESETS.find(({ id }) => (NAMES[id] ?? id) === text);
+  if (preset) return { preset: preset.id };
+  const [from, to, ...more] = text.split("/");
+  if (from === undefined || to === undefined || more.length > 0) return null;
+  return parseDay(from) && parseDay(to) && from <= to ? { from, to } : null;
 }
 
 /** The end of the hour that the zone's clock is in. */

@@ -9,7 +9,7 @@ it.each(cases as [string, string, string, string | null, string | null][])(
     const [from = "", to] = text.split("/");
     const preset = (text === "12mo" ? "12m" : text) as PresetId;
     const range: Range = to === undefined ? { preset } : { from, to };
-    const { span } = resolve(range, zone, Date.parse(now));
+    const span = resolve(range, zone, Date.parse(now));
     const shown = (instant?: number) => (instant === undefined ? null : new Date(instant).toISOString());
     expect([shown(span?.since), shown(span?.until)]).toEqual([since, until]);
   },

@@ -1,8 +1,10 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { useLocation, useSearch } from "wouter";
-import type { Period } from "../api/types";
+import { useLocation } from "wouter";
+import type { BeforeRange, Period } from "../api/types";
 import type { Interval, QueryScope } from "../api/query";
-import { useFirstEvent, useSites } from "../api/sites";
+import { deniedSite, useFirstEvent, useSites } from "../api/sites";
+import { stored } from "../api/storage";
+import { address, type Params, useSearch } from "./address";
 import { type Filter, fromText, toApi, toText } from "./filters";
 import {
   DEFAULT_RANGE,
@@ -12,41 +14,48 @@ import {
   nextHour,
   PRESETS,
   type Range,
+  rangeText,
   resolve,
   type Span,
+  type WeekStart,
 } from "./range";
 import { dayAt, instantOf, isZone, localZone, parseDay } from "./zone";
 
 /** What the address says about which events are looked at; the whole of a page's state is in the address. */
 
-export type Params = Record<string, string | string[] | null>;
+export type { Params } from "./address";
 
 /** Parameters that stay when another page is opened. */
-const KEPT = ["site", "range", "from", "to", "tz", "compare", "interval", "filter"];
+const KEPT = ["site", "range", "from", "to", "tz", "compare", "interval", "week", "filter", "bots"];
 
 export interface View {
-  /** undefined: the one site that the read key is for; null: every site. */
-  site: string | null | undefined;
+  /** null: every site. */
+  site: string | null;
   range: Range;
   zone: string;
   span: Span | null;
-  /** The period before, unless it is not compared with. */
-  previous: Span | null;
+  /** The day that weeks begin on. */
+  weekStart: WeekStart;
+  /** Whether there is a period before the range, and the reader wants to compare with it. */
+  compared: boolean;
+  /** Whether the reader wants comparisons, where there is a period before. */
   compare: boolean;
   interval: Interval;
   intervals: Interval[];
   filters: Filter[];
+  /** Whether the events of bots count, too. */
+  bots: boolean;
   /** For queries about the range. */
   scope: QueryScope;
-  /** What such a query needs for the comparison with the period before, where the reader wants it. */
-  comparison: { compare?: Period };
+  /** What such a query needs for the comparison with the period before, where the reader wants it: the range's name. */
+  comparison: { compare?: BeforeRange; timezone?: string };
   /** The same without the range. */
   everScope: QueryScope;
   /** The last instant of the current hour. */
   now: number;
   /** Whether the answer changes while time passes. */
   current: boolean;
-  /** False until the sites, and for all time the first event, are known. */
+  /** False until the sites, and for all time the first event, are known; and for a site that the caller may not read. */
   ready: boolean;
 }
 
@@ -74,16 +83,6 @@ export function pageHref(path: string, search: string, more: Params = {}): strin
   return address(path, kept, more);
 }
 
-function address(path: string, params: URLSearchParams, change: Params): string {
-  for (const [name, value] of Object.entries(change)) {
-    params.delete(name);
-    for (const each of Array.isArray(value) ? value : value === null ? [] : [value])
-      params.append(name, each);
-  }
-  const text = params.toString();
-  return text ? `${path}?${text}` : path;
-}
-
 /** The page's parameters, and a function that changes some of them; each change is a step of the browser's history. */
 export function useParams(): [URLSearchParams, (change: Params) => void] {
   const search = useSearch();
@@ -106,27 +105,39 @@ function useHourEnd(zone: string): number {
   return end;
 }
 
+const WEEK_START = "week-start";
+
+/** What the address says of the first day of weeks; else what the reader chose last in this browser. */
+function useWeekStart(params: URLSearchParams): WeekStart {
+  const said = params.get("week") ?? stored(localStorage, WEEK_START);
+  return said === "sunday" ? "sunday" : "monday";
+}
+
+/** Keeps the choice for other visits, and gives its part of the address. */
+export function weekStartParams(weekStart: WeekStart): Params {
+  localStorage.setItem(`tallystick.${WEEK_START}`, weekStart);
+  return { week: weekStart };
+}
+
 export function useView(): View {
   const [params] = useParams();
   const named = params.get("tz") ?? "";
   const zone = named && isZone(named) ? named : localZone();
   const hourEnd = useHourEnd(zone);
   const sites = useSites();
-  const known = sites.restricted || sites.names.length > 0;
   const requested = params.get("site");
-  const site = sites.restricted
-    ? undefined
-    : requested === "*"
-      ? null
-      : (requested ?? sites.names[0] ?? "default");
+  const site = requested === "*" ? null : (requested ?? sites.names[0] ?? "default");
+  const known = sites.names.length > 0 && !deniedSite(sites, requested);
   const range = useMemo(() => readRange(params), [params]);
   const all = "preset" in range && range.preset === "all";
   const first = useFirstEvent(site, all && !sites.loading);
   const firstAt = first.timestamp;
   const wanted = params.get("interval");
   const compared = params.get("compare") !== "0";
+  const bots = params.get("bots") === "1";
+  const weekStart = useWeekStart(params);
   return useMemo(() => {
-    const { span: resolved, previous } = resolve(range, zone, hourEnd - 1);
+    const resolved = resolve(range, zone, hourEnd - 1, weekStart);
     // All time has a beginning too, so that its series need not be longer than they have to.
     const span =
       all && firstAt !== null
@@ -140,8 +151,9 @@ export function useView(): View {
       .filter((filter) => filter !== null);
     const filter = toApi(filters);
     const everScope: QueryScope = {
-      ...(site === undefined ? {} : { site_id: site }),
+      site_id: site,
       ...(filter ? { filter } : {}),
+      ...(bots ? { bots: "include" } : {}),
     };
     return {
       site,
@@ -151,16 +163,32 @@ export function useView(): View {
       interval,
       intervals,
       filters,
+      bots,
       everScope,
-      previous: compared ? previous : null,
+      weekStart,
+      compared: compared && resolved !== null,
       compare: compared,
       now: hourEnd - 1,
       scope: { ...everScope, ...(span && periodOf(span)) },
-      comparison: compared && previous ? { compare: periodOf(previous) } : {},
+      comparison: compared && resolved ? { compare: { range: rangeText(range) }, timezone: zone } : {},
       current: span === null || span.until > hourEnd - HOUR,
       ready: known && !(all && first.loading),
     };
-  }, [site, range, zone, hourEnd, all, firstAt, wanted, compared, params, known, first.loading]);
+  }, [
+    site,
+    range,
+    zone,
+    weekStart,
+    hourEnd,
+    all,
+    firstAt,
+    wanted,
+    compared,
+    bots,
+    params,
+    known,
+    first.loading,
+  ]);
 }
 
 function periodOf({ since, until }: Span): Period {
@@ -169,4 +197,8 @@ function periodOf({ since, until }: Span): Period {
 
 export function filterParams(filters: readonly Filter[]): Params {
   return { filter: filters.map(toText) };
+}
+
+export function botsParams(bots: boolean): Params {
+  return { bots: bots ? "1" : null };
 }

@@ -3,8 +3,8 @@
 The rules of a zone come from the IANA database and reach the store as plain arithmetic. So every store cuts time alike,
 whatever zone data it ships.
 
-- A day, week (from Monday) or month starts at the zone's midnight or, where a clock change skips midnight, right after
-  the change. A day may have 23 or 25 hours.
+- A day, week (from Monday or Sunday) or month starts at the zone's midnight or, where a clock change skips midnight,
+  right after the change. A day may have 23 or 25 hours.
 - An hour or minute starts at a full local hour or minute, or at a clock change inside one. An hour that is repeated
   when clocks go back is two buckets, with different offsets.
 """
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from tallystick.analysis.dialect import Dialect
 from tallystick.errors import InvalidRequest
 from tallystick.model.event import EARLIEST
-from tallystick.model.query import SERIES_LIMIT, Interval
+from tallystick.model.query import SERIES_LIMIT, Interval, WeekStart
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -34,8 +34,8 @@ SECONDS: dict[Interval, int] = {"minute": 60, "hour": 3600, "day": 86_400, "week
 
 SECOND = 1_000_000
 """Microseconds."""
-MONDAY = 4 * 86_400
-"""Seconds from 1970 to its first Monday."""
+FIRST_WEEK: dict[WeekStart, int] = {"monday": 4 * 86_400, "sunday": 3 * 86_400}
+"""Seconds from 1970 to its first Monday or Sunday."""
 
 _HOUR = timedelta(hours=1)
 _FUTURE = timedelta(days=3660)
@@ -52,6 +52,11 @@ def micros(instant: datetime) -> int:
 def instant_of(value: int) -> datetime:
     """The UTC instant of microseconds since 1970."""
     return EPOCH + value * MICROSECOND
+
+
+def utc_day(instant: datetime) -> datetime:
+    """The start of the UTC day that an instant is in."""
+    return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def show_instant(instant: datetime) -> str:
@@ -118,8 +123,11 @@ class Buckets:
     which it starts, for days and longer the local midnight (read as if it were UTC).
     """
 
-    def __init__(self, interval: Interval, timezone: str, parts: list[Segment]) -> None:
+    def __init__(
+        self, interval: Interval, timezone: str, parts: list[Segment], week_start: WeekStart = "monday"
+    ) -> None:
         self.interval = interval
+        self._week_start = week_start
         self._zone = ZoneInfo(timezone)
         self._segments = parts
         self._starts = [part.start for part in parts]
@@ -134,9 +142,27 @@ class Buckets:
         )
 
     @property
+    def on_hours(self) -> bool:
+        """Whether every bucket in the range consists of whole hours UTC."""
+        hour = SECONDS["hour"]
+        return self.interval != "minute" and all(
+            part.offset % hour == 0 and (part.start % hour == 0 or index == 0)
+            for index, part in enumerate(self._segments)
+        )
+
+    @property
     def on_utc_days(self) -> bool:
         """Whether every bucket in the range consists of whole UTC days."""
         return not self._clock and all(part.offset == 0 for part in self._segments)
+
+    @property
+    def on_utc_hours(self) -> bool:
+        """Whether every bucket in the range is a whole UTC hour."""
+        size = SECONDS["hour"]
+        return self.interval == "hour" and all(
+            part.offset % size == 0 and (part.start % size == 0 or index == 0)
+            for index, part in enumerate(self._segments)
+        )
 
     def sql(self, dialect: Dialect, column: str) -> str:
         """The bucket key of the instant in `column` as SQL: a binary search among the clock changes."""
@@ -161,8 +187,8 @@ class Buckets:
             return dialect.month(column, part.offset)
         size = SECONDS[self.interval]
         if not self._clock:
-            monday = MONDAY if self.interval == "week" else 0
-            return dialect.cut(column, size, part.offset - monday, monday)
+            first = FIRST_WEEK[self._week_start] if self.interval == "week" else 0
+            return dialect.cut(column, size, part.offset - first, first)
         shift = part.offset % size
         cut = dialect.cut(column, size, shift, -shift)
         inside = index and (part.start + shift) % size
@@ -183,7 +209,7 @@ class Buckets:
             return max(start, part.start * SECOND) if index else start
         day = instant_of(local).replace(hour=0, minute=0, second=0, microsecond=0)
         if self.interval == "week":
-            day -= timedelta(days=day.weekday())
+            day -= timedelta(days=(day.weekday() + (1 if self._week_start == "sunday" else 0)) % 7)
         if self.interval == "month":
             day = day.replace(day=1)
         return micros(day)
@@ -197,6 +223,11 @@ class Buckets:
     def label(self, key: int) -> str:
         """The bucket's start as ISO 8601 with the zone's offset."""
         return self.start(key).isoformat(timespec="seconds")
+
+    def is_complete(self, key: int, since: datetime | None, until: datetime | None, now: datetime) -> bool:
+        """Whether a range has the whole of a bucket, and the bucket is over. Without `since` it has every beginning."""
+        end = self.start(self._next(key))
+        return (since is None or self.start(key) >= since) and end <= (now if until is None else min(until, now))
 
     def keys(self, first: int, last: int) -> Iterator[int]:
         """The keys from `first` to `last`, both included, without days that the zone skipped."""

@@ -14,11 +14,12 @@ from typing import Any, TypeAlias
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.dispatch import shape
 from tallystick.analysis.metrics.rows import empty_metrics, figures
+from tallystick.analysis.series import COMPLETE, complete_buckets
 from tallystick.analysis.sessions.rows import COUNTS
 from tallystick.analysis.sources import Groups
 from tallystick.analysis.statement import Row, Statement
 from tallystick.errors import InvalidRequest
-from tallystick.model.queries.comparison import Period, previous_period
+from tallystick.model.queries.comparison import BeforeRange, Period, previous_period
 from tallystick.model.query import Freshness, MetricsQuery, Query, Result, SessionsQuery
 
 Comparable: TypeAlias = MetricsQuery | SessionsQuery
@@ -63,7 +64,15 @@ def compared(query: Query, now: datetime) -> Compared | None:
         period = query.compare
     else:
         try:
-            period = previous_period(query.since, until, query.timezone, query.interval)
+            period = previous_period(
+                query.since,
+                until,
+                query.timezone,
+                query.interval,
+                now=now,
+                range_=query.compare.range if isinstance(query.compare, BeforeRange) else None,
+                week_start=query.week_start,
+            )
         except OverflowError as error:
             raise InvalidRequest("compare: the period before would begin before the year 1") from error
     update = {"since": period.since, "until": period.until, "compare": None}
@@ -94,7 +103,7 @@ def result_of(both: Compared, found: Found, previous: Found | None, loaded_at: d
     rows = _all_rows(both.query, found, "this one")
     if previous is not None:
         previous_rows = _all_rows(both.previous, previous, "that of the other period")
-        matched = _PreviousRows(both, found[0].buckets, previous[0].buckets, previous_rows)
+        matched = _PreviousRows(both, found[0].buckets, previous[0], previous_rows)
         rows = [row | {"previous": matched.previous(row)} for row in rows]
     statements = [part[0] for part in (found, previous) if part is not None]
     return Result(
@@ -120,15 +129,16 @@ def _all_rows(query: Comparable, found: Found, what: str) -> list[Figures]:
 class _PreviousRows:
     """The rows of the other period, by the group and the bucket that they are compared with."""
 
-    def __init__(
-        self, both: Compared, buckets: Buckets | None, previous: Buckets | None, rows: Sequence[Figures]
-    ) -> None:
+    def __init__(self, both: Compared, buckets: Buckets | None, statement: Statement, rows: Sequence[Figures]) -> None:
+        previous = statement.buckets
         self._query = both.previous
         self._buckets: dict[str | None, str | None] = {}
         if buckets is None or previous is None:
             self._buckets[None] = None
         else:
-            self._buckets.update(zip(_labels(both.query, buckets), _labels(both.previous, previous), strict=False))
+            labels = _labels(both.previous, previous)
+            self._buckets.update(zip(_labels(both.query, buckets), labels, strict=False))
+            self._complete = complete_buckets(both.previous, statement, labels)
         self._rows = {self._key(row, row.get("bucket")): row for row in rows}
         if isinstance(both.previous, MetricsQuery):
             self._empty = figures(both.previous, empty_metrics(both.previous))
@@ -143,7 +153,7 @@ class _PreviousRows:
         bucket = self._buckets[own]
         found = self._rows.get(self._key(row, bucket), self._empty)
         values = {name: found[name] for name in self._empty}
-        return values if bucket is None else {"bucket": bucket, **values}
+        return values if bucket is None else {"bucket": bucket, **values} | {COMPLETE: self._complete[bucket]} | values
 
     def _key(self, row: Figures, bucket: str | None) -> tuple[object, ...]:
         return bucket, "other" in row, *(row[field] for field in self._query.breakdown)

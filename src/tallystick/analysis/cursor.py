@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
+from tallystick.analysis.bots import as_asked
 from tallystick.analysis.buckets import instant_of
 from tallystick.errors import InvalidRequest
 from tallystick.model.query import EventsQuery, FunnelUsersQuery, MetricsQuery, PeopleQuery
@@ -32,7 +33,7 @@ _BROKEN = "the cursor is not one that this query returned: send next_cursor unch
 
 def _fingerprint(query: Paged) -> str:
     """A hash of the query without the page: equal for all pages of one answer."""
-    text = query.model_dump_json(exclude={"cursor", "limit"})
+    text = as_asked(query).model_dump_json(exclude={"cursor", "limit"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -6,7 +6,7 @@ A new analysis is a folder with `compile` and `shape`, and one line in ANALYSES.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from tallystick.analysis.events.compile import compile_events, compile_keys, compile_values, events_needs
@@ -18,13 +18,14 @@ from tallystick.analysis.metrics.rows import shape_metrics
 from tallystick.analysis.metrics.tables import metrics_needs
 from tallystick.analysis.paths.compile import compile_paths, paths_needs
 from tallystick.analysis.paths.rows import shape_paths
-from tallystick.analysis.retention.compile import compile_persons
+from tallystick.analysis.retention.compile import compile_persons, persons_needs
 from tallystick.analysis.retention.rows import shape_persons
 from tallystick.analysis.sessions.compile import compile_sessions, sessions_needs
 from tallystick.analysis.sessions.rows import shape_sessions
+from tallystick.analysis.sessions.visit_filters import VisitFilters, names_visits
 from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Answer, Row, Statement
-from tallystick.analysis.users.compile import compile_people
+from tallystick.analysis.users.compile import compile_people, people_needs
 from tallystick.analysis.users.person import compile_person
 from tallystick.analysis.users.rows import shape_people, shape_person
 from tallystick.model.queries.retention import (
@@ -71,11 +72,7 @@ def _needs_nothing(query: object) -> Needs:
     return Needs()
 
 
-def _needs_persons(query: object) -> Needs:
-    return Needs(property_columns=True, persons=True)
-
-
-_PERSONS = Analysis[PersonsScope](compile_persons, shape_persons, _needs_persons)
+_PERSONS = Analysis[PersonsScope](compile_persons, shape_persons, persons_needs)
 
 ANALYSES: dict[type, Analysis[Any]] = {
     MetricsQuery: Analysis[MetricsQuery](compile_metrics, shape_metrics, metrics_needs),
@@ -90,7 +87,7 @@ ANALYSES: dict[type, Analysis[Any]] = {
     LifecycleQuery: _PERSONS,
     StickinessQuery: _PERSONS,
     ActiveUsersQuery: _PERSONS,
-    PeopleQuery: Analysis[PeopleQuery](compile_people, shape_people, _needs_persons),
+    PeopleQuery: Analysis[PeopleQuery](compile_people, shape_people, people_needs),
     PersonQuery: Analysis[PersonQuery](compile_person, shape_person, _needs_nothing),
 }
 """Every kind of query that is compiled to SQL."""
@@ -98,12 +95,19 @@ ANALYSES: dict[type, Analysis[Any]] = {
 
 def needs(query: Query) -> Needs:
     """What the store reads before it compiles this query."""
-    return ANALYSES[type(query)].needs(query)
+    wanted = ANALYSES[type(query)].needs(query)
+    # Rows with numbers have no keys, by which events without a `session_id` are told apart.
+    return (
+        replace(wanted, visits=True, user_numbers=False, user_keys=False, user_times=False)
+        if names_visits(query)
+        else wanted
+    )
 
 
 def compile_query(query: Query, sources: Sources) -> Statement:
     """The statement that answers a query; see `Analysis.compile`."""
-    return ANALYSES[type(query)].compile(query, sources)
+    visits = VisitFilters(query, sources)
+    return visits.statement(ANALYSES[type(query)].compile(query, visits.sources))
 
 
 def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:

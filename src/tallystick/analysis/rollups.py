@@ -25,6 +25,11 @@ def on_utc_days(scope: Scope, buckets: Buckets | None) -> bool:
     return _edges_on(scope, SECONDS["day"]) and (buckets is None or buckets.on_utc_days)
 
 
+def on_utc_hours(scope: Scope, buckets: Buckets) -> bool:
+    """Whether the range and its buckets, which are hours, consist of whole UTC hours."""
+    return _edges_on(scope, SECONDS["hour"]) and buckets.on_utc_hours
+
+
 def _edges_on(scope: Scope, seconds: int) -> bool:
     """Whether `since` and `until` are multiples of these seconds since 1970."""
     return all(micros(edge) % (seconds * SECOND) == 0 for edge in (scope.since, scope.until) if edge)

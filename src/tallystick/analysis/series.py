@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from tallystick.analysis.buckets import SECONDS, Buckets, segments
+from tallystick.analysis.statement import Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.query import SERIES_LIMIT, Interval, MetricsQuery, Scope, SessionsQuery
+
+COMPLETE = "complete"
+"""The field of a row that says whether its bucket is whole."""
 
 
 def is_filled(query: MetricsQuery | SessionsQuery) -> bool:
@@ -19,7 +25,34 @@ def make_buckets(query: MetricsQuery | SessionsQuery, now: datetime) -> Buckets 
     if query.interval is None:
         return None
     check_range(query, query.interval)
-    return Buckets(query.interval, query.timezone, segments(query.timezone, query.since, query.until, now))
+    zone = query.timezone
+    return Buckets(query.interval, zone, segments(zone, query.since, query.until, now), query.week_start)
+
+
+def with_completeness(
+    query: MetricsQuery | SessionsQuery, statement: Statement, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows of a series, each with `complete`: whether its bucket is over and the range has the whole of it.
+
+    A metric that the query itself calls `complete` keeps the name.
+    """
+    if statement.buckets is None:
+        return rows
+    complete = complete_buckets(query, statement, dict.fromkeys(row["bucket"] for row in rows))
+    for row in rows:
+        row.setdefault(COMPLETE, complete[row["bucket"]])
+    return rows
+
+
+def complete_buckets(
+    query: MetricsQuery | SessionsQuery, statement: Statement, labels: Iterable[str]
+) -> dict[str, bool]:
+    """Whether the buckets with these labels are complete."""
+    buckets, now = statement.buckets, statement.now
+    assert buckets
+    assert now  # statements with buckets have it
+    keys = {label: buckets.key(datetime.fromisoformat(label)) for label in labels}
+    return {label: buckets.is_complete(key, query.since, query.until, now) for label, key in keys.items()}
 
 
 def check_range(query: Scope, interval: Interval) -> None:

@@ -24,7 +24,7 @@ class Statement:
         exact: no number is an estimate.
         from_rollup: it reads the rollup, `people` or the session index instead of the events.
         buckets: the buckets of a time series.
-        now: when the query was received, where the answer depends on it.
+        now: when the query was received, where the answer depends on it: which buckets are over.
     """
 
     sql: str

@@ -17,8 +17,11 @@ class UserNumbers:
         ctes: CTEs that the parts read.
         parts: relations named `events` that together have every event, with the columns of that table: `user_id` is the
             user's number, `sent_id` the id that was sent. Of the first part the store knows the range of the numbers.
-        times: SELECT of `site_id`, `name`, `user_id` (the number), `first` and `more`: `first` is the time of an event,
-            `more` a sorted list of later times, and each event is in one row. None: there is no such relation.
+            Empty: no event has a number, and a statement reads `times`.
+        times: SELECT of `site_id`, `name`, `user_id` (the number), `first`, `more` and `bot`: `first` is the time of an
+            event, `more` a sorted list of later times, and each event is in one row; whether it is a bot's, is the same
+            for all events of a row. None: there is no such relation.
+        has_days: `times` has `day` too, the UTC day in which all times of a row lie.
         users: a relation of `user_id` and `number`, one row for each user with a number.
     """
 
@@ -26,3 +29,4 @@ class UserNumbers:
     parts: tuple[str, ...]
     times: str | None = None
     users: str = "user_numbers"
+    has_days: bool = False

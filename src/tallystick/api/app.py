@@ -20,19 +20,26 @@ from tallystick.api.request_scope import RequestScope
 from tallystick.api.responses import install_errors
 from tallystick.api.routes import (
     analyses,
+    backup,
     boards,
     dashboard,
     dead_letters,
     docs,
+    erasure,
     export,
     health,
+    identity,
+    imports,
     live,
     query,
     receipts,
     reports,
+    retention,
+    rollups,
     shared,
     sql,
 )
+from tallystick.api.routes.access import keys, people, sessions, sign_on
 
 __all__ = ["Parts", "extra_openapi", "make_query_app"]
 
@@ -47,7 +54,17 @@ ROUTES = (
     export,
     receipts,
     dead_letters,
+    imports,
+    rollups,
+    identity,
+    erasure,
+    retention,
+    backup,
     health,
+    sessions,
+    sign_on,
+    keys,
+    people,
     docs,
     dashboard,
 )
@@ -68,7 +85,7 @@ def make_query_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     app.state.live = Live(parts.store, parts.settings, parts.ready)
-    app.state.gate = Gate(parts.settings, parts.metrics)
+    app.state.gate = Gate(parts.settings, parts.metrics, parts.accounts)
     app.state.share_gate = ShareGate(parts.store, parts.metrics)
     install_errors(app)
     install_openapi(app)

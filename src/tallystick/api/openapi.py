@@ -25,6 +25,13 @@ _HOW = (
 SECURITY_SCHEMES = {
     "WriteKey": {"type": "http", "scheme": "bearer", "description": f"A key for sending events. {_HOW}"},
     "ReadKey": {"type": "http", "scheme": "bearer", "description": f"A key for reading. {_HOW}"},
+    "AdminKey": {"type": "http", "scheme": "bearer", "description": f"A key for administration. {_HOW}"},
+    "Login": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "tallystick_session",
+        "description": "The cookie of POST /v1/session; what changes something also needs X-CSRF-Token.",
+    },
     "ShareToken": {"type": "http", "scheme": "bearer", "description": "A share link's token; only as this header."},
 }
 _NOT_IN_30 = {"propertyNames", "prefixItems", "contentMediaType", "contentEncoding", "$schema"}
@@ -87,7 +94,13 @@ def _name_keys(paths: dict[str, Any], app: FastAPI) -> None:
     for path, item in paths.items():
         for method, operation in item.items():
             access = wanted.get((method.upper(), path))
-            if access is Access.OPEN:
+            if access in (Access.OPEN, Access.CALLER):
+                continue
+            if access is Access.ACCOUNT:
+                operation["security"] = [{"Login": []}]
+                continue
+            if access in (Access.OWNER, Access.ADMIN):
+                operation["security"] = [{"AdminKey": []}, {"Login": []}]
                 continue
             if access is Access.SHARE:
                 operation["security"] = [{"ShareToken": []}]

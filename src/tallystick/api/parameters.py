@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,6 +17,7 @@ from tallystick.api.files.format import FileFormat
 from tallystick.api.responses import understood
 from tallystick.errors import InvalidRequest
 from tallystick.keys import EVERY_SITE
+from tallystick.model.event import SITE_ID_MAX
 from tallystick.model.query import (
     PROPERTY_PREFIX,
     EventsQuery,
@@ -26,12 +27,13 @@ from tallystick.model.query import (
     PersonQuery,
     ValuesQuery,
 )
+from tallystick.model.times import read_time
 
 _AGO = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LOST_PLUS = re.compile(r"(T[\d:.]+) (\d{2}:?\d{2})$")
-_FILTER = re.compile(r"(?P<field>.+?):(?P<op>=|!=|in|contains|>|<|set|not_set)(?::(?P<value>.*))?", re.DOTALL)
+"""An unescaped + in a query string arrives as a space."""
+_FILTER = re.compile(r"(?P<field>.+?):(?P<op>=|!=|in|contains|has|>|<|set|not_set)(?::(?P<value>.*))?", re.DOTALL)
 _LITERAL = re.compile(r'true|false|-?\d+(\.\d+)?([eE][+-]?\d{1,3})?|".*"', re.DOTALL)
 
 
@@ -41,11 +43,13 @@ def _documented(pattern: str) -> WithJsonSchema:
 
 
 _FIELDS = r"(name|source|path|site_id|user_id|session_id|event_id|properties\..{1,200})"
+_OF_VISIT = r"session\.(entry_page|exit_page|channel|referrer|name|source|path|properties\..{1,200})"
 _DAY = r"[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _MOMENT = rf"\d{{1,5}}[mhdw]|{_DAY}(T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{{1,6}})?(Z|[+-](0\d|1[0-3]):[0-5]\d)?)?"
 FieldText: TypeAlias = Annotated[str, _documented(_FIELDS)]
 MomentText: TypeAlias = Annotated[str, _documented(_MOMENT)]
-FilterText: TypeAlias = Annotated[str, _documented(_FIELDS + ":((=|!=|in|contains|>|<):.*|set|not_set)")]
+_TEST = r"((=|!=|in|contains|>|<):.*|set|not_set)"
+FilterText: TypeAlias = Annotated[str, _documented(f"{_FIELDS}:has:.*|({_FIELDS}|{_OF_VISIT}):{_TEST}")]
 MetricText: TypeAlias = Annotated[
     str, _documented("events|users|sessions|events_per_user|last_received|(sum|avg|min|max|median|p90|p95):.+")
 ]
@@ -57,7 +61,7 @@ class ScopeParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    site_id: str = Field("default", max_length=128, description="`*`: every site.")
+    site_id: str = Field("default", max_length=SITE_ID_MAX, description="`*`: every site.")
     since: MomentText | None = Field(
         None,
         max_length=64,
@@ -69,10 +73,13 @@ class ScopeParams(BaseModel):
     filter: list[FilterText] = Field(
         default_factory=list,
         max_length=20,
-        description="`field:op:value`; all must hold. op: = != in contains > < set not_set. Several values of `in` are "
-        "separated by commas. For a property a value that is a number, true or false is compared as such, in double "
-        'quotes as text: `properties.plan:=:"10"`.',
+        description="`field:op:value`; all must hold. op: = != in contains has > < set not_set. Several values of `in` "
+        "are separated by commas. For a property a value that is a number, true or false is compared as such, in "
+        'double quotes as text: `properties.plan:=:"10"`. A field `session.…` (such as `session.channel`) describes '
+        "the visit that the event belongs to, any other field the event.",
     )
+
+    bots: Literal["exclude", "include"] | None = Field(None, description="Whether the events of bots count.")
 
     def scope(self, now: datetime) -> dict[str, Any]:
         """The fields of a `Scope`. Raises InvalidRequest."""
@@ -86,6 +93,7 @@ class ScopeParams(BaseModel):
             "since": _instant("since", self.since, zone, now),
             "until": _instant("until", self.until, zone, now),
             "filter": None if not parts else parts[0] if len(parts) == 1 else {"all": parts},
+            **({} if self.bots is None else {"bots": self.bots}),
         }
 
 
@@ -181,12 +189,15 @@ class PersonParams(ScopeParams):
 class KeysParams(ScopeParams):
     """Property keys."""
 
+    search: str | None = Field(None, max_length=200, description="Only keys that contain this, whatever the case.")
     sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are read.")
     limit: int = Field(200, ge=1, le=1_000)
 
     def query(self, now: datetime) -> KeysQuery:
         """The query of these parameters. Raises InvalidRequest."""
-        query: KeysQuery = understood(KeysQuery, {**self.scope(now), "sample": self.sample, "limit": self.limit})
+        query: KeysQuery = understood(
+            KeysQuery, {**self.scope(now), "search": self.search, "sample": self.sample, "limit": self.limit}
+        )
         return query
 
 
@@ -210,7 +221,7 @@ class ValuesParams(ScopeParams):
 class ExportParams(ScopeParams):
     """Which events, and how they are written."""
 
-    format: Literal["ndjson", "csv", "parquet"] = "ndjson"
+    format: Literal["ndjson", "csv", "excel", "parquet"] = "ndjson"
     user_id: str | None = Field(None, max_length=256)
 
     def query(self, now: datetime) -> EventsQuery:
@@ -238,12 +249,10 @@ def _instant(field: str, text: str | None, zone: ZoneInfo, now: datetime) -> dat
     try:
         if ago := _AGO.fullmatch(text):
             return now - int(ago[1]) * _UNITS[ago[2]]
-        if _DATE.fullmatch(text):
-            moment = datetime.combine(datetime.fromisoformat(text), time(), zone)
-        else:  # an unescaped + in a query string arrives as a space
-            moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        return moment.astimezone(UTC)
+        moment = read_time(_LOST_PLUS.sub(r"\1+\2", text), zone)
+        if moment is None:
+            raise ValueError("outside the calendar")
+        return moment
     except (ValueError, OverflowError) as error:
         message = f"{field}: {text!r} is not an ISO 8601 instant, a date, or a time span such as 24h or 7d"
         raise InvalidRequest(message) from error

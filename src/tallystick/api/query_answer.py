@@ -13,6 +13,7 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from tallystick.analysis.bots import BOT_FIELD
 from tallystick.api.access.scoped_store import ScopedStore
 from tallystick.api.dependencies import Parts
 from tallystick.api.files import result as result_file
@@ -20,6 +21,9 @@ from tallystick.api.files.format import FileFormat
 from tallystick.api.responses import json_answer
 from tallystick.errors import InvalidRequest, TallystickError
 from tallystick.model import query as model
+
+LISTS = ("events", "keys", "values", "person")
+"""Kinds of queries that show what was stored and how, bots too."""
 
 
 def require_json(request: Request) -> None:
@@ -45,11 +49,24 @@ async def answer_query(
         more: fields that the JSON answer has beside those of the result.
     """
     check_range(query)
+    query = with_bots_decided(parts, query)
     if form is not None and form != "json":
         return await result_file.as_file(parts, partial(run_query, parts, store), query, form, name or query.kind)
     result = await run_query(parts, store, query)
     headers = None if form is None else result_file.disposition(name or query.kind, form)
     return json_answer({**await _fields(parts, result), **more}, headers=headers)
+
+
+def with_bots_decided(parts: Parts, query: model.Query) -> model.Query:
+    """The query, which says by itself whether bots count. Lists of what was stored have them, numbers do not.
+
+    A query that names `$bot`, in a filter or a breakdown, is about bots: then they count.
+    """
+    if query.bots is not None or query.kind in LISTS:
+        return query
+    if f'"{BOT_FIELD}"' in query.model_dump_json(exclude_defaults=True):
+        return query
+    return query.model_copy(update={"bots": parts.settings.bots})
 
 
 async def run_query(parts: Parts, store: ScopedStore, query: model.Query) -> model.Result:

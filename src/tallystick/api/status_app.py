@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tallystick.access.accounts import Accounts
 from tallystick.api.access.gate import Access, Gate
 from tallystick.api.queue_gauges import set_queue_gauges
 from tallystick.api.request_scope import RequestScope
@@ -28,7 +29,12 @@ Trouble: TypeAlias = Callable[[], Awaitable[str | None]]
 
 
 def make_status_app(
-    settings: Settings, metrics: Metrics, queue: Queue, trouble: Trouble, otherwise: Callable[[], TallystickError]
+    settings: Settings,
+    metrics: Metrics,
+    queue: Queue,
+    trouble: Trouble,
+    otherwise: Callable[[], TallystickError],
+    accounts: Accounts | None = None,
 ) -> ASGIApp:
     """The ASGI app.
 
@@ -36,7 +42,7 @@ def make_status_app(
         trouble: why the process cannot do its work; for /readyz and the gauge of /metrics.
         otherwise: makes the error that every other path gets.
     """
-    inner = _StatusApp(Gate(settings, metrics), metrics, queue, trouble, otherwise)
+    inner = _StatusApp(Gate(settings, metrics, accounts), metrics, queue, trouble, otherwise)
     return RequestScope(inner, metrics=metrics, settings=settings)
 
 
@@ -64,7 +70,7 @@ class _StatusApp:
             scope["route"] = SimpleNamespace(path_format=path)  # the label under which the request is counted
             wanted, respond = route
             try:
-                self._gate.admit(wanted, scope)
+                await self._gate.admit(wanted, scope)
                 answer = await respond()
             except TallystickError as error:
                 answer = from_tallystick_error(error)

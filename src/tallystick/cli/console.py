@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
+
+from tallystick.errors import ConfigError
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -16,6 +25,8 @@ EXIT_ERROR = 2
 """The command could not do its work."""
 EXIT_INTERRUPTED = 130
 
+SILENT_SECONDS = 1.0
+"""Seconds after which a command that waits says so where there is no terminal to show a moving sign on."""
 PIPED_WIDTH = 1_000
 """Characters of a line when standard output is not a terminal."""
 
@@ -28,6 +39,53 @@ def paragraphs(text: str) -> str:
 def show_error(message: str) -> None:
     """One red line on standard error."""
     err.print(f"[bold red]error:[/] [red]{escape(message)}[/]")
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Says on standard error what the command waits for: on a terminal at once, else when it takes a while."""
+    if err.is_terminal:
+        with err.status(escape(what)):
+            yield
+        return
+    line = threading.Timer(SILENT_SECONDS, err.print, [f"{what} …"], {"markup": False})
+    line.daemon = True
+    line.start()
+    try:
+        yield
+    finally:
+        line.cancel()
+
+
+def new_table(title: str | None = None, title_style: str | None = None) -> Table:
+    """An empty table: in a frame on a terminal, else plain columns, which other programs can read."""
+    framed = out.is_terminal
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style=title_style,
+        box=HEAVY_HEAD if framed else None,
+        pad_edge=framed,
+    )
+
+
+Form = TypeVar("Form", bound=str)
+
+
+def form_of(given: Form, as_json: bool) -> Form | Literal["json"]:
+    """The format to print an answer in: --json is short for --format json.
+
+    Raises:
+        ConfigError: --format names another one.
+    """
+    if as_json and given not in ("table", "json"):
+        raise ConfigError(f"--json and --format {given} exclude each other")
+    return "json" if as_json else given
+
+
+def show_json(value: Any) -> None:
+    """One line of JSON on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
 def for_tables(console: Console | None = None) -> Console:

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from tallystick.cli import console, options
 from tallystick.cli.client import ServerClient
@@ -37,10 +36,11 @@ def list_(
     data: options.DataOption = None,
     key_file: options.KeyFileOption = None,
     state: Annotated[
-        Literal["dead", "replayed", "dropped", "all"], typer.Option(help="Which of them to show.")
+        Literal["dead", "replayed", "dropped", "erased", "all"], typer.Option(help="Which of them to show.")
     ] = "dead",
     limit: Annotated[int, typer.Option(min=1, max=PAGE, help="How many to show at most.")] = 100,
     after: Annotated[int, typer.Option(min=0, help="Only numbers greater than this, for the next page.")] = 0,
+    as_json: options.JsonOption = False,
 ) -> None:
     """List dead letters: number, time, reason, and how often storing was tried."""
 
@@ -48,17 +48,20 @@ def list_(
         return DeadLetterList.model_validate(await server.get("/v1/dead", state=state, limit=limit, after=after))
 
     found = call(url, data, key_file, request)
+    if as_json:
+        typer.echo(found.model_dump_json())
+        return
     if not found.dead:
         console.out.print("there are none")
         return
-    table = Table()
+    table = console.new_table()
     for column in ("id", "since", "state", "code", "reason", "events", "attempts"):
         table.add_column(column, overflow="fold", justify="right" if column in ("id", "events", "attempts") else "left")
     for letter in found.dead:
         since = letter.dead_at.isoformat(sep=" ", timespec="seconds")
         cells = (letter.id, since, letter.state, letter.code, letter.reason, letter.events, letter.attempts)
         table.add_row(*(escape(str(cell)) for cell in cells))
-    console.out.print(table)
+    console.for_tables().print(table)
     if found.next_after is not None:
         console.out.print(f"more: --after {found.next_after}")
 
@@ -71,6 +74,7 @@ def show(
     url: options.UrlOption = None,
     data: options.DataOption = None,
     key_file: options.KeyFileOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Show one dead letter with its original bytes."""
 
@@ -78,6 +82,9 @@ def show(
         return DeadLetterDetail.model_validate(await server.get(f"/v1/dead/{letter_id}"))
 
     found = call(url, data, key_file, request)
+    if as_json:
+        typer.echo(found.model_dump_json())
+        return
     for name in ("id", "state", "code", "reason", "events", "attempts", "dead_at", "receipt", "index", "encoding"):
         console.out.print(f"[bold]{name:>9}[/]  {escape(str(getattr(found, name)))}")
     typer.echo(found.original.rstrip("\n"))
@@ -98,6 +105,7 @@ def replay(
     url: options.UrlOption = None,
     data: options.DataOption = None,
     key_file: options.KeyFileOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Put dead letters into the queue again, as they are or corrected; none is stored twice.
 
@@ -124,7 +132,7 @@ def replay(
                 refused += [note for note in report.not_replayed if note.code != "too_many"]
         return done, refused
 
-    _report("replayed", call(url, data, key_file, request))
+    _report("replayed", call(url, data, key_file, request), as_json)
 
 
 @app.command("drop", epilog="[bold]Example[/bold]\n\n  tallystick dead drop 17 18 19")
@@ -134,6 +142,7 @@ def drop(
     url: options.UrlOption = None,
     data: options.DataOption = None,
     key_file: options.KeyFileOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Drop dead letters. They stay listed as dropped, and the books still count them."""
 
@@ -145,7 +154,7 @@ def drop(
             refused += report.not_dropped
         return done, refused
 
-    _report("dropped", call(url, data, key_file, request))
+    _report("dropped", call(url, data, key_file, request), as_json)
 
 
 async def _pages(server: ServerClient, ids: Sequence[int] | None, all_: bool) -> list[list[int]]:
@@ -163,8 +172,13 @@ async def _pages(server: ServerClient, ids: Sequence[int] | None, all_: bool) ->
     return [chosen[start : start + PAGE] for start in range(0, len(chosen), PAGE)]
 
 
-def _report(verb: str, outcome: tuple[int, list[NotDone]]) -> None:
+def _report(verb: str, outcome: tuple[int, list[NotDone]], as_json: bool) -> None:
     done, refused = outcome
+    if as_json:
+        console.show_json({verb: done, f"not_{verb}": [note.model_dump(mode="json") for note in refused]})
+        if refused:
+            raise typer.Exit(console.EXIT_DIFFERENCE)
+        return
     console.out.print(f"{done:,} {verb}")
     for note in refused:
         console.err.print(f"  [yellow]{note.id}: {escape(note.message)}[/]")

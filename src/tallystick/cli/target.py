@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ import httpx
 from tallystick import queue, store
 from tallystick.cli import console
 from tallystick.cli.client import ServerClient
-from tallystick.cli.options import load_settings, quiet_logs, refuse_url_with_data
+from tallystick.cli.options import load_settings, quiet_logs, server_of
 from tallystick.config import Settings, url_path
 from tallystick.errors import ConfigError
 from tallystick.ingest.publisher import Publisher
@@ -31,17 +31,26 @@ IN_PROCESS = "http://localhost"
 
 
 def call(
-    url: str | None, data: Path | None, key_file: str | None, request: Callable[[ServerClient], Awaitable[R]]
+    url: str | None,
+    data: Path | None,
+    key_file: str | None,
+    request: Callable[[ServerClient], Awaitable[R]],
+    waits_for: str | None = "waiting for the answer",
 ) -> R:
-    """The result of `request(server)`, sent to the server that a command's options name. See `server_or_folder`."""
-    refuse_url_with_data(url, data)
+    """The result of `request(server)`, sent to the server that a command's options name. See `server_or_folder`.
+
+    Args:
+        waits_for: what is said when it takes a while; None: `request` shows its progress itself.
+    """
     settings = load_settings(data=data, key_file=key_file)
+    chosen = server_of(url, data, settings)
 
     async def calling() -> R:
-        async with server_or_folder(url, settings) as server:
+        async with server_or_folder(chosen, settings) as server:
             return await request(server)
 
-    return asyncio.run(calling())
+    with console.waiting(waits_for) if waits_for else nullcontext():
+        return asyncio.run(calling())
 
 
 @asynccontextmanager
@@ -53,7 +62,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         AlreadyRunning: a server uses the folder.
         StoreUnavailable: the store cannot be reached.
     """
-    _require_folder(store.is_embedded(settings), settings.resolved_store_url)
+    require_folder(store.is_embedded(settings), settings.resolved_store_url)
     quiet_logs(settings)
     opened = make_store(settings.model_copy(update={"sql": False}))  # commands run no SQL of users here
     await opened.open()
@@ -63,10 +72,10 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         await opened.close()
 
 
-def _require_folder(embedded: bool, url: str) -> None:
+def require_folder(embedded: bool, url: str) -> None:
     """Raises ConfigError when the data folder does not exist: a command must not create an empty one."""
     if embedded and ":///" in url and not (folder := url_path(url).parent).is_dir():
-        raise ConfigError(f"there is no data folder {folder}: name it with --data, or a running server with --url")
+        raise ConfigError(f"there is no data folder {folder}: name it with --data, or leave --data out to ask a server")
 
 
 @asynccontextmanager
@@ -79,7 +88,7 @@ async def stopped_server(settings: Settings) -> AsyncIterator[ServerClient]:
     """
     from tallystick.api.app import Parts, make_query_app
 
-    _require_folder(queue.is_embedded(settings), settings.resolved_queue_url)
+    require_folder(queue.is_embedded(settings), settings.resolved_queue_url)
     settings = settings.in_process()
     async with open_store(settings) as opened:
         waiting = queue.make_queue(settings)
@@ -133,3 +142,20 @@ async def running_pipeline(settings: Settings) -> AsyncIterator[tuple[ServerClie
     async with open_tallystick(settings.in_process(), Role.INGEST if shared else Role.UP) as tallystick:
         async with ServerClient(IN_PROCESS, httpx.ASGITransport(tallystick.asgi)) as server:
             yield server, left_to_workers if shared else tallystick.drained
+
+
+@asynccontextmanager
+async def drained_server(url: str | None, settings: Settings) -> AsyncIterator[ServerClient]:
+    """The running server; without one the store, after everything that waits in a queue of this machine is stored."""
+    if url is not None or not queue.is_embedded(settings):
+        async with server_or_folder(url, settings) as server:
+            yield server
+        return
+    if not settings.data.is_dir():
+        async with server_or_folder(None, settings) as server:  # raises: a command must not create the folder
+            yield server
+        return
+    async with running_pipeline(settings) as (server, drained):
+        with console.waiting("storing what is queued"):
+            await drained()
+        yield server

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from tallystick.cli import console, options
 from tallystick.cli.target import server_or_folder
@@ -23,23 +21,23 @@ EPILOG = console.paragraphs("""
 
 Exit code: 0 everything agrees, 1 something differs (each difference is printed), 2 it could not be checked.
 """)
-COLUMNS = ("accepted", "stored", "duplicates", "dead", "queued")
+COLUMNS = ("accepted", "stored", "duplicates", "dead", "erased", "queued")
 
 
 def verify(
     url: options.UrlOption = None,
     data: options.DataOption = None,
     key_file: options.KeyFileOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Check that no event was lost or counted twice.
 
-    Accepted events must equal stored + duplicates + dead + queued; no block may be missing from a sequence; the
-    rollups must equal the raw events.
+    Accepted events must equal stored + duplicates + dead + erased + queued; no block may be missing from a
+    sequence; the rollups must equal the raw events.
     """
-    options.refuse_url_with_data(url, data)
-    found = asyncio.run(_verify(url, options.load_settings(data=data, key_file=key_file)))
-    if json:
+    settings = options.load_settings(data=data, key_file=key_file)
+    found = asyncio.run(_verify(options.server_of(url, data, settings), settings))
+    if as_json:
         typer.echo(found.model_dump_json())
     else:
         _show(found)
@@ -49,16 +47,16 @@ def verify(
 
 async def _verify(url: str | None, settings: Settings) -> Verification:
     async with server_or_folder(url, settings) as server:
-        with console.err.status("counting every event"):
+        with console.waiting("counting every event"):
             return Verification.model_validate(await server.get("/v1/verify"))
 
 
 def _show(found: Verification) -> None:
-    books = Table(title="events", title_justify="left")
+    books = console.new_table("events")
     for column in COLUMNS:
         books.add_column(column, justify="right")
     books.add_row(*(f"{getattr(found.ledger, column):,}" for column in COLUMNS))
-    console.out.print(books)
+    console.for_tables().print(books)
     if found.ledger.conflicts:
         console.out.print(
             f"{found.ledger.conflicts:,} of the duplicates had another payload than the event stored first"
@@ -66,9 +64,9 @@ def _show(found: Verification) -> None:
     if found.ok:
         console.out.print("[green]the books close:[/] nothing is missing, nothing was counted twice")
         return
-    differences = Table(title=f"differences: {len(found.differences)}", title_justify="left", title_style="bold red")
+    differences = console.new_table(f"differences: {len(found.differences)}", "bold red")
     differences.add_column("check")
     differences.add_column("what differs", overflow="fold")
     for difference in found.differences:
         differences.add_row(escape(difference.check), escape(difference.message))
-    console.out.print(differences)
+    console.for_tables().print(differences)

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 from tallystick.dialects import analytics_backend, eventflux, fast_worker, smolhog
 from tallystick.dialects.base import Dialect, Speaks, Takes, WriteRoutes
 
-__all__ = ["ALL", "Speaks", "Takes", "openapi", "read_routes", "write_routes"]
+__all__ = ["ALL", "Speaks", "Takes", "openapi", "read_routes", "spelled", "write_routes"]
 
 ALL: list[Dialect] = [smolhog, eventflux, fast_worker.DIALECT, analytics_backend.DIALECT]
 """All dialects. To add one, write its module and list it here."""
@@ -24,6 +24,18 @@ def write_routes(ctx: Takes) -> WriteRoutes:
             raise ValueError(f"two dialects answer {sorted(taken)}")
         routes |= own
     return routes
+
+
+_SLASHED = frozenset(path for dialect in ALL for path in dialect.SPELLINGS.paths if path != "/")
+_ANY_CASE = frozenset(path for dialect in ALL if dialect.SPELLINGS.any_case for path in dialect.SPELLINGS.paths)
+
+
+def spelled(path: str) -> str:
+    """The path as its route has it, where a dialect's own server takes this spelling of it, too; else as it is."""
+    bare = path[:-1] if path.endswith("/") else path
+    if bare in _SLASHED:
+        return bare
+    return small if (small := bare.lower()) in _ANY_CASE else path
 
 
 def read_routes(ctx: Speaks) -> list[BaseRoute]:

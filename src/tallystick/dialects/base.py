@@ -20,13 +20,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tallystick.access.model import Permission
 from tallystick.api.access.gate import Access, Gate, access
 from tallystick.api.access.scoped_store import ScopedStore
 from tallystick.config import Settings
 from tallystick.errors import TallystickError
+from tallystick.http_headers import READ, WRITE
 from tallystick.ingest import ids
 from tallystick.ingest.app import Ingest, headers_of, identity_of, reply, request_id_of
-from tallystick.ingest.body import ClientGone
+from tallystick.ingest.body import ClientGone, header
 from tallystick.ingest.normalise import Rejected, allowed_site
 from tallystick.ingest.text import clean_json
 from tallystick.model.event import PATH_MAX, Event
@@ -73,6 +75,8 @@ class Asks:
 class Dialect(Protocol):
     """A module of this package that speaks the API of another system."""
 
+    @property
+    def SPELLINGS(self) -> Spellings: ...
     def write_routes(self, ctx: Takes) -> WriteRoutes: ...
     def read_routes(self, ctx: Speaks) -> list[BaseRoute]: ...
     def openapi(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -86,6 +90,18 @@ class Answer(NamedTuple):
     body: Any
     headers: Headers = ()
     request_id: str = ""
+
+
+class Spellings(NamedTuple):
+    """Paths of a dialect that its own server also answers under other spellings.
+
+    Attributes:
+        paths: also with a slash at the end.
+        any_case: capitals and small letters are the same.
+    """
+
+    paths: frozenset[str]
+    any_case: bool = False
 
 
 Take: TypeAlias = Callable[[Takes, Scope, bytes, str, str | None], Awaitable[Answer]]
@@ -110,21 +126,21 @@ class WriteRoute:
     """A raw ASGI route: read the body, pass it to `take`, answer. `take` gets it without NUL and lone surrogates."""
 
     def __init__(
-        self, ctx: Takes, route: str, take: Take, form: ErrorForm, headers: Headers = (), own_header: str = ""
+        self, ctx: Takes, route: str, take: Take, form: ErrorForm, own_header: str = "", most: int | None = None
     ) -> None:
         """
         Args:
             route: the path, as metrics name it.
             take: may raise Refused and TallystickError.
             form: turns Tallystick's errors into the dialect's form.
-            headers: added to every answer.
             own_header: a further header for the key, besides Authorization and X-API-Key.
+            most: largest body in bytes; None: `max_body_bytes`.
         """
         self._ctx = ctx
+        self._most = most
         self._route = route
         self._take = take
         self._form = form
-        self._headers = headers
         self._own_header = own_header.encode("ascii")
         self._seconds = ctx.ingest.metrics.http_seconds.labels(route)
 
@@ -132,7 +148,9 @@ class WriteRoute:
         started = time.perf_counter()
         request_id = request_id_of(scope)
         try:
-            body, site = await self._ctx.ingest.read_body(scope, receive, own_header=self._own_header)
+            body, site = await self._ctx.ingest.read_body(
+                scope, receive, own_header=self._own_header, foreign=True, most=self._most
+            )
             answer = await self._take(self._ctx, scope, clean_json(body), request_id, site)
         except ClientGone:
             return
@@ -142,10 +160,76 @@ class WriteRoute:
             answer = failure(error, self._form)
             if error.status >= 500:
                 log.warning("request refused", request_id=request_id, code=error.code, error=error.whole)
-        headers = (*self._headers, *answer.headers)
+        headers = (*cors_headers(scope), *answer.headers)
         await reply(send, answer.status, _encoder.encode(answer.body), answer.request_id or request_id, headers)
         self._ctx.ingest.metrics.http_requests.labels(self._route, str(answer.status)).inc()
         self._seconds.observe(time.perf_counter() - started)
+
+
+# --- browsers and other clients that ask in another way ---------------------------------------------------------------
+
+_EXPOSED = (b"access-control-expose-headers", b"X-Request-ID, Retry-After")
+
+
+def cors_headers(scope: Scope, with_cookies: bool = True) -> Headers:
+    """The headers that let a page of another origin read the answer.
+
+    Args:
+        with_cookies: also when the page sends its cookies, for which a browser wants its origin's name. Tallystick
+            reads no cookie, but a proxy in front of it may.
+    """
+    origin = header(scope, b"origin")
+    if not (with_cookies and origin and header(scope, b"cookie")):
+        return ((b"access-control-allow-origin", b"*"), _EXPOSED)
+    return (
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-credentials", b"true"),
+        _EXPOSED,
+        (b"vary", b"Origin"),
+    )
+
+
+def preflight(method: bytes, body: bytes = b"") -> ASGIApp:
+    """The answer to a browser's OPTIONS request: any page may use `method` with the headers it asked for."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        allowed = method + b", OPTIONS"
+        headers = [
+            *WRITE,
+            (b"access-control-allow-origin", header(scope, b"origin") or b"*"),
+            (b"access-control-allow-credentials", b"true"),
+            (b"access-control-allow-methods", allowed),
+            (b"access-control-allow-headers", header(scope, b"access-control-request-headers") or b"*"),
+            (b"access-control-max-age", b"600"),
+            (b"allow", allowed),
+            (b"vary", b"Origin, Access-Control-Request-Headers"),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        if body:
+            headers.append((b"content-type", b"application/json"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return answer
+
+
+def beside_post(path: str, form: ErrorForm, preflight_body: bytes = b"") -> WriteRoutes:
+    """What a path that only takes POST answers to the other methods: OPTIONS, and 405 to the rest."""
+    answer = _encoder.encode(form("Method Not Allowed"))
+
+    async def not_allowed(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            *READ,
+            (b"allow", b"POST, OPTIONS"),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(answer)),
+            (b"x-request-id", request_id_of(scope).encode("ascii")),
+        ]
+        await send({"type": "http.response.start", "status": 405, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer})
+
+    others: WriteRoutes = {(method, path): not_allowed for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE")}
+    return {("OPTIONS", path): preflight(b"POST", preflight_body), **others}
 
 
 def derive_ids(scope: Scope, body: bytes, events: Sequence[Event]) -> None:
@@ -172,12 +256,11 @@ def read_route(
     wanted: Access,
     read: Read,
     form: ErrorForm,
-    headers: Headers = (),
     own_header: str = "",
 ) -> Route:
     """A GET route. `read` gets the query parameters, returns a JSON body or an Answer, and may raise as `take` may.
 
-    `Gate.may_be_read_from` decides whether the answer has the headers that let other origins read it.
+    `Gate.may_be_read_from` decides whether the answer has the headers that let a page of another origin read it.
     """
 
     @access(wanted)
@@ -185,8 +268,8 @@ def read_route(
         request.scope["route"] = route  # the label of the request in metrics
         gate: Gate = request.app.state.gate
         try:
-            site = gate.admit(wanted, request.scope, own_header)
-            asks = Asks(ScopedStore(ctx.store, site, request.receive), ctx.queue, ctx.settings)
+            caller = await gate.admit(wanted, request.scope, own_header, foreign=True)
+            asks = Asks(ScopedStore(ctx.store, caller.reach(Permission.READ), request.receive), ctx.queue, ctx.settings)
             body = await read(asks, request.query_params)
             answer = body if isinstance(body, Answer) else Answer(200, body)
         except Refused as refused:
@@ -196,7 +279,9 @@ def read_route(
             if error.status >= 500:
                 log.warning("request refused", code=error.code, error=error.whole)
         response = Response(_encoder.encode(answer.body), answer.status, media_type="application/json")
-        shared = headers if gate.may_be_read_from(request.scope) else ()
+        shared: Headers = ()
+        if gate.may_be_read_from(request.scope):
+            shared = cors_headers(request.scope, with_cookies=gate.trusts_origin_of(request.scope))
         response.raw_headers.extend((*shared, *answer.headers))
         return response
 

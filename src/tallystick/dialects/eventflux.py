@@ -7,9 +7,10 @@ POST /v1/events/bulk · GET /v1/analytics/events/daily · GET /v1/analytics/even
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -20,14 +21,18 @@ from tallystick.api.access.gate import Access
 from tallystick.config import Settings
 from tallystick.dialects.base import (
     Answer,
+    Read,
     Refused,
     Speaks,
+    Spellings,
     Takes,
     WriteRoute,
     WriteRoutes,
+    beside_post,
     check_size,
     derive_ids,
     openapi_schemas,
+    preflight,
     promoted_path,
     read_route,
 )
@@ -39,6 +44,7 @@ from tallystick.ingest import ids
 from tallystick.ingest.decode import encode_decoded
 from tallystick.ingest.normalise import Draft, Rejected, normalise
 from tallystick.model.event import AHEAD_MAX, DEFAULT_SITE, EARLIEST, NO_PROPERTIES, PROPERTIES_DEPTH_MAX, Event
+from tallystick.model.times import read_time
 from tallystick.queue.base import Queue
 
 EVENT_TYPE_MAX = 128
@@ -51,6 +57,7 @@ STREAM_LEN_SECONDS = 0.05
 _FIELD_OF_CODE = {
     "timestamp_invalid": "timestamp",
     "name_invalid": "event_type",
+    "too_many_names": "event_type",
     "user_id_invalid": "actor_id",
 }
 
@@ -65,7 +72,7 @@ class _BulkEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 class _Bulk(msgspec.Struct, forbid_unknown_fields=True):
     events: list[_BulkEvent]
-    request_id: UUID | None = None
+    request_id: UUID | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Attributes(msgspec.Struct, gc=False):
@@ -88,6 +95,20 @@ Stripped = Annotated[str, BeforeValidator(_strip)]
 """Stripped as `decode_fast` does it: pydantic's own stripping leaves U+001C to U+001F."""
 
 
+def _counted(value: object) -> object:
+    """A number, or a text of one, as everywhere else in Tallystick: pydantic's units stop at milliseconds."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number or (isinstance(value, str) and value.strip()[:1].isdigit() and value.strip()[4:5] != "-"):
+        try:
+            return read_time(value) or value  # type: ignore[arg-type]  # a number or a text, as checked
+        except ValueError:
+            return value  # pydantic refuses it in EventFlux's words
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_counted)]
+
+
 class EventFluxEvent(BaseModel):
     """An event as EventFlux's own model reads it: it takes more timestamp forms and reports each invalid field."""
 
@@ -96,7 +117,7 @@ class EventFluxEvent(BaseModel):
     event_type: Stripped = Field(min_length=1, max_length=EVENT_TYPE_MAX)
     actor_id: Stripped = Field(min_length=1, max_length=ACTOR_ID_MAX)
     source: Stripped = Field(min_length=1, max_length=SOURCE_MAX)
-    timestamp: datetime
+    timestamp: Moment
     attributes: dict[str, Any] = {}
 
 
@@ -105,7 +126,7 @@ class EventFluxBulk(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    request_id: UUID | None = None
+    request_id: UUID = Field(default_factory=uuid4)
     events: list[EventFluxEvent] = Field(min_length=1)
 
 
@@ -123,9 +144,14 @@ class BulkRoute:
         received_at = datetime.now(UTC)
         fast = decode_fast(body, received_at, ctx.settings, site)
         given, events = fast or decode_carefully(body, received_at, ctx.settings, site)
+        for index, event in enumerate(events):
+            try:
+                ctx.ingest.admit_names(event)
+            except Rejected as error:
+                refuse_event(error, index, _FIELD_OF_CODE.get(error.code, "attributes"))
         derive_ids(scope, body, events)
         chosen = str(given) if given else request_id
-        await ctx.ingest.accept(encode_decoded(ctx.ingest.enriched(scope, events), []), chosen)
+        await ctx.ingest.accept(scope, encode_decoded(ctx.ingest.enriched(scope, events), []), chosen)
         waiting = None if site else await self._stream.length()
         answer = {"request_id": chosen, "queued": len(events), "stream_len": waiting, "mode": "queue"}
         return Answer(202, answer, request_id=chosen)
@@ -155,7 +181,7 @@ def check_count(count: int, settings: Settings) -> None:
     """Raises Refused with 413 when the request has too many events."""
     most = settings.max_request_events
     if count > most:
-        raise Refused(413, error_form(f"Batch size {count} exceeds the maximum of {most}"))
+        raise Refused(413, error_form(f"Batch too large: received {count}, maximum allowed is {most}."))
 
 
 def decode_fast(
@@ -194,7 +220,7 @@ def decode_fast(
         path = promoted_path(attributes)
         kept = NO_PROPERTIES if attributes == b"{}" else given.attributes
         events.append(Event(ids.uuid7(), name, moment, received_at, belongs_to, actor, None, source, path, kept))
-    return (bulk.request_id, events) if events else None
+    return (bulk.request_id or None, events) if events else None
 
 
 def decode_carefully(
@@ -220,22 +246,28 @@ def decode_carefully(
             events.append(normalise(draft, received_at))
         except Rejected as error:
             refuse_event(error, index, _FIELD_OF_CODE.get(error.code, "attributes"))
-    return bulk.request_id, events
+    return bulk.request_id if "request_id" in bulk.model_fields_set else None, events
+
+
+BULK_PATH = "/v1/events/bulk"
+READS: Mapping[str, tuple[Access, Read]] = {
+    "/v1/analytics/events/daily": (Access.SITE, daily),
+    "/v1/analytics/events/summary": (Access.SITE, summary),
+    "/v1/analytics/event-types": (Access.SITE, event_types),
+    "/v1/analytics/events/raw": (Access.SITE, raw_events),
+    "/healthz/detailed": (Access.EVERY, detailed_health),
+}
+SPELLINGS = Spellings(frozenset((BULK_PATH, *READS)))
 
 
 def write_routes(ctx: Takes) -> WriteRoutes:
-    path = "/v1/events/bulk"
-    return {("POST", path): WriteRoute(ctx, path, BulkRoute(ctx.queue).take, error_form)}
+    routes: WriteRoutes = {("POST", BULK_PATH): WriteRoute(ctx, BULK_PATH, BulkRoute(ctx.queue).take, error_form)}
+    routes |= beside_post(BULK_PATH, error_form)
+    return routes | {("OPTIONS", path): preflight(b"GET") for path in READS}
 
 
 def read_routes(ctx: Speaks) -> list[BaseRoute]:
-    return [
-        read_route(ctx, "/v1/analytics/events/daily", Access.SITE, daily, error_form),
-        read_route(ctx, "/v1/analytics/events/summary", Access.SITE, summary, error_form),
-        read_route(ctx, "/v1/analytics/event-types", Access.SITE, event_types, error_form),
-        read_route(ctx, "/v1/analytics/events/raw", Access.SITE, raw_events, error_form),
-        read_route(ctx, "/healthz/detailed", Access.EVERY, detailed_health, error_form),
-    ]
+    return [read_route(ctx, path, wanted, read, error_form) for path, (wanted, read) in READS.items()]
 
 
 def openapi() -> tuple[dict[str, Any], dict[str, Any]]:

@@ -89,7 +89,7 @@ def _daily() -> dict[str, Any]:
 
 
 def _summary() -> dict[str, Any]:
-    top_n = {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 10}
+    top_n = {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}
     example = {
         "total_events": 3,
         "unique_event_types": 2,
@@ -97,7 +97,7 @@ def _summary() -> dict[str, Any]:
         "top_event_types": [{"event_type": "page_view", "total": 2}],
         "top_sources": [{"source": "web", "total": 3}],
     }
-    parameters = [*_range(), openapi_query("top_n", top_n, "How many of each.")]
+    parameters = [*_range(), openapi_query("top_n", top_n, "How many event types; all sources are listed.")]
     return _operation("summary", "Totals, types and sources", parameters, example)
 
 
@@ -125,4 +125,11 @@ def _raw() -> dict[str, Any]:
 
 def _health(ping: bool, postgres: str) -> dict[str, Any]:
     waiting = 0 if ping else None
-    return {"api": "ok", "redis": {"ping": ping, "stream_len": waiting, "consumer_lag": waiting}, "postgres": postgres}
+    redis = {
+        "ping": "ok" if ping else "error",
+        "stream_len": waiting,
+        "consumer_groups": 1,
+        "lags": [{"group": "tallystick", "pending": 0, "lag": 0}] if ping else [],
+        "consumer_lag": waiting,
+    }
+    return {"api": "ok", "redis": redis, "postgres": postgres}

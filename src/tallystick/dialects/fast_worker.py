@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from tallystick.dialects.pageview import PageViewDialect, TextField
+from tallystick.dialects.pageview import PageViewDialect
+from tallystick.dialects.pageview_events import Limits, read_fast_worker
 from tallystick.model.event import SITE_ID_MAX
 
 EVENT_TYPE_MAX = 100
@@ -22,7 +23,7 @@ class FastWorkerEvent(msgspec.Struct, gc=False):
 
     site_id: Annotated[str, msgspec.Meta(min_length=1, max_length=SITE_ID_MAX)]
     event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=EVENT_TYPE_MAX)]
-    timestamp: Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="ISO 8601; without an offset: UTC")]
+    timestamp: Annotated[str, msgspec.Meta(min_length=1, description="A date that JavaScript reads")]
     path: Annotated[str, msgspec.Meta(max_length=PATH_MAX)] | None = None
     user_id: Annotated[str, msgspec.Meta(max_length=USER_ID_MAX)] | None = None
 
@@ -36,17 +37,16 @@ DIALECT = PageViewDialect(
     event_path="/api/event",
     stats_path="/api/stats",
     body=FastWorkerEvent,
-    fields=(
-        TextField("site_id", SITE_ID_MAX, required=True),
-        TextField("event_type", EVENT_TYPE_MAX, required=True),
-        TextField("timestamp", 64, required=True),
-        TextField("path", PATH_MAX),
-        TextField("user_id", USER_ID_MAX),
-    ),
+    read=read_fast_worker,
+    limits=Limits(SITE_ID_MAX, EVENT_TYPE_MAX, PATH_MAX, USER_ID_MAX),
     queued=(202, {"success": True, "message": "Event received and queued for processing"}),
     error_form=error_form,
     invalid=lambda problems: {**error_form("Validation failed"), "details": problems},
     invalid_description="The invalid fields.",
+    invalid_example="site_id is required and must be a string",
     no_site="site_id query parameter is required",
-    example_date=None,
+    example_date="all-time",
+    counted="page_view",
+    all_days="all-time",
+    preflight_body=b"{}",
 )

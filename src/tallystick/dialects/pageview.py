@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cached_property
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
 import msgspec
 from starlette.routing import BaseRoute
@@ -24,75 +23,48 @@ from tallystick.dialects.base import (
     ErrorForm,
     Refused,
     Speaks,
+    Spellings,
     Takes,
     WriteRoute,
     WriteRoutes,
+    beside_post,
     check_site,
     derive_ids,
     openapi_answer,
     openapi_body,
     openapi_query,
     openapi_schemas,
+    preflight,
     read_route,
 )
-from tallystick.ingest import clock
+from tallystick.dialects.js_date import js_date
+from tallystick.dialects.pageview_events import Limits, Problems
 from tallystick.ingest.decode import encode_decoded
 from tallystick.ingest.normalise import Draft, Rejected, normalise
 from tallystick.ingest.text import clean_text
 from tallystick.keys import EVERY_SITE
 from tallystick.model.event import SITE_ID_MAX
-from tallystick.model.query import Condition, Metric, MetricsQuery
+from tallystick.model.query import AllOf, Condition, Metric, MetricsQuery
 
 TOP_PATHS = 10
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-class TextField(NamedTuple):
-    """A text of the request's body and its limit in code points."""
+def day_of(text: str) -> date:
+    """The UTC day of a date that JavaScript reads: `2025-11-12`, also with a time, `11/12/2025`, …
 
-    name: str
-    longest: int
-    required: bool = False
-
-
-def problems(body: object, fields: Sequence[TextField]) -> list[str]:
-    """A sentence for each field of a decoded body that is wrong; empty when all are right."""
-    if not isinstance(body, dict):
-        return ["body must be a JSON object"]
-    found = []
-    for field in fields:
-        value = body.get(field.name)
-        if field.required and (not isinstance(value, str) or not value):
-            found.append(f"{field.name} is required and must be a string")
-        elif value is not None and not isinstance(value, str):
-            found.append(f"{field.name} must be a string")
-        elif value is not None and len(value) > field.longest:
-            found.append(f"{field.name} must not be longer than {field.longest} characters")
-        elif field.name == "timestamp" and value is not None and not _is_time(value):
-            found.append("timestamp must be a valid ISO-8601 date string")
-    return found
-
-
-def _is_time(text: str) -> bool:
-    try:
-        clock.event_time(text, datetime.now(UTC))
-    except ValueError:
-        return False
-    return bool(text.strip())
-
-
-def parse_day(text: str) -> date:
-    """The day of `YYYY-MM-DD`, and of no other form.
+    Of an ISO date with a time and an offset it is the day that is written there.
 
     Raises:
         ValueError: it is none; the message is for the client.
     """
+    moment = js_date(text)
     try:
-        if _DAY.fullmatch(text):
-            return date.fromisoformat(text)
-    except ValueError:
+        if moment is not None:
+            return date.fromisoformat(text[:10]) if _ISO_DAY.match(text) else moment.date()
+    except ValueError:  # such as 2025-11-31, which JavaScript reads as the day after
         pass
-    raise ValueError("date must be a day in the form YYYY-MM-DD")
+    raise ValueError("Invalid date format. Use YYYY-MM-DD")
 
 
 def day_range(first: date, last: date) -> tuple[datetime, datetime]:
@@ -119,18 +91,26 @@ def known_site(site_id: str) -> str:
     return clean_text(site_id)
 
 
-async def site_stats(store: ScopedStore, site_id: str, day: str | None) -> dict[str, Any]:
-    """All of a site's events, its users and most viewed paths: ever, or on a UTC day.
+async def site_stats(
+    store: ScopedStore, site_id: str, day: str | None, counted: str | None, all_days: str | None
+) -> dict[str, Any]:
+    """A site's events, its users and most viewed paths: ever, or on a UTC day.
+
+    Args:
+        counted: the name of the events that count; None: all do.
+        all_days: `date` of the answer without a day.
 
     Raises:
         ValueError: `site_id` or `day` is wrong; the message is for the client.
         TallystickError: the store has no answer.
     """
     site = known_site(site_id)
-    chosen = parse_day(day) if day else None
+    chosen = day_of(day) if day else None
+    named = Condition(field="name", op="=", value=counted) if counted else None
+    with_path = Condition(field="path", op="set")
     since, until = day_range(chosen, chosen) if chosen else (None, None)
     metrics = [Metric(kind="events"), Metric(kind="users")]
-    totals = await store.run(MetricsQuery(site_id=site, since=since, until=until, metrics=metrics))
+    totals = await store.run(MetricsQuery(site_id=site, since=since, until=until, metrics=metrics, filter=named))
     paths = await store.run(
         MetricsQuery(
             site_id=site,
@@ -138,13 +118,13 @@ async def site_stats(store: ScopedStore, site_id: str, day: str | None) -> dict[
             until=until,
             breakdown=["path"],
             top=TOP_PATHS,
-            filter=Condition(field="path", op="set"),
+            filter=AllOf(all=[named, with_path]) if named else with_path,
         )
     )
     ranked = sorted(paths.rows, key=lambda row: (-row["events"], row["path"]))
     return {
         "site_id": site_id,
-        "date": chosen.isoformat() if chosen else None,
+        "date": day or all_days,
         "total_views": sum(row["events"] for row in totals.rows),
         "unique_users": sum(row["users"] for row in totals.rows),
         "top_paths": [{"path": row["path"], "views": row["events"]} for row in ranked],
@@ -157,13 +137,17 @@ class PageViewDialect:
 
     Attributes:
         name: the system's name; `source` of its events, and the tag of its routes in the OpenAPI document.
-        body: the JSON body of a page view, with `site_id`, `event_type`, `timestamp`, `path` and `user_id`.
-        fields: the same fields in the order in which problems are listed.
+        body: the JSON body of a page view for the OpenAPI document.
+        read: a decoded body, the limits and the source → the event, or raises Problems.
         queued: status and body of the answer once the event is durable.
         error_form: the body of an error that is one sentence.
         invalid: the body of the 400 that lists the problems of a body.
-        invalid_description: what the OpenAPI document says about that 400.
+        invalid_description, invalid_example: what the OpenAPI document says about that 400, and one of its sentences.
         no_site: the sentence of the 400 for statistics without a site.
+        counted: the name of the events that statistics count; None: all.
+        all_days: `date` of statistics of all days.
+        any_case: capitals in its paths are small letters to its own server.
+        preflight_body: the body of the answer to OPTIONS.
         example_date: `date` in the OpenAPI document's example of statistics.
     """
 
@@ -171,45 +155,42 @@ class PageViewDialect:
     event_path: str
     stats_path: str
     body: type[Any]
-    fields: Sequence[TextField]
+    read: Callable[[Any, Limits, str], Draft]
+    limits: Limits
     queued: tuple[int, dict[str, Any]]
     error_form: ErrorForm
     invalid: Callable[[list[str]], dict[str, Any]]
     invalid_description: str
+    invalid_example: str
     no_site: str
     example_date: str | None
+    counted: str | None = None
+    all_days: str | None = None
+    any_case: bool = False
+    preflight_body: bytes = b""
 
-    @cached_property
-    def _decoder(self) -> msgspec.json.Decoder[Any]:
-        return msgspec.json.Decoder(self.body)
+    @property
+    def SPELLINGS(self) -> Spellings:
+        return Spellings(frozenset((self.event_path, self.stats_path)), self.any_case)
 
     async def take_event(self, ctx: Takes, scope: Scope, body: bytes, request_id: str, site: str | None) -> Answer:
         """The POST route of one page view."""
         try:
-            given = self._decoder.decode(body)
-            draft = Draft(
-                name=given.event_type,
-                site_id=given.site_id,
-                timestamp=given.timestamp,
-                user_id=given.user_id,
-                source=self.name,
-                path=given.path,
-            )
-            event = normalise(draft, datetime.now(UTC))
-        except (msgspec.DecodeError, RecursionError, Rejected) as error:
-            self._refuse(body, error)
+            event = normalise(self.read(msgspec.json.decode(body), self.limits, self.name), datetime.now(UTC))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Refused(400, self.invalid(["body must be valid JSON"])) from error
+        except Problems as error:
+            raise Refused(400, self.invalid(error.sentences)) from error
+        except Rejected as error:
+            raise Refused(400, self.invalid([error.message])) from error
         check_site(event.site_id, site, self.error_form)
-        derive_ids(scope, body, [event])
-        await ctx.ingest.accept(encode_decoded(ctx.ingest.enriched(scope, [event]), []), request_id)
-        return Answer(*self.queued)
-
-    def _refuse(self, body: bytes, error: Exception) -> NoReturn:
-        """Raises Refused with a sentence for each field that is wrong."""
         try:
-            found = problems(msgspec.json.decode(body), self.fields) or [str(error)]
-        except (msgspec.DecodeError, RecursionError):
-            found = ["body must be valid JSON"]
-        raise Refused(400, self.invalid(found)) from error
+            ctx.ingest.admit_names(event)
+        except Rejected as error:
+            raise Refused(400, self.invalid([error.message])) from error
+        derive_ids(scope, body, [event])
+        await ctx.ingest.accept(scope, encode_decoded(ctx.ingest.enriched(scope, [event]), []), request_id)
+        return Answer(*self.queued)
 
     async def stats(self, ctx: Asks, params: Mapping[str, str]) -> Any:
         """The GET route of a site's statistics."""
@@ -217,12 +198,16 @@ class PageViewDialect:
         if not site_id:
             raise Refused(400, self.error_form(self.no_site))
         try:
-            return await site_stats(ctx.store, site_id, params.get("date"))
+            return await site_stats(ctx.store, site_id, params.get("date"), self.counted, self.all_days)
         except ValueError as error:
             raise Refused(400, self.error_form(str(error))) from error
 
     def write_routes(self, ctx: Takes) -> WriteRoutes:
-        return {("POST", self.event_path): WriteRoute(ctx, self.event_path, self.take_event, self.error_form)}
+        return {
+            ("POST", self.event_path): WriteRoute(ctx, self.event_path, self.take_event, self.error_form),
+            ("OPTIONS", self.stats_path): preflight(b"GET", self.preflight_body),
+            **beside_post(self.event_path, self.error_form, self.preflight_body),
+        }
 
     def read_routes(self, ctx: Speaks) -> list[BaseRoute]:
         return [read_route(ctx, self.stats_path, Access.SITE, self.stats, self.error_form)]
@@ -231,7 +216,7 @@ class PageViewDialect:
         """`(paths, schemas)` for the OpenAPI document."""
         prefix = self.name.replace("-", "_")
         status, queued = self.queued
-        invalid = self.invalid(["site_id is required and must be a string"])
+        invalid = self.invalid([self.invalid_example])
         event = {
             "operationId": f"{prefix}_event",
             "tags": [self.name],

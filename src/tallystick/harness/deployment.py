@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
-from urllib.parse import urlsplit
 
+from tallystick.config import split_url
 from tallystick.harness.server import TALLYSTICK, ServerProcess
 
 Number = TypeVar("Number", int, float)
@@ -22,6 +22,7 @@ class Deployment:
         data: the data folder; logs lie beside it.
         queue_url, store_url: empty: the embedded ones.
         workers: how many `tallystick work`.
+        ingesters: how many `tallystick ingest`, each with a port of its own.
         settings: environment variables for all of them.
         command: what to run instead of the installed `tallystick`.
     """
@@ -33,30 +34,31 @@ class Deployment:
         store_url: str = "",
         *,
         workers: int = 1,
+        ingesters: int = 1,
         settings: Mapping[str, str] | None = None,
         command: Sequence[str] = TALLYSTICK,
     ) -> None:
         self.data = data
-        self.schemes = (urlsplit(queue_url).scheme, urlsplit(store_url).scheme)
+        self.schemes = (split_url(queue_url).scheme, split_url(store_url).scheme)
         self.separate = not EMBEDDED.intersection(self.schemes)
         given = {**(settings or {}), "TALLYSTICK_QUEUE_URL": queue_url, "TALLYSTICK_STORE_URL": store_url}
         if self.separate:
-            self.ingest = ServerProcess(data, given, command, role="ingest")
+            self.ingest = [ServerProcess(data, given, command, role="ingest", number=n) for n in range(ingesters)]
             self.work = [ServerProcess(data, given, command, role="work", number=n) for n in range(workers)]
             self.serve = ServerProcess(data, given, command, role="serve")
         else:
-            self.ingest = self.serve = ServerProcess(data, given, command)
-            self.work = []
+            self.serve = ServerProcess(data, given, command)
+            self.ingest, self.work = [self.serve], []
 
     @property
     def processes(self) -> list[ServerProcess]:
         """Each process once, in the order in which they are started."""
-        return [*self.work, self.serve, *([self.ingest] if self.separate else [])]
+        return [*self.work, self.serve, *(self.ingest if self.separate else [])]
 
     @property
     def write_url(self) -> str:
-        """Where events are sent to."""
-        return self.ingest.url
+        """Where events are sent to; the first of several places."""
+        return self.ingest[0].url
 
     @property
     def read_url(self) -> str:
@@ -90,17 +92,22 @@ class Deployment:
 
     def cpu_seconds(self) -> float | None:
         """Processor time of Tallystick's own processes so far; servers beside them are not counted."""
-        return _sum(process.cpu_seconds() for process in self.processes)
+        return total(process.cpu_seconds() for process in self.processes)
 
     def resident(self) -> int | None:
         """Resident memory of all processes in bytes, now."""
-        return _sum(process.resident() for process in self.processes)
+        return total(process.resident() for process in self.processes)
+
+    def descriptors(self) -> int | None:
+        """Open file descriptors of all processes, now."""
+        return total(process.descriptors() for process in self.processes)
 
     def resident_peak(self) -> int | None:
         """The sum of the most resident memory of each so far, in bytes."""
-        return _sum(process.resident_peak() for process in self.processes)
+        return total(process.resident_peak() for process in self.processes)
 
 
-def _sum(values: Iterable[Number | None]) -> Number | None:
+def total(values: Iterable[Number | None]) -> Number | None:
+    """The sum of those that are known; None when none is."""
     known = [value for value in values if value is not None]
     return sum(known[1:], known[0]) if known else None

@@ -29,10 +29,12 @@ NOT_FROM_OUTSIDE = (
     "TALLYSTICK_WRITE_KEYS_FILE",
     "TALLYSTICK_READ_KEYS",
     "TALLYSTICK_READ_KEYS_FILE",
+    "TALLYSTICK_ACCESS_URL",
+    "TALLYSTICK_ACCESS_SECRET",
 )
 """Settings that a started server does not take from the environment."""
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 300.0
 STOP_TIMEOUT = 20.0
 POLL_EVERY = 0.01
 """Seconds: for a start, for a stop, and between two looks at either."""
@@ -103,6 +105,7 @@ class ServerProcess:
         command: what to run instead of the installed `tallystick`.
         role: `up`, `ingest`, `work` or `serve`; of `work` the URL is its status page's.
         number: distinguishes processes of the same role and folder.
+        port: where it listens; 0: on one that is free.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class ServerProcess:
         command: Sequence[str] = TALLYSTICK,
         role: str = "up",
         number: int = 0,
+        port: int = 0,
     ) -> None:
         self.data = data
         self.url = ""
@@ -119,6 +123,7 @@ class ServerProcess:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._role = role
+        self._port = port
         self._log = data.with_name(f"{data.name}.log" if role == "up" else f"{data.name}-{role}-{number}.log")
 
     def __enter__(self) -> Self:
@@ -141,7 +146,7 @@ class ServerProcess:
         # keys would keep the measurement out.
         environment = {**os.environ, **dict.fromkeys(NOT_FROM_OUTSIDE, ""), **self._settings}
         environment["TALLYSTICK_DATA"] = str(self.data)
-        port = _free_port() if self._role == "work" else 0  # to a worker, 0 means no status page
+        port = _free_port() if self._role == "work" else self._port  # to a worker, 0 means no status page
         command = [*self._command, self._role, "--host", "127.0.0.1", "--port", str(port)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -182,6 +187,14 @@ class ServerProcess:
         self._process.wait()
         self._process = None
 
+    def pause(self) -> None:
+        """SIGSTOP to the whole process group: it hangs, and its connections stay."""
+        os.killpg(self._running().pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT after `pause`."""
+        os.killpg(self._running().pid, signal.SIGCONT)
+
     def api(self) -> Api:
         """A new connection to it."""
         return Api(self.url)
@@ -199,20 +212,40 @@ class ServerProcess:
         fields = [stat.rsplit(")", 1)[1].split() for stat in self._proc("stat")]
         return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK") if fields else None
 
+    def descriptors(self) -> int | None:
+        """Open file descriptors of all its processes, now; None where the system does not say."""
+        counts = []
+        for folder in self._folders():
+            try:
+                counts.append(len(os.listdir(folder / "fd")))
+            except OSError:
+                continue  # it ended between two looks
+        return sum(counts) if counts else None
+
     def _status_bytes(self, name: str) -> int | None:
         found = [re.search(rf"^{name}:\s+(\d+) kB", status, re.M) for status in self._proc("status")]
         return sum(int(match[1]) * 1024 for match in found if match) if found else None
 
     def _proc(self, name: str) -> list[str]:
         """The text of /proc/<pid>/<name> of every process of the server's session."""
-        leader, texts = self._running().pid, []
-        for folder in Path("/proc").glob("[0-9]*"):
+        texts = []
+        for folder in self._folders():
             try:
-                if os.getsid(int(folder.name)) == leader:
-                    texts.append((folder / name).read_text())
+                texts.append((folder / name).read_text())
             except OSError:
                 continue  # it ended between two looks
         return texts
+
+    def _folders(self) -> list[Path]:
+        """/proc/<pid> of every process of the server's session."""
+        leader, found = self._running().pid, []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if os.getsid(int(folder.name)) == leader:
+                    found.append(folder)
+            except OSError:
+                continue
+        return found
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

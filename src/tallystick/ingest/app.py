@@ -16,15 +16,18 @@ import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from tallystick.access.directory import Directory
 from tallystick.config import Settings
 from tallystick.errors import InvalidRequest, TallystickError, Unauthorized
 from tallystick.http_headers import WRITE
 from tallystick.ingest import ids
-from tallystick.ingest.admission import Admission, writer_of
+from tallystick.ingest.admission import Admission, NotAtOnce, rates_of, site_of, writer_of
 from tallystick.ingest.body import ClientGone, header
 from tallystick.ingest.decode import Decoded, decode_native
 from tallystick.ingest.enrich.enrichment import Enrichable, Enrichment
-from tallystick.ingest.publisher import Publisher
+from tallystick.ingest.names import KnownNames
+from tallystick.ingest.publisher import Publisher, Tell
+from tallystick.ingest.quota import Quotas
 from tallystick.metrics import Metrics
 from tallystick.model.event import Event, Rejection
 
@@ -32,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 ROUTE = "/v1/events"
 Headers = Iterable[tuple[bytes, bytes]]
+Answer = Callable[[int, bytes, bytes], None]
+"""Sends an answer: its status, its header fields as they are sent, one of them Content-Length, and its body."""
 ANSWER_HEADERS = ((b"content-type", b"application/json"), *WRITE)
 CORS_HEADERS = (
     (b"access-control-allow-origin", b"*"),
@@ -72,26 +77,50 @@ class Ingest:
     """What every write route shares: keys, capped bodies, enrichment, durable acceptance, metrics."""
 
     def __init__(
-        self, settings: Settings, publisher: Publisher, metrics: Metrics, enrichment: Enrichment | None = None
+        self,
+        settings: Settings,
+        publisher: Publisher,
+        metrics: Metrics,
+        enrichment: Enrichment | None = None,
+        directory: Directory | None = None,
+        names: KnownNames | None = None,
     ) -> None:
+        """
+        Args:
+            directory: the keys that are made while the server runs; None: there are none.
+            names: the names of each site; None: there is no quota of them.
+        """
         self.settings = settings
         self.metrics = metrics
         self._publisher = publisher
         self._enrichment = enrichment
-        self._admission = Admission(settings, metrics)
+        self._quotas = Quotas(settings)
+        self.names = names if names is not None and names.counts else None
+        self._admission = Admission(settings, metrics, self._quotas, directory or Directory())
         self._rejected: dict[str, Any] = {}
 
     async def read_body(
-        self, scope: Scope, receive: Receive, *, own_header: bytes = b"", key_in_body: bool = False
+        self,
+        scope: Scope,
+        receive: Receive,
+        *,
+        own_header: bytes = b"",
+        key_in_body: bool = False,
+        foreign: bool = False,
+        most: int | None = None,
     ) -> tuple[bytes, str | None]:
         """The request's body, and the site that it may write to (None: any); raises as `Admission.body` does."""
-        body, site = await self._admission.body(scope, receive, own_header, key_in_body)
+        body, site = await self._admission.body(scope, receive, own_header, key_in_body, foreign, most)
         self.metrics.ingest_body_bytes.inc(len(body))
         return body, site
 
-    def visit(self, scope: Scope) -> Callable[[Enrichable], None] | None:
-        """A function that adds facts from the request to one of its events; None when enrichment is off."""
-        return None if self._enrichment is None else self._enrichment.visit(scope)
+    def visit(self, scope: Scope, native: bool = False) -> Callable[[Enrichable], None] | None:
+        """A function that adds facts from the request to one of its events; None when there is nothing to add.
+
+        Args:
+            native: the request is one for POST /v1/events; by default only those are enriched.
+        """
+        return None if self._enrichment is None else self._enrichment.visit(scope, native)
 
     def enriched(self, scope: Scope, events: list[Event]) -> list[Event]:
         """The events with the facts from their request."""
@@ -100,23 +129,64 @@ class Ingest:
                 enrich(event)
         return events
 
-    async def accept(self, decoded: Decoded, request_id: str) -> str | None:
+    def admit_names(self, event: Event) -> None:
+        """Let one event in with its names. Raises Rejected: it has a new one beyond its site's quota."""
+        if self.names is not None:
+            self.names.admit(event)
+
+    async def accept(self, scope: Scope, decoded: Decoded, request_id: str) -> str | None:
         """Make the events durable; the receipt, or None when there are none.
 
         Raises:
             QueueFull, QueueUnavailable, Unavailable: as `Publisher.publish`. The answer must be this error.
         """
-        for rejection in decoded.rejected:
-            self.metrics.events_rejected.labels(rejection.code).inc()
+        self.spend(scope, decoded)
+        self._count_rejected(decoded)
         if not decoded.count:
             return None
         try:
-            receipt = await self._publisher.publish(decoded.lines, decoded.count, request_id)
+            receipt = await self._publisher.publish(decoded.lines, decoded.count, request_id, decoded.refused)
         except TallystickError as error:
             self.metrics.ingest_refused.labels(error.code).inc()
             raise
-        self.metrics.events_accepted.inc(decoded.count)
+        self._count_accepted(decoded)
         return receipt
+
+    def spend(self, scope: Scope, decoded: Decoded) -> None:
+        """Count a request's events, accepted and rejected, towards the quotas of its key and its site."""
+        events = decoded.count + len(decoded.rejected)
+        self._quotas.spend(writer_of(scope), site_of(scope), events, len(decoded.lines), rates_of(scope))
+
+    def body_at_once(self, scope: Scope, body: bytes) -> tuple[bytes, str | None]:
+        """As `read_body`, of a body that has arrived; raises as `Admission.at_once` does."""
+        return self._admission.at_once(scope, body)
+
+    def accept_and_tell(self, scope: Scope, decoded: Decoded, request_id: str, tell: Tell) -> None:
+        """As `accept`, of at least one event and without a task: `tell` is called with the receipt or the error.
+
+        Raises:
+            Unavailable: the server is shutting down, and nothing was counted.
+        """
+
+        def settled(outcome: str | TallystickError) -> None:
+            if isinstance(outcome, str):
+                self._count_accepted(decoded)
+            else:
+                self.metrics.ingest_refused.labels(outcome.code).inc()
+            tell(outcome)
+
+        self._publisher.submit(decoded.lines, decoded.count, request_id, decoded.refused, settled)
+        self.spend(scope, decoded)
+        self._count_rejected(decoded)
+
+    def _count_rejected(self, decoded: Decoded) -> None:
+        for rejection in decoded.rejected:
+            self.metrics.events_rejected.labels(rejection.code).inc()
+
+    def _count_accepted(self, decoded: Decoded) -> None:
+        for line in decoded.refused:
+            self.metrics.events_rejected.labels(line.code).inc()
+        self.metrics.events_accepted.inc(decoded.count)
 
 
 class NativeEvents:
@@ -145,24 +215,64 @@ class NativeEvents:
             self._ingest.metrics.http_requests.labels(ROUTE, str(status)).inc()
         self._seconds.observe(time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> tuple[int, bytes]:
-        body, site = await self._ingest.read_body(scope, receive, key_in_body=True)
-        decoded = decode_native(
+    def take(self, scope: Scope, body: bytes, answer: Answer) -> bool:
+        """Take a request whose whole body has arrived, without a task, which saves several steps of the event loop.
+
+        False: it needs more, such as a key in its body, or cannot be accepted; `__call__` has to answer it.
+        """
+        started = time.perf_counter()
+        request_id = request_id_of(scope)
+        try:
+            body, site = self._ingest.body_at_once(scope, body)
+            decoded = self._decode(scope, body, site)
+            if not decoded.count or (decoded.rejected and _is_strict(scope)):
+                return False
+
+            def tell(outcome: str | TallystickError) -> None:
+                if isinstance(outcome, str):
+                    self._done.inc()
+                    said = _encoder.encode(Accepted(request_id, decoded.count, decoded.rejected, outcome))
+                    fields = _ACCEPTED_FIELDS % (len(said), request_id.encode("ascii"))
+                    answer(202, fields, said)
+                else:
+                    self._ingest.metrics.http_requests.labels(ROUTE, str(outcome.status)).inc()
+                    said, headers = _error_answer(outcome, request_id)
+                    answer(outcome.status, _fields(_answer_headers(said, request_id, (*headers, *CORS_HEADERS))), said)
+                self._seconds.observe(time.perf_counter() - started)
+
+            self._ingest.accept_and_tell(scope, decoded, request_id, tell)
+        except (NotAtOnce, TallystickError):
+            return False
+        self._ingest.metrics.ingest_body_bytes.inc(len(body))
+        return True
+
+    def _decode(self, scope: Scope, body: bytes, site: str | None) -> Decoded:
+        return decode_native(
             body,
             datetime.now(UTC),
             self._ingest.settings,
             ndjson=b"ndjson" in (kind := header(scope, b"content-type")) or b"jsonl" in kind,
             identity=identity_of(scope, body),
             site=site,
-            enrich=self._ingest.visit(scope),
+            enrich=self._ingest.visit(scope, native=True),
+            names=self._ingest.names,
         )
-        strict = b"strict=1" in scope["query_string"].split(b"&")
+
+    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> tuple[int, bytes]:
+        body, site = await self._ingest.read_body(scope, receive, key_in_body=True)
+        decoded = self._decode(scope, body, site)
+        strict = _is_strict(scope)
         if decoded.rejected and (strict or not decoded.count):
+            self._ingest.spend(scope, decoded)
             for rejection in decoded.rejected:
                 self._ingest.metrics.events_rejected.labels(rejection.code).inc()
             return 400, _refusal(request_id, decoded, strict)
-        receipt = await self._ingest.accept(decoded, request_id)
+        receipt = await self._ingest.accept(scope, decoded, request_id)
         return 202, _encoder.encode(Accepted(request_id, decoded.count, decoded.rejected, receipt))
+
+
+def _is_strict(scope: Scope) -> bool:
+    return b"strict=1" in scope["query_string"].split(b"&")
 
 
 def _refusal(request_id: str, decoded: Decoded, strict: bool) -> bytes:
@@ -203,22 +313,40 @@ def new_request_id() -> str:
 
 async def reply(send: Send, status: int, body: bytes, request_id: str, headers: Headers = ()) -> None:
     """A JSON answer with its request id."""
-    start = [
+    start = _answer_headers(body, request_id, headers)
+    await send({"type": "http.response.start", "status": status, "headers": start, "body_follows": True})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _answer_headers(body: bytes, request_id: str, headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [
         *ANSWER_HEADERS,
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id.encode("ascii")),
         *headers,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": body})
+
+
+def _fields(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+_ACCEPTED_FIELDS = _fields((*ANSWER_HEADERS, (b"content-length", b"%d"), (b"x-request-id", b"%b"), *CORS_HEADERS))
+"""The fields of every 202, with places for the length and the request id."""
 
 
 async def reply_error(send: Send, error: TallystickError, request_id: str, headers: Headers = ()) -> None:
     """Send an error in Tallystick's own form. Errors of the server are logged."""
+    body, own = _error_answer(error, request_id)
+    await reply(send, error.status, body, request_id, (*own, *headers))
+
+
+def _error_answer(error: TallystickError, request_id: str) -> tuple[bytes, Headers]:
+    """An error's body and headers. Errors of the server are logged."""
     if error.status >= 500:
         log.warning("request refused", request_id=request_id, code=error.code, error=error.whole)
     body = _encoder.encode({"error": {"code": error.code, "message": error.public}, "request_id": request_id})
-    await reply(send, error.status, body, request_id, (*headers_of(error), *headers))
+    return body, headers_of(error)
 
 
 def headers_of(error: TallystickError) -> Headers:

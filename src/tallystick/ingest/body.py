@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import zstandard
@@ -22,6 +22,8 @@ _ZSTD_WINDOW_MAX = 8 * MIB
 """Most memory that a zstd frame may require: the window that RFC 8878 (3.1.1.1.2) asks all decoders to support."""
 _MEMBERS_MAX = 1000
 """Most gzip members or zstd frames in a body: millions of empty ones would cost time and have no data."""
+_KEPT_MAX = 16 * MIB
+"""Most unpacked bytes that are kept while it is unknown whether the body is within its limit, which may be higher."""
 
 
 _MOST_DIGITS = 20
@@ -36,7 +38,7 @@ async def read_body(scope: Scope, receive: Receive, settings: Settings, most: in
     """The request's body, decompressed.
 
     Args:
-        most: limit in bytes, if it is lower than `max_body_bytes`.
+        most: limit in bytes; None: `max_body_bytes`.
 
     Raises:
         TooLarge: the body is over the limit, compressed or not; the rest is not read or unpacked.
@@ -46,14 +48,17 @@ async def read_body(scope: Scope, receive: Receive, settings: Settings, most: in
         ClientGone: the client closed the connection.
     """
     encoding = header(scope, b"content-encoding").strip().lower()
-    limit = settings.max_body_bytes if most is None else min(most, settings.max_body_bytes)
+    limit = settings.max_body_bytes if most is None else most
     if (declared := declared_bytes(scope)) > limit:
         raise TooLarge(f"the body has {declared} bytes; at most {limit} are taken")
-    try:
-        async with asyncio.timeout(settings.body_timeout):
-            body = await _read_all(receive, limit)
-    except TimeoutError as error:
-        raise RequestTimeout(f"the body did not arrive within {settings.body_timeout:g} s") from error
+    arrived = scope.get("tallystick.whole_body")
+    body = arrived() if arrived is not None else None
+    if body is None:
+        try:
+            async with asyncio.timeout(settings.body_timeout):
+                body = await _read_all(receive, limit)
+        except TimeoutError as error:
+            raise RequestTimeout(f"the body did not arrive within {settings.body_timeout:g} s") from error
     if len(body) > limit:
         raise TooLarge(f"the body has more than {limit} bytes")
     return decompress(body, encoding, limit) if encoding else body
@@ -115,8 +120,22 @@ def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
 
 
 def _unpack(body: bytes, start: Callable[[], Any], piece_bytes: int, limit: int) -> bytes:
-    """Unpack gzip members or zstd frames piece by piece, so that a decompression bomb is found early."""
-    parts: list[bytes] = []
+    """Unpack gzip members or zstd frames piece by piece, so that a decompression bomb is found early.
+
+    Where the limit is a large one, a bomb is measured before it is kept, and a large body is unpacked twice.
+    """
+    kept: list[bytes] = []
+    size = 0
+    for part in _unpacked(body, start, piece_bytes, limit):
+        size += len(part)
+        if size > _KEPT_MAX:
+            kept.clear()
+        else:
+            kept.append(part)
+    return b"".join(kept if size <= _KEPT_MAX else _unpacked(body, start, piece_bytes, limit))
+
+
+def _unpacked(body: bytes, start: Callable[[], Any], piece_bytes: int, limit: int) -> Iterator[bytes]:
     size = 0
     member: Any = None
     members = 0
@@ -128,13 +147,13 @@ def _unpack(body: bytes, start: Callable[[], Any], piece_bytes: int, limit: int)
                 if members > _MEMBERS_MAX:
                     raise InvalidRequest(f"the body has more than {_MEMBERS_MAX} compressed parts")
                 member = start()
-            parts.append(member.decompress(piece))
-            size += len(parts[-1])
+            part = member.decompress(piece)
+            size += len(part)
             if size > limit:
                 raise TooLarge(f"the body unpacks to more than {limit} bytes")
+            yield part
             if not member.eof:
                 break
             piece, member = member.unused_data, None
     if member:
         raise InvalidRequest("the compressed body ends too early")
-    return b"".join(parts)

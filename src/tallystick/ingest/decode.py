@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple, cast
 from uuid import UUID
 
@@ -19,23 +19,32 @@ from tallystick.config import Settings
 from tallystick.errors import InvalidRequest, TooLarge
 from tallystick.ingest import ids
 from tallystick.ingest.enrich.enrichment import Enrichable
+from tallystick.ingest.names import KnownNames
 from tallystick.ingest.normalise import Draft, Rejected, allowed_site, normalise
+from tallystick.ingest.skew import clock_skew
 from tallystick.ingest.text import clean_json
 from tallystick.keys import EVERY_SITE
 from tallystick.model import event as model
+from tallystick.model.block import RefusedLine
 from tallystick.model.event import Event, Rejection
 
-__all__ = ["Decoded", "Draft", "Rejected", "decode_native", "encode_decoded", "normalise"]
+__all__ = ["Decoded", "Draft", "Rejected", "decode_native", "encode_decoded", "encode_with_refused", "normalise"]
 
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_SKEW = timedelta(0)
 
 
 class Decoded(msgspec.Struct):
-    """A request's accepted events as canonical lines, and its rejected events by index."""
+    """A request's accepted events as canonical lines, and its rejected events by index.
+
+    Attributes:
+        refused: lines among them that are no canonical events and become dead letters.
+    """
 
     lines: bytes
     count: int
     rejected: list[Rejection]
+    refused: list[RefusedLine] = []
 
 
 def encode_decoded(events: list[Event], rejected: Sequence[Rejection]) -> Decoded:
@@ -43,14 +52,33 @@ def encode_decoded(events: list[Event], rejected: Sequence[Rejection]) -> Decode
     return Decoded(model.encode_lines(events) if events else b"", len(events), list(rejected))
 
 
+def encode_with_refused(events: list[Event], refused: Sequence[tuple[bytes, Rejected]]) -> Decoded:
+    """The result for accepted events and for others that are accepted as dead letters.
+
+    Args:
+        refused: the JSON text of each of the others, and why it is refused.
+    """
+    lines = b"".join([model.encode_lines(events), *(_one_line(original) + b"\n" for original, _ in refused)])
+    found = [RefusedLine(len(events) + n, error.code, error.message) for n, (_, error) in enumerate(refused)]
+    return Decoded(lines, len(events) + len(refused), [], found)
+
+
+def _one_line(text: bytes) -> bytes:
+    """JSON text as it was sent, but for line breaks and other white space of a text that has more than one line."""
+    return msgspec.json.format(text, indent=-1) if b"\n" in text or b"\r" in text else text
+
+
 def _text(longest: int) -> Any:
     return Annotated[str, msgspec.Meta(min_length=1, max_length=longest)]
 
 
 class _Fast(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """An event for the fast path. Fields have the names, order and form of a canonical line, as in Event."""
+    """An event for the fast path. Fields have the names, order and form of a canonical line, as in Event.
 
-    event_id: UUID | None = None
+    An id is a text here, because a UUID object for each event costs more than all checks of the texts.
+    """
+
+    event_id: Annotated[str, msgspec.Meta(min_length=32, max_length=36)] | None = None
     name: _text(model.NAME_MAX)  # type: ignore[valid-type]
     timestamp: datetime | None = None
     received_at: datetime = _ZERO
@@ -67,6 +95,7 @@ class _FastBody(_Fast, kw_only=True, omit_defaults=True, gc=False):
 
     name: _text(model.NAME_MAX) = ""  # type: ignore[valid-type]
     events: list[_Fast] | msgspec.UnsetType = msgspec.UNSET
+    sent_at: int | float | str | None = None
 
 
 class _Unsited(_Fast, kw_only=True, omit_defaults=True, gc=False):
@@ -92,6 +121,7 @@ class _Shapes(NamedTuple):
 
 class _Envelope(msgspec.Struct):
     events: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    sent_at: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _sited = _Shapes(msgspec.json.Decoder(list[_Fast]), msgspec.json.Decoder(_Fast), msgspec.json.Decoder(_FastBody))
@@ -115,8 +145,11 @@ def decode_native(
     identity: str | None = None,
     site: str | None = None,
     enrich: Callable[[Enrichable], None] | None = None,
+    names: KnownNames | None = None,
 ) -> Decoded:
     """The events of a native request: one object, `{"events":[…]}`, an array, or lines.
+
+    An object may have `sent_at`, the time of sending by the client's clock. It corrects the times of the events (G9).
 
     Args:
         ndjson: the client declares one event a line; otherwise the form is detected.
@@ -124,16 +157,18 @@ def decode_native(
             from it and from their index.
         site: the only site that the events may belong to, and the default for events that name none; None: any.
         enrich: is applied to every event before it becomes a line.
+        names: rejects events with new names beyond their site's quota; None: there is no quota.
 
     Raises:
         InvalidRequest: the body has none of these forms.
         TooLarge: the request has more events than allowed.
     """
     body = clean_json(body.removeprefix(codecs.BOM_UTF8))
-    if not identity and (decoded := _decode_fast(body, received_at, settings, ndjson, site, enrich)):
+    if not identity and (decoded := _decode_fast(body, received_at, settings, ndjson, site, enrich, names)):
         return decoded
-    parts = _split(body, ndjson, settings.max_request_events)
-    return _decode_carefully(parts, received_at, settings, identity, site, enrich)
+    parts, sent_at = _split(body, ndjson, settings.max_request_events)
+    skew = clock_skew(sent_at, received_at)
+    return _decode_carefully(parts, received_at, settings, identity, site, enrich, skew, names)
 
 
 def _decode_fast(
@@ -143,10 +178,12 @@ def _decode_fast(
     ndjson: bool,
     site: str | None = None,
     enrich: Callable[[Enrichable], None] | None = None,
+    names: KnownNames | None = None,
 ) -> Decoded | None:
     """All events at once; None when any of them needs the careful path."""
     # For the default site's key both shapes mean the same. This one writes the same lines as without a key.
     shapes = _sited if site is None or site == model.DEFAULT_SITE else _unsited
+    skew = _NO_SKEW
     try:
         if ndjson:
             events: list[_Fast] = [shapes.line.decode(line) for line in _lines(body)]
@@ -156,22 +193,27 @@ def _decode_fast(
             whole = shapes.body.decode(body)
             events = [whole] if whole.events is msgspec.UNSET else whole.events
             whole.events = msgspec.UNSET
+            if whole.sent_at is not None:
+                skew, whole.sent_at = clock_skew(whole.sent_at, received_at), None
         if not events or len(events) > settings.max_request_events or not events[0].name:
             return None
         if site is not None and not _all_of(events, site):
             return None
         if not _surely_visible(events):
             return None
+        if skew:
+            for event in events:
+                if event.timestamp is not None:
+                    event.timestamp -= skew
+        _write_ids(events)
         times = [event.timestamp for event in events if event.timestamp is not None]
         # Comparing a time without an offset raises TypeError. The careful path reads such times as UTC.
         if times and not (min(times) >= model.EARLIEST and max(times) <= received_at + model.AHEAD_MAX):
             return None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, TypeError):
+    except (msgspec.DecodeError, RecursionError, UnicodeError, TypeError, OverflowError):
         return None
     for event in events:
         event.received_at = received_at
-        if event.event_id is None:
-            event.event_id = ids.uuid7()
         if (timestamp := event.timestamp) is None:
             event.timestamp = received_at
         elif timestamp.tzinfo is not UTC:
@@ -179,8 +221,45 @@ def _decode_fast(
     if enrich is not None:
         for event in events:
             enrich(event)
+    if not _plain_properties(events):
+        return None
     lines = _encoder.encode_lines(events)
-    return Decoded(lines, len(events), []) if _plain(lines, len(events), settings.max_event_bytes) else None
+    if not _short_lines(lines, settings.max_event_bytes):
+        return None
+    # Last, since only events that are accepted make names known.
+    return Decoded(lines, len(events), []) if names is None or names.admit_all(events) else None
+
+
+def _write_ids(events: list[_Fast]) -> None:
+    """Give an id to each event that has none, and write UUIDs of another form as usual.
+
+    Raises:
+        msgspec.ValidationError: an id is no UUID.
+    """
+    given = [event.event_id for event in events if event.event_id is not None]
+    if len(given) < len(events):
+        made = iter(ids.uuid7_texts(len(events) - len(given)))
+        for event in events:
+            if event.event_id is None:
+                event.event_id = next(made)
+    if not _all_canonical(given):
+        for event in events:
+            event.event_id = str(msgspec.convert(event.event_id, UUID))
+
+
+def _all_canonical(texts: list[str]) -> bool:
+    """Whether each text is a UUID in its usual form: 36 characters, lower case, four hyphens.
+
+    They are joined first, so that a few calls check all of them. None is longer than 36 characters.
+    """
+    joined = "".join(texts).encode()
+    count = len(texts)
+    hyphens = b"-" * count
+    return (
+        len(joined) == 36 * count
+        and joined.translate(None, b"0123456789abcdef") == 4 * hyphens
+        and joined[8::36] == joined[13::36] == joined[18::36] == joined[23::36] == hyphens
+    )
 
 
 def _surely_visible(events: list[_Fast]) -> bool:
@@ -189,8 +268,8 @@ def _surely_visible(events: list[_Fast]) -> bool:
     They are joined first, so that one call checks all characters.
     """
     sites = {event.site_id for event in events}
-    texts = [event.name for event in events]
-    texts += [event.user_id for event in events if event.user_id is not None]
+    texts = [event.user_id for event in events if event.user_id is not None]
+    texts += {event.name for event in events}
     texts += sites
     return EVERY_SITE not in sites and "".join(texts).isprintable() and min(texts) >= "!"
 
@@ -205,31 +284,38 @@ def _all_of(events: list[_Fast], site: str) -> bool:
     return True
 
 
-def _plain(lines: bytes, count: int, largest: int) -> bool:
-    """Whether each event is one line, and all properties are certainly objects within the limits of size and depth.
+def _plain_properties(events: list[_Fast]) -> bool:
+    """Whether all properties are certainly objects of one line and not nested too deeply.
 
-    Checks the whole text at once. A doubtful text, such as braces within a string, takes the careful path.
+    Checks all of them at once. Doubtful ones, such as those with braces within a string, are counted one by one.
     """
-    if lines.count(b"\n") != count or b"\r" in lines:
+    count = len(events)
+    # A line break stands before each of them, so the first character of each is known.
+    text = b"\n".join([b"", *[event.properties for event in events]])
+    if text.count(b"\n") != count or text.count(b"\n{") != count or b"\r" in text:
         return False
+    # Each object has one opening brace. If the other braces and brackets of all events together are too few to be
+    # nested too deeply, no event's are.
+    deep = model.PROPERTIES_DEPTH_MAX
+    if text.count(b"{") + text.count(b"[") < count + deep:
+        return True
+    return all(part.count(b"{") + part.count(b"[") <= deep for part in text.split(b"\n"))
+
+
+def _short_lines(lines: bytes, largest: int) -> bool:
+    """Whether no line is longer than `largest` bytes."""
     end = 0
     while end < len(lines):
         end = lines.rfind(b"\n", end, end + largest) + 1
         if not end:
-            return False  # a line is longer than `largest` bytes
-    if lines.count(b'"properties":') != lines.count(b'"properties":{'):
-        return False
-    # Only properties make a line end in two braces. Each line and each object of properties has one opening brace. If
-    # the other braces of all lines together are too few to be nested too deeply, no line is; else count line by line.
-    deep = model.PROPERTIES_DEPTH_MAX
-    if lines.count(b"{") + lines.count(b"[") < count + lines.count(b"}}\n") + deep:
-        return True
-    return all(line.count(b"{") + line.count(b"[") <= 1 + deep for line in lines.split(b"\n"))
+            return False
+    return True
 
 
-def _split(body: bytes, ndjson: bool, most: int) -> list[bytes | msgspec.Raw]:
-    """The events of a body, each as JSON text."""
+def _split(body: bytes, ndjson: bool, most: int) -> tuple[list[bytes | msgspec.Raw], object]:
+    """The events of a body, each as JSON text, and its `sent_at`; None: it has none."""
     parts: list[bytes | msgspec.Raw]
+    sent_at = None
     try:
         if ndjson:
             parts = _lines(body)
@@ -238,6 +324,8 @@ def _split(body: bytes, ndjson: bool, most: int) -> list[bytes | msgspec.Raw]:
         else:
             envelope = _envelope.decode(body)
             parts = [body] if envelope.events is msgspec.UNSET else list(envelope.events)
+            if envelope.sent_at is not msgspec.UNSET:
+                sent_at = msgspec.json.decode(envelope.sent_at)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         parts = _lines(body)
         if len(parts) < 2 or body.lstrip()[:1] != b"{" or not _whole(parts[0]):
@@ -248,7 +336,7 @@ def _split(body: bytes, ndjson: bool, most: int) -> list[bytes | msgspec.Raw]:
         raise InvalidRequest("the body holds no event")
     if len(parts) > most:
         raise TooLarge(f"the request has {len(parts)} events; at most {most} are taken at once")
-    return parts
+    return parts, sent_at
 
 
 def _lines(body: bytes) -> list[bytes | msgspec.Raw]:
@@ -271,6 +359,8 @@ def _decode_carefully(
     identity: str | None,
     site: str | None = None,
     enrich: Callable[[Enrichable], None] | None = None,
+    skew: timedelta = _NO_SKEW,
+    names: KnownNames | None = None,
 ) -> Decoded:
     lines: list[bytes] = []
     rejected: list[Rejection] = []
@@ -278,7 +368,7 @@ def _decode_carefully(
         try:
             draft = _draft(part)
             draft.site_id = allowed_site(draft.site_id, site)
-            event = normalise(draft, received_at)
+            event = normalise(draft, received_at, clock_skew=skew)
             if not draft.event_id and identity:
                 event.event_id = ids.derived_in_request(identity, event.site_id, index)
             if enrich is not None:
@@ -287,6 +377,8 @@ def _decode_carefully(
             if len(line) > settings.max_event_bytes:
                 most = settings.max_event_bytes
                 raise Rejected("event_too_large", f"the event has {len(line)} bytes; at most {most} are taken")
+            if names is not None:
+                names.admit(event)
             lines.append(line)
         except Rejected as error:
             rejected.append(Rejection(index, error.code, error.message))

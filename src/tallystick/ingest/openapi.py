@@ -21,12 +21,14 @@ class NewEvent(msgspec.Struct):
     source: str | None = None
     path: str | None = None
     properties: dict[str, Any] | None = None
+    sent_at: str | int | float | None = None
 
 
 class NewEvents(msgspec.Struct):
-    """Several events in one request."""
+    """Several events in one request. `sent_at`, the time of sending by the client's clock, corrects their times."""
 
     events: list[NewEvent]
+    sent_at: str | int | float | None = None
 
 
 _DESCRIPTION = (

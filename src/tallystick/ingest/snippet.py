@@ -16,6 +16,7 @@ from tallystick.http_headers import WRITE
 from tallystick.ingest.app import CORS_HEADERS, ROUTE, NativeEvents, preflight, reply_error, request_id_of
 from tallystick.ingest.body import header
 from tallystick.metrics import Metrics
+from tallystick.not_built import why_not_built
 
 BUILT = Path(__file__).parent / "built" / "tallystick.js"
 CACHE_CONTROL = b"public, max-age=3600, stale-while-revalidate=86400"
@@ -60,6 +61,9 @@ class Script:
         self._route = settings.snippet_path
         self._metrics = metrics
         self._plain = _for_endpoint(built.read_bytes(), settings.snippet_endpoint) if built.is_file() else b""
+        self._missing = "the browser snippet is not part of this installation: scripts/snippet builds it"
+        if why := why_not_built(built.parent):
+            self._missing += f"; {' '.join(why)}"
         self._packed = gzip.compress(self._plain, 9, mtime=0)
         self._etag = b'W/"%s"' % sha256(self._plain).hexdigest()[:16].encode("ascii")
 
@@ -67,8 +71,7 @@ class Script:
         request_id = request_id_of(scope)
         if not self._plain:
             self._count(404)
-            error = NotFound("the browser snippet is not part of this installation: scripts/snippet builds it")
-            await reply_error(send, error, request_id, CORS_HEADERS)
+            await reply_error(send, NotFound(self._missing), request_id, CORS_HEADERS)
             return
         known = header(scope, b"if-none-match")
         status = 304 if known == b"*" or self._etag in map(bytes.strip, known.split(b",")) else 200

@@ -22,6 +22,7 @@ class ComparedValues(TypedDict):
     """The same columns over the period before."""
 
     bucket: NotRequired[str]
+    complete: NotRequired[bool]
 
 
 @_with_columns
@@ -30,6 +31,7 @@ class MetricsRow(TypedDict):
 
     bucket: NotRequired[str]
     other: NotRequired[bool]
+    complete: NotRequired[bool]
     previous: NotRequired[ComparedValues]
 
 

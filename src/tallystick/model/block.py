@@ -7,6 +7,7 @@ and payload (4 bytes), and the payload (canonical lines, Zstandard). Every queue
 from __future__ import annotations
 
 import struct
+import threading
 import zlib
 
 import msgspec
@@ -21,11 +22,32 @@ UNPACKED_MAX = 256 * 1024 * 1024
 """Largest payload in bytes after decompression; a larger one is treated as corrupt, not unpacked."""
 
 
+BlockKey = tuple[str, int]
+"""A block's identity in the ledger: its ingester and its seq."""
+
+
 class RequestPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request of a block, and how many of the block's events it brought, in the block's order."""
 
     request_id: str
     count: int
+
+
+class RefusedLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A line of a block that is no canonical event: an event that was refused after its client had to get a success.
+
+    Such a client sends what was refused again for ever, and nothing else. So its bytes travel with the others, and the
+    store keeps them as a dead letter.
+
+    Attributes:
+        index: position of the line in the block, from 0.
+        code: stable word for programs, such as `name_too_long`.
+        reason: one sentence for people.
+    """
+
+    index: int
+    code: str
+    reason: str
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +59,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
         count: number of events (lines) in the payload.
         payload: the canonical lines, Zstandard-compressed.
         requests: the requests that the events came with.
+        refused: lines that are no canonical events; the store makes dead letters of them.
     """
 
     ingester: str
@@ -44,9 +67,10 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     count: int
     payload: bytes
     requests: tuple[RequestPart, ...] = ()
+    refused: tuple[RefusedLine, ...] = ()
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> BlockKey:
         """The block's identity in the ledger."""
         return (self.ingester, self.seq)
 
@@ -90,19 +114,43 @@ class _Header(msgspec.Struct, array_like=True, frozen=True):
     requests: tuple[RequestPart, ...]
 
 
+class _HeaderWithRefused(_Header, array_like=True, frozen=True):
+    """A version without it reads the other fields; its store then refuses these lines itself, one by one."""
+
+    refused: tuple[RefusedLine, ...] = ()
+
+
 _header_encoder = msgspec.msgpack.Encoder()
-_header_decoder = msgspec.msgpack.Decoder(_Header)
+_header_decoder = msgspec.msgpack.Decoder(_HeaderWithRefused)
 
 
-def make_block(ingester: str, seq: int, lines: bytes, count: int, requests: tuple[RequestPart, ...] = ()) -> Block:
+_compressors = threading.local()
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    """This thread's compressor. It is not thread-safe, and a new one costs more than compressing a small block."""
+    found: zstandard.ZstdCompressor | None = getattr(_compressors, "one", None)
+    if found is None:
+        found = _compressors.one = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+    return found
+
+
+def make_block(
+    ingester: str,
+    seq: int,
+    lines: bytes,
+    count: int,
+    requests: tuple[RequestPart, ...] = (),
+    refused: tuple[RefusedLine, ...] = (),
+) -> Block:
     """A block around canonical lines; compresses them (releases the GIL)."""
-    payload = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(lines)
-    return Block(ingester, seq, count, payload, requests)
+    return Block(ingester, seq, count, _compressor().compress(lines), requests, refused)
 
 
 def encode_block(block: Block) -> bytes:
     """The block's bytes on the wire and on disk."""
-    header = _header_encoder.encode(_Header(block.ingester, block.seq, block.count, block.requests))
+    fields = (block.ingester, block.seq, block.count, block.requests)
+    header = _header_encoder.encode(_HeaderWithRefused(*fields, block.refused) if block.refused else _Header(*fields))
     checksum = zlib.crc32(block.payload, zlib.crc32(header))
     return b"".join((_LENGTHS.pack(MAGIC, len(header), checksum), header, block.payload))
 
@@ -125,7 +173,7 @@ def decode_block(data: bytes) -> Block:
         fields = _header_decoder.decode(header)
     except msgspec.DecodeError as error:
         raise BlockCorrupt(f"a block's header is broken: {error}") from error
-    return Block(fields.ingester, fields.seq, fields.count, payload, fields.requests)
+    return Block(fields.ingester, fields.seq, fields.count, payload, fields.requests, fields.refused)
 
 
 def receipt_of(ingester: str, seq: int) -> str:

@@ -1,6 +1,6 @@
 """The books: what proves that no event was lost or counted twice (G4).
 
-`accepted = stored + duplicates + dead + queued`, computed from stored rows, never from counters in memory.
+`accepted = stored + duplicates + dead + erased + queued`, computed from stored rows, never from counters in memory.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ class QueueBooks(msgspec.Struct, frozen=True):
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
-    """What became of one block: `count = stored + duplicates + dead`. `conflicts` is part of `duplicates`.
+    """What became of one block: `count = stored + duplicates + dead + erased`. `conflicts` is part of `duplicates`.
 
     Attributes:
         conflicts: duplicates whose payload differs from the event that was stored first.
+        erased: events of erased persons, which were not stored.
     """
 
     ingester: str
@@ -61,6 +62,7 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     conflicts: int
     dead: int
     loaded_at: datetime
+    erased: int = 0
 
 
 class IngesterLedger(msgspec.Struct, frozen=True):
@@ -69,7 +71,7 @@ class IngesterLedger(msgspec.Struct, frozen=True):
     Attributes:
         folded: ledger compaction has replaced the entries of all blocks with `seq < folded` by one sum.
         seqs: the seq of each other block, ascending.
-        count, stored, duplicates, conflicts, dead: events, summed over all blocks.
+        count, stored, duplicates, conflicts, dead, erased: events, summed over all blocks.
     """
 
     folded: int
@@ -79,6 +81,7 @@ class IngesterLedger(msgspec.Struct, frozen=True):
     duplicates: int
     conflicts: int
     dead: int
+    erased: int = 0
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -90,10 +93,11 @@ class Totals(msgspec.Struct, frozen=True):
     conflicts: int
     dead: int
     queued: int
+    erased: int = 0
 
     @property
     def missing(self) -> int:
-        return self.accepted - self.stored - self.duplicates - self.dead - self.queued
+        return self.accepted - self.stored - self.duplicates - self.dead - self.erased - self.queued
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -130,6 +134,7 @@ def close_books(queue: QueueBooks, ledger: Mapping[str, IngesterLedger]) -> tupl
         conflicts=sum(entry.conflicts for entry in ledger.values()),
         dead=sum(entry.dead for entry in ledger.values()),
         queued=sum(ingester.queued for ingester in closed),
+        erased=sum(entry.erased for entry in ledger.values()),
     )
     differences = [ingester.difference for ingester in closed if ingester.difference]
     if queue.damage:

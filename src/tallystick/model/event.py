@@ -11,8 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-SITE_ID_MAX = 128
-NAME_MAX = 200
+SITE_ID_MAX = 255
+NAME_MAX = 255
 USER_ID_MAX = 256
 SESSION_ID_MAX = 256
 SOURCE_MAX = 64

@@ -7,7 +7,7 @@ Where the links form a circle, its latest link is left out, and the id that this
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
@@ -125,6 +125,32 @@ def rejoined(new: Iterable[NewLink], known: Iterable[Joined]) -> Change:
     links = {id_: link for id_, (link, _) in before.items()} | {one.link.id: one.link for one in new}
     now = ((links[id_], person) for id_, person in persons(links).items())
     return Change([row for row in now if before.get(row[0].id) != row], {})
+
+
+def separated(known: Iterable[Joined], gone: Collection[Id]) -> Change:
+    """What changes when the links of some ids no longer count: the other rows whose person is another now.
+
+    Args:
+        known: all ids of the persons that the ids in `gone` resolve to.
+    """
+    left = [(link, person) for link, person in known if link.id not in gone]
+    now = persons({link.id: link for link, _ in left})
+    return Change([(link, now[link.id]) for link, person in left if now[link.id] != person], {})
+
+
+def cut_links(known: Sequence[Joined], site_id: str, user_id: str) -> list[Link]:
+    """The links that have to go so that an id is no longer one person with those it was joined to.
+
+    Of an id that was joined to another it is that link; the ids that were joined to it go with it. Of the person itself
+    these are the links of all ids that were joined to it directly. A link that was left out because it closes a circle
+    has to go too: it would count as soon as the circle is open.
+
+    Args:
+        known: all ids of its person. Empty: it is joined to no other id.
+    """
+    person = known[0][1] if known else user_id
+    chosen = {(site_id, user_id), (site_id, person)}
+    return [link for link, _ in known if link.id in chosen or (user_id == person and link.linked_to == user_id)]
 
 
 def identity_differences(missing: int, strange: int, astray: int) -> list[Difference]:

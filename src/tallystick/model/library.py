@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, field_validator
 
-from tallystick.model.queries.ranges import DAYS, PRESETS, Preset, check_range
+from tallystick.model.event import SITE_ID_MAX
+from tallystick.model.queries.ranges import Preset, RangeText
 from tallystick.model.queries.scope import Filter, Shape, check_timezone, one_site
 from tallystick.model.query import Query, Result
 
@@ -68,14 +69,9 @@ def _deeper_than(value: Any, levels: int) -> bool:
 
 Name: TypeAlias = Annotated[str, Field(max_length=NAME_MAX), AfterValidator(_printable), AfterValidator(_named)]
 Description: TypeAlias = Annotated[str, Field(max_length=DESCRIPTION_MAX), AfterValidator(_printable)]
-ListedSite: TypeAlias = Annotated[str, Field(max_length=128), AfterValidator(_printable)]
+ListedSite: TypeAlias = Annotated[str, Field(max_length=SITE_ID_MAX), AfterValidator(_printable)]
 """A site, or `*`."""
 SiteId: TypeAlias = Annotated[ListedSite, AfterValidator(one_site)]
-RangeText: TypeAlias = Annotated[
-    str,
-    AfterValidator(check_range),
-    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(PRESETS)}|{DAYS.pattern})$"}),
-]
 Timezone: TypeAlias = Annotated[str, AfterValidator(check_timezone)]
 ID_PATTERN = f"^[a-z0-9]{{{_ID_LENGTH}}}$"
 
@@ -258,9 +254,31 @@ class ShareList(Shape):
     shares: list[ShareSummary]
 
 
+class SharedPage(Shape):
+    """What a share link shows of its board."""
+
+    name: str
+    description: str
+    tiles: list[Tile]
+
+
+class SharedReport(Shape):
+    """What a share link shows of a report: what its chart is drawn with, without filters and description."""
+
+    id: str
+    name: str
+    question: dict[str, Any] = Field(
+        description="The kind of the query, what it measures and how that is grouped; without every filter."
+    )
+    range: str
+    timezone: str
+    view: dict[str, Any] = Field(description="How the dashboard draws it; without every filter.")
+    updated_at: datetime
+
+
 class SharedBoard(Shape):
     """What a share link shows: a board and its reports, in the order of its tiles."""
 
-    board: Board
-    reports: list[Report]
+    board: SharedPage
+    reports: list[SharedReport]
     expires_at: datetime | None

@@ -24,14 +24,17 @@ from tallystick.model.queries.scope import (
     FILTER_DEPTH_MAX,
     PROPERTY_PREFIX,
     SERIES_LIMIT,
+    SESSION_PREFIX,
     AllOf,
     AnyOf,
     Condition,
     Filter,
+    FirstWeekday,
     Interval,
     Scalar,
     Scope,
     Shape,
+    WeekStart,
     check_field,
     check_timezone,
     filter_size,
@@ -46,6 +49,7 @@ __all__ = [
     "FILTER_DEPTH_MAX",
     "PROPERTY_PREFIX",
     "SERIES_LIMIT",
+    "SESSION_PREFIX",
     "AllOf",
     "AnyOf",
     "Condition",
@@ -69,6 +73,7 @@ __all__ = [
     "SessionsQuery",
     "Shape",
     "ValuesQuery",
+    "WeekStart",
     "check_field",
     "filter_size",
 ]
@@ -92,9 +97,10 @@ class Metric(Shape):
         "last_received",
     ] = Field(
         "events",
-        description="`users` and `sessions` count distinct ids (null is no id); `events_per_user` is events that have "
-        "a user divided by distinct users; sum…p95 take the values of `property` that are JSON numbers; percentiles "
-        "interpolate; `last_received` is when the newest of the events arrived. Where there are no events (or no "
+        description="`users` counts distinct ids (null is no id), `sessions` the visits that have such an event; "
+        "`events_per_user` is events that have a user divided by distinct users; sum…p95 take the values of "
+        "`property` that are JSON numbers; percentiles interpolate; "
+        "`last_received` is when the newest of the events arrived. Where there are no events (or no "
         "numbers), events, users and sessions are 0 and the others null.",
     )
     property: str | None = Field(
@@ -131,9 +137,8 @@ class MetricsQuery(Scope):
         default_factory=list, max_length=5, description="Numbers made of each row's metrics, such as `A / B * 100`."
     )
     compare: Compare = None
-    interval: Interval | None = Field(
-        None, description="Absent: one bucket for the whole range. Weeks start on Monday."
-    )
+    interval: Interval | None = Field(None, description="Absent: one bucket for the whole range.")
+    week_start: FirstWeekday = "monday"
     timezone: str = Field("UTC", description="IANA name; buckets start at this zone's midnights and full hours.")
     breakdown: list[str] = Field(default_factory=list, max_length=3, description="Fields to group by.")
     top: int | None = Field(
@@ -199,6 +204,7 @@ class KeysQuery(Scope):
     """
 
     kind: Literal["keys"] = "keys"
+    search: str | None = Field(None, max_length=200, description="Only keys that contain this text, ignoring case.")
     sample: int = Field(100_000, ge=1, le=1_000_000, description="How many of the newest events are read.")
     limit: int = Field(200, ge=1, le=1_000)
 
@@ -256,8 +262,9 @@ class Result(Shape):
     """The answer to any query: rows as objects.
 
     A metrics row has `bucket` (ISO 8601 with offset, if the query has an interval), a value (or null) per breakdown
-    field, a value per metric's and formula's label, `other: true` on rows of the `other` group, and with `compare`
-    `previous`: an object with the same values and `bucket`. An events row has the event's fields. A keys row has `key`
+    field, a value per metric's and formula's label, `other: true` on rows of the `other` group, with an interval
+    `complete`: false if the range or the current time cuts the bucket, and with `compare` `previous`: an object with
+    the same values, `bucket` and `complete`. An events row has the event's fields. A keys row has `key`
     and `events`; a values row has `value` and `events`.
     """
 

@@ -15,8 +15,8 @@ from collections import Counter, OrderedDict
 from functools import lru_cache
 from typing import Protocol
 
+from tallystick.address import household, parse_address, parse_networks
 from tallystick.config import MIB, Settings
-from tallystick.ingest.enrich.address import household, parse_address, parse_networks
 from tallystick.logs import Seldom
 from tallystick.metrics import Metrics
 from tallystick.process.refusals import CROWDED, FULL, TOO_MUCH, Refusal

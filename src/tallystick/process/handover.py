@@ -31,6 +31,8 @@ class Handover:
         self._listener = listener.dup()
         self._address = _address(name)
         self._meeting: socket.socket | None = None
+        self.given = False
+        """Whether another process has the socket too, or had it."""
 
     def offer(self) -> bool:
         """Take the name if it is free. Returns True if this call took it; `fileno` works from then on."""
@@ -67,6 +69,7 @@ class Handover:
             with asking:
                 if _same_user(asking):
                     asking.settimeout(TIMEOUT)
+                    self.given = True
                     socket.send_fds(asking, [b"!"], [self._listener.fileno()])
 
     def close(self) -> None:

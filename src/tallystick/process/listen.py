@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import ipaddress
 import socket
+import struct
 import time
 from dataclasses import dataclass, field
 
 from tallystick import keys, queue, store
+from tallystick.access import closed_rights
 from tallystick.app import Role
 from tallystick.config import Settings
 from tallystick.errors import ConfigError
 from tallystick.process import handover
+from tallystick.trusted import TrustedNetworks
 
 HANDOVER_SECONDS = 3.0
 """Seconds for which a taken port that is not offered is tried again: its process may be ending."""
 ASK_EVERY = 0.05
 BACKLOG = 2_048
 """Connections that may wait to be accepted."""
+_SO_ATTACH_FILTER = 26
+_IGNORE_OPENING = b"".join(
+    struct.pack("HBBI", *instruction)
+    for instruction in (
+        (0x30, 0, 0, 13),  # load the byte with the flags, the 13th of the TCP header
+        (0x54, 0, 0, 0x12),  # of them SYN and ACK
+        (0x15, 0, 1, 0x02),  # SYN alone opens a connection:
+        (0x06, 0, 0, 0),  # ignore it
+        (0x06, 0, 0, 0xFFFFFFFF),  # pass on everything else
+    )
+)
+"""A program of the kernel's packet filter (classic BPF)."""
+_IGNORE_OPENING_AT = ctypes.create_string_buffer(_IGNORE_OPENING)
 
 
 @dataclass
@@ -28,11 +45,13 @@ class Door:
     Attributes:
         listener: a bound socket, which may listen already; None: this process listens on nothing.
         shared_as: the name under which the port is handed over; empty: the port is not shared.
+        taken: the listener comes from another process, which may have it still.
         beside: further ports, which belong to this process alone.
     """
 
     listener: socket.socket | None
     shared_as: str = ""
+    taken: bool = False
     beside: list[socket.socket] = field(default_factory=list)
 
     @property
@@ -54,7 +73,7 @@ class Door:
                 raise _cannot_listen("TALLYSTICK_PORT", self.listener.getsockname(), error) from error
             host, port = self.listener.getsockname()[:2]
             self.listener.close()
-            self.listener = _shared(host, port, self.shared_as)
+            self.listener, self.taken = _shared(host, port, self.shared_as)
 
     @property
     def url(self) -> str:
@@ -79,7 +98,15 @@ def open_door(settings: Settings, role: Role) -> Door:
     if settings.port == 0 or not handover.AVAILABLE or not _shareable(settings, role):
         return Door(_bound(host, settings.port, "TALLYSTICK_PORT"))
     name = f"{role}/{host}/{settings.port}"
-    return Door(_shared(host, settings.port, name), name)
+    listener, taken = _shared(host, settings.port, name)
+    return Door(listener, name, taken)
+
+
+def reachable_as(url: str) -> str:
+    """A door's URL as other machines may write it: this machine's name, where it listens on every address."""
+    for every in ("//0.0.0.0:", "//[::]:"):
+        url = url.replace(every, f"//{socket.gethostname()}:")
+    return url
 
 
 def status_socket(settings: Settings, number: int) -> socket.socket | None:
@@ -108,7 +135,12 @@ def allowed_host(settings: Settings, role: Role) -> str:
         ipaddress.ip_address(host)
     except ValueError as error:
         raise ConfigError(f"TALLYSTICK_HOST: {host!r} is no IP address") from error
-    keys.may_listen(host, settings.access_keys(), role.value)
+    given, rights = settings.access_keys(), role.rights(settings)
+    missing = [right for right in rights if not getattr(given, right)]
+    if missing and not keys.is_loopback(host):
+        made = closed_rights(settings)
+        rights = [right for right in rights if right not in missing or right not in made]
+    keys.may_listen(host, given, rights, trusted=bool(TrustedNetworks(settings)))
     return host
 
 
@@ -117,13 +149,32 @@ def _shareable(settings: Settings, role: Role) -> bool:
     return role is not Role.UP or not (queue.is_embedded(settings) or store.is_embedded(settings))
 
 
-def _shared(host: str, port: int, name: str) -> socket.socket:
+def hold_back(listener: socket.socket) -> bool:
+    """Let the kernel ignore who wants to open a connection from now on; those that are being opened still are.
+
+    A client whose first packet is ignored sends it again a second later. If nobody listens by then, it is refused, and
+    a proxy asks another process. Without this the kernel would reset a connection that it opened a moment before the
+    listener is closed; a proxy that has sent a request by then cannot know what became of it.
+
+    Only for a listener that no other process has. Returns False where the system cannot do it: it is Linux's, and some
+    kernels let root alone do it.
+    """
+    program = struct.pack("HL", len(_IGNORE_OPENING) // 8, ctypes.addressof(_IGNORE_OPENING_AT))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    except OSError:
+        return False
+    return True
+
+
+def _shared(host: str, port: int, name: str) -> tuple[socket.socket, bool]:
+    """A socket on this address, and whether it was taken over from another process."""
     deadline = time.monotonic() + HANDOVER_SECONDS
     while True:
         if (given := handover.take(name, host, port)) is not None:
-            return given
+            return given, True
         try:
-            return _bound(host, port, "TALLYSTICK_PORT")
+            return _bound(host, port, "TALLYSTICK_PORT"), False
         except ConfigError as error:
             cause = error.__cause__
             if not isinstance(cause, OSError) or cause.errno != errno.EADDRINUSE or time.monotonic() > deadline:

@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -17,15 +18,18 @@ from tallystick import logs
 from tallystick.app import LAST_REQUESTS, Role, Tallystick, check_role, open_tallystick
 from tallystick.config import Settings
 from tallystick.errors import TallystickError
+from tallystick.keys import is_loopback
 from tallystick.process.connections import Connections, raise_descriptor_limit
 from tallystick.process.handover import Handover
 from tallystick.process.http import protocol_of
-from tallystick.process.listen import BACKLOG, Door, open_door
+from tallystick.process.listen import BACKLOG, Door, hold_back, open_door, reachable_as
 
 log = structlog.get_logger(__name__)
 
 GC_THRESHOLD = 50_000
 """Allocations between two collections of the youngest generation. High, since even 5,000 events create no cycles."""
+SETTLE = 0.2
+"""Seconds in which connections that are being opened get through, before the listener is closed."""
 OFFER_EVERY = 0.5
 """Seconds between two attempts to offer the shared port to the next process."""
 
@@ -38,6 +42,8 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, linger: float) -> None:
         super().__init__(config)
         self._linger = linger
+        self.alone: socket.socket | None = None
+        """The listener, where no other process has it and a proxy in front is to find another process."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -49,6 +55,8 @@ class _Server(uvicorn.Server):
         For `linger` seconds an idle connection may still bring a request. It gets its answer with
         `Connection: close`, where closing at once would reset it.
         """
+        if self.alone is not None and hold_back(self.alone):
+            await asyncio.sleep(SETTLE)
         for server in self.servers:
             server.close()
         for sock in sockets or []:
@@ -72,7 +80,11 @@ def serve(settings: Settings, role: Role, announce: Announce) -> None:
     check_role(settings, role)
     raise_descriptor_limit()
     door = open_door(settings, role)
-    serve_at(settings, role, door, announce)
+    try:
+        serve_at(settings, role, door, announce)
+    finally:
+        for listener in door.sockets:
+            listener.close()
 
 
 def serve_at(
@@ -114,7 +126,7 @@ async def _serve(
         loop.add_reader(parent, _once_gone, parent, stop)
     try:
         async with open_tallystick(settings, role, name=name, patience=settings.start_timeout) as tallystick:
-            running = _Running(tallystick, door, settings)
+            running = _Running(tallystick, door, settings, owns_door=parent is None)
             await running.run(announce, name or role)
             failed = tallystick.refused or any(failure.is_set() for failure in tallystick.failures)
     except asyncio.CancelledError:
@@ -134,8 +146,10 @@ def _once_gone(parent: int, stop: Callable[[], None]) -> None:
 class _Running:
     """A running process, from its first connection to its last."""
 
-    def __init__(self, tallystick: Tallystick, door: Door, settings: Settings) -> None:
+    def __init__(self, tallystick: Tallystick, door: Door, settings: Settings, *, owns_door: bool) -> None:
+        """`owns_door`: the door is not that of a parent process and its other children."""
         self._tallystick = tallystick
+        self._owns_door = owns_door
         self._door = door
         self._settings = settings
         self._loop = asyncio.get_running_loop()
@@ -143,7 +157,7 @@ class _Running:
         self._connections = Connections(settings, tallystick.metrics)
         config = uvicorn.Config(
             tallystick.asgi,
-            http=protocol_of(self._connections),
+            http=protocol_of(self._connections, tallystick.asgi.take),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -163,13 +177,16 @@ class _Running:
         gc.set_threshold(GC_THRESHOLD, 20, 50)
         await asyncio.to_thread(self._door.listen)
         self._connections.watch()
+        url = self._door.url
         serving = asyncio.create_task(self._server.serve(self._door.sockets))
         while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has only the flag
             await asyncio.sleep(0.005)
-        self._offer()
-        announce(self._door.url)
+        if not self._server.should_exit:  # else it was stopped while it started, and the sockets may be closed
+            self._offer()
+            announce(url)
+            self._log_ready(name, url)
+            await self._offer_first_account(url)
         tallystick = self._tallystick
-        log.info("ready", process=name, pid=os.getpid(), url=self._door.url, durability=tallystick.queue.durability)
         watches = [asyncio.create_task(failure.wait()) for failure in tallystick.failures]
         await asyncio.wait([serving, *watches], return_when=asyncio.FIRST_COMPLETED)
         tallystick.stop()
@@ -178,6 +195,33 @@ class _Running:
         self._connections.stop()
         for watch in watches:
             watch.cancel()
+
+    async def _offer_first_account(self, url: str) -> None:
+        """Print a link that makes the first administrator, where the server is open to other machines and has none.
+
+        A link that is still valid is not replaced: another process may have printed it.
+        """
+        tallystick = self._tallystick
+        if not tallystick.role.answers or is_loopback(self._settings.host):
+            return
+        try:
+            link = await tallystick.accounts.offer_first_account()
+        except TallystickError as error:  # such as a database user that may make no tables
+            log.warning("no link for a first account", error=error.whole)
+            return
+        if link:
+            base = self._settings.public_origin or reachable_as(url)
+            sys.stdout.write(f"\nno account yet: {base}{link}\nmakes the first administrator, once, within a day\n")
+            sys.stdout.flush()
+
+    def _log_ready(self, name: str, url: str) -> None:
+        tallystick = self._tallystick
+        said = {"durability": tallystick.queue.durability}
+        if tallystick.role in (Role.UP, Role.INGEST):
+            said["enrichment"] = ", ".join(
+                f"{step} {on}" for step, on in tallystick.settings.enrichment.items() if on != "false"
+            )
+        log.info("ready", process=name, pid=os.getpid(), url=url, **said)
 
     def stop(self) -> None:
         """Report not ready, then end after `drain_delay`. A second call ends at once."""
@@ -190,6 +234,9 @@ class _Running:
         self._loop.call_later(delay, self._end)
 
     def _end(self) -> None:
+        given = self._door.taken or (self._handover is not None and self._handover.given)
+        if self._settings.drain_delay and self._owns_door and not given:
+            self._server.alone = self._door.listener
         if self._handover is not None:
             if self._handover.offered:
                 self._loop.remove_reader(self._handover.fileno())

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from heapq import heappop, heappush
 from typing import NamedTuple
+
+LOOK_EVERY = 0.02
+"""Seconds between two looks while a batch gathers."""
 
 
 class Slot(NamedTuple):
@@ -25,6 +29,8 @@ class Backlog:
         self._fresh: deque[Slot] = deque()
         self._returned: list[Slot] = []
         self._delivered: dict[int, Slot] = {}
+        self._waiting_events = 0
+        self._waiting_bytes = 0
         self.blocks = 0
         self.events = 0
         self.bytes = 0
@@ -32,6 +38,7 @@ class Backlog:
     def put(self, slot: Slot) -> None:
         """Add a published block; ids must rise."""
         self._fresh.append(slot)
+        self._waits(slot, 1)
         self.blocks += 1
         self.events += slot.events
         self.bytes += slot.size
@@ -50,8 +57,13 @@ class Backlog:
                 break
             slot = heappop(self._returned) if self._returned else self._fresh.popleft()
             self._delivered[slot.id] = slot
+            self._waits(slot, -1)
             taken.append(slot)
         return taken
+
+    def _waits(self, slot: Slot, sign: int) -> None:
+        self._waiting_events += sign * slot.events
+        self._waiting_bytes += sign * slot.size
 
     def _head(self) -> Slot | None:
         if self._returned:
@@ -69,7 +81,18 @@ class Backlog:
     def give_back(self, ids: Iterable[int]) -> None:
         """Let delivered blocks wait again, in their old order."""
         for id_ in ids:
-            heappush(self._returned, self._delivered.pop(id_))
+            slot = self._delivered.pop(id_)
+            heappush(self._returned, slot)
+            self._waits(slot, 1)
+
+    def drop(self, ids: Collection[int]) -> None:
+        """Remove blocks that wait or are delivered, because another process has them by now."""
+        for slot in [slot for slot in (*self._returned, *self._fresh) if slot.id in ids]:
+            self._waits(slot, -1)
+            self._delivered[slot.id] = slot
+        self._returned = sorted(slot for slot in self._returned if slot.id not in ids)
+        self._fresh = deque(slot for slot in self._fresh if slot.id not in ids)
+        self.forget(id_ for id_ in ids if id_ in self._delivered)
 
     @property
     def waiting(self) -> bool:
@@ -82,9 +105,19 @@ class Backlog:
         return self._delivered.keys()
 
     async def wait_and_take(
-        self, arrived: asyncio.Event, max_events: int, wait: float, max_bytes: int | None = None
+        self,
+        arrived: asyncio.Event,
+        max_events: int,
+        wait: float,
+        max_bytes: int | None = None,
+        linger: float = 0.0,
+        enough: Callable[[], bool] = lambda: False,
     ) -> list[Slot]:
-        """`take`, after waiting up to `wait` seconds for `arrived` when nothing is there yet."""
+        """`take`, after waiting up to `wait` seconds for `arrived` when nothing is there yet, and then up to `linger`
+        seconds until so many events or bytes wait, or `enough` says that no more may come.
+
+        The wait for more looks now and then instead of waking at each block.
+        """
         if not self.waiting and wait > 0:
             arrived.clear()
             try:
@@ -92,4 +125,9 @@ class Backlog:
                     await arrived.wait()
             except TimeoutError:
                 return []
+        until = time.monotonic() + linger
+        while (left := until - time.monotonic()) > 0 and not enough():
+            if self._waiting_events >= max_events or (max_bytes is not None and self._waiting_bytes >= max_bytes):
+                break
+            await asyncio.sleep(min(left, LOOK_EVERY))
         return self.take(max_events, max_bytes)

@@ -5,13 +5,16 @@ A queue keeps blocks between the 202 and the store's commit. It reads no event a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from tallystick.model.block import Block
+from tallystick.model.block import Block, BlockKey
 from tallystick.model.books import QueueBooks
+
+Id = TypeVar("Id")
+"""What a queue calls a block by."""
 
 
 class Depth(msgspec.Struct, frozen=True):
@@ -31,18 +34,29 @@ class Depth(msgspec.Struct, frozen=True):
 
 
 class Batch(Protocol):
-    """Some blocks, delivered together; exactly one of `ack` and `nack` is called, once."""
+    """Blocks for one transaction of the store, delivered together; exactly one of `ack` and `nack` is called, once.
+
+    Either is one step of the queue, however many blocks there are: one commit, one script, one acknowledgement.
+    """
 
     blocks: Sequence[Block]
 
-    async def ack(self) -> None:
-        """Remove the blocks, which are stored.
+    async def ack(self, but: Collection[BlockKey] = ()) -> None:
+        """Remove the blocks, which are stored; those with the keys in `but` are not, and are given back.
 
         Called only after the store's commit; after a lost ack they come again.
         """
 
     async def nack(self) -> None:
         """Give the blocks back, which are not stored: they are delivered again, in order, to any consumer."""
+
+
+def divide(ids: Sequence[Id], blocks: Sequence[Block], but: Collection[BlockKey]) -> tuple[Sequence[Id], Sequence[Id]]:
+    """The ids of a batch's blocks: those to acknowledge, and those whose blocks are in `but`."""
+    if not but:
+        return ids, []
+    named = [(id_, block.key in but) for id_, block in zip(ids, blocks, strict=True)]
+    return [id_ for id_, back in named if not back], [id_ for id_, back in named if back]
 
 
 class Queue(Protocol):
@@ -72,11 +86,14 @@ class Queue(Protocol):
             QueueUnavailable: the outcome is unknown. The caller goes on with a new ingester id.
         """
 
-    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+    async def consume(
+        self, max_events: int, wait: float, max_bytes: int | None = None, linger: float = 0.0
+    ) -> Batch | None:
         """Deliver the oldest waiting blocks: at most `max_events` events and `max_bytes` encoded bytes, at least one
         block.
 
-        Waits up to `wait` seconds for a first block. None when none came.
+        Waits up to `wait` seconds for a first block, and from then on up to `linger` seconds for as many as may come.
+        None when none came.
         """
 
     async def depth(self) -> Depth:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tallystick.config import Settings
 from tallystick.errors import ConfigError, QueueFull
-from tallystick.model.block import Block, encode_block
+from tallystick.model.block import Block, BlockKey, encode_block
 from tallystick.model.books import Published, QueueBooks, QueuedBlock
 from tallystick.queue.backlog import Backlog, Slot
-from tallystick.queue.base import Batch, Depth
+from tallystick.queue.base import Batch, Depth, divide
 
 
 class MemoryQueue:
@@ -50,8 +50,10 @@ class MemoryQueue:
             self._published[block.ingester] = Published(block.seq + 1, before.events + block.count)
         self._arrived.set()
 
-    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
-        slots = await self._backlog.wait_and_take(self._arrived, max_events, wait, max_bytes)
+    async def consume(
+        self, max_events: int, wait: float, max_bytes: int | None = None, linger: float = 0.0
+    ) -> Batch | None:
+        slots = await self._backlog.wait_and_take(self._arrived, max_events, wait, max_bytes, linger)
         return _MemoryBatch(self, slots) if slots else None
 
     async def depth(self) -> Depth:
@@ -70,11 +72,17 @@ class _MemoryBatch:
         self._ids = [slot.id for slot in slots]
         self.blocks: Sequence[Block] = [queue._blocks[id_][0] for id_ in self._ids]
 
-    async def ack(self) -> None:
-        self._queue._backlog.forget(self._ids)
-        for id_ in self._ids:
+    async def ack(self, but: Collection[BlockKey] = ()) -> None:
+        done, back = divide(self._ids, self.blocks, but)
+        self._queue._backlog.forget(done)
+        for id_ in done:
             del self._queue._blocks[id_]
+        self._give_back(back)
 
     async def nack(self) -> None:
-        self._queue._backlog.give_back(self._ids)
-        self._queue._arrived.set()
+        self._give_back(self._ids)
+
+    def _give_back(self, ids: Sequence[int]) -> None:
+        if ids:
+            self._queue._backlog.give_back(ids)
+            self._queue._arrived.set()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tallystick.model.books import Difference, IngesterLedger
 
-_NOTHING = (0, 0, 0, 0, 0, 0)
+_NOTHING = (0, 0, 0, 0, 0, 0, 0)
 
 
 def is_unbroken(first: int, last: int, blocks: int) -> bool:
@@ -24,7 +24,7 @@ def ingester_ledger(
     """One ingester's part of the ledger.
 
     Args:
-        compacted: `folded`, and the sums count, stored, duplicates, conflicts, dead; None: nothing is compacted.
+        compacted: `folded`, and the sums count, stored, duplicates, conflicts, dead, erased; None: there are none.
         blocks: first seq, last seq, number of blocks, and their sums; None: all blocks are compacted.
         seqs: the blocks' seqs, ascending; only looked at when they have gaps.
     """
@@ -50,11 +50,13 @@ class Findings:
 
     def check_sums(self, unbalanced: int) -> None:
         """`unbalanced` blocks have a count that is not what became of their events."""
-        self.check("ledger", unbalanced > 0, f"{unbalanced} blocks: count is not stored + duplicates + dead")
+        self.check("ledger", unbalanced > 0, f"{unbalanced} blocks: count is not stored + duplicates + dead + erased")
 
     def check_stored(self, stored: int, events: int, purged: int) -> None:
-        """Events that the ledger counts as stored, that are there, and that retention removed."""
-        sentence = f"the ledger says {stored} stored; {events} events are there, {purged} were purged"
+        """Events that the ledger counts as stored, that are there, and that were removed on purpose."""
+        sentence = (
+            f"the ledger says {stored} stored; {events} events are there, {purged} were purged, taken back or erased"
+        )
         self.check("stored", stored != events + purged, sentence)
 
     def check_dead(self, in_ledger: int, letters: int) -> None:
@@ -73,3 +75,7 @@ class Findings:
     def check_people(self, rows: int, rollup: str = "people rollup") -> None:
         """`rows` of a rollup of users differ. `people` is the historical name of that table."""
         self.check("people", rows > 0, f"{rows} rows of the {rollup} differ from the raw events")
+
+    def check_erased(self, persons: int) -> None:
+        """`persons`: user ids that were erased and have events which their tombstones refuse."""
+        self.check("erased", persons > 0, f"{persons} user ids were erased and have events of before their erasure")

@@ -152,6 +152,10 @@ class Library(ABC):
         """Delete a share: its link shows nothing from now on."""
         await self._change(_remove_share(id_))
 
+    async def replace_all(self, documents: Sequence[Document], shares: Sequence[Share]) -> None:
+        """Put these in the place of all there are, as they were saved: with their ids and times. For a move."""
+        await self._change(_replace_all(documents, shares))
+
 
 # --- scripts --------------------------------------------------------------------------------------------------------
 
@@ -205,6 +209,24 @@ def _remove(kind: Kind, id_: str) -> Script[None]:
     yield Step("delete_document", (kind, id_))
 
 
+def _replace_all(documents: Sequence[Document], shares: Sequence[Share]) -> Script[None]:
+    for kind in LIMITS:
+        for found in (yield from _documents(kind, None)):
+            if kind == "board":
+                yield Step("delete_shares_of", (found.id,))
+            yield Step("delete_document", (kind, found.id))
+    for kept in documents:
+        instants = (micros(kept.created_at), micros(kept.updated_at))
+        yield Step("insert_document", (kept.kind, kept.id, kept.site_id, _json(kept.body), *instants))
+    for share in shares:
+        yield from _insert_share(share)
+
+
+def _insert_share(new: Share) -> Script[None]:
+    instants = (micros(new.created_at), _optional_micros(new.expires_at), _optional_micros(new.last_used_at))
+    yield Step("insert_share", (new.id, new.board_id, new.name, new.digest, *instants))
+
+
 def _shares(board_id: str) -> Script[list[Share]]:
     rows = yield Step("shares", (board_id,))
     return [_share_of(row) for row in rows]
@@ -220,8 +242,7 @@ def _add_share(new: Share) -> Script[None]:
         raise NotFound(f"there is no board {new.board_id}")
     if len((yield from _shares(new.board_id))) >= SHARES_MAX:
         raise LimitReached(f"the board has {SHARES_MAX} share links already, the most there may be: revoke some")
-    instants = (micros(new.created_at), _optional_micros(new.expires_at), _optional_micros(new.last_used_at))
-    yield Step("insert_share", (new.id, new.board_id, new.name, new.digest, *instants))
+    yield from _insert_share(new)
 
 
 def _touch_share(id_: str, now: datetime) -> Script[None]:

@@ -12,13 +12,20 @@ _FILE = re.compile(r"(\d{4})_\w+\.sql")
 
 
 def migrations(store: str) -> Sequence[str]:
-    """The statements of each migration of a store, in order. The schema's version is the number of migrations."""
-    found = {
-        int(match[1]): entry.read_text("utf-8")
+    """The statements of each migration of a store, in order. The schema's version is the number of migrations.
+
+    Raises:
+        AssertionError: the files are not numbered from 1, each number once.
+    """
+    found = sorted(
+        (int(match[1]), entry.read_text("utf-8"))
         for entry in files(f"tallystick.store.{store}").joinpath("sql").iterdir()
         if (match := _FILE.fullmatch(entry.name))
-    }
-    return [found[number] for number in range(1, len(found) + 1)]
+    )
+    assert [number for number, _ in found] == list(range(1, len(found) + 1)), (
+        f"migrations of {store}: see their numbers"
+    )
+    return [statements for _, statements in found]
 
 
 def pending_migrations(store: str, version: int, where: str) -> Sequence[tuple[int, str]]:

@@ -15,12 +15,13 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError, UnsupportedError
 
 from tallystick.errors import InvalidRequest
+from tallystick.usersql import clickhouse
 from tallystick.usersql.expansion import check_expansion
-from tallystick.usersql.functions import COLLECTING, SCALAR, TABLE
+from tallystick.usersql.functions import COLLECTING, PARAMETRIC, SCALAR, SPELLED, TABLE
 from tallystick.usersql.growth import as_doubles, check_growth
 from tallystick.usersql.names import check_names, lower, name_of
 from tallystick.usersql.nodes import ALLOWED, PARTS, REASONS, TYPES, WORDS
-from tallystick.usersql.parser import TooInvolved, parse, render
+from tallystick.usersql.parser import TooInvolved, parse, render, shown
 from tallystick.usersql.views import VIEWS
 
 PREFIX = "tallystick_sql_"
@@ -37,14 +38,16 @@ class CheckedSql:
 
     Attributes:
         views: the views that it reads.
+        names: the names of its columns as they are shown; None: as the store says.
     """
 
     sql: str
     views: frozenset[str]
+    names: tuple[str, ...] | None = None
 
 
 def check_sql(text: str, store: str) -> CheckedSql:
-    """Check a statement and rewrite it for `duckdb` or `postgres`.
+    """Check a statement and rewrite it for `duckdb`, `postgres` or `clickhouse`.
 
     Raises:
         InvalidRequest: it is not SQL, not one SELECT, or uses syntax that is not allowed; the message names it.
@@ -55,8 +58,13 @@ def check_sql(text: str, store: str) -> CheckedSql:
         check_expansion(tree, store)
         if store == "postgres":
             check_names(tree, PREFIX)
+        if store == "clickhouse":
+            clickhouse.check_clickhouse(tree)
         check_growth(tree, store)
-        return CheckedSql(render(_executable(tree, store), store), views)
+        executable, names = _executable(tree, store), None
+        if store == "clickhouse":
+            executable, names = clickhouse.named(executable, _shown(tree))
+        return CheckedSql(render(executable, store), views, names)
     except (RecursionError, TooInvolved) as error:
         raise InvalidRequest("sql: the statement is nested too deep") from error
     except UnsupportedError as error:
@@ -114,6 +122,8 @@ def _check(tree: exp.Expr, store: str) -> frozenset[str]:
             views |= _check_table(node, tables, store)
         elif isinstance(node, exp.Anonymous):
             _check_function(node, store)
+        elif isinstance(node, exp.ParameterizedAgg):
+            _check_parametric(node)
         elif isinstance(node, exp.DataType):
             if node.this not in TYPES:
                 raise InvalidRequest(f"sql: the type {node.sql()[:40]} is not allowed")
@@ -188,7 +198,24 @@ def _check_function(call: exp.Anonymous, store: str) -> None:
             )
 
 
+def _check_parametric(call: exp.ParameterizedAgg) -> None:
+    name = lower(call.name)
+    if name not in PARAMETRIC:
+        raise InvalidRequest(f"sql: the function {name[:60]!r} is not allowed")
+    if any(not isinstance(number, exp.Literal) or number.is_string for number in call.expressions):
+        raise InvalidRequest(f"sql: what {name} takes in its first parentheses has to be numbers")
+
+
 # --- rewriting ------------------------------------------------------------------------------------------------------
+
+
+def _shown(tree: exp.Expr) -> list[str]:
+    """The columns of the outermost SELECT as they were written, shortened."""
+    while isinstance(tree, exp.Subquery):
+        tree = tree.this
+    if not isinstance(tree, exp.Select):
+        return []
+    return [" ".join(shown(column).split())[:60] for column in tree.expressions]
 
 
 def _executable(tree: exp.Expr, store: str) -> exp.Expr:
@@ -209,13 +236,15 @@ def _executable(tree: exp.Expr, store: str) -> exp.Expr:
     for cte in tree.find_all(exp.CTE):
         name = cte.args["alias"]
         name.set("this", exp.to_identifier(PREFIX + name_of(name.this, store), quoted=True))
-    for call in tree.find_all(exp.Anonymous):
-        call.set("this", lower(call.name))
-    rewrite = _for_duckdb if store == "duckdb" else as_doubles
+    for call in tree.find_all(exp.Anonymous, exp.ParameterizedAgg):
+        name = lower(call.name)
+        call.set("this", SPELLED.get(name, name) if store == "clickhouse" else name)
+    rewrite = _REWRITES[store]
     for node in reversed(list(tree.walk())):  # inner nodes first, because outer ones contain them
         rewritten = rewrite(node)
         if rewritten is not node:  # `replace` is slow: it searches the parent's children
             node.replace(rewritten)
+            tree = rewritten if node is tree else tree
     return tree
 
 
@@ -238,6 +267,9 @@ def _for_duckdb(node: exp.Expr) -> exp.Expr:
             return exp.cast(exp.Anonymous(this="now"), exp.DType.TIMESTAMP)
         return exp.Anonymous(this="now")
     return node
+
+
+_REWRITES = {"duckdb": _for_duckdb, "postgres": as_doubles, "clickhouse": clickhouse.rewritten}
 
 
 def _key(node: exp.Expr) -> str | int:

@@ -1,9 +1,9 @@
 """Limit how much larger a statement becomes while a store plans it. Pure.
 
-Neither store can be interrupted while it resolves names, and no memory limit applies there. Three constructs can double
+No store can be interrupted while it resolves names, and no memory limit applies there. Three constructs can double
 the work with each step, so a short statement could run for hours: columns that use aliases of the same SELECT (DuckDB
-inlines the alias's expression), CTEs that are NOT MATERIALIZED (their SELECT is inlined), and `*` or whole rows of
-several tables.
+and ClickHouse inline the alias's expression), CTEs whose SELECT is inlined (those that are NOT MATERIALIZED, and all on
+ClickHouse), and `*` or whole rows of several tables.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from tallystick.errors import InvalidRequest
+from tallystick.usersql.clickhouse import copies, expanded_tables
 
 ALIASES_MAX = 64
 """Most copies of an expression that references to its alias may create."""
@@ -34,15 +35,22 @@ def check_expansion(tree: exp.Expr, store: str) -> None:
         stars *= max(1, _stars(select) + whole_rows(select))
         if stars > STARS_MAX:
             raise InvalidRequest("sql: too many columns: name them instead of * or whole rows of joined tables")
-        if store == "duckdb" and _nested(select, counts) > ALIASES_MAX:
+        if store != "postgres" and _nested(select, counts, store) > ALIASES_MAX:
             raise InvalidRequest(
                 "sql: columns that use aliases of the same SELECT grow too large: compute the first ones in a "
                 "subquery or WITH"
             )
+    if store == "clickhouse" and expanded_tables(tree) > TABLES_MAX:
+        raise InvalidRequest(
+            f"sql: more than {TABLES_MAX} tables in FROM: ClickHouse computes a common table wherever it is named, and "
+            "sessions counts for five"
+        )
 
 
-def written_out(select: exp.Select) -> int:
-    """The most copies that DuckDB makes of one expression of a SELECT, because other columns refer to its alias."""
+def written_out(select: exp.Select, store: str) -> int:
+    """The most copies that a store makes of one expression of a SELECT, because other columns refer to its alias."""
+    if store == "clickhouse":
+        return copies(select)
     columns = select.expressions
     names = [column.alias.lower() if isinstance(column, exp.Alias) else "" for column in columns]
     later = Counter[str]()  # references to each name from the inlined columns after this one
@@ -69,12 +77,12 @@ def whole_rows(select: exp.Select) -> int:
     )
 
 
-def _nested(select: exp.Select, counts: dict[int, int]) -> int:
+def _nested(select: exp.Select, counts: dict[int, int], store: str) -> int:
     """The most copies of an expression of this SELECT, multiplied by those of the enclosing SELECTs."""
     count, above = 1, select
     while count <= ALIASES_MAX:
         if id(above) not in counts:
-            counts[id(above)] = written_out(above)
+            counts[id(above)] = written_out(above, store)
         count *= counts[id(above)]
         found = above.find_ancestor(exp.Select)
         if found is None:

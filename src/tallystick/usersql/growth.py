@@ -1,8 +1,8 @@
 """Limit how much larger a statement could make a stored text or number. Pure.
 
-DuckDB's memory limit does not count the texts that an expression creates, and no PostgreSQL setting limits them: ten
-steps that each concatenate a text ten times turn one character into ten billion. So this module computes the largest
-growth factor of each SELECT and limits their product.
+DuckDB's memory limit does not count the texts that an expression creates, and no PostgreSQL setting limits them
+(ClickHouse's counts them): ten steps that each concatenate a text ten times turn one character into ten billion. So
+this module computes the largest growth factor of each SELECT and limits their product.
 
 A DuckDB number has at most 39 digits. A PostgreSQL decimal has up to 147,455, and eight characters (`1e131000`) are
 enough to write one. Powers are therefore computed in doubles, and a cast to a decimal without a precision counts as a
@@ -139,8 +139,8 @@ def _factor(select: exp.Select, store: str) -> int:
         added, times, depth = added + more, times * by, depth + escapes
         deepest = max(deepest, depth)
         waiting += [(child, depth) for child in node.iter_expressions()]
-    if store == "duckdb":
-        times *= written_out(select)
+    if store != "postgres":
+        times *= written_out(select, store)
     return int(added * times * 2 ** max(0, deepest - 1))
 
 

@@ -106,6 +106,7 @@ ALLOWED: frozenset[type[exp.Expr]] = frozenset(
         exp.AtTimeZone,
         # calls
         exp.Anonymous,
+        exp.ParameterizedAgg,
         exp.Case,
         exp.If,
         exp.Cast,
@@ -141,7 +142,8 @@ PARTS: Mapping[type[exp.Expr], frozenset[str]] = {
     exp.Column: frozenset({"this", "table"}),
     exp.Identifier: frozenset({"this", "quoted"}),
     exp.Anonymous: frozenset({"this", "expressions"}),
-    exp.DataType: words("this expressions nested values"),
+    exp.ParameterizedAgg: words("this expressions params"),
+    exp.DataType: words("this expressions nested values nullable"),
     exp.Cast: frozenset({"this", "to"}),
     exp.TryCast: frozenset({"this", "to", "safe"}),
     exp.Limit: frozenset({"expression"}),
@@ -221,6 +223,9 @@ TYPES: frozenset[exp.DType | str] = frozenset(
         _T.JSONB,
         _T.ARRAY,
         _T.LIST,
+        _T.DATETIME,
+        _T.DATETIME64,
+        _T.DATE32,
     }
 )
 

@@ -59,11 +59,11 @@ VIEWS: Mapping[str, View] = {
         ),
         _view(
             "sessions",
-            "One row for each session: the events with one session_id, or the events of a user without one that have "
-            "no pause of more than 30 minutes between them.",
+            "One row for each visit: the events with one session_id and those that join it, or the events of a user "
+            "without one that have no pause of more than 30 minutes between them.",
             "events",
             _SITE,
-            ("session_id", "text", "Null for a session that a pause ends."),
+            ("session_id", "text", "Null for a visit without any."),
             ("user_id", "text", "Its first user in alphabetical order; null: none."),
             ("started_at", "timestamp", "When its first event happened, UTC."),
             ("duration_seconds", "number", "From the first event to the last; 0 for a single event."),

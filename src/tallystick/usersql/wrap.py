@@ -6,7 +6,7 @@ Their names have a prefix that no table has, so a statement can neither read the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tallystick.analysis.cte import cte, with_ctes
 from tallystick.model.queries.statement import ColumnType
@@ -37,6 +37,35 @@ _TYPES: dict[str, ColumnType] = {
     "UHUGEINT": "integer",
     "BIGNUM": "integer",
 }
+_ONE_SITE = {
+    "duckdb": "WHERE site_id = $1",
+    "postgres": "WHERE site_id = $1",
+    "clickhouse": "WHERE site_id = {site:String}",
+}
+_CLICKHOUSE_TYPES: Mapping[str, ColumnType] = {
+    "Bool": "boolean",
+    "Decimal": "decimal",
+    "Float": "number",
+    "BFloat": "number",
+    "DateTime": "timestamp",
+    "Date": "date",
+    "Time": "time",
+    "Interval": "interval",
+    "UUID": "uuid",
+    "SimpleAggregateFunction": "json",
+    "Array": "json",
+    "Tuple": "json",
+    "Map": "json",
+    "JSON": "json",
+    "Variant": "json",
+    "Dynamic": "json",
+    "Nested": "json",
+    "Int": "integer",
+    "UInt": "integer",
+}
+"""By the letters that a name begins with."""
+_WRAPPED = re.compile(r"(?:Nullable|LowCardinality)\((.*)\)")
+_LETTERS = re.compile(r"[A-Za-z]+")
 _INTEGER = re.compile(r"(U?(TINY|SMALL|BIG)?INT|U?INTEGER|INT[248])")
 
 
@@ -44,15 +73,15 @@ def views_of(checked: CheckedSql, store: str, *, site: bool, sealed: bool) -> st
     """`WITH …` with the views that the statement reads; empty when it reads none.
 
     Args:
-        site: read only one site: the parameter `$1`, or on PostgreSQL `runnel.site` when sealed.
+        site: read only one site: the parameter `$1` (`site` on ClickHouse), or on PostgreSQL `runnel.site` when sealed.
         sealed: the user may not see other sites.
     """
     statements = load_statements(f"tallystick.store.{store}", "sql/views.sql")
     ctes = []
     for name in _needed(checked.views):
         template = statements[f"{name}_sealed" if sealed and name == "events" else name]
-        parts = {"site": "WHERE site_id = $1" if site else ""} if "{site}" in template else {}
-        ctes.append(cte(PREFIX + name, template, materialized=False, **parts))
+        parts = {"site": _ONE_SITE[store] if site else ""} if "{site}" in template else {}
+        ctes.append(cte(PREFIX + name, template, materialized=None if store == "clickhouse" else False, **parts))
     return with_ctes(ctes, "")
 
 
@@ -69,6 +98,8 @@ def numbered_columns(count: int) -> list[str]:
 
 def type_of(name: str, store: str) -> ColumnType:
     """The column type for the name of a store's type."""
+    if store == "clickhouse":
+        return _type_of_clickhouse(name)
     word = name.upper()
     if word.endswith("]") or word.startswith(("STRUCT", "MAP", "UNION", "_")):
         return "json"
@@ -81,3 +112,11 @@ def type_of(name: str, store: str) -> ColumnType:
     if _INTEGER.fullmatch(word):
         return "integer"
     return _TYPES.get(word.removesuffix(" WITH TIME ZONE"), "text")
+
+
+def _type_of_clickhouse(name: str) -> ColumnType:
+    while wrapped := _WRAPPED.fullmatch(name):
+        name = wrapped[1]
+    letters = _LETTERS.match(name)
+    word = letters[0] if letters else ""
+    return _CLICKHOUSE_TYPES.get("Interval" if word.startswith("Interval") else word, "text")

@@ -29,7 +29,11 @@ def whole_block(block: Block, original: bytes, code: str, reason: str, attempts:
 
 async def poisoned_events(blocks: Sequence[Block], probe: Probe) -> list[DeadLetter]:
     """Dead letters for the events that `probe` rejects alone. Bisection: 1 + 2·log2 n probes for one bad event in n."""
-    events = [(block, index, line) for block in blocks for index, line in enumerate(split_lines(block.lines()))]
+    events: list[tuple[Block, int, bytes]] = []
+    for block in blocks:
+        refused = {line.index for line in block.refused}  # the store makes dead letters of these by itself
+        lines = enumerate(split_lines(block.lines()))
+        events += [(block, index, line) for index, line in lines if index not in refused]
     tries = 0
     letters: list[DeadLetter] = []
 

@@ -10,23 +10,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import structlog
 
 from tallystick.config import Settings
 from tallystick.errors import BatchTooLarge, BlockCorrupt, DataRejected, QueueBroken, TallystickError, Unavailable
 from tallystick.metrics import Metrics
-from tallystick.model.block import Block
+from tallystick.model.block import Block, BlockKey
 from tallystick.queue.base import Batch, Queue
 from tallystick.store.base import DeadLetter, Store, WriteReport
-from tallystick.worker.batcher import Batcher, Limits, Portions
+from tallystick.store.retention import RetentionRule, borders_at
 from tallystick.worker.poison import corrupt_blocks, poisoned_events, whole_block
+from tallystick.worker.portions import Portions
 
 log = structlog.get_logger(__name__)
-Key = tuple[str, int]
-"""A block's identity in the ledger."""
 
 FIRST_DELAY = 0.1
 """Seconds before the first retry; doubled up to `retry_max_delay`."""
@@ -45,19 +44,29 @@ OVERDUE = 10
 class Worker:
     """Loads the queue into the store, one batch at a time."""
 
-    def __init__(self, queue: Queue, store: Store, settings: Settings, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        store: Store,
+        settings: Settings,
+        metrics: Metrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock`: seconds that never go back; they agree with the event loop's."""
+        self._clock = clock
         self._queue = queue
         self._store = store
         self._settings = settings
         self._metrics = metrics or Metrics()
-        self._limits = Limits(settings.batch_max_events, settings.batch_max_bytes, settings.batch_max_age)
         self._portions = Portions(min(settings.batch_max_bytes, store.write_bytes))
-        self._stuck: dict[Key, float] = {}
+        self._stuck: dict[BlockKey, float] = {}
         """Blocks that did not fit into the store's memory → the time (monotonic) of their next attempt."""
         self._stopping = asyncio.Event()
-        self._maintained = time.monotonic()
+        self._maintained = clock()
         self._more = False
         self._retired: float | None = None
+        self._rules: Sequence[RetentionRule] = ()
+        """The rules by which events were last removed."""
         self._pressed = False
         """Whether the last batch was so large that housekeeping has to wait."""
         self._said: dict[str, float] = {}
@@ -93,22 +102,22 @@ class Worker:
         A batch that does not fit into the store's memory is written in portions. A block that does not fit even alone
         returns to the queue; the others are acknowledged.
         """
-        batches = await self._gather(wait)
-        if not batches:
+        batch = await self._gather(wait)
+        if batch is None:
             return False
         try:
-            stuck = await self._store_in_portions([block for batch in batches for block in batch.blocks])
+            stuck = await self._store_in_portions(batch.blocks)
         except BaseException:
-            await _all(batch.nack() for batch in batches)
+            await batch.nack()
             raise
-        await _all(batch.nack() if stuck.intersection(_keys(batch)) else batch.ack() for batch in batches)
-        if len(stuck) == sum(len(batch.blocks) for batch in batches):
-            await self._pause(min(self._stuck.values()) - time.monotonic())
+        await batch.ack(but=stuck)
+        if len(stuck) == len(batch.blocks):
+            await self._pause(min(self._stuck.values()) - self._clock())
         return True
 
-    async def _store_in_portions(self, blocks: Sequence[Block]) -> set[Key]:
+    async def _store_in_portions(self, blocks: Sequence[Block]) -> set[BlockKey]:
         """Store what fits. Returns the keys of the blocks that do not fit even alone, to be tried again later."""
-        now = time.monotonic()
+        now = self._clock()
         stuck = {block.key for block in blocks if self._stuck.get(block.key, now) > now}
         waiting = deque(self._portions.split([block for block in blocks if block.key not in stuck], now))
         while waiting:
@@ -119,31 +128,30 @@ class Worker:
                     self._stuck.pop(block.key, None)
             except BatchTooLarge as error:
                 self._metrics.worker_retries.labels(error.code).inc()
-                smaller = self._portions.too_large(portion, time.monotonic())
+                smaller = self._portions.too_large(portion, self._clock())
                 if len(smaller) > 1:
                     waiting.extendleft(reversed(smaller))
                     continue
                 log.warning("a block does not fit into the store's memory", block=portion[0].key, error=error.message)
-                self._stuck[portion[0].key] = time.monotonic() + self._settings.retry_max_delay
+                self._stuck[portion[0].key] = self._clock() + self._settings.retry_max_delay
                 stuck.add(portion[0].key)
         return stuck
 
-    async def _gather(self, wait: float) -> list[Batch]:
-        batcher = Batcher(self._limits)
-        batches: list[Batch] = []
+    async def _gather(self, wait: float) -> Batch | None:
+        """The next batch; None: no block came. `stop` ends the waiting for more, and what is there then is stored."""
+        limits = (self._settings.batch_max_events, wait, self._settings.batch_max_bytes)
+        gathering = asyncio.ensure_future(self._queue.consume(*limits, self._settings.batch_max_age))
+        stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            while (batch := await self._queue.consume(batcher.room(), wait, batcher.room_bytes())) is not None:
-                batches.append(batch)
-                events = sum(block.count for block in batch.blocks)
-                batcher.add(events, sum(block.size for block in batch.blocks), time.monotonic())
-                wait = batcher.patience(time.monotonic())
-                if wait <= 0 or self._stopping.is_set():
-                    break
-        except BaseException:
-            await _all(batch.nack() for batch in batches)
-            raise
-        self._pressed = self._limits.events - batcher.room() > PRESSED_EVENTS
-        return batches
+            await asyncio.wait({gathering, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not gathering.done():
+                gathering.cancel()
+                await asyncio.wait({gathering})
+        batch = await self._queue.consume(limits[0], 0.0, limits[2]) if gathering.cancelled() else gathering.result()
+        self._pressed = batch is not None and sum(block.count for block in batch.blocks) > PRESSED_EVENTS
+        return batch
 
     async def _store_patiently(self, blocks: Sequence[Block]) -> None:
         """Write the blocks, and retry while the store is unavailable (G6). Such retries do not count as attempts.
@@ -168,7 +176,7 @@ class Worker:
 
     def _say(self, what: str, error: TallystickError) -> None:
         """Log a failure, at most once in SAY_EVERY seconds for each error code."""
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._said.get(error.code, 0.0):
             self._said[error.code] = now + SAY_EVERY
             log.warning(what, code=error.code, error=error.whole, longest_pause=self._settings.retry_max_delay)
@@ -221,24 +229,23 @@ class Worker:
 
     async def _maintain(self) -> None:
         """Do housekeeping if it is due or unfinished, and no blocks wait to be stored."""
-        due = time.monotonic() - self._maintained
+        due = self._clock() - self._maintained
         every = self._settings.maintain_every
         if (due >= every or self._more) and (not self._pressed or due >= OVERDUE * every):
             self._more = await self._store.maintain()
             if not self._more:
                 await self._retire()
-                self._maintained = time.monotonic()
+                self._maintained = self._clock()
 
     async def _retire(self) -> None:
-        """Remove days that are older than the retention, at most once an hour."""
-        days, now = self._settings.retention_days, time.monotonic()
-        if not days or (self._retired is not None and now - self._retired < RETIRE_EVERY):
+        """Remove days that are older than the retention of their site: once an hour, and when a rule has changed."""
+        rules, now = await self._store.retention_rules(), self._clock()
+        if rules == self._rules and self._retired is not None and now - self._retired < RETIRE_EVERY:
             return
-        oldest = datetime.now(UTC) - timedelta(days=days)
-        midnight = oldest.replace(hour=0, minute=0, second=0, microsecond=0)
-        if (removed := (await self._store.purge(midnight)).events) > 0:
-            log.info("events removed by retention", events=removed, before=midnight.isoformat())
-        self._retired = now
+        borders = borders_at(datetime.now(UTC), self._settings.retention_days, rules)
+        if borders.latest is not None and (removed := (await self._store.retire(borders)).events) > 0:
+            log.info("events removed by retention", events=removed)
+        self._rules, self._retired = rules, now
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -246,14 +253,3 @@ class Worker:
                 await self._stopping.wait()
         except TimeoutError:
             pass
-
-
-def _keys(batch: Batch) -> list[Key]:
-    return [block.key for block in batch.blocks]
-
-
-async def _all(calls: Iterable[Awaitable[None]]) -> None:
-    """Await every call, even if others fail, so that each batch is acknowledged or given back. Then raise an error."""
-    for result in await asyncio.gather(*calls, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result

@@ -125,10 +125,14 @@ class Asked:
         assert answer.status_code == 200, answer.text
         return int(answer.json()["rows"][0]["events"])
 
-    def metric(self, name: str) -> float:
+    def metrics(self) -> dict[str, float]:
         with self.client(EVERY) as client:
             lines = client.get("/metrics").text.splitlines()
-        return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
+        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
+
+    def metric(self, name: str) -> float:
+        return self.metrics()[name]
 
     def ready(self) -> bool:
         with self.client(EVERY) as client:
@@ -142,7 +146,8 @@ class Asked:
             "tallystick_exports",
             "tallystick_live_listeners",
         )
-        return all(self.metric(name) == 0 for name in names)
+        metrics = self.metrics()
+        return all(metrics[name] == 0 for name in names)
 
     def transactions(self) -> str:
         """What PostgreSQL says of connections that are not idle; nothing on DuckDB."""

@@ -100,9 +100,9 @@ class Ended(NamedTuple):
 
 def command(data: Path, *arguments: str) -> Ended:
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    environment = patch.dict(os.environ, {"TERM": "dumb", "COLUMNS": "200", "TALLYSTICK_DATA": str(data)})
+    environment = patch.dict(os.environ, {"TERM": "dumb", "COLUMNS": "200"})
     with environment, redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main(list(arguments))
+        main([*arguments, "--data", str(data)])
     code = ended.value.code
     return Ended(code if isinstance(code, int) else 0, *(end.detach().getvalue().decode() for end in (out, err)))
 
@@ -162,6 +162,7 @@ def test_a_damaged_log_from_the_refusal_to_closed_books(killed: Path, tmp_path: 
         "duplicates": 0,
         "conflicts": 0,
         "dead": 0,
+        "erased": 0,
         "queued": 40,
     }
     assert "is not damaged; nothing was changed" in command(data, "recover", "queue").out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +12,12 @@ import pytest
 
 from tallystick.errors import QueueBroken, QueueDamaged
 from tallystick.model.books import close_books
+from tests.faults.times import REPETITIONS, Record
 from tests.helpers.damage.flips import PAGE, Harm, Kind, fresh_copy, harms
 from tests.helpers.queue.steps import NO_WAIT, opened
 from tests.helpers.queue.world import QUEUE, World, make_world, outcome, quiet, settings_of
 from tests.helpers.samples import sample_block
-from tests.helpers.thorough import THOROUGH, examples
+from tests.helpers.thorough import THOROUGH, chance, examples
 from tests.servers.scratch import scratch_folder
 
 FLIPS, OTHERS = 200, 60
@@ -49,14 +49,17 @@ TOLD: dict[tuple[str, str], set[str]] = {
 
 @pytest.mark.parametrize("kind", ["flip", "cut", "zero"])
 @pytest.mark.parametrize(("state", "file"), FILES)
-async def test_damage_is_detected_or_harmless(world: World, tmp_path: Path, state: str, file: str, kind: Kind) -> None:
+async def test_damage_is_detected_or_harmless(
+    world: World, tmp_path: Path, record_property: Record, state: str, file: str, kind: Kind
+) -> None:
     """G6: never silent; and a flip in the log is always found, wherever it is."""
     source = getattr(world, state)
     count = examples(FLIPS if kind == "flip" else OTHERS)
     count = count if THOROUGH else -(-count // 3)
+    record_property(REPETITIONS, count)
     outcomes: Counter[str] = Counter()
     with scratch_folder("flip", in_memory=True) as scratch:
-        for harm in harms((source / file).read_bytes(), kind, count, seed=random.Random().randrange(100)):
+        for harm in harms((source / file).read_bytes(), kind, count, seed=chance().randrange(100)):
             outcomes[await of_harm(world, source, scratch / "data", file, harm)] += 1
     assert outcomes.keys() <= TOLD[state, file], outcomes
 

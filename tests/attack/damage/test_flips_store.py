@@ -30,7 +30,7 @@ from tallystick.store.duckdb.repair.recover import Recovered, recover
 from tallystick.store.postgres import PostgresStore
 from tests.helpers.damage.store import BLOCKS, DAMAGES, IN_A_BLOCK, Content, content, make, settings_in
 from tests.helpers.samples import INGESTER, block_of, sample_event
-from tests.helpers.thorough import THOROUGH, some
+from tests.helpers.thorough import THOROUGH, chance, some
 from tests.servers.postgres import PostgresServer
 from tests.servers.scratch import scratch_folder
 
@@ -148,8 +148,9 @@ def test_damage_is_harmless_or_told_and_recovered(
     """G6: and what `tallystick recover store` keeps is right."""
     monkeypatch.setattr("tallystick.store.duckdb.repair.recover.PIECE_MIN", 2_048)
     base, truth = sound
+    luck = chance()
     for kind, number in product(kinds or some(DAMAGES), range(TRIES)):
-        seed = f"{kind} {number if THOROUGH else random.randrange(1_000_000)}"
+        seed = f"{kind} {number if THOROUGH else luck.randrange(1_000_000)}"
         print(seed)
         folder = shutil.copytree(base, tmp_path / "damaged")
         DAMAGES[kind](folder, random.Random(seed))

@@ -15,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tallystick.config import Settings
+from tests.faults.times import REPETITIONS, Record
 from tests.helpers.queue.steps import opened, take_all
 from tests.helpers.thorough import examples
 from tests.servers.scratch import scratch_folder
@@ -56,8 +57,9 @@ def folder() -> Iterator[Path]:
         yield folder
 
 
-async def test_no_kill_raises_an_alarm(folder: Path) -> None:
+async def test_no_kill_raises_an_alarm(folder: Path, record_property: Record) -> None:
     """G1, G6, G11: at its start, in a commit, in a copy of the log, between a commit and its mark."""
+    record_property(REPETITIONS, examples(KILLS))
     confirmed: dict[str, int] = {}
     gone: set[str] = set()
     for kill in range(examples(KILLS)):

@@ -11,13 +11,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tallystick.api.routes.docs import ASSETS, OWN
+from tallystick.api.routes.docs import ASSETS, FILES, OWN
 from tallystick.app import Role, Tallystick
 from tallystick.config import KIB, Settings
 from tallystick.http_headers import ONCE
 from tallystick.process import refusals
 from tests.helpers.http.keyed import DECIDED, EVERY, GUARDED, JSON, KEYS, VALUES, WRITE, Side, opened
 from tests.helpers.thorough import some
+from tests.servers.process import needs_built
 
 EVERYWHERE = {
     "x-content-type-options": "nosniff",
@@ -100,6 +101,7 @@ async def test_every_answer_of_a_write_route_has_them(keyed: Side, path: str) ->
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_streams_and_files_have_them(keyed: Side) -> None:
+    needs_built(FILES / "swagger-ui.css", "dashboard")
     for path in (
         "/v1/export",
         "/v1/export?format=csv",

@@ -163,7 +163,7 @@ async def test_a_block_that_does_not_fit_keeps_nobody_waiting(tmp_path: Path, mo
         assert (await queue.depth()).events >= 10  # type: ignore[operator]
 
         monkeypatch.setattr(Loader, "write", write)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await queue.depth()).blocks:
                 await worker.step(wait=0.0)
         assert await count(store, "default") == 50

@@ -113,7 +113,8 @@ async def test_the_dialects_refuse_them(side: Side) -> None:
     for text in (*BLANK, *(text for text in CONTROLLED if text.strip() == text)):
         for path, body in batches(text):
             answer = await side.client.post(path, json=body)
-            assert answer.status_code in (400, 422), (path, text, answer.text)
+            # SmolHog's SDK would send what is refused again for ever: such an event becomes a dead letter.
+            assert answer.status_code in ((200,) if path == "/events" else (400, 422)), (path, text, answer.text)
     for path in ("/api/event", "/event"):
         for site in ("*", " ", "a\tb"):
             body = {"site_id": site, "event_type": "a", "path": "/", "timestamp": WHEN}

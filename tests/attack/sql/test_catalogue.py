@@ -6,7 +6,6 @@ every function there is.
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +21,7 @@ from tallystick.usersql.check import check_sql
 from tallystick.usersql.functions import BENEATH, SCALAR, TABLE
 from tallystick.usersql.views import VIEWS
 from tests.helpers.sql.side import connected, database_of, made, postgres
-from tests.helpers.thorough import THOROUGH, examples
+from tests.helpers.thorough import THOROUGH, chance, examples
 from tests.servers.postgres import PostgresServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,11 +97,12 @@ async def test_no_function_of_the_catalogue_passes_the_check(server: PostgresSer
     """In 29 statements each, in up to four spellings."""
     names = server.sql("SELECT DISTINCT proname FROM pg_proc ORDER BY 1", "postgres").splitlines()
     assert len(names) > 2_500
-    taken = names if THOROUGH else random.sample(names, 120)
+    luck = chance()
+    taken = names if THOROUGH else luck.sample(names, 120)
     passed, tried = [], 0
     for name in [*taken, "pg_read_file", "pg_sleep", "set_config", "ts_stat", "pg_terminate_backend", "query_to_xml"]:
         for form in [*DOTTED, *CALLED]:
-            spelling = random.choice(spelled(name))
+            spelling = luck.choice(spelled(name))
             sql = form.format(f=spelling)
             tried += 1
             if form in CALLED and name in LISTED | BENEATH | SYNTAX and "pg_catalog" not in form:
@@ -117,7 +117,7 @@ async def test_only_columns_of_a_view_are_read_as_columns(server: PostgresServer
     names = set(server.sql("SELECT DISTINCT proname FROM pg_proc", "postgres").splitlines())
     events = {column.name for column in VIEWS["events"].columns}
     assert events & names, "some functions are called as columns are"
-    for name in random.sample(sorted(names), examples(len(names))) + sorted(events & names):
+    for name in chance().sample(sorted(names), examples(len(names))) + sorted(events & names):
         assert refused(f'SELECT e."{name}" FROM events AS e') == (name not in events)
 
 
@@ -151,7 +151,7 @@ async def test_the_role_can_call_no_other_function(settings: Settings, server: P
             await role.execute("SET statement_timeout = '5s'")
             outcomes = Counter[str]()
             wrong = []
-            for function in functions if THOROUGH else random.sample(functions, len(functions) // 2):
+            for function in functions if THOROUGH else chance().sample(functions, len(functions) // 2):
                 outcome = await _called(role, function)
                 allowed = function["proname"] in LISTED | BENEATH or function["name"] in harmless
                 own = function["called"].startswith("public.")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from scripts.screenshots import ZONE
 from tallystick.api.routes.dashboard import BUILT
 from tallystick.harness.server import Api, ServerProcess
-from tests.servers.process import needed
+from tests.servers.process import needs_built
 
 Opener = Callable[..., Page]
 
@@ -21,9 +21,7 @@ Opener = Callable[..., Page]
 @pytest.fixture(scope="module", autouse=True)
 def dashboard() -> None:
     """The dashboard's files, which the tests are about."""
-    if not (BUILT / "index.html").is_file():
-        needed("node", "nodejs")
-        pytest.fail("the dashboard is not built: scripts/dashboard builds it")
+    needs_built(BUILT / "index.html", "dashboard")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +48,8 @@ class Profiles:
         self._browser = browser
         self._kept: dict[tuple[bool, bool, str], BrowserContext] = {}
 
-    def of(self, phone: bool, dark: bool, zone: str) -> BrowserContext:
+    def of(self, phone: bool, dark: bool, zone: str, url: str) -> BrowserContext:
+        """The profile for pages of a server. Another page of it stays open, so that Chromium keeps the process."""
         look = (phone, dark, zone)
         if look not in self._kept:
             self._kept[look] = self._browser.new_context(
@@ -60,6 +59,7 @@ class Profiles:
                 color_scheme="dark" if dark else "light",
                 reduced_motion="reduce",
             )
+            self._kept[look].new_page().goto(f"{url}/healthz")
         return self._kept[look]
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ def opened(profiles: Profiles, server: ServerProcess) -> Iterator[Opener]:
             complaints.append(f"a request to {request.url}")
 
     def open_page(path: str, *, phone: bool = False, dark: bool = False, zone: str = ZONE) -> Page:
-        page = profiles.of(phone, dark, zone).new_page()
+        page = profiles.of(phone, dark, zone, server.url).new_page()
         pages.append(page)
         page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -53,7 +53,3 @@ def tile(page: Page, name: str) -> Locator:
 
 def number(page: Page, name: str) -> int:
     return int(tile(page, name).locator("[data-exact]").first.get_attribute("data-exact") or -1)
-
-
-def names(page: Page) -> list[str]:
-    return page.locator(".tile h2").all_inner_texts()

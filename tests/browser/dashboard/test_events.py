@@ -25,9 +25,9 @@ def test_pages_of_events(api: Api, opened: Opener) -> None:
     expect(shown).to_have_count(50)
     page.get_by_role("button", name="Show older events").click()
     expect(shown).to_have_count(100)
-    assert page.locator("table.events tbody .row-button").all_inner_texts() == [row["name"] for row in rows]
+    expect(page.locator("table.events tbody .row-button")).to_have_text([row["name"] for row in rows])
     users = [row["user_id"] or "–" for row in rows]
-    assert page.locator("table.events tbody td:nth-child(3)").all_inner_texts() == users
+    expect(page.locator("table.events tbody td:nth-child(3)")).to_have_text(users)
 
 
 def test_an_event_opens(api: Api, opened: Opener) -> None:
@@ -53,8 +53,8 @@ def test_from_an_event_to_its_user(api: Api, opened: Opener) -> None:
     of_user = {"filter": {"field": "user_id", "op": "=", "value": user}, "site_id": "shop"}
     counted = api.query(kind="metrics", metrics=[{"kind": "events"}, {"kind": "sessions"}], **of_user)["rows"][0]
     facts = page.locator(".fact dd")
-    assert facts.nth(0).get_attribute("title") == f"{counted['events']:,}"
-    assert facts.nth(1).get_attribute("title") == f"{counted['sessions']:,}"
+    expect(facts.nth(0)).to_have_attribute("title", f"{counted['events']:,}")
+    expect(facts.nth(1)).to_have_attribute("title", f"{counted['sessions']:,}")  # asked once the ids are known
     page.get_by_role("button", name="Oldest first").click()
     settled(page)
     rows = api.query(kind="events", user_id=user, ascending=True, limit=50, site_id="shop")["rows"]

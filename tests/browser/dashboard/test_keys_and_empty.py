@@ -11,13 +11,17 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tallystick.harness.server import ServerProcess
+from scripts.screenshots import wait_until_stored
+from tallystick.harness.server import Api, ServerProcess
 from tests.browser.dashboard.conftest import started
 from tests.browser.dashboard.test_accessible import findings
 
 EVERY, ONE = "k" * 24, "s" * 24
-KEYS = f"*={EVERY},shop={ONE}"
+JOINED = "j" * 24
+KEYS = f"*={EVERY},shop={ONE},joined={JOINED}"
 EVENT = {"name": "page_view", "site_id": "shop", "user_id": "u1", "path": "/"}
+
+JOIN = EVENT | {"name": "identify", "site_id": "joined", "properties": {"anonymous_id": "device"}}
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +31,9 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         with closing(process.api()) as api:
             api.post("/v1/events", EVENT)
             api.post("/v1/events", EVENT | {"site_id": "other"})
+            api.post("/v1/events", JOIN)
+        with closing(Api(process.url, key=EVERY)) as api:
+            wait_until_stored(api, 3)  # a page asks once for the sites that there are
         yield process
 
 
@@ -51,11 +58,11 @@ def test_asks_for_the_key_once(locked: ServerProcess, page: Page) -> None:
     expect(page.get_by_text("The server did not accept that key.")).to_be_visible()
     give(page, EVERY)
     expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible()
-    expect(page.get_by_label("Site").locator("option")).to_have_text(["other", "shop", "All sites"])
+    expect(page.get_by_label("Site").locator("option")).to_have_text(["joined", "other", "shop", "All sites"])
     page.reload()
     expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible()
     page.get_by_role("link", name="Pipeline").click()
-    expect(page.locator("[data-book=accepted] strong")).to_have_text("2")
+    expect(page.locator("[data-book=accepted] strong")).to_have_text("3")
     assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
     assert not any(EVERY in address for address in addresses)
 
@@ -74,16 +81,29 @@ def test_key_of_one_site(locked: ServerProcess, page: Page) -> None:
     expect(page.get_by_text("it needs a read key for every site").first).to_be_visible()
 
 
+def test_only_a_key_of_every_site_may_split(locked: ServerProcess, page: Page) -> None:
+    """With another key the page of a user offers nothing that the server would refuse."""
+    page.goto(f"{locked.url}/ui/users?user=device&site=joined")
+    give(page, EVERY)
+    expect(page.get_by_role("button", name="Split off device")).to_be_visible()
+    page.get_by_role("button", name="Forget the key").click()
+    give(page, JOINED)
+    expect(page.get_by_role("region", name="Ids of this person").locator("strong")).to_have_text(["u1", "device"])
+    expect(page.get_by_role("button", name="Split off device")).to_have_count(0)
+
+
 def test_first_event(tmp_path: Path, page: Page) -> None:
     """An empty server shows how to send one, and the numbers appear by themselves once it came."""
     with started(tmp_path) as process:
         page.goto(f"{process.url}/")
-        command = page.get_by_label("the command that sends an event", exact=True)
-        expect(command).to_contain_text(f"curl {process.url}/v1/events -d '")
+        expect(page.get_by_role("status")).to_contain_text("Waiting for the first event")
+        page.get_by_role("tab", name="curl").click()
+        command = page.get_by_label("the code for curl", exact=True)
+        expect(command).to_contain_text(f"curl {process.url}/v1/events")
         body = command.inner_text().partition("-d '")[2].removesuffix("'")
         with closing(process.api()) as api:
             assert api.post("/v1/events", body.encode())["accepted"] == 1
-        expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible(timeout=20_000)
+        expect(page.locator("[data-metric=events] [data-exact='1']")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -102,7 +122,7 @@ def test_nothing_serious_for_axe(
     (tmp_path / "empty").mkdir()
     with started(tmp_path / "empty") as process:
         page.goto(f"{process.url}/")
-        expect(page.get_by_text("No events yet")).to_be_visible()
+        expect(page.get_by_role("heading", name="Send the first event")).to_be_visible()
         assert findings(page) == []
 
 

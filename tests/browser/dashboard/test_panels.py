@@ -15,12 +15,15 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from scripts.screenshots import settled, wait_until_stored
 from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener, started
+from tests.browser.dashboard.look import attributes, attributes_within
 from tests.browser.dashboard.ranges import days_ago, span
+from tests.browser.dashboard.rounding import to_fixed
 
 FIRST, LAST = days_ago(12), days_ago(3)
 RANGE = f"site=shop&from={FIRST}&to={LAST}"
 SCOPE: dict[str, Any] = {"site_id": "shop", **span(FIRST, LAST)}
 ROWS = 8
+VIEWS = {"field": "name", "op": "in", "value": ["page_view", "$pageview", "pageview"]}
 SESSION_TABS = {
     "pages=entry": "entry_page",
     "pages=exit": "exit_page",
@@ -47,10 +50,9 @@ def shown(page: Page, field: str) -> list[tuple[str, float]]:
     """The values of a breakdown with their exact numbers; without all others."""
     settled(page)
     rows = page.locator(f"[data-field='{field}'] [data-value]")
-    return [
-        (row.get_attribute("data-value") or "", float(row.locator("[data-exact]").get_attribute("data-exact") or 0))
-        for row in rows.all()
-    ]
+    numbers = attributes_within(rows, "[data-exact]", "data-exact")
+    values = attributes(rows, "data-value")
+    return [(value, float(number or 0)) for (value,), (number,) in zip(values, numbers, strict=True)]
 
 
 def answered(rows: list[dict[str, Any]], field: str, metric: str) -> list[tuple[str, float]]:
@@ -77,7 +79,8 @@ def test_tabs_show_the_answers(api: Api, opened: Opener, metric: str, tabs: tupl
         else:
             field, unit = EVENT_TABS[tab], metric
             asked = {"kind": "metrics", "metrics": [{"kind": unit}]}
-        rows = api.query(**asked, breakdown=[field], top=ROWS, **SCOPE)["rows"]
+        only = {"filter": VIEWS} if field == "path" else {}
+        rows = api.query(**asked, breakdown=[field], top=ROWS, **SCOPE, **only)["rows"]
         assert shown(page, field) == answered(rows, field, unit), tab
         assert len(rows) > 1
 
@@ -85,7 +88,7 @@ def test_tabs_show_the_answers(api: Api, opened: Opener, metric: str, tabs: tupl
 def test_all_others(api: Api, opened: Opener) -> None:
     """What the largest leave is the rest; of users, who may be in several groups, there is none."""
     page = opened(f"/?{RANGE}&metric=events")
-    rows = api.query(kind="metrics", breakdown=["path"], top=ROWS, other=True, **SCOPE)["rows"]
+    rows = api.query(kind="metrics", breakdown=["path"], top=ROWS, other=True, filter=VIEWS, **SCOPE)["rows"]
     settled(page)
     rest = page.locator("[data-field=path] .rest [data-exact]")
     assert float(rest.get_attribute("data-exact") or 0) == rows[-1]["events"] > 0
@@ -98,8 +101,9 @@ def test_shares_are_of_the_whole(api: Api, opened: Opener) -> None:
     settled(page)
     whole = api.query(kind="metrics", **SCOPE)["rows"][0]["events"]
     top = api.query(kind="metrics", breakdown=["name"], top=1, **SCOPE)["rows"][0]["events"]
-    share = top / whole * 100
-    expect(page.locator("[data-field=name] .bar-part").first).to_have_text(f"{share:.{0 if share >= 9.95 else 1}f}%")
+    percent = top / whole * 100
+    text = to_fixed(percent, 0 if percent >= 9.95 else 1)
+    expect(page.locator("[data-field=name] .bar-part").first).to_have_text(f"{text}%")
 
 
 def test_country_has_its_name(opened: Opener) -> None:
@@ -110,27 +114,29 @@ def test_country_has_its_name(opened: Opener) -> None:
     expect(page.locator(".chip")).to_have_text("country is DE")
 
 
-def test_referrer_filters_by_its_domain(api: Api, opened: Opener) -> None:
-    page = opened(f"/?{RANGE}&sources=referrer")
-    settled(page)
-    page.locator("[data-value='www.google.com']").click()
-    expect(page.locator(".chip")).to_have_text("$referring_domain is www.google.com")
-    settled(page)
-    google = {"filter": {"field": "properties.$referring_domain", "op": "=", "value": "www.google.com"}}
-    wanted = api.query(kind="sessions", metrics=["sessions"], **google, **SCOPE)["rows"][0]["sessions"]
-    exact = page.locator("[data-metric=sessions] [data-exact]").get_attribute("data-exact")
-    assert float(exact or 0) == wanted > 0
-    expect(page.locator("[data-value='www.google.com']")).to_have_attribute("aria-pressed", "true")
-
-
-@pytest.mark.parametrize("tab", ["pages=entry", "pages=exit", "sources=channel"])
-def test_what_cannot_filter_says_why(opened: Opener, tab: str) -> None:
+@pytest.mark.parametrize(
+    ("tab", "field", "chip"),
+    [
+        ("pages=entry", "entry_page", "visit: entry page is"),
+        ("pages=exit", "exit_page", "visit: exit page is"),
+        ("sources=channel", "channel", "visit: channel is"),
+        ("sources=referrer", "referrer", "visit: referrer is"),
+        ("sources=utm_campaign", "properties.utm_campaign", "visit: utm_campaign is"),
+    ],
+)
+def test_what_describes_a_visit_filters_visits(api: Api, opened: Opener, tab: str, field: str, chip: str) -> None:
     page = opened(f"/?{RANGE}&{tab}")
     settled(page)
-    panel = page.locator(f"[data-panel={tab.partition('=')[0]}]")
-    expect(panel.locator(".bar-row").first).to_be_visible()
-    expect(panel.locator("button.bar-row")).to_have_count(0)
-    expect(panel.get_by_text("these rows cannot be clicked")).to_be_visible()
+    row = page.locator(f"[data-panel={tab.partition('=')[0]}] button.bar-row[data-value]:not([data-value=''])").first
+    value = row.get_attribute("data-value") or ""
+    row.click()
+    expect(page.locator(".chip")).to_have_text(f"{chip} {value}")
+    settled(page)
+    kept = {"filter": {"field": f"session.{field}", "op": "=", "value": value}}
+    wanted = api.query(kind="sessions", metrics=["sessions"], **kept, **SCOPE)["rows"][0]["sessions"]
+    exact = page.locator("[data-metric=sessions] [data-exact]").get_attribute("data-exact")
+    assert float(exact or 0) == wanted > 0
+    expect(page.locator(f"[data-value='{value}']").first).to_have_attribute("aria-pressed", "true")
 
 
 def test_tabs_with_the_keyboard(opened: Opener) -> None:
@@ -162,7 +168,7 @@ def test_only_open_tabs_ask(opened: Opener) -> None:
     settled(page)
     by = [tuple(one["breakdown"]) for one in asked if "breakdown" in one and one["site_id"] == "shop"]
     assert sorted(by) == [("channel",), ("name",), ("path",), ("properties.browser",), ("properties.country",)]
-    assert len(asked) == 10, "and all sites, the property keys, two times the cards, the chart"
+    assert len(asked) == 11, "and all sites, the property keys, two times the cards, the chart, all page views"
 
 
 # --- a site whose events say little ----------------------------------------------------------------------------------
@@ -170,8 +176,8 @@ def test_only_open_tabs_ask(opened: Opener) -> None:
 
 @pytest.fixture
 def plain(tmp_path: Path, browser: Browser) -> Iterator[Page]:
-    """The overview of a server with one bare event."""
-    with started(tmp_path) as process:
+    """The overview of a server with one bare event, which takes nothing from pages' addresses."""
+    with started(tmp_path, TALLYSTICK_ENRICH_PAGE="false") as process:
         with closing(process.api()) as api:
             api.post("/v1/events", {"name": "page_view", "path": "/"})
             wait_until_stored(api, 1)
@@ -187,12 +193,15 @@ def test_what_is_absent_says_how_to_get_it(plain: Page) -> None:
     def panel(name: str) -> Locator:
         return plain.locator(f"[data-panel={name}]")
 
-    expect(panel("sources")).to_contain_text("TALLYSTICK_ENRICH_PAGE=true")
+    expect(panel("sources")).to_contain_text("TALLYSTICK_ENRICH_PAGE=false turns that off on this server.")
     expect(panel("locations")).to_contain_text("TALLYSTICK_ENRICH_COUNTRY_FILE")
     for tab in ("Browser", "OS", "Device"):
         panel("devices").get_by_role("tab", name=tab, exact=True).click()
-        expect(panel("devices")).to_contain_text("TALLYSTICK_ENRICH_AGENT=true")
+        expect(panel("devices")).to_contain_text("it is read from the User-Agent of browsers.")
+        expect(panel("devices")).not_to_contain_text("TALLYSTICK_ENRICH_AGENT")  # it is on
     panel("sources").get_by_role("tab", name="Campaigns").click()
     expect(panel("sources")).to_contain_text("No event has a utm_source")
+    panel("pages").get_by_role("tab", name="Hosts").click()
+    expect(panel("pages")).to_contain_text("No event has a host")
     panel("pages").get_by_role("tab", name="Entry").click()
     expect(panel("pages")).to_contain_text("Sessions are made of events with a session_id or a user_id.")

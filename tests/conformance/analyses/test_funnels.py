@@ -14,6 +14,7 @@ from tallystick.errors import InvalidRequest
 from tallystick.model.event import Event
 from tallystick.model.queries.funnel import FunnelQuery, FunnelUsersQuery
 from tallystick.store import Store
+from tests.helpers.analysis_steps import NO_BOT, marks
 from tests.helpers.query_steps import NOON, make_event, numbers, put, same
 from tests.helpers.thorough import examples
 from tests.oracle.funnel import funnel_answer, funnel_users_answer
@@ -57,7 +58,7 @@ def doings(draw: st.DrawFn) -> list[Event]:
                 name=draw(st.sampled_from(["a", "a", "b", "b", "c", "ü"])),
                 path=draw(st.sampled_from([None, "/", "/x", "ü"])),
                 user_id=draw(st.sampled_from([None, "ann", "ann", "ann", "bob", "Zoë"])),
-                properties={} if plan is None else {"plan": plan},
+                properties={key: value for key, value in (("plan", plan), ("$bot", draw(marks))) if value is not None},
             )
         )
     return draw(st.permutations(events))
@@ -75,7 +76,7 @@ def funnels(draw: st.DrawFn) -> dict[str, Any]:
         "window": draw(st.sampled_from([1, 2, 3, 5, 10, 3600])),
         "since": since,
         "until": until,
-        "filter": draw(st.sampled_from([None, None, None, {"field": "path", "op": "set"}])),
+        "filter": draw(st.sampled_from([None, None, NO_BOT, {"field": "path", "op": "set"}])),
     }
 
 

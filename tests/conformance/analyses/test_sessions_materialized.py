@@ -1,5 +1,5 @@
-"""DuckDB materializes the session index, user numbers and user times ahead of queries. However much of them is built,
-every answer is the oracle's (G10).
+"""The stores materialize the session index ahead of queries, DuckDB also user numbers and user times. However much of
+them is built, every answer is the oracle's (G10).
 
 The states: `raw` builds nothing; `behind` builds them for some events of each example, in small pieces; `folded` builds
 them for all. Paths are read from trails; in the state `short`, a trail has at most two pages, and only sessions of at
@@ -9,7 +9,8 @@ most three page views have one.
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -25,16 +26,22 @@ from tallystick.model.event import Event, encode_lines
 from tallystick.model.queries.funnel import FunnelQuery
 from tallystick.model.queries.paths import PathsQuery
 from tallystick.model.queries.sessions import SessionsQuery
-from tallystick.model.query import Filter, MetricsQuery
+from tallystick.model.query import AllOf, Filter, MetricsQuery, Query
+from tallystick.store import Store, make_store
 from tallystick.store.duckdb import DuckDBStore
 from tallystick.store.duckdb.upkeep import sessions, sessions_sql
 from tallystick.store.duckdb.upkeep import user_times as times
+from tallystick.store.postgres import PostgresStore
+from tallystick.store.postgres.upkeep import sessions as postgres_sessions
+from tallystick.store.postgres.upkeep import sessions_sql as postgres_sql
 from tests.conformance.analyses.test_funnels import doings, funnels
 from tests.conformance.analyses.test_identity import agree, of_all, sites_of
 from tests.conformance.analyses.test_paths import path_questions
 from tests.conformance.analyses.test_sessions import questions
 from tests.conformance.analyses.test_store_queries import event_lists, filters, metrics_queries
-from tests.helpers.analysis_steps import moments, scopes, visits
+from tests.conformance.analyses.test_visit_filters import QUERIES, ranges, visit_filters
+from tests.conformance.analyses.test_visit_filters import agree as same_as_by_event_id
+from tests.helpers.analysis_steps import NO_BOT, moments, scopes, visits
 from tests.helpers.identity_steps import joining, unique
 from tests.helpers.query_steps import NOON, ask, same
 from tests.helpers.query_steps import check as matches_oracle
@@ -44,68 +51,140 @@ from tests.oracle.funnel import funnel_answer
 from tests.oracle.identity import about_sent, as_persons
 from tests.oracle.paths import answer_paths
 from tests.oracle.sessions import answer_sessions
+from tests.oracle.visit_filters import by_event_id
+from tests.servers.postgres import PostgresServer
 
 blocks = itertools.count()
 STATES = ["raw", "behind", "folded"]
 OF_USERS = ["users", "events_per_user"]
 
 
-@pytest.fixture
-async def store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DuckDBStore]:
-    """A store that builds the index as often as it can, three rows at a time, and reads it however small it is."""
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index is built as often as it can be, three rows at a time, and read however small it is."""
     monkeypatch.setattr(sessions, "PIECE", 3)
     monkeypatch.setattr(sessions, "REST", 0.0)
     monkeypatch.setattr(sessions, "NEW_SHARE_MAX", 1.0)
     monkeypatch.setattr(times, "PIECE", 4)
-    store = DuckDBStore(settings)
+    monkeypatch.setattr(postgres_sessions, "PIECE", 3)
+
+
+@pytest.fixture
+async def store(store_settings: Settings) -> AsyncIterator[Store]:
+    """Each store in turn."""
+    async with opened(store_settings) as store:
+        yield store
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Store]:
+    store = make_store(settings)
     await store.open()
+    while isinstance(store, PostgresStore) and await store.maintain():
+        pass  # from here on it covers events in the order in which they are stored
     yield store
     await store.close()
 
 
-async def put(store: DuckDBStore, events: list[Event], state: str) -> None:
+async def put(store: Store, events: list[Event], state: str) -> None:
     """Store events in two blocks. `behind`: the index has the first block without its last rows, not the second."""
     half = len(events) // 2
     for part, pieces in ((events[:half], half // 4), (events[half:], 0)):
-        if part:
-            await store.write([make_block(f"{next(blocks):016x}", 0, encode_lines(part), len(part))])
+        # PostgreSQL covers all events of a transaction in one step.
+        size = 3 if state == "behind" and isinstance(store, PostgresStore) else max(1, len(events))
+        for first in range(0, len(part), size):
+            few = part[first : first + size]
+            await store.write([make_block(f"{next(blocks):016x}", 0, encode_lines(few), len(few))])
         for _ in range({"raw": 0, "behind": pieces, "folded": 1_000_000}[state]):
-            if not fold_once(store):
+            if not await fold_once(store):
                 break
-        while state != "raw" and times.step(store._writer, sessions.read_watermark(store._writer)):
-            pass  # `behind`: some events have their users' times put together, some only numbers, and some neither
+        while state != "raw" and isinstance(store, DuckDBStore):
+            if not times.step(store._writer, sessions.read_watermark(store._writer)):
+                break  # `behind`: some events have their users' times put together, some only numbers, some neither
 
 
-def fold_once(store: DuckDBStore) -> bool:
-    return store._sessions.step(store._writer)
+@contextmanager
+def another_database(url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database, if there is a server."""
+    if not url:
+        yield url
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.new_database()
+    yield url
+    server.drop_database(url)
 
 
-async def check(store: DuckDBStore, query: SessionsQuery | PathsQuery, events: list[Event]) -> None:
+async def fold_once(store: Store) -> bool:
+    return store._sessions.step(store._writer) if isinstance(store, DuckDBStore) else await store.maintain()
+
+
+async def has_index(store: Store) -> bool:
+    """Whether queries read the index."""
+    if isinstance(store, DuckDBStore):
+        return sessions.read_watermark(store._writer) is not None
+    assert isinstance(store, PostgresStore)
+    async with store._read() as connection:
+        return await postgres_sessions.read_session_index(connection) is not None
+
+
+async def check(store: Store, query: SessionsQuery | PathsQuery, events: list[Event]) -> None:
     result = await store.run(query)
     if isinstance(query, PathsQuery):
         wanted, indexed = answer_paths(query, events), can_use_trails(query)
     else:
         wanted, indexed = answer_sessions(query, events), can_use_session_index(query)
     assert same(result.rows, wanted), f"{query!r}\nstore:  {result.rows}\noracle: {wanted}"
-    there = sessions.read_watermark(store._writer) is not None
-    assert result.from_rollup == (there and indexed), "it says whether the session index was read"
+    assert result.from_rollup == (indexed and await has_index(store)), "it says whether the session index was read"
 
 
-indexed = questions().map(lambda given: {**given, "filter": None, "page_names": ["pageview", "$pageview", "page_view"]})
-with_trails = path_questions().filter(lambda given: given["by"] == "page").map(lambda given: {**given, "filter": None})
+with_index = st.sampled_from([{"filter": None}, {"filter": NO_BOT}])
+indexed = st.builds(
+    lambda given, bots: {**given, **bots, "page_names": ["pageview", "$pageview", "page_view"]}, questions(), with_index
+)
+of_pages = path_questions().filter(lambda given: given["by"] == "page")
+with_trails = st.builds(lambda given, bots: {**given, **bots}, of_pages, with_index)
 
 
 @pytest.mark.parametrize("state", STATES)
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=visits(), asked=st.lists(indexed, min_size=2, max_size=5), other=questions())
 async def test_any_question_has_the_same_answer(
-    store: DuckDBStore, state: str, events: list[Event], asked: list[dict[str, Any]], other: dict[str, Any]
+    store: Store, state: str, events: list[Event], asked: list[dict[str, Any]], other: dict[str, Any]
 ) -> None:
     await put(store, events, state)
     for question in [*asked, other]:
         for scope in scopes(events):
             await check(store, SessionsQuery(**{**question, **scope}), events)
     assert await store.verify() == []
+
+
+@pytest.mark.parametrize("state", STATES[1:])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    events=visits(),
+    asked=st.lists(st.tuples(indexed, visit_filters), min_size=2, max_size=5),
+    others=st.lists(st.tuples(st.sampled_from(QUERIES), visit_filters, ranges()), min_size=2, max_size=4),
+)
+async def test_filters_of_visits_have_the_same_answer(
+    store: Store,
+    state: str,
+    events: list[Event],
+    asked: list[tuple[dict[str, Any], Filter]],
+    others: list[tuple[Callable[[dict[str, Any]], Query], Filter, dict[str, Any]]],
+) -> None:
+    """Queries about sessions take their numbers from the index, and all others find the visits in it."""
+    await put(store, events, state)
+    for site in sites_of(events):
+        ours = [event for event in events if event.site_id == site]
+        for question, filter_ in asked:
+            both = filter_ if question["filter"] is None else AllOf(all=[question["filter"], filter_])
+            query = SessionsQuery(**{**question, "site_id": site, "filter": both})
+            result, wanted = await store.run(query), answer_sessions(by_event_id(query, ours), ours)
+            assert same(result.rows, wanted), f"{query!r}\nstore:  {result.rows}\noracle: {wanted}"
+            assert result.from_rollup == (can_use_session_index(query) and await has_index(store))
+        for make, filter_, range_ in others:
+            await same_as_by_event_id(store, make({"site_id": site, "filter": filter_, **range_}), events)
 
 
 @pytest.mark.parametrize("state", [*STATES[1:], "short"])
@@ -118,7 +197,7 @@ async def test_any_question_has_the_same_answer(
     other=path_questions(),
 )
 async def test_any_question_about_paths_has_the_same_answer(
-    store: DuckDBStore,
+    store: Store,
     monkeypatch: pytest.MonkeyPatch,
     state: str,
     events: list[Event],
@@ -127,8 +206,9 @@ async def test_any_question_about_paths_has_the_same_answer(
     ends: list[Any],
     other: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr(sessions_sql, "TRAIL_MOST", 2 if state == "short" else 32)
-    monkeypatch.setattr(sessions_sql, "TRAIL_PAGES", 3 if state == "short" else 1_000)
+    for module in (sessions_sql, postgres_sql):
+        monkeypatch.setattr(module, "TRAIL_MOST", 2 if state == "short" else 32)
+        monkeypatch.setattr(module, "TRAIL_PAGES", 3 if state == "short" else 1_000)
     if in_order:  # as most arrive: the pieces of a session are then put together without another look
         events.sort(key=lambda event: event.timestamp)
     await put(store, events, "folded" if state == "short" else state)
@@ -149,7 +229,7 @@ async def test_any_question_about_paths_has_the_same_answer(
     breakdown=st.sampled_from([None, None, "path", "user_id"]),
 )
 async def test_any_funnel_has_the_same_answer(
-    store: DuckDBStore,
+    store: Store,
     state: str,
     events: list[Event],
     asked: list[dict[str, Any]],
@@ -171,7 +251,7 @@ async def test_any_funnel_has_the_same_answer(
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=event_lists(), asked=st.lists(metrics_queries(), min_size=3, max_size=6), kind=st.sampled_from(OF_USERS))
 async def test_any_count_of_users_is_the_same(
-    store: DuckDBStore, state: str, events: list[Event], asked: list[dict[str, Any]], kind: str
+    store: Store, state: str, events: list[Event], asked: list[dict[str, Any]], kind: str
 ) -> None:
     await put(store, events, state)
     for question in asked:
@@ -191,7 +271,7 @@ async def test_any_count_of_users_is_the_same(
     tests=st.lists(st.none() | filters, min_size=2, max_size=2),
 )
 async def test_any_person_is_counted_once(
-    store: DuckDBStore,
+    store: Store,
     state: str,
     events: list[Event],
     asked: list[dict[str, Any]],
@@ -221,21 +301,24 @@ async def test_any_person_is_counted_once(
     way=with_trails,
 )
 async def test_all_sites_and_purged_events(
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    store_settings: Settings,
+    request: pytest.FixtureRequest,
     state: str,
     lists: list[list[Event]],
     asked: list[dict[str, Any]],
     way: dict[str, Any],
 ) -> None:
     """Of a store that has nothing else: two sites may use the same ids, and retention cuts sessions."""
-    monkeypatch.setattr(sessions, "PIECE", 3)
-    monkeypatch.setattr(sessions, "REST", 0.0)
-    monkeypatch.setattr(sessions, "NEW_SHARE_MAX", 1.0)
-    monkeypatch.setattr(times, "PIECE", 4)
-    store = DuckDBStore(settings.model_copy(update={"data": settings.data / f"{next(blocks)}"}))
-    await store.open()
-    try:
+    folder = store_settings.data / f"{next(blocks)}"
+    with another_database(store_settings.store_url, request) as url:
+        changed = store_settings.model_copy(update={"data": folder, "store_url": url})
+        await ask_and_purge(changed, state, lists, asked, way)
+
+
+async def ask_and_purge(
+    settings: Settings, state: str, lists: list[list[Event]], asked: list[dict[str, Any]], way: dict[str, Any]
+) -> None:
+    async with opened(settings) as store:
         there: list[Event] = []
         for events in lists:
             await put(store, events, state)
@@ -251,5 +334,3 @@ async def test_all_sites_and_purged_events(
                 await check(store, SessionsQuery(**{**question, "site_id": None}), there)
             await check(store, PathsQuery(**{**way, "site_id": None}), there)
             assert await store.verify() == []
-    finally:
-        await store.close()

@@ -69,7 +69,7 @@ async def test_it_runs_until_it_is_stopped(queue: Queue, store: Store, worker: W
         await queue.publish([sample_block(seq, range(seq * 5, seq * 5 + 5))])
     worker.stop()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await running
 
     totals = await closed_books(queue, store)
@@ -156,14 +156,14 @@ class Outage:
         raise StoreUnavailable
 
     async def has_refused(self, times: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.refused < times:  # noqa: ASYNC110 - `write` is called by the worker, not from here
                 await asyncio.sleep(0.01)
 
 
 async def emptied(queue: Queue) -> None:
     """Wait until nothing is left in the queue."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await queue.depth()).blocks:  # noqa: ASYNC110 - a queue has no event to wait for
             await asyncio.sleep(0.01)
 
@@ -215,11 +215,28 @@ async def test_stopping_while_the_store_is_away_gives_the_blocks_back(
     running = asyncio.create_task(worker.run())
     await outage.has_refused(1)
     worker.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await running
 
     outage.over = True
     await drain(Worker(queue, store, settings))
+
+    assert await stored_numbers(store) == list(range(10))
+    assert outcome(await closed_books(queue, store)) == {"accepted": 10, "stored": 10}
+
+
+async def test_stopping_ends_the_gathering_and_stores_what_is_there(
+    queue: Queue, store: Store, settings: Settings
+) -> None:
+    """G11: an age of minutes does not hold a process that has to end."""
+    await queue.publish([sample_block(0, range(10))])
+    worker = Worker(queue, store, settings.model_copy(update={"batch_max_age": 600.0}))
+    running = asyncio.create_task(worker.run())
+    await asyncio.sleep(0.2)
+
+    worker.stop()
+    async with asyncio.timeout(60):
+        await running
 
     assert await stored_numbers(store) == list(range(10))
     assert outcome(await closed_books(queue, store)) == {"accepted": 10, "stored": 10}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from tallystick.config import Settings
-from tallystick.model.block import Block
+from tallystick.model.block import Block, RefusedLine
 from tallystick.model.event import encode_lines
 from tallystick.queue import Queue
 from tallystick.store import Store
@@ -177,3 +178,59 @@ async def test_a_damaged_block_beside_a_bad_event(queue: Queue, store: Store, wo
     assert sorted((letter.seq, letter.index, letter.events) for letter in await dead(store)) == [(0, 4, 1), (1, -1, 7)]
     assert await stored_numbers(store) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     assert outcome(await closed_books(queue, store)) == {"accepted": 17, "stored": 9, "dead": 8}
+
+
+def with_refused(block: Block, *indexes: int) -> Block:
+    """The block with these lines marked as refused before they came into the queue."""
+    lines = tuple(RefusedLine(index, "name_too_long", f"line {index} has a long name") for index in indexes)
+    return msgspec.structs.replace(block, refused=lines)
+
+
+async def test_refused_lines_become_dead_letters_without_an_attempt(
+    queue: Queue, store: Store, worker: Worker, probes: Probes
+) -> None:
+    """G4: what a client was told is accepted ends in the store, with its bytes and the reason; the books close."""
+    sent = b'{"event_name":""}\n'
+    blocks = [
+        with_refused(poisoned_block(0, range(10), {9: sent}), 9),
+        with_refused(poisoned_block(1, range(10, 12), {0: sent, 1: sent}), 0, 1),
+        sample_block(2, range(12, 20)),
+    ]
+    await queue.publish(blocks)
+
+    await drain(worker)
+
+    letters = await dead(store)
+    assert [(letter.seq, letter.index, letter.attempts) for letter in letters] == [(0, 9, 0), (1, 0, 0), (1, 1, 0)]
+    assert {(letter.original, letter.code) for letter in letters} == {(sent[:-1], "name_too_long")}
+    assert letters[0].reason == "line 9 has a long name"
+    assert probes.count == 0
+    assert await stored_numbers(store) == [*range(9), *range(12, 20)]
+    assert outcome(await closed_books(queue, store)) == {"accepted": 20, "stored": 17, "dead": 3}
+    assert (await store.write(blocks)).skipped == 3
+    assert len(await dead(store)) == 3
+
+
+async def test_refused_lines_beside_lines_that_the_store_rejects(queue: Queue, store: Store, worker: Worker) -> None:
+    """G7: neither is counted twice."""
+    block = poisoned_block(0, range(10), {2: POISON["cut"], 5: b'{"event_name":""}\n'})
+    await queue.publish([with_refused(block, 5)])
+
+    await drain(worker)
+
+    assert sorted((letter.index, letter.code) for letter in await dead(store)) == [
+        (2, "data_rejected"),
+        (5, "name_too_long"),
+    ]
+    assert outcome(await closed_books(queue, store)) == {"accepted": 10, "stored": 8, "dead": 2}
+
+
+async def test_refused_lines_of_a_broken_block(queue: Queue, store: Store, worker: Worker) -> None:
+    """G6: its lines cannot be read, so one letter stands for all of its events."""
+    sound = with_refused(sample_block(0, range(5)), 1, 3)
+    await queue.publish([msgspec.structs.replace(sound, payload=b"noise"), sample_block(1, range(5, 8))])
+
+    await drain(worker)
+
+    assert [(letter.index, letter.events) for letter in await dead(store)] == [(-1, 5)]
+    assert outcome(await closed_books(queue, store)) == {"accepted": 8, "stored": 3, "dead": 5}

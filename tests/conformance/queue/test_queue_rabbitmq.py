@@ -15,10 +15,13 @@ from tallystick.model.books import IngesterLedger, Published, close_books
 from tallystick.queue import Depth, Queue, make_queue
 from tallystick.queue.rabbitmq.address import parse_address
 from tallystick.queue.rabbitmq.connection import connect
+from tests.faults.times import REPETITIONS, Record
 from tests.helpers.queue.rabbitmq_steps import drain, fresh, name_of
 from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, reopen, take, take_all
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
 from tests.servers.rabbitmq import RabbitServer
+
+DELIVERIES = 25
 
 
 @pytest.fixture
@@ -140,12 +143,13 @@ async def test_the_stream_of_notes_may_be_deleted(rabbitmq_server: RabbitServer,
     assert books.published == {INGESTER: Published(2, 2)}
 
 
-async def test_no_number_of_deliveries_is_too_many(queue: Queue) -> None:
+async def test_no_number_of_deliveries_is_too_many(queue: Queue, record_property: Record) -> None:
     """G7: 4.x would drop a block after the twentieth; it is Tallystick that decides what is poison."""
+    record_property(REPETITIONS, DELIVERIES)
     blocks = [sample_block(seq, [seq]) for seq in range(2)]
     await queue.publish(blocks)
 
-    for _ in range(25):
+    for _ in range(DELIVERIES):
         await take(queue)
         await reopen(queue)
 

@@ -14,6 +14,7 @@ from tallystick.errors import StoreUnavailable
 from tallystick.model.block import Block
 from tallystick.store.base import WriteReport
 from tallystick.store.postgres import PostgresStore
+from tests.faults.times import REPETITIONS, Record
 from tests.helpers.postgres_steps import arriving, connected, ids, opened, outcomes
 from tests.helpers.samples import block_of
 from tests.servers.postgres import PostgresServer
@@ -40,8 +41,11 @@ async def patiently(store: PostgresStore, block: Block) -> WriteReport:
             await asyncio.sleep(0.05)
 
 
-async def test_killed_while_several_write(settings: Settings, durable_server: PostgresServer) -> None:
+async def test_killed_while_several_write(
+    settings: Settings, durable_server: PostgresServer, record_property: Record
+) -> None:
     """G2, G3, G6: 0 lost, 0 twice, the books close, and the writers go on by themselves."""
+    record_property(REPETITIONS, KILLS)
     own = settings.model_copy(update={"store_url": durable_server.new_database(), "allow_weak_durability": False})
     chance = random.Random(11)
     acknowledged: set[tuple[str, int]] = set()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from tallystick.config import Settings
@@ -15,6 +16,7 @@ from tallystick.store.postgres import PostgresStore
 from tallystick.store.postgres.connection import Connection
 from tallystick.store.postgres.upkeep import housekeeping
 from tallystick.store.postgres.upkeep.partitions import AHEAD, day_of, existing, name_of
+from tallystick.store.retention import Borders
 from tests.helpers.postgres_steps import arriving, connected, ids, opened, outcomes
 from tests.helpers.samples import NOON, block_of, sample_block, sample_event
 
@@ -104,6 +106,29 @@ async def test_a_purge_drops_whole_days_and_cuts_one_at_its_quarter_hour(
     )
     assert await store.verify() == []
     assert (await store.purge(NOON + timedelta(minutes=44))).events == 0
+
+
+async def test_a_day_is_dropped_when_all_of_its_sites_let_it_go(store: PostgresStore, beside: Connection) -> None:
+    """Else the rows of those that do are deleted, although another site keeps everything."""
+    sites = {0: ["a", "b"], 1: ["a", "b", "c"], 2: ["b"], 3: ["a", "b"]}
+    events = [
+        msgspec.structs.replace(sample_event(10 * day + n, timestamp=NOON + timedelta(days=day)), site_id=site)
+        for day, names in sites.items()
+        for n, site in enumerate(names)
+    ]
+    await store.write([block_of(0, events)])
+    borders = Borders(None, {"a": MIDNIGHT + timedelta(days=2), "b": MIDNIGHT + timedelta(days=3)})
+
+    report = await store.retire(borders)
+
+    assert report.events == 5
+    assert await existing(beside) == {day_of(NOON) + 1, day_of(NOON) + 3}
+    assert await ids(beside) == [12, 30, 31]
+    assert await store.verify() == []
+    assert (await store.retire(borders)).events == 0
+    assert (await store.write([block_of(1, events)])).entries[0].stored == 5
+    assert (await store.retire(borders)).events == 5
+    assert await store.verify() == []
 
 
 async def test_events_of_a_purged_day_may_come_again(settings: Settings) -> None:

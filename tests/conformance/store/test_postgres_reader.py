@@ -24,6 +24,7 @@ from tallystick.store.postgres.connection import Connection
 from tests.helpers.postgres_steps import connected, opened
 from tests.helpers.query_steps import put, some_events
 from tests.servers.postgres import PostgresServer
+from tests.servers.process import wait_until_stopped
 
 FILTER = Condition(field="path", op="not_set")
 NO_UNICODE = Condition(field="path", op="=", value="\ud800")
@@ -63,7 +64,7 @@ async def waiting(connection: Connection) -> list[int]:
 
 
 async def until_waiting(connection: Connection, questions: int = 1) -> list[int]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         found: list[int] = []
         while len(found) < questions:
             await asyncio.sleep(0.01)
@@ -92,8 +93,9 @@ async def test_a_server_that_says_nothing_loses_the_connection(
         task = asyncio.create_task(store.run(RAW))
         (frozen,) = await until_waiting(connection)
         os.kill(frozen, signal.SIGSTOP)
+        wait_until_stopped(frozen)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 with pytest.raises(QueryTimeout):
                     await task
                 assert (await store.run(MetricsQuery())).rows == ANSWER, "on a new connection"

@@ -7,13 +7,14 @@ import contextlib
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
 from asyncpg import DeadlockDetectedError  # type: ignore[import-untyped]
 
 from tallystick.config import Settings
-from tallystick.errors import TallystickError
+from tallystick.errors import DataRejected, TallystickError
 from tallystick.model.block import Block
 from tallystick.store.base import DeadLetter, WriteReport
 from tallystick.store.postgres import PostgresStore, load
@@ -112,7 +113,7 @@ async def test_a_deadlock_is_begun_anew(store: PostgresStore, beside: Connection
             async with beside.transaction():
                 await beside.execute("INSERT INTO blocks VALUES ($1, $2, 0, 0, 0, 0, 0, now())", block.ingester, seq)
                 writing = asyncio.create_task(store.write([block]))
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     while not await beside.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
                         await asyncio.sleep(0.01)
                 row = (event.event_id, event.site_id, event.timestamp, event.received_at)
@@ -218,6 +219,78 @@ async def test_ids_older_than_the_window_are_forgotten(store: PostgresStore, bes
     assert await beside.fetchval("SELECT swept_at > now() - interval '1 minute' FROM recent_state")
 
 
+async def test_resent_events_among_new_ones(store: PostgresStore, beside: Connection) -> None:
+    """G2: the batch that meets the first one is tried again; the next ones expect them, and later batches do not."""
+    written = [await store.write([block_of(0, [arriving(number) for number in range(5)])])]
+    expecting = []
+    for seq in range(1, load.CAREFUL_BATCHES + 3):
+        again = [4, 4] if seq < 3 else []
+        numbers = [*again, *range(5 * seq, 5 * seq + 5)]
+        written.append(await store.write([block_of(seq, [arriving(number) for number in numbers])]))
+        expecting.append(store._loader._careful_batches)
+
+    assert outcomes(*written)[:4] == [(5, 0, 0, 0), (5, 2, 0, 0), (5, 2, 0, 0), (5, 0, 0, 0)]
+    assert expecting[:3] == [load.CAREFUL_BATCHES, load.CAREFUL_BATCHES, load.CAREFUL_BATCHES - 1]
+    assert expecting[-1] == 0
+    assert await ids(beside) == list(range(5 * load.CAREFUL_BATCHES + 15))
+    assert await store.verify() == []
+
+
+async def test_an_identity_that_is_twice_in_a_batch(store: PostgresStore, beside: Connection) -> None:
+    """G2: the first line counts, and a later one with another payload is a conflict."""
+    first, other = arriving(1), msgspec.structs.replace(arriving(1), name="other")
+
+    assert outcomes(await store.write([block_of(0, [first, other, arriving(2)])])) == [(2, 1, 1, 0)]
+
+    assert await beside.fetchval("SELECT count(*) FROM events WHERE name = 'other'") == 0
+    assert await store.verify() == []
+
+
+async def test_an_identity_is_one_of_its_site(store: PostgresStore, beside: Connection) -> None:
+    """G2: the same id at several sites, in batches of several sites."""
+    events = [msgspec.structs.replace(arriving(n), site_id=site) for n in (3, 1, 2) for site in ("b", "é", "a")]
+
+    assert outcomes(await store.write([block_of(0, events)])) == [(9, 0, 0, 0)]
+    assert outcomes(await store.write([block_of(1, [*events, arriving(1)])])) == [(1, 9, 0, 0)]
+    assert await store.verify() == []
+
+
+async def test_users_of_removed_events_are_counted_again(store: PostgresStore, beside: Connection) -> None:
+    """G10, G13: what this process remembers of the rollup of users ends when its rows may be gone."""
+    await store.write([sample_block(0, range(10))])
+    await store.write([sample_block(1, range(10, 20))])
+    assert await beside.fetchval("SELECT count(*) FROM people") == 7  # the second batch inserts none
+
+    await store.purge(sample_event(0).timestamp + timedelta(days=1))
+    assert await beside.fetchval("SELECT count(*) FROM people") == 0
+    await store.write([sample_block(2, range(20, 30))])
+
+    assert await beside.fetchval("SELECT count(*) FROM people") == 7
+    assert await beside.fetchval("SELECT count(*) FROM people_days") == 7
+    assert await store.verify() == []
+
+
+async def test_users_of_a_batch_that_failed_are_not_remembered(
+    store: PostgresStore, beside: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G3, G10: only what is committed is."""
+    insert = load._insert_ledger
+    fails = iter([True, False])
+
+    async def once(*given: Any) -> Any:
+        if next(fails):
+            raise DataRejected("not this time")
+        return await insert(*given)
+
+    monkeypatch.setattr(load, "_insert_ledger", once)
+    with pytest.raises(DataRejected):
+        await store.write([sample_block(0, range(10))])
+    await store.write([sample_block(0, range(10))])
+
+    assert await beside.fetchval("SELECT count(*) FROM people") == 7
+    assert await store.verify() == []
+
+
 # --- housekeeping ---------------------------------------------------------------------------------------------------
 
 
@@ -256,6 +329,9 @@ async def test_rollups_are_compacted(settings: Settings, beside: Connection) -> 
             "dead",
         ),
         ("UPDATE rollup SET events = events + 1", "UPDATE rollup SET events = events - 1", "rollup"),
+        ("UPDATE rollup SET bot = true", "UPDATE rollup SET bot = false", "rollup"),
+        ("UPDATE people SET bot = true", "UPDATE people SET bot = false", "people"),
+        ("UPDATE people_days SET bot = true", "UPDATE people_days SET bot = false", "people"),
         (
             "DELETE FROM people WHERE user_id = 'user-3'",
             "INSERT INTO people VALUES ('default', '2026-03-01 12:00:00+00', 'user-3')",

@@ -69,7 +69,23 @@ DECIDED: dict[tuple[str, str], Access] = {
     ("GET", "/v1/dead/{letter_id}"): Access.EVERY,
     ("POST", "/v1/dead/replay"): Access.EVERY,
     ("POST", "/v1/dead/drop"): Access.EVERY,
+    ("GET", "/v1/rollups/days"): Access.EVERY,
+    ("POST", "/v1/rollups/rebuild"): Access.EVERY,
+    ("GET", "/v1/backup"): Access.EVERY,
+    ("GET", "/v1/doctor"): Access.EVERY,
+    ("POST", "/v1/identity/split"): Access.EVERY,
+    ("POST", "/v1/erase"): Access.SITE,
+    ("GET", "/v1/erasures"): Access.SITE,
+    ("GET", "/v1/retention"): Access.SITE,
+    ("POST", "/v1/retention"): Access.SITE,
+    ("DELETE", "/v1/retention"): Access.SITE,
+    ("GET", "/v1/person-data"): Access.SITE,
+    ("GET", "/v1/imports"): Access.EVERY,
+    ("GET", "/v1/imports/{import_id}"): Access.EVERY,
+    ("DELETE", "/v1/imports/{import_id}"): Access.EVERY,
     ("GET", "/v1/pipeline"): Access.EVERY,
+    ("GET", "/v1/enrichment"): Access.OPEN,
+    ("GET", "/v1/install"): Access.SITE,
     ("GET", "/v1/verify"): Access.EVERY,
     ("GET", "/healthz"): Access.OPEN,
     ("GET", "/readyz"): Access.OPEN,
@@ -90,6 +106,31 @@ DECIDED: dict[tuple[str, str], Access] = {
     ("GET", "/healthz/detailed"): Access.EVERY,
     ("GET", "/api/stats"): Access.SITE,
     ("GET", "/stats"): Access.SITE,
+    ("GET", "/v1/session"): Access.CALLER,
+    ("POST", "/v1/session"): Access.CALLER,
+    ("DELETE", "/v1/session"): Access.CALLER,
+    ("GET", "/v1/login/oidc"): Access.CALLER,
+    ("GET", "/v1/login/oidc/callback"): Access.CALLER,
+    ("POST", "/v1/invitations/look"): Access.CALLER,
+    ("POST", "/v1/invitations/accept"): Access.CALLER,
+    ("POST", "/v1/account/password"): Access.ACCOUNT,
+    ("GET", "/v1/account/sessions"): Access.ACCOUNT,
+    ("DELETE", "/v1/account/sessions"): Access.ACCOUNT,
+    ("GET", "/v1/admin/sites"): Access.OWNER,
+    ("POST", "/v1/admin/sites"): Access.ADMIN,
+    ("DELETE", "/v1/admin/sites"): Access.ADMIN,
+    ("GET", "/v1/admin/keys"): Access.OWNER,
+    ("POST", "/v1/admin/keys"): Access.OWNER,
+    ("PATCH", "/v1/admin/keys/{key_id}"): Access.OWNER,
+    ("DELETE", "/v1/admin/keys/{key_id}"): Access.OWNER,
+    ("GET", "/v1/admin/users"): Access.OWNER,
+    ("PUT", "/v1/admin/users/{user_id}/role"): Access.OWNER,
+    ("PUT", "/v1/admin/users/{user_id}/admin"): Access.ADMIN,
+    ("DELETE", "/v1/admin/users/{user_id}"): Access.ADMIN,
+    ("GET", "/v1/admin/invitations"): Access.OWNER,
+    ("POST", "/v1/admin/invitations"): Access.OWNER,
+    ("DELETE", "/v1/admin/invitations/{invitation_id}"): Access.OWNER,
+    ("GET", "/v1/admin/audit"): Access.OWNER,
     **{("GET", f"/ui/{page}"): Access.OPEN for page in PAGES},
     ("GET", "/ui/assets/{name}"): Access.OPEN,
     ("GET", "/ui/{name}"): Access.OPEN,
@@ -103,6 +144,7 @@ QUERIES = {
     "/api/stats": "site_id=shop",
     "/stats": "site_id=shop",
     "/v1/live": "seconds=0",
+    "/v1/person-data": "user_id=nobody",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/query": {"kind": "events"},
@@ -115,6 +157,10 @@ BODIES: dict[str, dict[str, Any]] = {
     **{f"/v1/query/{kind}": {} for kind in ("retention", "lifecycle", "stickiness", "active_users")},
     "/v1/dead/replay": {"ids": [1]},
     "/v1/dead/drop": {"ids": [1]},
+    "/v1/rollups/rebuild": {"day": "2025-11-12"},
+    "/v1/identity/split": {"user_id": "u"},
+    "/v1/erase": {"user_id": "nobody", "dry_run": True},
+    "/v1/retention": {"days": 30, "dry_run": True},
     "/v1/reports": {"name": "r", "question": {"kind": "events"}},
     "/v1/reports/{report_id}/run": {},
     "/v1/boards": {"name": "b"},
@@ -130,10 +176,13 @@ VALUES = {
     "user_id": "u",
     "receipt": "0" * 16 + "-0",
     "letter_id": "1",
+    "import_id": "0" * 16,
     "name": "swagger-ui.css",
     "report_id": "0" * 12,
     "board_id": "0" * 12,
     "share_id": "0" * 12,
+    "key_id": "k0",
+    "invitation_id": "0" * 12,
 }
 LIBRARY = [route for route in DECIDED if route[1].startswith(("/v1/reports", "/v1/boards", "/v1/shares"))]
 """Routes of what people saved: which site's each is, is asked in test_reports_keys.py."""
@@ -145,7 +194,7 @@ SITE_PARAMETER = [
     if method == "GET"
     and path.startswith("/v1/")
     and (method, path) not in LIBRARY
-    and not any(word in path for word in ("analytics", "receipts", "live", "sql"))
+    and not any(word in path for word in ("analytics", "receipts", "live", "sql", "install"))
 ]
 """Tallystick's own routes that give stored events: they take a `site_id`."""
 

@@ -17,8 +17,9 @@ from tallystick.config import Settings
 from tallystick.metrics import Metrics
 from tallystick.model.block import Block, receipt_of
 from tallystick.queue import Queue, make_queue
-from tallystick.store import DeadLetter, Store, make_store
+from tallystick.store import DeadLetter, Store
 from tallystick.store.duckdb.parquet import write_parquet
+from tests.helpers.empty_store import open_empty
 from tests.helpers.samples import block_of_lines
 
 REPLAYER = "00000000000000ff"
@@ -94,11 +95,10 @@ class ReadSide:
 async def open_read_side(folder: Path, **settings: Any) -> AsyncIterator[ReadSide]:
     """A read side over an empty queue and an empty store in `folder`."""
     made = Settings(data=folder, **settings)
-    queue, store = make_queue(made), make_store(made)
+    queue = make_queue(made)
     await queue.open()
-    await store.open()
+    store = await open_empty(made)
     try:
-        await store.migrate()
         side = ReadSide(made, queue, store)
         async with side.client:
             yield side

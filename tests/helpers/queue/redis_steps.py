@@ -61,6 +61,7 @@ async def waited(queue: Queue) -> Batch:
 def hang(queue: Queue) -> None:
     """From now on it gives no sign of life, as a process that is stopped."""
     assert isinstance(queue, RedisQueue)
+    assert queue._upkeep is not None
     queue._upkeep.cancel()
 
 

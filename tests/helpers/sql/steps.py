@@ -18,6 +18,7 @@ from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.store import Store
 from tests.helpers.query_steps import NOON, make_event
 from tests.oracle.sessions import sessions_of
+from tests.servers.clickhouse import ClickHouseCluster, ClickHouseServer
 from tests.servers.postgres import PostgresServer
 
 SITE = "sql"
@@ -29,10 +30,11 @@ def asks_in_sql(request: pytest.FixtureRequest) -> bool:
 
 
 def with_store(request: pytest.FixtureRequest, settings: Settings, url: str) -> Settings:
-    """The settings, of that store; where statements are asked on PostgreSQL, with the role that they run as."""
+    """The settings, of that store; where statements are asked of a server, with the role that they run as."""
     update: dict[str, object] = {"store_url": url}
-    if url.startswith("postgresql") and asks_in_sql(request):
-        server: PostgresServer = request.getfixturevalue("postgres_server")
+    if url and asks_in_sql(request):
+        kind = "postgres" if url.startswith("postgresql") else "sharded" if "?cluster=" in url else "clickhouse"
+        server: PostgresServer | ClickHouseServer | ClickHouseCluster = request.getfixturevalue(f"{kind}_server")
         update |= {"sql": True, "sql_url": server.statements_url(url)}
     return settings.model_copy(update=update)
 
@@ -101,16 +103,17 @@ def events_view(stored: Sequence[Event]) -> list[list[Any]]:
 
 
 def sessions_view(stored: Sequence[Event]) -> list[list[Any]]:
-    """The rows of `sessions`, in no order."""
+    """The rows of `sessions`, in no order. Events of one instant are in order of `received_at`, then of `event_id`."""
     rows = []
-    for session in sessions_of(SessionScope(), stored):
+    ordered = sorted(stored, key=lambda event: (event.received_at, event.event_id))
+    for session in sessions_of(SessionScope(), ordered):
         pages = [event for event in session if event.name in PAGE_NAMES]
         first, last = session[0].timestamp, session[-1].timestamp
         shown = pages or session
         rows.append(
             [
                 session[0].site_id,
-                session[0].session_id,
+                next((e.session_id for e in session if e.session_id is not None), None),
                 min((e.user_id for e in session if e.user_id), default=None),
                 show_instant(first),
                 (last - first) / timedelta(seconds=1),
@@ -246,6 +249,13 @@ STATEMENTS: dict[str, tuple[str, Expected]] = {
         lambda es: [["click"], ["page_view"], ["purchase"]],
     ),
 }
+
+
+REFUSED_BY_CLICKHOUSE = {
+    "lateral": "there is no LATERAL on ClickHouse",
+    "windows with a name": "'lag' does not expect window frame",
+}
+"""Statements that ClickHouse has no form for, and why it refuses them."""
 
 
 async def answered(

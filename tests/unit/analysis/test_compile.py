@@ -23,6 +23,7 @@ from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.query import FILTER_CONDITIONS_MAX, Condition, EventsQuery, MetricsQuery, Query
+from tallystick.store.clickhouse.dialect import CLICKHOUSE
 from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.postgres.dialect import POSTGRES
 
@@ -43,7 +44,7 @@ FOLDERS = {
     "active_users": "retention",
 }
 """The folder of snapshots for each kind of query."""
-ENGINES = [DUCKDB, POSTGRES]
+ENGINES = [DUCKDB, POSTGRES, CLICKHOUSE]
 NOW = datetime(2025, 7, 1, tzinfo=UTC)
 MAY: dict[str, Any] = {"since": "2025-05-01T00:00:00Z", "until": "2025-06-01T00:00:00Z"}
 FEBRUARY: dict[str, Any] = {"since": "2025-02-01T00:00:00Z", "until": "2025-03-01T00:00:00Z"}
@@ -195,6 +196,17 @@ QUERIES: dict[str, dict[str, Any]] = {
         "metrics": [{"kind": kind, "property": "amount", "filter": PRO} for kind in ("sum", "avg", "max", "p90")]
         + [{"kind": "sessions"}],
     },
+    "pages_of_visits_from_a_referrer": {
+        "kind": "metrics",
+        "breakdown": ["path"],
+        "filter": {"field": "session.referrer", "op": "=", "value": "example.org"},
+        **MAY,
+    },
+    "events_of_other_visits_of_all_sites": {
+        "kind": "events",
+        "site_id": None,
+        "filter": {"field": "session.entry_page", "op": "!=", "value": "/"},
+    },
     "values_of_a_column": {"kind": "values", "field": "path", "filter": {"field": "name", "op": "=", "value": "buy"}},
 }
 
@@ -208,7 +220,12 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 def compiled(body: dict[str, Any], dialect: Dialect, **options: Any) -> Statement:
     query: Query = TypeAdapter(Query).validate_python(body)
-    return compile_query(query, Sources(dialect, NOW, **options))
+    return compile_query(query, read_by(dialect, **options))
+
+
+def read_by(dialect: Dialect, **options: Any) -> Sources:
+    """What a store compiles statements with: ClickHouse has no rollups."""
+    return Sources(dialect, NOW, **{"rollups": dialect is not CLICKHOUSE, **options})
 
 
 def snapshot_of(name: str) -> str:
@@ -234,11 +251,11 @@ def test_generated_sql(name: str, dialect: Dialect) -> None:
 def test_generated_sql_of_pages_and_export(dialect: Dialect) -> None:
     events = EventsQuery(limit=10)
     after = events.model_copy(update={"cursor": encode_cursor(events, [1_746_057_600_000_000, EVENT_ID, "default"])})
-    check_snapshot("events/events_next_page", dialect, compile_query(after, Sources(dialect, NOW)))
+    check_snapshot("events/events_next_page", dialect, compile_query(after, read_by(dialect)))
     metrics = MetricsQuery(breakdown=["path", "name"], interval="day", limit=10)
     after_group = metrics.model_copy(update={"cursor": encode_cursor(metrics, [1_746_057_600_000_000, "/a", None])})
-    check_snapshot("metrics/metrics_next_page", dialect, compile_query(after_group, Sources(dialect, NOW)))
-    check_snapshot("events/export", dialect, compile_export(events, Sources(dialect, NOW)))
+    check_snapshot("metrics/metrics_next_page", dialect, compile_query(after_group, read_by(dialect)))
+    check_snapshot("events/export", dialect, compile_export(events, read_by(dialect)))
 
 
 def test_generated_sql_of_given_groups(dialect: Dialect) -> None:
@@ -260,12 +277,19 @@ def test_every_snapshot_has_a_test(dialect: Dialect) -> None:
     expected = {snapshot_of(name) for name in QUERIES}
     expected |= {"events/events_next_page", "events/export", "metrics/metrics_next_page"}
     expected |= {"metrics/metrics_of_groups", "sessions/sessions_of_groups"}
-    if dialect is DUCKDB:  # only this store has a session index, user numbers, user times and property columns
+    if dialect is DUCKDB:  # only this store has user numbers, user times and property columns
         expected |= {"sessions/sessions_daily_indexed", "sessions/sessions_by_channel_indexed"}
         expected |= {"paths/paths_of_trails", "paths/paths_of_trails_to_a_page"}
         expected |= {"funnel/funnel_of_user_numbers", "funnel/funnel_of_user_numbers_and_later_events"}
         expected |= {"funnel/funnel_of_user_times", "funnel/funnel_of_user_times_and_later_events"}
         expected |= {"metrics/users_of_user_numbers_and_later_events", "metrics/numbers_by_property_columns"}
+    elif dialect is CLICKHOUSE:
+        expected |= {"funnel/funnel_of_user_keys", "metrics/users_of_user_keys", "retention/retention_of_user_keys"}
+    elif dialect is POSTGRES:
+        expected |= {f"sessions/{name}" for name in ("sessions_daily_indexed", "sessions_of_counts_and_later_events")}
+        expected |= {"sessions/medians_of_counts", "paths/paths_of_trails", "paths/paths_of_trails_to_a_page"}
+        expected |= {"funnel/funnel_of_user_times", "funnel/funnel_of_user_times_by_path"}
+        expected |= {"retention/retention_of_user_times", "users/people_seen_last"}
     folder = SNAPSHOTS / dialect.name
     stored = {file.relative_to(folder).with_suffix("").as_posix() for file in folder.glob("*/*.sql")}
     assert {name for name in stored if not name.startswith(("identity/", "usersql/"))} == expected
@@ -318,6 +342,7 @@ def test_what_the_rollup_does_not_know_is_answered_from_the_events(body: dict[st
 
 
 @pytest.mark.parametrize("body", ON_ROLLUP)
+@pytest.mark.parametrize("dialect", [DUCKDB, POSTGRES], ids=lambda dialect: dialect.name)
 def test_what_the_rollup_knows_needs_no_events(body: dict[str, Any], dialect: Dialect) -> None:
     statement = compiled({"kind": "metrics", **body}, dialect)
     assert statement.from_rollup

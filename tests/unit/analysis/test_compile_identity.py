@@ -13,12 +13,13 @@ from tallystick.analysis.events.compile import compile_export
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.analysis.sources import Sources
 from tallystick.model.query import Query
+from tallystick.store.clickhouse.dialect import CLICKHOUSE
 from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.postgres.dialect import POSTGRES
-from tests.unit.analysis.test_compile import MAY, NOW, check_snapshot
+from tests.unit.analysis.test_compile import MAY, NOW, check_snapshot, read_by
 
 QUERY: TypeAdapter[Query] = TypeAdapter(Query)
-ENGINES = [DUCKDB, POSTGRES]
+ENGINES = [DUCKDB, POSTGRES, CLICKHOUSE]
 USERS: dict[str, Any] = {"kind": "metrics", "metrics": [{"kind": "users"}]}
 QUERIES: dict[str, dict[str, Any]] = {
     "daily_users": {**USERS, "interval": "day", **MAY},
@@ -39,7 +40,7 @@ QUERIES: dict[str, dict[str, Any]] = {
 }
 UNCONCERNED: list[dict[str, Any]] = [
     {"kind": "metrics"},
-    {"kind": "metrics", "metrics": [{"kind": "sessions"}], "breakdown": ["path"]},
+    {"kind": "metrics", "metrics": [{"kind": "events"}], "breakdown": ["path"]},
     {"kind": "events"},
     {"kind": "keys"},
     {"kind": "values", "field": "user_id"},
@@ -51,9 +52,7 @@ UNCONCERNED: list[dict[str, Any]] = [
 @pytest.mark.parametrize("name", QUERIES)
 def test_statement(name: str, dialect: Dialect) -> None:
     query = QUERY.validate_python(QUERIES[name])
-    check_snapshot(
-        f"identity/{name}", dialect, compile_query(query, Sources(dialect, NOW, persons=needs(query).persons))
-    )
+    check_snapshot(f"identity/{name}", dialect, compile_query(query, read_by(dialect, persons=needs(query).persons)))
 
 
 def test_property_columns_are_read_beside_persons() -> None:

@@ -57,7 +57,7 @@ async def test_another_period_of_ones_own(side: ReadSide) -> None:
     question = {"kind": "metrics", **HOUR, "interval": "hour"}
     answer = await side.post("/v1/query", {**question, "compare": {**HOUR, "until": "2026-03-01T12:01:00+00:00"}})
     [row] = answer["rows"]
-    assert row["previous"] == {"bucket": "2026-03-01T12:00:00+00:00", "events": 1}
+    assert row["previous"] == {"bucket": "2026-03-01T12:00:00+00:00", "events": 1, "complete": False}
     assert "previous" not in await side.post("/v1/query", question)
 
 
@@ -98,7 +98,7 @@ async def test_get_query_compares_and_computes(side: ReadSide) -> None:
         },
     )
     assert got["rows"] == posted["rows"]
-    assert list(got["rows"][0]["previous"]) == ["bucket", "events", "users", "per user", "A + B"]
+    assert list(got["rows"][0]["previous"]) == ["bucket", "events", "users", "per user", "A + B", "complete"]
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ async def test_a_file_has_the_other_period_as_columns(side: ReadSide) -> None:
     question = {"kind": "metrics", **HOUR, "compare": "previous", "metrics": [SIGNUPS], "interval": "hour"}
     answer = await side.client.post("/v1/query?format=csv", json=question)
     assert answer.text.splitlines() == [
-        "bucket,signups,previous.bucket,previous.signups",
-        "2026-03-01T12:00:00+00:00,2,2026-03-01T11:00:00+00:00,1",
+        "bucket,signups,complete,previous.bucket,previous.signups,previous.complete",
+        "2026-03-01T12:00:00+00:00,2,true,2026-03-01T11:00:00+00:00,1,true",
     ]
 
 

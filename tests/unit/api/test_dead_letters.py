@@ -95,7 +95,7 @@ async def test_replay_takes_a_correction(side: ReadSide) -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"name": "n" * 201}, "name_too_long"),
+        ({"name": "n" * 256}, "name_too_long"),
         ({"name": ""}, "name_missing"),
         ({"name": 7}, "not_an_event"),
         ({"event_id": "x"}, "not_an_event"),

@@ -16,6 +16,7 @@ from tallystick import logs
 from tallystick.api.access.gate import Access
 from tallystick.api.access.share_gate import digest_of
 from tallystick.config import Settings
+from tallystick.errors import InvalidRequest
 from tests.helpers.http.keyed import (
     BLOG,
     BY_ACCESS,
@@ -167,8 +168,10 @@ async def test_a_link_shows_its_board_to_people_without_a_key(side: Side) -> Non
     """On a server that is reached from afar and has keys."""
     report, board, token = await shared(side)
     assert (await call(side, token, "GET", "/v1/shared")).json() == {
-        "board": board,
-        "reports": [report],
+        "board": {name: board[name] for name in ("name", "description", "tiles")},
+        "reports": [
+            {name: report[name] for name in ("id", "name", "question", "range", "timezone", "view", "updated_at")}
+        ],
         "expires_at": None,
     }
     path = f"/v1/shared/reports/{report['id']}/run"
@@ -179,6 +182,83 @@ async def test_a_link_shows_its_board_to_people_without_a_key(side: Side) -> Non
     assert (answer["since"], answer["until"]) == (own["since"], own["until"])
     moved = (await call(side, token, "POST", path, {"range": "today"})).json()
     assert (moved["rows"], moved["since"] > answer["since"]) == ([], True)
+
+
+SECRET = "ann@example.com"
+HIDDEN = {"field": "user_id", "op": "=", "value": SECRET}
+STEP = {"name": "buy", "filter": HIDDEN}
+QUESTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {
+            "kind": "metrics",
+            "metrics": [{"kind": "users", "name": "A", "filter": HIDDEN}, {"kind": "sum", "property": "price"}],
+            "formulas": [{"name": "share", "expression": "A / B"}],
+            "interval": "day",
+            "filter": {"all": [HIDDEN, {"any": [HIDDEN]}]},
+        },
+        {
+            "kind": "metrics",
+            "metrics": [{"kind": "users", "name": "A"}, {"kind": "sum", "property": "price"}],
+            "formulas": [{"name": "share", "expression": "A / B"}],
+            "interval": "day",
+        },
+    ),
+    (
+        {"kind": "sessions", "metrics": ["sessions", "bounce_rate"], "breakdown": ["channel"], "filter": HIDDEN},
+        {"kind": "sessions", "metrics": ["sessions", "bounce_rate"], "breakdown": ["channel"]},
+    ),
+    (
+        {"kind": "funnel", "steps": [STEP, {**STEP, "name": "pay"}], "order": "strict", "filter": HIDDEN},
+        {"kind": "funnel", "steps": [{"name": "buy"}, {"name": "pay"}], "order": "strict"},
+    ),
+    (
+        {"kind": "retention", "interval": "day", "start": STEP, "returning": STEP},
+        {"kind": "retention", "interval": "day"},
+    ),
+    ({"kind": "paths", "by": "event", "start": SECRET}, {"kind": "paths", "by": "event"}),
+    ({"kind": "lifecycle", "interval": "week", "filter": HIDDEN}, {"kind": "lifecycle", "interval": "week"}),
+    ({"kind": "people", "search": SECRET}, {"kind": "people"}),
+    ({"kind": "person", "user_id": SECRET}, {"kind": "person"}),
+    ({"kind": "events", "filter": HIDDEN}, {"kind": "events"}),
+]
+PARAMS = (
+    f"chart=bar&f=user_id+%3D+{SECRET}&interval=day&metric=users&of=buy%3Buser_id+%3D+{SECRET}"
+    f"&start={SECRET}&x={SECRET}"
+)
+
+
+@pytest.mark.parametrize(("question", "shown"), QUESTIONS, ids=[question["kind"] for question, _ in QUESTIONS])
+async def test_a_link_hands_out_what_it_shows(side: Side, question: dict[str, Any], shown: dict[str, Any]) -> None:
+    """G12: no filter of any depth, no description, nothing of the page's address that holds one, no error's words."""
+    view = {"page": "explore", "params": PARAMS, "note": SECRET}
+    report = await saved(side, SHOP, "/v1/reports", name="r", description=SECRET, question=question, view=view)
+    board = await saved(side, SHOP, "/v1/boards", name="b", tiles=[{"report_id": report["id"]}])
+    link = await saved(side, SHOP, f"/v1/boards/{board['id']}/shares", name="Ann")
+    answer = await call(side, link["token"], "GET", "/v1/shared")
+    (seen,) = answer.json()["reports"]
+    assert (seen["question"], seen["view"]) == (
+        shown,
+        {"page": "explore", "params": "chart=bar&interval=day&metric=users&of=buy"},
+    )
+    assert "ann@" not in answer.text
+    assert SHOP not in answer.text
+    run = await call(side, link["token"], "POST", f"/v1/shared/reports/{report['id']}/run", {})
+    assert run.status_code == 200
+    assert question["kind"] == "person" or "ann@" not in run.text  # the rows of this one are about a user
+
+
+async def test_an_error_shows_nothing_of_the_query(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report of another version may have fields that this one refuses; the owner is told which."""
+    report, _, token = await shared(side)
+
+    def refuse(*_: object) -> None:
+        raise InvalidRequest(f"the report's question cannot be asked like this: filter: {SECRET}")
+
+    monkeypatch.setattr("tallystick.api.library.saved_reports.query_of", refuse)
+    refused = await call(side, token, "POST", f"/v1/shared/reports/{report['id']}/run", {})
+    assert (refused.status_code, "ann@" in refused.text) == (400, False)
+    own = await call(side, SHOP, "POST", f"/v1/reports/{report['id']}/run", {})
+    assert "ann@" in own.text
 
 
 async def test_a_link_asks_what_was_saved_and_nothing_else(side: Side) -> None:
@@ -330,5 +410,5 @@ async def test_on_loopback_without_keys_links_work_too(tmp_path: Path) -> None:
         board = (await side.client.post("/v1/boards", json={"name": "b", "tiles": tiles})).json()
         link = (await side.client.post(f"/v1/boards/{board['id']}/shares", json={"name": "s"})).json()
         assert link["url"] == f"/ui/shared#{link['token']}"
-        assert (await call(side, link["token"], "GET", "/v1/shared")).json()["board"] == board
+        assert (await call(side, link["token"], "GET", "/v1/shared")).json()["board"]["tiles"] == board["tiles"]
         assert (await side.ask("GET", "/v1/shared", host="evil.example")).status_code == 401

@@ -302,3 +302,16 @@ def test_a_file_is_called_what_can_be_written_everywhere() -> None:
     names = {"Wöchentlich: A/B": "wochentlich-a-b", "../../etc": "etc", "": "result", "数": "result", 'x";y\r\n': "x-y"}
     for name, short in names.items():
         assert result_file.disposition(name, "csv") == {"Content-Disposition": f'attachment; filename="{short}.csv"'}
+
+
+async def test_excel_gets_the_same_csv_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Answers and exports: without the mark Excel does not read UTF-8."""
+    async with open_read_side(tmp_path) as side:
+        await side.store_blocks([block_of(0, [sample_event(1, name="café")])])
+        for path, more in (("/v1/query", {"breakdown": "name"}), ("/v1/export", {})):
+            plain = await side.client.get(path, params={"format": "csv", **more})
+            excel = await side.client.get(path, params={"format": "excel", **more})
+            assert excel.content == b"\xef\xbb\xbf" + plain.content
+            assert "café" in plain.text
+            for header in ("content-type", "content-disposition"):
+                assert excel.headers[header] == plain.headers[header]

@@ -29,19 +29,24 @@ STORED, QUEUED = 2_000, 300
 PROGRAMS = "/usr/lib/postgresql/15/bin"
 
 
+def at(settings: Mapping[str, str]) -> tuple[str, str]:
+    """The option that makes a command open queue and store itself: the folder, or the servers that settings name."""
+    return "--data", settings.get("TALLYSTICK_DATA", "none")
+
+
 def books(settings: Mapping[str, str]) -> dict[str, int]:
     """What `tallystick verify` counts; it fails unless everything agrees."""
-    ledger: dict[str, int] = json.loads(run_command(settings, "verify", "--json"))["ledger"]
+    ledger: dict[str, int] = json.loads(run_command(settings, "verify", "--json", *at(settings)))["ledger"]
     return ledger
 
 
 def exported(settings: Mapping[str, str]) -> list[Any]:
-    return sorted(json.loads(line)["event_id"] for line in run_command(settings, "export").splitlines())
+    return sorted(json.loads(line)["event_id"] for line in run_command(settings, "export", *at(settings)).splitlines())
 
 
 def reports(settings: Mapping[str, str]) -> list[Any]:
     """The saved reports, as the API shows them."""
-    found: list[Any] = json.loads(run_command(settings, "report", "list", "--json"))["reports"]
+    found: list[Any] = json.loads(run_command(settings, "report", "list", "--json", *at(settings)))["reports"]
     return found
 
 
@@ -105,7 +110,12 @@ class Servers:
 
     def load(self) -> None:
         """STORED events in the store, QUEUED in the queue."""
-        run_command(self.settings, "import", str(file_of_events(self.folder / "first.ndjson", STORED, "stored")))
+        run_command(
+            self.settings,
+            "import",
+            str(file_of_events(self.folder / "first.ndjson", STORED, "stored")),
+            *at(self.settings),
+        )
         work = Part(["work", "--port", str(port := free_port())], self.settings, self.folder / "work.log")
         try:
             work.until_ready()
@@ -114,7 +124,12 @@ class Servers:
             work.stop()
         finally:
             work.kill()
-        run_command(self.settings, "import", str(file_of_events(self.folder / "second.ndjson", QUEUED, "queued")))
+        run_command(
+            self.settings,
+            "import",
+            str(file_of_events(self.folder / "second.ndjson", QUEUED, "queued")),
+            *at(self.settings),
+        )
 
 
 @pytest.fixture

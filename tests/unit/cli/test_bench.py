@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import itertools
 import json
 import sys
 import time
@@ -14,12 +16,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from benchmarks import render
+from tallystick.cli.bench import query
 from tallystick.cli.bench.events import DAY_US, bodies, day_blocks, uniform_blocks
+from tallystick.cli.bench.load import Target
 from tallystick.cli.bench.load_client import LoadFailed, closed_loop, paced, wrap
 from tallystick.cli.bench.query_list import timed_queries
 from tallystick.cli.bench.report import DedupeFigures, QueryFigures, Report, machine
+from tallystick.cli.bench.scenario import Scenario, run_users
 from tallystick.cli.bench.tables import markdown, sheets
 from tallystick.harness.server import ServerFailed, ServerProcess
 from tallystick.model.event import decode_line
@@ -32,6 +38,18 @@ Answer = Callable[[bytes], Awaitable[list[bytes]]]
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("terminal", "seconds", "lines"), [(False, 0.0, 2), (False, 60.0, 0), (True, 0.0, 0)])
+def test_the_progress_of_a_long_step_is_printed_where_no_bar_moves(
+    terminal: bool, seconds: float, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "SAY_SECONDS", seconds)
+    printed = io.StringIO()
+    log = query.ProgressLog(Console(file=printed, force_terminal=terminal))
+    for step in range(2):
+        log.say(f"Housekeeping: {step} steps done")
+    assert printed.getvalue().count("steps done") == lines
 
 
 def test_single_bodies_are_events_with_ids_of_their_own() -> None:
@@ -132,6 +150,24 @@ async def test_the_closed_loop_sends_each_request_once_and_counts_what_was_accep
     assert 0 < tally.milliseconds(50) <= tally.milliseconds(100)
 
 
+async def test_connections_are_shared_by_all_servers() -> None:
+    seen: Counter[int] = Counter()
+
+    def answer_of(server: int) -> Answer:
+        async def answer(body: bytes) -> list[bytes]:
+            seen[server] += 1
+            await asyncio.sleep(0.01)
+            return accepted(1)
+
+        return answer
+
+    async with serving(answer_of(1)) as one, serving(answer_of(2)) as other:
+        tally = await closed_loop([one, other], wrap(one, [b"{}"] * 40), 4)
+    assert tally.events == 40
+    assert seen.total() == 40
+    assert min(seen[1], seen[2]) >= 2, "each server has two of the connections"
+
+
 async def test_an_answer_in_pieces_is_one_answer() -> None:
     async def answer(body: bytes) -> list[bytes]:
         (whole,) = accepted(9)
@@ -162,6 +198,26 @@ async def test_any_other_answer_ends_the_load() -> None:
     async with serving(answer) as url:
         with pytest.raises(LoadFailed, match="400"):
             await closed_loop(url, wrap(url, [b"{}"] * 3), 2)
+
+
+async def test_a_virtual_user_goes_on_after_an_error() -> None:
+    """Errors are counted by what became of the request; a closed connection is opened again."""
+    turns = itertools.count()
+
+    async def answer(body: bytes) -> list[bytes]:
+        turn = next(turns) % 4
+        if turn == 3:
+            raise ConnectionResetError
+        status = (b"", b"503 Busy", b"429 Slow Down")[turn]
+        return [b"HTTP/1.1 %b\r\ncontent-length: 0\r\n\r\n" % status] if status else accepted(10)
+
+    async with serving(answer) as url:
+        one_user = Scenario("spike", 1, 1.0, body_events=10, pause=0.0)
+        tally, errors = await run_users(Target(url, url, None), one_user)
+    sent = next(turns)
+    assert sent >= 8
+    assert tally.requests == tally.events // 10 == (sent + 3) // 4
+    assert (errors["503"], errors["429"], errors["connection closed"]) == ((sent + 2) // 4, (sent + 1) // 4, sent // 4)
 
 
 async def test_the_open_loop_counts_from_when_a_request_fell_due() -> None:
@@ -211,7 +267,7 @@ def test_memory_and_processor_time_are_the_servers(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", command=command)
     server.spawn()
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (server.resident() or 0) < 64 << 20 and time.monotonic() < deadline:
             time.sleep(0.02)
         resident, peak, used = server.resident(), server.resident_peak(), server.cpu_seconds()

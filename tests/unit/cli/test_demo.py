@@ -8,8 +8,10 @@ from itertools import islice
 
 import pytest
 
-from tallystick.cli.demo.command import TICK, _portions
+from tallystick.cli.demo.command import TICK, _past, _portions
+from tallystick.cli.demo.history import history
 from tallystick.cli.demo.world import LATEST, Sent, World
+from tallystick.cli.program import run
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -61,9 +63,28 @@ def test_some_events_are_late(sent: list[Sent]) -> None:
 
 
 def test_portions_end_where_they_are_told_to() -> None:
-    by_count = list(_portions(World(1, START, 50.0), None, 120, "shop"))
+    by_count = list(_portions(World(1, START, 50.0), None, 120, "shop", "demo-1"))
     assert sum(len(portion) for _, portion in by_count) == 120
-    assert {one.event["site_id"] for _, portion in by_count for one in portion} == {"shop"}
-    assert all(due - 2 * TICK <= one.at <= due for due, portion in by_count for one in portion)
-    by_time = list(_portions(World(1, START, 50.0), 2.0, None, None))
+    assert {event["site_id"] for _, portion in by_count for event in portion} == {"shop"}
+    assert {event["properties"]["$import"] for _, portion in by_count for event in portion} == {"demo-1"}
+    by_time = list(_portions(World(1, START, 50.0), 2.0, None, None, "demo-1"))
     assert 0 < max(due for due, _ in by_time) <= 2.0 + TICK
+
+
+def test_the_past_fills_every_day_and_has_sources() -> None:
+    end = START + timedelta(days=3)
+    events = [event for _, portion in _past(history(1, end, 3, 3_000), None, "demo-1") for event in portion]
+    assert 2_500 < len(events) < 3_500
+    times = [datetime.fromisoformat(event["timestamp"]) for event in events]
+    assert min(times) >= START
+    assert max(times) <= end
+    days = Counter(time.date() for time in times)
+    assert all(days[(START + timedelta(days=day)).date()] > 300 for day in range(3))
+    assert all("site_id" not in event for event in events)
+    for key in ("$referring_domain", "utm_source", "$os", "country", "browser"):
+        assert len({event["properties"][key] for event in events if key in event["properties"]}) > 2, key
+
+
+def test_days_exclude_a_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--days", "2", "--rate", "5"]) == 2
+    assert "--days sends the past at once" in capsys.readouterr().err

@@ -17,6 +17,7 @@ import pytest
 
 from tallystick.cli.importing.columns import parse_choices
 from tallystick.cli.importing.command import _Job
+from tallystick.cli.importing.source import Reading
 from tallystick.cli.options import load_settings
 from tallystick.config import Settings
 from tallystick.errors import ConfigError
@@ -49,7 +50,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_data_folder_of_runnel_opens(old_data: Path) -> None:
     """G1, G3: what was stored is answered, what waited is loaded, and the books close."""
     settings = {"TALLYSTICK_DATA": str(old_data)}
-    before = json.loads(run_command(settings, "verify", "--json"))
+    before = json.loads(run_command(settings, "verify", "--json", "--data", str(old_data)))
     assert before["ok"]
     assert (before["ledger"]["stored"], before["ledger"]["dead"], before["ledger"]["queued"]) == (303, 4, 5)
 
@@ -62,7 +63,7 @@ def test_a_data_folder_of_runnel_opens(old_data: Path) -> None:
         assert [report["name"] for report in json.load(shared)["reports"]] == ["Signups"]
         server.stop()
 
-    after = json.loads(run_command(settings, "verify", "--json"))
+    after = json.loads(run_command(settings, "verify", "--json", "--data", str(old_data)))
     assert after["ok"]
     assert (after["ledger"]["stored"], after["ledger"]["queued"]) == (308, 0)
 
@@ -71,12 +72,11 @@ def test_an_import_that_runnel_began_goes_on(tmp_path: Path) -> None:
     """Its bookmark beside the file is found under the old name: without it every row would be sent once more."""
     file = tmp_path / "events.csv"
     job = _Job(
-        "events.csv",
+        str(file),
         file,
         "csv",
         parse_choices((), None, None, (), "UTC"),
-        None,
-        (),
+        Reading(),
         "http://127.0.0.1:8000",
         Settings(),
         False,

@@ -148,7 +148,7 @@ async def call(tallystick: Tallystick, *messages: Message) -> list[Message]:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": ROUTE, "query_string": b"", "headers": []}
-    await asyncio.wait_for(tallystick.asgi(scope, receive, send), 5)
+    await asyncio.wait_for(tallystick.asgi(scope, receive, send), 60)
     return sent
 
 

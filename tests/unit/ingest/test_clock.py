@@ -75,7 +75,8 @@ def test_outside_is_the_time_of_arrival_and_the_raw_value(raw: str | float) -> N
 
 
 @pytest.mark.parametrize(
-    "given", ["soon", "2026-02-30T00:00:00Z", "2026-02-01T23:59:60Z", "1769932800", float("nan"), float("inf"), True]
+    "given",
+    ["soon", "2026-02-30T00:00:00Z", "2026-02-01T23:59:60Z", "20261332", "1-1-2026", float("nan"), float("inf"), True],
 )
 def test_what_cannot_be_read_is_refused(given: str | float) -> None:
     """G9: neither guessed nor replaced."""

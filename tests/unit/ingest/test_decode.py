@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from tallystick.config import Settings
 from tallystick.errors import InvalidRequest, TooLarge
+from tallystick.ingest import ids
 from tallystick.ingest.decode import Decoded, _decode_carefully, _decode_fast, _split, decode_native
 from tallystick.ingest.text import clean_json
 from tallystick.model.event import Event, decode_line
@@ -47,6 +50,53 @@ def refusals(decoded: Decoded) -> list[tuple[int, str]]:
 
 def with_properties(properties: str) -> str:
     return f'{{"name":"a","event_id":"{ID}","properties":{properties}}}'
+
+
+@pytest.mark.parametrize("others", [0, 1, 40])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ID,
+        ID.upper(),
+        ID.replace("-", ""),
+        "6f1c2b7e5-8f3-4d6f-9f0a-0d1c2b3a4e5f",
+        "g" + ID[1:],
+        "-" * 36,
+        "é" * 18,
+        "é" * 36,
+    ],
+)
+def test_one_id_of_many_has_another_form(given: str, others: int) -> None:
+    """Ids are checked together, and one of them is as it would be alone."""
+    events = [{"name": "a", "event_id": ID[:-2] + f"{n:02x}"} for n in range(others)] + [
+        {"name": "a", "event_id": given}
+    ]
+    found = events_of(decode(json.dumps(events)))
+    assert found[-1] == only(json.dumps(events[-1]))
+    assert [event.event_id for event in found[:-1]] == [UUID(ID[:-2] + f"{n:02x}") for n in range(others)]
+    assert (str(found[-1].event_id) == ID) == (given in (ID, ID.upper(), ID.replace("-", "")))
+
+
+def test_made_ids_ascend_among_given_ones() -> None:
+    """Ids of the fast way are of version 7, unique and in the order of the events."""
+    events = events_of(decode(json.dumps([{"name": "a"}, {"name": "b", "event_id": ID}, *[{"name": "c"}] * 50])))
+    made = [event.event_id for event in events if str(event.event_id) != ID]
+    assert len(made) == 51
+    assert made == sorted(set(made))
+    assert {each.version for each in made} == {7}
+
+
+def test_made_ids_ascend_across_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the random half of an id is so large that the ids after it have another first half."""
+    monkeypatch.setattr(random, "getrandbits", lambda bits: (1 << bits) - 3 if bits > 32 else 7)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_772_366_400_000_000_000)
+    made = []
+    for count in (3, 5, 1):
+        made += [event.event_id for event in events_of(decode(json.dumps([{"name": "a"}] * count)))]
+        made.append(ids.uuid7())
+    assert len(made) == 12
+    assert made == sorted(set(made))
+    assert {(each.version, each.variant) for each in made} == {(7, RFC_4122)}
 
 
 # --- the fast way and the careful way -------------------------------------------------------------------------------
@@ -141,7 +191,7 @@ def test_both_ways_give_the_same(events: list[Any], form: str, ascii_only: bool,
     body = clean_json(text.encode("utf-8", "surrogatepass"))
     fast = _decode_fast(body, NOW, SETTINGS, form == "lines")
     try:
-        careful = _decode_carefully(_split(body, form == "lines", 5_000), NOW, SETTINGS, None)
+        careful = _decode_carefully(_split(body, form == "lines", 5_000)[0], NOW, SETTINGS, None)
     except InvalidRequest:
         assert fast is None
         return
@@ -255,8 +305,8 @@ def test_partial_request() -> None:
     bodies: dict[str, Any] = {
         "name_missing": {},
         "name_invalid": {"name": ["a"]},
-        "name_too_long": {"name": "x" * 201},
-        "site_id_too_long": {"name": "a", "site_id": "x" * 129},
+        "name_too_long": {"name": "x" * 256},
+        "site_id_too_long": {"name": "a", "site_id": "x" * 256},
         "user_id_invalid": {"name": "a", "user_id": {}},
         "session_id_too_long": {"name": "a", "session_id": "x" * 257},
         "path_too_long": {"name": "a", "path": "x" * 2049},
@@ -278,8 +328,8 @@ def test_partial_request() -> None:
 
 def test_limits_are_inclusive() -> None:
     longest = {
-        "name": "é" * 200,
-        "site_id": "s" * 128,
+        "name": "é" * 255,
+        "site_id": "s" * 255,
         "user_id": "u" * 256,
         "session_id": "s" * 256,
         "source": "s" * 64,
@@ -288,7 +338,7 @@ def test_limits_are_inclusive() -> None:
         "properties": json.loads('{"k":' + "[" * 63 + "]" * 63 + "}"),
     }
     event = only(json.dumps(longest))
-    assert (event.name, event.path) == ("é" * 200, "/" * 2048)
+    assert (event.name, event.path) == ("é" * 255, "/" * 2048)
 
 
 def test_brackets_in_texts_are_no_nesting() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,7 +32,7 @@ CLIENT = "198.51.100.7"
 PROXY = "127.0.0.1"
 PAGE = {"$current_url": "https://shop.example/pricing?utm_source=news", "$referrer": "https://search.example/q"}
 OF_CHROME = {"$browser": "Chrome", "$browser_version": 126, "$os": "Windows", "$device_type": "Desktop"}
-OF_PAGE = {"$referring_domain": "search.example", "utm_source": "news"}
+OF_PAGE = {"$host": "shop.example", "$referring_domain": "search.example", "utm_source": "news"}
 
 
 def everything(folder: Path, **more: Any) -> Settings:
@@ -59,7 +60,9 @@ def enrichment(tmp_path_factory: pytest.TempPathFactory) -> Enrichment:
 
 def visit(enrichment: Enrichment, agent: str = CHROME, client: str = CLIENT) -> Visit:
     headers = [(b"user-agent", agent.encode("latin-1")), (b"x-forwarded-for", client.encode("ascii"))]
-    return enrichment.visit({"type": "http", "headers": headers, "client": (PROXY, 1234)})
+    made = enrichment.visit({"type": "http", "headers": headers, "client": (PROXY, 1234)})
+    assert made is not None
+    return made
 
 
 def enriched(apply: Visit, properties: bytes, **fields: Any) -> tuple[Event, dict[str, Any]]:
@@ -72,8 +75,57 @@ def enriched(apply: Visit, properties: bytes, **fields: Any) -> tuple[Event, dic
     return event, dict(reversed(pairs))
 
 
+OFF = {"enrich_agent": "false", "enrich_page": "false", "enrich_visitor": "false"}
+
+
 def test_off_is_raw(tmp_path: Path) -> None:
-    assert make_enrichment(Settings(data=tmp_path)) is None
+    assert make_enrichment(Settings(data=tmp_path, **OFF)) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [(True, "true"), ("1", "true"), ("TRUE", "true"), (False, "false"), ("off", "false"), ("Auto", "auto")],
+)
+def test_switches_take_what_they_took(monkeypatch: pytest.MonkeyPatch, given: object, read: str) -> None:
+    monkeypatch.setenv("TALLYSTICK_ENRICH_AGENT", str(given))
+    assert Settings().enrich_agent == read
+    monkeypatch.setenv("TALLYSTICK_ENRICH_AGENT", "sometimes")
+    with pytest.raises(ValidationError, match="enrich_agent"):
+        Settings()
+
+
+def test_a_missing_package_is_said_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default the server starts without it; a setting that asks for it is an error."""
+    monkeypatch.setitem(sys.modules, "crawleruseragents", None)
+    with structlog.testing.capture_logs() as logs:
+        made = make_enrichment(Settings(data=tmp_path))
+    assert made is not None
+    assert made.agents is None
+    assert "crawler-user-agents" in logs[0]["error"]
+    with pytest.raises(ConfigError, match="crawler-user-agents"):
+        make_enrichment(Settings(data=tmp_path, enrich_agent="true"))
+
+
+def test_visitors_without_a_folder(tmp_path: Path) -> None:
+    """By default events are taken, without visitors' ids, and the log says it once."""
+    (tmp_path / "file").write_text("")
+    made = make_enrichment(Settings(data=tmp_path / "file" / "data"))
+    assert made is not None
+    with structlog.testing.capture_logs() as logs:
+        assert enriched(visit(made), b"{}", user_id=None)[0].user_id is None
+        visit(made)
+    assert [line["event"] for line in logs if "visitors" in line["event"] and "ids" in line["event"]] == [
+        "visitors get no ids"
+    ]
+
+
+def test_plain_api_bodies_cost_nothing(tmp_path: Path) -> None:
+    """By default a service's request has no visit, and no key of visitors is made for it."""
+    made = make_enrichment(Settings(data=tmp_path / "data"))
+    assert made is not None
+    scope = {"type": "http", "headers": [(b"user-agent", SERVICE.encode())], "client": (PROXY, 1)}
+    assert made.visit(scope) is None
+    assert not (tmp_path / "data").exists()
 
 
 def test_all_that_can_be_added(enrichment: Enrichment) -> None:
@@ -177,7 +229,7 @@ def test_both_ways_of_decoding_agree(enrichment: Enrichment, events: list[dict[s
     body = json.dumps(events).encode()
     settings = Settings()
     fast = decode._decode_fast(clean_json(body), NOON, settings, False, None, visit(enrichment))
-    parts = decode._split(clean_json(body), False, 100)
+    parts = decode._split(clean_json(body), False, 100)[0]
     careful = decode._decode_carefully(parts, NOON, settings, None, None, visit(enrichment))
     if fast is not None:
         assert [decode_line(line) for line in fast.lines.splitlines()] == [
@@ -247,10 +299,26 @@ async def test_dialects(tmp_path: Path) -> None:
 
 
 async def test_off(tmp_path: Path) -> None:
-    async with running(Settings(data=tmp_path, disk_reserve_bytes=0, batch_max_age=0.0)) as side:
+    off: dict[str, Any] = {**OFF, "disk_reserve_bytes": 0, "batch_max_age": 0.0}
+    async with running(Settings(data=tmp_path, **off)) as side:
         await side.send("/v1/events", {"name": "a", "properties": PAGE}, 202)
         (row,) = await side.rows()
     assert (row["properties"], row["path"], row["user_id"]) == (PAGE, None, None)
+
+
+async def test_by_default_what_browsers_send_is_enriched(tmp_path: Path) -> None:
+    """On POST /v1/events; other systems' routes store what was sent."""
+    async with running(Settings(data=tmp_path, disk_reserve_bytes=0, batch_max_age=0.0)) as side:
+        await side.send("/v1/events", {"name": "a", "properties": PAGE}, 202)
+        (row,) = await side.rows()
+        for path, (body, status) in DIALECTS.items():
+            await side.send(path, body, status)
+        others = [found for found in await side.rows() if found["event_id"] != row["event_id"]]
+    assert row["properties"] == {**PAGE, **OF_CHROME, **OF_PAGE}
+    assert row["path"] == "/pricing"
+    assert row["user_id"].startswith("visitor-")
+    assert len(others) == len(DIALECTS)
+    assert all("$browser" not in other["properties"] for other in others)
 
 
 def test_a_proxy_that_is_not_named_is_told_once(tmp_path: Path) -> None:

@@ -8,15 +8,16 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallystick.address import Clients, household, parse_address, parse_networks, truncated
 from tallystick.errors import ConfigError
-from tallystick.ingest.enrich.address import Clients, household, parse_address, parse_networks, truncated
 from tallystick.ingest.enrich.agent import Agents, is_browser
 from tallystick.ingest.enrich.country import Countries
-from tallystick.ingest.enrich.page import NOTHING, URL_MAX, VALUE_MAX, read_page
+from tallystick.ingest.enrich.page import NOTHING, URL_MAX, VALUE_MAX, PageRules, read_page
 from tests.helpers.enrich_samples import CHROME, GOOGLEBOT, IPHONE, SERVICE, write_country_file
 
 AGENTS = Agents()
@@ -102,26 +103,73 @@ def test_page() -> None:
     )
     assert page.path == "/pricing"
     assert page.properties == {
+        "$host": "shop.example",
         "$referring_domain": "www.google.com",
         "utm_source": "news letter",
         "utm_medium": "email",
     }
-    assert page.encoded == b'"$referring_domain":"www.google.com","utm_source":"news letter","utm_medium":"email"'
+    assert page.encoded == msgspec.json.encode(page.properties)[1:-1]
 
 
 @pytest.mark.parametrize("parameter", ["gclid", "fbclid", "msclkid"])
 def test_ad_click_without_its_id(parameter: str) -> None:
     page = read_page(f"https://shop.example/?{parameter}=Cj0-secret", "")
-    assert page.properties == {"$ad_click": parameter}
+    assert page.properties == {"$host": "shop.example", "$ad_click": parameter}
     assert b"secret" not in page.encoded
 
 
 @pytest.mark.parametrize(
     ("url", "referrer"),
-    [("https://shop.example/a", "https://www.shop.example/b"), ("https://www.shop.example/", "http://shop.example/")],
+    [
+        ("https://shop.example/a", "https://www.shop.example/b"),
+        ("https://www.shop.example/", "http://shop.example/"),
+        ("https://shop.example/a", "https://blog.shop.example/b"),
+        ("https://blog.shop.example/", "http://shop.example/"),
+        ("http://localhost:5173/", "http://localhost:8000/"),
+        ("https://shop.example/a", "https://pay.own.example/b"),
+    ],
 )
 def test_own_pages_refer_to_nothing(url: str, referrer: str) -> None:
-    assert "$referring_domain" not in read_page(url, referrer).properties
+    rules = PageRules(own_domains=("own.example",))
+    assert "$referring_domain" not in read_page(url, referrer, rules).properties
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Shop.Example:443/a", "shop.example"),
+        ("https://www.shop.example/", "www.shop.example"),
+        ("http://localhost:5173/", "localhost:5173"),
+        ("https://shop.example.:8443/", "shop.example:8443"),
+        ("http://[::1]:8000/", "[::1]:8000"),
+    ],
+)
+def test_host(url: str, host: str) -> None:
+    assert read_page(url, "").properties == {"$host": host}
+
+
+def test_referrers_of_apps() -> None:
+    page = read_page("https://shop.example/", "android-app://com.Google.android.gm/")
+    assert page.properties["$referring_domain"] == "com.google.android.gm"
+
+
+@pytest.mark.parametrize(
+    ("query", "source"),
+    [
+        ("ref=hn", "hn"),
+        ("source=hn", "hn"),
+        ("ref=a&source=b", "b"),
+        ("ref=a&utm_source=c&source=b", "c"),
+        ("ref=", ""),
+    ],
+)
+def test_sources(query: str, source: str) -> None:
+    assert read_page(f"https://shop.example/?{query}", "").properties.get("utm_source", "") == source
+
+
+def test_a_click_that_someone_paid_counts_before_facebook_s() -> None:
+    page = read_page("https://shop.example/?fbclid=1&gclid=2", "")
+    assert page.properties["$ad_click"] == "gclid"
 
 
 @pytest.mark.parametrize(
@@ -135,16 +183,31 @@ def test_what_is_no_page(url: str) -> None:
 def test_odd_pages() -> None:
     assert read_page("https://shop.example", "").path == "/"
     assert read_page(f"https://shop.example/{'x' * 2048}", "").path is None
-    assert read_page("https://a.example/?utm_source=a%00b", "").properties == {"utm_source": "a\ufffdb"}
+    assert read_page("https://a.example/?utm_source=a%00b", "").properties["utm_source"] == "a\ufffdb"
     long = read_page(f"https://a.example/?utm_source={'x' * 300}", "").properties["utm_source"]
     assert len(long) == VALUE_MAX
     many = "&".join(f"p{number}=1" for number in range(200))
-    assert read_page(f"https://a.example/p?utm_source=x&{many}", "").properties == {}
+    assert read_page(f"https://a.example/p?utm_source=x&{many}", "").properties == {"$host": "a.example"}
 
 
 @given(st.text(), st.text())
 def test_any_page_is_taken(url: str, referrer: str) -> None:
     read_page(f"https://{url}", f"http://{referrer}").encoded.decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://a.example/#utm_source=news&utm_medium=mail", {"utm_source": "news", "utm_medium": "mail"}),
+        ("https://a.example/#/offers?utm_source=news", {"utm_source": "news"}),
+        ("https://a.example/#!/offers?x=1&gclid=abc", {"$ad_click": "gclid"}),
+        ("https://a.example/?utm_source=query#utm_source=hash&utm_term=t", {"utm_source": "query", "utm_term": "t"}),
+        ("https://a.example/#section", {}),
+    ],
+)
+def test_tags_behind_the_hash(url: str, expected: dict[str, str]) -> None:
+    assert read_page(url, "").properties.items() >= expected.items()
+    assert bool(expected) is bool({"utm_source", "$ad_click"} & set(read_page(url, "").properties))
 
 
 # --- address --------------------------------------------------------------------------------------------------------
@@ -226,7 +289,7 @@ def test_country_file_is_read_anew(tmp_path: Path) -> None:
         time.sleep(0.005)
     write_country_file(tmp_path / "new", {"198.51.100.0/24": {"country": {"iso_code": "AT"}}})
     os.replace(tmp_path / "new", file)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while countries.country(address) != "AT" and time.monotonic() < deadline:
         time.sleep(0.005)
     assert countries.country(address) == "AT"

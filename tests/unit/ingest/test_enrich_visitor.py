@@ -7,10 +7,13 @@ import stat
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from tallystick.config import Settings
 from tallystick.errors import ConfigError
 from tallystick.ingest.enrich import visitor
-from tallystick.ingest.enrich.visitor import DAY, FILE, PREFIX, SALT_BYTES, Salts, visitor_id
+from tallystick.ingest.enrich.enrichment import Enrichment
+from tallystick.ingest.enrich.visitor import DAY, FILE, PREFIX, SALT_BYTES, ComputedSalts, Salts, visitor_id
 
 NOON = 20_000 * DAY + DAY / 2
 
@@ -131,3 +134,23 @@ def test_ids_go_on_when_the_folder_is_lost(tmp_path: Path) -> None:
     clock.now += DAY
     assert salts.salt() != salt
     assert salts.salt() == salts.salt()
+
+
+def test_machines_with_one_secret_agree() -> None:
+    """Day by day, without a file; another secret gives other salts."""
+    clock = Clock()
+    here, there, other = (ComputedSalts(secret, clock) for secret in ("s" * 32, "s" * 32, "t" * 32))
+    today = here.salt()
+    assert len(today) == SALT_BYTES
+    assert there.salt() == today != other.salt()
+    clock.now += DAY
+    assert here.salt() == there.salt() != today
+
+
+def test_a_secret_and_a_folder_are_one_too_many(tmp_path: Path) -> None:
+    both = Settings(data=tmp_path, enrich_visitor="true", enrich_salt=SecretStr("s" * 32), enrich_salt_folder="/tmp")
+    with pytest.raises(ConfigError, match="both set"):
+        Enrichment(both)
+    one = Enrichment(both.model_copy(update={"enrich_salt_folder": ""}))
+    assert isinstance(one.salts, ComputedSalts)
+    assert files(tmp_path) == []

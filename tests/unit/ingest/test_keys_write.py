@@ -250,7 +250,7 @@ def test_no_event_gets_past_its_keys_site(
     named = [event.get("site_id") for event in events]
     fits = [given in (None, "", site) or (given == 5 and site == "5") for given in named]
     settings = Settings()
-    careful = decode._decode_carefully(decode._split(body, form == "lines", 100), NOON, settings, None, site)
+    careful = decode._decode_carefully(decode._split(body, form == "lines", 100)[0], NOON, settings, None, site)
     for decoded in (decode_native(body, NOON, settings, ndjson=form == "lines", site=site), careful):
         assert [one.index for one in decoded.rejected] == [at for at, fit in enumerate(fits) if not fit]
         assert {one.code for one in decoded.rejected} <= {"wrong_site"}

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 
 from tallystick.config import Settings
 from tallystick.errors import QueueBroken, QueueFull, QueueUnavailable, Unavailable
-from tallystick.ingest.publisher import BLOCKS_PER_PUBLISH, COMPRESS_IN_THREAD_BYTES, Publisher
-from tallystick.model.block import Block, parse_receipt
+from tallystick.ingest.publisher import BLOCKS_PER_PUBLISH, COMPRESS_IN_THREAD_BYTES, IDS_IN_LINE, Publisher
+from tallystick.model.block import Block, RefusedLine, parse_receipt
 from tallystick.queue.memory import MemoryQueue
 
 LINE = b'{"name":"a"}\n'
@@ -57,7 +58,7 @@ async def publishing(**settings: float) -> AsyncIterator[tuple[Publisher, GatedQ
     finally:
         queue.gate.set()
         publisher.stop()
-        await asyncio.wait_for(running, 5)
+        await asyncio.wait_for(running, 60)
 
 
 def send(publisher: Publisher, *counts: int) -> list[asyncio.Task[str]]:
@@ -66,7 +67,7 @@ def send(publisher: Publisher, *counts: int) -> list[asyncio.Task[str]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - a list has no event to wait for
             await asyncio.sleep(0.001)
 
@@ -91,6 +92,54 @@ async def test_requests_that_arrive_meanwhile_share_the_next_commit() -> None:
     assert [(block.seq, block.count) for block in blocks] == [(0, 1), (1, 9)]
     assert [(part.request_id, part.count) for part in blocks[1].requests] == [(f"request-{n}", n) for n in (2, 3, 4)]
     assert blocks[1].lines() == LINE * 9
+
+
+async def test_refused_lines_keep_their_place_among_those_of_other_requests() -> None:
+    refused = [RefusedLine(1, "name_missing", "it has no name")]
+    async with publishing() as (publisher, queue):
+        queue.gate.clear()
+        first = send(publisher, 1)
+        await begun(queue)
+        others = [
+            *send(publisher, 3),
+            *[asyncio.create_task(publisher.publish(LINE * 2, 2, f"refused-{n}", refused)) for n in range(2)],
+        ]
+        await asyncio.sleep(0.01)
+        queue.gate.set()
+        await asyncio.gather(*first, *others)
+    found = [(line.index, line.code) for line in (await queue.blocks())[1].refused]
+    assert found == [(4, "name_missing"), (6, "name_missing")]
+
+
+async def test_the_log_leads_from_a_request_to_its_receipt() -> None:
+    refused = [RefusedLine(1, "name_missing", "it has no name")]
+    with structlog.testing.capture_logs() as lines:
+        async with publishing(block_max_events=1_000_000, block_max_bytes=2**30) as (publisher, queue):
+            queue.gate.clear()
+            first = send(publisher, 1)
+            await begun(queue)
+            others = [
+                *send(publisher, *range(2, 302)),
+                asyncio.create_task(publisher.publish(LINE, 1, "last", refused)),
+            ]
+            await asyncio.sleep(0.01)
+            queue.gate.set()
+            await asyncio.gather(*first, *others)
+    accepted = [line for line in lines if line["event"] == "accepted"]
+    found = {name: line["receipt"] for line in accepted for name in line["request_ids"].split()}
+    for block in await queue.blocks():
+        for part in block.requests:
+            assert found[part.request_id] == f"{block.ingester}-{block.seq}"
+    assert found.keys() == {*(f"request-{n}" for n in range(1, 302)), "last"}
+    assert max(len(line["request_ids"].split()) for line in accepted) == IDS_IN_LINE
+    assert [line.get("refused") for line in accepted] == [None, *[1] * (len(accepted) - 1)]
+
+
+async def test_accepted_requests_are_not_logged_when_that_is_off() -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with publishing(log_accepted=False) as (publisher, _):
+            await asyncio.gather(*send(publisher, 1))
+    assert lines == []
 
 
 async def test_a_request_is_never_divided() -> None:
@@ -218,6 +267,6 @@ async def test_a_client_that_is_gone_hangs_nobody(
         task.cancel()
         await asyncio.sleep(0)
         queue.gate.set()
-        await asyncio.wait_for(publisher.publish(LINE * 3, 3, "r"), 5)
+        await asyncio.wait_for(publisher.publish(LINE * 3, 3, "r"), 60)
         assert task.cancelled()
     assert {1, 3} <= {part.count for block in await queue.blocks() for part in block.requests}

@@ -18,6 +18,7 @@ from tallystick.config import MIB, Settings
 from tallystick.errors import ConfigError
 from tallystick.ingest.snippet import BUILT, Script
 from tallystick.metrics import Metrics
+from tests.servers.process import needs_built
 
 SMALL = 2048
 """Bytes that the script may have as it travels, compressed."""
@@ -44,8 +45,7 @@ async def ask(script: Script, method: str = "GET", headers: Mapping[str, str] | 
 
 
 def test_size() -> None:
-    if not BUILT.is_file():
-        pytest.skip("the snippet is not built: scripts/snippet builds it where Node.js is")
+    needs_built(BUILT, "snippet")
     assert len(gzip.compress(BUILT.read_bytes(), 9)) <= SMALL
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
+import msgspec
 import pytest
 import zstandard
 from hypothesis import given
@@ -11,6 +15,7 @@ from tallystick.errors import BlockCorrupt
 from tallystick.model.block import (
     UNPACKED_MAX,
     Block,
+    RefusedLine,
     RequestPart,
     decode_block,
     encode_block,
@@ -24,12 +29,19 @@ ingesters = st.text("0123456789abcdef", min_size=16, max_size=16)
 seqs = st.integers(0, 2**62)
 lines_of_block = st.lists(st.binary(max_size=200).map(lambda line: line.replace(b"\n", b"")), min_size=1, max_size=20)
 requests = st.lists(st.builds(RequestPart, st.text(max_size=128), st.integers(1, 5_000)), max_size=5).map(tuple)
+refusals = st.lists(st.builds(RefusedLine, st.integers(0, 20), st.text(max_size=20), st.text()), max_size=3).map(tuple)
 
 
-@given(ingesters, seqs, lines_of_block, requests)
-def test_round_trip(ingester: str, seq: int, lines: list[bytes], parts: tuple[RequestPart, ...]) -> None:
+@given(ingesters, seqs, lines_of_block, requests, refusals)
+def test_round_trip(
+    ingester: str,
+    seq: int,
+    lines: list[bytes],
+    parts: tuple[RequestPart, ...],
+    refused: tuple[RefusedLine, ...],
+) -> None:
     payload = b"".join(line + b"\n" for line in lines)
-    block = make_block(ingester, seq, payload, len(lines), parts)
+    block = make_block(ingester, seq, payload, len(lines), parts, refused)
 
     read = decode_block(encode_block(block))
 
@@ -129,3 +141,15 @@ def _frame_that_declares(size: int) -> bytes:
     descriptor = 0b11100000  # content size in 8 bytes, single segment, no checksum, no dictionary
     raw_last_block = (1 | (3 << 3)).to_bytes(3, "little") + b"{}\n"
     return b"\x28\xb5\x2f\xfd" + bytes([descriptor]) + size.to_bytes(8, "little") + raw_last_block
+
+
+def test_a_block_of_a_version_without_refused_lines_is_read() -> None:
+    """Such a block may wait in a queue while Tallystick is upgraded; without refused lines the bytes are the same."""
+    header = msgspec.msgpack.encode([INGESTER, 3, 2, [["request-1", 2]]])
+    payload = zstandard.ZstdCompressor().compress(b"{}\n{}\n")
+    lengths = struct.pack(">4sII", b"RNL1", len(header), zlib.crc32(payload, zlib.crc32(header)))
+
+    block = decode_block(lengths + header + payload)
+
+    assert block == Block(INGESTER, 3, 2, payload, (RequestPart("request-1", 2),))
+    assert encode_block(block) == lengths + header + payload

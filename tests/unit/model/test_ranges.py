@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tallystick.model.queries.ranges import PRESETS, Span, check_range, resolve, start_of
@@ -92,7 +92,11 @@ def expected(preset: str, zone: ZoneInfo, now: datetime) -> Span:
         case "24h":
             return Span(end - 24 * HOUR, end)
         case "yesterday":
-            return Span(back(today - DAY), back(today))
+            before = next(today - n * DAY for n in (1, 2) if back(today - n * DAY) < back(today))
+            return Span(back(before), back(today))
+        case "week" | "last_week":
+            monday = next(day for day in (today - n * DAY for n in range(7)) if day.strftime("%a") == "Mon")
+            return Span(back(monday), end) if preset == "week" else Span(back(monday - 7 * DAY), back(monday))
         case "month":
             return Span(back(months[0]), end)
         case "last_month":
@@ -120,6 +124,7 @@ def test_two_days_are_both_included_up_to_now(zone: ZoneInfo, now: datetime, fir
     assert resolve(f"{first}/{last}", zone, now) == Span(since, until)
 
 
+@example(zone=ZoneInfo("Pacific/Apia"), now=datetime(2011, 12, 30, 10, tzinfo=UTC), text="yesterday")
 @given(zone=zones, now=moments, text=st.sampled_from([preset for preset in PRESETS if preset != "all"]))
 def test_every_range_is_forward_and_no_further_than_the_hour(zone: ZoneInfo, now: datetime, text: str) -> None:
     since, until = resolve(text, zone, now)

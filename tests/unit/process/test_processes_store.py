@@ -40,7 +40,7 @@ class Place:
 
     def run(self, *arguments: str) -> str:
         """The output of a command that must end well."""
-        return run_command(self.settings, *arguments)
+        return run_command(self.settings, *arguments, "--data", str(self.folder / "none"))
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def test_questions_wait_for_a_store_only_so_long(place: Place) -> None:
     place.postgres.stop()
     try:
         serve = place.start("serve", free_port(), TALLYSTICK_START_TIMEOUT="0.5")
-        assert serve.process.wait(30) == 1
+        assert serve.process.wait(600) == 1
     finally:
         place.postgres.start()
     assert "error: " in serve.output
@@ -187,7 +187,7 @@ def test_a_newer_schema_is_refused(place: Place, role: str) -> None:
     name = place.settings["TALLYSTICK_STORE_URL"].rpartition("/")[2]
     place.postgres.sql("INSERT INTO schema_version VALUES (1000000)", name)
     part = place.start(role, free_port())
-    assert part.process.wait(30) == 2
+    assert part.process.wait(600) == 2
     assert "has schema 1000000" in part.output
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tallystick.config import Settings
 from tallystick.errors import StoreDamaged
-from tallystick.store.duckdb import DuckDBStore
-from tallystick.store.duckdb.repair.checksums import bad_blocks, flipped_in_header, read_log
+from tallystick.model.query import MetricsQuery
+from tallystick.store.duckdb import DuckDBStore, connection
+from tallystick.store.duckdb.repair.checksums import BLOCK_SIZES, bad_blocks, block_size, flipped_in_header, read_log
 from tallystick.store.duckdb.repair.damage import check_log, log_of
 from tests.helpers.samples import sample_block
 
@@ -26,6 +28,28 @@ async def files(store: DuckDBStore, tmp_path: Path) -> Path:
     shutil.copy(store.path, copied)
     shutil.copy(log_of(store.path), log_of(copied))
     return copied
+
+
+@pytest.mark.parametrize("size", BLOCK_SIZES)
+async def test_the_size_of_blocks_is_the_files_own(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file keeps the blocks with which it was made, as those of earlier versions do, whatever new files get."""
+    monkeypatch.setattr(connection, "BLOCK_SIZE", size)
+    for seq in (0, 1):
+        store = DuckDBStore(Settings(data=tmp_path))
+        await store.open()
+        await store.migrate()
+        await store.write([sample_block(seq, range(seq * 2_000, seq * 2_000 + 2_000))])
+        assert (await store.run(MetricsQuery())).rows[0]["events"] == 2_000 * (seq + 1)
+        await store.close()
+        monkeypatch.undo()
+    data = bytearray(store.path.read_bytes())
+    with store.path.open("rb") as file:
+        assert block_size(file) == size
+    assert bad_blocks(store.path) == []
+    for header in (4_096, 8_192):
+        data[header + 100] ^= 1
+    store.path.write_bytes(data)
+    assert [bad.start for bad in bad_blocks(store.path)] == [4_096, 8_192]
 
 
 def flipped(data: bytes, byte: int, bit: int) -> bytes:

@@ -54,7 +54,7 @@ async def test_questions_that_run_meanwhile_do_not_keep_the_failed_file_open(
     with pytest.raises(Exception, match=r"stopped|memory"):
         await question
     monkeypatch.undo()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await store.write([sample_block(1, range(5, 9))])

@@ -146,6 +146,8 @@ async def test_other_rules_fold_anew(store: DuckDBStore, monkeypatch: pytest.Mon
         "SET entry_id = uuid()",
         "SET trail = ['/x']",
         "SET session_hash = 7",
+        "SET bot_events = 1",
+        "SET bot_events = NULL",
     ],
 )
 async def test_verify_finds_sessions_that_are_wrong(store: DuckDBStore, damage: str) -> None:

@@ -1,4 +1,4 @@
-"""`tallystick sql-role`: what it prints, and what it refuses. That it is right is in tests/attack/sql/test_role.py."""
+"""`tallystick sql-role`: what it prints, and what it refuses. That it is right is in tests/attack/sql."""
 
 from __future__ import annotations
 
@@ -38,10 +38,27 @@ def test_a_url_is_made_of_the_store_s(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "to_regnamespace('odd')" in out
 
 
+def test_a_user_of_clickhouse_is_made_likewise(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The database's name may need quotes."""
+    monkeypatch.setenv("TALLYSTICK_STORE_URL", "clickhouses://keeper:its-own-password@db.example/ev%60ents?cafile=")
+    main_ends(["sql-role"], 0)
+    out, err = capsys.readouterr()
+    url = err.strip().rpartition("TALLYSTICK_SQL_URL=")[2].replace("\n", "")
+    password = url.split(":")[2].partition("@")[0]
+    assert url.startswith("clickhouses://tallystick_sql:")
+    assert len(password) >= 32
+    assert password not in out
+    assert "its-own-password" not in out
+    assert "readonly = 1" in out
+    assert "GRANT SELECT ON `ev\\`ents`.all_events TO `tallystick_sql`;" in out
+
+
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("TALLYSTICK_STORE_URL", "duckdb:///store.duckdb", "only a store on PostgreSQL needs a role"),
+        ("TALLYSTICK_STORE_URL", "duckdb:///store.duckdb", "only a store on PostgreSQL or ClickHouse needs"),
         ("TALLYSTICK_SQL_URL", "postgresql://asker@h/events", "has no password"),
         ("TALLYSTICK_SQL_URL", "postgresql://asker:p%C3%A4ss@h/events", "ASCII characters only"),
         ("TALLYSTICK_SQL_URL", "postgresql://[asker:x@h/events", "cannot be read|can be read"),

@@ -23,7 +23,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-@pytest.mark.parametrize("store", ["duckdb", "postgres"])
+@pytest.mark.parametrize("store", ["duckdb", "postgres", "clickhouse"])
 def test_the_views_stand_in_front_of_a_statement(name: str, store: str) -> None:
     sql, site, sealed = ASKED[name]
     checked = check_sql(sql, store)
@@ -35,7 +35,7 @@ def test_the_views_stand_in_front_of_a_statement(name: str, store: str) -> None:
     assert text == file.read_text("utf-8")
 
 
-@pytest.mark.parametrize("store", ["duckdb", "postgres"])
+@pytest.mark.parametrize("store", ["duckdb", "postgres", "clickhouse"])
 def test_every_snapshot_is_of_a_statement(store: str) -> None:
     assert {file.stem for file in (SNAPSHOTS / store / "usersql").iterdir()} == ASKED.keys()
 
@@ -88,6 +88,36 @@ TYPES = {
         "_text": "json",
         "bool": "boolean",
         "regtype": "text",
+    },
+    "clickhouse": {
+        "Int64": "integer",
+        "UInt8": "integer",
+        "UInt256": "integer",
+        "Nullable(Int32)": "integer",
+        "Decimal(18, 3)": "decimal",
+        "Nullable(Decimal(18, 3))": "decimal",
+        "Float64": "number",
+        "String": "text",
+        "LowCardinality(String)": "text",
+        "LowCardinality(Nullable(String))": "text",
+        "FixedString(3)": "text",
+        "Enum8('a' = 1)": "text",
+        "Nullable(Nothing)": "text",
+        "DateTime": "timestamp",
+        "DateTime('UTC')": "timestamp",
+        "Nullable(DateTime64(6, 'UTC'))": "timestamp",
+        "Date": "date",
+        "Date32": "date",
+        "Time": "time",
+        "Time64(3)": "time",
+        "IntervalDay": "interval",
+        "UUID": "uuid",
+        "Bool": "boolean",
+        "Array(Nullable(Int64))": "json",
+        "Tuple(a Int64, b String)": "json",
+        "Map(String, Int64)": "json",
+        "SimpleAggregateFunction(any, Nullable(String))": "json",
+        "IPv4": "text",
     },
 }
 

@@ -1,5 +1,5 @@
 import { ChevronRight } from "lucide-react";
-import { Link, useSearch } from "wouter";
+import { Link } from "wouter";
 import type { ListedUsers } from "./state";
 import { type FunnelScope, usePages } from "../../api/query";
 import { Button } from "../../components/controls/Button";
@@ -9,6 +9,7 @@ import { Skeleton } from "../../components/display/Skeleton";
 import { Drawer } from "../../components/overlays/Drawer";
 import { exact } from "../../format/number";
 import { moment } from "../../format/time";
+import { useSearch } from "../../scope/address";
 import { pageHref } from "../../scope/scope";
 import "./FunnelUsersDrawer.css";
 

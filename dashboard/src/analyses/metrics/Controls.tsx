@@ -8,7 +8,7 @@ import { Segmented } from "../../components/controls/Segmented";
 import { Select } from "../../components/controls/Select";
 import { Popover } from "../../components/overlays/Popover";
 import { useFields } from "../../components/page/fields";
-import { fieldLabel } from "../../scope/filters";
+import { fieldLabel, isField, PROPERTY } from "../../scope/filters";
 import type { View } from "../../scope/scope";
 import "./Controls.css";
 
@@ -133,9 +133,11 @@ function BreakdownPicker({
           label="Search fields"
           value={by}
           loading={fields.loading}
+          free="Property"
+          onSearch={fields.setSearch}
           choices={[{ value: "", label: "Nothing" }, ...fields.choices]}
           onChoose={(field) => {
-            onChange(field);
+            onChange(field === "" || isField(field) ? field : PROPERTY + field);
             close();
           }}
         />

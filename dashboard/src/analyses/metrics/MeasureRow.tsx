@@ -1,4 +1,5 @@
 import { ChevronDown, X } from "lucide-react";
+import { useState } from "react";
 import { COUNTS, OF_PROPERTY } from "./metrics";
 import type { Measure } from "./state";
 import type { MetricKind } from "../../api/query";
@@ -30,7 +31,8 @@ export function MeasureRow({
   onRemove: () => void;
 }) {
   const { metric, of } = measure;
-  const keys = useKeys(view).answer?.rows ?? [];
+  const [search, setSearch] = useState("");
+  const keys = useKeys(view, search).answer?.rows ?? [];
   const chooseKind = (kind: MetricKind) => {
     const numeric = OF_PROPERTY.some((one) => one.kind === kind);
     const property = metric.property ?? keys[0]?.key ?? "value";
@@ -61,6 +63,7 @@ export function MeasureRow({
           {(close) => (
             <Picker
               label="Search properties"
+              onSearch={setSearch}
               free="Use"
               value={metric.property ?? ""}
               choices={keys.map(({ key, events }) => ({ value: key, label: key, note: short(events) }))}

@@ -10,6 +10,8 @@ export interface Trend {
   buckets: string[];
   /** The buckets of the period before, beside those; empty where it is not compared with. */
   before: string[];
+  /** Whether the buckets are over and the range has the whole of them. */
+  complete: boolean[];
   columns: Column[];
   groups: Group[];
   /** Over the whole range, of each column. */
@@ -24,7 +26,7 @@ export function useTrend(view: View, exploration: Exploration): Trend {
   const { by, top } = exploration;
   const { metrics, formulas, columns } = columnsOf(exploration);
   const refresh = view.current ? REFRESH : false;
-  const time = { interval: view.interval, timezone: view.zone };
+  const time = { interval: view.interval, timezone: view.zone, week_start: view.weekStart };
   const base: MetricsQuery = {
     kind: "metrics",
     metrics,
@@ -50,6 +52,7 @@ export function useTrend(view: View, exploration: Exploration): Trend {
     whole,
     buckets,
     before: broken ? [] : answered.flatMap((row) => row.previous?.bucket ?? []).map(String),
+    complete: answered.map((row) => row.complete !== false),
     columns,
     groups: !broken
       ? whole.answer

@@ -5,6 +5,7 @@ import { placed, type PlacedLink, type PlacedNode } from "./sankey";
 import type { PathRow } from "../../api/types";
 import { useWidth } from "../../charts/useWidth";
 import { exact, percent, short } from "../../format/number";
+import { shortened } from "./shortened";
 import "./PathsView.css";
 
 interface Props {
@@ -235,12 +236,12 @@ function Label({
   room: number;
 }) {
   const name = nameOf(node, by);
-  const letters = Math.floor((room - 8) / 6.6);
-  const shown = name.length > letters ? `${name.slice(0, Math.max(3, letters - 1))}…` : name;
+  const shown = shortened(name, room - 8);
   const middle = y + height / 2;
   return (
     <g aria-hidden className="path-label">
       <text x={x + width + 8} y={middle - 2} className="path-name">
+        <title>{name}</title>
         {shown}
       </text>
       <text x={x + width + 8} y={middle + 13} className="path-count">

@@ -13,7 +13,15 @@ const HEIGHT = 340;
 /** Who is new, stays, comes back or stays away. */
 export function Lifecycle({ view, retention, onChange }: TabProps) {
   const result = useAnswer(
-    view.ready ? { kind: "lifecycle", ...view.scope, timezone: view.zone, interval: retention.every } : null,
+    view.ready
+      ? {
+          kind: "lifecycle",
+          ...view.scope,
+          timezone: view.zone,
+          week_start: view.weekStart,
+          interval: retention.every,
+        }
+      : null,
     { refresh: view.current ? REFRESH : false, keep: sameButRange },
   );
   const rows = result.answer?.rows ?? [];
@@ -46,7 +54,15 @@ export function Lifecycle({ view, retention, onChange }: TabProps) {
 /** In how many periods users were active. */
 export function Stickiness({ view, retention, onChange }: TabProps) {
   const result = useAnswer(
-    view.ready ? { kind: "stickiness", ...view.scope, timezone: view.zone, interval: retention.every } : null,
+    view.ready
+      ? {
+          kind: "stickiness",
+          ...view.scope,
+          timezone: view.zone,
+          week_start: view.weekStart,
+          interval: retention.every,
+        }
+      : null,
     { refresh: view.current ? REFRESH : false, keep: sameButRange },
   );
   const rows = result.answer?.rows ?? [];

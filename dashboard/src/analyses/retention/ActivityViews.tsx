@@ -44,7 +44,7 @@ export function LifecycleView({
         series={series}
         interval={interval}
         zone={zone}
-        partial={rows.at(-1)?.complete === false}
+        complete={rows.map((row) => row.complete)}
         {...(height === undefined ? {} : { height })}
       />
     </>
@@ -124,7 +124,7 @@ export function ActiveUsersView({
         series={series}
         interval="day"
         zone={zone}
-        partial={rows.at(-1)?.complete === false}
+        complete={rows.map((row) => row.complete)}
         {...(height === undefined ? {} : { height })}
       />
     </>

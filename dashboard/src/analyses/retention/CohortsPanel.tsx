@@ -23,6 +23,7 @@ export function Cohorts({ view, retention, onChange }: TabProps) {
         kind: "retention",
         ...view.scope,
         timezone: view.zone,
+        week_start: view.weekStart,
         mode: retention.mode,
         interval: retention.every,
         periods: retention.following,

@@ -15,6 +15,7 @@ export function Picker({
   value,
   loading = false,
   free,
+  freeLast = false,
   onSearch,
   onChoose,
 }: {
@@ -24,6 +25,8 @@ export function Picker({
   loading?: boolean;
   /** Offer what was typed as a choice of its own; the text before it. */
   free?: string;
+  /** That choice stands below the others: what was typed is rather the beginning of one of them. */
+  freeLast?: boolean;
   /** The list is searched elsewhere: it gets the typed text and gives the choices. */
   onSearch?: (text: string) => void;
   onChoose: (value: string) => void;
@@ -35,10 +38,10 @@ export function Picker({
   useEffect(() => input.current?.focus(), []);
   const wanted = typed.trim().toLowerCase();
   const found = choices.filter((choice) => choice.label.toLowerCase().includes(wanted)).slice(0, 200);
-  const offered =
-    free !== undefined && typed !== "" && !found.some((choice) => choice.value === typed)
-      ? [{ value: typed, label: `${free} “${typed}”` }, ...found]
-      : found;
+  const isFound = found.some((choice) => choice.value === typed || choice.label === typed);
+  const own: Choice[] =
+    free !== undefined && typed !== "" && !isFound ? [{ value: typed, label: `${free} “${typed}”` }] : [];
+  const offered = freeLast ? [...found, ...own] : [...own, ...found];
   const current = Math.min(active, offered.length - 1);
 
   const onKeyDown = (event: KeyboardEvent) => {

@@ -1,10 +1,11 @@
 import { useState } from "react";
-import { Link, useSearch } from "wouter";
+import { Link } from "wouter";
 import type { EventRow } from "../../api/types";
 import { Json } from "../display/Json";
 import { eventId, shortValue } from "./events";
 import { Drawer } from "../overlays/Drawer";
 import { clock, moment } from "../../format/time";
+import { useSearch } from "../../scope/address";
 import { pageHref } from "../../scope/scope";
 import "./EventTable.css";
 

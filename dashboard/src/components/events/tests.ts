@@ -1,5 +1,14 @@
 import type { EventTest } from "../../api/types";
-import { fieldLabel, type Filter, fromText, OP_LABELS, takesValue, toApi, toText } from "../../scope/filters";
+import {
+  fieldLabel,
+  type Filter,
+  fromText,
+  OP_LABELS,
+  takesValue,
+  toApi,
+  toText,
+  valueLabel,
+} from "../../scope/filters";
 
 /** Which events a step means: those of a name that pass filters. */
 
@@ -14,6 +23,15 @@ export const ANY: Test = { name: "", filters: [] };
 /** `name;filter;filter`, as it stands in the address. */
 export function testText({ name, filters }: Test): string {
   return [name, ...filters.map(toText)].map(escaped).join(";");
+}
+
+/** The filters of such a text that cannot be read. */
+export function brokenFilters(text: string): string[] {
+  return text
+    .split(";")
+    .slice(1)
+    .map(unescaped)
+    .filter((filter) => fromText(filter) === null);
 }
 
 export function testFrom(text: string): Test {
@@ -39,7 +57,7 @@ export function testQuery({ name, filters }: Test): EventTest {
 export function testLabel({ name, filters }: Test): string {
   const words = filters.map(
     ({ field, op, value }) =>
-      `${fieldLabel(field)} ${OP_LABELS[op]}${takesValue(op) ? ` ${value || "(empty)"}` : ""}`,
+      `${fieldLabel(field)} ${OP_LABELS[op]}${takesValue(op) ? ` ${valueLabel(value)}` : ""}`,
   );
   return [name || "Any event", ...words].join(", ");
 }

@@ -4,7 +4,7 @@ import { Button } from "../controls/Button";
 import { ErrorNote } from "../display/ErrorNote";
 import { Modal } from "./Modal";
 
-/** Asks for confirmation before something is deleted. */
+/** Asks for confirmation before something is deleted, revoked or taken apart. */
 export function Confirm({
   title,
   action,

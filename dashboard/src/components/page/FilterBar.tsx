@@ -1,21 +1,23 @@
-import { ChevronLeft, Filter as FilterIcon, X } from "lucide-react";
+import { Bot, ChevronLeft, Filter as FilterIcon, X } from "lucide-react";
 import { useState } from "react";
 import { Button } from "../controls/Button";
-import { Picker } from "../controls/Picker";
+import { type Choice, Picker } from "../controls/Picker";
 import { Select } from "../controls/Select";
 import { Popover } from "../overlays/Popover";
 import { useFields, useValues } from "./fields";
 import {
   fieldLabel,
   type Filter,
-  isComplete,
+  isFiltered,
   type Op,
   OP_LABELS,
-  OPS,
+  opsOf,
+  PROPERTY,
   sameFilter,
   takesValue,
+  valueLabel,
 } from "../../scope/filters";
-import { filterParams, useParams, type View } from "../../scope/scope";
+import { botsParams, filterParams, useParams, type View } from "../../scope/scope";
 import "./FilterBar.css";
 
 /** What the page is filtered by, and a way to add to it. */
@@ -53,6 +55,14 @@ export function FilterBar({ view }: { view: View }) {
           />
         )}
       </Popover>
+      <Button
+        kind="quiet"
+        aria-pressed={view.bots}
+        title="Crawlers, monitors and headless browsers: events with $bot. They are stored, and left out of the numbers."
+        onClick={() => update(botsParams(!view.bots))}
+      >
+        <Bot size={14} aria-hidden /> {view.bots ? "Bots shown" : "Bots hidden"}
+      </Button>
       {view.filters.length > 1 && (
         <Button kind="quiet" onClick={() => set([])}>
           Clear all
@@ -63,7 +73,7 @@ export function FilterBar({ view }: { view: View }) {
 }
 
 export function Chip({ filter, onRemove }: { filter: Filter; onRemove: () => void }) {
-  const value = takesValue(filter.op) ? ` ${filter.value}` : "";
+  const value = takesValue(filter.op) ? ` ${valueLabel(filter.value)}` : "";
   return (
     <span className="chip">
       <span className="chip-text" title={`${fieldLabel(filter.field)} ${OP_LABELS[filter.op]}${value}`}>
@@ -81,10 +91,16 @@ export function Chip({ filter, onRemove }: { filter: Filter; onRemove: () => voi
   );
 }
 
+/** The empty text can be chosen whether or not the newest events have one: it cannot be typed. */
+function withEmpty(choices: readonly Choice[]): Choice[] {
+  const empty = choices.find(({ value }) => value === "") ?? { value: "", label: valueLabel("") };
+  return [...choices.filter(({ value }) => value !== ""), empty];
+}
+
 export function NewFilter({ view, onAdd }: { view: View; onAdd: (filter: Filter) => void }) {
   const [field, setField] = useState("");
   const [op, setOp] = useState<Op>("=");
-  const fields = useFields(view);
+  const fields = useFields(view, true);
   const values = useValues(view, field);
   if (field === "") {
     return (
@@ -92,7 +108,10 @@ export function NewFilter({ view, onAdd }: { view: View; onAdd: (filter: Filter)
         label="Search fields"
         choices={fields.choices}
         loading={fields.loading}
-        onChoose={(chosen) => setField(chosen)}
+        free="Property"
+        freeLast
+        onSearch={fields.setSearch}
+        onChoose={(chosen) => setField(isFiltered(chosen) ? chosen : PROPERTY + chosen)}
       />
     );
   }
@@ -106,7 +125,7 @@ export function NewFilter({ view, onAdd }: { view: View; onAdd: (filter: Filter)
         <Select
           label="Condition"
           value={op}
-          options={OPS.map((value) => ({ value, label: OP_LABELS[value] }))}
+          options={opsOf(field).map((value) => ({ value, label: OP_LABELS[value] }))}
           onChange={setOp}
         />
       </div>
@@ -114,13 +133,11 @@ export function NewFilter({ view, onAdd }: { view: View; onAdd: (filter: Filter)
         <Picker
           key={field}
           label="Search or type a value"
-          choices={values.choices}
+          choices={withEmpty(values.choices)}
           loading={values.loading}
           free="Use"
           onSearch={values.setSearch}
-          onChoose={(value) => {
-            if (isComplete({ field, op, value })) onAdd({ field, op, value });
-          }}
+          onChoose={(value) => onAdd({ field, op, value })}
         />
       ) : (
         <Button kind="primary" data-autofocus onClick={() => onAdd({ field, op, value: "" })}>

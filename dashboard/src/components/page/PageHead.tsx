@@ -1,8 +1,11 @@
+import { ChevronDown } from "lucide-react";
 import type { ReactNode } from "react";
 import type { QueryState } from "../../api/query";
 import { useSites } from "../../api/sites";
 import { Button } from "../controls/Button";
+import { Picker } from "../controls/Picker";
 import { Select } from "../controls/Select";
+import { Popover } from "../overlays/Popover";
 import { duration } from "../../format/number";
 import { clock } from "../../format/time";
 import { useParams, type View } from "../../scope/scope";
@@ -34,22 +37,47 @@ export function PageHead({
   );
 }
 
+/** Most sites in a list without a search. */
+const LISTED = 200;
+
 export function SitePicker({ view }: { view: View }) {
-  const { names, restricted } = useSites();
+  const { names, every } = useSites();
   const [, update] = useParams();
-  if (restricted || view.site === undefined) return null;
+  if (!every && names.length < 2) return null;
   const known = view.site === null || names.includes(view.site) ? names : [view.site, ...names];
   const options = [
     ...known.map((name) => ({ value: `=${name}`, label: name === "" ? "(no name)" : name })),
-    { value: "*", label: "All sites" },
+    ...(every ? [{ value: "*", label: "All sites" }] : []),
   ];
+  const chosen = view.site === null ? "*" : `=${view.site}`;
+  const choose = (value: string) => update({ site: value === "*" ? "*" : value.slice(1) });
+  if (options.length <= LISTED)
+    return <Select label="Site" value={chosen} options={options} onChange={choose} />;
+  const name = options.find(({ value }) => value === chosen)?.label ?? "";
   return (
-    <Select
-      label="Site"
-      value={view.site === null ? "*" : `=${view.site}`}
-      options={options}
-      onChange={(value) => update({ site: value === "*" ? "*" : value.slice(1) })}
-    />
+    <Popover
+      title="Site"
+      label={`Site: ${name}`}
+      align="end"
+      button={
+        <>
+          <span className="button-text">{name}</span>
+          <ChevronDown size={14} aria-hidden className="chevron" />
+        </>
+      }
+    >
+      {(close) => (
+        <Picker
+          label="Search sites"
+          value={chosen}
+          choices={every ? [...options.slice(-1), ...options.slice(0, -1)] : options}
+          onChoose={(value) => {
+            choose(value);
+            close();
+          }}
+        />
+      )}
+    </Popover>
   );
 }
 

@@ -3,10 +3,11 @@ import { type SubmitEvent, useState } from "react";
 import type { Interval } from "../../api/query";
 import { Button } from "../controls/Button";
 import { Picker } from "../controls/Picker";
+import { Segmented } from "../controls/Segmented";
 import { Select } from "../controls/Select";
 import { Popover } from "../overlays/Popover";
-import { PRESETS, rangeLabel } from "../../scope/range";
-import { rangeParams, useParams, type View } from "../../scope/scope";
+import { PRESETS, rangeLabel, type WeekStart } from "../../scope/range";
+import { rangeParams, useParams, type View, weekStartParams } from "../../scope/scope";
 import { dayAt, dayText, zones } from "../../scope/zone";
 import "./RangePicker.css";
 
@@ -66,6 +67,15 @@ export function RangePicker({ view, comparison = true }: { view: View; compariso
                 Compare with the period before
               </label>
             )}
+            <Segmented<WeekStart>
+              label="Weeks begin on"
+              value={view.weekStart}
+              options={[
+                { value: "monday", label: "Weeks from Monday" },
+                { value: "sunday", label: "from Sunday" },
+              ]}
+              onChange={(weekStart) => update(weekStartParams(weekStart))}
+            />
           </div>
         </div>
       )}

@@ -1,9 +1,10 @@
 import { useQueryClient, useQuery } from "@tanstack/react-query";
 import { ChevronLeft, Pencil, Share2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { Link, useSearch } from "wouter";
+import { Link } from "wouter";
 import { ApiError } from "../../api/client";
 import { boardOptions, KEY_READER, reportsOptions, type SavedReport } from "../../api/library";
+import { useMay } from "../../api/session";
 import type { Board } from "../../api/types";
 import { Button } from "../../components/controls/Button";
 import { EmptyState } from "../../components/display/EmptyState";
@@ -11,9 +12,10 @@ import { ErrorNote } from "../../components/display/ErrorNote";
 import { Skeleton } from "../../components/display/Skeleton";
 import { EditBoard } from "./EditBoard";
 import { ShareDialog } from "./ShareDialog";
-import { rangeFrom, rangeText } from "../../reports/saved/range";
 import { Grid } from "../../reports/tiles/Grid";
 import { RangeChoice } from "../../reports/tiles/RangeChoice";
+import { useSearch } from "../../scope/address";
+import { rangeFrom, rangeText } from "../../scope/range";
 import { pageHref, useParams } from "../../scope/scope";
 import "./BoardPage.css";
 
@@ -31,7 +33,7 @@ export function BoardPage({ id }: { id: string }) {
         <Head name="Board" back={back} />
         {gone ? (
           <EmptyState title="There is no such board">
-            <p>It was deleted, or it is not for your key.</p>
+            <p>It was deleted, or it is not for you.</p>
             <Link href={back}>To the boards</Link>
           </EmptyState>
         ) : (
@@ -87,10 +89,11 @@ function Shown({ board, reports, back }: { board: Board; reports: SavedReport[];
   const client = useQueryClient();
   const [params, update] = useParams();
   const [sharing, setSharing] = useState(false);
+  const mayEdit = useMay("edit", board.site_id);
   const over = params.get("over");
   const range = over === null ? null : rangeFrom(over);
   const text = range && rangeText(range);
-  if (params.get("edit") !== null) {
+  if (params.get("edit") !== null && mayEdit) {
     return (
       <EditBoard
         board={board}
@@ -108,23 +111,31 @@ function Shown({ board, reports, back }: { board: Board; reports: SavedReport[];
     <>
       <Head name={board.name} description={board.description} back={back}>
         <RangeChoice value={text} onChange={(to) => update({ over: to })} />
-        <Button onClick={() => update({ edit: "1" })}>
-          <Pencil size={15} aria-hidden /> Edit
-        </Button>
-        <Button onClick={() => setSharing(true)}>
-          <Share2 size={15} aria-hidden /> Share
-        </Button>
+        {mayEdit && (
+          <>
+            <Button onClick={() => update({ edit: "1" })}>
+              <Pencil size={15} aria-hidden /> Edit
+            </Button>
+            <Button onClick={() => setSharing(true)}>
+              <Share2 size={15} aria-hidden /> Share
+            </Button>
+          </>
+        )}
       </Head>
       {board.tiles.length === 0 ? (
         <section className="card">
           <EmptyState title="Nothing on this board yet">
-            <p>
-              Put saved reports on it, or save one on Explore, Funnels, Retention or Paths and choose this
-              board.
-            </p>
-            <Button kind="primary" onClick={() => update({ edit: "1" })}>
-              Add reports
-            </Button>
+            {mayEdit && (
+              <>
+                <p>
+                  Put saved reports on it, or save one on Explore, Funnels, Retention or Paths and choose this
+                  board.
+                </p>
+                <Button kind="primary" onClick={() => update({ edit: "1" })}>
+                  Add reports
+                </Button>
+              </>
+            )}
           </EmptyState>
         </section>
       ) : (

@@ -18,7 +18,7 @@ export function ListDialog({
   onClose,
 }: {
   action: ListAction;
-  site: string | null | undefined;
+  site: string | null;
   onMade: (board: Board) => void;
   onDone: () => void;
   onClose: () => void;
@@ -31,8 +31,7 @@ export function ListDialog({
   switch (action.kind) {
     case "new": {
       const make = async (named: Named) => {
-        const at = site === undefined ? {} : { site_id: site };
-        const board = await boards.create({ ...named, tiles: [], ...at });
+        const board = await boards.create({ ...named, tiles: [], site_id: site });
         onDone();
         onMade(board);
       };

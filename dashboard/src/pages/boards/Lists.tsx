@@ -1,17 +1,17 @@
 import { useQueryClient, useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
-import { type ReactNode, useState } from "react";
-import { Link, useLocation, useSearch } from "wouter";
+import { useState } from "react";
+import { Link, useLocation } from "wouter";
 import { boardsOptions, reportsOptions } from "../../api/library";
+import { useMay } from "../../api/session";
 import { Button } from "../../components/controls/Button";
-import { Card } from "../../components/display/Card";
 import { EmptyState } from "../../components/display/EmptyState";
-import { ErrorNote } from "../../components/display/ErrorNote";
-import { Skeleton } from "../../components/display/Skeleton";
+import { Listed } from "../../components/display/Listed";
 import { PageHead } from "../../components/page/PageHead";
 import { Site } from "../../components/page/Site";
 import { type ListAction, ListDialog } from "./ListDialog";
 import { BoardTable, ReportTable } from "./Tables";
+import { useSearch } from "../../scope/address";
 import { pageHref, useView } from "../../scope/scope";
 
 /** Every board and every saved report of the site, to be opened, renamed and deleted. */
@@ -23,8 +23,9 @@ export function Lists() {
   const boards = useQuery(boardsOptions);
   const reports = useQuery(reportsOptions);
   const [action, setAction] = useState<ListAction | null>(null);
+  const mayEdit = useMay("edit", view.site);
   const ofSite = ({ site_id }: { site_id: string | null }) =>
-    view.site == null || site_id === null || site_id === view.site;
+    view.site === null || site_id === null || site_id === view.site;
   const shown = { boards: boards.data?.filter(ofSite), reports: reports.data?.filter(ofSite) };
   const shared = { zone: view.zone, sites: view.site === null, onAction: setAction };
   const again = () => {
@@ -34,9 +35,11 @@ export function Lists() {
   return (
     <>
       <PageHead title="Boards" view={view}>
-        <Button kind="primary" disabled={!view.ready} onClick={() => setAction({ kind: "new" })}>
-          <Plus size={15} aria-hidden /> New board
-        </Button>
+        {mayEdit && (
+          <Button kind="primary" disabled={!view.ready} onClick={() => setAction({ kind: "new" })}>
+            <Plus size={15} aria-hidden /> New board
+          </Button>
+        )}
       </PageHead>
       <Site>
         <Listed
@@ -46,9 +49,11 @@ export function Lists() {
           none={
             <EmptyState title="No boards yet">
               <p>A board shows saved reports side by side, and can be shared with people who have no key.</p>
-              <Button disabled={!view.ready} onClick={() => setAction({ kind: "new" })}>
-                <Plus size={15} aria-hidden /> Make the first one
-              </Button>
+              {mayEdit && (
+                <Button disabled={!view.ready} onClick={() => setAction({ kind: "new" })}>
+                  <Plus size={15} aria-hidden /> Make the first one
+                </Button>
+              )}
             </EmptyState>
           }
         >
@@ -80,41 +85,5 @@ export function Lists() {
         />
       )}
     </>
-  );
-}
-
-interface Listing {
-  error: Error | null;
-  refetch: () => unknown;
-}
-
-/** A card with a list, or with what is there instead of one. */
-function Listed({
-  title,
-  result,
-  rows,
-  none,
-  children,
-}: {
-  title: string;
-  result: Listing;
-  rows: readonly unknown[] | undefined;
-  none: ReactNode;
-  children: ReactNode;
-}) {
-  return (
-    <Card title={title}>
-      {rows === undefined ? (
-        result.error ? (
-          <ErrorNote error={result.error} retry={() => void result.refetch()} />
-        ) : (
-          <Skeleton lines={3} height={40} />
-        )
-      ) : rows.length === 0 ? (
-        none
-      ) : (
-        children
-      )}
-    </Card>
   );
 }

@@ -4,9 +4,9 @@ import { type SubmitEvent, useState } from "react";
 import { revokeShare, shareBoard, sharesOptions } from "../../api/library";
 import type { Board, NewShare, ShareSummary } from "../../api/types";
 import { Button } from "../../components/controls/Button";
-import { Command } from "../../components/controls/Command";
 import { Select } from "../../components/controls/Select";
 import { ErrorNote } from "../../components/display/ErrorNote";
+import { ShownOnce } from "../../components/display/ShownOnce";
 import { Skeleton } from "../../components/display/Skeleton";
 import { Confirm } from "../../components/overlays/Confirm";
 import { Modal } from "../../components/overlays/Modal";
@@ -47,7 +47,11 @@ export function ShareDialog({ board, onClose }: { board: Board; onClose: () => v
         A link shows the current state of this board without a key: its reports and their numbers, nothing
         else. It allows no changes.
       </p>
-      {made && <MadeLink share={made} />}
+      {made && (
+        <ShownOnce text={new URL(made.url, location.origin).href} label="the link">
+          The link for <strong>{made.name}</strong>.
+        </ShownOnce>
+      )}
       {shares.error && !shares.data ? (
         <ErrorNote error={shares.error} retry={() => void shares.refetch()} />
       ) : !shares.data ? (
@@ -63,18 +67,6 @@ export function ShareDialog({ board, onClose }: { board: Board; onClose: () => v
         }}
       />
     </Modal>
-  );
-}
-
-/** The new link; it is shown only here. */
-function MadeLink({ share }: { share: NewShare }) {
-  return (
-    <div className="share-made" role="status">
-      <p>
-        The link for <strong>{share.name}</strong>. Copy it now: it will not be shown again.
-      </p>
-      <Command text={new URL(share.url, location.origin).href} label="the link" />
-    </div>
   );
 }
 

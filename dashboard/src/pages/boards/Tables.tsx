@@ -1,12 +1,14 @@
 import { Pencil, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
-import { Link, useSearch } from "wouter";
+import { Link } from "wouter";
 import type { SavedReport } from "../../api/library";
+import { useMay } from "../../api/session";
 import type { Board } from "../../api/types";
 import { moment } from "../../format/time";
 import type { ListAction } from "./ListDialog";
 import { kindName, reportHref } from "../../reports/saved/draft";
 import { rangeName } from "../../reports/tiles/TileCard";
+import { useSearch } from "../../scope/address";
 import { pageHref } from "../../scope/scope";
 import "./Tables.css";
 
@@ -50,6 +52,7 @@ export function BoardTable({ boards, zone, sites, onAction }: Shared & { boards:
               <td className="library-when">{moment(board.updated_at, zone)}</td>
               <Actions
                 name={board.name}
+                site={board.site_id}
                 onRename={() => onAction({ kind: "rename board", board })}
                 onDelete={() => onAction({ kind: "delete board", board })}
               />
@@ -107,6 +110,7 @@ export function ReportTable({
                 <td className="library-when">{moment(report.updated_at, zone)}</td>
                 <Actions
                   name={report.name}
+                  site={report.site_id}
                   onRename={() => onAction({ kind: "rename report", report })}
                   onDelete={() => onAction({ kind: "delete report", report })}
                 />
@@ -132,15 +136,30 @@ function Name({ name, description, href }: { name: string; description: string; 
   );
 }
 
-function Actions({ name, onRename, onDelete }: { name: string; onRename: () => void; onDelete: () => void }) {
+function Actions({
+  name,
+  site,
+  onRename,
+  onDelete,
+}: {
+  name: string;
+  site: string | null;
+  onRename: () => void;
+  onDelete: () => void;
+}) {
+  const mayEdit = useMay("edit", site);
   return (
     <td className="library-actions">
-      <Action label={`Rename ${name}`} onClick={onRename}>
-        <Pencil size={15} aria-hidden />
-      </Action>
-      <Action label={`Delete ${name}`} onClick={onDelete}>
-        <Trash2 size={15} aria-hidden />
-      </Action>
+      {mayEdit && (
+        <>
+          <Action label={`Rename ${name}`} onClick={onRename}>
+            <Pencil size={15} aria-hidden />
+          </Action>
+          <Action label={`Delete ${name}`} onClick={onDelete}>
+            <Trash2 size={15} aria-hidden />
+          </Action>
+        </>
+      )}
     </td>
   );
 }

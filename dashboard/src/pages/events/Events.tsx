@@ -17,7 +17,7 @@ const PAGE = 50;
 
 export default function Events() {
   const view = useView();
-  const pages = usePages(view.ready ? { kind: "events", limit: PAGE, ...view.scope } : null);
+  const pages = usePages(view.ready ? { kind: "events", limit: PAGE, bots: "exclude", ...view.scope } : null);
   return (
     <>
       <PageHead title="Events" view={view}>

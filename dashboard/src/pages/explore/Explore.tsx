@@ -100,7 +100,7 @@ export default function Explore() {
                   series={shown}
                   interval={view.interval}
                   zone={view.zone}
-                  partial={view.current}
+                  complete={trend.complete}
                   height={380}
                 />
               )}

@@ -33,7 +33,7 @@ export default function Live() {
   const visible = useVisible();
   const minute = useMinute();
   const heard = useLive(view.site, view.ready && visible && !paused);
-  const scope: QueryScope = view.site === undefined ? {} : { site_id: view.site };
+  const scope: QueryScope = { site_id: view.site };
   const recent: QueryScope = {
     ...scope,
     since: new Date(minute - WINDOW * MINUTE).toISOString(),

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import { ApiError, listen } from "../../api/client";
+import { parse } from "../../api/digits";
 import { useKey } from "../../api/key";
 import { backoff } from "../../api/sse";
 import type { EventRow } from "../../api/types";
@@ -19,9 +20,9 @@ export interface Heard {
 const NOTHING: Heard = { state: "connecting", events: [], leftOut: 0, opened: 0 };
 
 /** The events that the server stores, from its stream. An ended stream is opened again after growing pauses. */
-export function useLive(site: string | null | undefined, active: boolean): Heard {
+export function useLive(site: string | null, active: boolean): Heard {
   const { key } = useKey();
-  const [heard, setHeard] = useState<Heard & { site?: string | null | undefined }>(NOTHING);
+  const [heard, setHeard] = useState<Heard & { site?: string | null }>(NOTHING);
   useEffect(() => {
     if (!active) return;
     const given = new AbortController();
@@ -40,7 +41,7 @@ export function useLive(site: string | null | undefined, active: boolean): Heard
 type Change = (heard: Heard) => Heard;
 
 async function follow(
-  site: string | null | undefined,
+  site: string | null,
   signal: AbortSignal,
   set: (change: Change) => void,
 ): Promise<void> {
@@ -52,7 +53,7 @@ async function follow(
       site,
       ({ event, data }) => {
         if (event === "open") tries = 0;
-        if (!gone()) set(after(event, JSON.parse(data)));
+        if (!gone()) set(after(event, parse(data)));
       },
       signal,
     ).then(

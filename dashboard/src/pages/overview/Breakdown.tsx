@@ -6,7 +6,7 @@ import { BarList, type BarRow } from "../../components/display/BarList";
 import { EmptyState } from "../../components/display/EmptyState";
 import { ErrorNote } from "../../components/display/ErrorNote";
 import { Skeleton } from "../../components/display/Skeleton";
-import { filterOf, type Tab } from "./panels";
+import { countedBy, filterOf, type Tab } from "./panels";
 import { sameFilter } from "../../scope/filters";
 import { filterParams, useParams, type View } from "../../scope/scope";
 import "./Breakdown.css";
@@ -28,7 +28,7 @@ export function Breakdown({
   tab,
   field,
   counted,
-  whole,
+  whole: wholeOfPage,
   head,
 }: {
   view: View;
@@ -39,17 +39,21 @@ export function Breakdown({
   head: ReactNode;
 }) {
   const [, update] = useParams();
-  const result = useAnswer(view.ready ? queryOf(view, field, counted) : null, {
+  const result = useAnswer(view.ready ? queryOf(view, tab, field, counted) : null, {
     refresh: view.current ? REFRESH : false,
   });
+  const views = useAnswer(view.ready && tab.views ? totalOf(view, tab, counted) : null, {
+    refresh: view.current ? REFRESH : false,
+  });
+  const total = views.answer?.rows[0];
+  const whole = tab.views ? (total ? numberIn(total, counted) : null) : wholeOfPage;
   const rows = rowsOf(result.answer?.rows ?? [], tab, field, counted, whole);
   const pressed = (value: string | null) => {
     const filter = filterOf(tab, field, value);
-    return filter !== null && view.filters.some((one) => sameFilter(one, filter));
+    return view.filters.some((one) => sameFilter(one, filter));
   };
   const choose = (value: string | null) => {
     const filter = filterOf(tab, field, value);
-    if (!filter) return;
     const without = view.filters.filter((one) => !sameFilter(one, filter));
     update(filterParams(without.length < view.filters.length ? without : [...view.filters, filter]));
   };
@@ -73,21 +77,30 @@ export function Breakdown({
           unit={UNITS[counted].toLowerCase()}
           whole={whole}
           chosen={pressed}
-          choosable={(value) => filterOf(tab, field, value) !== null}
           onChoose={choose}
         />
       )}
-      {tab.fixed !== undefined && rows.length > 0 && <p className="breakdown-note">{tab.fixed}</p>}
     </div>
   );
 }
 
 /** The largest alone: what all others are follows from the whole, and to count them would be ten times the work. */
-function queryOf(view: View, field: string, counted: Counted): MetricsQuery | SessionsQuery {
-  const largest = { breakdown: [field], top: ROWS, ...view.scope };
+function queryOf(view: View, tab: Tab, field: string, counted: Counted): MetricsQuery | SessionsQuery {
+  const largest = { breakdown: [field], top: ROWS, ...scopeOf(view, tab) };
   return counted === "sessions"
     ? { kind: "sessions", metrics: ["sessions"], ...largest }
     : { kind: "metrics", metrics: [{ kind: counted }], ...largest };
+}
+
+/** All that a tab counts, of all values together. */
+function totalOf(view: View, tab: Tab, counted: Counted): MetricsQuery {
+  const kind = counted === "users" ? "users" : "events";
+  return { kind: "metrics", metrics: [{ kind }], ...scopeOf(view, tab) };
+}
+
+function scopeOf(view: View, tab: Tab) {
+  const filter = countedBy(tab, view.scope.filter ?? undefined);
+  return { ...view.scope, ...(filter ? { filter } : {}) };
 }
 
 function rowsOf(

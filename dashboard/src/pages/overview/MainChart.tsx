@@ -13,7 +13,8 @@ import type { View } from "../../scope/scope";
 import "./MainChart.css";
 
 function queryOf(figure: Figure, view: View): MetricsQuery | SessionsQuery {
-  const rest = { interval: view.interval, timezone: view.zone, ...view.scope, ...view.comparison };
+  const time = { interval: view.interval, timezone: view.zone, week_start: view.weekStart };
+  const rest = { ...time, ...view.scope, ...view.comparison };
   return figure.of === "events"
     ? { kind: "metrics", metrics: [{ kind: figure.metric }], ...rest }
     : { kind: "sessions", metrics: [figure.metric], ...rest };
@@ -35,7 +36,7 @@ export function MainChart({ view, figure, actions }: { view: View; figure: Figur
     },
   ];
   const before = rows.map((row) => row.previous);
-  if (view.previous && before.some((row) => row !== undefined)) {
+  if (view.compared && before.some((row) => row !== undefined)) {
     series.unshift({
       id: "before",
       label: "Period before",
@@ -66,7 +67,7 @@ export function MainChart({ view, figure, actions }: { view: View; figure: Figur
           series={series}
           interval={view.interval}
           zone={view.zone}
-          partial={view.current}
+          complete={rows.map((row) => row.complete !== false)}
           unit={figure.unit}
         />
       )}

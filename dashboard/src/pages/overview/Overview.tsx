@@ -2,7 +2,7 @@ import { numberIn } from "../../api/rows";
 import { FilterBar } from "../../components/page/FilterBar";
 import { Fresh, PageHead } from "../../components/page/PageHead";
 import { IntervalPicker, RangePicker, ZonePicker } from "../../components/page/RangePicker";
-import { Site } from "../../components/page/Site";
+import { FirstPage } from "../../components/page/Site";
 import { Cards } from "./Cards";
 import { MainChart } from "./MainChart";
 import { EventsPanel, Panel } from "./Panel";
@@ -32,10 +32,10 @@ export default function Overview() {
         <ZonePicker view={view} />
         <RangePicker view={view} />
       </PageHead>
-      <Site>
+      <FirstPage>
         <FilterBar view={view} />
         <section className="card main-card" aria-label="Numbers over time">
-          <Cards totals={totals} chosen={figure} compare={view.previous !== null} />
+          <Cards totals={totals} chosen={figure} compare={view.compared} />
           <MainChart view={view} figure={figure} actions={<IntervalPicker view={view} />} />
         </section>
         <div className="panels">
@@ -44,7 +44,7 @@ export default function Overview() {
           ))}
           <EventsPanel view={view} counted={counted} wholes={wholes} />
         </div>
-      </Site>
+      </FirstPage>
     </>
   );
 }

@@ -1,5 +1,7 @@
+import { useQuery } from "@tanstack/react-query";
 import { ChevronDown } from "lucide-react";
 import { type ReactNode, useId } from "react";
+import { fetchEnrichment } from "../../api/pipeline";
 import { Picker } from "../../components/controls/Picker";
 import { Select } from "../../components/controls/Select";
 import { Tabs } from "../../components/controls/Tabs";
@@ -28,6 +30,11 @@ interface Props {
 export function Panel({ panel, view, counted, wholes }: Props & { panel: Shape }) {
   const [params] = useParams();
   const { answer, loading } = useKeys(view);
+  const enrichment = useQuery({
+    queryKey: ["enrichment"],
+    queryFn: ({ signal }) => fetchEnrichment(signal),
+    staleTime: Infinity,
+  });
   const chosen = params.get(panel.id);
   const tab = panel.tabs.find(({ id }) => id === chosen) ?? panel.tabs[0];
   if (!tab) throw new Error(`the panel ${panel.id} has no tab`);
@@ -44,7 +51,7 @@ export function Panel({ panel, view, counted, wholes }: Props & { panel: Shape }
         <>
           {group.length > 0 && <div className="breakdown-head">{head}</div>}
           <EmptyState title="Not known">
-            <p>{absence(tab)}</p>
+            <p>{absence(tab, enrichment.data)}</p>
           </EmptyState>
         </>
       ) : (

@@ -1,7 +1,12 @@
+import type { QueryFilter } from "../../api/query";
+import type { Condition } from "../../api/types";
+import type { EnrichmentStatus } from "../../api/types";
 import { countryName } from "../../format/names";
-import { type Filter, filterFor, PROPERTY } from "../../scope/filters";
+import { type Filter, filterFor, PROPERTY, VISIT } from "../../scope/filters";
 
 /** What the overview's panels break down by. Nothing here sends a query or draws. */
+
+type Step = "page" | "agent";
 
 export interface Tab {
   id: string;
@@ -14,14 +19,14 @@ export interface Tab {
   fields: readonly string[];
   /** One sentence for a site whose events have none of the fields. */
   absent?: string;
+  /** The step of the enrichment that would add it. */
+  step?: Step;
   /** How a value is shown. */
   name?: (value: string) => string;
   /** What a missing value means. */
   none?: string;
-  /** The filter that a click on a value means; absent: the one for its field. */
-  filter?: (value: string) => Filter;
-  /** Why a click cannot filter by it. */
-  fixed?: string;
+  /** It counts page views only: other events of a page are not views of it. */
+  views?: true;
   /** Chosen in a list behind this tab's name, as UTM tags are. */
   group?: string;
 }
@@ -32,11 +37,19 @@ export interface Panel {
   tabs: readonly Tab[];
 }
 
+/** The names of events that are page views, as the server has them by default. */
+const PAGE_VIEWS: Condition = { field: "name", op: "in", value: ["page_view", "$pageview", "pageview"] };
+
+/** The filter of the events that a tab counts. */
+export function countedBy(tab: Tab, filter: QueryFilter | undefined): QueryFilter | undefined {
+  if (!tab.views) return filter;
+  return filter ? { all: [filter, PAGE_VIEWS] } : PAGE_VIEWS;
+}
+
 const property = (...names: string[]) => names.map((name) => PROPERTY + name);
 
-const AGENT = "TALLYSTICK_ENRICH_AGENT=true reads it from the User-Agent of browsers.";
-const PAGE = "TALLYSTICK_ENRICH_PAGE=true takes it from the page's address.";
-const OF_SESSIONS = "belong to whole sessions, and filters pick single events: these rows cannot be clicked.";
+const AGENT = "it is read from the User-Agent of browsers.";
+const PAGE = "it is taken from the page's address.";
 
 function utm(tag: string, label: string): Tab {
   return {
@@ -46,8 +59,21 @@ function utm(tag: string, label: string): Tab {
     of: "sessions",
     fields: property(`utm_${tag}`),
     absent: `No event has a utm_${tag}: ${PAGE}`,
+    step: "page",
     none: "No tag",
   };
+}
+
+/** Channels whose names are more than their words with a capital. */
+const CHANNEL_NAMES: Readonly<Record<string, string>> = {
+  ai: "AI assistants",
+  sms: "SMS",
+  affiliate: "Affiliates",
+};
+
+export function channelName(channel: string): string {
+  const words = channel.replaceAll("_", " ");
+  return CHANNEL_NAMES[channel] ?? words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 export const PANELS: readonly Panel[] = [
@@ -55,14 +81,13 @@ export const PANELS: readonly Panel[] = [
     id: "pages",
     title: "Pages",
     tabs: [
-      { id: "top", label: "Top", noun: "Page", of: "events", fields: ["path"], none: "No page" },
+      { id: "top", label: "Top", noun: "Page", of: "events", fields: ["path"], none: "No page", views: true },
       {
         id: "entry",
         label: "Entry",
         noun: "Entry page",
         of: "sessions",
         fields: ["entry_page"],
-        fixed: `Entry pages ${OF_SESSIONS}`,
         none: "No page",
       },
       {
@@ -71,8 +96,17 @@ export const PANELS: readonly Panel[] = [
         noun: "Exit page",
         of: "sessions",
         fields: ["exit_page"],
-        fixed: `Exit pages ${OF_SESSIONS}`,
         none: "No page",
+      },
+      {
+        id: "host",
+        step: "page",
+        label: "Hosts",
+        noun: "Host",
+        of: "events",
+        fields: property("$host", "host", "hostname"),
+        absent: `No event has a host: ${PAGE}`,
+        none: "Unknown",
       },
     ],
   },
@@ -86,8 +120,7 @@ export const PANELS: readonly Panel[] = [
         noun: "Channel",
         of: "sessions",
         fields: ["channel"],
-        name: (value) => value.charAt(0).toUpperCase() + value.slice(1),
-        fixed: `Channels ${OF_SESSIONS}`,
+        name: channelName,
       },
       {
         id: "referrer",
@@ -96,7 +129,6 @@ export const PANELS: readonly Panel[] = [
         of: "sessions",
         fields: ["referrer"],
         none: "Direct or unknown",
-        filter: (value) => filterFor(`${PROPERTY}$referring_domain`, value),
       },
       utm("source", "UTM source"),
       utm("medium", "UTM medium"),
@@ -133,6 +165,7 @@ export const PANELS: readonly Panel[] = [
         of: "events",
         fields: property("$browser", "browser"),
         absent: `No event has a browser: ${AGENT}`,
+        step: "agent",
         none: "Unknown",
       },
       {
@@ -142,6 +175,7 @@ export const PANELS: readonly Panel[] = [
         of: "events",
         fields: property("$os", "os"),
         absent: `No event has an operating system: ${AGENT}`,
+        step: "agent",
         none: "Unknown",
       },
       {
@@ -150,6 +184,7 @@ export const PANELS: readonly Panel[] = [
         of: "events",
         fields: property("$device_type", "device_type", "device"),
         absent: `No event has a type of device: ${AGENT}`,
+        step: "agent",
         none: "Unknown",
       },
       { id: "sender", label: "Sender", of: "events", fields: ["source"] },
@@ -160,7 +195,7 @@ export const PANELS: readonly Panel[] = [
 /** Sessions know a channel and a referrer by themselves; without these properties every session is a direct one. */
 export const SOURCE_KEYS = ["$referring_domain", "utm_source", "utm_medium", "utm_campaign", "$ad_click"];
 export const NO_SOURCES =
-  "No event has a referrer or campaign tags: TALLYSTICK_ENRICH_PAGE=true reads them from the addresses that the snippet sends.";
+  "No event has a referrer or campaign tags: they are read from the addresses that the snippet sends.";
 
 /** The field that the tab is about, given the property keys that the events have; null when they have none of them. */
 export function fieldOf(tab: Tab, keys: ReadonlySet<string>): string | null {
@@ -173,14 +208,15 @@ export function fieldOf(tab: Tab, keys: ReadonlySet<string>): string | null {
   );
 }
 
-export function absence(tab: Tab): string {
-  return tab.absent ?? NO_SOURCES;
+/** Why a tab is empty; where its step of the enrichment is off, which setting is. */
+export function absence(tab: Tab, enrichment: EnrichmentStatus | undefined): string {
+  const step = tab.step ?? (tab.absent === undefined ? "page" : undefined);
+  const off = step !== undefined && enrichment?.[step] === "false";
+  const why = tab.absent ?? NO_SOURCES;
+  return off ? `${why} TALLYSTICK_ENRICH_${step.toUpperCase()}=false turns that off on this server.` : why;
 }
 
-/** The filter that a click on a value means; null where none says the same. */
-export function filterOf(tab: Tab, field: string, value: string | null): Filter | null {
-  if (tab.fixed !== undefined) return null;
-  // Nearly every session has some event without the tag: that it is missing cannot be filtered by.
-  if (value === null && tab.of === "sessions") return null;
-  return value !== null && tab.filter ? tab.filter(value) : filterFor(field, value);
+/** The filter that a click on a value means: of the visit where the tab counts visits, of the event elsewhere. */
+export function filterOf(tab: Tab, field: string, value: string | null): Filter {
+  return filterFor(tab.of === "sessions" ? VISIT + field : field, value);
 }

@@ -21,6 +21,7 @@ const STATES: { value: Shown; label: string }[] = [
   { value: "dead", label: "Dead" },
   { value: "replayed", label: "Replayed" },
   { value: "dropped", label: "Dropped" },
+  { value: "erased", label: "Erased" },
   { value: "all", label: "All" },
 ];
 

@@ -95,13 +95,14 @@ const PARTS = [
   ["stored", "stored"],
   ["duplicates", "duplicates"],
   ["dead", "dead"],
+  ["erased", "erased"],
   ["queued", "queued"],
 ] as const;
 
 /** Every accepted event is somewhere: the sum that must come out. */
 function Books({ ledger, differences }: { ledger: Ledger; differences: Difference[] }) {
   const checked = useMutation({ mutationFn: verify });
-  const sum = ledger.stored + ledger.duplicates + ledger.dead + ledger.queued;
+  const sum = ledger.stored + ledger.duplicates + ledger.dead + ledger.erased + ledger.queued;
   const closes = sum === ledger.accepted && differences.length === 0;
   return (
     <Card
@@ -113,7 +114,11 @@ function Books({ ledger, differences }: { ledger: Ledger; differences: Differenc
         </Button>
       }
     >
-      <div className="books number" role="group" aria-label="accepted = stored + duplicates + dead + queued">
+      <div
+        className="books number"
+        role="group"
+        aria-label="accepted = stored + duplicates + dead + erased + queued"
+      >
         <Book name="accepted" value={ledger.accepted} />
         {PARTS.map(([part, name], index) => (
           <span key={part} className="book-pair">

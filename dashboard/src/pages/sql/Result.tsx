@@ -10,6 +10,7 @@ import { BarList } from "../../components/display/BarList";
 import { Card } from "../../components/display/Card";
 import { EmptyState } from "../../components/display/EmptyState";
 import { ErrorNote } from "../../components/display/ErrorNote";
+import { keep } from "../../format/file";
 import { exact } from "../../format/number";
 import { ResultTable } from "./ResultTable";
 import { type Drawing, drawing } from "./cells";
@@ -17,6 +18,7 @@ import "./Result.css";
 
 const FORMATS: { format: FileFormat; label: string }[] = [
   { format: "csv", label: "CSV" },
+  { format: "excel", label: "CSV for Excel" },
   { format: "json", label: "JSON" },
   { format: "parquet", label: "Parquet" },
 ];
@@ -128,7 +130,7 @@ function Files({ statement, waiting }: { statement: SqlQuery; waiting: boolean }
     setRequested(format);
     setError(null);
     try {
-      keep(`sql.${format}`, await sqlFile(statement, format));
+      keep(`sql.${format === "excel" ? "csv" : format}`, await sqlFile(statement, format));
     } catch (failed) {
       setError(failed instanceof Error ? failed : new Error(String(failed)));
     }
@@ -151,12 +153,4 @@ function Files({ statement, waiting }: { statement: SqlQuery; waiting: boolean }
       {error && <ErrorNote error={error} />}
     </div>
   );
-}
-
-function keep(name: string, file: Blob): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

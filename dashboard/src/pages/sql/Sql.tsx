@@ -69,7 +69,7 @@ function Desk({ view, schema }: { view: View; schema: SqlSchema }) {
     () =>
       running === null || !ready
         ? null
-        : { sql: running, ...(view.site == null ? {} : { site_id: view.site }) },
+        : { sql: running, ...(view.site === null ? {} : { site_id: view.site }) },
     [running, ready, view.site],
   );
   const { data, error, isFetching, isPlaceholderData, refetch } = useSql(statement);

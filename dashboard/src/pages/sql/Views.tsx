@@ -4,6 +4,12 @@ import { Button } from "../../components/controls/Button";
 import { Card } from "../../components/display/Card";
 import "./Views.css";
 
+const DIALECTS: Record<SqlSchema["dialect"], string> = {
+  duckdb: "DuckDB",
+  postgres: "PostgreSQL",
+  clickhouse: "ClickHouse",
+};
+
 /** What can be read, and statements to begin with. A click puts a name into the statement. */
 export function Views({
   schema,
@@ -20,7 +26,7 @@ export function Views({
       className="sql-views"
       actions={
         <span className="sql-dialect" title="Whose SQL statements are written in">
-          {schema.dialect === "duckdb" ? "DuckDB" : "PostgreSQL"}
+          {DIALECTS[schema.dialect]}
         </span>
       }
     >

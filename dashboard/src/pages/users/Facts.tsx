@@ -1,14 +1,16 @@
 import { ArrowLeft } from "lucide-react";
 import type { ReactNode } from "react";
-import { Link, useSearch } from "wouter";
+import { Link } from "wouter";
 import { type QueryScope, useAnswer } from "../../api/query";
 import { numberIn } from "../../api/rows";
-import type { Person } from "../../api/types";
 import { Card } from "../../components/display/Card";
 import { ErrorNote } from "../../components/display/ErrorNote";
 import { exact, short } from "../../format/number";
 import { moment } from "../../format/time";
+import { useSearch } from "../../scope/address";
 import { pageHref, type View } from "../../scope/scope";
+import { Duties } from "./Duties";
+import { Ids } from "./Ids";
 import "./Facts.css";
 
 /** Ids of a person that are shown and counted. */
@@ -17,7 +19,7 @@ const IDS = 100;
 /** What is known of one person, and which ids were joined. */
 export function Facts({ view, user }: { view: View; user: string }) {
   const search = useSearch();
-  const scope: QueryScope = view.site === undefined ? {} : { site_id: view.site };
+  const scope: QueryScope = { site_id: view.site };
   const result = useAnswer({ kind: "person", user_id: user, limit: IDS, ...scope }, { keep: null });
   const person = result.answer?.rows[0];
   const ids = person?.ids.map(({ user_id }) => user_id) ?? [];
@@ -27,6 +29,7 @@ export function Facts({ view, user }: { view: View; user: string }) {
           kind: "metrics",
           metrics: [{ kind: "sessions" }],
           filter: { field: "user_id", op: "in", value: ids },
+          bots: "include", // the events beside it are all that the user has
           ...scope,
         }
       : null,
@@ -60,6 +63,9 @@ export function Facts({ view, user }: { view: View; user: string }) {
               </Fact>
             </dl>
             {person && person.ids_total > 1 && <Ids person={person} zone={view.zone} />}
+            {person && typeof view.site === "string" && (
+              <Duties site={view.site} user={user} zone={view.zone} />
+            )}
           </>
         )}
       </Card>
@@ -73,27 +79,5 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
       <dt>{name}</dt>
       {children}
     </div>
-  );
-}
-
-/** The ids that identify and alias events joined to one person. */
-function Ids({ person, zone }: { person: Person; zone: string }) {
-  const more = person.ids_total - person.ids.length;
-  return (
-    <section className="person-ids" aria-label="Ids of this person">
-      <h3>{person.ids_total} ids of one person</h3>
-      <ul>
-        {person.ids.map((id) => (
-          <li key={`${id.site_id} ${id.user_id}`}>
-            <strong>{id.user_id}</strong>
-            <span className="muted number">
-              {exact(id.events)} {id.events === 1 ? "event" : "events"}
-              {id.linked_to !== null && id.linked_at !== null && `, joined ${moment(id.linked_at, zone)}`}
-            </span>
-          </li>
-        ))}
-      </ul>
-      {more > 0 && <p className="muted">And {exact(more)} more.</p>}
-    </section>
   );
 }

@@ -20,7 +20,7 @@ type Order = "newest" | "oldest";
 export function Timeline({ view, user }: { view: View; user: string }) {
   const [order, setOrder] = useState<Order>("newest");
   const [open, setOpen] = useState<EventRow | null>(null);
-  const scope: QueryScope = view.site === undefined ? {} : { site_id: view.site };
+  const scope: QueryScope = { site_id: view.site };
   const pages = usePages({
     kind: "events",
     user_id: user,

@@ -1,6 +1,6 @@
 import { ArrowDown, ArrowUp, Search } from "lucide-react";
 import { useEffect, useState } from "react";
-import { Link, useSearch } from "wouter";
+import { Link } from "wouter";
 import type { UserOrder } from "../../api/query";
 import type { UserRow } from "../../api/types";
 import { Button } from "../../components/controls/Button";
@@ -13,6 +13,7 @@ import { usePages } from "../../api/query";
 import { exact } from "../../format/number";
 import { moment } from "../../format/time";
 import { type Listing, listingParams, readListing, sorted } from "./state";
+import { useSearch } from "../../scope/address";
 import { pageHref, useParams, type View } from "../../scope/scope";
 import "./UserList.css";
 

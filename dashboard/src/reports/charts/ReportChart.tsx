@@ -20,8 +20,6 @@ import "./ReportChart.css";
 interface Props<Answer = ReportAnswer> {
   report: SavedReport;
   answer: Answer;
-  /** When the answer came, in milliseconds since the epoch. */
-  at: number;
   zone: string;
   /** The accessible name of the chart. */
   label: string;

@@ -1,3 +1,4 @@
+import { stringify } from "../../api/digits";
 import { EmptyState } from "../../components/display/EmptyState";
 import { exact } from "../../format/number";
 import { moment } from "../../format/time";
@@ -65,6 +66,6 @@ function numeric(rows: readonly Row[], name: string): boolean {
 function text(value: unknown, name: string, zone: string): string {
   if (value === null || value === undefined) return "–";
   if (typeof value === "number") return exact(value);
-  if (typeof value !== "string") return JSON.stringify(value);
+  if (typeof value !== "string") return stringify(value);
   return INSTANTS.includes(name) && !Number.isNaN(Date.parse(value)) ? moment(value, zone) : value;
 }

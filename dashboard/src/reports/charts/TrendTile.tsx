@@ -19,14 +19,12 @@ const NONE: ReadonlySet<string> = new Set();
 export function TrendTile({
   report,
   answer,
-  at,
   zone,
   label,
   tall,
 }: {
   report: SavedReport;
   answer: TrendAnswer;
-  at: number;
   zone: string;
   label: string;
   tall: number;
@@ -64,7 +62,7 @@ export function TrendTile({
             series={shown}
             interval={interval}
             zone={zone}
-            partial={answer.until === null || Date.parse(answer.until) > at}
+            complete={trend.complete}
             height={height}
             unit={trend.unit}
           />

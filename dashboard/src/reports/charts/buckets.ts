@@ -1,4 +1,5 @@
 import type { Interval } from "../../api/query";
+import { weekBegin, type WeekStart } from "../../scope/range";
 import { dayAt, instantOf, offsetAt, plusDays, plusMonths } from "../../scope/zone";
 
 const MINUTE = 60_000;
@@ -14,8 +15,13 @@ export function bucketsFrom(first: number, end: number, interval: Interval, zone
   return found;
 }
 
-/** The beginning of the bucket that an instant is in; weeks begin on Monday. */
-export function bucketOf(instant: number, interval: Interval, zone: string): number {
+/** The beginning of the bucket that an instant is in. */
+export function bucketOf(
+  instant: number,
+  interval: Interval,
+  zone: string,
+  weekStart: WeekStart = "monday",
+): number {
   if (interval === "minute" || interval === "hour") {
     const length = interval === "minute" ? MINUTE : HOUR;
     const offset = offsetAt(instant, zone);
@@ -24,8 +30,7 @@ export function bucketOf(instant: number, interval: Interval, zone: string): num
   const day = dayAt(instant, zone);
   if (interval === "month") return instantOf({ ...day, day: 1 }, 0, zone);
   if (interval === "day") return instantOf(day, 0, zone);
-  const weekday = new Date(Date.UTC(day.year, day.month - 1, day.day)).getUTCDay();
-  return instantOf(plusDays(day, -((weekday + 6) % 7)), 0, zone);
+  return instantOf(weekBegin(day, weekStart), 0, zone);
 }
 
 function after(bucket: number, interval: Interval, zone: string): number {

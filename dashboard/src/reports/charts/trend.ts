@@ -21,6 +21,8 @@ export interface TileTrend {
   /** Instants, the first ones first; empty without an interval. */
   buckets: string[];
   before: string[];
+  /** Whether the buckets are over and the range has the whole of them. */
+  complete: boolean[];
   groups: Group[];
   /** The field that the groups are of. */
   by: string | null;
@@ -108,6 +110,7 @@ export function tileTrend(report: SavedReport, answer: TrendAnswer, zone: string
       shape: shapeOf(report, by === null ? "number" : "bars"),
       buckets: [],
       before: [],
+      complete: [],
       groups,
     };
   }
@@ -118,18 +121,23 @@ export function tileTrend(report: SavedReport, answer: TrendAnswer, zone: string
       shape,
       buckets: rows.map((row) => String(row["bucket"])),
       before: rows.flatMap((row) => row.previous?.bucket ?? []).map(String),
+      complete: rows.map((row) => row.complete !== false),
       groups: wholeSeries(rows, undefined, columns),
     };
   }
   const [column] = columns;
   if (!column) return null;
   const buckets = everyBucket(answer, interval, zone);
+  const cut = new Set(
+    rows.filter((row) => row.complete === false).map((row) => iso(Date.parse(String(row["bucket"])))),
+  );
   const placed = rows.map((row) => ({ ...row, bucket: iso(Date.parse(String(row["bucket"]))) }));
   return {
     ...shared,
     shape,
     buckets,
     before: [],
+    complete: buckets.map((bucket) => !cut.has(bucket)),
     groups: groupSeries(buckets, placed, largestFirst(rows, column), by, column),
   };
 }
@@ -148,10 +156,11 @@ function iso(instant: number): string {
 }
 
 /** Those in which no group has a row, too. */
-function everyBucket({ rows, since, until }: TrendAnswer, interval: Interval, zone: string): string[] {
+function everyBucket({ rows, since, until, query }: TrendAnswer, interval: Interval, zone: string): string[] {
   const seen = rows.map((row) => Date.parse(String(row["bucket"])));
   if (seen.length === 0) return [];
-  const first = since === null ? Math.min(...seen) : bucketOf(Date.parse(since), interval, zone);
+  const first =
+    since === null ? Math.min(...seen) : bucketOf(Date.parse(since), interval, zone, query.week_start);
   const end = until === null ? Math.max(...seen) + 1 : Date.parse(until);
   return bucketsFrom(first, end, interval, zone).map(iso);
 }
@@ -161,7 +170,7 @@ function largestFirst(rows: MetricsRow[], { label }: Column): MetricsRow[] {
   const found = new Map<string, { row: MetricsRow; sum: number; rest: boolean }>();
   for (const row of rows) {
     const parts = Object.entries(row).filter(
-      ([name]) => name !== "bucket" && name !== label && name !== "previous",
+      ([name]) => name !== "bucket" && name !== label && name !== "previous" && name !== "complete",
     );
     const group: MetricsRow = Object.fromEntries(parts);
     const id = JSON.stringify(parts);

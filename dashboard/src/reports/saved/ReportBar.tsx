@@ -3,6 +3,7 @@ import { BookmarkPlus, FileChartColumn, Pencil, X } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { reportOptions, reports, type SavedReport } from "../../api/library";
+import { useMay } from "../../api/session";
 import type { Board, ReportFields } from "../../api/types";
 import { Button } from "../../components/controls/Button";
 import { ErrorNote } from "../../components/display/ErrorNote";
@@ -24,7 +25,8 @@ export function SaveButton({ view, draft }: Props) {
   const [params] = useParams();
   const [open, setOpen] = useState(false);
   const opened = useOpened();
-  if (params.get("report") !== null && !open) return null;
+  const mayEdit = useMay("edit", view.site);
+  if ((params.get("report") !== null && !open) || !mayEdit) return null;
   return (
     <>
       <Button disabled={!draft || !view.ready} onClick={() => setOpen(true)}>
@@ -75,8 +77,10 @@ function ReportBar({ view, draft, report, onClose }: Props & { report: SavedRepo
   const [, navigate] = useLocation();
   const [asking, setAsking] = useState<"name" | "new" | null>(null);
   const opened = useOpened();
+  const mayChange = useMay("edit", report.site_id);
+  const mayAdd = useMay("edit", view.site);
   // A report stays with its site: of another one it can only become a report of its own.
-  const elsewhere = view.ready && view.site !== undefined && view.site !== report.site_id;
+  const elsewhere = view.ready && view.site !== report.site_id;
   const changed = draft !== null && view.ready && (elsewhere || differs(report, draft, view));
   const kept = (now: SavedReport) => {
     client.setQueryData(["report", now.id], now);
@@ -112,25 +116,31 @@ function ReportBar({ view, draft, report, onClose }: Props & { report: SavedRepo
             Open the board
           </Link>
         )}
-        <button
-          type="button"
-          className="icon-button"
-          aria-label="Change name and description"
-          title="Change name and description"
-          onClick={() => setAsking("name")}
-        >
-          <Pencil size={16} aria-hidden />
-        </button>
-        <Button
-          kind="primary"
-          disabled={!changed || elsewhere || saving.isPending}
-          onClick={() => saving.mutate()}
-        >
-          Save
-        </Button>
-        <Button disabled={!draft} onClick={() => setAsking("new")}>
-          Save as new
-        </Button>
+        {mayChange && (
+          <>
+            <button
+              type="button"
+              className="icon-button"
+              aria-label="Change name and description"
+              title="Change name and description"
+              onClick={() => setAsking("name")}
+            >
+              <Pencil size={16} aria-hidden />
+            </button>
+            <Button
+              kind="primary"
+              disabled={!changed || elsewhere || saving.isPending}
+              onClick={() => saving.mutate()}
+            >
+              Save
+            </Button>
+          </>
+        )}
+        {mayAdd && (
+          <Button disabled={!draft} onClick={() => setAsking("new")}>
+            Save as new
+          </Button>
+        )}
         <button
           type="button"
           className="icon-button"

@@ -9,9 +9,8 @@ import { Modal } from "../../components/overlays/Modal";
 import { NameFields } from "./NameFields";
 import { addTile, type Place, takes } from "./boards";
 import type { Draft } from "./draft";
-import { rangeText } from "./range";
 import { usualSize } from "./size";
-import { rangeLabel } from "../../scope/range";
+import { rangeLabel, rangeText } from "../../scope/range";
 import type { View } from "../../scope/scope";
 
 const NONE = "";
@@ -116,7 +115,7 @@ function keeps({ range }: View): string {
 export function fieldsOf(view: View, draft: Draft, named: { name: string; description: string }) {
   return {
     ...named,
-    ...(view.site === undefined ? {} : { site_id: view.site }),
+    site_id: view.site,
     question: draft.question,
     range: rangeText(view.range),
     timezone: view.zone,

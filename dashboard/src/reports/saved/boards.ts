@@ -6,13 +6,12 @@ import type { Board, Tile } from "../../api/types";
 const TRIES = 3;
 
 /** Where a new report goes: a board there is, or a new one of this name. */
-export type Place = { id: string } | { name: string; site: string | null | undefined };
+export type Place = { id: string } | { name: string; site: string | null };
 
 /** Puts a tile at the end of a board, whatever happens to it meanwhile. */
 export async function addTile(place: Place, tile: Tile): Promise<Board> {
   if ("name" in place) {
-    const site = place.site === undefined ? {} : { site_id: place.site };
-    return boards.create({ name: place.name, description: "", tiles: [tile], ...site });
+    return boards.create({ name: place.name, description: "", tiles: [tile], site_id: place.site });
   }
   for (let tries = 1; ; tries += 1) {
     const board = await boards.read(place.id);
@@ -34,7 +33,7 @@ export function isChanged(error: unknown): boolean {
   return error instanceof ApiError && error.status === 409 && error.code === "changed";
 }
 
-/** Whether a board may show reports of the site (null: of every site; undefined: of the one that the key is for). */
-export function takes(board: Board, site: string | null | undefined): boolean {
-  return board.site_id === null || site === undefined || board.site_id === site;
+/** Whether a board may show reports of the site (null: of every site). */
+export function takes(board: Board, site: string | null): boolean {
+  return board.site_id === null || board.site_id === site;
 }

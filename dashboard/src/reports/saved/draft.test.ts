@@ -23,9 +23,11 @@ const VIEW: Asking = {
     { field: "properties.a;b:c%", op: "=", value: "x & y=z" },
     { field: "path", op: "not_set", value: "" },
   ],
+  bots: false,
   interval: "week",
   compare: true,
   range: { preset: "12m" },
+  weekStart: "monday" as const,
 };
 const ZONE = "Europe/Berlin";
 const DAYS = { ...VIEW, range: { from: "2026-11-01", to: "2026-11-21" }, compare: false };

@@ -8,12 +8,12 @@ import {
 import { type Paths, pathsParams, pathsQuery } from "../../analyses/paths/state";
 import { type RetentionState, retentionParams } from "../../analyses/retention/state";
 import type { SavedReport } from "../../api/library";
-import type { Query, QueryFilter } from "../../api/query";
+import type { Query, QueryScope } from "../../api/query";
 import type { MetricsQuery } from "../../api/types";
 import { type Test, testLabel, testQuery } from "../../components/events/tests";
-import { rangeFrom, rangeText } from "./range";
+import { rangeFrom, rangeText, type WeekStart } from "../../scope/range";
 import { fieldLabel, toApi } from "../../scope/filters";
-import { filterParams, type Params, rangeParams, type View } from "../../scope/scope";
+import { botsParams, filterParams, type Params, rangeParams, type View } from "../../scope/scope";
 
 /** What a page shows as a report, and the way back: a report's address. Nothing here sends a query or draws. */
 
@@ -36,7 +36,7 @@ export interface Draft {
 }
 
 /** The part of the page's view that goes into a report's query. */
-export type Asking = Pick<View, "filters" | "interval" | "compare" | "range">;
+export type Asking = Pick<View, "filters" | "bots" | "interval" | "compare" | "range" | "weekStart">;
 
 function textOf(params: Params): string {
   const text = new URLSearchParams();
@@ -46,9 +46,20 @@ function textOf(params: Params): string {
   return text.toString();
 }
 
-function filterOf({ filters }: Pick<View, "filters">): { filter?: QueryFilter } {
+function filterOf({ filters, bots }: Pick<View, "filters" | "bots">): Pick<QueryScope, "filter" | "bots"> {
   const filter = toApi(filters);
-  return filter ? { filter } : {};
+  return { ...(filter ? { filter } : {}), ...(bots ? { bots: "include" } : {}) };
+}
+
+type Weeks = Pick<View, "weekStart">;
+
+/** Weeks begin on Monday where a query does not say otherwise. */
+function weeksOf({ weekStart }: Weeks): { week_start?: WeekStart } {
+  return weekStart === "monday" ? {} : { week_start: weekStart };
+}
+
+function weekParam({ weekStart }: Weeks): string | null {
+  return weekStart === "monday" ? null : weekStart;
 }
 
 export function exploreDraft(view: Asking, exploration: Exploration): Draft {
@@ -61,6 +72,7 @@ export function exploreDraft(view: Asking, exploration: Exploration): Draft {
     metrics,
     ...(formulas.length > 0 ? { formulas } : {}),
     ...(number ? {} : { interval: view.interval }),
+    ...weeksOf(view),
     ...(by === "" ? {} : { breakdown: [by], top: Number(top), other: true }),
     // As the page does it: of groups only the totals are compared.
     ...(view.compare && !all && (number || by === "") ? { compare: "previous" } : {}),
@@ -69,8 +81,10 @@ export function exploreDraft(view: Asking, exploration: Exploration): Draft {
   const params = {
     ...explorationParams(exploration),
     ...filterParams(view.filters),
+    ...botsParams(view.bots),
     interval: view.interval,
     compare: view.compare ? null : "0",
+    week: weekParam(view),
   };
   return {
     page: "explore",
@@ -86,7 +100,11 @@ export function funnelDraft(view: Asking, funnel: Funnel, steps: Test[] | null):
   const parts = funnel.by === "" ? {} : { breakdown: funnel.by, top: Number(funnel.top) };
   return {
     page: "funnels",
-    params: textOf({ ...funnelParams({ ...funnel, steps, listed: null }), ...filterParams(view.filters) }),
+    params: textOf({
+      ...funnelParams({ ...funnel, steps, listed: null }),
+      ...filterParams(view.filters),
+      ...botsParams(view.bots),
+    }),
     question: { kind: "funnel", ...funnelScope(filterOf(view), steps, funnel), ...parts },
     title: `From ${testLabel(steps[0] ?? { name: "", filters: [] })} to ${testLabel(steps.at(-1) ?? { name: "", filters: [] })}`,
   };
@@ -122,8 +140,13 @@ export function retentionDraft(view: Asking, retention: RetentionState): Draft {
   const { tab, every } = retention;
   return {
     page: "retention",
-    params: textOf({ ...retentionParams(retention), ...filterParams(view.filters) }),
-    question: { ...retentionQuery(retention), ...filterOf(view) },
+    params: textOf({
+      ...retentionParams(retention),
+      ...filterParams(view.filters),
+      ...botsParams(view.bots),
+      week: weekParam(view),
+    }),
+    question: { ...retentionQuery(retention), ...weeksOf(view), ...filterOf(view) },
     title: tab === "active" ? TAB_TITLES[tab] : `${TAB_TITLES[tab]} by ${every}`,
   };
 }
@@ -135,7 +158,7 @@ export function pathsDraft(view: Asking, paths: Paths): Draft | null {
   const way = { none: "Paths", start: `Paths from ${paths.at}`, end: `Paths to ${paths.at}` };
   return {
     page: "paths",
-    params: textOf({ ...pathsParams(paths), ...filterParams(view.filters) }),
+    params: textOf({ ...pathsParams(paths), ...filterParams(view.filters), ...botsParams(view.bots) }),
     question: { ...question },
     title: way[paths.anchor],
   };
@@ -162,7 +185,10 @@ export function reportHref(report: SavedReport): string | null {
   for (const [name, value] of Object.entries(rangeParams(range)))
     if (typeof value === "string") params.set(name, value);
   params.set("tz", report.timezone);
-  for (const [name, value] of shown.params) params.append(name, value);
+  params.set("week", "monday");
+  for (const [name, value] of shown.params)
+    if (name === "week") params.set(name, value);
+    else params.append(name, value);
   params.set("report", report.id);
   return `${REPORT_PAGES[shown.page]}?${params.toString()}`;
 }

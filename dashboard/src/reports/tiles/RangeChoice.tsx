@@ -2,9 +2,8 @@ import { CalendarDays, ChevronDown } from "lucide-react";
 import { type SubmitEvent, useState } from "react";
 import { Button } from "../../components/controls/Button";
 import { Popover } from "../../components/overlays/Popover";
-import { rangeFrom, rangeText } from "../saved/range";
 import { rangeName } from "./TileCard";
-import { PRESETS } from "../../scope/range";
+import { PRESETS, rangeFrom, rangeText } from "../../scope/range";
 
 const OWN = "Each report’s own range";
 

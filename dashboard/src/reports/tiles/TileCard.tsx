@@ -8,9 +8,8 @@ import { ErrorNote } from "../../components/display/ErrorNote";
 import { Skeleton } from "../../components/display/Skeleton";
 import { clock } from "../../format/time";
 import { reportHref } from "../saved/draft";
-import { rangeFrom } from "../saved/range";
 import { ReportChart } from "../charts/ReportChart";
-import { rangeLabel } from "../../scope/range";
+import { rangeLabel, rangeFrom } from "../../scope/range";
 import "./TileCard.css";
 
 interface Props {
@@ -72,7 +71,6 @@ function Answer({ tile, report, reader, range }: Props & { report: SavedReport }
       <ReportChart
         report={report}
         answer={data}
-        at={dataUpdatedAt}
         zone={report.timezone}
         label={`${report.name}, ${rangeName(range ?? report.range)}`}
         tall={tile.height}

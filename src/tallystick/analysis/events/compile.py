@@ -13,14 +13,13 @@ from tallystick.analysis.cursor import Key, Part, decode_cursor
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
+from tallystick.analysis.sessions.visit_filters import VisitFilters, names_visits
 from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.analysis.users.person import of_person
 from tallystick.model.query import PROPERTY_PREFIX, EventsQuery, KeysQuery, ValuesQuery
 
 EVENT_COLUMNS = "{event_id}, site_id, name, {timestamp}, {received_at}, user_id, session_id, source, path, properties"
-NEWEST_FIRST = "timestamp DESC, event_id DESC, site_id DESC"
-OLDEST_FIRST = "timestamp, event_id, site_id"
 EVENT_KEY: tuple[Part, ...] = ("instant", "uuid", "text")
 """The sort key of an event: timestamp, event_id, site_id."""
 
@@ -44,7 +43,7 @@ def compile_events(query: EventsQuery, sources: Sources) -> Statement:
     after = decode_cursor(query, EVENT_KEY)
     if after is not None:
         conditions.append(_after_event(after, ">" if query.ascending else "<", source))
-    order = OLDEST_FIRST if query.ascending else NEWEST_FIRST
+    order = _order(dialect, "" if query.ascending else " DESC")
     if not dialect.sites or query.site_id is not None or query.user_id is not None:
         page = sql(
             """
@@ -90,7 +89,8 @@ def compile_export(query: EventsQuery, sources: Sources, rows: tuple[int, int] |
         rows: only events whose row number (DuckDB's `rowid`) is above the first and at most the second number; the row
             number is then the last column.
     """
-    source = EventSource.as_sent(sources)
+    visits = VisitFilters(query, sources)
+    source = EventSource.as_sent(visits.sources)
     conditions = _event_conditions(query, source, sources.persons)
     columns = _event_columns(sources.dialect)
     if rows is not None:
@@ -105,7 +105,7 @@ def compile_export(query: EventsQuery, sources: Sources, rows: tuple[int, int] |
         columns=columns,
         where=clause("WHERE", conditions),
     )
-    return Statement(export, source.parameters.values)
+    return visits.statement(Statement(export, source.parameters.values))
 
 
 def _event_columns(dialect: Dialect) -> str:
@@ -125,6 +125,11 @@ def _event_conditions(query: EventsQuery, source: EventSource, persons: bool) ->
     return conditions
 
 
+def _order(dialect: Dialect, direction: str) -> str:
+    """ORDER BY of events. A direction begins with a space; empty: ascending."""
+    return ", ".join(f"{key}{direction}" for key in ("timestamp", dialect.uuid_order.format("event_id"), "site_id"))
+
+
 def _after_event(after: Key, sign: str, source: EventSource) -> str:
     """Condition of the events after `[timestamp, event_id, site_id]` in the page's order.
 
@@ -134,7 +139,8 @@ def _after_event(after: Key, sign: str, source: EventSource) -> str:
     assert isinstance(after[0], int)  # checked by decode_cursor
     at = source.parameters.add(instant_of(after[0]), "timestamp")
     event_id, site_id = source.parameters.add(after[1], "uuid"), source.parameters.add(after[2], "text")
-    ties = f"event_id {sign} {event_id} OR (event_id = {event_id} AND site_id {sign} {site_id})"
+    ordered, ordered_id = (source.dialect.uuid_order.format(uuid) for uuid in ("event_id", event_id))
+    ties = f"{ordered} {sign} {ordered_id} OR (event_id = {event_id} AND site_id {sign} {site_id})"
     return f"timestamp {sign}= {at} AND (timestamp {sign} {at} OR {ties})"
 
 
@@ -144,18 +150,29 @@ def _after_event(after: Key, sign: str, source: EventSource) -> str:
 def compile_keys(query: KeysQuery, sources: Sources) -> Statement:
     """Property keys and how many of the newest events have each."""
     source = EventSource.as_sent(sources)
-    ctes = _newest_events(query, f"{source.dialect.property_keys} AS key", source)
+    ctes = _newest_events(query, f"{source.dialect.property_keys} AS key", source, sources.rollups)
     keys = sql(
         """
         SELECT key, count(*) AS events
         FROM newest_events
+        {where}
         GROUP BY key
         ORDER BY events DESC, key
         LIMIT {limit}
         """,
+        where=clause("WHERE", _found("key", query.search, source)),
         limit=str(query.limit),
     )
     return Statement(with_ctes(ctes, keys), source.parameters.values)
+
+
+def _found(column: str, search: str | None, source: EventSource) -> list[str]:
+    """The condition of the texts that contain another, whatever the case; none without a search."""
+    if not search:
+        return []
+    dialect = source.dialect
+    searched = dialect.lowered.format(source.parameters.add(search, "text"))
+    return [dialect.contains.format(dialect.lowered.format(column), searched)]
 
 
 def compile_values(query: ValuesQuery, sources: Sources) -> Statement:
@@ -165,15 +182,12 @@ def compile_values(query: ValuesQuery, sources: Sources) -> Statement:
     the string "1" stay apart, otherwise the text.
     """
     source = EventSource.as_sent(sources)
-    fields, dialect = Fields(source), source.dialect
+    fields = Fields(source)
     text = value = fields.text(query.field)
     if query.field.startswith(PROPERTY_PREFIX):
         value = fields.json(query.field)
-    ctes = _newest_events(query, f"{text} AS text, {value} AS value", source)
-    conditions = ["text IS NOT NULL"]
-    if query.search:
-        searched = dialect.lowered.format(source.parameters.add(query.search, "text"))
-        conditions.append(dialect.contains.format(dialect.lowered.format("text"), searched))
+    ctes = _newest_events(query, f"{text} AS text, {value} AS value", source, sources.rollups)
+    conditions = ["text IS NOT NULL", *_found("text", query.search, source)]
     values = sql(
         """
         SELECT value, count(*) AS events
@@ -189,11 +203,11 @@ def compile_values(query: ValuesQuery, sources: Sources) -> Statement:
     return Statement(with_ctes(ctes, values), source.parameters.values)
 
 
-def _newest_events(query: KeysQuery | ValuesQuery, columns: str, source: EventSource) -> list[Cte]:
+def _newest_events(query: KeysQuery | ValuesQuery, columns: str, source: EventSource, has_rollup: bool) -> list[Cte]:
     """CTEs up to `newest_events`: these columns of the newest events of a scope that fulfil the filter.
 
-    Sorting all events to find some thousand is slow. Therefore the rollup says first from which quarter hour on there
-    are enough events. Only quarter hours that lie wholly in the range count.
+    Sorting all events to find some thousand is slow. Therefore the rollup, if there is one, says first from which
+    quarter hour on there are enough events. Only quarter hours that lie wholly in the range count.
 
     That quarter hour is found without max() or LIMIT 1: DuckDB 2.0.0 drops the LIMIT of a SELECT whose rows are
     compared with a subquery that it knows to return one row.
@@ -233,24 +247,25 @@ def _newest_events(query: KeysQuery | ValuesQuery, columns: str, source: EventSo
     sampled_events = cte(
         "sampled_events",
         """
-        SELECT *
+        SELECT {columns}
         FROM events
         {where}
         ORDER BY {order}
         LIMIT {sample}
         """,
-        where=clause("WHERE", [*scope_conditions(scope, "timestamp", source), enough]),
-        order=NEWEST_FIRST,
+        where=clause("WHERE", [*scope_conditions(scope, "timestamp", source), *([enough] if has_rollup else [])]),
+        columns=", ".join(["*", *source.hidden_columns] if names_visits(query.filter) else ["*"]),
+        order=_order(source.dialect, " DESC"),
         sample=str(query.sample),
     )
     newest_events = cte(
         "newest_events",
         """
         SELECT {columns}
-        FROM sampled_events
+        FROM sampled_events AS events
         {where}
         """,
         columns=columns,
         where=clause("WHERE", [filter_sql(query.filter, Fields(source))] if query.filter else []),
     )
-    return [quarter_hours, sampled_events, newest_events]
+    return [*([quarter_hours] if has_rollup else []), sampled_events, newest_events]

@@ -59,7 +59,7 @@ def step_events(steps: Steps, *, only_matching: bool = True) -> Cte:
         SELECT
             {columns}
         FROM (
-            SELECT *
+            SELECT {columns_of_events}
             {events}
         ) AS events
         JOIN unsettled ON person = user_id
@@ -72,6 +72,7 @@ def step_events(steps: Steps, *, only_matching: bool = True) -> Cte:
                 *(f"CASE WHEN {steps.test(number)} THEN 1 ELSE 0 END AS matches_step_{number}" for number in matched),
             ]
         ),
+        columns_of_events=steps.columns,
         events=steps.events(*conditions),
     )
 

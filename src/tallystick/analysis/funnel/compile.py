@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tallystick.analysis.cte import Cte, clause, columns, cte, sql, with_ctes
 from tallystick.analysis.cursor import decode_cursor
-from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.event_source import SENT_ID, EventSource
 from tallystick.analysis.filters import Fields
 from tallystick.analysis.funnel.attempts import attempts_of_persons
-from tallystick.analysis.funnel.steps import Steps
+from tallystick.analysis.funnel.steps import Steps, are_apart_names
 from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.funnel import FunnelQuery, FunnelUsersQuery
@@ -15,7 +15,17 @@ from tallystick.model.queries.funnel import FunnelQuery, FunnelUsersQuery
 
 def funnel_needs(query: FunnelQuery) -> Needs:
     """What a store reads before it compiles a funnel. A breakdown by user_id has to name the users."""
-    return Needs(property_columns=True, persons=True, user_numbers=query.breakdown != "user_id", hash_joins=True)
+    names_users = query.breakdown == "user_id"
+    # A breakdown looks up the event that an attempt begins with, by its site.
+    can_look_up = query.breakdown is None or (query.site_id is not None and not names_users)
+    return Needs(
+        property_columns=True,
+        persons=True,
+        user_numbers=not names_users,
+        user_keys=not names_users,
+        user_times=query.order == "ordered" and are_apart_names(query) and can_look_up,
+        hash_joins=True,
+    )
 
 
 def funnel_users_needs(query: FunnelUsersQuery) -> Needs:
@@ -95,15 +105,10 @@ def _figures(steps: Steps) -> list[str]:
     """The columns of a row after the group; see `compile_funnel`."""
     figures = [f"count({time}) AS persons_{number}" for number, time in zip(steps.numbers, steps.times, strict=True)]
     for number in steps.numbers[1:]:
-        seconds = _seconds_between(steps, f"step_{number - 1}_at", f"step_{number}_at")
+        seconds = steps.dialect.seconds_between.format(f"step_{number - 1}_at", f"step_{number}_at")
         for name, fraction in (("median", "0.5"), ("p90", "0.9")):
             figures.append(f"{steps.dialect.percentile.format(seconds, fraction=fraction)} AS {name}_seconds_{number}")
     return figures
-
-
-def _seconds_between(steps: Steps, start: str, end: str) -> str:
-    epoch_us = steps.dialect.epoch_us
-    return f"CAST({epoch_us.format(end)} - {epoch_us.format(start)} AS DOUBLE PRECISION) / 1000000"
 
 
 def _groups(steps: Steps, breakdown: str, top: int) -> list[Cte]:
@@ -111,7 +116,6 @@ def _groups(steps: Steps, breakdown: str, top: int) -> list[Cte]:
 
     Where several events at that instant can be the start, the smallest value counts.
     """
-    starting = steps.test_any(*steps.numbers) if steps.query.order == "any" else steps.test_any(1)
     return [
         # A person has one row already, but GROUP BY lets the planner of PostgreSQL expect few rows. So it builds the
         # hash table of the join from them; without GROUP BY, it would hold the events in memory instead.
@@ -123,20 +127,7 @@ def _groups(steps: Steps, breakdown: str, top: int) -> list[Cte]:
             GROUP BY person
             """,
         ),
-        cte(
-            "values_at_start",
-            """
-            SELECT starts.person, min(breakdown_value) AS breakdown_value
-            FROM starts
-            JOIN (
-                SELECT user_id, timestamp, {breakdown} AS breakdown_value
-                {events}
-            ) AS starting_events ON user_id = starts.person AND timestamp = started_at
-            GROUP BY starts.person
-            """,
-            breakdown=breakdown,
-            events=steps.events(starting),
-        ),
+        _looked_up_values(steps, breakdown) if steps.looks_up_events else _joined_values(steps, breakdown),
         cte(
             "persons_with_value",
             """
@@ -161,3 +152,54 @@ def _groups(steps: Steps, breakdown: str, top: int) -> list[Cte]:
             top=str(top),
         ),
     ]
+
+
+def _joined_values(steps: Steps, breakdown: str) -> Cte:
+    """`values_at_start`: each person with the breakdown's value at the start."""
+    starting = steps.test_any(*steps.numbers) if steps.query.order == "any" else steps.test_any(1)
+    return cte(
+        "values_at_start",
+        """
+        SELECT starts.person, min(breakdown_value) AS breakdown_value
+        FROM starts
+        JOIN (
+            SELECT user_id, timestamp, {breakdown} AS breakdown_value
+            {events}
+        ) AS starting_events ON user_id = starts.person AND timestamp = started_at
+        GROUP BY starts.person
+        """,
+        breakdown=breakdown,
+        events=steps.events(starting),
+    )
+
+
+def _looked_up_values(steps: Steps, breakdown: str) -> Cte:
+    """`values_at_start`, each found by its site and time. The aggregate makes it a look-up for each person.
+
+    They are in the order of time, in which neighbours are on the same pages of the table and its index.
+    """
+    return cte(
+        "values_at_start",
+        """
+        SELECT person, min(value_of_id) AS breakdown_value
+        FROM (
+            SELECT starts.person, started_at, {sent_id}
+            FROM starts
+            JOIN (
+                {sent_ids}
+            ) AS ids ON ids.person = starts.person
+            ORDER BY started_at
+        ) AS starts_in_order
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS events, min({breakdown}) AS value_of_id
+            FROM events
+            {where}
+        ) AS starting_events
+        WHERE events > 0
+        GROUP BY person
+        """,
+        breakdown=breakdown,
+        sent_id=SENT_ID,
+        sent_ids=steps.source.sent_ids(),
+        where=clause("WHERE", [*steps.scope, steps.test_any(1), "timestamp = started_at", f"user_id = {SENT_ID}"]),
+    )

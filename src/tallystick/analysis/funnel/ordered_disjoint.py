@@ -127,12 +127,13 @@ def _later_events(steps: Steps) -> Cte:
         """
         SELECT person_number, timestamp AS event_at, {step} AS step
         FROM (
-            SELECT *
+            SELECT {columns_of_events}
             {events}
         ) AS events
         JOIN first_attempts_to_step_1 ON person = user_id AND timestamp >= step_1_at
         """,
         step=step,
+        columns_of_events=steps.columns,
         events=events,
     )
 
@@ -225,11 +226,12 @@ def _second_starts(steps: Steps) -> list[Cte]:
             """
             SELECT person_number, timestamp AS event_at
             FROM (
-                SELECT *
+                SELECT {columns_of_events}
                 {events}
             ) AS events
             JOIN unsettled ON person = user_id
             """,
+            columns_of_events=steps.columns,
             events=steps.events(steps.test_first),
             # With user numbers, reading the events twice takes no longer than storing these rows.
             materialized=False if steps.has_user_numbers else None,

@@ -72,7 +72,7 @@ def _first_attempts(steps: Steps, number: int) -> list[Cte]:
                 min(CASE WHEN timestamp > {time_before} AND {test} THEN timestamp END) AS {time},
                 sum(CASE WHEN timestamp = {time_before} THEN 1 END) AS events_at_step_before
             FROM (
-                SELECT *
+                SELECT {columns_of_events}
                 {events}
             ) AS events
             JOIN {before} ON person = user_id AND timestamp >= {time_before}
@@ -81,6 +81,7 @@ def _first_attempts(steps: Steps, number: int) -> list[Cte]:
             time_before=time_before,
             test=steps.test(number),
             time=time,
+            columns_of_events=steps.columns,
             events=steps.events(steps.test_any(number - 1, number)),
             before=before,
         ),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import combinations
 
+from tallystick.analysis.bots import is_no_bot
 from tallystick.analysis.cte import clause, sql, union_all
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import ALWAYS, Fields, filter_sql, scope_conditions
+from tallystick.analysis.sessions.visit_filters import names_visits
 from tallystick.model.queries.funnel import EventTest, FunnelScope
 from tallystick.model.queries.scope import AllOf, Condition, Filter, Scalar
 
@@ -50,7 +53,14 @@ def _required_values(test: EventTest) -> dict[str, TypedValues]:
 def _typed(value: Scalar) -> tuple[str, str | float | bool]:
     if isinstance(value, bool):
         return "boolean", value
-    return ("text", value) if isinstance(value, str) else ("number", float(value))
+    return ("text", value) if isinstance(value, str) else ("number", value)
+
+
+def are_apart_names(query: FunnelScope) -> bool:
+    """Whether each step is a name of its own, and the query leaves out no events but those of bots."""
+    no_filter = query.filter is None or is_no_bot(query.filter)
+    only_names = no_filter and all(step.filter is None for step in query.steps)
+    return only_names and all(are_disjoint(one, other) for one, other in combinations(query.steps, 2))
 
 
 class Steps:
@@ -59,7 +69,6 @@ class Steps:
     Attributes:
         disjoint: no event can match two steps. Two equal steps are not disjoint.
         window: the conversion window, an interval.
-        scope: the conditions of the events that the funnel looks at.
     """
 
     def __init__(self, query: FunnelScope, source: EventSource) -> None:
@@ -69,7 +78,11 @@ class Steps:
         self.disjoint = all(are_disjoint(one, other) for one, other in combinations(query.steps, 2))
         self.window = f"INTERVAL '{query.window} seconds'"
         self._tests = [test_sql(step, fields) for step in query.steps]
-        self.scope = [*scope_conditions(query, "timestamp", source), "user_id IS NOT NULL"]
+
+    @cached_property
+    def scope(self) -> list[str]:
+        """The conditions of the events that the funnel looks at. Only a statement that reads events has them."""
+        return [*scope_conditions(self.query, "timestamp", self.source), "user_id IS NOT NULL"]
 
     @property
     def dialect(self) -> Dialect:
@@ -82,9 +95,13 @@ class Steps:
 
     @property
     def reads_user_times(self) -> bool:
-        """Whether the statement reads `user_times` and no events: each step is a name, and nothing else is filtered."""
-        only_names = self.query.filter is None and all(step.filter is None for step in self.query.steps)
-        return only_names and self.disjoint and self.source.has_times
+        """Whether the statement reads `user_times` and no events: each step is a name, and only bots are left out."""
+        return are_apart_names(self.query) and self.source.has_times
+
+    @property
+    def looks_up_events(self) -> bool:
+        """Whether no event has a user number, so that single events are looked up by the users' ids."""
+        return self.source.user_numbers is not None and not self.source.user_numbers.parts
 
     # --- columns ---
 
@@ -155,19 +172,29 @@ class Steps:
 
     # --- relations ---
 
+    @property
+    def columns(self) -> str:
+        """The columns of `events` that a SELECT has to pass on, so that the conditions can be tested over it."""
+        if not names_visits(self.query.steps):
+            return "*"
+        _ = self.scope  # it asks for property columns, with which the relation has all columns
+        return self.source.all_columns
+
     def events(self, *conditions: str) -> str:
         """FROM and WHERE: the events in the scope that fulfil some more conditions."""
+        where = clause("WHERE", [*self.scope, *conditions])  # before the relation: it asks for property columns
         return sql(
             """
             FROM {relation}
             {where}
             """,
             relation=self.source.relation(),
-            where=clause("WHERE", [*self.scope, *conditions]),
+            where=where,
         )
 
     def first_events(self) -> str:
         """SELECT: each `person` with `step_1_at`, the time of their first event that matches the first step."""
+        where = clause("WHERE", [*self.scope, self.test_first])  # before the relations, as in `events`
         selects = [
             sql(
                 """
@@ -177,7 +204,7 @@ class Steps:
                 GROUP BY user_id
                 """,
                 relation=relation,
-                where=clause("WHERE", [*self.scope, self.test_first]),
+                where=where,
             )
             for relation in self.source.parts()
         ]

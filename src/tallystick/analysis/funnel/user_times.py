@@ -7,9 +7,11 @@ and columns of those that `ordered_disjoint` makes from events; times are unnest
 
 from __future__ import annotations
 
+from tallystick.analysis.buckets import utc_day
 from tallystick.analysis.cte import Cte, clause, cte, sql
-from tallystick.analysis.filters import scope_conditions
+from tallystick.analysis.filters import ALWAYS, scope_conditions
 from tallystick.analysis.funnel.steps import Steps
+from tallystick.analysis.rollups import on_utc_days
 
 
 def event_times(steps: Steps) -> Cte:
@@ -36,6 +38,57 @@ def first_events(steps: Steps) -> str:
         where=clause("WHERE", _conditions(steps, steps.test_any(1))),
         in_range=f"{earliest} < {until}" if until else f"{earliest} IS NOT NULL",
     )
+
+
+def listed_times(steps: Steps, condition: str) -> str:
+    """SELECT: `user_id`, `name`, the `times` of a row that are in the range, and the `first` of them; no empty ones."""
+    times = steps.dialect.first_and_more
+    where = clause("WHERE", _conditions(steps, condition))
+    if _has_whole_days(steps):
+        return sql(
+            """
+            SELECT *, {times} AS times
+            FROM event_times
+            {where}
+            """,
+            times=times,
+            where=where,
+        )
+    since, until = _range(steps)
+    return sql(
+        """
+        SELECT *, times[1] AS first
+        FROM (
+            SELECT user_id, name, CASE WHEN {on_edge} THEN {in_range} ELSE all_times END AS times
+            FROM (
+                SELECT *, {times} AS all_times
+                FROM event_times
+                {where}
+            ) AS lists
+        ) AS lists_in_range
+        WHERE {list_length} > 0
+        """,
+        on_edge=_on_edge(steps),
+        in_range=steps.dialect.times_between(since, until).format("all_times"),
+        times=times,
+        where=where,
+        list_length=steps.dialect.list_length.format("times"),
+    )
+
+
+def _on_edge(steps: Steps) -> str:
+    """Condition: a row may have times out of the range. With days, all others are in it as they are."""
+    query, add = steps.query, steps.source.parameters.add
+    if steps.source.user_numbers is None or not steps.source.user_numbers.has_days:
+        return ALWAYS
+    return f"day IN ({', '.join(add(utc_day(edge), 'day') for edge in (query.since, query.until) if edge)})"
+
+
+def _has_whole_days(steps: Steps) -> bool:
+    """Whether the conditions of the days leave no time out of the range in."""
+    numbers = steps.source.user_numbers
+    has_days = numbers is not None and numbers.has_days
+    return on_utc_days(steps.query, None) if has_days else not any(_range(steps))
 
 
 def later_events(steps: Steps, step: str) -> Cte:
@@ -114,12 +167,27 @@ def _unnested(steps: Steps, more_columns: str, source: str, condition: str) -> s
 
 def _conditions(steps: Steps, condition: str) -> list[str]:
     """Conditions of the rows that may have a time in the range."""
-    since, until = _range(steps)
     without_range = steps.query.model_copy(update={"since": None, "until": None})
-    conditions = [*scope_conditions(without_range, "first", steps.source), condition]
+    conditions = [*scope_conditions(without_range, "first", steps.source, table="user_times"), condition]
+    numbers = steps.source.user_numbers
+    has_days = numbers is not None and numbers.has_days
+    if has_days and _has_whole_days(steps):
+        return [*conditions, *_days(steps)]
+    since, until = _range(steps)
     if since:
-        conditions.append(f"(first >= {since} OR more[-1] >= {since})")
-    return [*conditions, f"first < {until}"] if until else conditions
+        conditions.append(f"(first >= {since} OR {steps.dialect.last_of.format('more')} >= {since})")
+    if until:
+        conditions.append(f"first < {until}")
+    return [*conditions, *_days(steps)] if has_days else conditions
+
+
+def _days(steps: Steps) -> list[str]:
+    """Conditions of the days that the range has, by which the store finds the rows."""
+    query, add = steps.query, steps.source.parameters.add
+    since = [] if query.since is None else [f"day >= {add(utc_day(query.since), 'day')}"]
+    last = "<" if _has_whole_days(steps) else "<="
+    until = [] if query.until is None else [f"day {last} {add(utc_day(query.until), 'day')}"]
+    return [*since, *until]
 
 
 def _where_in_range(steps: Steps) -> str:

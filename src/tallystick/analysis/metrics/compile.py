@@ -18,9 +18,10 @@ from tallystick.analysis.groups import given_groups
 from tallystick.analysis.metrics.grouping import BUCKET_KEY, Grouping
 from tallystick.analysis.metrics.measures import metric_columns
 from tallystick.analysis.metrics.scoped import scoped_rows
-from tallystick.analysis.metrics.tables import tables_for
+from tallystick.analysis.metrics.tables import reads_events, tables_for, with_counted_column
 from tallystick.analysis.parameters import Parameters
 from tallystick.analysis.series import is_filled, make_buckets
+from tallystick.analysis.sessions.keys import loose_visits
 from tallystick.analysis.sources import Groups, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.query import SERIES_LIMIT, MetricsQuery
@@ -37,9 +38,11 @@ def compile_metrics(query: MetricsQuery, sources: Sources) -> Statement:
     Raises:
         InvalidRequest: a broken cursor, or a range with too many buckets.
     """
-    source = EventSource(sources, query.site_id)
     buckets = make_buckets(query, sources.now)
-    tables = tables_for(query, buckets, sources.dialect) if sources.rollups else ("events",)
+    tables = tables_for(query, buckets, sources)
+    source = EventSource(sources, query.site_id)
+    if tables == ("value_counts",):
+        source = EventSource(with_counted_column(sources), query.site_id)
     first, *more = (Grouping(query, source, buckets, table, sources.groups is not None) for table in tables)
     if more:
         text = _counts_and_users(first, *more)
@@ -50,7 +53,9 @@ def compile_metrics(query: MetricsQuery, sources: Sources) -> Statement:
     else:
         text = _largest_groups(first, query.top)
     estimated = first.estimates and any(metric.kind in DISTINCT_KINDS for metric in query.metrics)
-    return Statement(text, source.parameters.values, not estimated, tables != ("events",), buckets)
+    return Statement(
+        text, source.parameters.values, not estimated, not reads_events(tables, sources), buckets, sources.now
+    )
 
 
 def _page(grouping: Grouping) -> str:
@@ -174,7 +179,8 @@ def _counts_and_users(counts: Grouping, users: Grouping) -> str:
 
 
 def _scoped(grouping: Grouping) -> list[Cte | str]:
-    return [*grouping.source.ctes, Cte("scoped", scoped_rows(grouping))]
+    visits = loose_visits(grouping.query, grouping.source) if grouping.counts_visits else []
+    return [*grouping.source.ctes, *visits, Cte("scoped", scoped_rows(grouping))]
 
 
 def _aggregated(name: str, grouping: Grouping) -> Cte:

@@ -11,9 +11,12 @@ from tallystick.model.query import Metric, MetricsQuery
 BUCKET_KEY = "bucket_key"
 """The bucket of a row, as the store groups by it; `bucket` in the answer is that key in microseconds."""
 
+VISIT = "visit"
+"""The visit of an event, see `sessions.keys`."""
+
 COUNTED_BY = {
     "user_id": {"events", "last_received", "users", "events_per_user"},
-    "session_id": {"events", "last_received", "sessions"},
+    VISIT: {"events", "last_received", "sessions"},
 }
 """Metrics that pre-aggregated rows have, by the column by which events are pre-aggregated."""
 
@@ -66,8 +69,13 @@ class Grouping:
 
     @property
     def has_users(self) -> bool:
-        """Whether the table holds active users instead of counts."""
-        return self.table in {"people", "people_days"}
+        """Whether the table holds active users, or their number, instead of counts of events."""
+        return self.table in {"people", "people_days", "hour_users"}
+
+    @property
+    def counts_visits(self) -> bool:
+        """Whether a metric counts sessions."""
+        return any(metric.kind == "sessions" for metric in self.query.metrics)
 
     @property
     def estimates(self) -> bool:
@@ -77,7 +85,7 @@ class Grouping:
     @property
     def repeats_users(self) -> bool:
         """Whether a user may be in several rows of a group, which are made distinct before they are counted."""
-        if not self.dialect.preaggregates or not self.has_users or self.filters:
+        if not self.dialect.preaggregates or not self.has_users or self.filters or self.table == "hour_users":
             return False
         one_site = self.query.site_id is not None or "site_id" in self.query.breakdown
         once_a_day = self.table == "people_days" and self.query.interval == "day" and one_site

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallystick.analysis.metrics.grouping import Grouping
+from tallystick.analysis.metrics.grouping import VISIT, Grouping
 from tallystick.model.query import Metric
 
 FRACTIONS = {"median": "0.5", "p90": "0.9", "p95": "0.95"}
@@ -20,17 +20,19 @@ def metric_columns(grouping: Grouping) -> list[str]:
 def _metric(grouping: Grouping, metric: Metric, index: int) -> str:
     """A metric over the rows of a group. Without rows, counts are 0 and all others are NULL."""
     dialect = grouping.dialect
-    are_counts = bool(grouping.table == "rollup" or grouping.preaggregated_by)
+    are_counts = bool(grouping.table in {"rollup", "value_counts"} or grouping.preaggregated_by)
     user = _counted(grouping, index, "user_id")
     match metric.kind:
         case "events" if are_counts:
             return f"coalesce({dialect.whole.format(_counted(grouping, index, 'events'))}, 0)"
         case "events":
             return f"count({_counted(grouping, index, '1')})" if index in grouping.filters else "count(*)"
+        case "users" if grouping.table == "hour_users":
+            return f"coalesce({dialect.whole.format('users')}, 0)"
         case "users":
             return _distinct(grouping, user)
         case "sessions":
-            return _distinct(grouping, _counted(grouping, index, "session_id"))
+            return _distinct(grouping, _counted(grouping, index, VISIT))
         case "events_per_user":
             summed = f"sum({_counted(grouping, index, 'events')}) FILTER (WHERE user_id IS NOT NULL)"
             events = summed if are_counts else f"count({user})"
@@ -39,6 +41,8 @@ def _metric(grouping: Grouping, metric: Metric, index: int) -> str:
             newest = _counted(grouping, index, "last_received" if are_counts else "received_at")
             return dialect.epoch_us.format(f"max({newest})")
     value = f"value_{index}"
+    if metric.kind in ("sum", "avg") and grouping.table == "value_counts":
+        return (dialect.counted_total if metric.kind == "sum" else dialect.counted_mean).format(value, count="events")
     if metric.kind in ("sum", "avg"):
         return (dialect.total if metric.kind == "sum" else dialect.mean).format(value)
     finite = dialect.finite.format(value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from tallystick.analysis.buckets import Buckets, show_micros
 from tallystick.analysis.cursor import encode_cursor
 from tallystick.analysis.metrics.compile import cursor_key
-from tallystick.analysis.series import is_filled
+from tallystick.analysis.series import is_filled, with_completeness
 from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.errors import InvalidRequest
 from tallystick.model.queries.formula import computed
@@ -27,7 +28,8 @@ def shape_metrics(query: MetricsQuery, statement: Statement, rows: Sequence[Row]
     """
     buckets = statement.buckets
     if buckets and is_filled(query):
-        return _filled(query, buckets, rows)
+        answer, cursor = _filled(query, buckets, rows)
+        return with_completeness(query, statement, answer), cursor
     page = rows[: query.limit]
     cursor = None
     if len(rows) > query.limit:
@@ -38,7 +40,8 @@ def shape_metrics(query: MetricsQuery, statement: Statement, rows: Sequence[Row]
             )
         keys = (buckets is not None) + len(query.breakdown)
         cursor = encode_cursor(query, list(page[-1][:keys]))
-    return [_metrics_row(query, buckets, row) for row in page], cursor
+    shaped = _row_shaper(query, buckets)
+    return with_completeness(query, statement, [shaped(row) for row in page]), cursor
 
 
 def _filled(query: MetricsQuery, buckets: Buckets, rows: Sequence[Row]) -> Answer:
@@ -50,7 +53,8 @@ def _filled(query: MetricsQuery, buckets: Buckets, rows: Sequence[Row]) -> Answe
         keys = [key for key in keys if isinstance(after[0], int) and key > after[0]]
     empty = empty_metrics(query)
     page = keys[: query.limit]
-    answer = [_metrics_row(query, buckets, found.get(key, (key, *empty))) for key in page]
+    shaped = _row_shaper(query, buckets)
+    answer = [shaped(found.get(key, (key, *empty))) for key in page]
     return answer, encode_cursor(query, [page[-1]]) if len(keys) > len(page) else None
 
 
@@ -59,18 +63,29 @@ def empty_metrics(query: MetricsQuery) -> list[int | None]:
     return [0 if metric.kind in COUNTS else None for metric in query.metrics]
 
 
-def _metrics_row(query: MetricsQuery, buckets: Buckets | None, row: Row) -> dict[str, Any]:
-    values = iter(row)
-    answer: dict[str, Any] = {}
-    if buckets:
-        answer["bucket"] = buckets.label(next(values))
-    for field in query.breakdown:
-        answer[field] = next(values)
-    numbers = [_number(metric.kind, next(values)) for metric in query.metrics]
-    answer |= figures(query, numbers)
-    if query.other and next(values):
-        answer["other"] = True
-    return answer
+def _row_shaper(query: MetricsQuery, buckets: Buckets | None) -> Callable[[Row], dict[str, Any]]:
+    """A function from a row of the statement to a row of the answer.
+
+    What is the same for all rows is worked out once, and each bucket's label once, since an answer may have many rows.
+    """
+    metrics = [metric.label for metric in query.metrics]
+    names = [*(["bucket"] if buckets else []), *query.breakdown, *metrics]
+    converted = [(metric.label, metric.kind) for metric in query.metrics if metric.kind not in COUNTS]
+    label = cache(buckets.label) if buckets else None
+
+    def shaped(row: Row) -> dict[str, Any]:
+        answer = dict(zip(names, row, strict=False))  # the flag of `other` follows
+        if label:
+            answer["bucket"] = label(row[0])
+        for name, kind in converted:
+            answer[name] = _number(kind, answer[name])
+        if query.formulas:
+            answer |= computed(query.formulas, [answer[name] for name in metrics])
+        if query.other and row[len(names)]:
+            answer["other"] = True
+        return answer
+
+    return shaped
 
 
 def figures(query: MetricsQuery, numbers: Sequence[Any]) -> dict[str, Any]:

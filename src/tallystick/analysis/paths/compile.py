@@ -28,8 +28,9 @@ from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
 from tallystick.analysis.paths.trails import can_use_trails, index_ctes, step_counts_with_trails, trail_step_counts
 from tallystick.analysis.sessions.events import (
+    attributed_events,
+    events_of_sessions,
     events_of_visits,
-    events_with_session_id,
     is_page_view,
     session_keys,
     visit_keys,
@@ -43,7 +44,7 @@ from tallystick.model.queries.paths import PathsQuery
 
 def paths_needs(query: PathsQuery) -> Needs:
     """What a store reads before it compiles a query about paths: trails are in the session index."""
-    return Needs(property_columns=True, persons=True, session_index=can_use_trails(query))
+    return Needs(property_columns=True, persons=True, loose_events=True, session_index=can_use_trails(query))
 
 
 def compile_paths(query: PathsQuery, sources: Sources) -> Statement:
@@ -82,12 +83,16 @@ def compile_paths(query: PathsQuery, sources: Sources) -> Statement:
 def _session_steps(query: PathsQuery, source: EventSource) -> list[Cte]:
     """CTEs up to `codes` and `session_steps`."""
     events, steps = _steps_of_events(query, source, "code", join_codes=True)
-    return [_codes_of_events(query, source), *events, Cte("session_steps", steps)]
+    return [_codes_of_events(query, source), *_attributed_steps(query, source), *events, Cte("session_steps", steps)]
 
 
 def _session_steps_without_trail(query: PathsQuery, source: EventSource, index: SessionIndex) -> list[Cte]:
     """CTEs up to `trail_step_counts`, and to `codes` and `session_steps` of the sessions without a usable trail."""
-    ctes = [*index_ctes(query, source, index), trail_step_counts(query, source, _anchor(query))]
+    ctes = [
+        *_attributed_steps(query, source),
+        *index_ctes(query, source, index),
+        trail_step_counts(query, source, index, _anchor(query)),
+    ]
     events, steps = _steps_of_events(query, source, "node", long_only=True)
     codes = _codes(
         """
@@ -104,7 +109,7 @@ def _session_steps_without_trail(query: PathsQuery, source: EventSource, index: 
         SELECT {columns}
         FROM steps_without_trail JOIN codes USING (node)
         """,
-        columns=", ".join([*_key(query, source), "timestamp", "code"]),
+        columns=", ".join([*_key(query, source), "timestamp", *source.dialect.arrival, "code"]),
     )
     return [*ctes, *events, Cte("steps_without_trail", steps, materialized=True), codes, session_steps]
 
@@ -152,6 +157,17 @@ def _step_columns(query: PathsQuery, source: EventSource) -> tuple[list[str], li
     return page_view, [f"{node} AS node", *matches]
 
 
+def _attributed_steps(query: PathsQuery, source: EventSource) -> list[Cte]:
+    """CTEs up to `attributed_events`, with the nodes of the events that can be steps.
+
+    Only all events of a user together say where a visit starts. Therefore an event that is no page view is read too;
+    without a node it is no step.
+    """
+    page_view, selected = _step_columns(query, source)
+    node_or_null = [f"CASE WHEN {' AND '.join(page_view)} THEN path END AS node"] if page_view else selected[:1]
+    return attributed_events(query, source, [*node_or_null, *selected[1:]])
+
+
 def _is_step(query: PathsQuery) -> list[str]:
     return ["node IS NOT NULL", *(["matches"] if query.filter is not None else [])]
 
@@ -167,14 +183,8 @@ def _steps_of_events(
         long_only: of the sessions with a `session_id` only those in `long_sessions`.
     """
     page_view, selected = _step_columns(query, source)
-    long_sessions = [of_long_session(query)] if long_only else []
-    # Only all events of a user together say where a visit starts. Therefore an event that is no page view is read too;
-    # without a node it is no step.
-    node_or_null = [f"CASE WHEN {' AND '.join(page_view)} THEN path END AS node"] if page_view else selected[:1]
-    ctes = [
-        events_with_session_id(query, source, selected, conditions=[*long_sessions, *page_view]),
-        *events_of_visits(query, source, [*node_or_null, *selected[1:]]),
-    ]
+    long_sessions = of_long_session(query, source) if long_only else []
+    ctes = [events_of_sessions(query, source, selected, conditions=[*long_sessions, *page_view])]
     join = "JOIN codes USING (node)" if join_codes else ""
     template = """
         SELECT {columns}
@@ -184,14 +194,17 @@ def _steps_of_events(
         """
     with_session_id = sql(
         template,
-        columns=", ".join([*_key_of_session(query, source), "timestamp", node]),
-        events="events_with_session_id",
+        columns=", ".join([*_key_of_session(query, source), "timestamp", *source.dialect.arrival, node]),
+        events="events_of_sessions",
         join=join,
         where=clause("WHERE", [*_is_step(query), *_has_anchor(query, source)]),
     )
+    if not source.has_loose_events:
+        return ctes, with_session_id
+    ctes.append(events_of_visits(query, source, selected))
     of_visits = sql(
         template,
-        columns=", ".join([*_key_of_visit(query, source), "timestamp", node]),
+        columns=", ".join([*_key_of_visit(query, source), "timestamp", *source.dialect.arrival, node]),
         events="events_of_visits",
         join=join,
         where=clause("WHERE", _is_step(query)),
@@ -212,7 +225,7 @@ def _has_anchor(query: PathsQuery, source: EventSource) -> list[str]:
         """
         ({keys}) IN (
             SELECT {keys}
-            FROM events_with_session_id
+            FROM events_of_sessions
             {where}
         )
         """,
@@ -244,7 +257,7 @@ def _key_of_visit(query: PathsQuery, source: EventSource) -> list[str]:
     *site, user_id, visit = visit_keys(query)
     if source.dialect.hash:
         return [f"{source.dialect.hash.format(', '.join([*site, user_id, visit]))} AS session_key"]
-    return [*site, f"{user_id} AS visitor", visit]
+    return [*site, f"{user_id} AS visitor", f"CAST({visit} AS BIGINT) AS {visit}"]
 
 
 # --- the positions of steps -----------------------------------------------------------------------------------------
@@ -254,11 +267,18 @@ def _steps(query: PathsQuery, source: EventSource) -> list[Cte]:
     """CTEs up to `steps`."""
     key = ", ".join(_key(query, source))
     if not query.merge:
-        return [_numbered_steps("steps", key, with_time=True)]
-    return _merged_steps() if source.dialect.hash else _merged_steps_in_order(key)
+        return [_numbered_steps("steps", key, source, with_time=True)]
+    return _merged_steps(source) if source.dialect.hash else _merged_steps_in_order(key, source)
 
 
-def _numbered_steps(name: str, key: str, *, with_time: bool, materialized: bool | None = None) -> Cte:
+def _order(source: EventSource) -> str:
+    """The order of a session's events."""
+    return ", ".join(["timestamp", *source.dialect.arrival])
+
+
+def _numbered_steps(
+    name: str, key: str, source: EventSource, *, with_time: bool, materialized: bool | None = None
+) -> Cte:
     """The steps with their positions and previous codes; repetitions are still in it."""
     return cte(
         name,
@@ -268,15 +288,16 @@ def _numbered_steps(name: str, key: str, *, with_time: bool, materialized: bool 
             lag(code, 1, 0) OVER steps_of_session AS previous_code,
             CAST(row_number() OVER steps_of_session AS INTEGER) AS position
         FROM session_steps
-        WINDOW steps_of_session AS (PARTITION BY {key} ORDER BY timestamp, code)
+        WINDOW steps_of_session AS (PARTITION BY {key} ORDER BY {order})
         """,
         materialized=materialized,
-        columns=columns([key, *(["timestamp"] if with_time else []), "code"]),
+        columns=columns([key, *(["timestamp", *source.dialect.arrival] if with_time else []), "code"]),
         key=key,
+        order=_order(source),
     )
 
 
-def _merged_steps_in_order(key: str) -> list[Cte]:
+def _merged_steps_in_order(key: str, source: EventSource) -> list[Cte]:
     """Repetitions are left out, and the rest is numbered in the order of `numbered_steps`, which needs no new sort."""
     steps = cte(
         "steps",
@@ -288,14 +309,15 @@ def _merged_steps_in_order(key: str) -> list[Cte]:
             CAST(row_number() OVER steps_of_session AS INTEGER) AS position
         FROM numbered_steps
         WHERE previous_code <> code
-        WINDOW steps_of_session AS (PARTITION BY {key} ORDER BY timestamp, code)
+        WINDOW steps_of_session AS (PARTITION BY {key} ORDER BY {order})
         """,
         key=key,
+        order=_order(source),
     )
-    return [_numbered_steps("numbered_steps", key, with_time=True), steps]
+    return [_numbered_steps("numbered_steps", key, source, with_time=True), steps]
 
 
-def _merged_steps() -> list[Cte]:
+def _merged_steps(source: EventSource) -> list[Cte]:
     """Positions are computed anew only for the sessions with repetitions, which are few: that takes a second sort."""
     sessions = cte(
         "sessions_with_repetitions",
@@ -329,7 +351,8 @@ def _merged_steps() -> list[Cte]:
         WHERE previous_code <> code
         """,
     )
-    return [_numbered_steps("numbered_steps", "session_key", with_time=False, materialized=True), sessions, steps]
+    numbered = _numbered_steps("numbered_steps", "session_key", source, with_time=False, materialized=True)
+    return [numbered, sessions, steps]
 
 
 # --- edges ----------------------------------------------------------------------------------------------------------
@@ -364,13 +387,14 @@ def _step_counts(query: PathsQuery, source: EventSource, name: str) -> Cte:
     return cte(
         name,
         """
-        SELECT {step} AS step, previous_code, code, count(*) AS sessions
+        SELECT {step} AS step, previous_code, code, {count} AS sessions
         {from_steps}
         WHERE {step} BETWEEN 1 AND {last_step}
         GROUP BY {step}, previous_code, code
         """,
         materialized=True,
         step=step,
+        count=source.dialect.count,
         from_steps=from_steps,
         last_step=str(query.steps if query.end is None else query.steps - 1),
     )

@@ -1,24 +1,26 @@
-"""Steps of sessions from their trails in the session index, in DuckDB's SQL.
+"""Steps of sessions from their trails in the session index.
 
 A *trail* is a list of the paths of a session's page views in their order, in which a path that repeats directly stands
 only once. If a session lies wholly in the range, its trail answers the query. The other sessions of the index (the CTE
-`long_sessions`) are read from their events.
+`long_sessions`) are read from their events. DuckDB has the paths themselves in its lists, PostgreSQL has their numbers.
 """
 
 from __future__ import annotations
 
-from tallystick.analysis.cte import Cte, clause, cte
+from tallystick.analysis.bots import is_no_bot
+from tallystick.analysis.cte import Cte, clause, columns, cte
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.sessions.events import site_condition
-from tallystick.analysis.sessions.index import INDEXED_SESSIONS, TRAIL, SessionIndex
-from tallystick.analysis.sessions.materialized import long_sessions
+from tallystick.analysis.sessions.index import INDEXED_PATHS, TRAIL, SessionIndex
+from tallystick.analysis.sessions.materialized import bot_columns, long_sessions, without_bot_sessions, without_joined
 from tallystick.model.queries.paths import PathsQuery
 from tallystick.model.queries.sessions import PAGE_NAMES
 
 
 def can_use_trails(query: PathsQuery) -> bool:
     """Whether trails have all that the query asks for."""
-    return query.by == "page" and query.filter is None and set(query.page_names) == set(PAGE_NAMES)
+    no_filter = query.filter is None or is_no_bot(query.filter)
+    return query.by == "page" and no_filter and set(query.page_names) == set(PAGE_NAMES)
 
 
 def index_ctes(query: PathsQuery, source: EventSource, index: SessionIndex) -> list[Cte]:
@@ -29,20 +31,21 @@ def index_ctes(query: PathsQuery, source: EventSource, index: SessionIndex) -> l
     if query.until is not None:
         overlapping.append(f"started < {source.parameters.add(query.until, 'timestamp')}")
     without_trail = f"NOT ({' AND '.join(_has_usable_trail(query, source))})"
-    return [*index.ctes([TRAIL]), long_sessions([*site_condition(query, source), *overlapping, without_trail])]
+    long = [*site_condition(query, source), *overlapping, without_trail, *without_bot_sessions(query)]
+    return [*index.ctes([TRAIL, *bot_columns(query)]), *long_sessions(query, source, [long])]
 
 
 def _has_usable_trail(query: PathsQuery, source: EventSource) -> list[str]:
     """Conditions: the trail has every step that the session takes in the range, and no other."""
-    conditions = [f"{TRAIL} IS NOT NULL"]
+    conditions = [f"{TRAIL} IS NOT NULL", *(f"{bots} = 0" for bots in bot_columns(query))]
     if query.since is not None:
         conditions.append(f"started >= {source.parameters.add(query.since, 'timestamp')}")
     if query.until is not None:
         conditions.append(f"ended < {source.parameters.add(query.until, 'timestamp')}")
-    return conditions if query.merge else [*conditions, f"len({TRAIL}) = pages"]
+    return conditions if query.merge else [*conditions, f"{source.dialect.list_length.format(TRAIL)} = pages"]
 
 
-def trail_step_counts(query: PathsQuery, source: EventSource, anchor: str | None) -> Cte:
+def trail_step_counts(query: PathsQuery, source: EventSource, index: SessionIndex, anchor: str | None) -> Cte:
     """`trail_step_counts`: how many sessions have which page as which step, and which page before it.
 
     `position` is the index of the step in the trail, from 1.
@@ -50,6 +53,8 @@ def trail_step_counts(query: PathsQuery, source: EventSource, anchor: str | None
     position, last_step = "step", query.steps
     selected = TRAIL
     conditions = [*site_condition(query, source), *_has_usable_trail(query, source)]
+    if index.has_numbered_trails:
+        return _numbered_step_counts(query, source, anchor, conditions)
     if anchor is not None:
         node = source.parameters.add(anchor, "text")
         selected = f"{TRAIL}, list_position({TRAIL}, {node}) AS anchor_position"
@@ -80,8 +85,77 @@ def trail_step_counts(query: PathsQuery, source: EventSource, anchor: str | None
         position=position,
         selected=selected,
         steps=", ".join(str(step) for step in range(1, last_step + 1)),
-        index=INDEXED_SESSIONS,
+        index=without_joined(query, source),
         where=clause("WHERE", conditions),
+    )
+
+
+def _numbered_step_counts(query: PathsQuery, source: EventSource, anchor: str | None, conditions: list[str]) -> Cte:
+    """`trail_step_counts` from trails of numbers: counted by numbers, and only the counts get their paths.
+
+    `page_1` is the page of the first step that counts, `page_2` that of the next one, and so on: backwards from an
+    `end`, else forwards, and then `page_0` is the page before the first one. Each step with the page before it is a
+    grouping set. So a trail is read once, and never becomes a row for each of its pages.
+
+    OFFSET 0 has the anchor searched once for all pages, and hides from the planner that pages are of trails, of which
+    there are many: it would expect as many pairs of pages, and sort the trails instead of hashing them.
+    """
+    backwards = query.end is not None
+    steps = range(1, query.steps if backwards else query.steps + 1)
+    anchored = "1"
+    if anchor is not None:
+        node = source.parameters.add(anchor, "text")
+        anchored = f"array_position({TRAIL}, (SELECT path_id FROM {INDEXED_PATHS} WHERE path = {node}))"
+        conditions.append(f"{anchored} IS NOT NULL")
+    numbers = range(1, query.steps + 1) if backwards else range(query.steps + 1)
+    before = {step: f"page_{step + 1 if backwards else step - 1}" for step in steps}
+    pages = [f"page_{number}" for number in numbers]
+    sets = {step: {f"page_{step}", before[step]} for step in steps}
+    # GROUPING has a bit for each of its columns, the last one's the lowest: 1 where the column is not grouped by.
+    masks = {step: "".join("0" if page in sets[step] else "1" for page in pages) for step in steps}
+    cases = {
+        "step": [f"WHEN {int(masks[step], 2)} THEN {step}" for step in steps],
+        "previous_id": [f"WHEN {int(masks[step], 2)} THEN {before[step]}" for step in steps],
+        "path_id": [f"WHEN {int(masks[step], 2)} THEN page_{step}" for step in steps],
+    }
+    sign = "-" if backwards else "+"
+    return cte(
+        "trail_step_counts",
+        """
+        SELECT step, previous_paths.path AS previous_node, paths.path AS node, sessions
+        FROM (
+            SELECT
+                {cases},
+                sessions
+            FROM (
+                SELECT {pages}, GROUPING({pages}) AS not_grouped_by, count(*) AS sessions
+                FROM (
+                    SELECT
+                        {selected}
+                    FROM (
+                        SELECT {trail}, {anchored} AS anchored
+                        FROM {index}
+                        {where}
+                        OFFSET 0
+                    ) AS trails
+                    OFFSET 0
+                ) AS pages_of_trails
+                GROUP BY GROUPING SETS ({sets})
+            ) AS grouped_steps
+        ) AS counted_steps
+        JOIN {paths} AS paths USING (path_id)
+        LEFT JOIN {paths} AS previous_paths ON previous_paths.path_id = previous_id
+        """,
+        materialized=True,
+        cases=columns(f"CASE not_grouped_by {' '.join(whens)} END AS {name}" for name, whens in cases.items()),
+        pages=", ".join(pages),
+        selected=columns(f"{TRAIL}[anchored {sign} {number - 1}] AS page_{number}" for number in numbers),
+        trail=TRAIL,
+        anchored=anchored,
+        index=without_joined(query, source),
+        where=clause("WHERE", conditions),
+        sets=", ".join(f"({before[step]}, page_{step})" for step in steps),
+        paths=INDEXED_PATHS,
     )
 
 

@@ -1,7 +1,7 @@
 """Which persons were active in which periods.
 
-The SELECTs read `people_days` or `people` where these rollups have what a query asks for, and `events` otherwise; the
-rows are the same.
+The SELECTs read `people_days` or `people` where these rollups have what a query asks for, `user_times` where it asks
+for names of events, and `events` otherwise; the rows are the same.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from tallystick.analysis.bots import is_no_bot
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.cte import Cte, clause, cte, sql
 from tallystick.analysis.event_source import EventSource
-from tallystick.analysis.filters import Fields, filter_fields, scope_conditions
+from tallystick.analysis.filters import Fields, row_fields, scope_conditions
 from tallystick.analysis.funnel.steps import test_sql
 from tallystick.analysis.rollups import PEOPLE_FIELDS, on_quarter_hours, on_utc_days
 from tallystick.model.queries.funnel import EventTest
@@ -21,13 +22,26 @@ from tallystick.model.queries.scope import Scope
 ANY_EVENT = EventTest()
 
 
+def are_names(scope: Scope, *tests: EventTest) -> bool:
+    """Whether the tests ask for nothing but names, one at least for a name, and the scope leaves out none but bots."""
+    only_names = all(test.filter is None for test in tests) and any(test.name is not None for test in tests)
+    return only_names and (scope.filter is None or is_no_bot(scope.filter))
+
+
+def reads_user_times(scope: Scope, source: EventSource, buckets: Buckets, *tests: EventTest) -> bool:
+    """Whether `user_times` with its UTC days has every person with an event that passes one of the tests."""
+    numbers = source.user_numbers
+    has_days = numbers is not None and numbers.times is not None and numbers.has_days
+    return has_days and are_names(scope, *tests) and on_utc_days(scope, buckets)
+
+
 @dataclass(frozen=True)
 class ActivePersons:
     """CTEs of active persons for one statement.
 
     Attributes:
         scope: site, range and filter of the events.
-        source: what the statement reads from.
+        source: what the statement reads from: `user_times`, where it has them.
         buckets: the periods.
         rollups: False reads `events`, whatever the query is.
     """
@@ -39,7 +53,9 @@ class ActivePersons:
 
     def table(self, *tests: EventTest) -> str:
         """The smallest table that has every person with an event that passes one of the tests."""
-        on_people = filter_fields(self.scope.filter) <= PEOPLE_FIELDS and all(test == ANY_EVENT for test in tests)
+        if self.source.has_times:
+            return "user_times"
+        on_people = row_fields(self.scope.filter) <= PEOPLE_FIELDS and all(test == ANY_EVENT for test in tests)
         if not self.rollups or not on_people or not on_quarter_hours(self.scope, self.buckets):
             return "events"
         has_days = bool(self.source.dialect.day_start)
@@ -53,9 +69,9 @@ class ActivePersons:
         Args:
             test: what the event has to pass.
         """
-        days = table == "people_days" and self.buckets.interval == "day"
+        days = table in ("people_days", "user_times") and self.buckets.interval == "day"
         # `people_days` has a row for each site, user and day.
-        is_distinct = days and self.scope.site_id is not None and not self.source.has_persons
+        is_distinct = table == "people_days" and days and self.scope.site_id is not None and not self.source.has_persons
         time, conditions = self._time(table), self._conditions(table, since, until, test)
         return cte(
             name,
@@ -80,7 +96,7 @@ class ActivePersons:
             {where}
             GROUP BY user_id
             """,
-            time=self._time(table),
+            time="first" if table == "user_times" else self._time(table),
             table=self._relation(table),
             where=clause("WHERE", conditions),
         )
@@ -91,12 +107,14 @@ class ActivePersons:
 
     def _relation(self, table: str) -> str:
         """What the rows are read from. Called after `_conditions`, which asks for property columns."""
-        return self.source.relation() if table == "events" else self.source.people(table)
+        if table == "user_times":
+            return self.source.named_times()
+        return self.source.relation() if table == "events" else self.source.people(table, self.scope.filter is not None)
 
     def _conditions(self, table: str, since: datetime | None, until: datetime | None, test: EventTest) -> list[str]:
         passes = [] if test == ANY_EVENT else [test_sql(test, Fields(self.source))]
         scope = self.scope.model_copy(update={"since": since, "until": until})
-        if table == "people_days":
-            return [*scope_conditions(scope, "day", self.source, "day"), *passes]
+        if table in ("people_days", "user_times"):
+            return [*scope_conditions(scope, "day", self.source, "day", table=table), *passes]
         has_user = ["user_id IS NOT NULL"] if table == "events" else []
-        return [*scope_conditions(scope, self._time(table), self.source), *passes, *has_user]
+        return [*scope_conditions(scope, self._time(table), self.source, table=table), *passes, *has_user]

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from tallystick.analysis.buckets import EPOCH, SECONDS, Buckets, segments
 from tallystick.analysis.cte import Cte, clause, cte, sql, with_ctes
 from tallystick.analysis.event_source import EventSource
-from tallystick.analysis.retention.active_persons import ActivePersons
+from tallystick.analysis.retention.active_persons import ActivePersons, are_names, reads_user_times
 from tallystick.analysis.series import check_range
-from tallystick.analysis.sources import Sources
+from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
 from tallystick.model.queries.retention import (
     PERIODS_MAX,
@@ -34,6 +34,20 @@ WEEK, MONTH = 7, 30
 """Days of WAU and MAU."""
 
 
+def persons_needs(query: PersonsScope) -> Needs:
+    """What a store reads before it compiles a query about persons over time."""
+    by_name = isinstance(query, RetentionQuery) and are_names(query, query.start, query.returning)
+    joins = isinstance(query, RetentionQuery)
+    return Needs(
+        property_columns=True,
+        persons=True,
+        user_keys=True,
+        user_times=by_name,
+        hash_joins=joins,
+        merge_joins=not joins,
+    )
+
+
 def compile_persons(query: PersonsScope, sources: Sources) -> Statement:
     """The statement of a query about persons over time.
 
@@ -42,9 +56,16 @@ def compile_persons(query: PersonsScope, sources: Sources) -> Statement:
     """
     assert isinstance(query, RetentionQuery | LifecycleQuery | StickinessQuery | ActiveUsersQuery)
     check_range(query, query.interval)
-    source, now = EventSource(sources, query.site_id), sources.now
+    now = sources.now
     early = query.since and max(query.since - LOOK_BACK, EPOCH.replace(year=1900))
-    buckets = Buckets(query.interval, query.timezone, segments(query.timezone, early, query.until, now))
+    buckets = Buckets(
+        query.interval, query.timezone, segments(query.timezone, early, query.until, now), query.week_start
+    )
+    source = EventSource(sources, query.site_id)
+    tests = (query.start, query.returning) if isinstance(query, RetentionQuery) else ()
+    numbers = sources.user_numbers
+    if numbers and not numbers.parts and not reads_user_times(query, source, buckets, *tests):
+        source = EventSource(replace(sources, user_numbers=None), query.site_id)
     persons = ActivePersons(query, source, buckets, sources.rollups)
     if isinstance(query, RetentionQuery):
         text, table = _retention(query, persons)
@@ -54,7 +75,9 @@ def compile_persons(query: PersonsScope, sources: Sources) -> Statement:
         text, table = _stickiness(query, persons)
     else:
         text, table = _active_users(query, persons)
-    return Statement(text, source.parameters.values, from_rollup=table != "events", buckets=buckets, now=now)
+    return Statement(
+        text, source.parameters.values, from_rollup=table not in ("events", "user_times"), buckets=buckets, now=now
+    )
 
 
 # --- retention ------------------------------------------------------------------------------------------------------
@@ -96,7 +119,7 @@ def _retention(query: RetentionQuery, persons: ActivePersons) -> tuple[str, str]
         limit=str(CELLS_MAX + 1),
     )
     table = "events" if "events" in (start_table, returning_table) else start_table
-    return with_ctes([cohorts, returning_persons], cells), table
+    return with_ctes([*persons.source.ctes, cohorts, returning_persons], cells), table
 
 
 def _cohorts_of_first_times(query: RetentionQuery, persons: ActivePersons, table: str) -> Cte:
@@ -140,9 +163,10 @@ def _lifecycle(query: LifecycleQuery, persons: ActivePersons) -> tuple[str, str]
     activity = cte(
         "activity",
         """
-        SELECT period_key, lag(period_key) OVER (PARTITION BY person ORDER BY period_key) AS previous_key
+        SELECT period_key, {previous_key} AS previous_key
         FROM active_persons
         """,
+        previous_key=dialect.lag.format("period_key", "(PARTITION BY person ORDER BY period_key)"),
     )
     counts = sql(
         """
@@ -209,11 +233,13 @@ def _active_users(query: ActiveUsersQuery, persons: ActivePersons) -> tuple[str,
         """
         SELECT
             period_key,
-            lag(period_key) OVER days_of_person AS previous_key,
-            lead(period_key) OVER days_of_person AS next_key
+            {previous_key} AS previous_key,
+            {next_key} AS next_key
         FROM active_persons
         WINDOW days_of_person AS (PARTITION BY person ORDER BY period_key)
         """,
+        previous_key=dialect.lag.format("period_key", "days_of_person"),
+        next_key=dialect.lead.format("period_key", "days_of_person"),
     )
     counts = sql(
         """

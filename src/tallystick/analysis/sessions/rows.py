@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tallystick.analysis.buckets import Buckets
-from tallystick.analysis.series import is_filled
+from tallystick.analysis.series import is_filled, with_completeness
 from tallystick.analysis.sessions.compile import ROWS_LIMIT
 from tallystick.analysis.statement import Answer, Row, Statement
 from tallystick.errors import InvalidRequest
@@ -30,7 +30,7 @@ def shape_sessions(query: SessionsQuery, statement: Statement, rows: Sequence[Ro
         empty = [0 if kind in COUNTS else None for kind in query.metrics]
         keys = buckets.series(query.since, query.until, found.keys())
         rows = [found.get(key, (key, *empty)) for key in keys]
-    return [_row(query, buckets, row) for row in rows], None
+    return with_completeness(query, statement, [_row(query, buckets, row) for row in rows]), None
 
 
 def _row(query: SessionsQuery, buckets: Buckets | None, row: Sequence[Any]) -> dict[str, Any]:

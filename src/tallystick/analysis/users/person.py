@@ -44,6 +44,7 @@ def of_person(query: EventsQuery, source: EventSource) -> str:
 
 
 def _of_person_of_each_site(user: str) -> str:
+    # Pairs of site and id, and no subquery that refers to the event: ClickHouse refuses one over several shards.
     return sql(
         """
         user_id IN (
@@ -55,19 +56,19 @@ def _of_person_of_each_site(user: str) -> str:
             UNION ALL
             SELECT {user}
         )
-        AND coalesce({person_of_event}, user_id) = coalesce({person_of_query}, {user})
+        AND (
+            user_id = {user}
+            OR (site_id, user_id) IN (
+                SELECT site_id, user_id
+                FROM identities
+                WHERE person_id = {user}
+                    OR (site_id, person_id) IN (SELECT site_id, person_id FROM identities WHERE user_id = {user})
+                UNION ALL
+                SELECT site_id, person_id FROM identities WHERE user_id = {user}
+            )
+        )
         """,
         user=user,
-        person_of_event=_person_of("events.user_id"),
-        person_of_query=_person_of(user),
-    )
-
-
-def _person_of(user: str) -> str:
-    """The person that an id resolves to on the site of a row of `events`; NULL if it is a person itself."""
-    return (
-        "(SELECT identities.person_id FROM identities "
-        f"WHERE identities.site_id = events.site_id AND identities.user_id = {user})"
     )
 
 
@@ -115,10 +116,10 @@ def compile_person(query: PersonQuery, sources: Sources) -> Statement:
         UNION ALL
         SELECT site_id, person_id, person_id, NULL, NULL, NULL
         FROM persons
-        WHERE NOT EXISTS (
-            SELECT 1
+        WHERE (site_id, person_id) NOT IN (
+            SELECT site_id, user_id
             FROM identities
-            WHERE identities.site_id = persons.site_id AND identities.user_id = persons.person_id
+            WHERE user_id IN (SELECT person_id FROM persons)
         )
         """,
     )

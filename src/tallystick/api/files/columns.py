@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from tallystick.analysis.series import COMPLETE
 from tallystick.api.files.csv_text import EVENT_COLUMNS
 from tallystick.model import query as model
 
@@ -39,6 +40,18 @@ INSTANTS = {
 """Columns whose texts are instants."""
 _COMPARED = "previous"
 _INT64 = 2**63
+_EXACT_DOUBLES = 2**53
+"""Up to here every integer is a double of its own."""
+EXACT = "EXACT"
+"""The type of a column of integers that doubles cannot hold, but 64 bits can."""
+_DECIMAL = "DECIMAL(38, 0)"
+_BOTH = {
+    frozenset(("BIGINT", "DOUBLE")): "DOUBLE",
+    frozenset(("BIGINT", EXACT)): EXACT,
+    frozenset(("BIGINT", _DECIMAL)): _DECIMAL,
+    frozenset((EXACT, _DECIMAL)): _DECIMAL,
+}
+"""The type of a column with values of two types; any other two are text."""
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:
@@ -64,22 +77,30 @@ def _columns_of_none(query: model.Query) -> list[str]:
         figures = list(query.metrics)
     else:
         return list(EMPTY[query.kind])
-    return [*(["bucket"] if query.interval else []), *query.breakdown, *figures]
+    if query.interval is None:
+        return [*query.breakdown, *figures]
+    return ["bucket", *query.breakdown, *figures, *([] if COMPLETE in figures else [COMPLETE])]
 
 
 def type_of(name: str, value: Any, before: str) -> str:
-    """The DuckDB type of a column that holds this value and others of the type `before` (empty: no others yet)."""
+    """The DuckDB type of a column that holds this value and others of the type `before` (empty: no others yet).
+
+    No integer loses a digit: one that a column's double or 64 bits cannot hold makes it a decimal or a text column.
+    `EXACT` is such an integer of 64 bits; write it as BIGINT.
+    """
     found = _type(name, value)
     if before in ("", found):
         return found
-    return "DOUBLE" if {before, found} == {"BIGINT", "DOUBLE"} else "VARCHAR"
+    return _BOTH.get(frozenset((before, found)), "VARCHAR")
 
 
 def _type(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "BOOLEAN"
     if isinstance(value, int):
-        return "BIGINT" if -_INT64 <= value < _INT64 else "DOUBLE"
+        if abs(value) <= _EXACT_DOUBLES:
+            return "BIGINT"
+        return EXACT if -_INT64 <= value < _INT64 else _DECIMAL if abs(value) < 10**38 else "VARCHAR"
     if isinstance(value, float):
         return "DOUBLE"
     instant = name.rpartition(f"{_COMPARED}.")[2] in INSTANTS

@@ -21,6 +21,8 @@ EVENT_COLUMNS = (
     "path",
     "properties",
 )
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -37,9 +39,9 @@ def csv_table(header: Sequence[str], cells: Iterable[Sequence[str]]) -> bytes:
     return out.getvalue().encode("utf-8", "replace")
 
 
-def csv_header() -> bytes:
-    """The header line of an export of events."""
-    return (",".join(EVENT_COLUMNS) + "\r\n").encode()
+def csv_header(excel: bool = False) -> bytes:
+    """The header line of an export of events, behind a byte order mark for Excel."""
+    return (BOM if excel else b"") + (",".join(EVENT_COLUMNS) + "\r\n").encode()
 
 
 def csv_events(lines: bytes) -> bytes:

@@ -19,8 +19,8 @@ from fastapi import Query
 from starlette.responses import Response
 
 from tallystick.api.dependencies import Parts
-from tallystick.api.files.columns import columns_of, flat, type_of
-from tallystick.api.files.csv_text import csv_table, harmless
+from tallystick.api.files.columns import EXACT, columns_of, flat, type_of
+from tallystick.api.files.csv_text import BOM, csv_table, harmless
 from tallystick.api.files.format import FileFormat
 from tallystick.api.streaming.responses import MadeFile, Stream
 from tallystick.disk import DiskGuard
@@ -40,7 +40,8 @@ GivenFormat: TypeAlias = Annotated[
     FileFormat | None,
     Query(
         alias="format",
-        description="The answer as a file to keep: `json` as it always is, `csv` or `parquet` its rows, all of them "
+        description="The answer as a file to keep: `json` as it always is, `csv`, `excel` (CSV with a byte order "
+        "mark, by which Excel knows UTF-8) or `parquet` its rows, all of them "
         f"(at most {ROWS_MAX:,}) unless the query names a `limit` or a `cursor`.",
     ),
 ]
@@ -65,11 +66,12 @@ def disposition(name: str, format_: FileFormat) -> dict[str, str]:
     """The header that gives a file its name: letters and digits of `name`, or `result` when it has none."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
     short = _NOT_IN_NAMES.sub("-", plain).strip("-").lower()[:80].rstrip("-")
-    return {"Content-Disposition": f'attachment; filename="{short or "result"}.{format_}"'}
+    ending = "csv" if format_ == "excel" else format_
+    return {"Content-Disposition": f'attachment; filename="{short or "result"}.{ending}"'}
 
 
 async def as_file(
-    parts: Parts, ask: Ask, query: model.Query, format_: Literal["csv", "parquet"], name: str
+    parts: Parts, ask: Ask, query: model.Query, format_: Literal["csv", "excel", "parquet"], name: str
 ) -> Response:
     """The rows of a query as a file.
 
@@ -92,10 +94,11 @@ async def as_file(
     pages = _pages(ask, whole, first, further=whole is not query)
     if format_ == "parquet":
         return MadeFile(parts, lambda folder: _parquet(parts, query, pages, folder), headers, MEDIA_TYPES["parquet"])
+    mark = BOM if format_ == "excel" else b""
     if first.next_cursor is None or whole is query:
         body = await asyncio.to_thread(csv_of, columns_of(query, first.rows), first.rows)
-        return Response(body, headers=headers, media_type=MEDIA_TYPES["csv"])
-    return Stream(parts, _csv_pages(parts, query, pages), headers, MEDIA_TYPES["csv"])
+        return Response(mark + body, headers=headers, media_type=MEDIA_TYPES["csv"])
+    return Stream(parts, _csv_pages(parts, query, pages, mark), headers, MEDIA_TYPES["csv"])
 
 
 def _whole(query: model.Query) -> model.Query:
@@ -122,14 +125,17 @@ async def _pages(ask: Ask, query: model.Query, first: model.Result, further: boo
 # --- CSV ------------------------------------------------------------------------------------------------------------
 
 
-async def _csv_pages(parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
+async def _csv_pages(
+    parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]], mark: bytes
+) -> AsyncGenerator[bytes, None]:
     """Text is formatted in a thread, so that a large file does not block the event loop."""
     columns: list[str] = []
     with parts.exports.hold():
         async for rows in pages:
             header = not columns
             columns = columns or columns_of(query, rows)
-            yield await asyncio.to_thread(csv_of, columns, rows, header)
+            text = await asyncio.to_thread(csv_of, columns, rows, header)
+            yield mark + text if header else text
 
 
 def csv_of(columns: Sequence[str], rows: Sequence[Row], header: bool = True) -> bytes:
@@ -168,7 +174,7 @@ async def _parquet(parts: Parts, query: model.Query, pages: AsyncIterator[list[R
             for name in columns_of(query, rows):
                 types.setdefault(name, "")
             await in_thread(_write, file, types, rows)
-    columns = [(name, kind or "VARCHAR") for name, kind in types.items()]
+    columns = [(name, "BIGINT" if kind == EXACT else kind or "VARCHAR") for name, kind in types.items()]
     await in_thread(parts.write_parquet, lines, target, columns)
     lines.unlink()
     return target

@@ -48,9 +48,9 @@ def query_of(
     report: Report, range_: str | None, timezone: str | None, filter_: Filter | None, now: datetime
 ) -> model.Query:
     """The query of a report when it is run at the instant `now`. Raises InvalidRequest."""
-    zone = timezone or report.timezone
+    zone, within = timezone or report.timezone, range_ or report.range
     try:
-        span = resolve(range_ or report.range, ZoneInfo(zone), now)
+        span = resolve(within, ZoneInfo(zone), now, report.question.get("week_start", "monday"))
     except (ValueError, OverflowError) as error:
         raise InvalidRequest(f"range: {error}") from error
     fields: dict[str, Any] = {
@@ -63,8 +63,12 @@ def query_of(
     shape = model.QUERY_KINDS.get(str(fields.get("kind")))
     if shape is not None and "timezone" in shape.model_fields:
         fields["timezone"] = zone
-    if span.since is None and fields.get("compare") == "previous":
-        del fields["compare"]  # a range without a start has no period before it
+    compare = fields.get("compare")
+    if compare == "previous" or (isinstance(compare, dict) and "range" in compare):
+        if span.since is None:
+            del fields["compare"]  # a range without a start has no period before it
+        else:
+            fields["compare"] = {"range": within}
     try:
         return _QUERY.validate_python(fields)
     except ValidationError as error:

@@ -10,7 +10,9 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from fastapi import Depends, Path, Query
 
-from tallystick.api.dependencies import GivenParts, GivenSite
+from tallystick.access.model import Permission, Reach
+from tallystick.api.access.scoped_store import NAME_A_SITE, OTHER_SITE
+from tallystick.api.dependencies import GivenCaller, GivenParts
 from tallystick.errors import Forbidden, InvalidRequest, NotFound
 from tallystick.keys import EVERY_SITE
 from tallystick.model import library as model
@@ -28,7 +30,7 @@ from tallystick.model.library import (
 from tallystick.store.library import Document, Kind, Library
 
 _ID = re.compile(ID_PATTERN)
-OTHER_SITE = "the key is for one site, and this is about another, or about all of them"
+ONLY_SEE = "you may see the reports and boards of this site, and not change them"
 
 DocumentId: TypeAlias = Annotated[str, Path(max_length=64)]
 """The path parameter of a route about one report, board or share link."""
@@ -38,14 +40,15 @@ ListedSite: TypeAlias = Annotated[
 
 
 class SiteLibrary:
-    """A library limited to the only site that its caller may see (None: every site).
+    """A library limited to the sites that its caller may see, and may change.
 
     What the caller may not see is answered as if it did not exist. Methods raise what `Library` raises, too.
     """
 
-    def __init__(self, library: Library, site: str | None) -> None:
+    def __init__(self, library: Library, sees: Reach, changes: Reach) -> None:
         self.library = library
-        self._site = site
+        self._sees = sees
+        self._changes = changes
 
     async def documents(self, kind: Kind, site_id: str | None) -> Sequence[Document]:
         """The documents of a site, oldest first.
@@ -57,27 +60,39 @@ class SiteLibrary:
             Forbidden: the caller may not see that site.
         """
         if site_id is None:
-            return await self.library.documents(kind, self._site)
-        if self._site not in (None, site_id):
-            raise Forbidden(OTHER_SITE)
-        if site_id == EVERY_SITE:
+            if self._sees.single is not None:
+                return await self.library.documents(kind, self._sees.single)
+            return [found for found in await self.library.documents(kind) if found.site_id in self._sees]
+        if site_id == EVERY_SITE and self._sees.every:
             return [found for found in await self.library.documents(kind) if found.site_id is None]
+        if site_id not in self._sees:
+            raise Forbidden(OTHER_SITE)
         return await self.library.documents(kind, site_id)
 
     async def document(self, kind: Kind, id_: str) -> Document:
         """Raises NotFound."""
         found = await self.library.document(kind, id_) if _ID.fullmatch(id_) else None
-        if found is None or self._site not in (None, found.site_id):
+        if found is None or found.site_id not in self._sees:
             raise NotFound(f"there is no {kind} {id_!r}")
+        return found
+
+    async def document_to_change(self, kind: Kind, id_: str) -> Document:
+        """Raises NotFound, and Forbidden when the caller may see it only."""
+        found = await self.document(kind, id_)
+        if found.site_id not in self._changes:
+            raise Forbidden(ONLY_SEE)
         return found
 
     async def create(self, kind: Kind, fields: ReportFields | BoardFields) -> Document:
         """Store a new document. Raises Forbidden when its site is not the caller's."""
         site = fields.site_id
-        if self._site is not None:
-            if "site_id" in fields.model_fields_set and site != self._site:
-                raise Forbidden(OTHER_SITE)
-            site = self._site
+        if not self._changes.every:
+            if "site_id" not in fields.model_fields_set:
+                if self._changes.single is None:
+                    raise InvalidRequest(NAME_A_SITE)
+                site = self._changes.single
+            if site not in self._changes:
+                raise Forbidden(ONLY_SEE if site in self._sees else OTHER_SITE)
         _check_query_site(fields, site)
         now = datetime.now(UTC)
         made = Document(kind, new_id(), site, _body_of(fields), now, now)
@@ -86,7 +101,7 @@ class SiteLibrary:
 
     async def change(self, kind: Kind, id_: str, fields: ReportChange | BoardChange) -> Document:
         """Replace a document's fields. Raises NotFound, and InvalidRequest when it would move to another site."""
-        old = await self.document(kind, id_)
+        old = await self.document_to_change(kind, id_)
         if "site_id" in fields.model_fields_set and fields.site_id != old.site_id:
             raise InvalidRequest(f"site_id: a {old.kind} stays with its site; save a new one for another")
         _check_query_site(fields, old.site_id)
@@ -95,14 +110,16 @@ class SiteLibrary:
 
     async def delete(self, kind: Kind, id_: str) -> None:
         """Delete a document. Raises NotFound."""
-        await self.library.remove(kind, (await self.document(kind, id_)).id)
+        await self.library.remove(kind, (await self.document_to_change(kind, id_)).id)
 
     async def board_of_share(self, share_id: str) -> Document:
-        """The board that a share link shows. Raises NotFound."""
+        """The board that a share link shows, to change the link. Raises NotFound and Forbidden."""
         share = await self.library.share(share_id) if _ID.fullmatch(share_id) else None
         board = None if share is None else await self.library.document("board", share.board_id)
-        if board is None or self._site not in (None, board.site_id):
+        if board is None or board.site_id not in self._sees:
             raise NotFound(f"there is no share link {share_id!r}")
+        if board.site_id not in self._changes:
+            raise Forbidden(ONLY_SEE)
         return board
 
 
@@ -138,9 +155,9 @@ def _fields_of(found: Document) -> dict[str, Any]:
     return {**found.body, **own}
 
 
-def _library_of(parts: GivenParts, site: GivenSite) -> SiteLibrary:
-    return SiteLibrary(parts.store.library, site)
+def _library_of(parts: GivenParts, caller: GivenCaller) -> SiteLibrary:
+    return SiteLibrary(parts.store.library, caller.reach(Permission.READ), caller.reach(Permission.EDIT))
 
 
 GivenLibrary: TypeAlias = Annotated[SiteLibrary, Depends(_library_of)]
-"""A route's parameter of this type is the library as the caller's key may see it."""
+"""A route's parameter of this type is the library as the caller may see and change it."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from tallystick.access.model import Permission
 from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.access.share_gate import digest_of, new_token, page_of
 from tallystick.api.library.site_library import DocumentId, GivenLibrary, ListedSite, board_of
@@ -36,7 +37,7 @@ async def boards(library: GivenLibrary, site_id: ListedSite = None) -> BoardList
 
 
 @router.post("/v1/boards", status_code=201, dependencies=[Depends(require_json)])
-@access(Access.SITE)
+@access(Access.SITE, Permission.EDIT)
 async def save_board(library: GivenLibrary, fields: BoardFields) -> Board:
     """Make a board of saved reports."""
     return board_of(await library.create("board", fields))
@@ -50,14 +51,14 @@ async def board(library: GivenLibrary, board_id: DocumentId) -> Board:
 
 
 @router.put("/v1/boards/{board_id}", dependencies=[Depends(require_json)])
-@access(Access.SITE)
+@access(Access.SITE, Permission.EDIT)
 async def change_board(library: GivenLibrary, board_id: DocumentId, fields: BoardChange) -> Board:
     """Replace the version of the board that was edited, which `updated_at` names."""
     return board_of(await library.change("board", board_id, fields))
 
 
 @router.delete("/v1/boards/{board_id}", status_code=204)
-@access(Access.SITE)
+@access(Access.SITE, Permission.EDIT)
 async def delete_board(library: GivenLibrary, board_id: DocumentId) -> Response:
     """Delete a board with its share links. Its reports stay."""
     await library.delete("board", board_id)
@@ -76,13 +77,13 @@ async def shares(library: GivenLibrary, board_id: DocumentId) -> ShareList:
 
 
 @router.post("/v1/boards/{board_id}/shares", status_code=201, dependencies=[Depends(require_json)])
-@access(Access.SITE)
+@access(Access.SITE, Permission.EDIT)
 async def share_board(library: GivenLibrary, board_id: DocumentId, fields: ShareFields) -> NewShare:
     """Make a link that shows a board in its current state to readers without a key."""
     now = datetime.now(UTC)
     if fields.expires_at is not None and fields.expires_at <= now:
         raise InvalidRequest("expires_at: that instant is over already")
-    shown = await library.document("board", board_id)
+    shown = await library.document_to_change("board", board_id)
     share_id = new_id()
     token = new_token(share_id)
     made = Share(share_id, shown.id, fields.name, digest_of(token), now, fields.expires_at)
@@ -91,7 +92,7 @@ async def share_board(library: GivenLibrary, board_id: DocumentId, fields: Share
 
 
 @router.delete("/v1/shares/{share_id}", status_code=204)
-@access(Access.SITE)
+@access(Access.SITE, Permission.EDIT)
 async def revoke_share(library: GivenLibrary, share_id: DocumentId) -> Response:
     """Revoke a share link: from now on it shows nothing."""
     await library.board_of_share(share_id)

@@ -16,11 +16,28 @@ from starlette.types import Scope
 
 from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.errors import NotFound
+from tallystick.not_built import why_as_html
 
 BUILT = Path(__file__).parents[2] / "dashboard"
 """Where the build goes: part of the wheel, not of the repository."""
 
-PAGES = ("explore", "funnels", "retention", "paths", "sql", "boards", "events", "users", "live", "pipeline", "shared")
+PAGES = (
+    "explore",
+    "funnels",
+    "retention",
+    "paths",
+    "sql",
+    "boards",
+    "events",
+    "users",
+    "live",
+    "install",
+    "pipeline",
+    "shared",
+    "login",
+    "join",
+    "settings",
+)
 """Pages below /ui/, as dashboard/src/app/pages.tsx has them."""
 
 SAFE = {
@@ -38,11 +55,17 @@ NOT_BUILT = """<!doctype html>
 <meta name="viewport" content="width=device-width"></head>
 <body><h1>Tallystick is running</h1>
 <p>The HTTP API works: see <a href="/docs">/docs</a>. The dashboard is not built.</p>
-<p>With Node.js 20 or newer, run <code>scripts/dashboard</code> in the source folder, then reload this page.</p>
+{why}<p>With Node.js 20 or newer, run <code>scripts/dashboard</code> in the source folder, then reload this page.</p>
 </body></html>
 """
 
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
+TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain",
+}
 
 router = APIRouter(include_in_schema=False, route_class=GuardedRoute)
 
@@ -62,7 +85,7 @@ async def page() -> Response:
     headers = {**SAFE, "Cache-Control": "no-cache", "Vary": "Accept"}
     index = BUILT / "index.html"
     if not index.is_file():
-        return HTMLResponse(NOT_BUILT, headers=headers)
+        return HTMLResponse(NOT_BUILT.replace("{why}", why_as_html(BUILT)), headers=headers)
     return FileResponse(index, media_type="text/html", headers=headers)
 
 

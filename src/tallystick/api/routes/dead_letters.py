@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.convertors import Convertor, register_url_convertor
 
+from tallystick.access.model import Permission
 from tallystick.api.access.gate import Access, GuardedRoute, access
-from tallystick.api.dependencies import GivenParts, Parts
+from tallystick.api.dependencies import GivenAudit, GivenParts, Parts
 from tallystick.api.query_answer import require_json
 from tallystick.api.replay import BadOriginal, line_to_replay
 from tallystick.errors import InvalidRequest, NotFound
@@ -60,7 +61,7 @@ class DeadParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    state: Literal["dead", "replayed", "dropped", "all"] = "dead"
+    state: Literal["dead", "replayed", "dropped", "erased", "all"] = "dead"
     limit: int = Field(100, ge=1, le=1_000)
     after: LetterId = Field(0, description="Only ids greater than this: `next_after` of the page before.")
 
@@ -102,8 +103,8 @@ async def dead_letter(parts: GivenParts, letter_id: Annotated[int, Path(ge=0, le
 
 
 @router.post("/v1/dead/replay", dependencies=[Depends(require_json)])
-@access(Access.EVERY)
-async def replay(parts: GivenParts, request: Request, order: Replay) -> ReplayReport:
+@access(Access.EVERY, Permission.OPERATE)
+async def replay(parts: GivenParts, audit: GivenAudit, request: Request, order: Replay) -> ReplayReport:
     """Put dead letters into the queue again, as they are or corrected.
 
     They are marked as replayed once the queue has them. A repeated replay stores nothing twice, because event ids stay.
@@ -131,17 +132,19 @@ async def replay(parts: GivenParts, request: Request, order: Replay) -> ReplayRe
     if good:
         receipt = await parts.republish(b"".join(lines), len(lines), request.state.request_id)
         await parts.store.mark_dead(good, "replayed")
+        await audit.note("dead.replay", receipt, letters=len(good))
     return ReplayReport(replayed=good, receipt=receipt, not_replayed=[note for note in bad if note])
 
 
 @router.post("/v1/dead/drop", dependencies=[Depends(require_json)])
-@access(Access.EVERY)
-async def drop(parts: GivenParts, order: Drop) -> DropReport:
+@access(Access.EVERY, Permission.OPERATE)
+async def drop(parts: GivenParts, audit: GivenAudit, order: Drop) -> DropReport:
     """Drop dead letters: their rows stay, marked as dropped."""
     checked = await _split_by_state(parts, list(dict.fromkeys(order.ids)))
     good = [stored.id for stored, _ in checked if stored]
     if good:
         await parts.store.mark_dead(good, "dropped")
+        await audit.note("dead.drop", "", letters=len(good))
     return DropReport(dropped=good, not_dropped=[refused for _, refused in checked if refused])
 
 

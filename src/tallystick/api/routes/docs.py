@@ -11,6 +11,7 @@ from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.responses import json_answer
 from tallystick.api.routes.dashboard import BUILT
 from tallystick.errors import NotFound
+from tallystick.not_built import why_as_html
 
 FILES = BUILT / "swagger"
 """Where the build puts Swagger UI's files."""
@@ -46,10 +47,12 @@ async def openapi(request: Request) -> Response:
 @router.get("/docs")
 @access(Access.OPEN)
 async def docs() -> Response:
-    """The page that shows /openapi.json; a page with a hint when Swagger UI is not built."""
+    """The page that shows /openapi.json; a page with the reason and a hint when Swagger UI is not built."""
     whole = all((FILES / name).is_file() for name in ASSETS)
-    page = PARTS / ("page.html" if whole else "not_built.html")
-    return HTMLResponse(page.read_bytes(), headers={**SAFE, "Cache-Control": "no-cache"})
+    page = (PARTS / ("page.html" if whole else "not_built.html")).read_text("utf-8")
+    if not whole:
+        page = page.replace("{why}", why_as_html(FILES.parent))
+    return HTMLResponse(page, headers={**SAFE, "Cache-Control": "no-cache"})
 
 
 @router.get("/docs/assets/{name}")

@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from tallystick.access.model import Permission
 from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.access.scoped_store import ScopedStore
 from tallystick.api.dependencies import GivenParts, GivenScopedStore, Parts
@@ -26,6 +27,7 @@ from tallystick.store.waiting import in_thread
 MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",
+    "excel": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
 
@@ -44,7 +46,7 @@ router = APIRouter(tags=["queries"], route_class=GuardedRoute)
         }
     },
 )
-@access(Access.SITE)
+@access(Access.SITE, Permission.EXPORT)
 async def export(
     parts: GivenParts, store: GivenScopedStore, request: Request, params: Annotated[ExportParams, Query()]
 ) -> Response:
@@ -54,20 +56,22 @@ async def export(
     character = + - @, tab, carriage return) gets an apostrophe in front.
     """
     query = params.query(datetime.now(UTC))
-    headers = {"Content-Disposition": f'attachment; filename="events.{params.format}"'}
+    ending = "csv" if params.format == "excel" else params.format
+    headers = {"Content-Disposition": f'attachment; filename="events.{ending}"'}
     if request.state.head:
         return Response(headers=headers, media_type=MEDIA_TYPES[params.format])
     if params.format == "parquet":
         return MadeFile(parts, lambda folder: _parquet(parts, store, query, folder), headers, MEDIA_TYPES["parquet"])
-    return Stream(parts, _pieces(parts, store, query, params.format == "csv"), headers, MEDIA_TYPES[params.format])
+    return Stream(parts, _pieces(parts, store, query, params.format), headers, MEDIA_TYPES[params.format])
 
 
-async def _pieces(parts: Parts, store: ScopedStore, query: EventsQuery, as_csv: bool) -> AsyncGenerator[bytes, None]:
+async def _pieces(parts: Parts, store: ScopedStore, query: EventsQuery, form: str) -> AsyncGenerator[bytes, None]:
     """CSV is formatted in a thread, so that an export does not block the event loop."""
+    as_csv = form in ("csv", "excel")
     with parts.exports.hold():
         async with aclosing(store.export(query)) as chunks:
             first = await anext(chunks, b"")  # an error before the first chunk becomes an error answer
-            yield csv_header() + await asyncio.to_thread(csv_events, first) if as_csv else first
+            yield csv_header(form == "excel") + await asyncio.to_thread(csv_events, first) if as_csv else first
             async for chunk in chunks:
                 yield await asyncio.to_thread(csv_events, chunk) if as_csv else chunk
 

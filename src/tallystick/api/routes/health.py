@@ -1,4 +1,4 @@
-"""The state of the process and of the pipeline: /healthz, /readyz, /metrics, /v1/pipeline, /v1/verify."""
+"""The state of the process and of the pipeline: /healthz, /readyz, /metrics, /v1/pipeline, /v1/verify, /v1/doctor."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
+from tallystick.access.model import Permission
 from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.dependencies import GivenParts, Parts
 from tallystick.api.queue_gauges import set_queue_gauges
 from tallystick.api.streaming.disconnects import while_connected
+from tallystick.doctor.examine import examine
+from tallystick.doctor.verified import note_verify
 from tallystick.errors import TallystickError, Unavailable
+from tallystick.invocation import invocation
 from tallystick.logs import Seldom
 from tallystick.model import books
 from tallystick.model.books import close_books, stored_beyond
 from tallystick.model.status import (
+    Checkup,
     Difference,
+    EnrichmentStatus,
     ErrorAnswer,
     Health,
+    InstallStatus,
     Ledger,
     PipelineStatus,
     QueueStatus,
@@ -30,6 +37,7 @@ from tallystick.model.status import (
     Readiness,
     Verification,
 )
+from tallystick.store.waiting import in_thread
 
 router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 _unready = Seldom(__name__, "not ready")
@@ -121,6 +129,24 @@ async def pipeline(parts: GivenParts) -> PipelineStatus:
     )
 
 
+@router.get("/v1/enrichment")
+@access(Access.OPEN)
+async def enrichment(parts: GivenParts) -> EnrichmentStatus:
+    """Which facts are added to events, by the settings of this process."""
+    return EnrichmentStatus.model_validate(parts.settings.enrichment)
+
+
+@router.get("/v1/install")
+@access(Access.SITE)
+async def install(parts: GivenParts, request: Request) -> InstallStatus:
+    """What a client has to know to send events: whether it needs a write key, and where the browser snippet is."""
+    return InstallStatus(
+        write_key=request.app.state.gate.writes_guarded,
+        snippet_path=parts.settings.snippet_path,
+        command=invocation(),
+    )
+
+
 @router.get("/v1/verify")
 @access(Access.EVERY)
 async def verify(parts: GivenParts, request: Request) -> Verification:
@@ -130,9 +156,18 @@ async def verify(parts: GivenParts, request: Request) -> Verification:
     """
     totals, differences = await closed_books(parts)
     found = [*differences, *await while_connected(request.receive, parts.store.verify())]
+    await in_thread(note_verify, parts.settings, len(found))
     return Verification(
         ok=not found, ledger=Ledger.of(totals), differences=[Difference.of(difference) for difference in found]
     )
+
+
+@router.get("/v1/doctor")
+@access(Access.EVERY, Permission.OPERATE)
+async def doctor(parts: GivenParts) -> Checkup:
+    """What is as it should be and what is not: settings, machine, queue and store of this process."""
+    held = parts.accounts.directory.held if parts.accounts else None
+    return await examine(parts.settings, parts.queue, parts.store, versions(), held)
 
 
 def versions() -> dict[str, str]:

@@ -14,10 +14,11 @@ from starlette.responses import Response
 
 from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.access.scoped_store import of_site
-from tallystick.api.dependencies import GivenParts, GivenSite
+from tallystick.api.dependencies import GivenParts, GivenReach
 from tallystick.api.live_feed import HEARTBEAT_EVERY, Live
 from tallystick.api.streaming.responses import Stream
 from tallystick.keys import EVERY_SITE
+from tallystick.model.event import SITE_ID_MAX
 from tallystick.model.query import EventsQuery
 
 router = APIRouter(tags=["queries"], route_class=GuardedRoute)
@@ -31,7 +32,7 @@ class LiveParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    site_id: str = Field("default", max_length=128, description="`*`: every site.")
+    site_id: str = Field("default", max_length=SITE_ID_MAX, description="`*`: every site.")
     seconds: float | None = Field(
         None, ge=0, le=86_400, description="End the stream after this time; absent: when the server stops."
     )
@@ -44,7 +45,7 @@ class LiveParams(BaseModel):
 )
 @access(Access.SITE)
 async def live(
-    parts: GivenParts, request: Request, only: GivenSite, params: Annotated[LiveParams, Query()]
+    parts: GivenParts, request: Request, reach: GivenReach, params: Annotated[LiveParams, Query()]
 ) -> Response:
     """Events as they are stored, in a stream of server-sent events.
 
@@ -52,7 +53,7 @@ async def live(
     most TALLYSTICK_LIVE_EVENTS_PER_SECOND are. Only events whose own time lies in the last hour are shown and counted.
     """
     named = {"site_id": None if params.site_id == EVERY_SITE else params.site_id}
-    query = of_site(EventsQuery(**(named if "site_id" in params.model_fields_set else {})), only)
+    query = of_site(EventsQuery(**(named if "site_id" in params.model_fields_set else {})), reach)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     hub: Live = request.app.state.live
     if request.state.head:

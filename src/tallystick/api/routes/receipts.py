@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from tallystick.api.access.gate import Access, GuardedRoute, access
-from tallystick.api.dependencies import GivenParts, GivenSite, Parts
+from tallystick.api.dependencies import GivenParts, GivenReach, Parts
 from tallystick.errors import NotFound
 from tallystick.model.block import parse_receipt
 from tallystick.model.books import LedgerEntry
@@ -20,15 +20,15 @@ router = APIRouter(tags=["operations"], route_class=GuardedRoute)
 @access(Access.SITE)
 async def receipt_status(
     parts: GivenParts,
-    site: GivenSite,
+    reach: GivenReach,
     receipt: Annotated[str, Path(max_length=64, description="As a write request's answer gave it.")],
 ) -> ReceiptStatus:
     """Is the block with this request's events stored yet, and what became of its events?
 
-    With a key of one site the answer is the state alone: other sites' events may be in the block, and in its numbers.
+    With a key of some sites the answer is the state alone: other sites' events may be in the block, and in its numbers.
     """
     status = await _status_of(parts, receipt)
-    return status if site is None else ReceiptStatus(receipt=status.receipt, state=status.state)
+    return status if reach.every else ReceiptStatus(receipt=status.receipt, state=status.state)
 
 
 async def _status_of(parts: Parts, receipt: str) -> ReceiptStatus:
@@ -63,5 +63,6 @@ def _stored(receipt: str, entry: LedgerEntry) -> ReceiptStatus:
         stored=entry.stored,
         duplicates=entry.duplicates,
         dead=entry.dead,
+        erased=entry.erased,
         loaded_at=entry.loaded_at,
     )

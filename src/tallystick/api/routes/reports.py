@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from tallystick.access.model import Permission
 from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.dependencies import GivenParts, GivenScopedStore
 from tallystick.api.files.result import FILES, GivenFormat
@@ -24,7 +25,7 @@ async def reports(library: GivenLibrary, site_id: ListedSite = None) -> ReportLi
 
 
 @router.post("/v1/reports", status_code=201, dependencies=[Depends(require_json)])
-@access(Access.SITE)
+@access(Access.SITE, Permission.EDIT)
 async def save_report(library: GivenLibrary, fields: ReportFields) -> Report:
     """Save a query as a report."""
     return report_of(await library.create("report", fields))
@@ -38,14 +39,14 @@ async def report(library: GivenLibrary, report_id: DocumentId) -> Report:
 
 
 @router.put("/v1/reports/{report_id}", dependencies=[Depends(require_json)])
-@access(Access.SITE)
+@access(Access.SITE, Permission.EDIT)
 async def change_report(library: GivenLibrary, report_id: DocumentId, fields: ReportChange) -> Report:
     """Replace the version of the report that was edited, which `updated_at` names."""
     return report_of(await library.change("report", report_id, fields))
 
 
 @router.delete("/v1/reports/{report_id}", status_code=204)
-@access(Access.SITE)
+@access(Access.SITE, Permission.EDIT)
 async def delete_report(library: GivenLibrary, report_id: DocumentId) -> Response:
     """Delete a report that no board shows."""
     await library.delete("report", report_id)

@@ -7,13 +7,15 @@ from typing import Annotated, TypeAlias
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from tallystick.access.model import Reach
 from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.access.scoped_store import ScopedStore
 from tallystick.api.dependencies import GivenParts, Parts
 from tallystick.api.library import saved_reports
+from tallystick.api.library.shared_report import shared_page, shared_report
 from tallystick.api.library.site_library import DocumentId, board_of, report_of
 from tallystick.api.query_answer import require_json
-from tallystick.errors import NotFound, Unauthorized
+from tallystick.errors import InvalidRequest, NotFound, Unauthorized
 from tallystick.model.library import Board, Report, ReportResult, SharedBoard, SharedRunOrder
 from tallystick.store.library import Share
 
@@ -31,12 +33,14 @@ GivenShare: TypeAlias = Annotated[Share, Depends(_share_of)]
 @router.get("/v1/shared")
 @access(Access.SHARE)
 async def shared_board(parts: GivenParts, share: GivenShare) -> SharedBoard:
-    """The board of a share link, with its reports."""
+    """The board of a share link, with what is shown of its reports: no filters and no descriptions of them."""
     board = await _board_of(parts, share)
     ids = dict.fromkeys(tile.report_id for tile in board.tiles)
     found = [await _report_of(parts, report_id) for report_id in ids]
     return SharedBoard(
-        board=board, reports=[report for report in found if report is not None], expires_at=share.expires_at
+        board=shared_page(board),
+        reports=[shared_report(report) for report in found if report is not None],
+        expires_at=share.expires_at,
     )
 
 
@@ -55,8 +59,11 @@ async def run_shared_report(
     report = await _report_of(parts, report_id) if shown else None
     if report is None:
         raise NotFound(f"the board has no report {report_id!r}")
-    store = ScopedStore(parts.store, report.site_id, request.receive)
-    return await saved_reports.run(parts, store, report, range_=order.range)
+    store = ScopedStore(parts.store, Reach.of(report.site_id), request.receive)
+    try:
+        return await saved_reports.run(parts, store, report, range_=order.range)
+    except InvalidRequest as error:  # its text names fields and values of the query, which the link does not show
+        raise InvalidRequest("this report has no answer for this range") from error
 
 
 async def _board_of(parts: Parts, share: Share) -> Board:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from tallystick.access.model import Permission
 from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.dependencies import GivenParts, GivenScopedStore, Parts
-from tallystick.api.files.csv_text import csv_table, harmless
+from tallystick.api.files.csv_text import BOM, csv_table, harmless
 from tallystick.api.files.result import FILES, MEDIA_TYPES, GivenFormat, disposition
 from tallystick.api.query_answer import require_json
 from tallystick.api.streaming.responses import MadeFile
@@ -80,11 +82,22 @@ class ExampleShape(BaseModel):
     sql: str
 
 
+Dialect: TypeAlias = Literal["duckdb", "postgres", "clickhouse"]
+_DIALECTS: Mapping[str, Dialect] = {
+    "duckdb": "duckdb",
+    "postgresql": "postgres",
+    "postgres": "postgres",
+    "clickhouse": "clickhouse",
+    "clickhouses": "clickhouse",
+}
+"""Whose SQL statements are written in, by the scheme of the store's URL."""
+
+
 class SqlSchema(BaseModel):
     """What statements may read, and whether they are answered."""
 
     enabled: bool
-    dialect: Literal["duckdb", "postgres"]
+    dialect: Dialect
     views: list[ViewShape]
     examples: list[ExampleShape]
 
@@ -97,14 +110,14 @@ async def sql_schema(parts: GivenParts) -> SqlSchema:
 
     return SqlSchema(
         enabled=parts.settings.sql,
-        dialect="duckdb" if parts.settings.resolved_store_url.startswith("duckdb") else "postgres",
+        dialect=_DIALECTS[parts.settings.resolved_store_url.partition(":")[0]],
         views=[ViewShape.model_validate(msgspec.to_builtins(view)) for view in VIEWS.values()],
         examples=[ExampleShape.model_validate(msgspec.to_builtins(example)) for example in EXAMPLES],
     )
 
 
 @router.post("/v1/sql", response_model=SqlResult, responses=FILES, dependencies=[Depends(require_json)])
-@access(Access.SITE)
+@access(Access.SITE, Permission.SQL)
 async def sql(parts: GivenParts, store: GivenScopedStore, query: SqlQuery, form: GivenFormat = None) -> Response:
     """Answer one SELECT over the views of `GET /v1/sql/schema`, in the store's own SQL."""
     try:
@@ -115,8 +128,8 @@ async def sql(parts: GivenParts, store: GivenScopedStore, query: SqlQuery, form:
     except TallystickError as error:
         parts.metrics.query_failures.labels(KIND, error.code).inc()
         raise
-    if form == "csv":
-        body = await asyncio.to_thread(_csv, table)
+    if form in ("csv", "excel"):
+        body = (BOM if form == "excel" else b"") + await asyncio.to_thread(_csv, table)
         return Response(body, headers=disposition(KIND, form), media_type=MEDIA_TYPES["csv"])
     if form == "parquet":
         names = disposition(KIND, form)

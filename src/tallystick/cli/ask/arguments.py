@@ -20,7 +20,14 @@ DAYS = 7
 """Days that are shown when no time is given, including today."""
 
 _METRIC = re.compile(r"(?P<kind>[a-z0-9_]+)(?P<key>:[^\[\]]+)?(?P<tests>(?:\[[^\[\]]+\])*)")
-_TEST = re.compile(rf"(?P<field>{'|'.join(COLUMNS)}|properties\.[^:=!<>~]+)(?P<op>!=|=|>|<|~)(?P<value>.*)", re.DOTALL)
+_FIELD = rf"{'|'.join(COLUMNS)}|(?:session|properties)\.[^:=!<>~]+"
+_TEST = re.compile(rf"(?P<field>{_FIELD})(?P<op>!=|=|>|<|~)(?P<value>.*)", re.DOTALL)
+_OTHER_OPERATOR = re.compile(
+    rf"(?P<field>{_FIELD})(?P<op>===?|!==|<>|>=|<=|=>|=<|=~|!~|~=)(?P<value>.*)",
+    re.DOTALL,
+)
+"""A condition as other languages write it: read with the operators here, its value would begin with a sign."""
+_OPERATOR_HERE = {"==": "=", "===": "=", "!==": "!=", "<>": "!=", "=~": "~", "~=": "~"}
 _OPERATORS = {"~": "contains"}
 
 
@@ -40,6 +47,7 @@ class QueryArguments:
     top: int | None
     other: bool
     site: str | None
+    bots: bool = False
 
 
 def request_body(arguments: QueryArguments, now: datetime) -> dict[str, Any]:
@@ -58,8 +66,9 @@ def request_body(arguments: QueryArguments, now: datetime) -> dict[str, Any]:
         "since": arguments.since or first_day.isoformat(),
         "until": None if arguments.until == "now" else arguments.until,
         "timezone": arguments.timezone,
-        "filter": [_test(text) for text in arguments.filters],
+        "filter": [condition(text) for text in arguments.filters],
         **({} if arguments.site is None else {"site_id": arguments.site}),
+        **({"bots": "include"} if arguments.bots else {}),
     }
     own = {
         "kind": "metrics",
@@ -70,11 +79,19 @@ def request_body(arguments: QueryArguments, now: datetime) -> dict[str, Any]:
         "breakdown": list(arguments.by),
         "top": arguments.top,
         "other": arguments.other,
-        "compare": "previous" if arguments.compare else None,
+        "compare": _compare(arguments),
     }
     query = understood(MetricsQuery, {**understood(ScopeParams, scope).scope(now), **own})
     body: dict[str, Any] = query.model_dump(mode="json", exclude_unset=True)
     return body
+
+
+def _compare(arguments: QueryArguments) -> Any:
+    """The usual range is a named one, so that its days are compared with as many days on the 7th of a month too."""
+    if not arguments.compare:
+        return None
+    usual = arguments.since is None and arguments.until in (None, "now")
+    return {"range": f"{DAYS}d"} if usual else "previous"
 
 
 def _metric(text: str, now: datetime) -> dict[str, Any]:
@@ -85,13 +102,24 @@ def _metric(text: str, now: datetime) -> dict[str, Any]:
     if found["key"]:
         metric["property"] = found["key"][1:]
     if found["tests"]:
-        tests = [_test(test) for test in found["tests"][1:-1].split("][")]
+        tests = [condition(test) for test in found["tests"][1:-1].split("][")]
         scope = understood(ScopeParams, {"filter": tests}).scope(now)
         metric |= {"filter": scope["filter"], "name": text[:LABEL_MAX]}
     return metric
 
 
-def _test(text: str) -> str:
-    """A condition such as `field=value` in the API's form `field:=:value`, which is accepted as it is, too."""
+def condition(text: str) -> str:
+    """A condition such as `field=value` in the API's form `field:=:value`, which is accepted as it is, too.
+
+    Raises:
+        ConfigError: it has an operator of other languages, such as == or >=.
+    """
+    if (wrong := _OTHER_OPERATOR.fullmatch(text)) is not None:
+        field, op = wrong["field"], wrong["op"]
+        advice = _OPERATOR_HERE.get(op, "")
+        meant = f"write {field}{advice}{wrong['value']}" if advice else "there are = != > < and ~ (contains)"
+        raise ConfigError(
+            f"{text!r}: {op} is no operator; {meant} (for a value that begins with such a sign, write {field}:=:value)"
+        )
     found = _TEST.fullmatch(text)
     return text if found is None else f"{found['field']}:{_OPERATORS.get(found['op'], found['op'])}:{found['value']}"

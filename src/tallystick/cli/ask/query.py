@@ -14,10 +14,11 @@ import typer
 from tallystick.cli import console, options
 from tallystick.cli.ask.arguments import QueryArguments, request_body
 from tallystick.cli.ask.table import show
-from tallystick.cli.client import ServerClient, hint_when_unreachable
+from tallystick.cli.client import ServerClient
+from tallystick.config import SERVER
 from tallystick.errors import ConfigError
 
-Format = Literal["table", "csv", "json"]
+Format = Literal["table", "csv", "excel", "json"]
 IntervalText = Literal["minute", "hour", "day", "week", "month", "none"]
 
 EPILOG = console.paragraphs("""
@@ -31,7 +32,7 @@ EPILOG = console.paragraphs("""
 
   tallystick query 'events\\[name=signup]' 'events\\[name=page_view]' --formula 'conversion: A / B * 100'
 
-  tallystick query --json '{"kind": "funnel", "steps": \\[{"name": "page_view"}, {"name": "signup"}]}'
+  tallystick query '{"kind": "funnel", "steps": \\[{"name": "page_view"}, {"name": "signup"}]}'
 
   tallystick query --file query.json --format csv > answer.csv
 
@@ -43,7 +44,11 @@ a colon and a property. Conditions of its own follow in brackets. A condition is
 
 def query(
     metrics: Annotated[
-        list[str] | None, typer.Argument(metavar="[METRIC]...", help="What to count. Default: events users.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[METRIC]...",
+            help="What to count, by default events users; or one whole query as JSON, as POST /v1/query takes it.",
+        ),
     ] = None,
     by: Annotated[
         list[str] | None, typer.Option("--by", metavar="FIELD", help="Break down by a field; up to three.")
@@ -72,14 +77,13 @@ def query(
     site: Annotated[
         str | None, typer.Option("--site", help="* is every site. Default: the site of the key, else default.")
     ] = None,
-    json_text: Annotated[
-        str | None, typer.Option("--json", metavar="QUERY", help="A query of any kind, as POST /v1/query takes it.")
-    ] = None,
+    bots: Annotated[bool, typer.Option("--bots", help="Count the events of bots, too.")] = False,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="The query from a file; - is standard input.")
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = "table",
-    url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
+    as_json: options.JsonOption = False,
+    url: options.UrlOption = None,
     key_file: options.KeyFileOption = None,
 ) -> None:
     """Query a running server: events and users over time, broken down, compared; or any query as JSON."""
@@ -96,12 +100,16 @@ def query(
         top,
         other,
         site,
+        bots,
     )
-    whole = json_text is not None or file is not None
-    body = _given_query(json_text, file, arguments) if whole else request_body(arguments, datetime.now(UTC))
+    format_ = console.form_of(format_, as_json)
+    text = next((metric for metric in arguments.metrics if metric.lstrip().startswith("{")), None)
+    whole = text is not None or file is not None
+    body = _given_query(text, file, arguments) if whole else request_body(arguments, datetime.now(UTC))
     settings = options.load_settings(key_file=key_file)
-    server = ServerClient(url, key=settings.client_key())
-    answer = asyncio.run(_ask(server, body, "csv" if format_ == "csv" else None))
+    server = ServerClient(options.server_of(url, None, settings) or SERVER, key=settings.client_key())
+    with console.waiting("waiting for the answer"):
+        answer = asyncio.run(_ask(server, body, format_ if format_ in ("csv", "excel") else None))
     if format_ == "table":
         show(json.loads(answer), body.get("kind") if isinstance(body, dict) else None, console.out)
         return
@@ -110,17 +118,18 @@ def query(
 
 async def _ask(server: ServerClient, body: Any, form: str | None) -> bytes:
     async with server:
-        with hint_when_unreachable():
-            return await server.post_json("/v1/query", body, **({"format": form} if form else {}))
+        return await server.post_json("/v1/query", body, **({"format": form} if form else {}))
 
 
 def _given_query(text: str | None, file: Path | None, arguments: QueryArguments) -> Any:
-    """The query of --json or --file. Raises ConfigError."""
+    """The query that is given as JSON, or in --file. Raises ConfigError."""
     if text is not None and file is not None:
-        raise ConfigError("--json and --file exclude each other")
-    if arguments != QueryArguments((), (), None, None, None, "UTC", (), (), False, None, False, None):
-        raise ConfigError("--json and --file hold the whole query: leave out metrics and the options about them")
-    name = "--json" if file is None else f"--file {file}"
+        raise ConfigError("a query as JSON and --file exclude each other")
+    if arguments != QueryArguments(
+        [text] if text else (), (), None, None, None, "UTC", (), (), False, None, False, None
+    ):
+        raise ConfigError("a query as JSON is the whole query: leave out metrics and the options about them")
+    name = "the query" if file is None else f"--file {file}"
     try:
         if file is not None:
             text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")

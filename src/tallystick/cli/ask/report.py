@@ -10,21 +10,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from tallystick.cli import console, options
 from tallystick.cli.ask.table import show as show_answer
 from tallystick.cli.client import ServerClient
 from tallystick.cli.target import call
 from tallystick.errors import ConfigError
-from tallystick.model.library import BoardList, Report, ReportList, ShareList
+from tallystick.model.library import Board, BoardList, Report, ReportList, ShareList, ShareSummary
 
-Format = Literal["table", "csv", "json", "parquet"]
+Format = Literal["table", "csv", "excel", "json", "parquet"]
 ReportId = Annotated[str, typer.Argument(metavar="ID", help="Its id, as `tallystick report list` shows it.")]
 SiteOption = Annotated[
     str | None, typer.Option("--site", metavar="SITE", help="Only this site; *: what belongs to every site together.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the JSON that the server answered.")]
 
 app = typer.Typer(help="Saved reports: list, show, run.", no_args_is_help=True, rich_markup_mode="rich")
 shares = typer.Typer(help="Links that show a board: list, revoke.", no_args_is_help=True, rich_markup_mode="rich")
@@ -36,7 +34,7 @@ def list_(
     data: options.DataOption = None,
     key_file: options.KeyFileOption = None,
     site: SiteOption = None,
-    as_json: JsonOption = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """List saved reports, the oldest first."""
 
@@ -84,11 +82,13 @@ def run(
         str | None, typer.Option("--timezone", metavar="ZONE", help="Instead of its own: an IANA name.")
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = "table",
+    as_json: options.JsonOption = False,
     url: options.UrlOption = None,
     data: options.DataOption = None,
     key_file: options.KeyFileOption = None,
 ) -> None:
     """Run a report's query for its range, and print the answer."""
+    format_ = console.form_of(format_, as_json)
     if format_ == "parquet" and sys.stdout.isatty():
         raise ConfigError("--format parquet: a terminal cannot show it; write it to a file with > name.parquet")
     order = {name: value for name, value in (("range", range_), ("timezone", timezone)) if value is not None}
@@ -115,20 +115,29 @@ def list_shares(
     data: options.DataOption = None,
     key_file: options.KeyFileOption = None,
     site: SiteOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """List the share links of all boards. Tokens are not shown: the server does not keep them."""
 
-    async def request(server: ServerClient) -> list[tuple[str, ...]]:
+    async def request(server: ServerClient) -> list[tuple[Board, ShareSummary]]:
         chosen = {} if site is None else {"site_id": site}
-        rows: list[tuple[str, ...]] = []
+        found: list[tuple[Board, ShareSummary]] = []
         for board in BoardList.model_validate(await server.get("/v1/boards", **chosen)).boards:
             links = ShareList.model_validate(await server.get(f"/v1/boards/{board.id}/shares")).shares
-            for link in links:
-                moments = map(_moment, (link.created_at, link.expires_at, link.last_used_at))
-                rows.append((link.id, link.name, board.name, _site(board.site_id), *moments))
-        return rows
+            found += [(board, link) for link in links]
+        return found
 
-    _table(("id", "for", "board", "site", "made (UTC)", "expires", "last used"), call(url, data, key_file, request))
+    found = call(url, data, key_file, request)
+    if as_json:
+        board_of = [{"board_id": board.id, "board": board.name, "site_id": board.site_id} for board, _ in found]
+        shared = [link.model_dump(mode="json") for _, link in found]
+        console.show_json({"shares": [one | of for one, of in zip(shared, board_of, strict=True)]})
+        return
+    rows = []
+    for board, link in found:
+        moments = map(_moment, (link.created_at, link.expires_at, link.last_used_at))
+        rows.append((link.id, link.name, board.name, _site(board.site_id), *moments))
+    _table(("id", "for", "board", "site", "made (UTC)", "expires", "last used"), rows)
 
 
 @shares.command("revoke", epilog="[bold]Example[/bold]\n\n  tallystick share revoke y7jwxc65v1j1")
@@ -137,6 +146,7 @@ def revoke(
     url: options.UrlOption = None,
     data: options.DataOption = None,
     key_file: options.KeyFileOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Revoke a share link: from now on it shows nothing."""
 
@@ -144,14 +154,17 @@ def revoke(
         await server.delete(f"/v1/shares/{_id(share_id)}")
 
     call(url, data, key_file, request)
-    console.out.print("revoked")
+    if as_json:
+        console.show_json({"revoked": share_id})
+    else:
+        console.out.print("revoked")
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         console.out.print("there are none")
         return
-    table = Table()
+    table = console.new_table()
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column == "id")
     for row in rows:

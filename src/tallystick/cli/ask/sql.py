@@ -15,10 +15,11 @@ from rich.table import Table
 
 from tallystick.cli import console, options
 from tallystick.cli.ask.table import number, printable
-from tallystick.cli.client import ServerClient, hint_when_unreachable
+from tallystick.cli.client import ServerClient
+from tallystick.config import SERVER
 from tallystick.errors import ConfigError
 
-Format = Literal["table", "csv", "json", "parquet"]
+Format = Literal["table", "csv", "excel", "json", "parquet"]
 NUMBERS = {"integer", "decimal", "number"}
 
 EPILOG = console.paragraphs("""
@@ -52,24 +53,31 @@ def sql(
     format_: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = "table",
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="File for csv, json or parquet. Default: standard output."),
+        typer.Option("--output", "-o", metavar="FILE", help="File for csv, json or parquet. Default: standard output."),
     ] = None,
-    url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
+    as_json: options.JsonOption = False,
+    url: options.UrlOption = None,
     key_file: options.KeyFileOption = None,
 ) -> None:
     """Query a running server in SQL: one SELECT over the views events, sessions and users."""
+    format_ = console.form_of(format_, as_json)
     if output is not None and format_ == "table":
-        raise ConfigError("--output needs --format csv, json or parquet")
+        raise ConfigError("--output needs --format csv, excel, json or parquet")
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise ConfigError("a terminal cannot show Parquet: name a file with --output")
     settings = options.load_settings(key_file=key_file)
-    server = ServerClient(url, key=settings.client_key())
+    server = ServerClient(options.server_of(url, None, settings) or SERVER, key=settings.client_key())
     if statement is None and file is None:
-        _show_schema(json.loads(asyncio.run(_ask(server, None, None))))
+        schema = json.loads(asyncio.run(_ask(server, None, None)))
+        if format_ == "json":
+            console.show_json(schema)
+        else:
+            _show_schema(schema)
         return
     body: dict[str, Any] = {"sql": _text(statement, file)}
     body |= {name: value for name, value in (("site_id", site), ("limit", limit)) if value is not None}
-    answer = asyncio.run(_ask(server, body, None if format_ in ("table", "json") else format_))
+    with console.waiting("waiting for the answer"):
+        answer = asyncio.run(_ask(server, body, None if format_ in ("table", "json") else format_))
     if format_ == "table":
         _show(json.loads(answer, parse_float=Decimal))
         return
@@ -82,10 +90,9 @@ def sql(
 
 async def _ask(server: ServerClient, body: dict[str, Any] | None, form: str | None) -> bytes:
     async with server:
-        with hint_when_unreachable():
-            if body is None:
-                return json.dumps(await server.get("/v1/sql/schema")).encode()
-            return await server.post_json("/v1/sql", body, **({"format": form} if form else {}))
+        if body is None:
+            return json.dumps(await server.get("/v1/sql/schema")).encode()
+        return await server.post_json("/v1/sql", body, **({"format": form} if form else {}))
 
 
 def _write(output: Path, answer: bytes) -> None:

@@ -20,6 +20,8 @@ DRAWN = {"metrics", "sessions"}
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NO_VALUE = "(none)"
 _REST = "(other)"
+INCOMPLETE = " *"
+"""Stands after a bucket that the range or the current time cuts."""
 
 Row = dict[str, Any]
 
@@ -41,6 +43,8 @@ def _notes(answer: dict[str, Any]) -> list[str]:
     if previous := answer.get("previous"):
         edges = [datetime.fromisoformat(previous[edge]).astimezone(UTC) for edge in ("since", "until")]
         notes.append(f"before: {edges[0]:%Y-%m-%d %H:%M} to {edges[1]:%Y-%m-%d %H:%M} UTC")
+    if any("bucket" in row and row.get("complete") is False for row in answer["rows"]):
+        notes.append(f"{INCOMPLETE.strip()} not whole: the range or the current time cuts it")
     if not answer.get("exact", True):
         notes.append("estimated")
     if answer.get("next_cursor"):
@@ -51,14 +55,15 @@ def _notes(answer: dict[str, Any]) -> list[str]:
 def _table(rows: Sequence[Row], draw: bool) -> Table:
     table = Table(header_style="bold", box=None, pad_edge=False)
     names = dict.fromkeys(name for row in rows for name in row)
-    columns = [name for name in names if name not in ("other", "previous")]
+    columns = [name for name in names if name not in ("other", "previous", "complete")]
     compared = any("previous" in row for row in rows)
     numeric = [name for name in columns if any(_is_number(row.get(name)) for row in rows)]
     cells: list[Callable[[Row], str]] = []
     for name in columns:
         values = [row.get(name) for row in rows]
         table.add_column(escape(printable(name)), justify="right" if name in numeric else "left", overflow="fold")
-        cells.append(_column(name, values, name in numeric))
+        text = _column(name, values, name in numeric)
+        cells.append(_marked(text) if name == "bucket" else text)
         if compared and name in numeric:
             table.add_column("before", justify="right", style="dim")
             table.add_column("change", justify="right")
@@ -91,6 +96,10 @@ def _column(name: str, values: Sequence[Any], numeric: bool) -> Callable[[Row], 
     return text
 
 
+def _marked(bucket: Callable[[Row], str]) -> Callable[[Row], str]:
+    return lambda row: bucket(row) + (INCOMPLETE if row.get("complete") is False else "")
+
+
 def _before(name: str) -> Callable[[Row], str]:
     return lambda row: number((row.get("previous") or {}).get(name))
 
@@ -98,11 +107,16 @@ def _before(name: str) -> Callable[[Row], str]:
 def _change(name: str) -> Callable[[Row], str]:
     def change(row: Row) -> str:
         now, before = row.get(name), (row.get("previous") or {}).get(name)
-        if not _is_number(now) or not _is_number(before) or not before:
+        if not _is_number(now) or not _is_number(before) or not before or not _alike(row):
             return ""
         return f"{(now - before) / abs(before):+.1%}"
 
     return change
+
+
+def _alike(row: Row) -> bool:
+    """Whether a row and that of the other period are whole; two cut buckets need not have the same length."""
+    return all(part.get("complete", True) for part in (row, row["previous"]))
 
 
 def _bar(name: str, rows: Sequence[Row]) -> Callable[[Row], str] | None:

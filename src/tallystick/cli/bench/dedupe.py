@@ -51,28 +51,33 @@ class Filler:
         return made
 
 
-def measure_dedupe(console: Console, folder: Path, rows: Sequence[int], store_url: str = "") -> Report:
+def measure_dedupe(
+    console: Console, folder: Path, rows: Sequence[int], store_url: str = "", *, recent: bool = False
+) -> Report:
     """Times `store.write` of batches of every size and kind, at each of the table sizes `rows`.
 
-    An empty `store_url` means DuckDB in `folder`.
+    Args:
+        store_url: empty: DuckDB in `folder`.
+        recent: the table's events arrived just now, so that all of them are within the dedupe window; else each arrived
+            a second after it happened.
     """
     folder.mkdir(parents=True, exist_ok=True)
     report = Report(machine(folder), store=urlsplit(store_url).scheme or "duckdb")
     settings = Settings(data=folder, queue_url="", store_url=store_url)
-    asyncio.run(_measure(console, settings, sorted(rows), report))
+    asyncio.run(_measure(console, settings, sorted(rows), report, recent))
     return report
 
 
-async def _measure(console: Console, settings: Settings, levels: Sequence[int], report: Report) -> None:
+async def _measure(console: Console, settings: Settings, levels: Sequence[int], report: Report, recent: bool) -> None:
     filler, rows = Filler(), 0
     for level in levels:
         console.print(f"Filling up to {level:,} rows …")
         async with _opened(settings) as store:
-            rows += await _fill(store, filler, level - rows)
+            rows += await _fill(store, filler, level - rows, recent)
         # Opened again, as if most rows had been stored long ago: the store fills its memory of recent events from their
         # times of arrival.
         async with _opened(settings) as store:
-            rows += await _fill(store, filler, 1_000)
+            rows += await _fill(store, filler, 1_000, recent)
             for batch in BATCHES:
                 for kind, age in (("fresh", 0), ("backfill", BACKFILL_DAYS)):
                     figures, sent = await _times(store, filler, rows, batch, kind, age)
@@ -93,14 +98,15 @@ async def _opened(settings: Settings) -> AsyncIterator[Store]:
         await store.close()
 
 
-async def _fill(store: Store, filler: Filler, events: int) -> int:
+async def _fill(store: Store, filler: Filler, events: int, recent: bool) -> int:
     """Store `events` that happened one after the other during the last HISTORY_DAYS, up to a minute ago."""
+    arrived = _now() if recent else None
     start = _now() - HISTORY_DAYS * DAY_US
     width = (HISTORY_DAYS * DAY_US - 60_000_000) * FILL_BATCH // max(events, 1)
     stored = 0
     while stored < events:
         count = min(FILL_BATCH, events - stored)
-        await store.write(filler.blocks(count, start, start + max(width * count // FILL_BATCH, 1)))
+        await store.write(filler.blocks(count, start, start + max(width * count // FILL_BATCH, 1), arrived))
         start, stored = start + width, stored + count
     return stored
 

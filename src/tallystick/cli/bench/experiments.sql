@@ -44,7 +44,7 @@ SELECT * FROM events ORDER BY timestamp LIMIT $1;
 TRUNCATE tallystick_experiment.flat;
 
 -- name: insert_row
-INSERT INTO tallystick_experiment.flat VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+INSERT INTO tallystick_experiment.flat VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: end
 DROP SCHEMA tallystick_experiment CASCADE;

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,19 +84,25 @@ def _median(call: Callable[[], object]) -> float:
 
 
 def _bare_server() -> float:
+    with bare_server() as url:
+        requests = wrap(url, bodies(REQUESTS, 1, time.time_ns() // 1_000))
+        tally = uvloop.run(closed_loop(url, requests, CONNECTIONS))
+    return tally.requests / tally.seconds
+
+
+@contextmanager
+def bare_server() -> Iterator[str]:
+    """The URL of a process of its own that answers 202 to everything. Raises ServerFailed when it does not start."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-m", __name__, str(port)])
     try:
-        url = f"http://127.0.0.1:{port}"
         _wait_for(port, process)
-        requests = wrap(url, bodies(REQUESTS, 1, time.time_ns() // 1_000))
-        tally = uvloop.run(closed_loop(url, requests, CONNECTIONS))
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
-    return tally.requests / tally.seconds
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -119,6 +125,7 @@ def _serve(port: int) -> None:
         loop="uvloop",
         http="httptools",
         lifespan="off",
+        timeout_keep_alive=75,  # as Tallystick has it; an open loop leaves some connections idle for seconds
         log_level="error",
         access_log=False,
         server_header=False,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -19,10 +17,11 @@ import uvloop
 from rich.console import Console
 
 from tallystick.cli.bench.events import bodies
-from tallystick.cli.bench.floor import measure_floor
+from tallystick.cli.bench.floor import bare_server, measure_floor
 from tallystick.cli.bench.load_client import closed_loop, paced, wrap
 from tallystick.cli.bench.report import LagFigures, LoadFigures, PacedFigures, Report, machine
-from tallystick.harness.deployment import Deployment
+from tallystick.config import split_url
+from tallystick.harness.deployment import EMBEDDED, Deployment
 from tallystick.harness.server import Api, ServerFailed
 
 SIZES = (1, 100, 1_000)
@@ -85,20 +84,25 @@ def measure_load(
 ) -> Report:
     """A closed loop for each body size; after that of single events, an open loop and the time to queryable.
 
-    Each size gets a new server with an empty data folder, unless `subject` names a running one.
+    Each size gets a new server with an empty data folder, unless `subject` names a running one. A queue on a server
+    keeps its books, so an embedded store beside it is kept from one size to the next, as a store on a server is.
 
     Raises:
         LoadFailed, ServerFailed: an answer was wrong, so there are no figures.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    queue, store = (urlsplit(url).scheme for url in (subject.queue_url, subject.store_url))
+    queue, store = (split_url(url).scheme for url in (subject.queue_url, subject.store_url))
     report = Report(machine(folder), measure_floor(console), queue=queue or "sqlite", store=store or "duckdb")
-    for size in sizes:
-        with scratch_folder(folder) as data:
+    with ExitStack() as stack:
+        kept = stack.enter_context(scratch_folder(folder)) if queue not in EMBEDDED else None
+        for size in sizes:
             if (url := subject.url) is not None:
                 _measure_size(console, report, Target(url, url, None, subject.key), size, events, rate)
                 continue
-            with Deployment(data, subject.queue_url, subject.store_url, workers=subject.workers) as processes:
+            with (
+                nullcontext(kept) if kept else scratch_folder(folder) as data,
+                Deployment(data, subject.queue_url, subject.store_url, workers=subject.workers) as processes,
+            ):
                 target = Target(processes.write_url, processes.read_url, processes)
                 _measure_size(console, report, target, size, events, rate)
     return report
@@ -110,13 +114,15 @@ def _measure_size(
     console.print(f"Bodies of {size:,}: making {events or EVENTS.get(size, 500_000):,} events …")
     figures = _closed(console, target, size, events or EVENTS.get(size, 500_000))
     if size == 1:
+        share = figures.requests_per_second / report.floor[0].per_second
+        figures = msgspec.structs.replace(figures, share_of_bare=share)
         pace = rate or figures.requests_per_second / 4
         console.print(f"Single events, {pace:,.0f} a second …")
         report.paced.append(_open(target, pace))
         console.print(f"From 202 to queryable, at {LAG_RATE} events a second …")
         report.lag.append(_lag(target))
     with closing(target.api()) as api:
-        _verify(api)
+        verify(api)
         stored = api.ledger()["stored"]
     report.load.append(figures if target.processes is None else _at_rest(target.processes, figures, stored))
 
@@ -126,12 +132,14 @@ def _closed(console: Console, target: Target, size: int, events: int) -> LoadFig
     requests = target.wrap(bodies(events, size, time.time_ns() // 1_000))
     first = target.wrap(bodies(connections * size, size, time.time_ns() // 1_000))
     with closing(target.api()) as api:
+        there = api.ledger()["stored"]
         uvloop.run(closed_loop(target.url, first, connections))  # the first requests pay for lazy imports
-        before, counted = _drained(api), api.count()
+        before, counted = drained(api, there + connections * size), api.count()
         cpu = target.processes.cpu_seconds() if target.processes else None
         console.print(f"  sending {len(requests):,} requests on {connections} connections …")
         tally = uvloop.run(closed_loop(target.url, requests, connections))
-        _drained(api, before + events)
+        api.close()  # after a slow load the server has closed the idle connection; the next request opens a new one
+        drained(api, before + events)
         queryable = time.perf_counter() - tally.began
         found = api.count() - counted
     if not tally.events == found == events:
@@ -161,12 +169,21 @@ def _closed(console: Console, target: Target, size: int, events: int) -> LoadFig
 def _open(target: Target, rate: float) -> PacedFigures:
     requests = target.wrap(bodies(max(100, int(rate * PACED_SECONDS)), 1, time.time_ns() // 1_000))
     tally = uvloop.run(paced(target.url, requests, rate, CONNECTIONS[1]))
+    with bare_server() as url:
+        again = wrap(url, bodies(tally.requests, 1, time.time_ns() // 1_000))
+        bare = uvloop.run(paced(url, again, rate, CONNECTIONS[1]))
     return PacedFigures(
         requests_per_second=rate,
         requests=tally.requests,
         p50_ms=tally.milliseconds(50),
         p99_ms=tally.milliseconds(99),
+        p999_ms=tally.milliseconds(99.9),
         max_ms=tally.milliseconds(100),
+        bare=(bare.milliseconds(99), bare.milliseconds(99.9)),
+        over_bare=(
+            tally.milliseconds(99) / bare.milliseconds(99),
+            tally.milliseconds(99.9) / bare.milliseconds(99.9),
+        ),
     )
 
 
@@ -211,13 +228,12 @@ def _at_rest(processes: Deployment, figures: LoadFigures, stored: int) -> LoadFi
     time.sleep(IDLE_AFTER)
     idle = processes.resident()
     processes.stop()
-    shutil.rmtree(processes.data, ignore_errors=not embedded)
     return msgspec.structs.replace(
         figures, disk_bytes_per_event=size and size / stored, warm_start_seconds=warm_start, idle_bytes=idle
     )
 
 
-def _drained(api: Api, stored: int = 0) -> int:
+def drained(api: Api, stored: int = 0) -> int:
     """The number of stored events, once the queue is empty and at least `stored` are stored."""
     deadline = time.monotonic() + DRAIN_TIMEOUT
     while time.monotonic() < deadline:
@@ -228,7 +244,8 @@ def _drained(api: Api, stored: int = 0) -> int:
     raise ServerFailed(f"after {DRAIN_TIMEOUT:.0f} s {books['stored']} of {stored} events are stored")
 
 
-def _verify(api: Api) -> None:
+def verify(api: Api) -> None:
+    """Raises ServerFailed when the books do not close."""
     answer = api.get("/v1/verify")
     if not answer["ok"]:
         raise ServerFailed(f"the books do not close: {answer}")

@@ -12,6 +12,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -182,10 +183,12 @@ class Connection(asyncio.Protocol):
             await self._gone.wait()
 
 
-async def _connect(url: str, load: Load, connections: int) -> list[Connection]:
-    loop, parts = asyncio.get_running_loop(), urlsplit(url)
-    host, port = parts.hostname or "127.0.0.1", parts.port or 80
-    made = [loop.create_connection(lambda: Connection(load), host, port) for _ in range(connections)]
+async def _connect(urls: Sequence[str], load: Load, connections: int) -> list[Connection]:
+    """As many connections, to one server after the other."""
+    loop, made = asyncio.get_running_loop(), []
+    for parts in map(urlsplit, islice(cycle(urls), connections)):
+        host, port = parts.hostname or "127.0.0.1", parts.port or 80
+        made.append(loop.create_connection(lambda: Connection(load), host, port))
     return [connection for _, connection in await asyncio.gather(*made)]
 
 
@@ -198,10 +201,10 @@ async def _finish(load: Load, connections: Sequence[Connection]) -> Tally:
     return load.tally
 
 
-async def closed_loop(url: str, requests: Sequence[bytes], connections: int) -> Tally:
-    """Send all requests as fast as `connections` allow. Raises LoadFailed."""
+async def closed_loop(url: str | Sequence[str], requests: Sequence[bytes], connections: int) -> Tally:
+    """Send all requests as fast as `connections` allow, which are shared by the servers. Raises LoadFailed."""
     load = Load(requests)
-    opened = await _connect(url, load, connections)
+    opened = await _connect([url] if isinstance(url, str) else url, load, connections)
     load.tally.began = time.perf_counter()
     for connection in opened:
         load.ready(connection)
@@ -211,7 +214,7 @@ async def closed_loop(url: str, requests: Sequence[bytes], connections: int) -> 
 async def paced(url: str, requests: Sequence[bytes], rate: float, connections: int) -> Tally:
     """Send all requests, `rate` of them a second. Raises LoadFailed."""
     load = PacedLoad(requests, rate)
-    opened = await _connect(url, load, connections)
+    opened = await _connect([url], load, connections)
     load.tally.began = time.perf_counter()
     for connection in opened:
         load.ready(connection)

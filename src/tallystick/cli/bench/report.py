@@ -47,6 +47,7 @@ class LoadFigures(msgspec.Struct, frozen=True):
         peak_bytes: the server's highest resident memory.
         disk_bytes_per_event: of the data folder, after the server was stopped.
         cpu_seconds: the server's CPU time until all events were queryable.
+        share_of_bare: its requests a second through those of a bare uvicorn in the same report; single events only.
     """
 
     body_events: int
@@ -66,16 +67,24 @@ class LoadFigures(msgspec.Struct, frozen=True):
     disk_bytes_per_event: float | None
     warm_start_seconds: float | None
     idle_bytes: int | None
+    share_of_bare: float | None = None
 
 
 class PacedFigures(msgspec.Struct, frozen=True):
-    """One open loop of single events. Latencies count from the moment at which a request fell due."""
+    """One open loop of single events. Latencies count from the moment at which a request fell due.
+
+    `bare`: p99 and p99.9 in milliseconds of a bare uvicorn, which keeps nothing, at the same rate just afterwards; None
+    in reports of earlier versions. `over_bare`: this server's p99 and p99.9 through those.
+    """
 
     requests_per_second: float
     requests: int
     p50_ms: float
     p99_ms: float
     max_ms: float
+    p999_ms: float = 0.0
+    bare: tuple[float, float] | None = None
+    over_bare: tuple[float, float] | None = None
 
 
 class LagFigures(msgspec.Struct, frozen=True):
@@ -128,6 +137,88 @@ class ExperimentFigures(msgspec.Struct, frozen=True):
     unit: str
 
 
+class ScenarioFigures(msgspec.Struct):
+    """What virtual users saw of a server.
+
+    Attributes:
+        seconds: from the first request to the last answer.
+        requests, events: accepted ones; rates and times are theirs.
+        errors: how often each other outcome occurred: a status, or what became of the connection.
+        stored: events that were stored afterwards; more than `events` only by requests that got no answer.
+        seconds_to_stored: from the last answer until everything was stored.
+    """
+
+    scenario: str
+    users: int
+    body_events: int
+    pause_ms: float
+    seconds: float
+    requests: int
+    events: int
+    requests_per_second: float
+    events_per_second: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    errors: dict[str, int]
+    stored: int
+    seconds_to_stored: float
+
+
+class FillFigures(msgspec.Struct, frozen=True):
+    """What it cost to store a history through the store's ordinary write path.
+
+    Attributes:
+        seconds: until housekeeping was done.
+        cpu_seconds: of the process that stored it, with its embedded store.
+        server_cpu_seconds: of the store's server, until it rested; None: embedded, or not known.
+        disk_bytes: of the store afterwards; None: not known.
+    """
+
+    events: int
+    seconds: float
+    cpu_seconds: float
+    server_cpu_seconds: float | None
+    disk_bytes: int | None
+
+
+class CpuFigures(msgspec.Struct, frozen=True):
+    """Processor seconds by role; `queue` and `store` are their servers, and None where these are not known."""
+
+    ingest: float | None
+    work: float | None
+    queue: float | None
+    store: float | None
+
+
+class ScaleFigures(msgspec.Struct, frozen=True):
+    """One step of `tallystick bench scale`.
+
+    Attributes:
+        processes: how many `ingest`, and how many `work`.
+        round: 0 for the first.
+        connections: of the one client, to all `ingest` together.
+        seconds_to_accepted: from the first byte sent to the last 202.
+        seconds_to_stored: from the first byte sent until all events were stored.
+        refused: answers with status 503, after which a request was sent again.
+        cpu: of ours until all events were stored, of the servers until they rested.
+        ingest_peak_bytes, work_peak_bytes: the most resident memory of one process; None: not known.
+    """
+
+    processes: int
+    round: int
+    events: int
+    body_events: int
+    connections: int
+    seconds_to_accepted: float
+    seconds_to_stored: float
+    refused: int
+    cpu: CpuFigures
+    ingest_peak_bytes: int | None = None
+    work_peak_bytes: int | None = None
+
+
 class Report(msgspec.Struct):
     """Everything that one run of `tallystick bench` measured. `queue` and `store` are the schemes of their URLs.
 
@@ -143,11 +234,14 @@ class Report(msgspec.Struct):
     lag: list[LagFigures] = []
     query: list[QueryFigures] = []
     query_events: int = 0
+    fill: list[FillFigures] = []
     query_loaded: list[QueryFigures] = []
     query_load: float = 0.0
     query_peak_bytes: int | None = None
     dedupe: list[DedupeFigures] = []
     experiments: list[ExperimentFigures] = []
+    scenario: list[ScenarioFigures] = []
+    scale: list[ScaleFigures] = []
     queue: str = "sqlite"
     store: str = "duckdb"
 

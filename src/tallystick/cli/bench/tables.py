@@ -6,9 +6,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 
-from tallystick.cli.bench.report import LoadFigures, Machine, QueryFigures, Report
+from tallystick.cli.bench.report import (
+    FillFigures,
+    LoadFigures,
+    Machine,
+    PacedFigures,
+    QueryFigures,
+    Report,
+    ScenarioFigures,
+)
+from tallystick.cli.bench.scale.tables import scale_sheets
+from tallystick.cli.console import new_table
 
 MIB = 1024 * 1024
 WORDS = {"query", "kind", "from", "floor", "unit", "way", "what"}
@@ -33,7 +42,7 @@ class Sheet(NamedTuple):
 def show(report: Report, console: Console) -> None:
     """Print a table for each kind of figures that the report has."""
     for sheet in sheets(report):
-        table = Table(title=sheet.title, title_justify="left")
+        table = new_table(sheet.title)
         for name in sheet.names:
             table.add_column(name, justify="left" if name in WORDS else "right")
         for row in sheet.rows:
@@ -69,16 +78,17 @@ def sheets(report: Report) -> list[Sheet]:
     if report.load:
         made += [_speed(report.load), _answers(report.load), _cost(report.load)]
     if report.paced:
-        names = ["requests/s", "requests", "ack p50 ms", "p99 ms", "max ms"]
-        rows = [
-            [f"{p.requests_per_second:,.0f}", f"{p.requests:,}", *_ms(p.p50_ms, p.p99_ms, p.max_ms)]
-            for p in report.paced
-        ]
-        made.append(Sheet("Single events at a fixed rate (open loop)", names, rows))
+        made.append(_paced(report.paced))
     if report.lag:
         names = ["load, events/s", "probes", "p50 ms", "p95 ms", "max ms"]
         rows = [[f"{g.events_per_second:,.0f}", f"{g.probes}", *_ms(g.p50_ms, g.p95_ms, g.max_ms)] for g in report.lag]
         made.append(Sheet("From 202 to queryable", names, rows))
+    if report.scenario:
+        made += [_scenario(report.scenario), _scenario_answers(report.scenario), _scenario_stored(report.scenario)]
+    if report.scale:
+        made += [Sheet(*sheet) for sheet in scale_sheets(report.scale)]
+    if report.fill:
+        made.append(_fill(report.fill))
     made += _queries(report)
     for experiment, title in EXPERIMENTS.items():
         if found := [figures for figures in report.experiments if figures.experiment == experiment]:
@@ -89,6 +99,53 @@ def sheets(report: Report) -> list[Sheet]:
         rows = [[f"{d.rows:,}", f"{d.batch:,}", d.kind, *_ms(d.median_ms, d.min_ms, d.max_ms)] for d in report.dedupe]
         made.append(Sheet("One transaction of the store", names, rows))
     return made
+
+
+def _scenario(figures: Sequence[ScenarioFigures]) -> Sheet:
+    names = ["kind", "users", "events a body", "seconds", "requests/s", "events/s"]
+    rows = [
+        [
+            f.scenario,
+            f"{f.users:,}",
+            f"{f.body_events:,}",
+            f"{f.seconds:.1f}",
+            f"{f.requests_per_second:,.0f}",
+            f"{f.events_per_second:,.0f}",
+        ]
+        for f in figures
+    ]
+    return Sheet("Virtual users", names, rows)
+
+
+def _scenario_stored(figures: Sequence[ScenarioFigures]) -> Sheet:
+    names = ["kind", "accepted events", "stored events", "stored after s"]
+    rows = [[f.scenario, f"{f.events:,}", f"{f.stored:,}", f"{f.seconds_to_stored:.1f}"] for f in figures]
+    return Sheet("What was accepted, and what was stored", names, rows)
+
+
+def _scenario_answers(figures: Sequence[ScenarioFigures]) -> Sheet:
+    names = ["kind", "requests", "p50 ms", "p95 ms", "p99 ms", "max ms", "errors"]
+    rows = [
+        [
+            f.scenario,
+            f"{f.requests:,}",
+            *_ms(f.p50_ms, f.p95_ms, f.p99_ms, f.max_ms),
+            ", ".join(f"{kind}: {count:,}" for kind, count in sorted(f.errors.items())) or "0",
+        ]
+        for f in figures
+    ]
+    return Sheet("What they saw", names, rows)
+
+
+def _paced(figures: Sequence[PacedFigures]) -> Sheet:
+    names = ["requests/s", "requests", "ack p50 ms", "p99 ms", "max ms"]
+    rows = [[f"{p.requests_per_second:,.0f}", f"{p.requests:,}", *_ms(p.p50_ms, p.p99_ms, p.max_ms)] for p in figures]
+    if all(p.bare for p in figures):
+        names += ["p99.9 ms", "p99 ÷ bare", "p99.9 ÷ bare"]
+        for row, p in zip(rows, figures, strict=True):
+            bare_p99, bare_p999 = p.bare or (1.0, 1.0)
+            row += [*_ms(p.p999_ms), f"{p.p99_ms / bare_p99:.1f}", f"{p.p999_ms / bare_p999:.1f}"]
+    return Sheet("Single events at a fixed rate (open loop)", names, rows)
 
 
 def _speed(figures: Sequence[LoadFigures]) -> Sheet:
@@ -113,6 +170,10 @@ def _answers(figures: Sequence[LoadFigures]) -> Sheet:
         [f"{f.body_events:,}", f"{f.requests_per_second:,.0f}", *_ms(f.p50_ms, f.p99_ms, f.max_ms), f"{f.refused:,}"]
         for f in figures
     ]
+    if any(f.share_of_bare for f in figures):
+        names.append("of bare uvicorn")
+        for row, f in zip(rows, figures, strict=True):
+            row.append("–" if f.share_of_bare is None else f"{f.share_of_bare:.0%}")
     return Sheet("Acknowledgement under that load", names, rows)
 
 
@@ -144,6 +205,17 @@ def _queries(report: Report) -> list[Sheet]:
     }
     names = ["query", "rows", "from", "median ms", "min ms", "max ms", "target ms"]
     return [Sheet(title, names, [_asked(q) for q in asked]) for title, asked in parts.items() if asked]
+
+
+def _fill(figures: Sequence[FillFigures]) -> Sheet:
+    names = ["events", "seconds", "CPU µs an event", "of these the server's", "disk bytes an event"]
+    rows = []
+    for f in figures:
+        whole = f.cpu_seconds + (f.server_cpu_seconds or 0.0)
+        each = [value and value / f.events for value in (whole * 1e6, f.server_cpu_seconds, f.disk_bytes)]
+        server = None if each[1] is None else each[1] * 1e6
+        rows.append([f"{f.events:,}", f"{f.seconds:.0f}", _number(each[0], 2), _number(server, 2), _number(each[2], 1)])
+    return Sheet("Storing the history, housekeeping included", names, rows)
 
 
 def _asked(q: QueryFigures) -> list[str]:

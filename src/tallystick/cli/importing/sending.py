@@ -16,8 +16,9 @@ import msgspec
 import zstandard
 
 from tallystick.cli.client import Refused, ServerClient
-from tallystick.cli.importing.source import Broken, Chunk, Source
-from tallystick.errors import InvalidRequest, Unavailable
+from tallystick.cli.importing.reading.rows import Broken
+from tallystick.cli.importing.source import Chunk, Source
+from tallystick.errors import InvalidRequest, TallystickError, Unavailable
 from tallystick.model.event import Rejection
 
 IN_FLIGHT = 4
@@ -40,6 +41,12 @@ class Outcome(msgspec.Struct, frozen=True):
     rejected: list[Rejection]
 
 
+class RowsLost(TallystickError):
+    """Rows of the file are neither accepted nor rejected."""
+
+    code = "rows_lost"
+
+
 class Sink(Protocol):
     """Receives chunks."""
 
@@ -54,6 +61,7 @@ class State(msgspec.Struct):
         row: all rows below this one are confirmed.
         reasons: the reasons of the first rejections, as text.
         complete: every row of the file is confirmed.
+        undone: how often events of this import had been taken back when it began.
     """
 
     row: int = 0
@@ -61,12 +69,13 @@ class State(msgspec.Struct):
     rejected: int = 0
     reasons: list[str] = []
     complete: bool = False
+    undone: int = 0
 
-    def reject(self, row: int, reason: str) -> None:
-        """Count one rejected row; `row` counts from 1."""
+    def reject(self, place: str, reason: str) -> None:
+        """Count one rejected row; `place` says where it is, such as "line 8"."""
         self.rejected += 1
         if len(self.reasons) < REASONS_SHOWN:
-            self.reasons.append(f"row {row}: {reason}")
+            self.reasons.append(f"{place}: {reason}")
 
 
 class StateFile:
@@ -173,7 +182,7 @@ async def run(
     """Send all rows from `state.row` on. `state` is correct at any moment, so the import can stop at any point.
 
     Raises:
-        TallystickError: the file is damaged, or the sink gives up.
+        TallystickError: the file is damaged, the sink gives up, or rows are missing at the end.
     """
     pending: deque[tuple[Chunk, asyncio.Task[Outcome]]] = deque()
 
@@ -181,7 +190,7 @@ async def run(
         chunk, task = pending[0]
         outcome = await task
         pending.popleft()
-        _note(state, chunk, outcome)
+        _note(state, chunk, outcome, source.file.word)
         file.save(state)
         on_progress(chunk, state)
 
@@ -192,6 +201,7 @@ async def run(
             pending.append((chunk, asyncio.create_task(_sent(sink, chunk))))
         while pending:
             await confirm_oldest()
+        check_books(source, state)
         state.complete = True
     finally:
         for _, task in pending:
@@ -200,14 +210,36 @@ async def run(
         file.save(state, now=True)
 
 
+def check_books(source: Source, state: State) -> None:
+    """Every row of the file is accepted or rejected.
+
+    Raises:
+        RowsLost: some are neither.
+    """
+    rejected = state.rejected + source.file.broken_count
+    if state.accepted + rejected != source.file.counted:
+        raise RowsLost(
+            f"the rows do not add up: the file has {source.file.counted:,}, but {state.accepted:,} were accepted and "
+            f"{rejected:,} rejected. --again sends every row once more; none counts twice. Please report this"
+        )
+
+
 async def _sent(sink: Sink, chunk: Chunk) -> Outcome:
-    return await sink.send(chunk.body, len(chunk.rows)) if chunk.rows else Outcome(0, [])
+    if not chunk.places:
+        return Outcome(0, [])
+    outcome = await sink.send(chunk.body, len(chunk.places))
+    if outcome.accepted + len(outcome.rejected) != len(chunk.places):
+        raise RowsLost(
+            f"the server was sent {len(chunk.places):,} events, and says that it accepted {outcome.accepted:,} and "
+            f"rejected {len(outcome.rejected):,}: is it another version of Tallystick?"
+        )
+    return outcome
 
 
-def _note(state: State, chunk: Chunk, outcome: Outcome) -> None:
-    notes = [Broken(chunk.rows[r.index] + 1, f"{r.code}: {r.message}") for r in outcome.rejected]
+def _note(state: State, chunk: Chunk, outcome: Outcome, word: str) -> None:
+    notes = [Broken(chunk.places[r.index], f"{r.code}: {r.message}") for r in outcome.rejected]
     for note in sorted([*chunk.broken, *notes], key=lambda note: note.row):
-        state.reject(note.row, note.reason)
+        state.reject(f"{word} {note.row}", note.reason)
     state.accepted += outcome.accepted
     state.row = chunk.end
 

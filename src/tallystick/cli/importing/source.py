@@ -3,30 +3,58 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal
 from uuid import UUID, uuid5
 
 import msgspec
 
-from tallystick.cli.importing.columns import Choices, fields_of, properties_of
-from tallystick.cli.importing.ndjson import LINE_MAX, LineFile, LineMapper, Members, NotAnEvent, TooLong
+from tallystick.cli.importing.access_log import AccessLog
+from tallystick.cli.importing.columns import Choices
+from tallystick.cli.importing.content_ids import ContentIds, exact
+from tallystick.cli.importing.foreign import ExpandedFile, log_mapper, preset_mapper
+from tallystick.cli.importing.mapping import Mapper, Members, NotAnEvent, RowMapper
+from tallystick.cli.importing.presets import PRESETS
+from tallystick.cli.importing.reading.archive import is_archive, unpacked
+from tallystick.cli.importing.reading.content import Survey
+from tallystick.cli.importing.reading.delimited import CsvFile
+from tallystick.cli.importing.reading.lines import LinesFile, LogFile
+from tallystick.cli.importing.reading.parquet import ParquetFile
+from tallystick.cli.importing.reading.rows import Broken, Row, RowFile
+from tallystick.cli.importing.times import BadTime, Odd, TimeRule
 from tallystick.errors import ConfigError
+from tallystick.ingest.enrich.page import RULES, PageRules
 
-if TYPE_CHECKING:
-    from tallystick.store.duckdb.files import TableFile
-
-Format = Literal["ndjson", "csv", "parquet"]
+Format = Literal["ndjson", "csv", "parquet", "combined"]
 
 CHUNK_BYTES = 4 * 1024 * 1024
 """Most bytes in one request."""
 NAMESPACE = UUID("5d1f6f0a-6f5b-4a86-9f5c-2f1c8f3f7a10")
 """Namespace of the ids of imported rows."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """The options about how the file is read.
+
+    Attributes:
+        delimiter: of a CSV file's columns; None: the one that its header uses.
+        empty: texts in a CSV file that mean "no value", beside the empty one.
+        encoding: of a text file; None: that of its byte order mark, else UTF-8.
+        odd_times: what becomes of rows without a plausible time.
+    """
+
+    delimiter: str | None = None
+    empty: Sequence[str] = ()
+    encoding: str | None = None
+    odd_times: Odd = "reject"
+
 
 _FORMATS: dict[str, Format] = {
     ".ndjson": "ndjson",
@@ -36,15 +64,10 @@ _FORMATS: dict[str, Format] = {
     ".tsv": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".log": "combined",
 }
+_OTHER_IMPORT = re.compile(rb',"\$import":"[^"]*"|"\$import":"[^"]*",?')
 _COMPRESSED = (".gz", ".zst")
-
-
-class Broken(msgspec.Struct, frozen=True):
-    """A row that cannot be sent: its number, counted from 1, and why."""
-
-    row: int
-    reason: str
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -52,35 +75,17 @@ class Chunk(msgspec.Struct, frozen=True):
 
     Attributes:
         body: the events, NDJSON.
-        rows: the number of each event's row, counted from 0.
+        places: where each event's row is in the file: its line, or its number in a Parquet file; counted from 1.
         broken: rows among these that hold no event.
         end: the number of the first row of the next chunk.
         progress: how far into the file its end is, in the unit of the source's `total`.
     """
 
     body: bytes
-    rows: Sequence[int]
+    places: Sequence[int]
     broken: Sequence[Broken]
     end: int
     progress: int
-
-
-class Source(Protocol):
-    """A file that is being imported.
-
-    Attributes:
-        total: its size in `unit`, for the progress bar.
-        broken: rows that were found invalid when the file was opened.
-    """
-
-    total: int
-    unit: Literal["rows", "bytes"]
-    broken: Sequence[Broken]
-
-    def chunks(self, skip: int, most: int) -> Iterator[Chunk]:
-        """The rows from number `skip` on, at most `most` to a chunk. Raises InvalidRequest on a damaged file."""
-
-    def close(self) -> None: ...
 
 
 def format_of(path: Path, given: Format | None) -> Format:
@@ -93,7 +98,9 @@ def format_of(path: Path, given: Format | None) -> Format:
         return given
     ending = (path.with_suffix("") if path.suffix in _COMPRESSED else path).suffix.lower()
     if ending not in _FORMATS:
-        raise ConfigError(f"{path}: the ending {ending!r} is not that of a format: add --format ndjson, csv or parquet")
+        raise ConfigError(
+            f"{path}: the ending {ending!r} is not that of a format: add --format ndjson, csv, parquet or combined"
+        )
     return _FORMATS[ending]
 
 
@@ -108,7 +115,11 @@ def on_disk(file: str, kind: Format | None) -> Iterator[Path]:
         path = Path(file)
         if not path.is_file():
             raise ConfigError(f"there is no file {file}: give the name of one file, without wildcards")
-        yield path
+        if is_archive(path):
+            with unpacked(path) as whole:
+                yield whole
+        else:
+            yield path
         return
     if kind == "parquet":
         raise ConfigError("Parquet cannot be read from standard input: name the file")
@@ -118,107 +129,119 @@ def on_disk(file: str, kind: Format | None) -> Iterator[Path]:
         yield Path(copy.name)
 
 
-def fingerprint(path: Path) -> str:
-    """A digest of the file's bytes. Files with the same digest count as the same file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
 def open_source(
-    path: Path, kind: Format, digest: str, choices: Choices, delimiter: str | None, empty: Sequence[str]
+    path: Path,
+    kind: Format,
+    found: Survey,
+    choices: Choices,
+    reading: Reading,
+    log: AccessLog | None = None,
+    rules: PageRules = RULES,
 ) -> Source:
     """The file, ready to be read.
+
+    Args:
+        found: what a survey of it said.
+        log: reads the lines of an access log.
+        rules: how the pages of other systems' exports and of logs are read.
 
     Raises:
         InvalidRequest: it is not of that format, or lacks a column that an option names.
     """
-    namespace = uuid5(NAMESPACE, digest)
-    if kind == "ndjson":
-        return _Lines(path, choices, namespace)
-    if (delimiter is None and path.with_suffix("").suffix == ".tsv") or path.suffix == ".tsv":
-        delimiter = "\t"
-    from tallystick.store.duckdb.files import (
-        TableFile,  # imported late: it loads DuckDB, which other commands do not need
-    )
+    file: RowFile
+    if kind == "combined":
+        file = LogFile(path, found.lines, reading.encoding)
+    elif kind == "ndjson":
+        file = LinesFile(path, found.lines, reading.encoding)
+    elif kind == "parquet":
+        file = ParquetFile(path, choices.timezone)
+    else:
+        delimiter = reading.delimiter
+        if (delimiter is None and path.with_suffix("").suffix == ".tsv") or path.suffix == ".tsv":
+            delimiter = "\t"
+        file = CsvFile(path, found.lines, delimiter, reading.empty, reading.encoding)
+    try:
+        times = TimeRule(choices.timezone, reading.odd_times, formats=choices.time_formats)
+        mapper: Mapper
+        if choices.preset is not None:
+            preset = PRESETS[choices.preset]
+            mapper = preset_mapper(preset, choices, file.columns, times, rules)
+            file = file if preset.rows is None else ExpandedFile(file, preset)
+        elif log is not None:
+            mapper = log_mapper(log, choices, times, rules)
+        else:
+            mapper = RowMapper(choices, file.columns, times)
+        return Source(file, mapper, uuid5(NAMESPACE, found.digest), times, by_content=choices.ids == "content")
+    except BaseException:
+        file.close()
+        raise
 
-    return _Table(TableFile(path, kind, delimiter, empty), choices, namespace)
 
+class Source:
+    """A file that is being imported.
 
-class _Table:
-    """A CSV or Parquet file."""
+    Attributes:
+        file: its rows.
+        times: what was seen of the rows' times.
+        mapper: what makes events of the rows.
+        import_id: what the events say that they came with; empty: nothing.
+    """
 
-    unit: Literal["rows", "bytes"] = "rows"
-
-    def __init__(self, table: TableFile, choices: Choices, namespace: UUID) -> None:
-        columns = [column.name for column in table.columns]
-        try:
-            fields = fields_of(columns, choices)
-        except BaseException:
-            table.close()
-            raise
-        from tallystick.store.duckdb.files import Plan
-
-        self._plan = Plan(fields, choices.constants, properties_of(columns, fields, choices), choices.timezone)
-        self._table = table
+    def __init__(self, file: RowFile, mapper: Mapper, namespace: UUID, times: TimeRule, *, by_content: bool) -> None:
+        """
+        Args:
+            namespace: of the ids of rows that have none.
+            by_content: these ids follow from what the events say, instead.
+        """
+        self.file = file
+        self.times = times
+        self.mapper = mapper
+        self.import_id = ""
         self._namespace = namespace
-        self.total = table.rows
-        self.broken: Sequence[Broken] = [Broken(bad.line, bad.reason) for bad in table.bad_lines]
+        self._by_content = by_content
 
     def chunks(self, skip: int, most: int) -> Iterator[Chunk]:
-        chunk = _ChunkBuilder(self._namespace, most, skip)
-        for rows in self._table.read(self._plan, skip):
-            for members in rows:
-                if chunk.full:
-                    yield chunk.take(chunk.end)
-                chunk.add(members)
-        if chunk.end > chunk.start:
-            yield chunk.take(chunk.end)
+        """The rows from number `skip` on, at most `most` to a chunk. Raises InvalidRequest on a damaged file."""
+        if not self._by_content:
+            yield from self._chunks(self.file.rows(skip, self.mapper.texts), RowIds(self._namespace), skip, most)
+            return
+        # An id depends on how often the same event was in the file before, also among the rows that are skipped.
+        ids = ContentIds()
+        rows = self.file.rows(0, self.mapper.texts)
+        for row in islice(rows, skip):
+            if row.values is not None:
+                with suppress(NotAnEvent, BadTime):
+                    event = self.mapper.members(row.values)
+                    if event.event_id is None:
+                        _content_id(ids, event)
+        yield from self._chunks(rows, ids, skip, most)
 
-    def close(self) -> None:
-        self._table.close()
-
-
-class _Lines:
-    """An NDJSON file."""
-
-    unit: Literal["rows", "bytes"] = "bytes"
-    broken: Sequence[Broken] = ()
-
-    def __init__(self, path: Path, choices: Choices, namespace: UUID) -> None:
-        self._file = LineFile(path)
-        self._mapper = LineMapper(choices)
-        self._namespace = namespace
-        self.total = self._file.size
-
-    def chunks(self, skip: int, most: int) -> Iterator[Chunk]:
-        chunk = _ChunkBuilder(self._namespace, most, skip)
-        for number, line in enumerate(self._file.lines()):
-            if number < skip:
-                continue
+    def _chunks(self, rows: Iterator[Row], ids: RowIds | ContentIds, skip: int, most: int) -> Iterator[Chunk]:
+        chunk = _ChunkBuilder(ids, most, skip, self.import_id)
+        for row in rows:
             if chunk.full:
-                yield chunk.take(self._file.position)
-            if isinstance(line, TooLong):
-                chunk.skip(f"has {line.size:,} bytes; at most {LINE_MAX:,} are read")
-                continue
-            if not line.strip():
-                chunk.skip()
+                yield chunk.take(self.file.position())
+            if row.values is None:
+                chunk.skip(row.place, row.problem)
                 continue
             try:
-                chunk.add(self._mapper.members(line))
-            except NotAnEvent as error:
-                chunk.skip(str(error))
+                chunk.add(row.place, self.mapper.members(row.values))
+            except (NotAnEvent, BadTime) as error:
+                chunk.skip(row.place, str(error))
         if chunk.end > chunk.start:
-            yield chunk.take(self._file.position)
+            yield chunk.take(self.file.position())
 
     def close(self) -> None:
-        self._file.close()
+        """Let go of the file."""
+        self.file.close()
 
 
 class _ChunkBuilder:
     """Collects rows until they fill a chunk."""
 
-    def __init__(self, namespace: UUID, most: int, start: int) -> None:
-        self._ids = RowIds(namespace)
+    def __init__(self, ids: RowIds | ContentIds, most: int, start: int, import_id: str = "") -> None:
+        self._ids = ids
+        self._mark = b'"$import":"%s"}' % import_id.encode() if import_id else b""
         self._most = most
         self.end = start
         self._begin()
@@ -227,33 +250,49 @@ class _ChunkBuilder:
         self.start = self.end
         self.full = False
         self._lines: list[bytes] = []
-        self._rows: list[int] = []
+        self._places: list[int] = []
         self._broken: list[Broken] = []
         self._size = 0
 
-    def add(self, members: Members) -> None:
-        """Add the next row's event. An event without an id gets one from the file's bytes and the row's number."""
-        given, others = members
-        identity = msgspec.json.encode(given).decode() if given else f'"{self._ids.of(self.end)}"'
-        line = f'{{"event_id":{identity},{others}}}\n'.encode()
+    def add(self, place: int, members: Members) -> None:
+        """Add the next row's event. An event without an id gets one."""
+        given = members.event_id
+        if given is not None:
+            identity = msgspec.json.encode(given)
+        else:
+            made = self._ids.of(self.end) if isinstance(self._ids, RowIds) else _content_id(self._ids, members)
+            identity = made.encode().join((b'"', b'"'))
+        line = b'{"event_id":%s,%s}\n' % (identity, self._marked(members.fields))
         self._lines.append(line)
-        self._rows.append(self.end)
+        self._places.append(place)
         self._size += len(line)
         self.end += 1
         self.full = self._size >= CHUNK_BYTES or len(self._lines) >= self._most
 
-    def skip(self, reason: str | None = None) -> None:
+    def _marked(self, fields: bytes) -> bytes:
+        """The fields with the import's id at the end of `properties`, in place of another import's."""
+        if not self._mark:
+            return fields
+        if b'"$import"' in fields:
+            fields = _OTHER_IMPORT.sub(b"", fields)
+        return fields[:-1] + (b"" if fields.endswith(b"{}") else b",") + self._mark
+
+    def skip(self, place: int, reason: str) -> None:
         """Count the next row, which holds no event; with a reason it counts as broken."""
         self.end += 1
-        if reason is not None:
-            self._broken.append(Broken(self.end, reason))
+        if reason:
+            self._broken.append(Broken(place, reason))
         self.full = self.full or self.end - self.start >= 10 * self._most
 
     def take(self, progress: int) -> Chunk:
         """The finished chunk; the builder starts the next one."""
-        made = Chunk(b"".join(self._lines), self._rows, self._broken, self.end, progress)
+        made = Chunk(b"".join(self._lines), self._places, self._broken, self.end, progress)
         self._begin()
         return made
+
+
+def _content_id(ids: ContentIds, event: Members) -> str:
+    return ids.of(exact(b"{%s}" % event.fields) if event.basis is None else event.basis)
 
 
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))

@@ -6,15 +6,15 @@ import asyncio
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
+import msgspec
 import typer
 from rich.markup import escape
 
 from tallystick import store
 from tallystick.cli import console, options
 from tallystick.cli.target import open_store
-from tallystick.config import Settings, url_path
+from tallystick.config import Settings, split_url, url_path
 from tallystick.errors import ConfigError, QueueDamaged, TallystickError
 from tallystick.model.books import IngesterLedger
 
@@ -32,8 +32,9 @@ queue could not be rebuilt.
 
 
 def queue(
-    data: options.DataOption = None,
+    data: options.StoppedDataOption = None,
     force: Annotated[bool, typer.Option("--force", help="Rebuild it even when no damage is found.")] = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Rebuild the embedded queue from every block that can be read.
 
@@ -46,7 +47,7 @@ def queue(
     from tallystick.queue.sqlite.recover import recover
 
     settings = options.load_settings(data=data)
-    if urlsplit(settings.resolved_queue_url).scheme != "sqlite":
+    if split_url(settings.resolved_queue_url).scheme != "sqlite":
         raise ConfigError(
             "TALLYSTICK_QUEUE_URL: only the embedded queue (sqlite) has a file that this command can rebuild"
         )
@@ -64,14 +65,20 @@ def queue(
             else:
                 opened.writer.close()
                 opened.watermark.close()
-                console.out.print(escape(f"{path} is not damaged; nothing was changed"))
+                if as_json:
+                    console.show_json({"damaged": False})
+                else:
+                    console.out.print(escape(f"{path} is not damaged; nothing was changed"))
                 return
         ledger = asyncio.run(_ledger(settings))
-        with console.err.status("reading every page"):
+        with console.waiting("reading every page"):
             done = recover(path, ledger)
     finally:
         os.close(held)
-    _show(done)
+    if as_json:
+        console.show_json(msgspec.to_builtins(done, enc_hook=str))
+    else:
+        _show(done)
     if done.resumed:
         return
     if done.missing != 0 or done.missing_blocks or done.damaged_blocks:

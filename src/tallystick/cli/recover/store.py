@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
+import msgspec
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from tallystick import queue
 from tallystick import store as stores
@@ -39,11 +39,12 @@ and nothing was changed.
 
 
 def store(
-    data: options.DataOption = None,
+    data: options.StoppedDataOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what can be read; works on a copy.")] = False,
     accept_empty: Annotated[
         bool, typer.Option("--accept-empty", help="Make an empty store when nothing at all can be read.")
     ] = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Keep every event that can be read in a damaged store.duckdb and its log, and report what is lost.
 
@@ -56,14 +57,20 @@ def store(
         scheme = urlsplit(settings.resolved_store_url).scheme
         raise ConfigError(f"TALLYSTICK_STORE_URL names a {scheme} server: it is recovered by its own tools and backups")
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with _queue_held(settings), Progress(*columns, console=console.err, transient=True) as progress:
+    with (
+        _queue_held(settings),
+        Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as progress,
+    ):
         task = progress.add_task("", total=None)
 
         def show_progress(what: str, done: int, total: int) -> None:
             progress.update(task, description=what, completed=done, total=total or None)
 
         found = stores.recover_store(settings, show_progress, dry_run=dry_run, accept_empty=accept_empty)
-    _show(found, dry_run)
+    if as_json:
+        console.show_json(msgspec.to_builtins(found, enc_hook=str))
+    else:
+        _show(found, dry_run)
     if found.lost or found.differences:
         raise typer.Exit(console.EXIT_DIFFERENCE)
 
@@ -94,7 +101,7 @@ def _show(found: Recovered, dry_run: bool) -> None:
     for sentence in found.lost:
         print_(f"[red]lost:[/] {escape(sentence)}")
     if found.tables:
-        table = Table(title="rows", title_justify="left")
+        table = console.new_table("rows")
         for column in ("table", "there were", "kept"):
             table.add_column(column, justify="left" if column == "table" else "right")
         for kept in found.tables:

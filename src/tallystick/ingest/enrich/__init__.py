@@ -1,1 +1,1 @@
-"""Facts about an event from its request: browser, page, country, visitor. Off unless a setting turns them on."""
+"""Facts about an event from its request: browser, page, country, visitor. By default of what browsers send."""

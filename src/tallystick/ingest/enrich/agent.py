@@ -1,4 +1,4 @@
-"""Browser, operating system, device type and bot from a User-Agent. ua-parser is imported here and nowhere else.
+"""Browser, operating system and device type from a User-Agent. ua-parser is imported here and in `bots` only.
 
 The names of properties and values are those of PostHog's web SDK. The version of the operating system is left out,
 because browsers have frozen it (Windows 11 sends 10.0, every macOS 10.15.7).
@@ -7,14 +7,16 @@ because browsers have frozen it (Windows 11 sends 10.0, every macOS 10.15.7).
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from tallystick.errors import ConfigError
+from tallystick.ingest.enrich.bots import Bots
 from tallystick.ingest.text import clean_text
 
 if TYPE_CHECKING:
     from ua_parser import PartialResult
+    from ua_parser.regex import Resolver
 
 Properties: TypeAlias = dict[str, str | int | bool]
 
@@ -36,15 +38,13 @@ _BROWSERS = {
 """ua-parser's browser names → PostHog's, where they differ."""
 _CONSOLE = re.compile(r"PlayStation|Xbox|Nintendo")
 _TELEVISION = re.compile(r"\bTV\b|SMART-TV|SmartTV|AppleTV|GoogleTV|CrKey|AFT[A-Z]|BRAVIA|Web0S|NetCast|HbbTV")
-_AUTOMATED = re.compile(r"Headless|Lighthouse|PTST/|PhantomJS|Prerender|Puppeteer|Playwright|Cypress/")
-"""Automated browsers that ua-parser does not recognise as bots."""
 
 
 def is_browser(agent: str) -> bool:
     """Whether a User-Agent is that of a browser, or of a bot that runs pages: all of them begin like this.
 
     Programs that send events (`python-requests/2.32`) begin otherwise. Their requests describe a service, not a
-    visitor.
+    visitor; `Agents.crawls` finds the crawlers among them.
     """
     return agent.startswith(("Mozilla/", "Opera/"))
 
@@ -53,22 +53,23 @@ class Agents:
     """Reads User-Agents, and caches the result of each."""
 
     def __init__(self) -> None:
-        """Raises ConfigError if ua-parser is not installed."""
+        """Raises ConfigError if ua-parser or crawler-user-agents is not installed."""
+        bots = Bots()
         try:
             from ua_parser import Domain
-            from ua_parser.loaders import load_lazy_builtins
-            from ua_parser.regex import Resolver
+
+            resolve = _resolver()
         except ImportError as error:
             raise ConfigError(
-                f'TALLYSTICK_ENRICH_AGENT: a package is missing ({error}): pip install "tallystick[enrich]"'
+                f"TALLYSTICK_ENRICH_AGENT: a package is missing ({error}): pip install ua-parser[regex]"
             ) from None
-        resolve = Resolver(load_lazy_builtins())
 
         @lru_cache(CACHED)
         def properties(agent: str) -> Properties:
-            return _properties(resolve(agent, Domain.ALL), agent)
+            return _properties(resolve(agent, Domain.ALL), agent, bots)
 
         self._properties = properties
+        self._crawls = lru_cache(CACHED)(bots.crawls)
         properties("Mozilla/5.0")  # compile the patterns now, not while a request waits
 
     def properties(self, agent: str) -> Properties:
@@ -78,8 +79,21 @@ class Agents:
         """
         return self._properties(agent[:AGENT_MAX])
 
+    def crawls(self, agent: str) -> bool:
+        """Whether an agent that is no browser is a crawler by name, as `facebookexternalhit/1.1` is."""
+        return self._crawls(agent[:AGENT_MAX])
 
-def _properties(found: PartialResult, agent: str) -> Properties:
+
+@cache
+def _resolver() -> Resolver:
+    """ua-parser's patterns. Compiling them takes 0.2 s, so the instances of a process share them."""
+    from ua_parser.loaders import load_lazy_builtins
+    from ua_parser.regex import Resolver
+
+    return Resolver(load_lazy_builtins())
+
+
+def _properties(found: PartialResult, agent: str, bots: Bots) -> Properties:
     spider = found.device is not None and found.device.family == "Spider"
     given: dict[str, str | int | bool | None] = {}
     if found.user_agent is not None:
@@ -88,7 +102,7 @@ def _properties(found: PartialResult, agent: str) -> Properties:
         given["$browser_version"] = int(major) if major and major.isascii() and major.isdigit() else None
     if found.os is not None:
         given["$os"] = clean_text(found.os.family)
-    if spider or _AUTOMATED.search(agent):
+    if spider or bots.is_bot(agent):
         given["$bot"] = True
     else:
         given["$device_type"] = _device_type(found, agent)

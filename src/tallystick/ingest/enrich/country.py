@@ -1,4 +1,5 @@
-"""The country of an address, from a file in MaxMind's format. maxminddb is imported here and nowhere else.
+"""The country of an address, from a file in MaxMind's format. maxminddb is imported here, and by
+`tallystick.doctor`, which asks for the file's age.
 
 The file is read into memory, because a memory-mapped file would crash the process when it is overwritten in place.
 """
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tallystick.address import Address
 from tallystick.errors import ConfigError
-from tallystick.ingest.enrich.address import Address
 
 if TYPE_CHECKING:
     from maxminddb.reader import Reader
@@ -90,7 +91,7 @@ def _open(file: Path) -> Reader:
         import maxminddb
     except ImportError as error:
         raise ConfigError(
-            f'TALLYSTICK_ENRICH_COUNTRY_FILE: a package is missing ({error}): pip install "tallystick[enrich]"'
+            f"TALLYSTICK_ENRICH_COUNTRY_FILE: a package is missing ({error}): pip install maxminddb"
         ) from None
     try:
         return maxminddb.open_database(file, maxminddb.MODE_MEMORY)

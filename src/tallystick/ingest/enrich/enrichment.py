@@ -14,13 +14,26 @@ import msgspec
 import structlog
 from starlette.types import Scope
 
-from tallystick.config import Settings
+from tallystick.address import Address, Clients, household, parse_networks, truncated
+from tallystick.config import Enrich, Settings
+from tallystick.errors import ConfigError
 from tallystick.ingest.body import header
-from tallystick.ingest.enrich.address import Address, Clients, household, parse_networks, truncated
 from tallystick.ingest.enrich.agent import AGENT_MAX, Agents, Properties, is_browser
 from tallystick.ingest.enrich.country import Countries
-from tallystick.ingest.enrich.page import AD_CLICKS, CAMPAIGN, NOTHING, REFERRER_NAMES, URL_NAMES, Page, read_page
-from tallystick.ingest.enrich.visitor import Salts, visitor_id
+from tallystick.ingest.enrich.page import (
+    AD_CLICKS,
+    CAMPAIGN,
+    NOTHING,
+    REFERRER_NAMES,
+    URL_NAMES,
+    Page,
+    PageRules,
+    read_page,
+)
+from tallystick.ingest.enrich.paths import PathRules
+from tallystick.ingest.enrich.visitor import ComputedSalts, Salts, visitor_id
+from tallystick.model.queries.channels import HOST, REFERRER
+from tallystick.model.referrers import parse_domains
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +48,8 @@ NAMES = frozenset(
         "$os",
         "$device_type",
         "$bot",
-        "$referring_domain",
+        HOST,
+        REFERRER,
         "$ad_click",
         *CAMPAIGN,
         COUNTRY_NAME,
@@ -65,13 +79,21 @@ def make_enrichment(settings: Settings) -> Enrichment | None:
         ConfigError: a file or folder cannot be used, or a package is missing.
     """
     asked = (
-        settings.enrich_agent,
-        settings.enrich_page,
+        settings.enrich_agent != "false",
+        settings.enrich_page != "false",
         settings.enrich_country_file,
-        settings.enrich_visitor,
+        settings.enrich_visitor != "false",
         settings.enrich_address != "never",
     )
     return Enrichment(settings) if any(asked) else None
+
+
+def page_rules(settings: Settings) -> PageRules:
+    """What the settings say about pages."""
+    return PageRules(
+        parse_domains(settings.own_domains),
+        PathRules(settings.path_trailing_slash == "strip", settings.path_case == "lower", settings.path_decode),
+    )
 
 
 class Enrichment:
@@ -79,25 +101,74 @@ class Enrichment:
 
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError: as `make_enrichment`."""
-        self.agents = Agents() if settings.enrich_agent else None
-        self.page = settings.enrich_page
+        self._settings = settings
+        self.agents = self._new_agents()
         file = settings.enrich_country_file
         self.countries = Countries(Path(file)) if file else None
-        folder = Path(settings.enrich_salt_folder) if settings.enrich_salt_folder else settings.data_folder
-        self.salts = Salts(folder) if settings.enrich_visitor else None
+        self.salts: Salts | ComputedSalts | None = None
+        if settings.enrich_visitor == "true" or (settings.enrich_visitor == "auto" and settings.enrich_salt_folder):
+            self.salts = self._new_salts()  # what was asked for is refused now, not at the first visitor
+        self._no_salts = False
+        self.page_rules = page_rules(settings)
         self.shows_address = settings.enrich_address == "truncated"
         self.properties_max = settings.max_event_bytes // 2
         """Bytes of properties above which an event is not changed, so that no addition makes an event too large."""
         self._clients = Clients(parse_networks(settings.trusted_proxies, "TALLYSTICK_TRUSTED_PROXIES"))
-        self._wants_address = bool(self.countries or self.salts or self.shows_address)
         self._warned = False
 
-    def visit(self, scope: Scope) -> Visit:
-        """The facts of one request."""
+    def visit(self, scope: Scope, native: bool = True) -> Visit | None:
+        """The facts of one request; None when there is nothing to add to its events.
+
+        Args:
+            native: the request is one for POST /v1/events, which the snippet uses, and not another system's.
+        """
+        settings = self._settings
         agent = header(scope, b"user-agent")[:AGENT_MAX].decode("latin-1")
         browser = is_browser(agent)
-        address = self._address(scope) if browser and self._wants_address else None
-        return Visit(self, agent if browser else "", address)
+        crawls = not browser and self.agents is not None and self.agents.crawls(agent)
+        auto = native and (browser or crawls)
+        page = _applies(settings.enrich_page, auto)
+        agents = self.agents if _applies(settings.enrich_agent, auto) else None
+        salts = self._salts_for(auto) if browser else None
+        address = self._address(scope) if browser and (self.countries or salts or self.shows_address) else None
+        if not page and agents is None and address is None:
+            return None
+        as_service = Visit(self, agents, page, None, "", None) if crawls else None
+        return Visit(self, agents, page, salts, agent if browser or crawls else "", address, as_service)
+
+    def _salts_for(self, auto: bool) -> Salts | ComputedSalts | None:
+        """The salts where visitors get ids. By default they are made when the first browser comes: no others need
+        them.
+        """
+        if self.salts is None and not self._no_salts and auto and self._settings.enrich_visitor == "auto":
+            try:
+                self.salts = self._new_salts()
+            except ConfigError as error:
+                self._no_salts = True
+                log.warning("visitors get no ids", error=error.whole)
+        return self.salts if _applies(self._settings.enrich_visitor, auto) else None
+
+    def _new_agents(self) -> Agents | None:
+        """What reads User-Agents. A missing package is refused when it was asked for, and said when it was not."""
+        if self._settings.enrich_agent == "false":
+            return None
+        try:
+            return Agents()
+        except ConfigError as error:
+            if self._settings.enrich_agent == "true":
+                raise
+            log.warning("browsers and bots are not recognised", error=error.whole)
+            return None
+
+    def _new_salts(self) -> Salts | ComputedSalts:
+        settings = self._settings
+        if secret := settings.enrich_salt.get_secret_value():
+            if settings.enrich_salt_folder:
+                raise ConfigError(
+                    "TALLYSTICK_ENRICH_SALT and TALLYSTICK_ENRICH_SALT_FOLDER are both set: keep one of them"
+                )
+            return ComputedSalts(secret)
+        return Salts(Path(settings.enrich_salt_folder) if settings.enrich_salt_folder else settings.data_folder)
 
     def _address(self, scope: Scope) -> Address | None:
         peer = client[0] if (client := scope.get("client")) else ""
@@ -112,19 +183,41 @@ class Enrichment:
         return self._clients.address(peer, forwarded)
 
 
+def _applies(setting: Enrich, auto: bool) -> bool:
+    return setting == "true" or (auto and setting == "auto")
+
+
 class Visit:
     """One request's facts, applied to its events by calling it."""
 
-    def __init__(self, steps: Enrichment, agent: str, address: Address | None) -> None:
+    def __init__(
+        self,
+        steps: Enrichment,
+        agents: Agents | None,
+        page: bool,
+        salts: Salts | ComputedSalts | None,
+        agent: str,
+        address: Address | None,
+        as_service: Visit | None = None,
+    ) -> None:
         """
         Args:
-            agent: the User-Agent; empty when it is not a browser's.
+            agents: reads User-Agents; None: they are not read.
+            page: URL and referrer are read.
+            salts: for visitors' ids; None: they get none.
+            agent: the User-Agent; empty when it is a service's.
             address: the client's address; None when it is unknown or not needed.
+            as_service: applied instead to events without a URL, where the agent is a crawler that does not call itself
+                a browser. Services that send other events may have such names too.
         """
         self._steps = steps
+        self._agents = agents
+        self._reads_page = page
+        self._salts = salts
         self._agent = agent
-        self._address = household(address) if address and steps.salts else ""
-        self._of_agent = steps.agents.properties(agent) if steps.agents and agent else {}
+        self._as_service = as_service
+        self._address = household(address) if address and salts else ""
+        self._of_agent = agents.properties(agent) if agents and agent else {}
         self._of_address = self._address_properties(address) if address else {}
         self._encoded = _encoded({**self._of_agent, **self._of_address})
 
@@ -138,13 +231,16 @@ class Visit:
 
     def __call__(self, event: Enrichable) -> None:
         """Add what the event does not have. An event whose properties are not an object is not changed."""
-        if event.user_id is None and self._steps.salts and self._address:
-            event.user_id = visitor_id(self._steps.salts.salt(), event.site_id, self._address, self._agent)
+        if event.user_id is None and self._salts and self._address:
+            event.user_id = visitor_id(self._salts.salt(), event.site_id, self._address, self._agent)
         try:
             own = _members.decode(event.properties)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
-        page = self._page(own) if own and self._steps.page else NOTHING
+        if self._as_service is not None and own.keys().isdisjoint(URL_NAMES):
+            self._as_service(event)
+            return
+        page = self._page(own) if own and self._reads_page else NOTHING
         if AGENT_NAME in own or not own.keys().isdisjoint(NAMES):
             added = self._chosen(own, page)
         elif page.encoded and self._encoded:
@@ -161,13 +257,13 @@ class Visit:
 
     def _page(self, own: Mapping[str, msgspec.Raw]) -> Page:
         url, referrer = _first_text(own, URL_NAMES), _first_text(own, REFERRER_NAMES)
-        return read_page(url, referrer) if url or referrer else NOTHING
+        return read_page(url, referrer, self._steps.page_rules) if url or referrer else NOTHING
 
     def _chosen(self, own: Mapping[str, msgspec.Raw], page: Page) -> bytes:
         """The additions to an event that has some of them already, or a User-Agent of its own."""
         of_agent = self._of_agent
-        if self._steps.agents and AGENT_NAME in own:
-            of_agent = self._steps.agents.properties(_first_text(own, (AGENT_NAME,)))
+        if self._agents and AGENT_NAME in own:
+            of_agent = self._agents.properties(_first_text(own, (AGENT_NAME,)))
         added = {**of_agent, **self._of_address, **page.properties}
         return _encoded({name: value for name, value in added.items() if name not in own})
 

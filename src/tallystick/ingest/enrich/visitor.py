@@ -3,6 +3,9 @@
 The key ("salt") is 256 random bits. It is in the memory of the processes that accept events and in one file a day, so
 that ids survive a restart and several processes agree. After the day it is removed from both. From then on no one, not
 even the operator, can find the address of an id by trying all addresses.
+
+Processes on several machines have no folder in common. They compute the salt from a secret of the operator's, who can
+compute it after the day, too.
 """
 
 from __future__ import annotations
@@ -118,6 +121,28 @@ class Salts:
         self.forget()
         if self._salt:  # the clock was put back
             self._forget_at_midnight()
+
+
+class ComputedSalts:
+    """Each day's salt, computed from a secret that processes on several machines share. Nothing is kept in a file."""
+
+    def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
+        """
+        Args:
+            clock: seconds since 1970.
+        """
+        self._key = blake2b(secret.encode()).digest()
+        self._clock = clock
+        self._day = -1
+        self._salt = b""
+
+    def salt(self) -> bytes:
+        """Today's salt."""
+        day = int(self._clock() // DAY)
+        if day != self._day:
+            text = f"{FILE}{day}".encode()
+            self._day, self._salt = day, blake2b(text, key=self._key, digest_size=SALT_BYTES).digest()
+        return self._salt
 
 
 def _check(salt: bytes) -> bytes:

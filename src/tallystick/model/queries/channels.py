@@ -1,71 +1,55 @@
-"""Channels: where a session came from, by the campaign tags and the referring domain of its entry event.
+"""Channels: where a session came from, by the campaign tags, the ad click and the referrer of its entry event.
 
-A session has the first channel that applies: `email` (by its tags, or if it came from a webmail domain), `campaign`
-(any tag, or a click on an ad), `search`, `social`, `referral` (any other domain), `direct`.
+The channels are those of Google Analytics 4 ("default channel group") under shorter names, and `campaign` for tags that
+none of its rules knows. `docs/use/analyses.md` has the rules as a table; `analysis.sessions.channels` has them as SQL.
 """
 
 from __future__ import annotations
 
 TAGS = ("utm_source", "utm_medium", "utm_campaign", "$ad_click")
-"""The properties of campaigns. If one of them is set and not empty, the session came from a campaign."""
+"""The properties of campaigns."""
 REFERRER = "$referring_domain"
+HOST = "$host"
+"""The property with the host of a page. A referrer of the same host, above or below it is none."""
 NO_REFERRER = "$direct"
 """The value that PostHog's clients send if there is no referrer."""
 
-EMAIL_TAGS = ("email", "e-mail", "e_mail", "newsletter")
-"""Values of `utm_medium` or `utm_source` that mean email; case is ignored."""
+CHANNELS = (
+    "direct",
+    "search",
+    "paid_search",
+    "social",
+    "paid_social",
+    "email",
+    "ai",
+    "video",
+    "paid_video",
+    "shopping",
+    "paid_shopping",
+    "display",
+    "affiliate",
+    "audio",
+    "sms",
+    "push",
+    "paid_other",
+    "campaign",
+    "referral",
+)
 
-MAIL_DOMAINS = (
-    "mail.google.com",
-    "mail.yahoo.com",
-    "outlook.live.com",
-    "outlook.office.com",
-    "mail.proton.me",
-    "mail.aol.com",
-    "com.google.android.gm",
-)
-SEARCH_DOMAINS = (
-    "google.*",
-    "bing.com",
-    "duckduckgo.com",
-    "yahoo.*",
-    "yandex.*",
-    "baidu.com",
-    "ecosia.org",
-    "startpage.com",
-    "qwant.com",
-    "search.brave.com",
-    "kagi.com",
-    "naver.com",
-    "seznam.cz",
-    "sogou.com",
-    "ask.com",
-)
-SOCIAL_DOMAINS = (
-    "facebook.com",
-    "instagram.com",
-    "threads.net",
-    "t.co",
-    "twitter.com",
-    "x.com",
-    "linkedin.com",
-    "lnkd.in",
-    "reddit.com",
-    "youtube.com",
-    "youtu.be",
-    "pinterest.*",
-    "tiktok.com",
-    "bsky.app",
-    "mastodon.social",
-    "vk.com",
-    "ok.ru",
-    "weibo.com",
-    "snapchat.com",
-    "tumblr.com",
-    "quora.com",
-    "whatsapp.com",
-    "t.me",
-    "discord.com",
-    "news.ycombinator.com",
-)
-"""Each domain includes its subdomains; `.*` matches any ending."""
+# Values of tags; case is ignored.
+EMAIL_TAGS = ("email", "e-mail", "e_mail", "e mail", "newsletter")
+"""`utm_medium` or `utm_source`."""
+PAID_MEDIUMS = ("ppc", "retargeting")
+"""`utm_medium` of paid clicks, besides those that contain `cp` (`cpc`, `cpm`, `cpv`) or begin with `paid`."""
+DISPLAY_MEDIUMS = ("display", "banner", "expandable", "interstitial", "cpm")
+SOCIAL_MEDIUMS = ("social", "social-network", "social-media", "sm", "social network", "social media")
+AI_TAGS = ("ai", "ai-assistant", "ai_assistant", "llm", "chatbot")
+AFFILIATE_MEDIUMS = ("affiliate", "affiliates")
+REFERRAL_MEDIUMS = ("referral", "app", "link")
+
+# Values of `$ad_click`.
+SEARCH_CLICKS = ("gclid", "gbraid", "wbraid", "msclkid", "yclid")
+SOCIAL_CLICKS = ("ttclid", "twclid", "li_fat_id")
+DISPLAY_CLICKS = ("dclid",)
+FACEBOOK_CLICK = "fbclid"
+"""Facebook adds it to every outbound link, so it says where a visitor comes from and not that someone paid."""

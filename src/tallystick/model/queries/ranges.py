@@ -8,11 +8,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
+from pydantic import AfterValidator, WithJsonSchema
+
+from tallystick.model.queries.scope import WeekStart
+
 Preset: TypeAlias = Literal[
-    "today", "yesterday", "24h", "7d", "30d", "90d", "12mo", "month", "last_month", "year", "all"
+    "today",
+    "yesterday",
+    "24h",
+    "7d",
+    "30d",
+    "90d",
+    "12mo",
+    "week",
+    "last_week",
+    "month",
+    "last_month",
+    "year",
+    "all",
 ]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 _DAY = r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
@@ -36,16 +52,23 @@ def check_range(text: str) -> str:
         ValueError: it is neither.
     """
     if text not in PRESETS:
-        _days(text)
+        days_of(text)
     return text
 
 
-def resolve(text: str, zone: ZoneInfo, now: datetime) -> Span:
+RangeText: TypeAlias = Annotated[
+    str,
+    AfterValidator(check_range),
+    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(PRESETS)}|{DAYS.pattern})$"}),
+]
+
+
+def resolve(text: str, zone: ZoneInfo, now: datetime, week_start: WeekStart = "monday") -> Span:
     """The instants that a range means at `now`.
 
     A range up to now ends with the current hour of the zone's clock, so that its last hourly bucket is whole. A range
-    of two days ends there at the latest. Months and years are calendar months and years. `7d` is today and the six days
-    before; `12mo` is this month and the eleven before; `24h` is the current hour and the 23 before.
+    of two days ends there at the latest. Weeks, months and years are those of the calendar. `7d` is today and the six
+    days before; `12mo` is this month and the eleven before; `24h` is the current hour and the 23 before.
 
     Raises:
         ValueError: neither a preset nor two days `YYYY-MM-DD/YYYY-MM-DD`, the first not after the second.
@@ -57,9 +80,13 @@ def resolve(text: str, zone: ZoneInfo, now: datetime) -> Span:
         return start_of(day, zone)
 
     first = today.replace(day=1)
+    weekday = (today.weekday() + (1 if week_start == "sunday" else 0)) % 7
+    week = today - timedelta(days=weekday)
     rules: dict[str, Callable[[], Span]] = {
         "24h": lambda: Span(end - timedelta(hours=24), end),
-        "yesterday": lambda: Span(start(today - timedelta(days=1)), start(today)),
+        "yesterday": lambda: Span(start(_day_before(today, zone)), start(today)),
+        "week": lambda: Span(start(week), end),
+        "last_week": lambda: Span(start(week - timedelta(days=7)), start(week)),
         "month": lambda: Span(start(first), end),
         "last_month": lambda: Span(start(_months_before(first, 1)), start(first)),
         "year": lambda: Span(start(today.replace(month=1, day=1)), end),
@@ -70,7 +97,7 @@ def resolve(text: str, zone: ZoneInfo, now: datetime) -> Span:
         return rule()
     if text in _LAST_DAYS:
         return Span(start(today - timedelta(days=_LAST_DAYS[text] - 1)), end)
-    begin, last = _days(text)
+    begin, last = days_of(text)
     since = start(begin)
     return Span(since, max(min(start(last + timedelta(days=1)), end), since))
 
@@ -78,6 +105,11 @@ def resolve(text: str, zone: ZoneInfo, now: datetime) -> Span:
 def start_of(day: date, zone: ZoneInfo) -> datetime:
     """When a day begins: at its first midnight, or at the clock change if that skips midnight."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _day_before(day: date, zone: ZoneInfo) -> date:
+    """The day that the zone had before: Samoa had no 30 December 2011, so the 29th came before the 31st."""
+    return (start_of(day, zone) - timedelta(microseconds=1)).astimezone(zone).date()
 
 
 def _end_of_hour(now: datetime, zone: ZoneInfo) -> datetime:
@@ -93,7 +125,8 @@ def _months_before(first: date, months: int) -> date:
     return date(year, month + 1, 1)
 
 
-def _days(text: str) -> tuple[date, date]:
+def days_of(text: str) -> tuple[date, date]:
+    """The first and the last day of a range of two days. Raises ValueError."""
     found = DAYS.fullmatch(text)
     if not found:
         raise ValueError(f"a range is one of {', '.join(PRESETS)}, or two days such as 2026-01-01/2026-01-31")

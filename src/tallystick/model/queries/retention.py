@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from tallystick.model.queries.funnel import EventTest, check_tests
-from tallystick.model.queries.scope import Scope, check_timezone
+from tallystick.model.queries.scope import FirstWeekday, Scope, check_timezone
 
 Period: TypeAlias = Literal["day", "week", "month"]
 
@@ -24,6 +24,7 @@ class PersonsScope(Scope):
     """
 
     timezone: str = Field("UTC", description="IANA name. Days, weeks and months begin at midnight in this zone.")
+    week_start: FirstWeekday = "monday"
 
     @field_validator("timezone")
     @classmethod
@@ -47,7 +48,7 @@ class RetentionQuery(PersonsScope):
 
     kind: Literal["retention"] = "retention"
     mode: Literal["first_time", "recurring"] = "first_time"
-    interval: Period = Field("week", description="Weeks begin on Monday.")
+    interval: Period = "week"
     periods: int = Field(8, ge=1, le=PERIODS_MAX, description="The number of periods after a cohort's own.")
     start: EventTest = Field(default_factory=EventTest, description="The event that puts a person into a cohort.")
     returning: EventTest = Field(default_factory=EventTest, description="The event that counts as coming back.")
@@ -68,7 +69,7 @@ class LifecycleQuery(PersonsScope):
     """
 
     kind: Literal["lifecycle"] = "lifecycle"
-    interval: Period = Field("week", description="Weeks begin on Monday.")
+    interval: Period = "week"
 
 
 class StickinessQuery(PersonsScope):
@@ -80,7 +81,7 @@ class StickinessQuery(PersonsScope):
     """
 
     kind: Literal["stickiness"] = "stickiness"
-    interval: Period = Field("day", description="Weeks begin on Monday.")
+    interval: Period = "day"
 
 
 class ActiveUsersQuery(PersonsScope):

@@ -10,18 +10,29 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from tallystick.keys import EVERY_SITE
+from tallystick.model.event import SITE_ID_MAX
 
 COLUMNS = ("name", "source", "path", "site_id", "user_id", "session_id", "event_id")
 """The fields of an event that a filter may name. A property is written `properties.<key>`."""
 
 BREAKDOWN_COLUMNS = ("name", "source", "path", "site_id", "user_id", "session_id")
 PROPERTY_PREFIX = "properties."
+SESSION_PREFIX = "session."
+"""Before the fields of a filter that describe the visit of an event, not the event."""
+SESSION_FIELDS = ("entry_page", "exit_page", "channel", "referrer")
+"""The fields that a session has in addition to those of its entry event."""
+ENTRY_COLUMNS = ("name", "source", "path")
+"""The fields of the entry event that a filter may name after SESSION_PREFIX, besides its properties."""
 SERIES_LIMIT = 20_000
 """The most buckets that a time series may have."""
 FILTER_CONDITIONS_MAX = 200
 FILTER_DEPTH_MAX = 10
 
 Interval: TypeAlias = Literal["minute", "hour", "day", "week", "month"]
+WeekStart: TypeAlias = Literal["monday", "sunday"]
+FirstWeekday: TypeAlias = Annotated[
+    WeekStart, Field(description="The day that weeks begin on, with the interval `week`.")
+]
 Scalar: TypeAlias = str | float | int | bool
 
 
@@ -40,6 +51,23 @@ def check_field(name: str, columns: tuple[str, ...]) -> str:
     raise ValueError(f"unknown field {name!r}: use one of {', '.join(columns)} or properties.<key>")
 
 
+def check_filter_field(name: str) -> str:
+    """Return `name` if a filter may name it: a field of the event, or `session.<field>` of its visit.
+
+    Raises:
+        ValueError: it is neither; the message lists what is allowed.
+    """
+    if not name.startswith(SESSION_PREFIX):
+        return check_field(name, COLUMNS)
+    allowed = (*SESSION_FIELDS, *ENTRY_COLUMNS)
+    try:
+        check_field(name.removeprefix(SESSION_PREFIX), allowed)
+    except ValueError as error:
+        names = ", ".join(SESSION_PREFIX + field for field in (*allowed, "properties.<key>"))
+        raise ValueError(f"unknown field {name!r} of a visit: use one of {names}") from error
+    return name
+
+
 def check_timezone(name: str) -> str:
     """Return `name` if it is an IANA time zone.
 
@@ -56,18 +84,24 @@ def check_timezone(name: str) -> str:
 class Condition(Shape):
     """A test of one field. A missing property and a null field are `not_set`, and fail all tests but `!=`."""
 
-    field: str = Field(description="name, source, path, site_id, user_id, session_id, event_id, or properties.<key>")
-    op: Literal["=", "!=", "in", "contains", ">", "<", "set", "not_set"]
+    field: str = Field(
+        description="Of the event: name, source, path, site_id, user_id, session_id, event_id, or properties.<key>. Of "
+        "the visit that the event belongs to: session.entry_page, session.exit_page, session.channel, "
+        "session.referrer, or of the visit's entry event session.name, session.source, session.path, "
+        "session.properties.<key>; these are compared as texts."
+    )
+    op: Literal["=", "!=", "in", "contains", "has", ">", "<", "set", "not_set"]
     value: Scalar | list[Scalar] | None = Field(
         None,
-        description="A list for `in`; absent for `set` and `not_set`. A number is compared with numeric values only, a "
-        "text with texts in code-point order, a boolean with true and false.",
+        description="A list for `in`; an element for `has`, which is true of lists that have it; absent for `set` and "
+        "`not_set`. A number is compared with numeric values only, a text with texts in code-point order, a boolean "
+        "with true and false.",
     )
 
     @field_validator("field")
     @classmethod
     def _known_field(cls, value: str) -> str:
-        return check_field(value, COLUMNS)
+        return check_filter_field(value)
 
     @field_validator("value")
     @classmethod
@@ -82,6 +116,16 @@ class Condition(Shape):
         return value
 
     @model_validator(mode="after")
+    def _visits_have_texts(self) -> Condition:
+        if self.field.startswith(SESSION_PREFIX):
+            if self.op == "has":
+                raise ValueError(f"{self.field} is a text of the visit: has looks into a property of the event")
+            for part in self.value if isinstance(self.value, list) else [self.value]:
+                if part is not None and not isinstance(part, str):
+                    raise ValueError(f"{self.field} is compared as a text: put {part!r} in quotes")
+        return self
+
+    @model_validator(mode="after")
     def _value_fits_op(self) -> Condition:
         if self.op in {"set", "not_set"}:
             fits = self.value is None
@@ -89,6 +133,10 @@ class Condition(Shape):
             fits = isinstance(self.value, list) and 0 < len(self.value) <= 1000
         elif self.op == "contains":
             fits = isinstance(self.value, str)
+        elif self.op == "has":
+            if not self.field.startswith(PROPERTY_PREFIX):
+                raise ValueError(f"{self.field} is no list: has looks into a property that is one")
+            fits = self.value is not None and not isinstance(self.value, list)
         elif self.op in {">", "<"}:
             fits = isinstance(self.value, str | int | float) and not isinstance(self.value, bool)
         else:
@@ -132,6 +180,41 @@ def filter_size(root: Filter) -> tuple[int, int]:
     return sum(count for count, _ in sizes), 1 + max((depth for _, depth in sizes), default=0)
 
 
+def filter_fields(root: Filter | None) -> set[str]:
+    """The fields that a filter reads."""
+    if root is None:
+        return set()
+    if isinstance(root, Condition):
+        return {root.field}
+    parts = root.all if isinstance(root, AllOf) else root.any
+    return set().union(*(filter_fields(part) for part in parts))
+
+
+def only_of_visits(root: Filter | None) -> bool:
+    """Whether a filter says nothing of single events, so that all events of a visit pass it or none."""
+    return all(field.startswith(SESSION_PREFIX) for field in filter_fields(root))
+
+
+def parted_filter(root: Filter | None) -> tuple[Filter | None, Filter | None]:
+    """A filter as two: one of visits alone, and the rest; each is None if there is nothing of its kind.
+
+    A visit has an event that passes the filter if it passes the one and has an event that passes the other.
+    """
+    if root is None or only_of_visits(root):
+        return root, None
+    if not isinstance(root, AllOf):
+        return None, root
+    parts = [parted_filter(part) for part in root.all]
+    of_visits, of_events = ([part for part in side if part is not None] for side in zip(*parts, strict=True))
+    return AllOf(all=of_visits) if of_visits else None, AllOf(all=of_events)
+
+
+def visit_fields(root: Filter | None) -> list[str]:
+    """The fields of visits that a filter names, without their prefix."""
+    named = (field for field in sorted(filter_fields(root)) if field.startswith(SESSION_PREFIX))
+    return [field.removeprefix(SESSION_PREFIX) for field in named]
+
+
 def one_site(site_id: str | None) -> str | None:
     """Return the id of a site, or None for all sites.
 
@@ -146,11 +229,19 @@ def one_site(site_id: str | None) -> str | None:
 class Scope(Shape):
     """Which events a query looks at. `since` is included, `until` is excluded."""
 
-    site_id: str | None = Field("default", max_length=128, description="null: every site that the caller may read.")
+    site_id: str | None = Field(
+        "default", max_length=SITE_ID_MAX, description="null: every site that the caller may read."
+    )
     since: AwareDatetime | None = Field(None, description="Event time, included. Absent: from the first event.")
     until: AwareDatetime | None = Field(None, description="Event time, excluded. Absent: up to the newest event.")
     filter: Filter | None = Field(
         None, description=f"At most {FILTER_CONDITIONS_MAX} conditions, nested at most {FILTER_DEPTH_MAX} deep."
+    )
+
+    bots: Literal["exclude", "include"] | None = Field(
+        None,
+        description="Whether the events of bots (`properties.$bot` is true) count. Absent: as TALLYSTICK_BOTS says, by "
+        "default `exclude`; lists of events, keys and values, and queries that name `$bot`, include them.",
     )
 
     @field_validator("site_id")

@@ -8,14 +8,21 @@ from typing import Literal, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from tallystick.model.queries.comparison import Compare
-from tallystick.model.queries.scope import BREAKDOWN_COLUMNS, Interval, Scope, check_field, check_timezone
+from tallystick.model.queries.scope import (
+    BREAKDOWN_COLUMNS,
+    SESSION_FIELDS,
+    FirstWeekday,
+    Interval,
+    Scope,
+    check_field,
+    check_timezone,
+)
 
 SESSION_REACH = timedelta(hours=24)
 """How far before `since` and after `until` the events of a session are looked up."""
 PAGE_NAMES = ("page_view", "$pageview", "pageview")
-
-SESSION_FIELDS = ("entry_page", "exit_page", "channel", "referrer")
-"""The fields that a session has in addition to those of its entry event."""
+LEAVE_NAMES = ("page_leave", "$pageleave", "pageleave")
+"""Events that say how long a page was in view. They are sent late, and are nothing that a visitor does."""
 
 SessionMetric: TypeAlias = Literal[
     "sessions", "bounce_rate", "avg_duration", "median_duration", "pages_per_session", "pages", "events"
@@ -26,11 +33,11 @@ DEFAULT_METRICS: tuple[SessionMetric, ...] = ("sessions", "bounce_rate", "median
 
 
 class SessionScope(Scope):
-    """How events are grouped into sessions.
+    """How events are grouped into sessions, which are visits: docs/use/visits.md has the rules.
 
-    Events of a site with the same `session_id` are one session. Events of a user on a site without a `session_id` are
-    one session until the next of them comes more than `inactivity` minutes later. Events with neither id belong
-    to no session.
+    Events of a site with the same `session_id` are one session. An event without one joins the session of its user
+    that has an event within `inactivity` minutes. Other events of a user without a `session_id` are one session until
+    the next of them comes more than `inactivity` minutes later. Events with neither id belong to no session.
     """
 
     inactivity: int = Field(
@@ -53,7 +60,7 @@ class SessionsQuery(SessionScope):
     A session belongs to the range and the bucket of its first event. Its events are looked up from 24 hours before
     `since` to 24 hours after `until`, and all of them count. `filter` keeps the sessions in which at least one event
     passes. The entry event is the first page view, the exit event the last one; in a session without page views they
-    are the first and the last event. Events of the same instant are in order of `event_id`.
+    are the first and the last event. Events of the same instant are in order of arrival.
     """
 
     kind: Literal["sessions"] = "sessions"
@@ -66,16 +73,20 @@ class SessionsQuery(SessionScope):
         "sessions, counts are 0 and the others null.",
     )
     bounce: Literal["one_page", "one_event"] = Field(
-        "one_page", description="What a bounce is: exactly one page view, whatever else happened; or exactly one event."
+        "one_page",
+        description="What a bounce is: exactly one page view, whatever else happened; or one page view and nothing "
+        "else. Only sessions with a page view can bounce; how long it was in view (`page_leave`) is nothing else.",
     )
     compare: Compare = None
-    interval: Interval | None = Field(None, description="Absent: the whole range as one. Weeks start on Monday.")
+    interval: Interval | None = Field(None, description="Absent: the whole range as one.")
+    week_start: FirstWeekday = "monday"
     timezone: str = Field("UTC", description="IANA name; buckets start at this zone's midnights and full hours.")
     breakdown: list[str] = Field(
         default_factory=list,
         max_length=2,
-        description="`entry_page`, `exit_page` (paths of the entry and exit event), `channel` (direct, search, social, "
-        "referral, campaign, email), `referrer` (referring domain), or a field of the entry event.",
+        description="`entry_page`, `exit_page` (paths of the entry and exit event), `channel` (such as direct, search, "
+        "paid_search, social, email, ai, referral), `referrer` (referring domain, unless it is the site's own), or "
+        "a field of the entry event.",
     )
     top: int = Field(
         100,

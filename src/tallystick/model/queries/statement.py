@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from pydantic import AfterValidator, Field
 
+from tallystick.model.event import SITE_ID_MAX
 from tallystick.model.queries.scope import Shape, one_site
 
 SQL_MAX = 20_000
@@ -35,7 +36,9 @@ class SqlQuery(Shape):
 
     sql: str = Field(min_length=1, max_length=SQL_MAX, description="One SELECT.")
     site_id: Annotated[str | None, AfterValidator(one_site)] = Field(
-        None, max_length=128, description="Only the rows of this site. Absent: of every site that the caller may read."
+        None,
+        max_length=SITE_ID_MAX,
+        description="Only the rows of this site. Absent: of every site that the caller may read.",
     )
     limit: int | None = Field(
         None,

@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
 
 from tallystick.errors import BlockCorrupt, QueueUnavailable
-from tallystick.model.block import Block, decode_block
+from tallystick.model.block import Block, BlockKey, decode_block
 from tallystick.model.books import QueuedBlock
 from tallystick.queue.backlog import Backlog, Slot
-from tallystick.queue.base import Batch
+from tallystick.queue.base import Batch, divide
 from tallystick.queue.rabbitmq.connection import Channel, Counts, Delivery, Line, Missing
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,9 @@ class Consuming:
         self._looking: Channel | None = None
         self._starting = asyncio.Lock()
 
-    async def take(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+    async def take(
+        self, max_events: int, wait: float, max_bytes: int | None = None, linger: float = 0.0
+    ) -> Batch | None:
         """As `Queue.consume`."""
         until = time.monotonic() + wait
         while True:
@@ -71,7 +73,7 @@ class Consuming:
                 await asyncio.sleep(max(0.0, until - time.monotonic()))  # the worker calls again at once
                 raise
             left = max(0.0, until - time.monotonic()) if session.room else 0.0
-            slots = await session.backlog.wait_and_take(session.arrived, max_events, left, max_bytes)
+            slots = await session.gather(max_events, left, max_bytes, linger)
             if session.alive:
                 return _Taken(session, slots) if slots else None
             if time.monotonic() >= until:
@@ -129,6 +131,12 @@ class _Session:
         """Whether the broker may deliver another block."""
         return len(self.blocks) < self._prefetch
 
+    async def gather(self, max_events: int, wait: float, max_bytes: int | None, linger: float) -> list[Slot]:
+        """Take what waits; more may come while the channel lives and the broker may deliver more."""
+        return await self.backlog.wait_and_take(
+            self.arrived, max_events, wait, max_bytes, linger, lambda: not (self.alive and self.room)
+        )
+
     def receive(self, delivery: Delivery) -> None:
         if self._ended:
             return
@@ -165,7 +173,7 @@ class _Session:
 
     async def forget(self, tags: Sequence[int]) -> None:
         """Acknowledge the blocks. Does nothing on a closed channel, since the ledger skips blocks delivered again."""
-        if not self.alive:
+        if not (self.alive and tags):
             return
         self.backlog.forget(tags)
         for tag in tags:
@@ -177,7 +185,7 @@ class _Session:
             log.info("an acknowledgement was lost; the blocks are delivered again", reason=error.whole)
 
     def give_back(self, tags: Sequence[int]) -> None:
-        if self.alive:
+        if self.alive and tags:
             self.backlog.give_back(tags)
             self.arrived.set()
 
@@ -188,8 +196,10 @@ class _Taken:
         self._tags = [slot.id for slot in slots]
         self.blocks: Sequence[Block] = [session.blocks[tag] for tag in self._tags]
 
-    async def ack(self) -> None:
-        await self._session.forget(self._tags)
+    async def ack(self, but: Collection[BlockKey] = ()) -> None:
+        done, back = divide(self._tags, self.blocks, but)
+        self._session.give_back(back)
+        await self._session.forget(done)
 
     async def nack(self) -> None:
         self._session.give_back(self._tags)

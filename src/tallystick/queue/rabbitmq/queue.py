@@ -80,8 +80,10 @@ class RabbitQueue:
                 "arguments: set the same TALLYSTICK_QUEUE_MAX_BYTES and TALLYSTICK_RABBITMQ_QUEUE_TYPE as before, "
                 "choose another queue by ?queue=name, or let workers empty it and delete it"
             ) from error
-        except BaseException:
+        except BaseException as error:
             await self._in.close()
+            if type(error) is QueueUnavailable:  # its subclasses are what a broker answers
+                raise error.naming("TALLYSTICK_QUEUE_URL") from error.__cause__
             raise
 
     async def _refuse_old_queue(self) -> None:
@@ -179,8 +181,10 @@ class RabbitQueue:
 
     # --- consuming and reading --------------------------------------------------------------------------------------
 
-    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
-        return await self._again(lambda: self._consuming.take(max_events, wait, max_bytes))
+    async def consume(
+        self, max_events: int, wait: float, max_bytes: int | None = None, linger: float = 0.0
+    ) -> Batch | None:
+        return await self._again(lambda: self._consuming.take(max_events, wait, max_bytes, linger))
 
     async def depth(self) -> Depth:
         look = await self._again(self._consuming.look)

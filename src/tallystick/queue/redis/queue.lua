@@ -163,16 +163,18 @@ redis.call('HINCRBY', totals, 'bytes', bytes)
 return 1
 
 -- name: take
--- ARGV: consumer, most events, most bytes, most blocks. The oldest waiting blocks, those given back first; at least
--- one. Returns the entries, what is gone, and the ids after which new entries of index and returned come.
+-- ARGV: consumer, most events, most bytes, most blocks, least blocks. The oldest waiting blocks, those given back first;
+-- the least (0 or 1) also when it is too large. Returns the entries, what is gone, whether more wait that do not fit,
+-- and the ids after which new entries of index and returned come.
 local me, most_events, most_bytes, most_blocks = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local least_blocks = tonumber(ARGV[5])
 local events, bytes, number, gone, entries = 0, 0, 0, {}, {}
 
 local function fits(block)
   events = events + tonumber(block.count)
   bytes = bytes + tonumber(block.size)
   number = number + 1
-  return number == 1 or (events <= most_events and bytes <= most_bytes and number <= most_blocks)
+  return number <= least_blocks or (events <= most_events and bytes <= most_bytes and number <= most_blocks)
 end
 
 local found = groups()
@@ -204,7 +206,7 @@ if not full then
   end
 end
 
-return {entries, gone, last(index), last(returned)}
+return {entries, gone, full and 1 or 0, last(index), last(returned)}
 
 -- name: acknowledge
 -- ARGV: ids, 4000 at most. An entry is deleted at once when this is the stream's only group, else by `keep` when the

@@ -13,17 +13,17 @@ import secrets
 import socket
 import time
 import weakref
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
 from tallystick.config import MIB, Settings
 from tallystick.errors import BlockCorrupt, ConfigError, QueueFull, QueueUnavailable, TallystickError
 from tallystick.metrics import Metrics
-from tallystick.model.block import Block, decode_block, encode_block
+from tallystick.model.block import Block, BlockKey, decode_block, encode_block
 from tallystick.model.books import Published, QueueBooks, QueuedBlock
-from tallystick.queue.base import Batch, Depth
+from tallystick.queue.base import Batch, Depth, divide
 from tallystick.queue.redis.connection import Address, Exchange, Failed, Link, OutOfSpace, Refused
 from tallystick.queue.redis.durability import MINIMUM_VERSION, NEEDED, UNREADABLE, Durability, judge
 from tallystick.queue.redis.scripts import SCRIPTS, key_names
@@ -34,6 +34,8 @@ R = TypeVar("R")
 MOST_BLOCKS = 1_000
 MOST_BYTES = 32 * MIB
 """Most blocks, and most bytes of them, in one step of Redis, during which it does nothing else."""
+LOOK_EVERY = 0.05
+"""Seconds between two steps that fetch more blocks for a batch."""
 PAGE = 2_000
 """Queued blocks per page when the books are read."""
 OLD_DEFAULT_STREAM = "runnel"
@@ -66,10 +68,12 @@ class RedisQueue:
         """
         self._running: set[asyncio.Task[Any]] = set()
         self._undoing: set[asyncio.Task[Any]] = set()
+        self._upkeep: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Raises ConfigError: the server is too old, refuses the user, can lose what it confirmed, or has blocks that
         wait under the old default name.
+        QueueUnavailable: it cannot be reached; the message names the setting.
         """
         seconds = self._settings.publish_timeout
         self._publishing = Link(self._address, seconds, self._greet)
@@ -87,8 +91,10 @@ class RedisQueue:
         except Refused as error:
             await self._publishing.close()
             raise ConfigError(f"TALLYSTICK_QUEUE_URL: {error.whole}") from error
-        except BaseException:
+        except BaseException as error:
             await self._publishing.close()
+            if type(error) is QueueUnavailable:  # its subclasses are what a server answers
+                raise error.naming("TALLYSTICK_QUEUE_URL") from error.__cause__
             raise
         self._upkeep = asyncio.create_task(self._keep_up(), name="queue-upkeep")
 
@@ -129,6 +135,8 @@ class RedisQueue:
         )
 
     async def close(self) -> None:
+        if self._upkeep is None:  # it never opened
+            return
         self._upkeep.cancel()
         await asyncio.wait([self._upkeep, *self._running, *self._undoing])
         if self._consumes:
@@ -167,39 +175,57 @@ class RedisQueue:
 
     # --- consuming --------------------------------------------------------------------------------------------------
 
-    async def consume(self, max_events: int, wait: float, max_bytes: int | None = None) -> Batch | None:
+    async def consume(
+        self, max_events: int, wait: float, max_bytes: int | None = None, linger: float = 0.0
+    ) -> Batch | None:
         deadline = time.monotonic() + wait
         most = MOST_BYTES if max_bytes is None else min(MOST_BYTES, max(0, max_bytes))
         while True:
-            batch, seen = await self._take(max_events, most)
+            took = await self._take(Room(max_events, most, MOST_BLOCKS))
             left = deadline - time.monotonic()
-            if batch is not None or left <= 0:
-                return batch
+            if took.batch is not None:
+                return await self._more(took, max_events, most, linger)
+            if left <= 0:
+                return None
             # Waiting delivers nothing, so it can be cancelled at any moment.
-            streams = ("STREAMS", self._names["index"], self._names["returned"], *seen)
+            streams = ("STREAMS", self._names["index"], self._names["returned"], *took.seen)
             block = max(1, int(left * 1000))
             await self._listening.call("XREAD", "COUNT", 1, "BLOCK", block, *streams, seconds=left)
 
-    async def _take(self, max_events: int, max_bytes: int) -> tuple[_RedisBatch | None, Sequence[bytes]]:
+    async def _more(self, took: Took, max_events: int, max_bytes: int, linger: float) -> _RedisBatch:
+        """The batch with what comes within `linger` seconds and fits: no more than one step can acknowledge."""
+        assert took.batch is not None
+        batch, until = took.batch, time.monotonic() + linger
+        try:
+            while not took.full and (left := until - time.monotonic()) > 0:
+                await asyncio.sleep(min(left, LOOK_EVERY))
+                room = Room(max_events - batch.events, max_bytes - batch.size, MOST_BLOCKS - len(batch.ids), 0)
+                took = await self._take(room)
+                if took.batch is not None:
+                    batch.add(took.batch)
+        except BaseException:
+            self._run(_give_back(batch), self._undoing)
+            raise
+        return batch
+
+    async def _take(self, room: Room) -> Took:
         if self._undoing:
             await asyncio.wait(self._undoing)
-        taking = self._run(self._taken(max_events, max_bytes), self._running)
+        taking = self._run(self._taken(room), self._running)
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
             self._run(_undo(taking), self._undoing)
             raise
 
-    async def _taken(self, max_events: int, max_bytes: int) -> tuple[_RedisBatch | None, Sequence[bytes]]:
-        """The next batch, and the ids after which new entries would appear."""
+    async def _taken(self, room: Room) -> Took:
         async with self._taking:
             self._consumes = True
             if self._doubt:
                 await self._keep()
             while True:
                 try:
-                    arguments = (self._me, max_events, max_bytes, MOST_BLOCKS)
-                    entries, gone, *seen = await self._working.run(SCRIPTS["take"], self._keys, *arguments)
+                    entries, gone, full, *seen = await self._working.run(SCRIPTS["take"], self._keys, self._me, *room)
                 except BaseException:
                     self._doubt = True
                     raise
@@ -209,26 +235,28 @@ class RedisQueue:
                     log.error("entries that are not blocks are skipped", stream=self._names["blocks"], ids=foreign)
                     await self._working.run(SCRIPTS["acknowledge"], self._keys, *foreign)
                 if batch is not None or not (gone or foreign):
-                    return batch, seen
+                    return Took(batch, bool(full), seen)
 
     def _accept(self, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[_RedisBatch | None, list[bytes]]:
         """The batch of these entries, which counts as taken from now on, and the ids of entries that are not blocks."""
-        blocks, foreign = _read(entries)
+        blocks, foreign, size = _read(entries)
         if not blocks:
             return None, foreign
-        batch = _RedisBatch(self, list(blocks), list(blocks.values()))
+        batch = _RedisBatch(self, list(blocks), list(blocks.values()), size)
         self._in_hand.add(batch)
         return batch, foreign
 
-    async def _finish(self, batch: _RedisBatch, script: str, *arguments: Any) -> None:
+    async def _finish(self, batch: _RedisBatch, done: Sequence[bytes], back: Sequence[bytes]) -> None:
         try:
-            gone = await self._working.run(SCRIPTS[script], self._keys, *arguments)
+            if done:
+                self._alarm(await self._working.run(SCRIPTS["acknowledge"], self._keys, *done))
+            if back:
+                self._alarm(await self._working.run(SCRIPTS["give_back"], self._keys, self._me, *back))
         except BaseException:
             self._doubt = True  # blocks of ours that no batch has are given back before the next delivery
             raise
         finally:
             self._in_hand.discard(batch)
-        self._alarm(gone)
 
     # --- upkeep -----------------------------------------------------------------------------------------------------
 
@@ -321,30 +349,71 @@ class RedisQueue:
 
 
 class _RedisBatch:
-    def __init__(self, queue: RedisQueue, ids: Sequence[bytes], blocks: Sequence[Block]) -> None:
+    def __init__(self, queue: RedisQueue, ids: list[bytes], blocks: list[Block], size: int) -> None:
         self._queue = queue
         self.ids = ids
         self.blocks: Sequence[Block] = blocks
+        self.events = sum(block.count for block in blocks)
+        self.size = size
 
-    async def ack(self) -> None:
-        await self._queue._to_the_end(self._queue._finish(self, "acknowledge", *self.ids))
+    def add(self, more: _RedisBatch) -> None:
+        """Take over the blocks of a later batch, which ends."""
+        self.ids += more.ids
+        self.blocks = [*self.blocks, *more.blocks]
+        self.events += more.events
+        self.size += more.size
+        self._queue._in_hand.discard(more)
+
+    async def ack(self, but: Collection[BlockKey] = ()) -> None:
+        done, back = divide(self.ids, self.blocks, but)
+        await self._queue._to_the_end(self._queue._finish(self, done, back))
 
     async def nack(self) -> None:
-        await self._queue._to_the_end(self._queue._finish(self, "give_back", self._queue._me, *self.ids))
+        await self._queue._to_the_end(self._queue._finish(self, [], self.ids))
 
 
-async def _undo(taking: asyncio.Task[tuple[_RedisBatch | None, Sequence[bytes]]]) -> None:
+class Room(NamedTuple):
+    """What one step may take, and the least: 0 or 1 blocks, also when it is too large."""
+
+    events: int
+    bytes: int
+    blocks: int
+    least: int = 1
+
+
+class Took(NamedTuple):
+    """What a step took.
+
+    Attributes:
+        full: whether more waits, which does not fit.
+        seen: the ids after which new entries would appear.
+    """
+
+    batch: _RedisBatch | None
+    full: bool
+    seen: Sequence[bytes]
+
+
+async def _give_back(batch: _RedisBatch) -> None:
+    """Give back a batch whose caller was cancelled, or failed."""
+    with contextlib.suppress(TallystickError):
+        await batch.nack()
+
+
+async def _undo(taking: Awaitable[Took]) -> None:
     """Give back a delivery whose caller was cancelled."""
     with contextlib.suppress(TallystickError):
-        batch, _ = await taking
-        if batch is not None:
-            await batch.nack()
+        if (batch := (await taking).batch) is not None:
+            await _give_back(batch)
 
 
-def _read(entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[dict[bytes, Block], list[bytes]]:
-    """Blocks by their entries' ids, in order; and the ids of entries that Tallystick cannot have written."""
+def _read(entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[dict[bytes, Block], list[bytes], int]:
+    """Blocks by their entries' ids, in order; the ids of entries that Tallystick cannot have written; and the blocks'
+    encoded bytes.
+    """
     blocks: dict[bytes, Block] = {}
     foreign: list[bytes] = []
+    size = 0
     for id_, flat in entries:
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         try:
@@ -353,12 +422,13 @@ def _read(entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[dict[bytes,
         except (KeyError, ValueError):
             foreign.append(id_)
             continue
+        size += len(data)
         try:
             blocks[id_] = decode_block(data)
         except BlockCorrupt:
             # Delivered as it is: its lines() raise, and the worker keeps the bytes as a dead letter (G6).
             blocks[id_] = Block(*key, data)
-    return blocks, foreign
+    return blocks, foreign, size
 
 
 def _pairs(flat: Sequence[bytes]) -> Mapping[str, str]:

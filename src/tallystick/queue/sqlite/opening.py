@@ -26,8 +26,8 @@ from tallystick.queue.sqlite.watermark import Watermark
 log = structlog.get_logger(__name__)
 
 SQL = load_statements("tallystick.queue.sqlite", "queue.sql")
-WAL_PAGES = 4_000
-"""Pages of 4 KiB in the write-ahead log before it is copied back: 16 MiB, some hundred blocks a copy."""
+Connection = apsw.Connection
+SQLITE_OK = apsw.SQLITE_OK
 OURS = {"blocks", "ingesters"}
 SHOWN = 3
 """Findings of SQLite's own check in one sentence."""
@@ -134,7 +134,7 @@ def _connect(path: Path) -> apsw.Connection:
 
 
 def _prepare(connection: apsw.Connection) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"wal_autocheckpoint={WAL_PAGES}", "cache_size=-8192"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "cache_size=-8192"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute(SQL["schema"])
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)

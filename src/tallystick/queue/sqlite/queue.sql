@@ -27,8 +27,8 @@ INSERT INTO blocks (ingester, seq, count, size, enqueued_at, data) VALUES (?, ?,
 INSERT INTO ingesters (ingester, next_seq, events) VALUES (?1, ?2 + 1, ?3)
 ON CONFLICT (ingester) DO UPDATE SET next_seq = ?2 + 1, events = events + ?3;
 
--- name: delete_block
-DELETE FROM blocks WHERE id = ? RETURNING id, ingester, seq, count, size, enqueued_at;
+-- name: delete_blocks
+DELETE FROM blocks WHERE id BETWEEN ? AND ? RETURNING id, ingester, seq, count, size, enqueued_at;
 
 -- name: set_tally
 INSERT INTO tally VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed;
@@ -45,6 +45,9 @@ SELECT seq FROM sqlite_sequence WHERE name = 'blocks';
 -- name: waiting
 SELECT id, ingester, seq, count, size, enqueued_at FROM blocks ORDER BY id;
 
+-- name: whole_blocks
+SELECT id, ingester, seq, count, size, enqueued_at, data FROM blocks ORDER BY id;
+
 -- name: restore_block
 INSERT INTO blocks (id, ingester, seq, count, size, enqueued_at, data) VALUES (?, ?, ?, ?, ?, ?, ?);
 
@@ -57,8 +60,8 @@ INSERT INTO sqlite_sequence (name, seq) VALUES ('blocks', ?);
 -- name: restore_ingester
 INSERT INTO ingesters (ingester, next_seq, events) VALUES (?, ?, ?);
 
--- name: read_block
-SELECT ingester, seq, count, data FROM blocks WHERE id = ?;
+-- name: read_blocks
+SELECT id, ingester, seq, count, data FROM blocks WHERE id BETWEEN ? AND ?;
 
 -- name: oldest
 SELECT enqueued_at FROM blocks ORDER BY id LIMIT 1;

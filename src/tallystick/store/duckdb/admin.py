@@ -13,11 +13,15 @@ from typing import Any
 from tallystick.analysis.buckets import instant_of, micros
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
 from tallystick.model.sql import load_statements
-from tallystick.store.base import DeadLetter, PurgeReport, StoredDeadLetter
-from tallystick.store.duckdb import identity
+from tallystick.store.base import DeadLetter, PurgeReport, RebuildReport, StoredDeadLetter
+from tallystick.store.carried import DayEvents
+from tallystick.store.duckdb import erasure, identity
 from tallystick.store.duckdb.connection import Connection, OutOfMemoryException, transaction
 from tallystick.store.duckdb.upkeep import sessions, user_numbers, user_times
+from tallystick.store.erasure import NONE
 from tallystick.store.ledger import Findings, ingester_ledger
+from tallystick.store.removal import Span
+from tallystick.store.retention import Borders, RetentionRule
 
 SQL = load_statements("tallystick.store.duckdb", "sql/admin.sql")
 QUARTER = 900_000_000
@@ -27,8 +31,13 @@ QUARTER = 900_000_000
 def ledger(db: Connection) -> Mapping[str, IngesterLedger]:
     """As `Store.ledger`, from one snapshot."""
     with transaction(db):
-        compacted_rows = db.execute(SQL["ledger_compacted"]).fetchall()
-        block_rows = db.execute(SQL["ledger_blocks"]).fetchall()
+        return read_ledger(db)
+
+
+def read_ledger(db: Connection) -> dict[str, IngesterLedger]:
+    """As `ledger`, in the transaction that is open."""
+    compacted_rows = db.execute(SQL["ledger_compacted"]).fetchall()
+    block_rows = db.execute(SQL["ledger_blocks"]).fetchall()
     compacted = {row[0]: row[1:] for row in compacted_rows}
     blocks = {row[0]: row[1:] for row in block_rows}
     result: dict[str, IngesterLedger] = {}
@@ -43,8 +52,8 @@ def receipt(db: Connection, ingester: str, seq: int) -> LedgerEntry | None:
     rows = db.execute(SQL["receipt"], (ingester, seq)).fetchall()
     if not rows:
         return None
-    given, number, count, stored, duplicates, conflicts, dead, loaded = rows[0]
-    return LedgerEntry(given, number, count, stored, duplicates, conflicts, dead, instant_of(loaded))
+    given, number, count, stored, duplicates, conflicts, dead, loaded, erased = rows[0]
+    return LedgerEntry(given, number, count, stored, duplicates, conflicts, dead, instant_of(loaded), erased)
 
 
 def verify(db: Connection) -> list[Difference]:
@@ -70,6 +79,7 @@ def verify(db: Connection) -> list[Difference]:
         findings.check_identities(over_days("verify_twice"))
         findings.check_rollup(over_days("verify_rollup"))
         findings.check_people(over_days("verify_people"))
+        findings.check_erased(erasure.persons_with_events(db, NONE))
         return [
             *findings.differences,
             *identity.differences(db, days),
@@ -116,22 +126,50 @@ def mark_dead(db: Connection, letter_ids: Sequence[int], state: str) -> int:
 # --- retention and housekeeping -------------------------------------------------------------------------------------
 
 
-def purge(db: Connection, before: datetime) -> PurgeReport:
-    """As `Store.purge`; `before` is rounded down to its quarter hour, so that no rollup bucket is cut."""
+def purge(db: Connection, before: datetime, site_id: str | None = None) -> PurgeReport:
+    """As `Store.purge`, of one site or of all; `before` is rounded down to its quarter hour, so that no rollup bucket
+    is cut.
+    """
     border = micros(before) // QUARTER * QUARTER
+    given = {"before": border, "site": site_id}
     with transaction(db):
-        events = int(db.execute(SQL["purge_count"], {"before": border}).fetchall()[0][0])
+        events = int(db.execute(SQL["purge_count"], given).fetchall()[0][0])
         if events:
-            record = {"now": time.time_ns() // 1_000, "before": border, "events": events}
-            db.execute(SQL["purge_record"], record)
+            db.execute(SQL["purge_record"], given | {"now": time.time_ns() // 1_000, "events": events})
             watermark, times_watermark = sessions.read_watermark(db), user_times.WATERMARK.read(db)
             for statement in ("purge_events", "purge_rollup", "purge_people"):
-                db.execute(SQL[statement], {"before": border})
-            sessions.follow_purge(db, watermark, border)
+                db.execute(SQL[statement], given)
+            sessions.follow_purge(db, watermark, border, site_id)
             user_numbers.purge(db)
-            user_times.follow_purge(db, times_watermark, border)
-            identity.purge(db, border)
+            user_times.follow_purge(db, times_watermark, border, site_id)
+            identity.purge(db)
     return PurgeReport(events)
+
+
+def steps_of_sites(db: Connection, borders: Borders) -> list[tuple[str, Span]]:
+    """Which days of which site go, put together to steps."""
+    if borders.latest is None:
+        return []
+    rows = db.execute(SQL["old_days"], {"before": micros(borders.latest)}).fetchall()
+    return borders.steps(DayEvents(*row) for row in rows)
+
+
+def retention_rules(db: Connection) -> list[RetentionRule]:
+    """As `Store.retention_rules`."""
+    return [RetentionRule(*row) for row in db.execute(SQL["retention_rules"]).fetchall()]
+
+
+def set_retention_rule(db: Connection, rule: RetentionRule) -> None:
+    """As `Store.set_retention_rule`."""
+    with transaction(db):
+        db.execute(SQL["clear_retention_rule"], {"site": rule.site_id})
+        db.execute(SQL["set_retention_rule"], {"site": rule.site_id, "days": rule.days})
+
+
+def clear_retention_rule(db: Connection, site_id: str) -> bool:
+    """As `Store.clear_retention_rule`."""
+    with transaction(db):
+        return int(db.execute(SQL["clear_retention_rule"], {"site": site_id}).fetchall()[0][0]) > 0
 
 
 def compact(db: Connection) -> bool:
@@ -170,6 +208,26 @@ def _record(db: Connection, name: str, day: int, rows: int) -> None:
     with transaction(db):
         db.execute(SQL["forget_compaction"], {"name": name, "day": day})
         db.execute(SQL["record_compaction"], {"name": name, "day": day, "rows": rows})
+
+
+def rollup_days(db: Connection) -> list[datetime]:
+    """As `Store.rollup_days`."""
+    return [instant_of(row[0]) for row in db.execute(SQL["verify_days"]).fetchall()]
+
+
+def rebuild_rollups(db: Connection, day: datetime, site_id: str | None) -> RebuildReport:
+    """As `Store.rebuild_rollups`."""
+    start = micros(day)
+    with transaction(db):
+        wrong = [db.execute(SQL[f"verify_{name}"], {"day": start}).fetchall()[0][0] for name in ("rollup", "people")]
+        for name in ("rollup", "people"):
+            db.execute(SQL[f"forget_{name}"], {"day": start, "site": site_id})
+            db.execute(SQL[f"count_{name}"], {"day": start, "site": site_id})
+            rows = int(db.execute(SQL[f"rows_{name}"], {"day": start}).fetchall()[0][0])
+            db.execute(SQL["forget_compaction"], {"name": name, "day": start})
+            db.execute(SQL["record_compaction"], {"name": name, "day": start, "rows": rows})
+        (events,) = db.execute(SQL["counted_events"], {"day": start, "site": site_id}).fetchall()[0]
+    return RebuildReport(int(events), sum(map(int, wrong)))
 
 
 def compact_ledger(db: Connection, before: datetime) -> None:

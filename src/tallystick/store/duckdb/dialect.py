@@ -42,13 +42,20 @@ DUCKDB = Dialect(
     name="duckdb",
     placeholder=_placeholder,
     encode={"property": _json_pointer, "timestamp": _naive_utc, "number": float},
-    property_text="json_extract_string(properties, {0})",
-    property_json="CAST(json_extract(properties, {0}) AS VARCHAR)",
+    property_text="json_extract_string({json}, {0})",
+    property_json="CAST(json_extract({json}, {0}) AS VARCHAR)",
     # The JSON text of anything but a number is no number either: of a string it has the quotes.
-    property_number="TRY_CAST(CAST(json_extract(properties, {0}) AS VARCHAR) AS DOUBLE)",
-    property_string="left(CAST(json_extract(properties, {0}) AS VARCHAR), 1) = '\"'",
-    property_content="json_extract_string(properties, {0})",
-    property_boolean="CAST(json_extract(properties, {0}) AS VARCHAR)",
+    property_number="TRY_CAST(CAST(json_extract({json}, {0}) AS VARCHAR) AS DOUBLE)",
+    has_all_digits="regexp_full_match({0}, '-?[0-9]+')",
+    property_string="left(CAST(json_extract({json}, {0}) AS VARCHAR), 1) = '\"'",
+    property_content="json_extract_string({json}, {0})",
+    property_boolean="CAST(json_extract({json}, {0}) AS VARCHAR)",
+    property_value="json_extract({json}, {0})",
+    any_element=(
+        "len(list_filter(CASE WHEN json_type({array}) = 'ARRAY' THEN CAST({array} AS JSON[]) END, "
+        "lambda element: {test})) > 0"
+    ),
+    as_object="json_object('', element)",
     property_keys="unnest(list_distinct(json_keys(properties)))",
     cut=_cut,
     month=_month,

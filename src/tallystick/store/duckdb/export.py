@@ -17,9 +17,9 @@ from tallystick.errors import StoreUnavailable
 from tallystick.model.event import encode_lines
 from tallystick.model.query import EventsQuery
 from tallystick.model.sql import load_statements
-from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import ROW_GROUP_SIZE, Connection
 from tallystick.store.duckdb.dialect import DUCKDB
+from tallystick.store.duckdb.sources import read_sources
 
 SQL = load_statements("tallystick.store.duckdb", "sql/watermark.sql")
 PIECE_BYTES = 2 * 1024 * 1024
@@ -75,8 +75,7 @@ class Export:
         self._reach = max(LEAST_REACH, self._reach // 8)
 
     def _read(self, cursor: Connection, first: int, last: int) -> bytes:
-        persons = needs(self._query).persons and identity.knows(cursor, self._query.site_id)
-        sources = Sources(DUCKDB, datetime.now(UTC), persons=persons)
+        sources = read_sources(cursor, self._query.site_id, needs(self._query), datetime.now(UTC))
         statement = compile_export(self._query, sources, (first, last))
         cursor.execute(statement.sql, list(statement.params))
         lines, size, reached = [], 0, first

@@ -24,9 +24,10 @@ from tallystick.model.event import AHEAD_MAX
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, WriteReport
 from tallystick.store.batch import Batch, Counts, Outcome, batch_of, ledger_entries
-from tallystick.store.duckdb import identity
+from tallystick.store.duckdb import erasure, identity
 from tallystick.store.duckdb.connection import Connection, transaction
 from tallystick.store.duckdb.recent import Hashes, RecentIds
+from tallystick.store.erasure import NONE
 
 SQL = load_statements("tallystick.store.duckdb", "sql/load.sql")
 RECENT_SLICE = 1_000_000
@@ -50,6 +51,7 @@ class Loader:
         self._window = int(settings.dedupe_window_hours * HOUR)
         self._line_max = max(2 * settings.max_event_bytes, 1024 * 1024)
         self._recent: RecentIds | None = None
+        self._tombstones = NONE
         self._links = 0
         """Events in `incoming` that may join ids."""
         self._first = 0
@@ -124,7 +126,8 @@ class Loader:
         bounds = {"ingesters": ingesters, "lowest": min(seqs, default=0), "highest": max(seqs, default=0)}
         known = set(self._db.execute(SQL["known_blocks"], bounds).fetchall())
         compacted = dict(self._db.execute(SQL["compacted_seqs"], {"ingesters": ingesters}).fetchall())
-        return batch_of(blocks, dead, known, compacted)
+        self._tombstones = erasure.tombstones(self._db, self._tombstones)
+        return batch_of(blocks, dead, known, compacted, self._tombstones)
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -216,17 +219,17 @@ class Loader:
     # --- inserting ------------------------------------------------------------------------------------------------
 
     def _insert(self) -> None:
-        for statement in ("insert_events", "insert_rollup", "insert_people"):
+        for statement in ("insert_events", "insert_rollup", "insert_people", "insert_bot_sites"):
             self._db.execute(SQL[statement])
         if self._links:
             identity.join(self._db)
 
     def _enter(self, batch: Batch, outcome: Outcome, now: int) -> list[LedgerEntry]:
         """Insert the ledger's rows and the dead letters."""
-        for letters in batch.dead.values():
-            for letter in letters:
-                row = (letter.ingester, letter.seq, letter.index, letter.original, letter.code, letter.reason)
-                self._db.execute(SQL["insert_dead_letter"], (*row, letter.events, letter.attempts, now))
+        if letters := [letter for of_block in batch.dead.values() for letter in of_block]:
+            names = ("ingester", "seq", "index", "original", "code", "reason", "events", "attempts")
+            columns = {name: [getattr(letter, name) for letter in letters] for name in names}
+            self._db.execute(SQL["insert_dead_letters"], {**columns, "now": now})
         entries = ledger_entries(batch, outcome, instant_of(now))
         self._db.execute(
             SQL["insert_blocks"],
@@ -238,6 +241,7 @@ class Loader:
                 "duplicates": [entry.duplicates for entry in entries],
                 "conflicts": [entry.conflicts for entry in entries],
                 "dead": [entry.dead for entry in entries],
+                "erased": [entry.erased for entry in entries],
                 "now": now,
             },
         )

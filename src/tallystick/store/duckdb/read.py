@@ -11,25 +11,25 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from tallystick.analysis.bots import BOT_SITES, without_bots
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.comparison import Compared, Found, compared, groups_of, result_of
 from tallystick.analysis.dispatch import compile_query, needs, shape
-from tallystick.analysis.sources import Groups, Sources
+from tallystick.analysis.sources import Groups
+from tallystick.background import background_pool
 from tallystick.config import Settings
 from tallystick.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
 from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, Query, Result
-from tallystick.store.duckdb import identity
 from tallystick.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
-from tallystick.store.duckdb.dialect import DUCKDB
 from tallystick.store.duckdb.export import Export
-from tallystick.store.duckdb.upkeep.property_columns import read_property_columns
-from tallystick.store.duckdb.upkeep.sessions import read_session_index, read_user_numbers
+from tallystick.store.duckdb.sources import read_sources
 from tallystick.store.turns import Turns
 
 if TYPE_CHECKING:
@@ -60,12 +60,12 @@ class Reader:
         self._settings = settings
         self._timeout = settings.query_timeout
         self._turns = turns
-        self._threads = ThreadPoolExecutor(settings.query_concurrency, thread_name_prefix="store-query")
+        self._threads = background_pool(settings.query_concurrency, "store-query")
         # All exports together read one piece at a time. They do not take the turns of queries.
         self._export_turns = Turns(1)
-        self._export_thread = ThreadPoolExecutor(1, thread_name_prefix="store-export")
+        self._export_thread = background_pool(1, "store-export")
         self._check_turns = Turns(1)
-        self._check_thread = ThreadPoolExecutor(1, thread_name_prefix="store-check")
+        self._check_thread = background_pool(1, "store-check")
         self._running: set[_Work] = set()
 
     async def run(self, query: Query) -> Result:
@@ -309,16 +309,14 @@ def _loaded_at(cursor: Connection) -> datetime | None:
     return None if found is None else instant_of(found)
 
 
+def _may_have_bots(cursor: Connection, site_id: str | None) -> bool:
+    sites = {row[0] for row in cursor.execute(BOT_SITES).fetchall()}
+    return bool(sites) if site_id is None else site_id in sites
+
+
 def _found(cursor: Connection, query: Query, now: datetime, groups: Groups | None = None) -> Found:
-    wanted = needs(query)
-    sources = Sources(
-        DUCKDB,
-        now,
-        property_columns=read_property_columns(cursor) if wanted.property_columns else {},
-        persons=wanted.persons and identity.knows(cursor, query.site_id),
-        session_index=read_session_index(cursor) if wanted.session_index else None,
-        user_numbers=read_user_numbers(cursor) if wanted.user_numbers else None,
-        groups=groups,
-    )
+    if query.bots == "exclude":
+        query = without_bots(query, _may_have_bots(cursor, query.site_id))
+    sources = replace(read_sources(cursor, query.site_id, needs(query), now), groups=groups)
     statement = compile_query(query, sources)
     return statement, cursor.execute(statement.sql, list(statement.params)).fetchall()

@@ -10,22 +10,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
+from tallystick.analysis.buckets import instant_of
+from tallystick.background import background_pool
 from tallystick.config import MIB, Settings, url_path
 from tallystick.disk import DiskGuard, private_file, private_folder
 from tallystick.errors import BatchTooLarge, StoreDamaged, StoreUnavailable
 from tallystick.model.block import Block
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
+from tallystick.model.identity import Link
 from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Query, Result
-from tallystick.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
-from tallystick.store.duckdb import admin
+from tallystick.model.referrers import parse_domains, referrer_list
+from tallystick.store.base import (
+    DeadLetter,
+    ImportedEvents,
+    PurgeReport,
+    RebuildReport,
+    Removal,
+    SplitReport,
+    StoredDeadLetter,
+    WriteReport,
+)
+from tallystick.store.carried import PIECE_ROWS, Carried, DayEvents, Kind, Row
+from tallystick.store.duckdb import admin, carried, erasure, identity, removal
 from tallystick.store.duckdb.connection import (
     Connection,
     DriverError,
@@ -39,15 +54,19 @@ from tallystick.store.duckdb.connection import (
     open_database,
     transaction,
 )
+from tallystick.store.duckdb.hold import HeldStore
 from tallystick.store.duckdb.library import DuckDBLibrary
 from tallystick.store.duckdb.load import Loader
 from tallystick.store.duckdb.read import Reader
 from tallystick.store.duckdb.repair import damage
-from tallystick.store.duckdb.upkeep import user_times
+from tallystick.store.duckdb.upkeep import referrers, user_times
 from tallystick.store.duckdb.upkeep.property_columns import PropertyColumns
 from tallystick.store.duckdb.upkeep.sessions import SessionMaterializer, read_watermark
+from tallystick.store.erasure import Erasure, PersonFound
 from tallystick.store.migrations import pending_migrations
+from tallystick.store.retention import Borders, RetentionRule
 from tallystick.store.turns import Turns
+from tallystick.store.waiting import ended, in_thread
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,13 +94,14 @@ class DuckDBStore:
         self._cramped = settings.store_memory < CRAMPED
         self._property_columns = PropertyColumns()
         self._sessions = SessionMaterializer()
+        self._held: HeldStore | None = None
         self.library = DuckDBLibrary(self._look_up, self._change)
 
     # --- opening --------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         private_folder(self.path.parent, self._settings, self.path.name)
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._writing = background_pool(1, "store-write")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-admin")
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="store-library")
         self._disk = DiskGuard(self.path.parent, self._settings)
@@ -124,6 +144,8 @@ class DuckDBStore:
     def _disconnect(self) -> None:
         if not self._is_open():
             return  # it was never opened: the spool belongs to the process that holds the file
+        if self._held is not None:
+            self._held.close()  # its transaction would keep the database open
         for name in ("_admin", "_writer", "_db"):
             connection: Connection | None = self.__dict__.pop(name, None)
             if connection is not None:
@@ -141,6 +163,7 @@ class DuckDBStore:
             for number, statements in pending_migrations("duckdb", version, str(self.path)):
                 self._apply_migration(number, statements)
                 version = number
+            referrers.fill(self._writer, referrer_list().with_internal(parse_domains(self._settings.own_domains)))
             return version
 
     def _apply_migration(self, version: int, statements: str) -> None:
@@ -194,8 +217,67 @@ class DuckDBStore:
     async def purge(self, before: datetime) -> PurgeReport:
         return await self._in(self._writing, self._guarded, lambda: admin.purge(self._writer, before))
 
+    async def retire(self, borders: Borders) -> PurgeReport:
+        events = 0
+        if borders.everywhere is not None:
+            events += (await self.purge(borders.everywhere)).events
+        if borders.sites:
+            with self._reporting_damage():
+                steps = await self._reader.check(lambda db: admin.steps_of_sites(db, borders))
+            for site, (_, end) in steps:
+                purge = partial(admin.purge, self._writer, instant_of(end), site)
+                events += (await self._in(self._writing, self._guarded, purge)).events
+        return PurgeReport(events)
+
+    async def retention_rules(self) -> Sequence[RetentionRule]:
+        return await self._read_admin(admin.retention_rules)
+
+    async def set_retention_rule(self, rule: RetentionRule) -> None:
+        await self._change(lambda db: admin.set_retention_rule(db, rule))
+
+    async def clear_retention_rule(self, site_id: str) -> bool:
+        return await self._change(lambda db: admin.clear_retention_rule(db, site_id))
+
+    async def imports(self, import_id: str | None = None) -> Sequence[ImportedEvents]:
+        with self._reporting_damage():
+            return await self._reader.check(lambda db: removal.imports(db, import_id))
+
+    async def removals(self, import_id: str) -> Sequence[Removal]:
+        return await self._read_admin(removal.removals, import_id)
+
+    async def undo_import(self, import_id: str, site_id: str | None = None) -> int:
+        events = 0
+        with self._reporting_damage():
+            spans = await self._reader.check(lambda db: removal.spans(db, import_id, site_id))
+        for span in spans:
+            events += await self._change(partial(removal.remove, import_id=import_id, site_id=site_id, span=span))
+        return events
+
+    async def person_links(self, site_id: str, user_id: str) -> tuple[str, Sequence[Link]]:
+        return await self._read_admin(erasure.links, site_id, user_id)
+
+    async def person_found(self, site_id: str, user_id: str) -> PersonFound:
+        with self._reporting_damage():
+            return await self._reader.check(lambda db: erasure.found(db, site_id, user_id))
+
+    async def erase(self, site_id: str, user_id: str, *, block: bool = False) -> Erasure:
+        return await self._change(lambda db: erasure.erase(db, site_id, user_id, block))
+
+    async def erasures(self, site_id: str | None = None, user_id: str | None = None) -> Sequence[Erasure]:
+        return await self._read_admin(erasure.erasures, site_id, user_id)
+
+    async def split(self, site_id: str, user_id: str) -> SplitReport | None:
+        return await self._change(lambda db: identity.split(db, site_id, user_id))
+
     async def mark_dead(self, letter_ids: Sequence[int], state: str) -> int:
         return await self._in(self._writing, self._guarded, lambda: admin.mark_dead(self._writer, letter_ids, state))
+
+    async def rollup_days(self) -> Sequence[datetime]:
+        return await self._in(self._writing, self._guarded, lambda: admin.rollup_days(self._writer))
+
+    async def rebuild_rollups(self, day: datetime, site_id: str | None = None) -> RebuildReport:
+        rebuild = partial(admin.rebuild_rollups, self._writer, day, site_id)
+        return await self._in(self._writing, self._guarded, rebuild)
 
     async def maintain(self) -> bool:
         return await self._in(self._writing, self._guarded, self._maintain)
@@ -315,6 +397,76 @@ class DuckDBStore:
     async def dead_letter(self, letter_id: int) -> StoredDeadLetter | None:
         return await self._read_admin(admin.dead_letter, letter_id)
 
+    # --- copying the files -----------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def hold(self, meanwhile: Callable[[], None]) -> AsyncIterator[HeldStore]:
+        """Keep one moment of the files until the block ends, to copy them. Batches are stored meanwhile. One at a time.
+
+        Args:
+            meanwhile: is called on the writing thread at that moment, while nothing is stored.
+
+        Raises:
+            StoreUnavailable: the store failed.
+        """
+
+        def begin() -> HeldStore:
+            checkpoint(self._writer)  # the log is short then
+            connection = cursor(self._db)
+            try:
+                held = HeldStore(connection, self.path)
+                meanwhile()
+            except BaseException:
+                connection.close()
+                raise
+            self._held = held
+            return held
+
+        def end() -> None:
+            beginning.result().close()
+            self._held = None
+
+        beginning = asyncio.ensure_future(self._in(self._writing, self._guarded, begin))
+        try:
+            await asyncio.wait({beginning})
+            yield beginning.result()
+        finally:
+            await ended(beginning)
+            if beginning.exception() is None:
+                with contextlib.suppress(RuntimeError):  # the store was closed, and this with it
+                    await in_thread(self._writing.submit(end).result)
+
+    # --- moving to another store ------------------------------------------------------------------------------------
+
+    async def day_events(self) -> Sequence[DayEvents]:
+        with self._reporting_damage():
+            return await self._reader.check(carried.day_events)
+
+    async def carried(self, kind: Kind) -> AsyncGenerator[Sequence[Row], None]:
+        rows = await self._read_admin(lambda _: carried.select(self._cursor(), kind))
+        try:
+            while piece := await self._read_admin(lambda _: rows.fetchmany(PIECE_ROWS)):
+                yield piece
+        finally:
+            rows.close()
+
+    async def replace_carried(self, carried_rows: Carried) -> None:
+        def writing(call: Callable[[], R]) -> Awaitable[R]:
+            return self._in(self._writing, self._guarded, call)
+
+        await writing(lambda: carried.begin(self._writer))
+        try:
+            async for kind, rows in carried_rows:
+                await writing(partial(carried.insert, self._writer, kind, rows))
+        except BaseException:
+            await self._in(self._writing, self._roll_back)
+            raise
+        await writing(lambda: self._writer.execute("COMMIT"))
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(DriverError):  # a failed database was opened again, without the transaction
+            self._writer.execute("ROLLBACK")
+
     async def _read_admin(self, call: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         def read() -> R:
             if not self._is_open():
@@ -340,7 +492,7 @@ class DuckDBStore:
         return await self._in(self._looking_up, look_up)
 
     async def _change(self, call: Callable[[Connection], R]) -> R:
-        """Change the library, on the writing thread."""
+        """Change something that is no batch, on the writing thread."""
         if self._disk.low():
             raise StoreUnavailable("the disk is down to its reserve; nothing was changed")
         return await self._in(self._writing, self._guarded, lambda: call(self._writer))

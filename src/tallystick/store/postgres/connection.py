@@ -63,6 +63,8 @@ NoPartition = asyncpg.exceptions.CheckViolationError
 Duplicate = asyncpg.exceptions.UniqueViolationError
 LockNotAvailable = asyncpg.exceptions.LockNotAvailableError
 
+UNREACHABLE = (OSError, TimeoutError, asyncpg.exceptions.PostgresConnectionError)
+"""Errors of a server that gives no answer; all others are the answers of one."""
 DATA_ERRORS = (
     asyncpg.exceptions.DataError,  # class 22
     asyncpg.exceptions.ProgramLimitExceededError,  # nested too deeply, too long for an index
@@ -239,7 +241,12 @@ def errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def config_errors(url: str, variable: str = "TALLYSTICK_STORE_URL") -> Iterator[None]:
-    """While opening: what only the operator can put right. No message repeats the URL, which may hold a password."""
+    """While opening: what only the operator can put right. No message repeats the URL, which may hold a password.
+
+    Raises:
+        ConfigError: the URL, the user or the database is refused.
+        StoreUnavailable: the server does not answer; the message names the setting.
+    """
     try:
         yield
     except StoreUnavailable as error:
@@ -252,6 +259,8 @@ def config_errors(url: str, variable: str = "TALLYSTICK_STORE_URL") -> Iterator[
             raise ConfigError(f"{variable}: not a PostgreSQL URL that can be used{why}") from None
         if isinstance(cause, FileNotFoundError) and "sslrootcert=" in url:
             raise ConfigError(f"{variable}: not a PostgreSQL URL that can be used: no such certificate") from None
+        if isinstance(cause, UNREACHABLE):
+            raise error.naming(variable) from cause
         raise
     except ValueError:
         # Among the parser's complaints are parts of the URL: a password with an unescaped "/" is taken for a port.

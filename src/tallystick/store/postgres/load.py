@@ -1,15 +1,15 @@
 """The write path: one transaction per batch for events, rollups, ledger and dead letters (G2, G3).
 
-A batch's lines are encoded in a thread and copied into a temporary table of the connection. Then the partitions of its
-days are made. Everything else happens in one transaction, by statements over all rows. Most events are new, which one
-statement on the table of recent ids proves. The rest are compared exactly with what is stored.
+A batch's lines are encoded in a thread. Then the partitions of its days are made. Everything else happens in one
+transaction. Most events are new, which copying the batch's identities into the table of recent ids proves: they are
+copied straight into `events`. When some may be stored already, only these suspects are compared exactly with what is
+stored, and the batch is copied without the duplicates among them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -24,24 +24,34 @@ from tallystick.model.identity import LINK_NAMES
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, WriteReport
 from tallystick.store.batch import Batch, Counts, Outcome, batch_of, ledger_entries
-from tallystick.store.postgres import identity, locks, recent
+from tallystick.store.erasure import NONE, Tombstones
+from tallystick.store.postgres import erasure, identity, locks, recent
 from tallystick.store.postgres.connection import Acquire, Conflict, Connection, Duplicate, NoPartition
-from tallystick.store.postgres.encode import COLUMNS, HEADER, TRAILER, Encoder, pieces
+from tallystick.store.postgres.encode import (
+    COLUMNS,
+    HEADER,
+    IDENTITY_COLUMNS,
+    TRAILER,
+    EncodedBatch,
+    Encoder,
+    Lines,
+    Quarter,
+    Seen,
+    pieces,
+)
+from tallystick.store.postgres.seen import SeenUsers, State, people_rows
 from tallystick.store.postgres.upkeep.partitions import Partitions
 
 log = structlog.get_logger(__name__)
 SQL = load_statements("tallystick.store.postgres", "sql/load.sql")
 TRIES = 8
 """How often a batch is tried when other transactions conflict with it."""
-NEAR = timedelta(minutes=30)
-"""A batch whose events span a longer time looks up each of its users separately."""
-NEAR_SITES = 1_000
-"""So does a batch of more sites."""
-FEW = 100_000
-"""With fewer rows of `people` in its time, a batch of any length is compared with all of them at once: most of a
-backfill comes in order of time.
-"""
-_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+CHECKED_SITES = 1_000
+"""With more sites in a batch, the sites' stored events are not asked for: all old events are suspects."""
+CAREFUL_BATCHES = 16
+"""After resent events, so many batches expect more of them."""
+EVENT_COLUMNS = (*COLUMNS, "load_id")
+LEDGER_COLUMNS = ("ingester", "seq", "count", "stored", "duplicates", "conflicts", "dead", "erased")
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -53,33 +63,12 @@ class _RecentIdsLost(Exception):
     """PostgreSQL has emptied the table of recent ids."""
 
 
-@dataclass(slots=True)
-class _Copied:
-    """What `_copy` learned about a batch.
+class _PersonErased(Exception):
+    """A person was erased since the batch was looked at."""
 
-    Attributes:
-        days: UTC days of the events, counted from 1970.
-        oldest, newest: event times.
-        sites: the sites of the events; see `has_few_sites`.
-        links: whether events among them may join ids.
-    """
 
-    events: int = 0
-    days: set[int] = field(default_factory=set)
-    oldest: datetime = _LAST
-    newest: datetime = _FIRST
-    sites: Sequence[str] = ()
-    links: bool = False
-
-    @property
-    def near(self) -> bool:
-        """Whether the batch is so short that it is compared with all users of its time at once."""
-        return self.newest - self.oldest <= NEAR and self.has_few_sites
-
-    @property
-    def has_few_sites(self) -> bool:
-        """Whether `sites` is complete and short enough to be a parameter of a statement."""
-        return len(self.sites) <= NEAR_SITES
+class _IdentityKnown(Exception):
+    """The table of recent ids has one of the batch's identities."""
 
 
 class Loader:
@@ -89,6 +78,9 @@ class Loader:
         self._acquire = acquire
         self._partitions = partitions
         self._window = timedelta(hours=settings.dedupe_window_hours)
+        self._seen = SeenUsers()
+        self._careful_batches = 0
+        self._tombstones = NONE
 
     async def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> WriteReport:
         """As `Store.write`; driver errors pass as they are.
@@ -97,34 +89,43 @@ class Loader:
             BlockCorrupt: a block's payload is broken, and `dead` does not name the block as a whole.
         """
         async with self._acquire() as connection:
-            batch = await _batch(connection, blocks, dead)
+            batch = await self._batch(connection, blocks, dead)
             while batch.blocks:
-                copied = await _copy(connection, (lines for lines, _ in batch.lines()))
-                if copied.events != batch.kept().sum():
-                    raise DataRejected(f"{batch.kept().sum()} events were expected, {copied.events} lines were read")
+                events = await _encode(lines for lines, _ in batch.lines())
+                if len(events) != batch.kept().sum():
+                    raise DataRejected(f"{batch.kept().sum()} events were expected, {len(events)} lines were read")
                 try:
-                    entries = await self._write_with_retries(connection, batch, copied)
+                    entries = await self._write_with_retries(connection, batch, events)
                     return WriteReport(len(blocks) - len(batch.blocks), entries)
-                except _BlocksTaken:  # another worker has written some of these blocks
-                    batch = await _batch(connection, blocks, dead)
+                except (_BlocksTaken, _PersonErased):  # another process was first
+                    batch = await self._batch(connection, blocks, dead)
             return WriteReport(len(blocks), [])
 
     async def probe(self, lines: bytes) -> None:
         """Copy lines to the server as `write` would; a driver error or DataRejected means they cannot be stored."""
+        events = await _encode([lines])
         async with self._acquire() as connection:
-            await _copy(connection, [lines])
+            await _copy_incoming(connection, events, range(len(events)))
 
-    async def _write_with_retries(self, connection: Connection, batch: Batch, copied: _Copied) -> list[LedgerEntry]:
-        """Write what was copied; try again when another transaction conflicts."""
+    async def _batch(self, connection: Connection, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> Batch:
+        self._tombstones = await erasure.tombstones(connection, self._tombstones)
+        return await _batch(connection, blocks, dead, self._tombstones)
+
+    async def _write_with_retries(
+        self, connection: Connection, batch: Batch, events: EncodedBatch
+    ) -> list[LedgerEntry]:
+        """Write what was encoded; try again when another transaction conflicts."""
         suspect_all = False
         for attempt in range(TRIES):
-            await self._partitions.ensure(connection, copied.days)
+            await self._partitions.ensure(connection, events.days if len(events) else ())
             try:
-                return await self._transact(connection, batch, copied, suspect_all)
+                return await self._transact(connection, batch, events, suspect_all)
             except _RecentIdsLost:
                 await recent.rebuild(connection, datetime.now(UTC) - self._window)
             except NoPartition:
                 self._partitions.forget()  # a purge has dropped it since
+            except _IdentityKnown:
+                self._careful_batches = CAREFUL_BATCHES
             except Duplicate:
                 suspect_all = True  # event times that no client can have sent: look every event up
             except Conflict as error:
@@ -132,35 +133,82 @@ class Loader:
         raise StoreUnavailable(f"other transactions conflicted with a batch {TRIES} times")
 
     async def _transact(
-        self, connection: Connection, batch: Batch, copied: _Copied, suspect_all: bool
+        self, connection: Connection, batch: Batch, events: EncodedBatch, suspect_all: bool
     ) -> list[LedgerEntry]:
         now = datetime.now(UTC)
         kept = batch.kept()
         outcome = Outcome.all_stored(kept)
+        state: State = ()
+        seen: dict[Quarter, Seen] = {}
         async with connection.transaction():
             if not (await connection.fetchrow(SQL["begin"], locks.SPACE, locks.WRITING))[1]:
                 raise _RecentIdsLost
-            if copied.events:
+            # Not in the statement before: that one may have waited for what this one has to see.
+            state = tuple(await connection.fetchrow(SQL["people_state"]))
+            if state[-1] != batch.tombstones_version:
+                raise _PersonErased
+            if len(events):
                 # An event is never stored earlier than AHEAD_MAX before its own time. So an event younger than the
                 # window minus AHEAD_MAX is in recent_ids if it was ever stored.
                 old_before = _LAST if suspect_all else now - self._window + AHEAD_MAX
-                outcome = await _drop_duplicates(connection, copied, kept, now - self._window, old_before)
-                await connection.execute(SQL["insert_events"])
-                await connection.execute(SQL["insert_rollup"])
-                await _insert_people(connection, copied)
-                if copied.links:
+                outcome, events = await self._without_duplicates(
+                    connection, events, kept, now - self._window, old_before
+                )
+            if len(events):
+                load = await connection.fetchval(SQL["insert_load"], events.oldest, events.newest, len(events))
+                await _copy_rows(connection, "events", EVENT_COLUMNS, events.rows(load))
+                await _insert_rollup(connection, events)
+                seen = self._seen.unknown(state, await asyncio.to_thread(events.seen))
+                await _insert_people(connection, seen)
+                if links := events.lines_named(LINK_NAMES):
+                    await connection.execute("TRUNCATE incoming")
+                    await _copy_incoming(connection, events, links)
                     await identity.join(connection)
-            return await _insert_ledger(connection, batch, outcome, now)
+            entries = await _insert_ledger(connection, batch, outcome, now)
+        self._seen.add(state, seen)
+        return entries
+
+    async def _without_duplicates(
+        self, connection: Connection, events: EncodedBatch, kept: Counts, window_start: datetime, old_before: datetime
+    ) -> tuple[Outcome, EncodedBatch]:
+        """Remember the batch's identities. Returns each block's outcome, and the batch without what is stored.
+
+        Raises:
+            _IdentityKnown: events were sent again, and this batch did not expect it.
+        """
+        some_old = await _some_may_be_stored(connection, events, old_before)
+        if not some_old and not self._careful_batches:
+            identities, repeated = await asyncio.to_thread(events.identities)
+            if repeated:
+                raise _IdentityKnown
+            try:
+                await _copy_rows(connection, "recent_ids", IDENTITY_COLUMNS, identities)
+            except Duplicate as error:
+                raise _IdentityKnown from error
+            return Outcome.all_stored(kept), events
+        self._careful_batches = max(0, self._careful_batches - 1)
+        identities, _ = await asyncio.to_thread(events.identities, True)
+        await _copy_rows(connection, "arrivals", ("line", *IDENTITY_COLUMNS), identities)
+        remembered = int((await connection.execute(SQL["remember"], window_start)).rpartition(" ")[2])
+        if remembered == len(events) and not some_old:
+            return Outcome.all_stored(kept), events
+        self._careful_batches = CAREFUL_BATCHES if remembered < len(events) else self._careful_batches
+        return await _drop_duplicates(connection, events, kept, old_before)
 
 
 # --- which blocks are new -------------------------------------------------------------------------------------------
 
 
-async def _batch(connection: Connection, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> Batch:
-    """The blocks that the ledger does not have, and their dead letters."""
+async def _batch(
+    connection: Connection, blocks: Sequence[Block], dead: Sequence[DeadLetter], tombstones: Tombstones
+) -> Batch:
+    """The blocks that the ledger does not have, their dead letters, and what is erased persons'."""
     keys = [block.ingester for block in blocks], [block.seq for block in blocks]
     known = {(row[0], row[1]) for row in await connection.fetch(SQL["known_blocks"], *keys)}
-    return batch_of(blocks, dead, known, await _compacted_seqs(connection, blocks))
+    compacted = await _compacted_seqs(connection, blocks)
+    if not tombstones:
+        return batch_of(blocks, dead, known, compacted, tombstones)
+    return await asyncio.to_thread(batch_of, blocks, dead, known, compacted, tombstones)
 
 
 async def _compacted_seqs(connection: Connection, blocks: Sequence[Block]) -> dict[str, int]:
@@ -169,86 +217,96 @@ async def _compacted_seqs(connection: Connection, blocks: Sequence[Block]) -> di
     return {row[0]: row[1] for row in rows}
 
 
-# --- copying --------------------------------------------------------------------------------------------------------
+# --- encoding and copying -------------------------------------------------------------------------------------------
 
 
-async def _copy(connection: Connection, parts: Iterable[bytes]) -> _Copied:
-    """Fill the connection's table `incoming` with these lines; the next piece is encoded while one is being sent."""
-    copied = _Copied()
+async def _encode(parts: Iterable[bytes]) -> EncodedBatch:
+    """Encode a batch's lines, a piece at a time."""
     encoder = Encoder()
-    encoded = (encoder.encode(piece) for lines in parts for piece in pieces(lines))
 
-    async def rows() -> AsyncIterator[bytes]:
+    def steps() -> Iterator[bool]:
+        for lines in parts:
+            for piece in pieces(lines):
+                encoder.encode(piece)
+                yield True
+
+    encoding = steps()
+    while await asyncio.to_thread(next, encoding, False):
+        pass
+    return await asyncio.to_thread(encoder.finish)
+
+
+async def _copy_incoming(connection: Connection, events: EncodedBatch, lines: Lines) -> None:
+    """Copy some of a batch's events into the table `incoming`."""
+    await _copy_rows(connection, "incoming", ("line", *COLUMNS), events.numbered_rows(lines))
+
+
+async def _copy_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[bytes]) -> None:
+    async def source() -> AsyncIterator[bytes]:
         yield HEADER
-        while (piece := await asyncio.to_thread(next, encoded, None)) is not None:
-            copied.events += piece.count
-            copied.days |= piece.days
-            copied.oldest = min(copied.oldest, piece.oldest)
-            copied.newest = max(copied.newest, piece.newest)
-            yield piece.data
+        for piece in rows:
+            yield piece
         yield TRAILER
 
-    # Emptied here and not at each commit: a batch that is tried again needs its rows.
-    await connection.execute("TRUNCATE incoming")
-    await connection.copy_to_table("incoming", source=rows(), columns=COLUMNS, format="binary")
-    copied.sites = encoder.sites()
-    copied.links = encoder.may_have(LINK_NAMES)
-    return copied
+    await connection.copy_to_table(table, source=source(), columns=columns, format="binary")
 
 
 # --- duplicates -----------------------------------------------------------------------------------------------------
 
 
 async def _drop_duplicates(
-    connection: Connection, copied: _Copied, kept: Counts, window_start: datetime, old_before: datetime
-) -> Outcome:
-    """Remember the batch's identities and delete from `incoming` what is stored. Returns each block's outcome."""
-    remembered = int((await connection.execute(SQL["remember"], window_start)).rpartition(" ")[2])
-    if remembered == copied.events and not await _some_may_be_stored(connection, copied, old_before):
-        return Outcome.all_stored(kept)
+    connection: Connection, events: EncodedBatch, kept: Counts, old_before: datetime
+) -> tuple[Outcome, EncodedBatch]:
+    """Compare the batch's suspects exactly. Returns each block's outcome, and the batch without what is stored."""
     await connection.execute(SQL["suspects"], old_before)
+    lines = [row[0] for row in await connection.fetch(SQL["suspect_lines"])]
+    await _copy_incoming(connection, events, lines)
     between = await connection.fetchrow(SQL["suspects_range"])
     await connection.execute(SQL["twins"], *between)
     await connection.execute(SQL["twins_in_window"], *between)
     await connection.execute(SQL["twins_in_batch"])
-    dropped = await connection.fetch(SQL["drop_duplicates"])
-    lines = np.array([row[0] for row in dropped], np.int64)
-    return Outcome.without(kept, lines, np.array([row[1] for row in dropped], np.bool_))
+    found = await connection.fetch(SQL["duplicates"])
+    dropped = [row[0] for row in found]
+    outcome = Outcome.without(kept, np.array(dropped, np.int64), np.array([row[1] for row in found], np.bool_))
+    return outcome, events.without(dropped)
 
 
-async def _some_may_be_stored(connection: Connection, copied: _Copied, old_before: datetime) -> bool:
-    """Whether some of a batch's identities, none of which the window knows, may be stored with the same times.
+async def _some_may_be_stored(connection: Connection, events: EncodedBatch, old_before: datetime) -> bool:
+    """Whether some of a batch's events, whose identities the window need not know, may be stored with the same times.
 
     Only events from before the window may, and only if their sites have events between the oldest and the newest of
     them. In most batches of an import in order of time they have none. This check is worth it: looking each event up
     would take longer than storing it.
     """
-    if copied.oldest >= old_before:
+    oldest = events.oldest
+    if oldest >= old_before:
         return False
-    if old_before == _LAST or not copied.has_few_sites:
+    if old_before == _LAST or len(sites := events.sites) > CHECKED_SITES:
         return True
-    newest = min(copied.newest, old_before)
-    return bool(await connection.fetchval(SQL["stored_between"], copied.sites, copied.oldest, newest))
+    return bool(await connection.fetchval(SQL["stored_between"], sites, oldest, min(events.newest, old_before)))
 
 
-async def _insert_people(connection: Connection, copied: _Copied) -> None:
+# --- rollups --------------------------------------------------------------------------------------------------------
+
+
+async def _insert_rollup(connection: Connection, events: EncodedBatch) -> None:
+    """Append the batch's counts, and note the sites that have bots' events now."""
+    if events.bot_sites:
+        await connection.execute(SQL["insert_bot_sites"], events.bot_sites)
+    rollup = await asyncio.to_thread(events.rollup)
+    await connection.execute(SQL["insert_rollup"], *(getattr(rollup, name) for name in rollup.__struct_fields__))
+
+
+async def _insert_people(connection: Connection, seen: dict[Quarter, Seen]) -> None:
     """Insert which users were seen, by quarter hour and by day."""
-    if not copied.near and not await _has_few_people(connection, copied):
-        await connection.execute(SQL["insert_people"].format(people=SQL["people_far"]))
+    if not seen:
         return
-    # The planner has no statistics of the batch and would look up each user separately.
-    await connection.execute("SET LOCAL enable_nestloop = off")
-    near = SQL["insert_people"].format(people=SQL["people_near"])
-    await connection.execute(near, copied.sites, copied.oldest, copied.newest)
-    await connection.execute("SET LOCAL enable_nestloop = on")
-
-
-async def _has_few_people(connection: Connection, copied: _Copied) -> bool:
-    """Whether the batch's sites have fewer than FEW rows of `people` in its time."""
-    if not copied.has_few_sites:
-        return False
-    found = await connection.fetchval(SQL["people_between"], copied.sites, copied.oldest, copied.newest, FEW)
-    return int(found) < FEW
+    rows = await asyncio.to_thread(people_rows, seen)
+    columns = [getattr(rows, name) for name in rows.__struct_fields__]
+    await connection.execute(SQL["insert_people"], *columns)
+    # Asked now: the rows above may have waited for a batch with a site's first bots.
+    if await connection.fetchval(SQL["may_have_bots"], rows.sites):
+        await connection.execute(SQL["correct_people_days"], *columns)
 
 
 # --- the ledger -----------------------------------------------------------------------------------------------------
@@ -261,7 +319,7 @@ async def _insert_ledger(connection: Connection, batch: Batch, outcome: Outcome,
         _BlocksTaken: another worker has stored some of the blocks.
     """
     entries = ledger_entries(batch, outcome, now)
-    columns = [[getattr(entry, name) for entry in entries] for name in LedgerEntry.__struct_fields__[:-1]]
+    columns = [[getattr(entry, name) for entry in entries] for name in LEDGER_COLUMNS]
     written = await connection.execute(SQL["insert_blocks"], *columns, now)
     compacted = await _compacted_seqs(connection, batch.blocks)
     if written != f"INSERT 0 {len(entries)}" or any(entry.seq < compacted.get(entry.ingester, 0) for entry in entries):

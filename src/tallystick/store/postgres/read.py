@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from tallystick.analysis.bots import BOT_SITES, without_bots
 from tallystick.analysis.buckets import instant_of
 from tallystick.analysis.comparison import Compared, compared, groups_of, result_of
 from tallystick.analysis.dispatch import compile_query, needs, shape
@@ -27,11 +28,11 @@ from tallystick.config import Settings
 from tallystick.errors import Forbidden, QueryTimeout, QueryTooExpensive, StoreUnavailable, TallystickError
 from tallystick.model.event import encode_lines
 from tallystick.model.queries.statement import SqlQuery, Table
-from tallystick.model.query import EventsQuery, Freshness, Query, Result
-from tallystick.store.postgres import identity
+from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, SessionsQuery
 from tallystick.store.postgres.connection import Acquire, Connection, DriverErrors, PostgresError, Row
 from tallystick.store.postgres.dialect import POSTGRES
 from tallystick.store.postgres.role import StatementRole
+from tallystick.store.postgres.sources import read_sources
 from tallystick.store.turns import Turns
 
 BEGIN = """
@@ -42,9 +43,11 @@ SET LOCAL hash_mem_multiplier = 1;
 SET LOCAL idle_in_transaction_session_timeout = '{idle}s'
 """
 BY_HASH = "SET LOCAL enable_nestloop = off"
-"""For funnels. PostgreSQL expects far too few persons after a step, and would look up the events of each person by a
-nested loop: 70 s instead of 12 for 10 million events.
+"""For funnels and retention. PostgreSQL expects far too few persons after a step, and would look up the events of each
+person by a nested loop: 70 s instead of 12 for a funnel of 10 million events.
 """
+WITHOUT_MERGES = "SET LOCAL enable_mergejoin = off"
+"""See `Needs.merge_joins`."""
 TIMEOUT = "SET LOCAL statement_timeout = '{milliseconds}ms'"
 LOADED_AT = """
 SELECT CAST(extract(epoch FROM max(newest)) * 1000000 AS bigint) FROM (
@@ -98,32 +101,33 @@ class Reader:
         """
         started = time.perf_counter()
         now = datetime.now(UTC)
-        sources = Sources(POSTGRES, now)
         both = compared(query, now)
         if both is not None:
-            result = await self._run_both(both, sources)
+            result = await self._run_both(both, now)
         else:
-            statement = compile_query(query, sources)
+            compile_query(without_bots(query, False), Sources(POSTGRES, now))  # what is refused needs no connection
             deadline = self._deadline()
             async with self._turn(deadline), self._transaction(deadline) as connection:
                 loaded_at = await connection.fetchval(LOADED_AT)
-                if await _has_persons(connection, query):
-                    statement = compile_query(query, replace(sources, persons=True))
+                query = without_bots(query, await _may_have_bots(connection, query))
+                statement = compile_query(query, await read_sources(connection, query.site_id, needs(query), now))
                 if needs(query).hash_joins:
                     await connection.execute(BY_HASH)
+                if not needs(query).merge_joins:
+                    await connection.execute(WITHOUT_MERGES)
                 rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
             result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
 
-    async def _run_both(self, both: Compared, sources: Sources) -> Result:
+    async def _run_both(self, both: Compared, now: datetime) -> Result:
         """Both periods in one snapshot and within one deadline."""
-        statement = compile_query(both.query, sources)
+        compile_query(without_bots(both.query, False), Sources(POSTGRES, now))
         deadline = self._deadline()
         async with self._turn(deadline), self._transaction(deadline) as connection:
             loaded_at = await connection.fetchval(LOADED_AT)
-            if await _has_persons(connection, both.query):
-                sources = replace(sources, persons=True)
-                statement = compile_query(both.query, sources)
+            both = _without_bots(both, await _may_have_bots(connection, both.query))
+            sources = await read_sources(connection, both.query.site_id, needs(both.query), now)
+            statement = compile_query(both.query, sources)
             rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
             found, previous = (statement, rows), None
             groups = groups_of(both.query, found)
@@ -141,11 +145,10 @@ class Reader:
         half as fast. To stop early, close it (`aclose`), which ends the transaction. Raises what `run` raises.
         """
         loop = asyncio.get_running_loop()
-        sources = Sources(POSTGRES, datetime.now(UTC))
-        statement = compile_export(query, sources)
+        now = datetime.now(UTC)
+        compile_export(query, Sources(POSTGRES, now))  # what is refused needs no connection
         async with self._transaction(self._deadline(), self._acquire_export) as connection:
-            if await _has_persons(connection, query):
-                statement = compile_export(query, replace(sources, persons=True))
+            statement = compile_export(query, await read_sources(connection, query.site_id, needs(query), now))
             cursor = await connection.cursor(statement.sql, *statement.params)
             rows, took = EXPORT_ROWS, 0.0
             while True:
@@ -239,9 +242,19 @@ class Reader:
             raise StoreUnavailable("no connection to PostgreSQL became free before the query's deadline") from error
 
 
-async def _has_persons(connection: Connection, query: Query) -> bool:
-    """Whether the answer depends on ids that resolve to persons."""
-    return needs(query).persons and await identity.knows(connection, query.site_id)
+async def _may_have_bots(connection: Connection, query: Query) -> bool:
+    """Whether a query that leaves bots out has any to leave out."""
+    if query.bots != "exclude":
+        return False
+    sites = {row[0] for row in await connection.fetch(BOT_SITES)}
+    return bool(sites) if query.site_id is None else query.site_id in sites
+
+
+def _without_bots(both: Compared, may_have: bool) -> Compared:
+    query, previous = (without_bots(one, may_have) for one in (both.query, both.previous))
+    assert isinstance(query, MetricsQuery | SessionsQuery)  # as it was
+    assert isinstance(previous, MetricsQuery | SessionsQuery)
+    return replace(both, query=query, previous=previous)
 
 
 @contextlib.asynccontextmanager

@@ -20,11 +20,24 @@ from tallystick.config import Settings, shown_url
 from tallystick.errors import ConfigError, StoreDamaged, StoreUnavailable
 from tallystick.model.block import Block
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
+from tallystick.model.identity import Link
 from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Query, Result
-from tallystick.store.base import DeadLetter, PurgeReport, StoredDeadLetter, WriteReport
+from tallystick.model.referrers import parse_domains, referrer_list
+from tallystick.store.base import (
+    DeadLetter,
+    ImportedEvents,
+    PurgeReport,
+    RebuildReport,
+    Removal,
+    SplitReport,
+    StoredDeadLetter,
+    WriteReport,
+)
+from tallystick.store.carried import Carried, DayEvents, Kind, Row
+from tallystick.store.erasure import Erasure, PersonFound
 from tallystick.store.migrations import pending_migrations
-from tallystick.store.postgres import admin, locks
+from tallystick.store.postgres import admin, carried, erasure, identity, locks, removal
 from tallystick.store.postgres.connection import (
     DAMAGE_ERRORS,
     DAMAGE_SECONDS,
@@ -39,8 +52,10 @@ from tallystick.store.postgres.connection import (
 from tallystick.store.postgres.library import PostgresLibrary
 from tallystick.store.postgres.load import SQL, Loader
 from tallystick.store.postgres.role import StatementRole
+from tallystick.store.postgres.upkeep import referrers
 from tallystick.store.postgres.upkeep.housekeeping import Housekeeper
 from tallystick.store.postgres.upkeep.partitions import Partitions
+from tallystick.store.retention import Borders, RetentionRule
 from tallystick.store.turns import Turns
 
 if TYPE_CHECKING:
@@ -88,10 +103,10 @@ class PostgresStore:
             StoreUnavailable: the server does not answer.
         """
         try:
+            await self._writers.open()
+            await self._readers.open()
+            await self._exporters.open()
             with config_errors(self._settings.resolved_store_url), errors():
-                await self._writers.open()
-                await self._readers.open()
-                await self._exporters.open()
                 await self._check_server()
                 await self.migrate()
             if self._role is not None:
@@ -137,6 +152,7 @@ class PostgresStore:
                 await connection.execute(statements, timeout=UNHURRIED)
                 await connection.execute("INSERT INTO schema_version VALUES ($1)", number)
                 version = number
+            await referrers.fill(connection, referrer_list().with_internal(parse_domains(self._settings.own_domains)))
             return version
 
     # --- writing --------------------------------------------------------------------------------------------------
@@ -161,9 +177,65 @@ class PostgresStore:
         async with self._write() as connection:
             return await self._housekeeper.purge(connection, before)
 
+    async def retire(self, borders: Borders) -> PurgeReport:
+        async with self._write() as connection:
+            return await self._housekeeper.retire(connection, borders)
+
+    async def retention_rules(self) -> Sequence[RetentionRule]:
+        async with self._read() as connection:
+            return await admin.retention_rules(connection)
+
+    async def set_retention_rule(self, rule: RetentionRule) -> None:
+        async with self._write() as connection:
+            await admin.set_retention_rule(connection, rule)
+
+    async def clear_retention_rule(self, site_id: str) -> bool:
+        async with self._write() as connection:
+            return await admin.clear_retention_rule(connection, site_id)
+
+    async def imports(self, import_id: str | None = None) -> Sequence[ImportedEvents]:
+        async with self._verifying, self._read() as connection:
+            return await removal.imports(connection, import_id)
+
+    async def removals(self, import_id: str) -> Sequence[Removal]:
+        async with self._read() as connection:
+            return await removal.removals(connection, import_id)
+
+    async def undo_import(self, import_id: str, site_id: str | None = None) -> int:
+        async with self._write() as connection:
+            return await removal.undo_import(connection, import_id, site_id)
+
+    async def person_links(self, site_id: str, user_id: str) -> tuple[str, Sequence[Link]]:
+        async with self._read() as connection:
+            return await erasure.links(connection, site_id, user_id)
+
+    async def person_found(self, site_id: str, user_id: str) -> PersonFound:
+        async with self._read() as connection:
+            return await erasure.found(connection, site_id, user_id)
+
+    async def erase(self, site_id: str, user_id: str, *, block: bool = False) -> Erasure:
+        async with self._write() as connection:
+            return await erasure.erase(connection, site_id, user_id, block)
+
+    async def erasures(self, site_id: str | None = None, user_id: str | None = None) -> Sequence[Erasure]:
+        async with self._read() as connection:
+            return await erasure.erasures(connection, site_id, user_id)
+
+    async def split(self, site_id: str, user_id: str) -> SplitReport | None:
+        async with self._write() as connection:
+            return await identity.split(connection, site_id, user_id)
+
     async def mark_dead(self, letter_ids: Sequence[int], state: str) -> int:
         async with self._write() as connection:
             return await admin.mark_dead(connection, letter_ids, state)
+
+    async def rollup_days(self) -> Sequence[datetime]:
+        async with self._read() as connection:
+            return await admin.rollup_days(connection)
+
+    async def rebuild_rollups(self, day: datetime, site_id: str | None = None) -> RebuildReport:
+        async with self._write() as connection:
+            return await admin.rebuild_rollups(connection, day, site_id)
 
     async def maintain(self) -> bool:
         async with self._write() as connection:
@@ -220,6 +292,21 @@ class PostgresStore:
         async with self._read() as connection:
             return await admin.dead_letter(connection, letter_id)
 
+    # --- moving to another store --------------------------------------------------------------------------------------
+
+    async def day_events(self) -> Sequence[DayEvents]:
+        async with self._read() as connection:
+            return await carried.day_events(connection)
+
+    async def carried(self, kind: Kind) -> AsyncGenerator[Sequence[Row], None]:
+        async with self._read() as connection, contextlib.aclosing(carried.select(connection, kind)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def replace_carried(self, carried_rows: Carried) -> None:
+        async with self._write() as connection:
+            await carried.replace(connection, carried_rows)
+
     # --- connections ----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -246,6 +333,12 @@ class PostgresStore:
             )
             self._damage_ends = time.monotonic() + DAMAGE_SECONDS
             raise StoreDamaged(self._damage) from error
+
+    async def server(self) -> tuple[str, datetime]:
+        """The server's name with its version, and what its clock says, UTC."""
+        async with self._read() as connection:
+            version, now = await connection.fetchrow("SELECT current_setting('server_version'), clock_timestamp()")
+        return f"PostgreSQL {version}", now
 
     @contextlib.asynccontextmanager
     async def _write(self) -> AsyncIterator[Connection]:

@@ -12,7 +12,9 @@ from playwright.sync_api import Locator, Page, expect
 from scripts.screenshots import settled
 from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener
+from tests.browser.dashboard.look import attributes, attributes_within, texts
 from tests.browser.dashboard.ranges import days_ago, span
+from tests.browser.dashboard.rounding import to_fixed
 
 FIRST, LAST = days_ago(25), days_ago(3)
 RANGE = f"site=shop&from={FIRST}&to={LAST}"
@@ -25,9 +27,7 @@ DAY = 86_400
 def users(page: Page) -> list[int]:
     """The exact number of each step in the chart."""
     settled(page)
-    return [
-        int(step.get_attribute("data-users") or -1) for step in page.locator(".funnel-step strong[data-users]").all()
-    ]
+    return [int(step) for (step,) in attributes(page.locator(".funnel-step strong[data-users]"), "data-users")]
 
 
 def asked(api: Api, steps: list[dict[str, Any]] = STEPS, **question: Any) -> list[dict[str, Any]]:
@@ -77,8 +77,8 @@ def test_built_step_by_step(api: Api, opened: Opener) -> None:
 
     cells = page.get_by_role("row", name="3. purchase").get_by_role("cell").all_inner_texts()
     assert cells[0] == f"{rows[2]['users']:,}"
-    assert cells[1] == f"{rows[2]['from_first'] * 100:.1f}%"
-    assert cells[2] == f"{rows[2]['from_previous'] * 100:.1f}%"
+    assert cells[1] == f"{to_fixed(rows[2]['from_first'] * 100, 1)}%"
+    assert cells[2] == f"{to_fixed(rows[2]['from_previous'] * 100, 1)}%"
     assert cells[3] == f"{rows[1]['users'] - rows[2]['users']:,}"
 
     page.reload()
@@ -143,12 +143,9 @@ def test_broken_down(api: Api, opened: Opener) -> None:
     wanted: dict[str, list[int]] = {}
     for row in rows:
         wanted.setdefault("All others" if row.get("other") else row["properties.country"], []).append(row["users"])
-    shown = {
-        row.locator("th").inner_text().strip(): [
-            int(cell.get_attribute("data-users") or -1) for cell in row.get_by_role("cell").all()
-        ]
-        for row in page.locator("tr[data-group]").all()
-    }
+    groups = page.locator("tr[data-group]")
+    of_steps = attributes_within(groups, "td", "data-users")
+    shown = {name: list(map(int, steps)) for (name,), steps in zip(texts(groups, "th"), of_steps, strict=True)}
     assert shown == wanted
     assert len(shown) == 4
     expect(page.get_by_role("list", name="Legend").get_by_role("listitem")).to_have_text(list(wanted))
@@ -163,7 +160,7 @@ def test_who_dropped_leads_to_their_timeline(api: Api, opened: Opener) -> None:
     everybody = [row["user_id"] for row in api.query(**question, limit=5000)["rows"]]
     listed = page.get_by_role("dialog").locator("[data-user]")
     expect(listed).to_have_count(min(50, len(everybody)))
-    assert [one.get_attribute("data-user") for one in listed.all()] == everybody[:50]
+    assert [user for (user,) in attributes(listed, "data-user")] == everybody[:50]
     if len(everybody) > 50:
         page.get_by_role("button", name="Show more").click()
         expect(listed).to_have_count(min(100, len(everybody)))

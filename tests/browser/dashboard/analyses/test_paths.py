@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from scripts.screenshots import settled
 from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener
+from tests.browser.dashboard.look import attributes, texts
 from tests.browser.dashboard.ranges import days_ago, span
 
 FIRST, LAST = days_ago(25), days_ago(3)
@@ -26,13 +27,8 @@ def asked(api: Api, **question: Any) -> list[dict[str, Any]]:
 def nodes(page: Page, column: int) -> dict[str, tuple[int, int]]:
     """Of a column of the picture: sessions of each page, and how many of them ended there; '' are the others."""
     settled(page)
-    return {
-        node.get_attribute("data-node") or "": (
-            int(node.get_attribute("data-sessions") or -1),
-            int(node.get_attribute("data-ended") or -1),
-        )
-        for node in page.locator(f".path-node[data-column='{column}']").all()
-    }
+    found = attributes(page.locator(f".path-node[data-column='{column}']"), "data-node", "data-sessions", "data-ended")
+    return {name: (int(sessions), int(ended)) for name, sessions, ended in found}
 
 
 def leaving(rows: list[dict[str, Any]], step: int) -> tuple[Counter[str], Counter[str]]:
@@ -55,7 +51,8 @@ def test_flows_are_the_api_s(api: Api, opened: Opener) -> None:
         others = shown.pop("", (0, 0))
         assert shown == {name: (whole[name], ended[name]) for name in shown}
         if column == 0:
-            assert set(shown) == {name for name, _ in whole.most_common(len(shown))}
+            largest = sorted(whole, key=lambda name: (-whole[name], name))
+            assert set(shown) == set(largest[: len(shown)])
             assert others[0] == whole.total() - sum(number for number, _ in shown.values())
     first = max((row for row in rows if row["step"] == 1 and row["target"]), key=lambda row: row["sessions"])
     page.get_by_role("button", name=f"Step 1: {first['source']}, ").focus()
@@ -89,13 +86,10 @@ def test_table(api: Api, opened: Opener) -> None:
     page.get_by_role("button", name=re.compile("^Show all")).click()
     shown = page.locator(".paths-table tbody tr")
     expect(shown).to_have_count(len(rows))
-    numbers = [int(cell.get_attribute("data-sessions") or -1) for cell in page.locator("td[data-sessions]").all()]
+    numbers = [int(sessions) for (sessions,) in attributes(page.locator("td[data-sessions]"), "data-sessions")]
     assert numbers == [row["sessions"] for row in rows]
-    assert shown.first.locator("td").all_inner_texts()[:3] == [
-        "1",
-        rows[0]["source"],
-        rows[0]["target"] or "(ended here)",
-    ]
+    first = ["1", rows[0]["source"], rows[0]["target"] or "(ended here)"]
+    assert [row[:3] for row in texts(shown.first, "td")] == [first]
 
 
 def test_a_click_on_a_page_begins_there(api: Api, opened: Opener) -> None:

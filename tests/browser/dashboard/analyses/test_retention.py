@@ -10,7 +10,10 @@ from playwright.sync_api import Page, expect
 from scripts.screenshots import ZONE, settled
 from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener
+from tests.browser.dashboard.look import attributes_within, texts
 from tests.browser.dashboard.ranges import days_ago, span
+from tests.browser.dashboard.rounding import to_fixed
+from tests.servers.process import wait_until
 
 FIRST, LAST = days_ago(34), days_ago(3)
 RANGE = f"site=shop&from={FIRST}&to={LAST}"
@@ -29,13 +32,10 @@ def asked(api: Api, **question: Any) -> list[dict[str, Any]]:
 def cohorts(page: Page) -> list[tuple[int, list[int]]]:
     """Users of each cohort, and how many of them came back in each period."""
     settled(page)
-    return [
-        (
-            int(row.locator("td").first.inner_text().replace(",", "")),
-            [int(cell.get_attribute("data-returned") or -1) for cell in row.locator("[data-returned]").all()],
-        )
-        for row in page.locator("tr[data-cohort]").all()
-    ]
+    rows = page.locator("tr[data-cohort]")
+    users = [int(cells[0].replace(",", "")) for cells in texts(rows, "td")]
+    returned = [list(map(int, cells)) for cells in attributes_within(rows, "[data-returned]", "data-returned")]
+    return list(zip(users, returned, strict=True))
 
 
 def numbers(rows: list[dict[str, Any]]) -> list[tuple[int, list[int]]]:
@@ -50,8 +50,7 @@ def choose(page: Page, button: str, text: str) -> None:
 
 def table(page: Page) -> list[list[str]]:
     settled(page)
-    body = page.get_by_role("group", name="Numbers").locator("tbody tr")
-    return [[cell.strip() for cell in row.locator("td").all_inner_texts()] for row in body.all()]
+    return texts(page.get_by_role("group", name="Numbers").locator("tbody tr"), "td")
 
 
 def test_cohorts(api: Api, opened: Opener) -> None:
@@ -60,7 +59,7 @@ def test_cohorts(api: Api, opened: Opener) -> None:
     assert cohorts(page) == numbers(rows)
     assert max(row["returned"][1] for row in rows if len(row["returned"]) > 1) > 10
     cell = page.locator("tr[data-cohort]").first.locator("[data-returned]").nth(1)
-    expect(cell).to_have_text(f"{rows[0]['shares'][1] * 100:.1f}%")
+    expect(cell).to_have_text(f"{to_fixed(rows[0]['shares'][1] * 100, 1)}%")
     page.get_by_role("button", name="Users", exact=True).click()
     expect(cell).to_have_text(str(rows[0]["returned"][1]))
     assert "shown=number" in page.url
@@ -68,12 +67,12 @@ def test_cohorts(api: Api, opened: Opener) -> None:
     over = [row for row in rows if row["complete"] > 1]
     mean = sum(row["returned"][1] for row in over) / sum(row["users"] for row in over)
     page.get_by_role("button", name="%", exact=True).click()
-    expect(page.locator("[data-mean] .heat").nth(1)).to_have_text(f"{mean * 100:.1f}%")
+    expect(page.locator("[data-mean] .heat").nth(1)).to_have_text(f"{to_fixed(mean * 100, 1)}%")
     chart = page.get_by_role("group", name=re.compile("^Share of users who came back"))
     chart.focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
-    expect(chart.locator(".chart-tip .number")).to_have_text(f"{mean * 100:.1f}%")
+    expect(chart.locator(".chart-tip .number")).to_have_text(f"{to_fixed(mean * 100, 1)}%")
 
 
 def test_a_period_that_is_not_over_is_marked(api: Api, opened: Opener) -> None:
@@ -159,7 +158,8 @@ def test_lifecycle(api: Api, opened: Opener) -> None:
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     values = [f"{rows[1][kind]:,}" for kind in kinds[:3]] + [f"{-rows[1]['dormant']:,}"]
-    assert sorted(chart.locator(".chart-tip .number").all_inner_texts()) == sorted(values)
+    tip = chart.locator(".chart-tip .number")
+    wait_until(lambda: sorted(tip.all_inner_texts()) == sorted(values), "the tip of the second week")
 
 
 def test_stickiness(api: Api, opened: Opener) -> None:
@@ -177,7 +177,7 @@ def test_active_users(api: Api, opened: Opener) -> None:
     rows = asked(api, kind="active_users", interval="day")
     shown = table(page)
     assert [row[:3] for row in shown] == [[f"{row[kind]:,}" for kind in ("dau", "wau", "mau")] for row in rows[::-1]]
-    assert shown[0][4] == f"{rows[-1]['dau_mau'] * 100:.1f}%"
+    assert shown[0][4] == f"{to_fixed(rows[-1]['dau_mau'] * 100, 1)}%"
 
 
 def test_nobody(opened: Opener) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from playwright.sync_api import Page, expect
 from scripts.screenshots import settled, wait_until_stored
 from tallystick.harness.server import Api
 from tests.browser.dashboard.conftest import Opener
+from tests.browser.dashboard.look import texts
+from tests.browser.dashboard.test_accessible import findings
 
 PAGE = 50
 ORDERS = {
@@ -24,7 +27,7 @@ ORDERS = {
 def listed(page: Page) -> list[tuple[str, str, str]]:
     """Users with events and sessions, as the list has them."""
     settled(page)
-    rows = [row.locator("td").all_inner_texts() for row in page.locator("table.everybody tbody tr").all()]
+    rows = texts(page.locator("table.everybody tbody tr"), "td")
     return [(user, events, sessions) for user, _, _, events, sessions in rows]
 
 
@@ -110,6 +113,75 @@ def test_one_person_of_two_ids(api: Api, opened: Opener) -> None:
     expect(page.locator(".timeline-row .name")).to_have_text(["purchase", "identify", "page_view"])
     page.get_by_role("link", name="All users").click()
     expect(page.locator("table.everybody tbody tr")).to_have_count(1)
+
+
+def test_split(api: Api, opened: Opener) -> None:
+    """The dialog says what leaves; afterwards the id opens to a person of its own, as the API answers it."""
+    accepted = api.ledger()["accepted"]
+    joins = [("ann", "phone"), ("phone", "watch"), ("ann", "tablet")]
+    for second, (user, other) in enumerate(joins):
+        event = {"name": "identify", "user_id": user, "site_id": "split", "properties": {"anonymous_id": other}}
+        api.post("/v1/events", event | {"timestamp": f"2026-06-01T10:00:0{second}Z"})
+    wait_until_stored(api, accepted + len(joins))
+    page = opened("/ui/users?site=split&user=watch")
+    settled(page)
+    ids = page.get_by_role("region", name="Ids of this person")
+    expect(ids.locator("strong")).to_have_text(["ann", "phone", "watch", "tablet"])
+    expect(ids.get_by_role("button")).to_have_count(3)  # the person's own id is joined to no other
+
+    ids.get_by_role("button", name="Split off phone").click()
+    dialog = page.get_by_role("dialog", name="Split off this id?")
+    expect(dialog).to_contain_text("phone leaves ann together with the id joined to it (watch).")
+    assert findings(page) == []
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    assert len(api.get("/v1/users/watch?site_id=split")["ids"]) == 4
+
+    ids.get_by_role("button", name="Split off phone").click()
+    dialog.get_by_role("button", name="Split", exact=True).click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("heading", name="phone", exact=True)).to_be_visible()
+    expect(ids.locator("strong")).to_have_text(["phone", "watch"])
+    assert {row[0] for row in people(api, site_id="split")} == {"ann", "phone"}
+    page.get_by_role("link", name="All users").click()
+    expect(page.locator("table.everybody tbody tr")).to_have_count(2)
+
+
+def test_download_and_erase(api: Api, opened: Opener) -> None:
+    """The file has the person's events; the dialog counts before it asks, and the receipt has the same numbers."""
+    accepted = api.ledger()["accepted"]
+    here = {"site_id": "erased", "session_id": "one"}
+    api.post(
+        "/v1/events",
+        [
+            {"name": "page_view", "user_id": "carl", "timestamp": "2026-06-01T10:00:00Z", **here},
+            {"name": "purchase", "user_id": "carl", "timestamp": "2026-06-02T10:00:00Z", **here},
+            {"name": "page_view", "user_id": "dora", "timestamp": "2026-06-02T10:00:00Z", **here},
+        ],
+    )
+    wait_until_stored(api, accepted + 3)
+    page = opened("/ui/users?site=erased&user=carl")
+    settled(page)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download everything").click()
+    with zipfile.ZipFile(saved.value.path()) as file:
+        assert file.read("events.ndjson").count(b"\n") == 2
+
+    page.get_by_role("button", name="Erase", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Erase this person?")
+    expect(dialog).to_contain_text("carl: 1 id, 2 events in 1 session, 0 dead letters")
+    assert findings(page) == []
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    assert {row[0] for row in people(api, site_id="erased")} == {"carl", "dora"}
+
+    page.get_by_role("button", name="Erase", exact=True).click()
+    dialog.get_by_role("button", name="Erase for good").click()
+    expect(dialog).to_have_count(0)
+    expect(page.locator("table.everybody tbody tr")).to_have_count(1)
+    assert {row[0] for row in people(api, site_id="erased")} == {"dora"}
+    [receipt] = api.get("/v1/erasures?site_id=erased")["erasures"]
+    assert (receipt["removed"]["events"], receipt["removed"]["sessions"]) == (2, 1)
 
 
 def test_an_id_that_nobody_has(opened: Opener) -> None:

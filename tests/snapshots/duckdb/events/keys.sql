@@ -28,7 +28,7 @@ sampled_events AS (
 ),
 newest_events AS (
     SELECT unnest(list_distinct(json_keys(properties))) AS key
-    FROM sampled_events
+    FROM sampled_events AS events
 )
 SELECT key, count(*) AS events
 FROM newest_events

@@ -24,7 +24,7 @@ sampled_events AS (
 ),
 newest_events AS (
     SELECT json_extract_string(properties, $1) AS text, CAST(json_extract(properties, $1) AS VARCHAR) AS value
-    FROM sampled_events
+    FROM sampled_events AS events
 )
 SELECT value, count(*) AS events
 FROM newest_events

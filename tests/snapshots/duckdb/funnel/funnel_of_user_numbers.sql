@@ -2,7 +2,7 @@ WITH first_attempts_to_step_1 AS MATERIALIZED (
     SELECT *, person AS person_number
     FROM (
         SELECT user_id AS person, min(timestamp) AS step_1_at
-        FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events) AS events
+        FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id, rowid FROM events) AS events
         WHERE site_id = $4
             AND timestamp >= $5
             AND timestamp < $6
@@ -13,7 +13,7 @@ WITH first_attempts_to_step_1 AS MATERIALIZED (
 ),
 later_events AS (
     SELECT user_id AS person_number, timestamp AS event_at, CAST(CASE WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS step
-    FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events) AS events
+    FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id, rowid FROM events) AS events
     WHERE site_id = $4
         AND timestamp >= $5
         AND timestamp < $6
@@ -60,7 +60,7 @@ unsettled_starts AS NOT MATERIALIZED (
     SELECT person_number, timestamp AS event_at
     FROM (
         SELECT *
-        FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events) AS events
+        FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id, rowid FROM events) AS events
         WHERE site_id = $4
             AND timestamp >= $5
             AND timestamp < $6

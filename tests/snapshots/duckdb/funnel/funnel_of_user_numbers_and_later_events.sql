@@ -13,7 +13,7 @@ first_attempts_to_step_1 AS MATERIALIZED (
         SELECT person, min(step_1_at) AS step_1_at
         FROM (
             SELECT user_id AS person, min(timestamp) AS step_1_at
-            FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
+            FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id, rowid FROM events WHERE rowid < 1000) AS events
             WHERE site_id = $4
                 AND timestamp >= $5
                 AND timestamp < $6
@@ -22,7 +22,7 @@ first_attempts_to_step_1 AS MATERIALIZED (
             GROUP BY user_id
             UNION ALL
             SELECT user_id AS person, min(timestamp) AS step_1_at
-            FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
+            FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id, events.rowid
             FROM events LEFT JOIN new_users ON of_id = events.user_id
             WHERE events.rowid >= 1000) AS events
             WHERE site_id = $4
@@ -38,9 +38,9 @@ first_attempts_to_step_1 AS MATERIALIZED (
 later_events AS (
     SELECT user_id AS person_number, timestamp AS event_at, CAST(CASE WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS step
     FROM (
-        FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
+        FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id, rowid FROM events WHERE rowid < 1000) AS events
         UNION ALL
-        FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
+        FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id, events.rowid
         FROM events LEFT JOIN new_users ON of_id = events.user_id
         WHERE events.rowid >= 1000) AS events
     ) AS events
@@ -91,9 +91,9 @@ unsettled_starts AS NOT MATERIALIZED (
     FROM (
         SELECT *
         FROM (
-            FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
+            FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id, rowid FROM events WHERE rowid < 1000) AS events
             UNION ALL
-            FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
+            FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id, events.rowid
             FROM events LEFT JOIN new_users ON of_id = events.user_id
             WHERE events.rowid >= 1000) AS events
         ) AS events

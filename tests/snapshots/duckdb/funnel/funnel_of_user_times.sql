@@ -1,7 +1,7 @@
 WITH event_times AS NOT MATERIALIZED (
-    SELECT site_id, name, user_number AS user_id, first, more FROM user_times
+    SELECT site_id, name, user_number AS user_id, first, more, bot FROM user_times
     UNION ALL
-    SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events
+    SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]), is_bot(properties) FROM events
     WHERE rowid >= 900 AND rowid < 1000 AND user_number IS NOT NULL
 ),
 first_attempts_to_step_1 AS MATERIALIZED (

@@ -8,26 +8,26 @@ WITH new_users AS MATERIALIZED (
     LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id
 ),
 event_times AS NOT MATERIALIZED (
-    SELECT site_id, name, user_number AS user_id, first, more FROM user_times
+    SELECT site_id, name, user_number AS user_id, first, more, bot FROM user_times
     UNION ALL
-    SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events
+    SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]), is_bot(properties) FROM events
     WHERE rowid >= 900 AND rowid < 1000 AND user_number IS NOT NULL
     UNION ALL
-    SELECT site_id, name, of_number, timestamp, CAST(NULL AS TIMESTAMP[])
+    SELECT site_id, name, of_number, timestamp, CAST(NULL AS TIMESTAMP[]), is_bot(properties)
     FROM events JOIN new_users ON of_id = events.user_id
     WHERE events.rowid >= 1000
 ),
 first_attempts_to_step_1 AS MATERIALIZED (
     SELECT *, person AS person_number
     FROM (
-        SELECT user_id AS person, min(CASE WHEN first >= $5 THEN first WHEN more[-1] >= $5 THEN list_filter(more, lambda moment: moment >= $5)[1] END) AS step_1_at
+        SELECT user_id AS person, min(CASE WHEN first >= $4 THEN first WHEN more[-1] >= $4 THEN list_filter(more, lambda moment: moment >= $4)[1] END) AS step_1_at
         FROM event_times
-        WHERE site_id = $4
+        WHERE site_id = $6
             AND (name = $1)
-            AND (first >= $5 OR more[-1] >= $5)
-            AND first < $6
+            AND (first >= $4 OR more[-1] >= $4)
+            AND first < $5
         GROUP BY user_id
-        HAVING min(CASE WHEN first >= $5 THEN first WHEN more[-1] >= $5 THEN list_filter(more, lambda moment: moment >= $5)[1] END) < $6
+        HAVING min(CASE WHEN first >= $4 THEN first WHEN more[-1] >= $4 THEN list_filter(more, lambda moment: moment >= $4)[1] END) < $5
     ) AS first_events
 ),
 later_events AS (
@@ -35,21 +35,21 @@ later_events AS (
     FROM (
         SELECT user_id, first AS event_at, CAST(CASE WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS step
         FROM event_times
-        WHERE site_id = $4
+        WHERE site_id = $6
             AND (name = $2 OR name = $3)
-            AND (first >= $5 OR more[-1] >= $5)
-            AND first < $6
+            AND (first >= $4 OR more[-1] >= $4)
+            AND first < $5
         UNION ALL
         SELECT user_id, unnest(more), CAST(CASE WHEN name = $2 THEN 2 ELSE 3 END AS SMALLINT) AS step
         FROM event_times
-        WHERE site_id = $4
+        WHERE site_id = $6
             AND (name = $2 OR name = $3)
-            AND (first >= $5 OR more[-1] >= $5)
-            AND first < $6
+            AND (first >= $4 OR more[-1] >= $4)
+            AND first < $5
             AND more IS NOT NULL
     ) AS matching_events
-    WHERE event_at >= $5
-        AND event_at < $6
+    WHERE event_at >= $4
+        AND event_at < $5
 ),
 next_step_2 AS (
     SELECT later_events.person_number, min(event_at) AS step_2_at
@@ -91,10 +91,10 @@ second_attempts_to_step_1 AS (
     SELECT person_number, min(CASE WHEN first >= retry_from THEN first WHEN more[-1] >= retry_from THEN list_filter(more, lambda moment: moment >= retry_from)[1] END) AS step_1_at
     FROM event_times
     JOIN unsettled ON person_number = user_id
-    WHERE site_id = $4
+    WHERE site_id = $6
         AND (name = $1)
-        AND (first >= $5 OR more[-1] >= $5)
-        AND first < $6
+        AND (first >= $4 OR more[-1] >= $4)
+        AND first < $5
     GROUP BY person_number
     HAVING min(CASE WHEN first >= retry_from THEN first WHEN more[-1] >= retry_from THEN list_filter(more, lambda moment: moment >= retry_from)[1] END) IS NOT NULL
 ),
@@ -164,22 +164,22 @@ remaining_starts AS (
         SELECT user_id, first AS event_at
         FROM event_times
         JOIN remaining_persons ON person_number = user_id
-        WHERE site_id = $4
+        WHERE site_id = $6
             AND (name = $1)
-            AND (first >= $5 OR more[-1] >= $5)
-            AND first < $6
+            AND (first >= $4 OR more[-1] >= $4)
+            AND first < $5
         UNION ALL
         SELECT user_id, unnest(more)
         FROM event_times
         JOIN remaining_persons ON person_number = user_id
-        WHERE site_id = $4
+        WHERE site_id = $6
             AND (name = $1)
-            AND (first >= $5 OR more[-1] >= $5)
-            AND first < $6
+            AND (first >= $4 OR more[-1] >= $4)
+            AND first < $5
             AND more IS NOT NULL
     ) AS matching_events
-    WHERE event_at >= $5
-        AND event_at < $6
+    WHERE event_at >= $4
+        AND event_at < $5
 ),
 attempts AS (
     SELECT
@@ -262,6 +262,6 @@ FROM persons
 -- $1: 'view'
 -- $2: 'add'
 -- $3: 'buy'
--- $4: 'default'
--- $5: datetime.datetime(2025, 5, 1, 0, 0)
--- $6: datetime.datetime(2025, 6, 1, 0, 0)
+-- $4: datetime.datetime(2025, 5, 1, 0, 0)
+-- $5: datetime.datetime(2025, 6, 1, 0, 0)
+-- $6: 'default'

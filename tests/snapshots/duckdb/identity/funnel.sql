@@ -3,7 +3,7 @@ WITH first_attempts_to_step_1 AS MATERIALIZED (
     FROM (
         SELECT user_id AS person, min(timestamp) AS step_1_at
         FROM (
-            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, events.rowid, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
             FROM events
             LEFT JOIN (
                 SELECT user_id AS of_id, person_id
@@ -22,7 +22,7 @@ later_events AS (
     FROM (
         SELECT *
         FROM (
-            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, events.rowid, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
             FROM events
             LEFT JOIN (
                 SELECT user_id AS of_id, person_id
@@ -63,7 +63,7 @@ unsettled_starts AS (
     FROM (
         SELECT *
         FROM (
-            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, events.rowid, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
             FROM events
             LEFT JOIN (
                 SELECT user_id AS of_id, person_id

@@ -9,7 +9,17 @@ WHERE user_id IN (
         UNION ALL
         SELECT $1
     )
-    AND coalesce((SELECT identities.person_id FROM identities WHERE identities.site_id = events.site_id AND identities.user_id = events.user_id), user_id) = coalesce((SELECT identities.person_id FROM identities WHERE identities.site_id = events.site_id AND identities.user_id = $1), $1)
+    AND (
+        user_id = $1
+        OR (site_id, user_id) IN (
+            SELECT site_id, user_id
+            FROM identities
+            WHERE person_id = $1
+                OR (site_id, person_id) IN (SELECT site_id, person_id FROM identities WHERE user_id = $1)
+            UNION ALL
+            SELECT site_id, person_id FROM identities WHERE user_id = $1
+        )
+    )
 ORDER BY timestamp DESC, event_id DESC, site_id DESC
 LIMIT 101
 

@@ -1,11 +1,89 @@
-WITH scoped AS (
+WITH loose_events AS (
     SELECT
-        session_id,
-        CASE WHEN (json_extract_string(properties, $1) = $2 AND left(CAST(json_extract(properties, $1) AS VARCHAR), 1) = '"') THEN TRY_CAST(CAST(json_extract(properties, $3) AS VARCHAR) AS DOUBLE) END AS value_0,
-        CASE WHEN (json_extract_string(properties, $1) = $2 AND left(CAST(json_extract(properties, $1) AS VARCHAR), 1) = '"') THEN TRY_CAST(CAST(json_extract(properties, $3) AS VARCHAR) AS DOUBLE) END AS value_1,
-        CASE WHEN (json_extract_string(properties, $1) = $2 AND left(CAST(json_extract(properties, $1) AS VARCHAR), 1) = '"') THEN TRY_CAST(CAST(json_extract(properties, $3) AS VARCHAR) AS DOUBLE) END AS value_2,
-        CASE WHEN (json_extract_string(properties, $1) = $2 AND left(CAST(json_extract(properties, $1) AS VARCHAR), 1) = '"') THEN TRY_CAST(CAST(json_extract(properties, $3) AS VARCHAR) AS DOUBLE) END AS value_3
+        user_id,
+        timestamp,
+        rowid,
+        name IN ($1, $2, $3) AS is_leave
     FROM events
+    WHERE site_id = $4
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+),
+events_of_loose_users AS (
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        NULL AS session_id,
+        is_leave
+    FROM loose_events
+    UNION ALL
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        session_id,
+        FALSE
+    FROM events
+    WHERE site_id = $4
+        AND session_id IS NOT NULL
+        AND (user_id) IN (SELECT user_id FROM loose_events)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp, rowid)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp, rowid ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+session_places AS NOT MATERIALIZED (
+    SELECT user_id, place, visit, session_id
+    FROM stretches
+    WHERE session_id IS NOT NULL
+),
+attributed_events AS MATERIALIZED (
+    SELECT
+        stretches.user_id,
+        stretches.timestamp,
+        stretches.rowid,
+        stretches.visit,
+        CASE
+            WHEN earlier.visit = stretches.visit THEN earlier.session_id
+            WHEN later.visit = stretches.visit THEN later.session_id
+            WHEN earlier.session_id = later.session_id THEN earlier.session_id
+        END AS session_id
+    FROM stretches
+    LEFT JOIN session_places AS earlier ON earlier.user_id = stretches.user_id AND earlier.place = stretches.place
+    LEFT JOIN session_places AS later ON later.user_id = stretches.user_id AND later.place = stretches.place + 1
+    WHERE stretches.session_id IS NULL
+),
+visits_of_loose_events AS NOT MATERIALIZED (
+    SELECT
+        rowid AS of_rowid,
+        coalesce(session_id, chr(31) || CAST(user_id AS VARCHAR) || chr(31) || visit) AS loose_visit
+    FROM attributed_events
+),
+scoped AS (
+    SELECT
+        coalesce(loose_visit, session_id) AS visit,
+        CASE WHEN (json_extract_string(properties, $5) = $6 AND left(CAST(json_extract(properties, $5) AS VARCHAR), 1) = '"') THEN TRY_CAST(CAST(json_extract(properties, $7) AS VARCHAR) AS DOUBLE) END AS value_0,
+        CASE WHEN (json_extract_string(properties, $5) = $6 AND left(CAST(json_extract(properties, $5) AS VARCHAR), 1) = '"') THEN TRY_CAST(CAST(json_extract(properties, $7) AS VARCHAR) AS DOUBLE) END AS value_1,
+        CASE WHEN (json_extract_string(properties, $5) = $6 AND left(CAST(json_extract(properties, $5) AS VARCHAR), 1) = '"') THEN TRY_CAST(CAST(json_extract(properties, $7) AS VARCHAR) AS DOUBLE) END AS value_2,
+        CASE WHEN (json_extract_string(properties, $5) = $6 AND left(CAST(json_extract(properties, $5) AS VARCHAR), 1) = '"') THEN TRY_CAST(CAST(json_extract(properties, $7) AS VARCHAR) AS DOUBLE) END AS value_3
+    FROM events
+    LEFT JOIN visits_of_loose_events ON of_rowid = events.rowid
     WHERE site_id = $4
 )
 SELECT
@@ -13,10 +91,13 @@ SELECT
     avg(CASE WHEN isfinite(value_1) THEN value_1 END) AS metric_1,
     max(CASE WHEN isfinite(value_2) THEN value_2 END) AS metric_2,
     quantile_cont(CASE WHEN isfinite(value_3) THEN value_3 END, 0.9) AS metric_3,
-    count(DISTINCT session_id) AS metric_4
+    count(DISTINCT visit) AS metric_4
 FROM scoped
 
--- $1: '/plan'
--- $2: 'pro'
--- $3: '/amount'
+-- $1: 'page_leave'
+-- $2: '$pageleave'
+-- $3: 'pageleave'
 -- $4: 'default'
+-- $5: '/plan'
+-- $6: 'pro'
+-- $7: '/amount'

@@ -1,20 +1,107 @@
-WITH scoped AS (
+WITH loose_events AS (
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        name IN ($1, $2, $3) AS is_leave
+    FROM events
+    WHERE site_id = $4
+        AND timestamp >= $5
+        AND timestamp < $6
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+),
+events_of_loose_users AS (
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        NULL AS session_id,
+        is_leave
+    FROM loose_events
+    UNION ALL
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        session_id,
+        FALSE
+    FROM events
+    WHERE site_id = $4
+        AND timestamp >= $5
+        AND timestamp < $6
+        AND session_id IS NOT NULL
+        AND (user_id) IN (SELECT user_id FROM loose_events)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp, rowid)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp, rowid ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+session_places AS NOT MATERIALIZED (
+    SELECT user_id, place, visit, session_id
+    FROM stretches
+    WHERE session_id IS NOT NULL
+),
+attributed_events AS MATERIALIZED (
+    SELECT
+        stretches.user_id,
+        stretches.timestamp,
+        stretches.rowid,
+        stretches.visit,
+        CASE
+            WHEN earlier.visit = stretches.visit THEN earlier.session_id
+            WHEN later.visit = stretches.visit THEN later.session_id
+            WHEN earlier.session_id = later.session_id THEN earlier.session_id
+        END AS session_id
+    FROM stretches
+    LEFT JOIN session_places AS earlier ON earlier.user_id = stretches.user_id AND earlier.place = stretches.place
+    LEFT JOIN session_places AS later ON later.user_id = stretches.user_id AND later.place = stretches.place + 1
+    WHERE stretches.session_id IS NULL
+),
+visits_of_loose_events AS NOT MATERIALIZED (
+    SELECT
+        rowid AS of_rowid,
+        coalesce(session_id, chr(31) || CAST(user_id AS VARCHAR) || chr(31) || visit) AS loose_visit
+    FROM attributed_events
+),
+scoped AS (
     SELECT
         CASE WHEN timestamp < TIMESTAMP '2025-04-05 15:00:00' THEN (epoch_us(timestamp)) // 3600000000 * 3600000000 ELSE greatest(1743865200000000, (epoch_us(timestamp) + 1800000000) // 3600000000 * 3600000000 + -1800000000) END AS bucket_key,
-        session_id
+        coalesce(loose_visit, session_id) AS visit
     FROM events
-    WHERE site_id = $1
-        AND timestamp >= $2
-        AND timestamp < $3
+    LEFT JOIN visits_of_loose_events ON of_rowid = events.rowid
+    WHERE site_id = $4
+        AND timestamp >= $7
+        AND timestamp < $8
 )
 SELECT
     bucket_key AS bucket,
-    count(DISTINCT session_id) AS metric_0
+    count(DISTINCT visit) AS metric_0
 FROM scoped
 GROUP BY bucket_key
 ORDER BY bucket_key NULLS LAST
 LIMIT 20001
 
--- $1: 'default'
--- $2: datetime.datetime(2025, 4, 5, 0, 0)
--- $3: datetime.datetime(2025, 4, 7, 0, 0)
+-- $1: 'page_leave'
+-- $2: '$pageleave'
+-- $3: 'pageleave'
+-- $4: 'default'
+-- $5: datetime.datetime(2025, 4, 4, 0, 0)
+-- $6: datetime.datetime(2025, 4, 8, 0, 0)
+-- $7: datetime.datetime(2025, 4, 5, 0, 0)
+-- $8: datetime.datetime(2025, 4, 7, 0, 0)

@@ -9,7 +9,7 @@ WITH scoped AS (
         CASE WHEN k1 = 2 THEN TRY_CAST(p1 AS DOUBLE) END AS value_4,
         CASE WHEN k1 = 2 THEN TRY_CAST(p1 AS DOUBLE) END AS value_5
     FROM (
-        SELECT *
+        SELECT *, rowid
         FROM events
         WHERE shredded >= 2
         UNION ALL
@@ -18,7 +18,7 @@ WITH scoped AS (
             CASE left(CAST(json_extract(properties, $2) AS VARCHAR), 1) WHEN '"' THEN 1 WHEN 't' THEN 3 WHEN 'f' THEN 3 WHEN '[' THEN 4 WHEN '{' THEN 4 WHEN 'n' THEN NULL ELSE CASE WHEN CAST(json_extract(properties, $2) AS VARCHAR) IS NOT NULL THEN 2 END END AS k0,
             CASE left(CAST(json_extract(properties, $3) AS VARCHAR), 1) WHEN 'n' THEN NULL WHEN '"' THEN CASE WHEN contains(CAST(json_extract(properties, $3) AS VARCHAR), '\') THEN CAST(CAST(json_extract(properties, $3) AS VARCHAR) AS JSON)->>'$' ELSE substr(CAST(json_extract(properties, $3) AS VARCHAR), 2, length(CAST(json_extract(properties, $3) AS VARCHAR)) - 2) END ELSE CAST(json_extract(properties, $3) AS VARCHAR) END AS p1,
             CASE left(CAST(json_extract(properties, $3) AS VARCHAR), 1) WHEN '"' THEN 1 WHEN 't' THEN 3 WHEN 'f' THEN 3 WHEN '[' THEN 4 WHEN '{' THEN 4 WHEN 'n' THEN NULL ELSE CASE WHEN CAST(json_extract(properties, $3) AS VARCHAR) IS NOT NULL THEN 2 END END AS k1
-        )
+        ), rowid
         FROM events
         WHERE shredded IS NULL OR shredded < 2
     ) AS events

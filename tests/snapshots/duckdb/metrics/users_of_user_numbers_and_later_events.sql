@@ -18,20 +18,20 @@ scoped AS (
     FROM (
         FROM (
             SELECT *
-            FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
+            FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id, rowid FROM events WHERE rowid < 1000) AS events
             WHERE shredded >= 1
             UNION ALL
             SELECT * REPLACE (
                 CASE left(CAST(json_extract(properties, $6) AS VARCHAR), 1) WHEN 'n' THEN NULL WHEN '"' THEN CASE WHEN contains(CAST(json_extract(properties, $6) AS VARCHAR), '\') THEN CAST(CAST(json_extract(properties, $6) AS VARCHAR) AS JSON)->>'$' ELSE substr(CAST(json_extract(properties, $6) AS VARCHAR), 2, length(CAST(json_extract(properties, $6) AS VARCHAR)) - 2) END ELSE CAST(json_extract(properties, $6) AS VARCHAR) END AS p0,
                 CASE left(CAST(json_extract(properties, $6) AS VARCHAR), 1) WHEN '"' THEN 1 WHEN 't' THEN 3 WHEN 'f' THEN 3 WHEN '[' THEN 4 WHEN '{' THEN 4 WHEN 'n' THEN NULL ELSE CASE WHEN CAST(json_extract(properties, $6) AS VARCHAR) IS NOT NULL THEN 2 END END AS k0
             )
-            FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id FROM events WHERE rowid < 1000) AS events
+            FROM (SELECT * REPLACE (user_number AS user_id), user_id AS sent_id, rowid FROM events WHERE rowid < 1000) AS events
             WHERE shredded IS NULL OR shredded < 1
         ) AS events
         UNION ALL
         FROM (
             SELECT *
-            FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
+            FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id, events.rowid
             FROM events LEFT JOIN new_users ON of_id = events.user_id
             WHERE events.rowid >= 1000) AS events
             WHERE shredded >= 1
@@ -40,7 +40,7 @@ scoped AS (
                 CASE left(CAST(json_extract(properties, $6) AS VARCHAR), 1) WHEN 'n' THEN NULL WHEN '"' THEN CASE WHEN contains(CAST(json_extract(properties, $6) AS VARCHAR), '\') THEN CAST(CAST(json_extract(properties, $6) AS VARCHAR) AS JSON)->>'$' ELSE substr(CAST(json_extract(properties, $6) AS VARCHAR), 2, length(CAST(json_extract(properties, $6) AS VARCHAR)) - 2) END ELSE CAST(json_extract(properties, $6) AS VARCHAR) END AS p0,
                 CASE left(CAST(json_extract(properties, $6) AS VARCHAR), 1) WHEN '"' THEN 1 WHEN 't' THEN 3 WHEN 'f' THEN 3 WHEN '[' THEN 4 WHEN '{' THEN 4 WHEN 'n' THEN NULL ELSE CASE WHEN CAST(json_extract(properties, $6) AS VARCHAR) IS NOT NULL THEN 2 END END AS k0
             )
-            FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id
+            FROM (SELECT events.* REPLACE (of_number AS user_id), events.user_id AS sent_id, events.rowid
             FROM events LEFT JOIN new_users ON of_id = events.user_id
             WHERE events.rowid >= 1000) AS events
             WHERE shredded IS NULL OR shredded < 1

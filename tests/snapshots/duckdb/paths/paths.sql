@@ -14,10 +14,90 @@ WITH codes AS MATERIALIZED (
         WHERE node IS NOT NULL
     ) AS nodes
 ),
-events_with_session_id AS NOT MATERIALIZED (
+loose_events AS (
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        name IN ($7, $8, $9) AS is_leave,
+        CASE WHEN name IN ($1, $2, $3) AND path IS NOT NULL THEN path END AS node
+    FROM events
+    WHERE site_id = $4
+        AND timestamp >= $5
+        AND timestamp < $6
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+),
+events_of_loose_users AS (
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        NULL AS session_id,
+        is_leave,
+        node
+    FROM loose_events
+    UNION ALL
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        session_id,
+        FALSE,
+        NULL
+    FROM events
+    WHERE site_id = $4
+        AND timestamp >= $5
+        AND timestamp < $6
+        AND session_id IS NOT NULL
+        AND (user_id) IN (SELECT user_id FROM loose_events)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp, rowid)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp, rowid ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+session_places AS NOT MATERIALIZED (
+    SELECT user_id, place, visit, session_id
+    FROM stretches
+    WHERE session_id IS NOT NULL
+),
+attributed_events AS MATERIALIZED (
+    SELECT
+        stretches.user_id,
+        stretches.timestamp,
+        stretches.rowid,
+        stretches.visit,
+        stretches.node,
+        CASE
+            WHEN earlier.visit = stretches.visit THEN earlier.session_id
+            WHEN later.visit = stretches.visit THEN later.session_id
+            WHEN earlier.session_id = later.session_id THEN earlier.session_id
+        END AS session_id
+    FROM stretches
+    LEFT JOIN session_places AS earlier ON earlier.user_id = stretches.user_id AND earlier.place = stretches.place
+    LEFT JOIN session_places AS later ON later.user_id = stretches.user_id AND later.place = stretches.place + 1
+    WHERE stretches.session_id IS NULL
+),
+events_of_sessions AS NOT MATERIALIZED (
     SELECT
         session_id,
         timestamp,
+        rowid,
         path AS node
     FROM events
     WHERE site_id = $4
@@ -26,35 +106,32 @@ events_with_session_id AS NOT MATERIALIZED (
         AND session_id IS NOT NULL
         AND name IN ($1, $2, $3)
         AND path IS NOT NULL
-),
-events_without_session_id AS NOT MATERIALIZED (
+    UNION ALL
     SELECT
-        user_id,
+        session_id,
         timestamp,
-        CASE WHEN name IN ($1, $2, $3) AND path IS NOT NULL THEN path END AS node,
-        CASE
-            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
-            ELSE 1
-        END AS starts_visit
-    FROM events
-    WHERE site_id = $4
-        AND timestamp >= $5
-        AND timestamp < $6
-        AND session_id IS NULL
-        AND user_id IS NOT NULL
-    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp)
+        rowid,
+        node
+    FROM attributed_events
+    WHERE session_id IS NOT NULL
 ),
 events_of_visits AS NOT MATERIALIZED (
-    SELECT *, sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
-    FROM events_without_session_id
+    SELECT
+        user_id,
+        visit,
+        timestamp,
+        rowid,
+        node
+    FROM attributed_events
+    WHERE session_id IS NULL
 ),
 session_steps AS (
-    SELECT hash(session_id, 0) AS session_key, timestamp, code
-    FROM events_with_session_id
+    SELECT hash(session_id, 0) AS session_key, timestamp, rowid, code
+    FROM events_of_sessions
     JOIN codes USING (node)
     WHERE node IS NOT NULL
     UNION ALL
-    SELECT hash(user_id, visit) AS session_key, timestamp, code
+    SELECT hash(user_id, visit) AS session_key, timestamp, rowid, code
     FROM events_of_visits
     JOIN codes USING (node)
     WHERE node IS NOT NULL
@@ -66,7 +143,7 @@ numbered_steps AS MATERIALIZED (
         lag(code, 1, 0) OVER steps_of_session AS previous_code,
         CAST(row_number() OVER steps_of_session AS INTEGER) AS position
     FROM session_steps
-    WINDOW steps_of_session AS (PARTITION BY session_key ORDER BY timestamp, code)
+    WINDOW steps_of_session AS (PARTITION BY session_key ORDER BY timestamp, rowid)
 ),
 sessions_with_repetitions AS MATERIALIZED (
     SELECT DISTINCT session_key
@@ -145,3 +222,6 @@ ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS L
 -- $4: 'default'
 -- $5: datetime.datetime(2025, 5, 1, 0, 0)
 -- $6: datetime.datetime(2025, 6, 1, 0, 0)
+-- $7: 'page_leave'
+-- $8: '$pageleave'
+-- $9: 'pageleave'

@@ -1,13 +1,99 @@
-WITH indexed_sessions AS NOT MATERIALIZED (
+WITH loose_events AS (
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        name IN ($4, $5, $6) AS is_leave,
+        CASE WHEN name IN ($1, $2, $3) AND path IS NOT NULL THEN path END AS node
+    FROM events
+    WHERE site_id = $7
+        AND timestamp >= $8
+        AND timestamp < $9
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+),
+events_of_loose_users AS (
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        NULL AS session_id,
+        is_leave,
+        node
+    FROM loose_events
+    UNION ALL
+    SELECT
+        user_id,
+        timestamp,
+        rowid,
+        session_id,
+        FALSE,
+        NULL
+    FROM events
+    WHERE site_id = $7
+        AND timestamp >= $8
+        AND timestamp < $9
+        AND session_id IS NOT NULL
+        AND (user_id) IN (SELECT user_id FROM loose_events)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp, rowid)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp, rowid ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+session_places AS NOT MATERIALIZED (
+    SELECT user_id, place, visit, session_id
+    FROM stretches
+    WHERE session_id IS NOT NULL
+),
+attributed_events AS MATERIALIZED (
+    SELECT
+        stretches.user_id,
+        stretches.timestamp,
+        stretches.rowid,
+        stretches.visit,
+        stretches.node,
+        CASE
+            WHEN earlier.visit = stretches.visit THEN earlier.session_id
+            WHEN later.visit = stretches.visit THEN later.session_id
+            WHEN earlier.session_id = later.session_id THEN earlier.session_id
+        END AS session_id
+    FROM stretches
+    LEFT JOIN session_places AS earlier ON earlier.user_id = stretches.user_id AND earlier.place = stretches.place
+    LEFT JOIN session_places AS later ON later.user_id = stretches.user_id AND later.place = stretches.place + 1
+    WHERE stretches.session_id IS NULL
+),
+indexed_sessions AS NOT MATERIALIZED (
     SELECT * FROM session_parts
 ),
+joined_sessions AS MATERIALIZED (
+    SELECT DISTINCT session_id
+    FROM attributed_events
+    WHERE session_id IS NOT NULL
+),
 long_sessions AS MATERIALIZED (
-    SELECT site_id, session_id
+    SELECT session_id FROM joined_sessions
+    UNION ALL
+    SELECT session_id
     FROM indexed_sessions
-    WHERE site_id = $3
-        AND ended >= $1
-        AND started < $2
-        AND NOT (trail IS NOT NULL AND started >= $1 AND ended < $2)
+    WHERE site_id = $7
+        AND ended >= $8
+        AND started < $9
+        AND NOT (trail IS NOT NULL AND started >= $8 AND ended < $9)
 ),
 trail_step_counts AS MATERIALIZED (
     SELECT
@@ -19,57 +105,55 @@ trail_step_counts AS MATERIALIZED (
         SELECT trail, step, step AS position
         FROM (
             SELECT trail, unnest([1, 2, 3, 4, 5]) AS step
-            FROM indexed_sessions
-            WHERE site_id = $3
+            FROM indexed_sessions ANTI JOIN joined_sessions USING (session_id)
+            WHERE site_id = $7
                 AND trail IS NOT NULL
-                AND started >= $1
-                AND ended < $2
+                AND started >= $8
+                AND ended < $9
         ) AS trails
     ) AS trail_steps
     WHERE position BETWEEN 1 AND len(trail)
     GROUP BY ALL
 ),
-events_with_session_id AS NOT MATERIALIZED (
+events_of_sessions AS NOT MATERIALIZED (
     SELECT
         session_id,
         timestamp,
+        rowid,
         path AS node
     FROM events
-    WHERE site_id = $3
-        AND timestamp >= $1
-        AND timestamp < $2
+    WHERE site_id = $7
+        AND timestamp >= $8
+        AND timestamp < $9
         AND session_id IS NOT NULL
         AND (session_id) IN (SELECT session_id FROM long_sessions)
-        AND name IN ($4, $5, $6)
+        AND name IN ($1, $2, $3)
         AND path IS NOT NULL
-),
-events_without_session_id AS NOT MATERIALIZED (
+    UNION ALL
     SELECT
-        user_id,
+        session_id,
         timestamp,
-        CASE WHEN name IN ($4, $5, $6) AND path IS NOT NULL THEN path END AS node,
-        CASE
-            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
-            ELSE 1
-        END AS starts_visit
-    FROM events
-    WHERE site_id = $3
-        AND timestamp >= $1
-        AND timestamp < $2
-        AND session_id IS NULL
-        AND user_id IS NOT NULL
-    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp)
+        rowid,
+        node
+    FROM attributed_events
+    WHERE session_id IS NOT NULL
 ),
 events_of_visits AS NOT MATERIALIZED (
-    SELECT *, sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
-    FROM events_without_session_id
+    SELECT
+        user_id,
+        visit,
+        timestamp,
+        rowid,
+        node
+    FROM attributed_events
+    WHERE session_id IS NULL
 ),
 steps_without_trail AS MATERIALIZED (
-    SELECT hash(session_id, 0) AS session_key, timestamp, node
-    FROM events_with_session_id
+    SELECT hash(session_id, 0) AS session_key, timestamp, rowid, node
+    FROM events_of_sessions
     WHERE node IS NOT NULL
     UNION ALL
-    SELECT hash(user_id, visit) AS session_key, timestamp, node
+    SELECT hash(user_id, visit) AS session_key, timestamp, rowid, node
     FROM events_of_visits
     WHERE node IS NOT NULL
 ),
@@ -84,7 +168,7 @@ codes AS MATERIALIZED (
     ) AS nodes
 ),
 session_steps AS (
-    SELECT session_key, timestamp, code
+    SELECT session_key, timestamp, rowid, code
     FROM steps_without_trail JOIN codes USING (node)
 ),
 numbered_steps AS MATERIALIZED (
@@ -94,7 +178,7 @@ numbered_steps AS MATERIALIZED (
         lag(code, 1, 0) OVER steps_of_session AS previous_code,
         CAST(row_number() OVER steps_of_session AS INTEGER) AS position
     FROM session_steps
-    WINDOW steps_of_session AS (PARTITION BY session_key ORDER BY timestamp, code)
+    WINDOW steps_of_session AS (PARTITION BY session_key ORDER BY timestamp, rowid)
 ),
 sessions_with_repetitions AS MATERIALIZED (
     SELECT DISTINCT session_key
@@ -180,9 +264,12 @@ LEFT JOIN codes AS sources ON sources.code = kept_source
 LEFT JOIN codes AS targets ON targets.code = kept_target
 ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS LAST
 
--- $1: datetime.datetime(2025, 5, 1, 0, 0)
--- $2: datetime.datetime(2025, 6, 1, 0, 0)
--- $3: 'default'
--- $4: 'page_view'
--- $5: '$pageview'
--- $6: 'pageview'
+-- $1: 'page_view'
+-- $2: '$pageview'
+-- $3: 'pageview'
+-- $4: 'page_leave'
+-- $5: '$pageleave'
+-- $6: 'pageleave'
+-- $7: 'default'
+-- $8: datetime.datetime(2025, 5, 1, 0, 0)
+-- $9: datetime.datetime(2025, 6, 1, 0, 0)

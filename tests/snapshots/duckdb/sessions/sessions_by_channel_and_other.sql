@@ -1,21 +1,152 @@
-WITH events_with_session_id AS NOT MATERIALIZED (
+WITH loose_events AS (
     SELECT
         site_id,
-        session_id,
+        user_id,
         timestamp,
-        CASE WHEN name IN ($6, $7, $8) THEN 1 ELSE 0 END AS page,
-        event_id,
+        rowid,
+        name IN ($12, $13, $14) AS is_leave,
+        CASE WHEN name IN ($7, $8, $9) THEN 1 ELSE 0 END AS page,
         json_extract_string(properties, $1) AS text_0,
         json_extract_string(properties, $2) AS text_1,
         json_extract_string(properties, $3) AS text_2,
         json_extract_string(properties, $4) AS text_3,
         json_extract_string(properties, $5) AS text_4,
-        path AS text_5,
-        (json_extract_string(properties, $9) = $10 AND left(CAST(json_extract(properties, $9) AS VARCHAR), 1) = '"') AS matches
+        json_extract_string(properties, $6) AS text_5,
+        path AS text_6,
+        (json_extract_string(properties, $10) = $11 AND left(CAST(json_extract(properties, $10) AS VARCHAR), 1) = '"') AS matches
     FROM events
-    WHERE timestamp >= $13
-        AND timestamp < $14
+    WHERE timestamp >= $15
+        AND timestamp < $16
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+),
+events_of_loose_users AS (
+    SELECT
+        site_id,
+        user_id,
+        timestamp,
+        rowid,
+        NULL AS session_id,
+        is_leave,
+        page,
+        text_0,
+        text_1,
+        text_2,
+        text_3,
+        text_4,
+        text_5,
+        text_6,
+        matches
+    FROM loose_events
+    UNION ALL
+    SELECT
+        site_id,
+        user_id,
+        timestamp,
+        rowid,
+        session_id,
+        FALSE,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL
+    FROM events
+    WHERE timestamp >= $15
+        AND timestamp < $16
         AND session_id IS NOT NULL
+        AND (site_id, user_id) IN (SELECT site_id, user_id FROM loose_events)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY site_id, user_id ORDER BY timestamp, rowid)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY site_id, user_id ORDER BY timestamp, rowid ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+session_places AS NOT MATERIALIZED (
+    SELECT site_id, user_id, place, visit, session_id
+    FROM stretches
+    WHERE session_id IS NOT NULL
+),
+attributed_events AS MATERIALIZED (
+    SELECT
+        stretches.site_id,
+        stretches.user_id,
+        stretches.timestamp,
+        stretches.rowid,
+        stretches.visit,
+        stretches.page,
+        stretches.text_0,
+        stretches.text_1,
+        stretches.text_2,
+        stretches.text_3,
+        stretches.text_4,
+        stretches.text_5,
+        stretches.text_6,
+        stretches.matches,
+        CASE
+            WHEN earlier.visit = stretches.visit THEN earlier.session_id
+            WHEN later.visit = stretches.visit THEN later.session_id
+            WHEN earlier.session_id = later.session_id THEN earlier.session_id
+        END AS session_id
+    FROM stretches
+    LEFT JOIN session_places AS earlier ON earlier.site_id = stretches.site_id AND earlier.user_id = stretches.user_id AND earlier.place = stretches.place
+    LEFT JOIN session_places AS later ON later.site_id = stretches.site_id AND later.user_id = stretches.user_id AND later.place = stretches.place + 1
+    WHERE stretches.session_id IS NULL
+),
+events_of_sessions AS NOT MATERIALIZED (
+    SELECT
+        site_id,
+        session_id,
+        timestamp,
+        rowid,
+        CASE WHEN name IN ($7, $8, $9) THEN 1 ELSE 0 END AS page,
+        json_extract_string(properties, $1) AS text_0,
+        json_extract_string(properties, $2) AS text_1,
+        json_extract_string(properties, $3) AS text_2,
+        json_extract_string(properties, $4) AS text_3,
+        json_extract_string(properties, $5) AS text_4,
+        json_extract_string(properties, $6) AS text_5,
+        path AS text_6,
+        (json_extract_string(properties, $10) = $11 AND left(CAST(json_extract(properties, $10) AS VARCHAR), 1) = '"') AS matches
+    FROM events
+    WHERE timestamp >= $15
+        AND timestamp < $16
+        AND session_id IS NOT NULL
+    UNION ALL
+    SELECT
+        site_id,
+        session_id,
+        timestamp,
+        rowid,
+        page,
+        text_0,
+        text_1,
+        text_2,
+        text_3,
+        text_4,
+        text_5,
+        text_6,
+        matches
+    FROM attributed_events
+    WHERE session_id IS NOT NULL
 ),
 sessions_with_id AS NOT MATERIALIZED (
     SELECT
@@ -23,42 +154,32 @@ sessions_with_id AS NOT MATERIALIZED (
         epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS duration,
         count(*) AS events,
         count(*) FILTER (WHERE page = 1) AS pages,
-        arg_min([text_0, text_1, text_2, text_3, text_4], ROW(-page, timestamp, event_id)) AS entry_event,
-        arg_max([text_5], ROW(page, timestamp, event_id)) AS exit_event
-    FROM events_with_session_id
+        arg_min([text_0, text_1, text_2, text_3, text_4, text_5], ROW(-page, timestamp, rowid)) AS entry_event,
+        arg_max([text_6], ROW(page, timestamp, rowid)) AS exit_event
+    FROM events_of_sessions
     GROUP BY site_id, session_id
-    HAVING min(timestamp) >= $11
-        AND min(timestamp) < $12
+    HAVING min(timestamp) >= $17
+        AND min(timestamp) < $18
         AND bool_or(matches)
 ),
-events_without_session_id AS NOT MATERIALIZED (
+events_of_visits AS NOT MATERIALIZED (
     SELECT
         site_id,
         user_id,
+        visit,
         timestamp,
-        CASE WHEN name IN ($6, $7, $8) THEN 1 ELSE 0 END AS page,
-        event_id,
-        json_extract_string(properties, $1) AS text_0,
-        json_extract_string(properties, $2) AS text_1,
-        json_extract_string(properties, $3) AS text_2,
-        json_extract_string(properties, $4) AS text_3,
-        json_extract_string(properties, $5) AS text_4,
-        path AS text_5,
-        (json_extract_string(properties, $9) = $10 AND left(CAST(json_extract(properties, $9) AS VARCHAR), 1) = '"') AS matches,
-        CASE
-            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
-            ELSE 1
-        END AS starts_visit
-    FROM events
-    WHERE timestamp >= $13
-        AND timestamp < $14
-        AND session_id IS NULL
-        AND user_id IS NOT NULL
-    WINDOW events_of_user AS (PARTITION BY site_id, user_id ORDER BY timestamp)
-),
-events_of_visits AS NOT MATERIALIZED (
-    SELECT *, sum(starts_visit) OVER (PARTITION BY site_id, user_id ORDER BY timestamp) AS visit
-    FROM events_without_session_id
+        rowid,
+        page,
+        text_0,
+        text_1,
+        text_2,
+        text_3,
+        text_4,
+        text_5,
+        text_6,
+        matches
+    FROM attributed_events
+    WHERE session_id IS NULL
 ),
 visits AS NOT MATERIALIZED (
     SELECT
@@ -66,12 +187,12 @@ visits AS NOT MATERIALIZED (
         epoch_us(max(timestamp)) - epoch_us(min(timestamp)) AS duration,
         count(*) AS events,
         count(*) FILTER (WHERE page = 1) AS pages,
-        arg_min([text_0, text_1, text_2, text_3, text_4], ROW(-page, timestamp, event_id)) AS entry_event,
-        arg_max([text_5], ROW(page, timestamp, event_id)) AS exit_event
+        arg_min([text_0, text_1, text_2, text_3, text_4, text_5], ROW(-page, timestamp, rowid)) AS entry_event,
+        arg_max([text_6], ROW(page, timestamp, rowid)) AS exit_event
     FROM events_of_visits
     GROUP BY site_id, user_id, visit
-    HAVING min(timestamp) >= $11
-        AND min(timestamp) < $12
+    HAVING min(timestamp) >= $17
+        AND min(timestamp) < $18
         AND bool_or(matches)
 ),
 sessions AS MATERIALIZED (
@@ -79,18 +200,69 @@ sessions AS MATERIALIZED (
         duration,
         events,
         pages,
-        CASE
-            WHEN lower(entry_event[1]) IN ('email', 'e-mail', 'e_mail', 'newsletter') OR lower(entry_event[2]) IN ('email', 'e-mail', 'e_mail', 'newsletter') OR ('.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.mail.google.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.mail.yahoo.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.outlook.live.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.outlook.office.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.mail.proton.me' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.mail.aol.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.com.google.android.gm') THEN 'email'
-            WHEN entry_event[1] <> '' OR entry_event[2] <> '' OR entry_event[3] <> '' OR entry_event[4] <> '' THEN 'campaign'
-            WHEN ('.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.google.%' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.bing.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.duckduckgo.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.yahoo.%' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.yandex.%' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.baidu.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.ecosia.org' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.startpage.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.qwant.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.search.brave.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.kagi.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.naver.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.seznam.cz' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.sogou.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.ask.com') THEN 'search'
-            WHEN ('.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.facebook.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.instagram.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.threads.net' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.t.co' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.twitter.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.x.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.linkedin.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.lnkd.in' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.reddit.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.youtube.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.youtu.be' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.pinterest.%' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.tiktok.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.bsky.app' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.mastodon.social' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.vk.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.ok.ru' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.weibo.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.snapchat.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.tumblr.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.quora.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.whatsapp.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.t.me' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.discord.com' OR '.' || nullif(nullif(entry_event[5], '$direct'), '') LIKE '%.news.ycombinator.com') THEN 'social'
-            WHEN nullif(nullif(entry_event[5], '$direct'), '') IS NOT NULL THEN 'referral'
-            ELSE 'direct' END AS dim_0,
+        CASE WHEN pages > 0 OR channel <> 'direct' THEN channel END AS dim_0,
         exit_event[1] AS dim_1
     FROM (
-        SELECT * FROM sessions_with_id
-        UNION ALL
-        SELECT * FROM visits
+        SELECT
+            *,
+            CASE WHEN kind = 'internal' AND tag_source IS NULL THEN NULL ELSE external_referrer END AS referring_site,
+            CASE
+                WHEN (tag_source = 'email' OR tag_source = 'e-mail' OR tag_source = 'e_mail' OR tag_source = 'e mail' OR tag_source = 'newsletter') OR (tag_medium = 'email' OR tag_medium = 'e-mail' OR tag_medium = 'e_mail' OR tag_medium = 'e mail' OR tag_medium = 'newsletter') THEN 'email'
+                WHEN kind = 'email' OR from_mail THEN 'email'
+                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'shopping' THEN 'paid_shopping'
+                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'search' THEN 'paid_search'
+                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'social' THEN 'paid_social'
+                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'video' THEN 'paid_video'
+                WHEN (tag_click = 'gclid' OR tag_click = 'gbraid' OR tag_click = 'wbraid' OR tag_click = 'msclkid' OR tag_click = 'yclid') THEN 'paid_search'
+                WHEN (tag_click = 'ttclid' OR tag_click = 'twclid' OR tag_click = 'li_fat_id') THEN 'paid_social'
+                WHEN (tag_medium = 'display' OR tag_medium = 'banner' OR tag_medium = 'expandable' OR tag_medium = 'interstitial' OR tag_medium = 'cpm') OR (tag_click = 'dclid') THEN 'display'
+                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) THEN 'paid_other'
+                WHEN (tag_medium = 'affiliate' OR tag_medium = 'affiliates') THEN 'affiliate'
+                WHEN tag_medium = 'audio' THEN 'audio'
+                WHEN tag_medium = 'sms' OR tag_source = 'sms' THEN 'sms'
+                WHEN tag_medium LIKE '%push' OR tag_medium LIKE '%notification%' OR tag_source = 'firebase' THEN 'push'
+                WHEN (tag_medium = 'ai' OR tag_medium = 'ai-assistant' OR tag_medium = 'ai_assistant' OR tag_medium = 'llm' OR tag_medium = 'chatbot') OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'ai' THEN 'ai'
+                WHEN CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'shopping' THEN 'shopping'
+                WHEN (tag_medium = 'social' OR tag_medium = 'social-network' OR tag_medium = 'social-media' OR tag_medium = 'sm' OR tag_medium = 'social network' OR tag_medium = 'social media') OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'social' THEN 'social'
+                WHEN tag_medium LIKE '%video%' OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'video' THEN 'video'
+                WHEN tag_medium = 'organic' OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'search' THEN 'search'
+                WHEN (tag_medium = 'referral' OR tag_medium = 'app' OR tag_medium = 'link') THEN 'referral'
+                WHEN NOT (tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL) OR tag_click <> 'fbclid' THEN 'campaign'
+                WHEN kind = 'internal' AND tag_source IS NULL THEN 'direct'
+                WHEN external_referrer IS NOT NULL THEN 'referral'
+                WHEN tag_click = 'fbclid' THEN 'social'
+                ELSE 'direct' END AS channel
+        FROM (
+            SELECT
+                placed.*,
+                coalesce(of_place.kind, CASE WHEN regexp_matches(place, '^(?:web|w)?e?-?mail(?:business|er)?[0-9]*\.[^.]+\.|^lightmailer(?:-[a-z]+)?\.[^.]+\.|^deref-[a-z0-9-]+\.|^outlook\.(?:live|office|office365)\.|^com\.google\.android\.gm$') THEN 'email' END, parent_3.kind, parent_2.kind) AS kind
+            FROM (
+                SELECT
+                    *,
+                    CASE WHEN referring_domain IS NULL OR right('.' || referring_host, length(own_host) + 1) = '.' || own_host OR right('.' || own_host, length(referring_host) + 1) = '.' || referring_host THEN NULL ELSE referring_domain END AS external_referrer,
+                    coalesce(regexp_matches(referring_host, '^(?:web|w)?e?-?mail(?:business|er)?[0-9]*\.[^.]+\.|^lightmailer(?:-[a-z]+)?\.[^.]+\.|^deref-[a-z0-9-]+\.|^outlook\.(?:live|office|office365)\.|^com\.google\.android\.gm$'), FALSE) AS from_mail,
+                    coalesce(regexp_replace(regexp_replace(lower(tag_source), ':[0-9]+$', ''), '^www\.', ''), CASE WHEN referring_domain IS NULL OR right('.' || referring_host, length(own_host) + 1) = '.' || own_host OR right('.' || own_host, length(referring_host) + 1) = '.' || referring_host THEN NULL ELSE referring_host END) AS place
+                FROM (
+                    SELECT
+                        *,
+                        nullif(lower(entry_event[1]), '') AS tag_source,
+                        nullif(lower(entry_event[2]), '') AS tag_medium,
+                        nullif(entry_event[3], '') AS tag_campaign,
+                        nullif(entry_event[4], '') AS tag_click,
+                        nullif(nullif(entry_event[5], '$direct'), '') AS referring_domain,
+                        nullif(regexp_replace(regexp_replace(lower(entry_event[5]), ':[0-9]+$', ''), '^www\.', ''), '') AS referring_host,
+                        nullif(regexp_replace(regexp_replace(lower(entry_event[6]), ':[0-9]+$', ''), '^www\.', ''), '') AS own_host
+                    FROM (
+                        SELECT * FROM sessions_with_id
+                        UNION ALL
+                        SELECT * FROM visits
+                    ) AS sessions
+                ) AS given
+            ) AS placed
+            LEFT JOIN referrers AS of_place ON of_place.domain = place
+            LEFT JOIN referrers AS parent_3 ON parent_3.domain = regexp_extract(place, '(?:[^.]+\.){2}[^.]+$') AND parent_3.subdomains
+            LEFT JOIN referrers AS parent_2 ON parent_2.domain = regexp_extract(place, '(?:[^.]+\.){1}[^.]+$') AND parent_2.subdomains
+        ) AS known
     ) AS computed_sessions
 ),
 top_groups AS (
@@ -107,7 +279,7 @@ SELECT
     top_groups.dim_0,
     top_groups.dim_1,
     count(*) AS metric_0,
-    CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_1,
+    CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*) FILTER (WHERE pages > 0), 0) AS metric_1,
     quantile_cont(CAST(duration AS DOUBLE PRECISION), 0.5) / 1000000 AS metric_2,
     CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_3,
     rank IS NULL AS other
@@ -121,12 +293,16 @@ LIMIT 100001
 -- $3: '/utm_campaign'
 -- $4: '/$ad_click'
 -- $5: '/$referring_domain'
--- $6: 'page_view'
--- $7: '$pageview'
--- $8: 'pageview'
--- $9: '/plan'
--- $10: 'pro'
--- $11: datetime.datetime(2025, 5, 1, 0, 0)
--- $12: datetime.datetime(2025, 6, 1, 0, 0)
--- $13: datetime.datetime(2025, 4, 30, 0, 0)
--- $14: datetime.datetime(2025, 6, 2, 0, 0)
+-- $6: '/$host'
+-- $7: 'page_view'
+-- $8: '$pageview'
+-- $9: 'pageview'
+-- $10: '/plan'
+-- $11: 'pro'
+-- $12: 'page_leave'
+-- $13: '$pageleave'
+-- $14: 'pageleave'
+-- $15: datetime.datetime(2025, 4, 30, 0, 0)
+-- $16: datetime.datetime(2025, 6, 2, 0, 0)
+-- $17: datetime.datetime(2025, 5, 1, 0, 0)
+-- $18: datetime.datetime(2025, 6, 1, 0, 0)

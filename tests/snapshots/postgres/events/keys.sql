@@ -28,7 +28,7 @@ sampled_events AS (
 ),
 newest_events AS (
     SELECT json_object_keys(properties) COLLATE "C" AS key
-    FROM sampled_events
+    FROM sampled_events AS events
 )
 SELECT key, count(*) AS events
 FROM newest_events

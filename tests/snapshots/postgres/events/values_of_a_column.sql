@@ -24,7 +24,7 @@ sampled_events AS (
 ),
 newest_events AS (
     SELECT path AS text, path AS value
-    FROM sampled_events
+    FROM sampled_events AS events
     WHERE name = CAST($2 AS text)
 )
 SELECT value, count(*) AS events

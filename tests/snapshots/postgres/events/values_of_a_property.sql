@@ -24,7 +24,7 @@ sampled_events AS (
 ),
 newest_events AS (
     SELECT property_text(properties, CAST($1 AS text) COLLATE "C") AS text, json_compact(properties -> CAST($1 AS text) COLLATE "C") AS value
-    FROM sampled_events
+    FROM sampled_events AS events
 )
 SELECT value, count(*) AS events
 FROM newest_events

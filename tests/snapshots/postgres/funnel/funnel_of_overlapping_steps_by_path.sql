@@ -216,10 +216,10 @@ SELECT
     count(step_1_at) AS persons_1,
     count(step_2_at) AS persons_2,
     count(step_3_at) AS persons_3,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS median_seconds_2,
-    percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS p90_seconds_2,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_3_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS median_seconds_3,
-    percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_3_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS p90_seconds_3
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', step_2_at - step_1_at)) AS median_seconds_2,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY date_part('epoch', step_2_at - step_1_at)) AS p90_seconds_2,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', step_3_at - step_2_at)) AS median_seconds_3,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY date_part('epoch', step_3_at - step_2_at)) AS p90_seconds_3
 FROM persons_with_value
 LEFT JOIN largest_groups ON coalesce(persons_with_value.breakdown_value, '') = coalesce(largest_groups.breakdown_value, '') AND (persons_with_value.breakdown_value IS NULL) = (largest_groups.breakdown_value IS NULL)
 GROUP BY group_rank, largest_groups.breakdown_value

@@ -87,8 +87,8 @@ persons AS (
 SELECT
     count(step_1_at) AS persons_1,
     count(step_2_at) AS persons_2,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS median_seconds_2,
-    percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS p90_seconds_2
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', step_2_at - step_1_at)) AS median_seconds_2,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY date_part('epoch', step_2_at - step_1_at)) AS p90_seconds_2
 FROM persons
 
 -- $1: 'view'

@@ -3,7 +3,7 @@ WITH first_attempts_to_step_1 AS MATERIALIZED (
     FROM (
         SELECT user_id AS person, min(timestamp) AS step_1_at
         FROM (
-            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, events.ctid, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
             FROM events
             LEFT JOIN (
                 SELECT user_id AS of_id, person_id
@@ -22,7 +22,7 @@ later_events AS (
     FROM (
         SELECT *
         FROM (
-            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, events.ctid, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
             FROM events
             LEFT JOIN (
                 SELECT user_id AS of_id, person_id
@@ -63,7 +63,7 @@ unsettled_starts AS (
     FROM (
         SELECT *
         FROM (
-            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, events.ctid, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
             FROM events
             LEFT JOIN (
                 SELECT user_id AS of_id, person_id
@@ -185,8 +185,8 @@ persons AS (
 SELECT
     count(step_1_at) AS persons_1,
     count(step_2_at) AS persons_2,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS median_seconds_2,
-    percentile_cont(0.9) WITHIN GROUP (ORDER BY CAST(CAST(extract(epoch FROM step_2_at) * 1000000 AS bigint) - CAST(extract(epoch FROM step_1_at) * 1000000 AS bigint) AS DOUBLE PRECISION) / 1000000) AS p90_seconds_2
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', step_2_at - step_1_at)) AS median_seconds_2,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY date_part('epoch', step_2_at - step_1_at)) AS p90_seconds_2
 FROM persons
 
 -- $1: 'view'

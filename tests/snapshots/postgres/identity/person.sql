@@ -25,10 +25,10 @@ ids AS (
     UNION ALL
     SELECT site_id, person_id, person_id, NULL, NULL, NULL
     FROM persons
-    WHERE NOT EXISTS (
-        SELECT 1
+    WHERE (site_id, person_id) NOT IN (
+        SELECT site_id, user_id
         FROM identities
-        WHERE identities.site_id = persons.site_id AND identities.user_id = persons.person_id
+        WHERE user_id IN (SELECT person_id FROM persons)
     )
 ),
 events_of_ids AS (

@@ -9,7 +9,17 @@ WHERE user_id IN (
         UNION ALL
         SELECT CAST($1 AS text)
     )
-    AND coalesce((SELECT identities.person_id FROM identities WHERE identities.site_id = events.site_id AND identities.user_id = events.user_id), user_id) = coalesce((SELECT identities.person_id FROM identities WHERE identities.site_id = events.site_id AND identities.user_id = CAST($1 AS text)), CAST($1 AS text))
+    AND (
+        user_id = CAST($1 AS text)
+        OR (site_id, user_id) IN (
+            SELECT site_id, user_id
+            FROM identities
+            WHERE person_id = CAST($1 AS text)
+                OR (site_id, person_id) IN (SELECT site_id, person_id FROM identities WHERE user_id = CAST($1 AS text))
+            UNION ALL
+            SELECT site_id, person_id FROM identities WHERE user_id = CAST($1 AS text)
+        )
+    )
 ORDER BY timestamp DESC, event_id DESC, site_id DESC
 LIMIT 101
 

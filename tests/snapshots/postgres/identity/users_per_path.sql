@@ -4,7 +4,7 @@ WITH scoped AS (
         user_id,
         count(*) AS events
     FROM (
-        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, events.ctid, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
         FROM events
         LEFT JOIN (
             SELECT user_id AS of_id, person_id

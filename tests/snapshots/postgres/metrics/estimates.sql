@@ -1,19 +1,105 @@
-WITH scoped AS (
+WITH loose_events AS (
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) AS is_leave
+    FROM events
+    WHERE site_id = CAST($4 AS text)
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+),
+events_of_loose_users AS (
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        NULL AS session_id,
+        is_leave
+    FROM loose_events
+    UNION ALL
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        session_id,
+        FALSE
+    FROM events
+    WHERE site_id = CAST($4 AS text)
+        AND session_id IS NOT NULL
+        AND (user_id) IN (SELECT user_id FROM loose_events)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp, received_at, ctid)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp, received_at, ctid ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+session_places AS NOT MATERIALIZED (
+    SELECT user_id, place, visit, session_id
+    FROM stretches
+    WHERE session_id IS NOT NULL
+),
+attributed_events AS MATERIALIZED (
+    SELECT
+        stretches.user_id,
+        stretches.timestamp,
+        stretches.received_at,
+        stretches.ctid,
+        stretches.visit,
+        CASE
+            WHEN earlier.visit = stretches.visit THEN earlier.session_id
+            WHEN later.visit = stretches.visit THEN later.session_id
+            WHEN earlier.session_id = later.session_id THEN earlier.session_id
+        END AS session_id
+    FROM stretches
+    LEFT JOIN session_places AS earlier ON earlier.user_id = stretches.user_id AND earlier.place = stretches.place
+    LEFT JOIN session_places AS later ON later.user_id = stretches.user_id AND later.place = stretches.place + 1
+    WHERE stretches.session_id IS NULL
+),
+visits_of_loose_events AS NOT MATERIALIZED (
+    SELECT
+        timestamp AS of_timestamp,
+        ctid AS of_ctid,
+        coalesce(session_id, chr(31) || CAST(user_id AS text) || chr(31) || visit) AS loose_visit
+    FROM attributed_events
+),
+scoped AS (
     SELECT
         name AS dim_0,
         user_id,
-        session_id
+        coalesce(loose_visit, session_id) AS visit
     FROM events
-    WHERE site_id = CAST($1 AS text)
+    LEFT JOIN visits_of_loose_events ON of_timestamp = events.timestamp AND of_ctid = events.ctid
+    WHERE site_id = CAST($4 AS text)
 )
 SELECT
     dim_0,
     count(DISTINCT user_id) AS metric_0,
-    count(DISTINCT session_id) AS metric_1,
+    count(DISTINCT visit) AS metric_1,
     CAST(count(user_id) AS DOUBLE PRECISION) / nullif(count(DISTINCT user_id), 0) AS metric_2
 FROM scoped
 GROUP BY dim_0
 ORDER BY dim_0 NULLS LAST
 LIMIT 10001
 
--- $1: 'default'
+-- $1: 'page_leave'
+-- $2: '$pageleave'
+-- $3: 'pageleave'
+-- $4: 'default'

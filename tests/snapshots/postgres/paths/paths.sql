@@ -14,10 +14,95 @@ WITH codes AS MATERIALIZED (
         WHERE node IS NOT NULL
     ) AS nodes
 ),
-events_with_session_id AS NOT MATERIALIZED (
+loose_events AS (
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        name IN (CAST($7 AS text), CAST($8 AS text), CAST($9 AS text)) AS is_leave,
+        CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) AND path IS NOT NULL THEN path END AS node
+    FROM events
+    WHERE site_id = CAST($4 AS text)
+        AND timestamp >= CAST($5 AS timestamptz)
+        AND timestamp < CAST($6 AS timestamptz)
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+),
+events_of_loose_users AS (
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        NULL AS session_id,
+        is_leave,
+        node
+    FROM loose_events
+    UNION ALL
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        session_id,
+        FALSE,
+        NULL
+    FROM events
+    WHERE site_id = CAST($4 AS text)
+        AND timestamp >= CAST($5 AS timestamptz)
+        AND timestamp < CAST($6 AS timestamptz)
+        AND session_id IS NOT NULL
+        AND (user_id) IN (SELECT user_id FROM loose_events)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp, received_at, ctid)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp, received_at, ctid ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+session_places AS NOT MATERIALIZED (
+    SELECT user_id, place, visit, session_id
+    FROM stretches
+    WHERE session_id IS NOT NULL
+),
+attributed_events AS MATERIALIZED (
+    SELECT
+        stretches.user_id,
+        stretches.timestamp,
+        stretches.received_at,
+        stretches.ctid,
+        stretches.visit,
+        stretches.node,
+        CASE
+            WHEN earlier.visit = stretches.visit THEN earlier.session_id
+            WHEN later.visit = stretches.visit THEN later.session_id
+            WHEN earlier.session_id = later.session_id THEN earlier.session_id
+        END AS session_id
+    FROM stretches
+    LEFT JOIN session_places AS earlier ON earlier.user_id = stretches.user_id AND earlier.place = stretches.place
+    LEFT JOIN session_places AS later ON later.user_id = stretches.user_id AND later.place = stretches.place + 1
+    WHERE stretches.session_id IS NULL
+),
+events_of_sessions AS NOT MATERIALIZED (
     SELECT
         session_id,
         timestamp,
+        received_at,
+        ctid,
         path AS node
     FROM events
     WHERE site_id = CAST($4 AS text)
@@ -26,35 +111,34 @@ events_with_session_id AS NOT MATERIALIZED (
         AND session_id IS NOT NULL
         AND name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text))
         AND path IS NOT NULL
-),
-events_without_session_id AS NOT MATERIALIZED (
+    UNION ALL
     SELECT
-        user_id,
+        session_id,
         timestamp,
-        CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) AND path IS NOT NULL THEN path END AS node,
-        CASE
-            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
-            ELSE 1
-        END AS starts_visit
-    FROM events
-    WHERE site_id = CAST($4 AS text)
-        AND timestamp >= CAST($5 AS timestamptz)
-        AND timestamp < CAST($6 AS timestamptz)
-        AND session_id IS NULL
-        AND user_id IS NOT NULL
-    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp)
+        received_at,
+        ctid,
+        node
+    FROM attributed_events
+    WHERE session_id IS NOT NULL
 ),
 events_of_visits AS NOT MATERIALIZED (
-    SELECT *, sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
-    FROM events_without_session_id
+    SELECT
+        user_id,
+        visit,
+        timestamp,
+        received_at,
+        ctid,
+        node
+    FROM attributed_events
+    WHERE session_id IS NULL
 ),
 session_steps AS (
-    SELECT session_id AS visitor, CAST(0 AS BIGINT) AS visit, timestamp, code
-    FROM events_with_session_id
+    SELECT session_id AS visitor, CAST(0 AS BIGINT) AS visit, timestamp, received_at, ctid, code
+    FROM events_of_sessions
     JOIN codes USING (node)
     WHERE node IS NOT NULL
     UNION ALL
-    SELECT user_id AS visitor, visit, timestamp, code
+    SELECT user_id AS visitor, CAST(visit AS BIGINT) AS visit, timestamp, received_at, ctid, code
     FROM events_of_visits
     JOIN codes USING (node)
     WHERE node IS NOT NULL
@@ -63,11 +147,13 @@ numbered_steps AS (
     SELECT
         visitor, visit,
         timestamp,
+        received_at,
+        ctid,
         code,
         lag(code, 1, 0) OVER steps_of_session AS previous_code,
         CAST(row_number() OVER steps_of_session AS INTEGER) AS position
     FROM session_steps
-    WINDOW steps_of_session AS (PARTITION BY visitor, visit ORDER BY timestamp, code)
+    WINDOW steps_of_session AS (PARTITION BY visitor, visit ORDER BY timestamp, received_at, ctid)
 ),
 steps AS (
     SELECT
@@ -77,7 +163,7 @@ steps AS (
         CAST(row_number() OVER steps_of_session AS INTEGER) AS position
     FROM numbered_steps
     WHERE previous_code <> code
-    WINDOW steps_of_session AS (PARTITION BY visitor, visit ORDER BY timestamp, code)
+    WINDOW steps_of_session AS (PARTITION BY visitor, visit ORDER BY timestamp, received_at, ctid)
 ),
 step_counts AS MATERIALIZED (
     SELECT position AS step, previous_code, code, count(*) AS sessions
@@ -131,3 +217,6 @@ ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS L
 -- $4: 'default'
 -- $5: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
 -- $6: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $7: 'page_leave'
+-- $8: '$pageleave'
+-- $9: 'pageleave'

@@ -10,51 +10,142 @@ WITH codes AS MATERIALIZED (
             AND matches
     ) AS nodes
 ),
-events_with_session_id AS NOT MATERIALIZED (
-    SELECT
-        site_id,
-        session_id,
-        timestamp,
-        name AS node,
-        source = CAST($1 AS text) AS matches
-    FROM events
-    WHERE session_id IS NOT NULL
-),
-events_without_session_id AS NOT MATERIALIZED (
+loose_events AS (
     SELECT
         site_id,
         user_id,
         timestamp,
+        received_at,
+        ctid,
+        name IN (CAST($3 AS text), CAST($4 AS text), CAST($5 AS text)) AS is_leave,
         name AS node,
-        source = CAST($1 AS text) AS matches,
-        CASE
-            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
-            ELSE 1
-        END AS starts_visit
+        source = CAST($1 AS text) AS matches
     FROM events
     WHERE session_id IS NULL
         AND user_id IS NOT NULL
-    WINDOW events_of_user AS (PARTITION BY site_id, user_id ORDER BY timestamp)
+),
+events_of_loose_users AS (
+    SELECT
+        site_id,
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        NULL AS session_id,
+        is_leave,
+        node,
+        matches
+    FROM loose_events
+    UNION ALL
+    SELECT
+        site_id,
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        session_id,
+        FALSE,
+        NULL,
+        NULL
+    FROM events
+    WHERE session_id IS NOT NULL
+        AND (site_id, user_id) IN (SELECT site_id, user_id FROM loose_events)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY site_id, user_id ORDER BY timestamp, received_at, ctid)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY site_id, user_id ORDER BY timestamp, received_at, ctid ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+session_places AS NOT MATERIALIZED (
+    SELECT site_id, user_id, place, visit, session_id
+    FROM stretches
+    WHERE session_id IS NOT NULL
+),
+attributed_events AS MATERIALIZED (
+    SELECT
+        stretches.site_id,
+        stretches.user_id,
+        stretches.timestamp,
+        stretches.received_at,
+        stretches.ctid,
+        stretches.visit,
+        stretches.node,
+        stretches.matches,
+        CASE
+            WHEN earlier.visit = stretches.visit THEN earlier.session_id
+            WHEN later.visit = stretches.visit THEN later.session_id
+            WHEN earlier.session_id = later.session_id THEN earlier.session_id
+        END AS session_id
+    FROM stretches
+    LEFT JOIN session_places AS earlier ON earlier.site_id = stretches.site_id AND earlier.user_id = stretches.user_id AND earlier.place = stretches.place
+    LEFT JOIN session_places AS later ON later.site_id = stretches.site_id AND later.user_id = stretches.user_id AND later.place = stretches.place + 1
+    WHERE stretches.session_id IS NULL
+),
+events_of_sessions AS NOT MATERIALIZED (
+    SELECT
+        site_id,
+        session_id,
+        timestamp,
+        received_at,
+        ctid,
+        name AS node,
+        source = CAST($1 AS text) AS matches
+    FROM events
+    WHERE session_id IS NOT NULL
+    UNION ALL
+    SELECT
+        site_id,
+        session_id,
+        timestamp,
+        received_at,
+        ctid,
+        node,
+        matches
+    FROM attributed_events
+    WHERE session_id IS NOT NULL
 ),
 events_of_visits AS NOT MATERIALIZED (
-    SELECT *, sum(starts_visit) OVER (PARTITION BY site_id, user_id ORDER BY timestamp) AS visit
-    FROM events_without_session_id
+    SELECT
+        site_id,
+        user_id,
+        visit,
+        timestamp,
+        received_at,
+        ctid,
+        node,
+        matches
+    FROM attributed_events
+    WHERE session_id IS NULL
 ),
 session_steps AS (
-    SELECT site_id, session_id AS visitor, CAST(0 AS BIGINT) AS visit, timestamp, code
-    FROM events_with_session_id
+    SELECT site_id, session_id AS visitor, CAST(0 AS BIGINT) AS visit, timestamp, received_at, ctid, code
+    FROM events_of_sessions
     JOIN codes USING (node)
     WHERE node IS NOT NULL
         AND matches
         AND (site_id, session_id) IN (
             SELECT site_id, session_id
-            FROM events_with_session_id
+            FROM events_of_sessions
             WHERE node IS NOT NULL
                 AND matches
                 AND node = CAST($2 AS text)
         )
     UNION ALL
-    SELECT site_id, user_id AS visitor, visit, timestamp, code
+    SELECT site_id, user_id AS visitor, CAST(visit AS BIGINT) AS visit, timestamp, received_at, ctid, code
     FROM events_of_visits
     JOIN codes USING (node)
     WHERE node IS NOT NULL
@@ -64,11 +155,13 @@ steps AS (
     SELECT
         site_id, visitor, visit,
         timestamp,
+        received_at,
+        ctid,
         code,
         lag(code, 1, 0) OVER steps_of_session AS previous_code,
         CAST(row_number() OVER steps_of_session AS INTEGER) AS position
     FROM session_steps
-    WINDOW steps_of_session AS (PARTITION BY site_id, visitor, visit ORDER BY timestamp, code)
+    WINDOW steps_of_session AS (PARTITION BY site_id, visitor, visit ORDER BY timestamp, received_at, ctid)
 ),
 step_counts AS MATERIALIZED (
     SELECT anchor_position - position + 1 AS step, previous_code, code, count(*) AS sessions
@@ -115,3 +208,6 @@ ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS L
 
 -- $1: 'web'
 -- $2: 'buy'
+-- $3: 'page_leave'
+-- $4: '$pageleave'
+-- $5: 'pageleave'

@@ -1,13 +1,107 @@
-WITH events_with_session_id AS NOT MATERIALIZED (
+WITH loose_events AS (
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        name IN (CAST($4 AS text), CAST($5 AS text), CAST($6 AS text)) AS is_leave,
+        CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END AS page
+    FROM events
+    WHERE site_id = CAST($7 AS text)
+        AND timestamp >= CAST($8 AS timestamptz)
+        AND timestamp < CAST($9 AS timestamptz)
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+),
+events_of_loose_users AS (
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        NULL AS session_id,
+        is_leave,
+        page
+    FROM loose_events
+    UNION ALL
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ctid,
+        session_id,
+        FALSE,
+        NULL
+    FROM events
+    WHERE site_id = CAST($7 AS text)
+        AND timestamp >= CAST($8 AS timestamptz)
+        AND timestamp < CAST($9 AS timestamptz)
+        AND session_id IS NOT NULL
+        AND (user_id) IN (SELECT user_id FROM loose_events)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(timestamp) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp, received_at, ctid)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp, received_at, ctid ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+session_places AS NOT MATERIALIZED (
+    SELECT user_id, place, visit, session_id
+    FROM stretches
+    WHERE session_id IS NOT NULL
+),
+attributed_events AS MATERIALIZED (
+    SELECT
+        stretches.user_id,
+        stretches.timestamp,
+        stretches.received_at,
+        stretches.ctid,
+        stretches.visit,
+        stretches.page,
+        CASE
+            WHEN earlier.visit = stretches.visit THEN earlier.session_id
+            WHEN later.visit = stretches.visit THEN later.session_id
+            WHEN earlier.session_id = later.session_id THEN earlier.session_id
+        END AS session_id
+    FROM stretches
+    LEFT JOIN session_places AS earlier ON earlier.user_id = stretches.user_id AND earlier.place = stretches.place
+    LEFT JOIN session_places AS later ON later.user_id = stretches.user_id AND later.place = stretches.place + 1
+    WHERE stretches.session_id IS NULL
+),
+events_of_sessions AS NOT MATERIALIZED (
     SELECT
         session_id,
         timestamp,
+        received_at,
+        ctid,
         CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END AS page
     FROM events
-    WHERE site_id = CAST($6 AS text)
-        AND timestamp >= CAST($7 AS timestamptz)
-        AND timestamp < CAST($8 AS timestamptz)
+    WHERE site_id = CAST($7 AS text)
+        AND timestamp >= CAST($8 AS timestamptz)
+        AND timestamp < CAST($9 AS timestamptz)
         AND session_id IS NOT NULL
+    UNION ALL
+    SELECT
+        session_id,
+        timestamp,
+        received_at,
+        ctid,
+        page
+    FROM attributed_events
+    WHERE session_id IS NOT NULL
 ),
 sessions_with_id AS NOT MATERIALIZED (
     SELECT
@@ -15,31 +109,21 @@ sessions_with_id AS NOT MATERIALIZED (
         CAST(extract(epoch FROM max(timestamp)) * 1000000 AS bigint) - CAST(extract(epoch FROM min(timestamp)) * 1000000 AS bigint) AS duration,
         count(*) AS events,
         count(*) FILTER (WHERE page = 1) AS pages
-    FROM events_with_session_id
+    FROM events_of_sessions
     GROUP BY session_id
-    HAVING min(timestamp) >= CAST($4 AS timestamptz)
-        AND min(timestamp) < CAST($5 AS timestamptz)
-),
-events_without_session_id AS NOT MATERIALIZED (
-    SELECT
-        user_id,
-        timestamp,
-        CASE WHEN name IN (CAST($1 AS text), CAST($2 AS text), CAST($3 AS text)) THEN 1 ELSE 0 END AS page,
-        CASE
-            WHEN timestamp <= lag(timestamp) OVER events_of_user + INTERVAL '30 minutes' THEN 0
-            ELSE 1
-        END AS starts_visit
-    FROM events
-    WHERE site_id = CAST($6 AS text)
-        AND timestamp >= CAST($7 AS timestamptz)
-        AND timestamp < CAST($8 AS timestamptz)
-        AND session_id IS NULL
-        AND user_id IS NOT NULL
-    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp)
+    HAVING min(timestamp) >= CAST($10 AS timestamptz)
+        AND min(timestamp) < CAST($11 AS timestamptz)
 ),
 events_of_visits AS NOT MATERIALIZED (
-    SELECT *, sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp) AS visit
-    FROM events_without_session_id
+    SELECT
+        user_id,
+        visit,
+        timestamp,
+        received_at,
+        ctid,
+        page
+    FROM attributed_events
+    WHERE session_id IS NULL
 ),
 visits AS NOT MATERIALIZED (
     SELECT
@@ -49,8 +133,8 @@ visits AS NOT MATERIALIZED (
         count(*) FILTER (WHERE page = 1) AS pages
     FROM events_of_visits
     GROUP BY user_id, visit
-    HAVING min(timestamp) >= CAST($4 AS timestamptz)
-        AND min(timestamp) < CAST($5 AS timestamptz)
+    HAVING min(timestamp) >= CAST($10 AS timestamptz)
+        AND min(timestamp) < CAST($11 AS timestamptz)
 ),
 sessions AS (
     SELECT
@@ -67,7 +151,7 @@ sessions AS (
 SELECT
     CAST(extract(epoch FROM bucket_key) * 1000000 AS bigint) AS bucket,
     count(*) AS metric_0,
-    CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_1,
+    CAST(count(*) FILTER (WHERE pages = 1) AS DOUBLE PRECISION) / nullif(count(*) FILTER (WHERE pages > 0), 0) AS metric_1,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(duration AS DOUBLE PRECISION)) / 1000000 AS metric_2,
     CAST(sum(pages) AS DOUBLE PRECISION) / nullif(count(*), 0) AS metric_3
 FROM sessions
@@ -78,8 +162,11 @@ LIMIT 20001
 -- $1: 'page_view'
 -- $2: '$pageview'
 -- $3: 'pageview'
--- $4: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
--- $5: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)
--- $6: 'default'
--- $7: datetime.datetime(2025, 4, 30, 0, 0, tzinfo=datetime.timezone.utc)
--- $8: datetime.datetime(2025, 6, 2, 0, 0, tzinfo=datetime.timezone.utc)
+-- $4: 'page_leave'
+-- $5: '$pageleave'
+-- $6: 'pageleave'
+-- $7: 'default'
+-- $8: datetime.datetime(2025, 4, 30, 0, 0, tzinfo=datetime.timezone.utc)
+-- $9: datetime.datetime(2025, 6, 2, 0, 0, tzinfo=datetime.timezone.utc)
+-- $10: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $11: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)

@@ -1,8 +1,9 @@
 """Verify DuckDB's checksums of blocks and of write-ahead log entries, without DuckDB.
 
-A file has three headers of 4 KiB and then blocks of 256 KiB, each after its checksum. The log has a header and then
-entries: size, checksum, bytes. A checksum is the exclusive or of one product per word, so a single flipped bit can be
-located: only its product explains the difference. (For the upper bits of words, several bits may explain it.)
+A file has three headers of 4 KiB and then blocks, each after its checksum; the second and the third header have the
+size of a block. The log has a header and then entries: size, checksum, bytes. A checksum is the exclusive or of one
+product per word, so a single flipped bit can be located: only its product explains the difference. (For the upper bits
+of words, several bits may explain it.)
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 HEADER = 4_096
 HEADERS = 3
-BLOCK = 262_144
+BLOCK_SIZES = (262_144, 131_072, 65_536, 32_768, 16_384)
+"""What DuckDB may use. Earlier versions of Tallystick made files with the first, this one with the second."""
+_BLOCK_SIZE_AT = 40
+"""Position of the blocks' size in the second and third header."""
 WORD = 8
 LENGTHS = 16
 """Bytes of an entry's size and checksum."""
@@ -119,7 +124,8 @@ def bad_blocks(path: Path, report: Report = lambda done, size: None) -> list[Bad
     size = path.stat().st_size
     found = []
     with path.open("rb") as file:
-        for start, length in _positions(size):
+        for start, length in _positions(size, block_size(file)):
+            file.seek(start)
             data = file.read(length)
             stored = int.from_bytes(data[:WORD], "little")
             if len(data) < length:
@@ -130,11 +136,31 @@ def bad_blocks(path: Path, report: Report = lambda done, size: None) -> list[Bad
     return found
 
 
-def _positions(size: int) -> Iterator[tuple[int, int]]:
+def block_size(file: BinaryIO) -> int:
+    """The size of the file's blocks: what a header says, or if both are damaged, the size that most blocks confirm."""
+    for number in range(1, HEADERS):
+        file.seek(number * HEADER)
+        header = file.read(HEADER)
+        size = int.from_bytes(header[_BLOCK_SIZE_AT : _BLOCK_SIZE_AT + WORD], "little")
+        if size in BLOCK_SIZES and _is_sound(header):
+            return size
+    return max(BLOCK_SIZES, key=lambda size: _sound_bytes(file, size))
+
+
+def _sound_bytes(file: BinaryIO, size: int) -> int:
+    file.seek(HEADERS * HEADER)
+    return sum(size for block in iter(lambda: file.read(size), b"") if len(block) == size and _is_sound(block))
+
+
+def _is_sound(data: bytes) -> bool:
+    return checksum(memoryview(data)[WORD:]) == int.from_bytes(data[:WORD], "little")
+
+
+def _positions(size: int, block: int) -> Iterator[tuple[int, int]]:
     for number in range(HEADERS):
         yield number * HEADER, HEADER
-    for start in range(HEADERS * HEADER, size, BLOCK):
-        yield start, BLOCK
+    for start in range(HEADERS * HEADER, size, block):
+        yield start, block
 
 
 def _bad(start: int, prefix: int, data: bytes, stored: int) -> Bad:

@@ -54,6 +54,12 @@ KEPT: dict[str, Sequence[str] | None] = {
     "library": None,
     "shares": None,
     "identities": None,
+    "splits": None,
+    "removals": None,
+    "retention_rules": None,
+    "erasures": None,
+    "tombstones": None,
+    "erasure_keys": None,
 }
 """The tables whose rows are copied, and their columns; None: all columns. Other tables are derived from these."""
 PIECE = ROW_GROUP_SIZE
@@ -373,7 +379,7 @@ def _derive(db: Connection, report: Report) -> None:
             db.execute(SQL["people"], {"day": day})
         report("rebuilding rollups", number + 1, len(days))
     with transaction(db):
-        for statement in ("forget_lost_links", "find_links", "find_persons"):
+        for statement in ("bot_sites", "forget_lost_links", "find_links", "find_persons"):
             db.execute(SQL[statement])
     db.execute(SQL["letter_ids"])
 

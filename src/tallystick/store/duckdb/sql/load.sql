@@ -84,10 +84,12 @@ JOIN suspects first_event ON first_event.row = repeated.row;
 
 -- name: duplicates
 -- Select the duplicates: the first write wins. A duplicate whose payload differs from the stored event is a conflict.
+-- Which import an event came with is no difference: exports may overlap.
 CREATE OR REPLACE TEMP TABLE duplicates AS
 SELECT suspects.row,
        NOT bool_or(suspects.name = twins.name AND suspects.source = twins.source
-                   AND suspects.properties = twins.properties
+                   AND (suspects.properties = twins.properties
+                        OR without_import(suspects.properties) = without_import(twins.properties))
                    AND suspects.user_id IS NOT DISTINCT FROM twins.user_id
                    AND suspects.session_id IS NOT DISTINCT FROM twins.session_id
                    AND suspects.path IS NOT DISTINCT FROM twins.path) AS conflict
@@ -105,25 +107,36 @@ SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, sou
 -- name: insert_rollup
 -- Append the batch's counts by quarter hour; compaction sums them up.
 INSERT INTO rollup
-SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), name, source, count(*), max(received_at)
+SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), name, source, count(*), max(received_at), is_bot(properties)
 FROM incoming GROUP BY ALL;
 
 -- name: insert_people
--- Insert the users of each quarter hour. `people` is the table's historical name.
+-- Insert the users of each quarter hour. `people` is the table's historical name. Its column `bot` says that all events
+-- which the row stands for are bots'.
 INSERT INTO people
-SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), user_id
+SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), user_id, bool_and(is_bot(properties))
 FROM incoming WHERE user_id IS NOT NULL GROUP BY ALL;
+
+-- name: insert_bot_sites
+-- Insert the sites that have a bot's event now. The key may be written with escapes, which only parsing finds.
+INSERT INTO bot_sites
+SELECT DISTINCT site_id FROM incoming
+WHERE (contains(properties, '"$bot"') OR (contains(properties, '\u') AND json_extract(properties, '/$bot') = 'true'))
+  AND site_id NOT IN (SELECT site_id FROM bot_sites);
 
 -- name: insert_blocks
 -- Insert the batch's blocks into the ledger.
-INSERT INTO blocks
+INSERT INTO blocks (ingester, seq, count, stored, duplicates, conflicts, dead, erased, loaded_at)
 SELECT unnest($ingesters::VARCHAR[]), unnest($seqs::BIGINT[]), unnest($counts::BIGINT[]), unnest($stored::BIGINT[]),
-       unnest($duplicates::BIGINT[]), unnest($conflicts::BIGINT[]), unnest($dead::BIGINT[]), make_timestamp($now);
+       unnest($duplicates::BIGINT[]), unnest($conflicts::BIGINT[]), unnest($dead::BIGINT[]), unnest($erased::BIGINT[]),
+       make_timestamp($now);
 
--- name: insert_dead_letter
--- Insert a block that could not be loaded, with the reason.
+-- name: insert_dead_letters
+-- Insert events and blocks that could not be loaded, with the reason. One statement: there may be many thousands.
 INSERT INTO dead_letters (ingester, seq, index, original, code, reason, events, attempts, dead_at, state)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, make_timestamp(?), 'dead');
+SELECT unnest($ingester::VARCHAR[]), unnest($seq::BIGINT[]), unnest($index::INTEGER[]), unnest($original::BLOB[]),
+       unnest($code::VARCHAR[]), unnest($reason::VARCHAR[]), unnest($events::BIGINT[]), unnest($attempts::INTEGER[]),
+       make_timestamp($now), 'dead';
 
 -- name: recent_rows
 -- Select a slice of the table for the index of recent ids, which is built after a start.

@@ -5,18 +5,27 @@ SELECT DISTINCT epoch_us(date_trunc('day', timestamp)) FROM events ORDER BY 1;
 
 -- name: rollup
 INSERT INTO rollup
-SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), name, source, count(*), max(received_at) FROM events
+SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), name, source, count(*), max(received_at), is_bot(properties)
+FROM events
 WHERE timestamp >= make_timestamp($day) AND timestamp < make_timestamp($day) + INTERVAL 1 DAY GROUP BY ALL;
 
 -- name: people
 INSERT INTO people
-SELECT DISTINCT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), user_id FROM events
+SELECT site_id, time_bucket(INTERVAL 15 MINUTES, timestamp), user_id, bool_and(is_bot(properties)) FROM events
 WHERE user_id IS NOT NULL AND timestamp >= make_timestamp($day)
-  AND timestamp < make_timestamp($day) + INTERVAL 1 DAY;
+  AND timestamp < make_timestamp($day) + INTERVAL 1 DAY
+GROUP BY ALL;
+
+-- name: bot_sites
+INSERT INTO bot_sites
+SELECT DISTINCT site_id FROM events
+WHERE contains(properties, '"$bot"') OR (contains(properties, '\u') AND json_extract(properties, '/$bot') = 'true');
 
 -- name: forget_lost_links
 -- Delete joined ids whose event could not be read and was not purged.
-DELETE FROM identities i WHERE linked_at >= (SELECT coalesce(max(before), '0001-01-01') FROM purges) AND NOT EXISTS (
+DELETE FROM identities i
+WHERE linked_at >= coalesce((SELECT before FROM purged_sites WHERE purged_sites.site_id = i.site_id), '0001-01-01')
+  AND NOT EXISTS (
     SELECT 1 FROM events e
     WHERE e.name IN ('identify', '$identify', 'alias', '$create_alias') AND e.timestamp = i.linked_at
       AND e.event_id = i.event_id AND e.site_id = i.site_id);
@@ -31,6 +40,9 @@ FROM (
 ) AS links
 WHERE joined IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.site_id = links.site_id AND i.user_id = links.joined)
+  AND NOT EXISTS (
+      SELECT 1 FROM splits s
+      WHERE s.site_id = links.site_id AND s.user_id = links.joined AND links.timestamp <= s.split_at)
 ORDER BY site_id, joined, timestamp, event_id;
 
 -- name: find_persons

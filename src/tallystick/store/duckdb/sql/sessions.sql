@@ -21,14 +21,29 @@ DELETE FROM session_parts;
 -- Select the sessions that began before the border of a purge and ended after it.
 CREATE OR REPLACE TEMP TABLE cut AS
 SELECT site_id, session_id FROM session_parts
-WHERE started < make_timestamp($before) AND ended >= make_timestamp($before);
+WHERE started < make_timestamp($before) AND ended >= make_timestamp($before) AND ($site::VARCHAR IS NULL OR site_id = $site);
 
 -- name: delete_purged
 -- Delete the sessions that began before the border; `cut` has those that are inserted again.
-DELETE FROM session_parts WHERE started < make_timestamp($before);
+DELETE FROM session_parts WHERE started < make_timestamp($before) AND ($site::VARCHAR IS NULL OR site_id = $site);
+
+-- name: delete_cut
+-- Delete the sessions in `cut`, which are inserted again as far as they have events.
+DELETE FROM session_parts USING cut
+WHERE cut.site_id = session_parts.site_id AND cut.session_id = session_parts.session_id;
 
 -- name: count
 SELECT count(*) FROM session_parts;
+
+-- name: verify_bots
+-- Count sessions whose number of bots' events differs from the events below the watermark.
+SELECT count(*) FROM (
+    SELECT site_id, session_id, bot_events FROM session_parts WHERE bot_events IS DISTINCT FROM 0
+) AS kept FULL JOIN (
+    SELECT site_id, session_id, count(*) AS bot_events FROM events
+    WHERE rowid < $watermark AND session_id IS NOT NULL AND is_bot(properties) GROUP BY ALL
+) AS expected USING (site_id, session_id)
+WHERE kept.bot_events IS DISTINCT FROM coalesce(expected.bot_events, 0);
 
 -- name: entry_days
 -- Select the days on which sessions have their entry event.

@@ -8,7 +8,7 @@ only slower. The persisted table `property_slots`, its column `slot` and `events
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 COLUMNS_MAX = 24
 """Most keys with columns of their own."""
+BOT = "$bot"
+"""A key that gets a column as soon as any site has it, however rare: queries without bots read it of every event."""
 KEY_MAX = 100
 """Most characters of such a key."""
 SAMPLE = 20_000
@@ -57,6 +59,12 @@ ORDER BY events DESC, key
 """
 
 
+_BOT_COLUMN = """
+SELECT count(*), count(*) FILTER (key = ?), (SELECT count(*) FROM bot_sites)
+FROM property_slots
+"""
+
+
 def read_property_columns(db: Connection) -> Mapping[str, PropertyColumn]:
     """The property columns by key."""
     rows = db.execute("SELECT key, slot, generation FROM property_slots").fetchall()
@@ -66,6 +74,12 @@ def read_property_columns(db: Connection) -> Mapping[str, PropertyColumn]:
 def newest_generation(columns: Mapping[str, PropertyColumn]) -> int:
     """The generation of the columns that were added last; 0 when there are none."""
     return max((column.generation for column in columns.values()), default=0)
+
+
+def _lacks_bots(db: Connection) -> bool:
+    """Whether a site has bots' events and their key has no column yet, though there is room for one."""
+    columns, keys, sites = db.execute(_BOT_COLUMN, [BOT]).fetchall()[0]
+    return bool(sites) and not keys and columns < COLUMNS_MAX
 
 
 class PropertyColumns:
@@ -80,6 +94,8 @@ class PropertyColumns:
 
     def step(self, db: Connection) -> bool:
         """Fill up to PIECE rows. Returns False when all rows are filled that can be."""
+        if _lacks_bots(db):
+            self._add(db, [BOT])
         first = self._first_unfilled(db)
         if first is None:
             return False
@@ -131,15 +147,19 @@ class PropertyColumns:
         sampled = min(sample, rows)
         frequent = [key for key, events in found if events >= SHARE * sampled and len(key) <= KEY_MAX]
         new = [key for key in frequent if key not in columns][: COLUMNS_MAX - len(columns)]
-        if not new:
-            return
+        if new:
+            self._add(db, new)
+
+    def _add(self, db: Connection, new: Sequence[str]) -> None:
+        """Add columns for these keys, which have none."""
+        columns = read_property_columns(db)
         generation = newest_generation(columns) + 1
         for number, key in enumerate(new, len(columns)):
             try:
                 self._add_column(db, f"p{number} VARCHAR")
                 self._add_column(db, f"k{number} UTINYINT")
             except OutOfMemoryException:
-                log.warning("no memory for another property column: raise TALLYSTICK_STORE_MEMORY", rows=rows)
+                log.warning("no memory for another property column: raise TALLYSTICK_STORE_MEMORY", key=key)
                 return
             db.execute("INSERT INTO property_slots VALUES (?, ?, ?)", [number, key, generation])
 

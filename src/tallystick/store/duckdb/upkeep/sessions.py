@@ -26,8 +26,10 @@ from tallystick.store.duckdb.upkeep.sessions_sql import (
     KEYS,
     TEXT_COLUMNS,
     continued_sessions_sql,
+    grouped_sessions_sql,
     index_ctes,
     sessions_sql,
+    with_channels_sql,
 )
 from tallystick.store.duckdb.upkeep.watermark import Watermark
 
@@ -101,8 +103,7 @@ def materialize(db: Connection, first: int, end: int) -> None:
     Args:
         first: the row id of an event.
     """
-    pieces = sessions_sql(f"rowid >= {first} AND rowid < {end}")
-    db.execute(f"CREATE OR REPLACE TEMP TABLE new_sessions AS {pieces}")
+    _make_sessions(db, "new_sessions", f"rowid >= {first} AND rowid < {end}", COLUMNS)
     db.execute(SQL["select_continued"])
     db.execute(SQL["delete_continued"])
     columns = ", ".join(COLUMNS)
@@ -111,6 +112,17 @@ def materialize(db: Connection, first: int, end: int) -> None:
     WATERMARK.set(db, end)
     db.execute("DROP TABLE new_sessions")
     db.execute("DROP TABLE touched")
+
+
+def _make_sessions(db: Connection, table: str, condition: str, columns: Sequence[str]) -> None:
+    """Make a temporary table of the sessions of the events that meet a condition, with their channels.
+
+    In two steps, so that the memory for looking up referrers is not added to that for grouping events.
+    """
+    db.execute(f"CREATE OR REPLACE TEMP TABLE grouped_sessions AS {grouped_sessions_sql(condition, columns)}")
+    found = with_channels_sql("SELECT * FROM grouped_sessions", columns)
+    db.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {found}")
+    db.execute("DROP TABLE grouped_sessions")
 
 
 # --- the watermark --------------------------------------------------------------------------------------------------
@@ -156,7 +168,7 @@ def _usable(db: Connection) -> tuple[int, int] | None:
     return (watermark, new.count) if new.share <= NEW_SHARE_MAX else None
 
 
-def follow_purge(db: Connection, watermark: int | None, before: int) -> None:
+def follow_purge(db: Connection, watermark: int | None, before: int, site_id: str | None) -> None:
     """Purge the index too, in the purge's transaction, after its events were deleted.
 
     Sessions that began before the border and ended after it are computed again from their remaining events.
@@ -164,16 +176,39 @@ def follow_purge(db: Connection, watermark: int | None, before: int) -> None:
     Args:
         watermark: what `read_watermark` returned before the events were deleted.
         before: the border in microseconds since 1970.
+        site_id: whose events were deleted; None: of every site.
     """
     if watermark is None:
         reset(db)
         return
-    db.execute(SQL["select_cut"], {"before": before})
-    db.execute(SQL["delete_purged"], {"before": before})
+    for statement in ("select_cut", "delete_purged"):
+        db.execute(SQL[statement], {"before": before, "site": site_id})
+    _compute_cut(db, watermark)
+
+
+def follow_removal(db: Connection, watermark: int | None) -> None:
+    """Take removed events out of the index, in their transaction, after they were deleted.
+
+    `cut` has the sessions that lost events; it is dropped.
+
+    Args:
+        watermark: what `read_watermark` returned before the events were deleted; with None there is no `cut`.
+    """
+    if watermark is None:
+        reset(db)
+        return
+    db.execute(SQL["delete_cut"])
+    _compute_cut(db, watermark)
+
+
+def _compute_cut(db: Connection, watermark: int) -> None:
+    """Compute the sessions in `cut` from their remaining events, set the watermark again, and drop `cut`."""
     # Without the trail: a session may have any number of page views, which may not fit into memory.
     columns = [column for column in COLUMNS if column != TRAIL]
     remaining = f"rowid < {watermark} AND (site_id, session_id) IN (SELECT site_id, session_id FROM cut)"
-    db.execute(f"INSERT INTO session_parts ({', '.join(columns)}) {sessions_sql(remaining, columns)}")
+    _make_sessions(db, "remaining_sessions", remaining, columns)
+    db.execute(f"INSERT INTO session_parts ({', '.join(columns)}) SELECT * FROM remaining_sessions")
+    db.execute("DROP TABLE remaining_sessions")
     WATERMARK.set(db, watermark)
     db.execute("DROP TABLE cut")
 
@@ -191,6 +226,7 @@ def differences(db: Connection) -> list[Difference]:
         keys = f"SELECT site_id, session_id FROM session_parts WHERE {with_trail}"
         expected = sessions_sql(f"rowid < {watermark} AND (site_id, session_id) IN ({keys})", trails)
         wrong += _count_wrong(db, expected, with_trail, trails)
+    wrong += int(db.execute(SQL["verify_bots"], {"watermark": watermark}).fetchall()[0][0])
     # Texts are compared with the entry events alone, so that only their properties are read.
     kept = [*KEYS[:2], *TEXT_COLUMNS]
     for (day,) in db.execute(SQL["entry_days"]).fetchall():
@@ -198,7 +234,9 @@ def differences(db: Connection) -> list[Difference]:
         on_day = f"entry_at BETWEEN {bounds}"
         entries = f"SELECT site_id, entry_id, entry_at FROM session_parts WHERE {on_day}"
         events = f"timestamp BETWEEN {bounds} AND (site_id, event_id, timestamp) IN ({entries})"
-        wrong += _count_wrong(db, sessions_sql(events, kept), on_day, kept)
+        _make_sessions(db, "expected_sessions", events, kept)
+        wrong += _count_wrong(db, "SELECT * FROM expected_sessions", on_day, kept)
+    db.execute("DROP TABLE IF EXISTS expected_sessions")
     return [Difference("sessions", f"{wrong} materialized sessions differ from the raw events")] if wrong else []
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tallystick.analysis.cte import Cte, cte, sql
-from tallystick.analysis.sessions.channels import CHANNEL_PROPERTIES, channel_sql
-from tallystick.analysis.sessions.index import INDEXED_SESSIONS, TEXTS, TRAIL
-from tallystick.model.queries.sessions import PAGE_NAMES
+from tallystick.analysis.sessions.channels import CHANNEL_PROPERTIES, with_channel
+from tallystick.analysis.sessions.index import BOT_EVENTS, INDEXED_SESSIONS, TEXTS, TRAIL
+from tallystick.model.queries.sessions import LEAVE_NAMES, PAGE_NAMES
 from tallystick.model.sql import quote_text
 from tallystick.store.duckdb.dialect import DUCKDB
 
-KEYS = ("site_id", "session_id", "started", "ended", "events", "pages")
+KEYS = ("site_id", "session_id", "started", "ended", "events", "pages", "leaves")
 ENTRY = {
     "entry_at": "timestamp",
     "entry_id": "event_id",
@@ -21,13 +21,14 @@ ENTRY = {
 }
 EXIT = {"exit_at": "timestamp", "exit_id": "event_id", "exit_path": "path"}
 """Columns of `session_parts` of the entry and the exit event, with the columns of `events` that they come from."""
-TEXT_COLUMNS = (*TEXTS, "channel")
+CHANNEL_COLUMNS = ("channel", "referring_site")
+TEXT_COLUMNS = (*TEXTS, *CHANNEL_COLUMNS)
 ENTRY_COLUMNS = (*ENTRY, *TEXT_COLUMNS)
 HASH = "session_hash"
 """Sessions are searched by this number, which takes a fifth of the work of searching by text. Only those found are
 compared by text.
 """
-COLUMNS = (*KEYS, HASH, *ENTRY_COLUMNS, *EXIT, TRAIL)
+COLUMNS = (*KEYS, HASH, BOT_EVENTS, *ENTRY_COLUMNS, *EXIT, TRAIL)
 """All columns of `session_parts`."""
 COUNTED = (*KEYS, HASH, *ENTRY, *EXIT)
 """Columns that need neither properties nor all page views of a session."""
@@ -57,6 +58,36 @@ def sessions_sql(condition: str, columns: Sequence[str] = COLUMNS) -> str:
     Args:
         columns: of `session_parts`.
     """
+    grouped = grouped_sessions_sql(condition, columns)
+    return with_channels_sql(grouped, columns) if _have_channel(columns) else grouped
+
+
+def with_channels_sql(grouped: str, columns: Sequence[str] = COLUMNS) -> str:
+    """SELECT of sessions with their channels.
+
+    Args:
+        grouped: a SELECT of what `grouped_sessions_sql` selects for these columns.
+        columns: of `session_parts`.
+    """
+    texts = [_COLUMN_OF.get(key, AD_CLICK) for key in CHANNEL_PROPERTIES]
+    return sql(
+        """
+        SELECT {columns}
+        FROM (
+            {sessions}
+        ) AS sessions_with_channel
+        """,
+        columns=", ".join(columns),
+        sessions=with_channel(DUCKDB, grouped, texts),
+    )
+
+
+def grouped_sessions_sql(condition: str, columns: Sequence[str] = COLUMNS) -> str:
+    """SELECT of the sessions of the events that meet a condition, with texts in place of their channels.
+
+    Args:
+        columns: of `session_parts`.
+    """
     entry = {column: field for column, field in ENTRY.items() if column in columns}
     has_texts = any(column in columns for column in TEXT_COLUMNS)
     if has_texts:
@@ -71,20 +102,24 @@ def sessions_sql(condition: str, columns: Sequence[str] = COLUMNS) -> str:
             max(timestamp) AS ended,
             count(*) AS events,
             count(*) FILTER (page = 1) AS pages,
+            count(*) FILTER (name IN ({leave_names})) AS leaves,
+            {bots}
             {entry}
             {exit}
             {steps}
         FROM (
-            SELECT *, CASE WHEN name IN ({page_names}) THEN 1 ELSE 0 END AS page
+            SELECT *, rowid, CASE WHEN name IN ({page_names}) THEN 1 ELSE 0 END AS page
             FROM events
             WHERE session_id IS NOT NULL AND {condition}
         ) AS visited
         GROUP BY site_id, session_id
         """,
-        entry=_event("arg_min", entry, "ROW(-page, timestamp, event_id)", "entry"),
-        exit=_event("arg_max", exit_, "ROW(page, timestamp, event_id)", "exit"),
+        bots=f"count(*) FILTER (is_bot(properties)) AS {BOT_EVENTS}," if BOT_EVENTS in columns else "",
+        entry=_event("arg_min", entry, "ROW(-page, timestamp, rowid)", "entry"),
+        exit=_event("arg_max", exit_, "ROW(page, timestamp, rowid)", "exit"),
         steps=STEPS if TRAIL in columns else "",
         page_names=", ".join(quote_text(name) for name in PAGE_NAMES),
+        leave_names=", ".join(quote_text(name) for name in LEAVE_NAMES),
         condition=condition,
     )
     unpacked = _unpacked(sessions, entry, exit_)
@@ -99,9 +134,11 @@ def sessions_sql(condition: str, columns: Sequence[str] = COLUMNS) -> str:
             texts=_texts(),
             unpacked=unpacked,
         )
+    selected = [column for column in columns if column not in CHANNEL_COLUMNS]
+    if _have_channel(columns):
+        selected += [_COLUMN_OF.get(key, AD_CLICK) for key in CHANNEL_PROPERTIES]
     computed = {
         HASH: f"{HASHED} AS {HASH}",
-        "channel": _channel(),
         TRAIL: f"{_trail('coalesce(steps, CAST([] AS VARCHAR[]))')} AS {TRAIL}",
     }
     return sql(
@@ -111,12 +148,16 @@ def sessions_sql(condition: str, columns: Sequence[str] = COLUMNS) -> str:
             {unpacked}
         ) AS sessions
         """,
-        columns=", ".join(computed.get(column, column) for column in columns),
+        columns=", ".join(computed.get(column, column) for column in dict.fromkeys(selected)),
         unpacked=unpacked,
     )
 
 
-STEPS = "list(path ORDER BY timestamp, path) FILTER (page = 1 AND path IS NOT NULL) AS steps,"
+def _have_channel(columns: Sequence[str]) -> bool:
+    return any(column in columns for column in CHANNEL_COLUMNS)
+
+
+STEPS = "list(path ORDER BY timestamp, rowid) FILTER (page = 1 AND path IS NOT NULL) AS steps,"
 
 
 def continued_sessions_sql(new_sessions: str, columns: Sequence[str] = COLUMNS) -> str:
@@ -137,6 +178,8 @@ def continued_sessions_sql(new_sessions: str, columns: Sequence[str] = COLUMNS) 
             greatest(new.ended, old.ended) AS ended,
             new.events + coalesce(old.events, 0) AS events,
             new.pages + coalesce(old.pages, 0) AS pages,
+            new.leaves + coalesce(old.leaves, 0) AS leaves,
+            {bots}
             {entry}
             {exit}
             {hash}
@@ -144,8 +187,9 @@ def continued_sessions_sql(new_sessions: str, columns: Sequence[str] = COLUMNS) 
         FROM {new_sessions} AS new
         LEFT JOIN touched AS old USING (site_id, session_id)
         """,
-        entry=_choice("ROW({0}.pages = 0, {0}.entry_at, {0}.entry_id)", "<", entry, "entry"),
-        exit=_choice("ROW({0}.pages > 0, {0}.exit_at, {0}.exit_id)", ">", exit_, "exit"),
+        bots=f"new.{BOT_EVENTS} + coalesce(old.{BOT_EVENTS}, 0) AS {BOT_EVENTS}," if BOT_EVENTS in columns else "",
+        entry=_choice("ROW({0}.pages = 0, {0}.entry_at)", "<", entry, "entry"),
+        exit=_choice("ROW({0}.pages > 0, {0}.exit_at)", ">=", exit_, "exit"),
         hash=f"new.{HASH}," if HASH in columns else "",
         steps=PAIRED_STEPS if TRAIL in columns else "",
         new_sessions=new_sessions,
@@ -167,7 +211,7 @@ def continued_sessions_sql(new_sessions: str, columns: Sequence[str] = COLUMNS) 
 PAIRED_STEPS = f"""old.part IS NULL AS is_new,
 new.{TRAIL} AS new_trail,
 CASE
-    WHEN new.started > old.ended THEN old.{TRAIL} || new.{TRAIL}
+    WHEN new.started >= old.ended THEN old.{TRAIL} || new.{TRAIL}
     WHEN old.started > new.ended THEN new.{TRAIL} || old.{TRAIL}
 END AS steps,"""
 
@@ -228,7 +272,10 @@ def _event(aggregate: str, fields: dict[str, str], order: str, name: str) -> str
 
 
 def _choice(order: str, comes: str, columns: Sequence[str], name: str) -> str:
-    """Of a new and an old row the one whose event comes first or last, as a struct."""
+    """Of a new and an old row the one whose event comes first or last, as a struct.
+
+    The new row's events arrived later: of two at the same instant, the old row's comes first.
+    """
     if not columns:
         return ""
     new, old = ("{" + ", ".join(f"{column}: {row}.{column}" for column in columns) + "}" for row in ("new", "old"))
@@ -254,7 +301,7 @@ def _texts() -> str:
     """The texts of the entry event: one expression for all keys, so that DuckDB reads each JSON text once."""
     kept = {**TEXTS, AD_CLICK: "$ad_click"}
     pointers = ", ".join(quote_text(str(DUCKDB.encode["property"](key))) for key in kept.values())
-    texts = DUCKDB.property_text.format(f"[{pointers}]")
+    texts = DUCKDB.property_text.format(f"[{pointers}]", json="properties")
     return "".join(f", ({texts})[{position}] AS {column}" for position, column in enumerate(kept, 1))
 
 
@@ -262,10 +309,3 @@ def _trail(steps: str) -> str:
     """The trail of a list of paths: without direct repeats; NULL when it is too long."""
     trail = f"list_filter({steps}, lambda step, position: position = 1 OR step <> ({steps})[position - 1])"
     return f"CASE WHEN pages <= {TRAIL_PAGES} AND len({trail}) <= {TRAIL_MOST} THEN {trail} END"
-
-
-def _channel() -> str:
-    texts = [_COLUMN_OF.get(key, AD_CLICK) for key in CHANNEL_PROPERTIES]
-    # Most events have none of the texts. Comparing NULL with all names of the rules takes as long as comparing a text.
-    has_none = f"coalesce({', '.join(texts)}) IS NULL"
-    return f"CASE WHEN {has_none} THEN 'direct' ELSE {channel_sql(DUCKDB, texts)} END AS channel"

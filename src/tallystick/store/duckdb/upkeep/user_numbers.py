@@ -37,10 +37,10 @@ def numbered_users(watermark: int, new_events: int, times_watermark: int | None 
         new_events: how many events are after it.
         times_watermark: the row id below which events are in `user_times`; None: do not read `user_times`.
     """
-    numbered = f"SELECT * REPLACE (user_number AS user_id), user_id AS {SENT_ID} FROM events"
+    numbered = f"SELECT * REPLACE (user_number AS user_id), user_id AS {SENT_ID}, rowid FROM events"
     later_times = sql(
         """
-        SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]) FROM events
+        SELECT site_id, name, user_number, timestamp, CAST(NULL AS TIMESTAMP[]), is_bot(properties) FROM events
         WHERE rowid >= {first} AND rowid < {end} AND user_number IS NOT NULL
         """,
         first=str(times_watermark),
@@ -65,7 +65,7 @@ def numbered_users(watermark: int, new_events: int, times_watermark: int | None 
     )
     not_numbered = sql(
         """
-        SELECT events.* REPLACE (of_number AS user_id), events.user_id AS {sent_id}
+        SELECT events.* REPLACE (of_number AS user_id), events.user_id AS {sent_id}, events.rowid
         FROM events LEFT JOIN new_users ON of_id = events.user_id
         WHERE events.rowid >= {watermark}
         """,
@@ -74,7 +74,7 @@ def numbered_users(watermark: int, new_events: int, times_watermark: int | None 
     )
     new_times = sql(
         """
-        SELECT site_id, name, of_number, timestamp, CAST(NULL AS TIMESTAMP[])
+        SELECT site_id, name, of_number, timestamp, CAST(NULL AS TIMESTAMP[]), is_bot(properties)
         FROM events JOIN new_users ON of_id = events.user_id
         WHERE events.rowid >= {watermark}
         """,

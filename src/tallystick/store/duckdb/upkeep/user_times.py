@@ -14,7 +14,7 @@ from tallystick.store.duckdb.connection import Connection, transaction
 from tallystick.store.duckdb.upkeep.watermark import Watermark
 
 SQL = load_statements("tallystick.store.duckdb", "sql/user_times.sql")
-WATERMARK = Watermark("times_mark", "1")
+WATERMARK = Watermark("times_mark", "2")
 PIECE = 245_760
 """Row ids of one step, never fewer: the more row ids, the more events of a user and name share a row. A step takes
 0.15 s of CPU.
@@ -63,21 +63,24 @@ def relation(*later: str) -> str:
     Args:
         later: SELECTs of such rows for the events after the watermark.
     """
-    return "\nUNION ALL\n".join(["SELECT site_id, name, user_number AS user_id, first, more FROM user_times", *later])
+    return "\nUNION ALL\n".join(
+        ["SELECT site_id, name, user_number AS user_id, first, more, bot FROM user_times", *later]
+    )
 
 
-def follow_purge(db: Connection, watermark: int | None, before: int) -> None:
+def follow_purge(db: Connection, watermark: int | None, before: int, site_id: str | None) -> None:
     """Purge the times too, in the purge's transaction, after its events were deleted.
 
     Args:
         watermark: what `WATERMARK.read` returned before the events were deleted.
         before: the border in microseconds since 1970.
+        site_id: whose events were deleted; None: of every site.
     """
     if watermark is None:
         reset(db)
         return
     for statement in ("purge", "cut"):
-        db.execute(SQL[statement], {"before": before})
+        db.execute(SQL[statement], {"before": before, "site": site_id})
     WATERMARK.set(db, watermark)
 
 

@@ -2,12 +2,12 @@
 
 -- name: ledger_compacted
 -- Select the sums of the compacted blocks. `ledger_folded` and `folded` are historical names of the compacted ledger.
-SELECT ingester, folded, count, stored, duplicates, conflicts, dead FROM ledger_folded;
+SELECT ingester, folded, count, stored, duplicates, conflicts, dead, erased FROM ledger_folded;
 
 -- name: ledger_blocks
 -- Sum up the blocks of each ingester: first and last seq, how many, and their sums.
 SELECT ingester, min(seq), max(seq), count(*), sum(count)::bigint, sum(stored)::bigint, sum(duplicates)::bigint,
-       sum(conflicts)::bigint, sum(dead)::bigint
+       sum(conflicts)::bigint, sum(dead)::bigint, sum(erased)::bigint
 FROM blocks GROUP BY ingester;
 
 -- name: ledger_seqs
@@ -16,17 +16,19 @@ SELECT seq FROM blocks WHERE ingester = $1 ORDER BY seq;
 
 -- name: receipt
 -- Select one block's entry.
-SELECT ingester, seq, count, stored, duplicates, conflicts, dead, loaded_at
+SELECT ingester, seq, count, stored, duplicates, conflicts, dead, loaded_at, erased
 FROM blocks WHERE ingester = $1 AND seq = $2;
 
 -- name: verify_ledger_adds_up
 -- Count blocks whose count is not the sum of what became of their events.
-SELECT count(*) FROM blocks WHERE count <> stored + duplicates + dead;
+SELECT count(*) FROM blocks WHERE count <> stored + duplicates + dead + erased;
 
 -- name: verify_stored
--- Count the events that the ledger has as stored, that are there, and that retention removed.
+-- Count the events that the ledger has as stored, that are there, and that were removed (too old, of an import that was
+-- taken back, of an erased person).
 SELECT ((SELECT coalesce(sum(stored), 0) FROM blocks) + (SELECT coalesce(sum(stored), 0) FROM ledger_folded))::bigint,
-       (SELECT count(*) FROM events), (SELECT coalesce(sum(events), 0) FROM purges)::bigint;
+       (SELECT count(*) FROM events),
+       ((SELECT coalesce(sum(events), 0) FROM purges) + (SELECT coalesce(sum(events), 0) FROM removals))::bigint;
 
 -- name: verify_dead
 -- Count the events that the ledger has as dead, and that the dead letters hold.
@@ -48,35 +50,37 @@ SELECT coalesce(sum(copies - 1), 0)::bigint FROM (
 -- name: verify_rollup
 -- Count rollup buckets that differ from the raw events.
 SELECT count(*) FROM (
-    SELECT site_id, bucket, name, source, sum(events) AS events FROM rollup
-    WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3, 4
+    SELECT site_id, bucket, name, source, bot, sum(events) AS events FROM rollup
+    WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3, 4, 5
 ) AS kept FULL JOIN (
-    SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, name, source, count(*) AS events
+    SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, name, source, is_bot(properties) AS bot,
+           count(*) AS events
     FROM events
-    WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3, 4
-) AS expected USING (site_id, bucket, name, source)
+    WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3, 4, 5
+) AS expected USING (site_id, bucket, name, source, bot)
 WHERE kept.events IS DISTINCT FROM expected.events;
 
 -- name: verify_people
 -- Count rows of the rollup of users that differ from the raw events. `people` is the table's historical name.
 SELECT count(*) FROM (
-    SELECT DISTINCT site_id, bucket, user_id FROM people
-    WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day'
+    SELECT site_id, bucket, user_id, bool_and(bot) AS bot FROM people
+    WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3
 ) AS kept FULL JOIN (
-    SELECT DISTINCT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, user_id FROM events
-    WHERE user_id IS NOT NULL AND timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day'
+    SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, user_id, bool_and(is_bot(properties)) AS bot
+    FROM events
+    WHERE user_id IS NOT NULL AND timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' GROUP BY 1, 2, 3
 ) AS expected ON (kept.site_id, kept.bucket, kept.user_id) = (expected.site_id, expected.bucket, expected.user_id)
-WHERE kept.site_id IS NULL OR expected.site_id IS NULL;
+WHERE kept.bot IS DISTINCT FROM expected.bot;
 
 -- name: verify_people_days
 -- Count rows of the daily rollup of users that differ from the raw events.
 SELECT count(*) FROM (
-    SELECT site_id, user_id FROM people_days WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date
+    SELECT site_id, user_id, bot FROM people_days WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date
 ) AS kept FULL JOIN (
-    SELECT DISTINCT site_id, user_id FROM events
-    WHERE user_id IS NOT NULL AND timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day'
+    SELECT site_id, user_id, bool_and(is_bot(properties)) AS bot FROM events
+    WHERE user_id IS NOT NULL AND timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' GROUP BY 1, 2
 ) AS expected ON (kept.site_id, kept.user_id) = (expected.site_id, expected.user_id)
-WHERE kept.site_id IS NULL OR expected.site_id IS NULL;
+WHERE kept.bot IS DISTINCT FROM expected.bot;
 
 -- name: dead_letters
 -- Select a page of dead letters, optionally of one state.
@@ -88,7 +92,8 @@ SELECT id, ingester, seq, index, original, code, reason, events, attempts, dead_
 WHERE id = $1;
 
 -- name: mark_dead
-UPDATE dead_letters SET state = $2 WHERE id = ANY($1::bigint[]) AND state <> $2;
+-- An erased letter stays erased: a replay may have read it before.
+UPDATE dead_letters SET state = $2 WHERE id = ANY($1::bigint[]) AND state NOT IN ($2, 'erased');
 
 -- name: purge_count
 -- Count the events that a purge removes from a day.
@@ -96,7 +101,7 @@ SELECT count(*) FROM events WHERE timestamp >= $1 AND timestamp < $2;
 
 -- name: purge_record
 -- Record a purge, so that `verify` can account for the removed events.
-INSERT INTO purges VALUES ($1, $2, $3);
+INSERT INTO purges VALUES ($1, $2, $3, NULL);
 
 -- name: purge_events
 -- Delete the events before the border of the day that it cuts; whole days go with their partition.
@@ -113,6 +118,36 @@ DELETE FROM people WHERE bucket >= $1 AND bucket < $2;
 DELETE FROM people_days WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date AND NOT EXISTS (
     SELECT FROM people WHERE people.site_id = people_days.site_id AND people.user_id = people_days.user_id
       AND people.bucket >= $2 AND people.bucket < $1::timestamptz + interval '1 day');
+
+-- name: purge_people_days_bots
+-- Users of whom only bots' events are left of that day.
+UPDATE people_days SET bot = true
+WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date AND NOT bot AND site_id IN (SELECT site_id FROM bot_sites)
+  AND NOT EXISTS (
+    SELECT FROM people WHERE people.site_id = people_days.site_id AND people.user_id = people_days.user_id
+      AND NOT people.bot AND people.bucket >= $2 AND people.bucket < $1::timestamptz + interval '1 day');
+
+-- name: sites_of_day
+-- Select the sites that have events between two instants: a look into the index for each.
+WITH RECURSIVE found AS (
+    (SELECT site_id FROM events WHERE timestamp >= $1 AND timestamp < $2 ORDER BY site_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT site_id FROM events
+        WHERE timestamp >= $1 AND timestamp < $2 AND site_id > found.site_id ORDER BY site_id LIMIT 1
+    )
+    FROM found WHERE found.site_id IS NOT NULL
+)
+SELECT site_id FROM found WHERE site_id IS NOT NULL;
+
+-- name: retention_rules
+SELECT site_id, days FROM retention_rules ORDER BY site_id;
+
+-- name: set_retention_rule
+INSERT INTO retention_rules VALUES ($1, $2) ON CONFLICT (site_id) DO UPDATE SET days = excluded.days;
+
+-- name: clear_retention_rule
+DELETE FROM retention_rules WHERE site_id = $1;
 
 -- name: purge_recent
 -- Delete the identities of purged events: one that is sent again is a new event, whatever its time.
@@ -131,14 +166,15 @@ ORDER BY added.day LIMIT 1;
 WITH gone AS (
     DELETE FROM rollup WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' RETURNING *)
 INSERT INTO rollup
-SELECT site_id, bucket, name, source, sum(events)::bigint, max(last_received) FROM gone GROUP BY 1, 2, 3, 4
+SELECT site_id, bucket, name, source, sum(events)::bigint, max(last_received), bot FROM gone GROUP BY 1, 2, 3, 4, 7
 ORDER BY 1, 2;
 
 -- name: compact_people
 -- Replace a day's rows by the distinct ones.
 WITH gone AS (
     DELETE FROM people WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' RETURNING *)
-INSERT INTO people SELECT DISTINCT site_id, bucket, user_id FROM gone ORDER BY 1, 2, 3;
+INSERT INTO people
+SELECT site_id, bucket, user_id, bool_and(bot) FROM gone GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 
 -- name: forget_appended
 DELETE FROM appended WHERE name = $1 AND day = $2;
@@ -161,9 +197,55 @@ WITH expected_blocks AS (
 )
 INSERT INTO ledger_folded AS kept
 SELECT ingester, max(seq) + 1, sum(count)::bigint, sum(stored)::bigint, sum(duplicates)::bigint, sum(conflicts)::bigint,
-       sum(dead)::bigint, max(loaded_at)
+       sum(dead)::bigint, max(loaded_at), sum(erased)::bigint
 FROM deleted GROUP BY ingester
 ON CONFLICT (ingester) DO UPDATE SET
     folded = excluded.folded, count = kept.count + excluded.count, stored = kept.stored + excluded.stored,
     duplicates = kept.duplicates + excluded.duplicates, conflicts = kept.conflicts + excluded.conflicts,
-    dead = kept.dead + excluded.dead, loaded_at = greatest(kept.loaded_at, excluded.loaded_at);
+    dead = kept.dead + excluded.dead, erased = kept.erased + excluded.erased,
+    loaded_at = greatest(kept.loaded_at, excluded.loaded_at);
+
+-- name: forget_rollup
+-- Delete a day's counts; they are counted again after.
+DELETE FROM rollup WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' AND ($2::text IS NULL OR site_id = $2);
+
+-- name: forget_people
+-- Delete a day's users; they are selected again after.
+DELETE FROM people WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day' AND ($2::text IS NULL OR site_id = $2);
+
+-- name: forget_people_days
+DELETE FROM people_days WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date AND ($2::text IS NULL OR site_id = $2);
+
+-- name: count_rollup
+-- Count a day's events, as the transaction that stores events does.
+INSERT INTO rollup
+SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, name, source, count(*), max(received_at),
+       is_bot(properties)
+FROM events
+WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' AND ($2::text IS NULL OR site_id = $2)
+GROUP BY 1, 2, 3, 4, 7 ORDER BY 1, 2;
+
+-- name: count_people
+-- Select a day's users of each quarter hour.
+INSERT INTO people
+SELECT site_id, date_bin('15 minutes', timestamp, '2000-01-01Z') AS bucket, user_id, bool_and(is_bot(properties))
+FROM events
+WHERE user_id IS NOT NULL AND timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' AND ($2::text IS NULL OR site_id = $2)
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+
+-- name: count_people_days
+-- Select a day's users.
+INSERT INTO people_days
+SELECT site_id, ($1::timestamptz AT TIME ZONE 'UTC')::date, user_id, bool_and(is_bot(properties)) FROM events
+WHERE user_id IS NOT NULL AND timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' AND ($2::text IS NULL OR site_id = $2)
+GROUP BY 1, 2, 3 ORDER BY 1, 3;
+
+-- name: rows_rollup
+SELECT count(*) FROM rollup WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day';
+
+-- name: rows_people
+SELECT count(*) FROM people WHERE bucket >= $1 AND bucket < $1::timestamptz + interval '1 day';
+
+-- name: counted_events
+-- Count the events of a day.
+SELECT count(*) FROM events WHERE timestamp >= $1 AND timestamp < $1::timestamptz + interval '1 day' AND ($2::text IS NULL OR site_id = $2);

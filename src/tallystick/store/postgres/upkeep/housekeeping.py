@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from tallystick.config import Settings
 from tallystick.errors import StoreUnavailable
 from tallystick.model.sql import load_statements
 from tallystick.store.base import PurgeReport
-from tallystick.store.postgres import identity, locks
+from tallystick.store.postgres import identity, locks, removal
 from tallystick.store.postgres.connection import UNHURRIED, Connection, LockNotAvailable
 from tallystick.store.postgres.recent import Sweeper
+from tallystick.store.postgres.upkeep import steps
 from tallystick.store.postgres.upkeep.partitions import Partitions, day_of, drop, existing, start_of
+from tallystick.store.postgres.upkeep.user_times import forget_users
+from tallystick.store.postgres.upkeep.value_counts import FieldSearch
+from tallystick.store.retention import Borders, may_drop
 
 SQL = load_statements("tallystick.store.postgres", "sql/admin.sql")
 QUARTER = timedelta(minutes=15)
@@ -29,6 +35,7 @@ class Housekeeper:
         self._partitions = partitions
         self._keep = timedelta(hours=settings.ledger_keep_hours)
         self._sweeper = Sweeper(timedelta(hours=settings.dedupe_window_hours))
+        self._field_search = FieldSearch()
         self._ahead = -1
         """The day on which partitions were last created ahead."""
 
@@ -44,6 +51,9 @@ class Housekeeper:
             await connection.execute("SET LOCAL statement_timeout = 0")
             if await _compact(connection) or await self._sweeper.step(connection, now):
                 return True
+            await self._field_search.step(connection)
+            if await steps.step(connection):
+                return True
             await connection.execute(SQL["compact_ledger"], now - self._keep)
             return False
 
@@ -57,12 +67,34 @@ class Housekeeper:
         days = sorted(day for day in await existing(connection) if start_of(day) < border)
         events = 0
         for day in days:
-            events += await _purge_patiently(connection, day, border)
+            events += await _patiently(connection, partial(_purge_day, connection, day, border))
         if events:
-            await _purge_persons(connection, border)
+            await _purge_persons(connection)
+        self._forget_partitions()
+        return PurgeReport(events)
+
+    async def retire(self, connection: Connection, borders: Borders) -> PurgeReport:
+        """As `Store.retire`. Each day has a transaction of its own, after which the books close.
+
+        A day that all of its sites let go is dropped with its partition; else the events of those that do are deleted.
+        """
+        events = 0
+        if borders.everywhere is not None:
+            events += (await self.purge(connection, borders.everywhere)).events
+        if not borders.sites or borders.latest is None:
+            return PurgeReport(events)
+        of_sites = 0
+        for day in sorted(day for day in await existing(connection) if start_of(day) < borders.latest):
+            if borders.going(start_of(day + 1), await _sites_of(connection, day)):
+                of_sites += await _patiently(connection, partial(_retire_day, connection, day, borders))
+        if of_sites:
+            await _purge_persons(connection)
+        self._forget_partitions()
+        return PurgeReport(events + of_sites)
+
+    def _forget_partitions(self) -> None:
         self._partitions.forget()
         self._ahead = -1
-        return PurgeReport(events)
 
 
 async def _compact(connection: Connection) -> bool:
@@ -84,11 +116,11 @@ async def _compact(connection: Connection) -> bool:
 # --- retention ------------------------------------------------------------------------------------------------------
 
 
-async def _purge_patiently(connection: Connection, day: int, border: datetime) -> int:
+async def _patiently(connection: Connection, purge_day: Callable[[], Awaitable[int]]) -> int:
     for _ in range(PURGE_TRIES):
         try:
             async with connection.transaction():
-                return await _purge_day(connection, day, border)
+                return await purge_day()
         except LockNotAvailable:
             continue
     raise StoreUnavailable(
@@ -96,20 +128,44 @@ async def _purge_patiently(connection: Connection, day: int, border: datetime) -
     )
 
 
-async def _purge_persons(connection: Connection, border: datetime) -> None:
+async def _purge_persons(connection: Connection) -> None:
     async with connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = 0")
         for lock in (locks.HOUSEKEEPING, locks.WRITING):
             await connection.execute(locks.LOCK, locks.SPACE, lock, timeout=UNHURRIED)
-        await identity.purge(connection, border)
+        await identity.purge(connection)
+        await forget_users(connection)
 
 
-async def _purge_day(connection: Connection, day: int, border: datetime) -> int:
-    """Delete a day's events before the border; returns how many they were."""
+async def _retire_day(connection: Connection, day: int, borders: Borders) -> int:
+    """Delete a day's events of the sites that let it go; returns how many they were."""
+    await _lock(connection)
+    if day not in await existing(connection):
+        return 0
+    present = await _sites_of(connection, day)
+    going = borders.going(start_of(day + 1), present)
+    if not going:
+        return 0
+    return await removal.retire_day(connection, day, going, drop_day=may_drop(going, present))
+
+
+async def _sites_of(connection: Connection, day: int) -> list[str]:
+    """The sites that have events on a day."""
+    rows = await connection.fetch(SQL["sites_of_day"], start_of(day), start_of(day + 1), timeout=UNHURRIED)
+    return [row[0] for row in rows]
+
+
+async def _lock(connection: Connection) -> None:
+    """Exclude batches and housekeeping of all processes for this transaction."""
     await connection.execute("SET LOCAL statement_timeout = 0")
     await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
     for lock in (locks.HOUSEKEEPING, locks.WRITING, locks.PARTITIONS):
         await connection.execute(locks.LOCK, locks.SPACE, lock)
+
+
+async def _purge_day(connection: Connection, day: int, border: datetime) -> int:
+    """Delete a day's events before the border; returns how many they were."""
+    await _lock(connection)
     start, end = start_of(day), min(start_of(day + 1), border)
     if day not in await existing(connection):
         return 0
@@ -122,6 +178,9 @@ async def _purge_day(connection: Connection, day: int, border: datetime) -> int:
         await connection.execute(SQL["purge_record"], datetime.now(UTC), border, events)
         for statement in ("purge_rollup", "purge_people"):
             await connection.execute(SQL[statement], start, end, timeout=UNHURRIED)
-        await connection.execute(SQL["purge_people_days"], start, end, timeout=UNHURRIED)
+        for statement in ("purge_people_days", "purge_people_days_bots"):
+            await connection.execute(SQL[statement], start, end, timeout=UNHURRIED)
         await connection.execute(SQL["purge_recent"], end, timeout=UNHURRIED)
+        for upkeep in steps.UPKEEP:
+            await upkeep.follow_purge(connection, end)
     return events

@@ -1,0 +1,180 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type SubmitEvent, useState } from "react";
+import { sitesOptions } from "../../api/access";
+import { changeRetention, retentionOptions, type Rule } from "../../api/retention";
+import type { RetentionChange } from "../../api/types";
+import { Button } from "../../components/controls/Button";
+import { EmptyState } from "../../components/display/EmptyState";
+import { ErrorNote } from "../../components/display/ErrorNote";
+import { Listed } from "../../components/display/Listed";
+import { Confirm } from "../../components/overlays/Confirm";
+import { Modal } from "../../components/overlays/Modal";
+import { exact } from "../../format/number";
+import { daysText, ruleOf } from "./retention";
+
+interface Counted {
+  site: string;
+  rule: Rule;
+  change: RetentionChange;
+}
+
+/** For how long the events of each site are kept. */
+export function RetentionPanel() {
+  const client = useQueryClient();
+  const sites = useQuery(sitesOptions);
+  const kept = useQuery(retentionOptions);
+  const [changing, setChanging] = useState<string | null>(null);
+  const [counted, setCounted] = useState<Counted | null>(null);
+  const result = kept.error ? kept : sites;
+  const rules = new Map(kept.data?.rules.map(({ site_id, days }) => [site_id, days]));
+  const rows =
+    sites.data &&
+    kept.data &&
+    [...new Set([...sites.data.map((site) => site.site_id), ...rules.keys()])].sort();
+  const usual = daysText(kept.data?.default_days ?? null);
+  return (
+    <>
+      <Listed
+        title="How long events are kept"
+        result={result}
+        rows={rows}
+        none={
+          <EmptyState title="No sites yet">
+            <p>Events of all sites are kept {usual}.</p>
+          </EmptyState>
+        }
+      >
+        <p>Sites without a rule of their own: {usual}.</p>
+        <div className="table-scroll">
+          <table className="table settings-table">
+            <thead>
+              <tr>
+                <th scope="col">Site</th>
+                <th scope="col">Kept</th>
+                <th scope="col">
+                  <span className="hidden-text">What to do with it</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows?.map((site) => (
+                <tr key={site} data-kept={site}>
+                  <th scope="row">{site}</th>
+                  <td>{rules.has(site) ? daysText(rules.get(site) ?? null) : `as others (${usual})`}</td>
+                  <td className="settings-do">
+                    <Button
+                      onClick={() => setChanging(site)}
+                      aria-label={`Change how long events of ${site} are kept`}
+                    >
+                      Change
+                    </Button>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </Listed>
+      {changing !== null && (
+        <ChangeRule
+          site={changing}
+          days={rules.get(changing)}
+          usual={usual}
+          onCounted={(found) => {
+            setChanging(null);
+            setCounted(found);
+          }}
+          onClose={() => setChanging(null)}
+        />
+      )}
+      {counted && (
+        <Confirm
+          title={counted.change.events > 0 ? "Remove older events?" : "Change the rule?"}
+          action={counted.change.events > 0 ? "Remove them" : "Change"}
+          onConfirm={() => changeRetention(counted.site, counted.rule, false)}
+          onDone={() => {
+            setCounted(null);
+            void client.invalidateQueries();
+          }}
+          onClose={() => setCounted(null)}
+        >
+          <p>
+            Events of <strong>{counted.site}</strong> are kept {daysText(counted.change.days)}.{" "}
+            {counted.change.events > 0
+              ? `${exact(counted.change.events)} events that are older are removed for good, with every number that they stand in.`
+              : "No event is older."}
+          </p>
+        </Confirm>
+      )}
+    </>
+  );
+}
+
+function ChangeRule({
+  site,
+  days,
+  usual,
+  onCounted,
+  onClose,
+}: {
+  site: string;
+  /** undefined: the site has no rule. */
+  days: number | null | undefined;
+  usual: string;
+  onCounted: (found: Counted) => void;
+  onClose: () => void;
+}) {
+  const [kind, setKind] = useState(days === undefined ? "default" : days === null ? "ever" : "days");
+  const [text, setText] = useState(days ? String(days) : "");
+  const rule = ruleOf(kind, text);
+  const counting = useMutation({
+    mutationFn: async (wanted: Rule) => ({
+      site,
+      rule: wanted,
+      change: await changeRetention(site, wanted, true),
+    }),
+    onSuccess: onCounted,
+  });
+  const onSubmit = (event: SubmitEvent) => {
+    event.preventDefault();
+    if (rule !== null) counting.mutate(rule);
+  };
+  return (
+    <Modal title={`How long events of ${site} are kept`} onClose={onClose}>
+      <form onSubmit={onSubmit}>
+        <label className="field">
+          <span>Keep them</span>
+          <select data-autofocus value={kind} onChange={(event) => setKind(event.target.value)}>
+            <option value="default">as sites without a rule ({usual})</option>
+            <option value="days">for a number of days</option>
+            <option value="ever">for ever</option>
+          </select>
+        </label>
+        {kind === "days" && (
+          <label className="field">
+            <span>Days</span>
+            <input
+              type="number"
+              required
+              min={1}
+              max={36_500}
+              value={text}
+              onChange={(event) => setText(event.target.value)}
+            />
+          </label>
+        )}
+        {counting.error && <ErrorNote error={counting.error} />}
+        <div className="modal-actions">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button
+            kind="primary"
+            type="submit"
+            disabled={rule === null || (rule === "default" && days === undefined) || counting.isPending}
+          >
+            Count what is older
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}

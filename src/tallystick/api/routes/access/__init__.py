@@ -1,0 +1,1 @@
+"""Logins, and the administration of sites, keys, accounts and invitations."""

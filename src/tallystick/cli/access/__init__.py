@@ -1,0 +1,1 @@
+"""Commands for sites, keys and accounts. They work on the database of these, whether a server runs or not."""

@@ -1,0 +1,1 @@
+"""What is not as it should be on this machine, in the settings, and in queue and store: `tallystick doctor`."""

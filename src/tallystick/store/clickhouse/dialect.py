@@ -1,0 +1,158 @@
+"""ClickHouse's fragments of SQL.
+
+Its JSON functions change some numbers: `1.0` becomes 1, and 30 digits a string. Such numbers are strings in `readable`
+that begin with NUL, which no event has (see sql/0001_init.sql), so what these fragments look into is that column where
+it is filled. All fragments of a property begin with its JSON text, so that an object is parsed once for each property.
+"""
+
+from __future__ import annotations
+
+from tallystick.analysis.dialect import Dialect, Kind
+from tallystick.analysis.property_columns import NUMBER
+
+SECOND = 1_000_000
+"""Microseconds."""
+
+TYPES: dict[Kind, str] = {
+    "text": "String",
+    "number": "Float64",
+    "bucket": "Int64",
+    "day": "Date32",
+    "timestamp": "DateTime64(6, 'UTC')",
+    "uuid": "UUID",
+    "property": "String",
+}
+
+
+def parameter(number: int) -> str:
+    """The name of the parameter with a number."""
+    return f"p{number}"
+
+
+def _placeholder(number: int, kind: Kind) -> str:
+    return f"{{{parameter(number)}:{TYPES[kind]}}}"
+
+
+def _cut(instant: str, size: int, before: int, after: int) -> str:
+    """By whole division, as in DuckDB."""
+    micros = f"toUnixTimestamp64Micro({instant})"
+    moved = f"({micros} + {before * SECOND})" if before else micros
+    cut = f"intDiv({moved}, {size * SECOND}) * {size * SECOND}"
+    return f"{cut} + {after * SECOND}" if after else cut
+
+
+def _month(instant: str, offset: int) -> str:
+    local = f"addSeconds({instant}, {offset})" if offset else instant
+    return f"dateDiff('day', toDate32('1970-01-01'), toStartOfMonth({local})) * {86_400 * SECOND}"
+
+
+def _key(micros: int) -> str:
+    return f"toInt64({micros})"
+
+
+# --- properties -----------------------------------------------------------------------------------------------------
+
+_RAW = "JSONExtractRaw({json}, {0})"
+_MAY_HAVE = "(position({json}, concat('\"', {0}, '\"')) > 0 OR position({json}, '\\\\') > 0)"
+"""Whether a search of the text finds the key, which is faster than to parse an object that lacks it. A key may be
+written with a backslash.
+"""
+_TEXT = f"if({_MAY_HAVE}, JSONExtract({{json}}, {{0}}, 'Nullable(String)'), NULL)"
+"""A string's content, other values' JSON text; NULL for null and for what is missing."""
+_IS_STRING = f"startsWith({_RAW}, '\"')"
+_UNMARKED = "replaceRegexpAll({value}, '\"\\\\\\\\u0000([^\"]*)\"', '\\\\1')"
+_MAY_BE_MARKED = f"coalesce(position({_TEXT}, '\"\\\\u0000') > 0, FALSE)"
+"""Whether numbers in an array or an object are; a string may have such a text too."""
+_DOUBLE = "JSONExtract({json}, {0}, 'Nullable(Float64)')"
+# ClickHouse's reader of JSON rounds as it should; its casts do not.
+_MARKED_DOUBLE = f"JSONExtract(concat('[', trimLeft({_TEXT}, '\\0'), ']'), 1, 'Nullable(Float64)')"
+_COLUMN_DOUBLE = "JSONExtract(concat('[', ifNull({text}, ''), ']'), 1, 'Nullable(Float64)')"
+_COLUMN_BEYOND = "if(startsWith({text}, '-'), -inf, inf)"
+_BEYOND = f"if(startsWith({_TEXT}, '\\0-'), -inf, inf)"
+
+# --- aggregates -----------------------------------------------------------------------------------------------------
+
+# Two values and a fraction of their difference, as the other stores have it; quantileExactInclusive rounds apart. The
+# lambda names what would else stand in the statement ten times.
+_PERCENTILE = """arrayMap(
+    (sorted, place) -> if(
+        empty(sorted),
+        NULL,
+        sorted[toInt64(floor(place)) + 1]
+            + (sorted[toInt64(ceil(place)) + 1] - sorted[toInt64(floor(place)) + 1]) * (place - floor(place))
+    ),
+    [arraySort(groupArray({0}))],
+    [{fraction} * (toInt64(count({0})) - 1)]
+)[1]"""
+# The order of a visit's events as one number, which is compared much faster than a tuple: 53 bits of the time, 52 of
+# the arrival, the first 8 bytes of the ingester's name, 53 bits of the block's number and 32 of the line's.
+_ORDER = f"""(
+    toUInt256(toUnixTimestamp64Micro(timestamp)) * toUInt256('{2**201}')
+        + toUInt256(toUnixTimestamp64Micro(received_at)) * toUInt256('{2**149}')
+        + toUInt256(reinterpretAsUInt64(reverse(rightPad(ingester, 8, '\\0')))) * toUInt256('{2**85}')
+        + toUInt256(seq) * {2**32} + line
+)"""
+_PAGE = f"toUInt256(page) * toUInt256('{2**254}')"
+_NO_PAGE = f"toUInt256(1 - page) * toUInt256('{2**254}')"
+
+
+CLICKHOUSE = Dialect(
+    name="clickhouse",
+    placeholder=_placeholder,
+    encode={"number": float},
+    properties="if(readable = '', properties, readable)",
+    more_columns=("readable",),
+    property_text=(
+        f"trimLeft(if({_MAY_BE_MARKED} AND NOT {_IS_STRING}, {_UNMARKED.format(value=_TEXT)}, {_TEXT}), '\\0')"
+    ),
+    property_json=f"nullIf({_UNMARKED.format(value=_RAW)}, '')",
+    property_number=(
+        f"if(match({_RAW}, '^(?:[-0-9]|\"\\\\\\\\u0000)'), coalesce({_DOUBLE}, {_MARKED_DOUBLE}, {_BEYOND}), NULL)"
+    ),
+    column_number=f"if({{kind}} = {NUMBER}, coalesce({_COLUMN_DOUBLE}, {_COLUMN_BEYOND}), NULL)",
+    fills_columns=True,
+    has_all_digits="match({0}, '^-?[0-9]+$')",
+    property_string=f"({_IS_STRING} AND NOT startsWith({_TEXT}, '\\0'))",
+    property_content=_TEXT,
+    property_boolean=_RAW,
+    property_value=_RAW,
+    any_element="arrayExists(element -> coalesce({test}, FALSE), JSONExtractArrayRaw({array}))",
+    as_object="concat('{\"\":', element, '}')",
+    property_keys="arrayJoin(arrayDistinct(JSONExtractKeys(properties)))",
+    cut=_cut,
+    month=_month,
+    key=_key,
+    uuid_text="toString({0})",
+    uuid_order="toUInt128({0})",
+    epoch_us="toUnixTimestamp64Micro({0})",
+    seconds_between="CAST(toUnixTimestamp64Micro({1}) - toUnixTimestamp64Micro({0}) AS DOUBLE PRECISION) / 1000000",
+    instant="toDateTime64('{0}', 6, 'UTC')",
+    contains="position({0}, {1}) > 0",
+    lowered="lowerUTF8({0})",
+    matches="match({0}, '{pattern}')",
+    matched="extract({0}, '{pattern}')",
+    estimate="uniq({0})",
+    percentile=_PERCENTILE,
+    finite="if(isFinite({0}), {0}, NULL)",
+    total="sum(if(isFinite({0}), {0}, NULL))",
+    mean="avg(if(isFinite({0}), {0}, NULL))",
+    whole="toInt64(sum({0}))",
+    count="toInt64(count())",
+    first=f"argMin([{{0}}], {_ORDER} + {_NO_PAGE})",
+    last=f"argMax([{{0}}], {_ORDER} + {_PAGE})",
+    ascending="arraySort(arrayFilter(moment -> moment IS NOT NULL, [{0}]))",
+    soonest=("multiIf(first >= {0}, first, more[-1] >= {0}, arrayFirst(moment -> moment >= {0}, more), NULL)"),
+    no_time="CAST(NULL AS Nullable(DateTime64(6, 'UTC')))",
+    arrival=("received_at", "ingester", "seq", "line"),
+    row_key=("ingester", "seq", "line"),
+    text_type="String",
+    anti_join="{rows} LEFT ANTI JOIN {others} USING ({keys})",
+    any_true="max({0})",
+    lag="lag(toNullable({0})) OVER {1}",
+    lead="lead(toNullable({0})) OVER {1}",
+    first_set="any({0}) OVER {1}",
+    last_set="anyLast({0}) OVER {1}",
+    separator="char(31)",
+    list_length="length({0})",
+    walks_arrays=True,
+)

@@ -1,0 +1,86 @@
+WITH walked AS (
+    WITH
+        arraySort(groupArray(toInt64(toUnixTimestamp64Micro(timestamp)) * 64 + (CASE WHEN matches_step_1 THEN 1 WHEN matches_step_2 THEN 2 WHEN matches_step_3 THEN 3 ELSE 4 END) * 8 + if(matches_step_1, 1, 0) + if(matches_step_2, 2, 0) + if(matches_step_3, 4, 0))) AS events,
+        arrayReverseFill(after -> after.1 <> 0, arrayMap(event -> tuple(if(bitAnd(event, 4) <> 0, toInt64(intDiv(event, 64)), 0)), events)) AS from_step_3,
+        arrayReverseFill(after -> after.1 <> 0, arrayMap((event, later) -> if(bitAnd(event, 2) <> 0, tuple(toInt64(intDiv(event, 64)), later.1), tuple(toInt64(0), toInt64(0))), events, arrayPushBack(arrayPopFront(from_step_3), tuple(toInt64(0))))) AS from_step_2,
+        arrayFilter(attempt -> notEmpty(attempt), arrayMap((event, later_1) -> if(bitAnd(event, 1) <> 0, arrayConcat([toInt64(intDiv(event, 64)) AS begun], arrayFilter(moment -> moment <> 0 AND moment <= begun + 604800000000, [later_1.1, later_1.2])), emptyArrayInt64()), events, arrayPushBack(arrayPopFront(from_step_2), tuple(toInt64(0), toInt64(0))))) AS attempts
+    SELECT
+        user_id AS person,
+        attempts[indexOf(arrayMap(attempt -> length(attempt), attempts) AS lengths, arrayMax(lengths))] AS times
+    FROM (
+        SELECT
+            user_id,
+            timestamp,
+            name = {p1:String} AS matches_step_1,
+            name = {p2:String} AS matches_step_2,
+            name = {p3:String} AS matches_step_3
+        FROM (SELECT * EXCEPT (user_id), user_id AS sent_id, nullIf(user_key, 0) AS user_id FROM events) AS events
+        WHERE site_id = {p4:String}
+            AND timestamp >= {p5:DateTime64(6, 'UTC')}
+            AND timestamp < {p6:DateTime64(6, 'UTC')}
+            AND user_id IS NOT NULL
+    ) AS tested_events
+    WHERE matches_step_1 OR matches_step_2 OR matches_step_3
+    GROUP BY user_id
+    HAVING max(matches_step_1)
+),
+persons AS (
+    SELECT
+        person,
+        if(length(times) >= 1, fromUnixTimestamp64Micro(times[1], 'UTC'), NULL) AS step_1_at,
+        if(length(times) >= 2, fromUnixTimestamp64Micro(times[2], 'UTC'), NULL) AS step_2_at,
+        if(length(times) >= 3, fromUnixTimestamp64Micro(times[3], 'UTC'), NULL) AS step_3_at
+    FROM walked
+)
+SELECT
+    count(step_1_at) AS persons_1,
+    count(step_2_at) AS persons_2,
+    count(step_3_at) AS persons_3,
+    arrayMap(
+        (sorted, place) -> if(
+            empty(sorted),
+            NULL,
+            sorted[toInt64(floor(place)) + 1]
+                + (sorted[toInt64(ceil(place)) + 1] - sorted[toInt64(floor(place)) + 1]) * (place - floor(place))
+        ),
+        [arraySort(groupArray(CAST(toUnixTimestamp64Micro(step_2_at) - toUnixTimestamp64Micro(step_1_at) AS DOUBLE PRECISION) / 1000000))],
+        [0.5 * (toInt64(count(CAST(toUnixTimestamp64Micro(step_2_at) - toUnixTimestamp64Micro(step_1_at) AS DOUBLE PRECISION) / 1000000)) - 1)]
+    )[1] AS median_seconds_2,
+    arrayMap(
+        (sorted, place) -> if(
+            empty(sorted),
+            NULL,
+            sorted[toInt64(floor(place)) + 1]
+                + (sorted[toInt64(ceil(place)) + 1] - sorted[toInt64(floor(place)) + 1]) * (place - floor(place))
+        ),
+        [arraySort(groupArray(CAST(toUnixTimestamp64Micro(step_2_at) - toUnixTimestamp64Micro(step_1_at) AS DOUBLE PRECISION) / 1000000))],
+        [0.9 * (toInt64(count(CAST(toUnixTimestamp64Micro(step_2_at) - toUnixTimestamp64Micro(step_1_at) AS DOUBLE PRECISION) / 1000000)) - 1)]
+    )[1] AS p90_seconds_2,
+    arrayMap(
+        (sorted, place) -> if(
+            empty(sorted),
+            NULL,
+            sorted[toInt64(floor(place)) + 1]
+                + (sorted[toInt64(ceil(place)) + 1] - sorted[toInt64(floor(place)) + 1]) * (place - floor(place))
+        ),
+        [arraySort(groupArray(CAST(toUnixTimestamp64Micro(step_3_at) - toUnixTimestamp64Micro(step_2_at) AS DOUBLE PRECISION) / 1000000))],
+        [0.5 * (toInt64(count(CAST(toUnixTimestamp64Micro(step_3_at) - toUnixTimestamp64Micro(step_2_at) AS DOUBLE PRECISION) / 1000000)) - 1)]
+    )[1] AS median_seconds_3,
+    arrayMap(
+        (sorted, place) -> if(
+            empty(sorted),
+            NULL,
+            sorted[toInt64(floor(place)) + 1]
+                + (sorted[toInt64(ceil(place)) + 1] - sorted[toInt64(floor(place)) + 1]) * (place - floor(place))
+        ),
+        [arraySort(groupArray(CAST(toUnixTimestamp64Micro(step_3_at) - toUnixTimestamp64Micro(step_2_at) AS DOUBLE PRECISION) / 1000000))],
+        [0.9 * (toInt64(count(CAST(toUnixTimestamp64Micro(step_3_at) - toUnixTimestamp64Micro(step_2_at) AS DOUBLE PRECISION) / 1000000)) - 1)]
+    )[1] AS p90_seconds_3
+FROM persons
+
+-- $1: 'view'
+-- $2: 'add'
+-- $3: 'buy'
+-- $4: 'default'
+-- $5: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $6: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)

@@ -1,0 +1,32 @@
+WITH scoped AS (
+    SELECT
+        path AS dim_0,
+        user_id
+    FROM events
+    WHERE site_id = {p1:String}
+        AND timestamp >= {p2:DateTime64(6, 'UTC')}
+        AND timestamp < {p3:DateTime64(6, 'UTC')}
+),
+ranked AS (
+    SELECT dim_0, row_number() OVER (ORDER BY metric_0 DESC NULLS LAST, dim_0 NULLS LAST) AS rank
+    FROM (
+        SELECT dim_0, count(DISTINCT user_id) AS metric_0
+        FROM scoped
+        GROUP BY dim_0
+    ) AS ranking
+    ORDER BY rank
+    LIMIT 3
+)
+SELECT
+    ranked.dim_0,
+    count(DISTINCT user_id) AS metric_0,
+    rank IS NULL AS other
+FROM scoped
+LEFT JOIN ranked ON scoped.dim_0 IS NOT DISTINCT FROM ranked.dim_0
+GROUP BY rank, ranked.dim_0
+ORDER BY rank NULLS LAST
+LIMIT 10001
+
+-- $1: 'default'
+-- $2: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $3: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)

@@ -1,0 +1,249 @@
+WITH codes AS MATERIALIZED (
+    SELECT node, CAST(row_number() OVER (ORDER BY node) AS INTEGER) AS code
+    FROM (
+        SELECT DISTINCT node
+        FROM (
+            SELECT path AS node
+            FROM events
+            WHERE site_id = {p4:String}
+                AND timestamp >= {p5:DateTime64(6, 'UTC')}
+                AND timestamp < {p6:DateTime64(6, 'UTC')}
+                AND name IN ({p1:String}, {p2:String}, {p3:String})
+                AND path IS NOT NULL
+        ) AS step_events
+        WHERE node IS NOT NULL
+    ) AS nodes
+),
+loose_events AS (
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ingester,
+        seq,
+        line,
+        name IN ({p7:String}, {p8:String}, {p9:String}) AS is_leave,
+        CASE WHEN name IN ({p1:String}, {p2:String}, {p3:String}) AND path IS NOT NULL THEN path END AS node
+    FROM events
+    WHERE site_id = {p4:String}
+        AND timestamp >= {p5:DateTime64(6, 'UTC')}
+        AND timestamp < {p6:DateTime64(6, 'UTC')}
+        AND session_id IS NULL
+        AND user_id IS NOT NULL
+),
+events_of_loose_users AS (
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ingester,
+        seq,
+        line,
+        NULL AS session_id,
+        is_leave,
+        node
+    FROM loose_events
+    UNION ALL
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ingester,
+        seq,
+        line,
+        session_id,
+        FALSE,
+        NULL
+    FROM events
+    WHERE site_id = {p4:String}
+        AND timestamp >= {p5:DateTime64(6, 'UTC')}
+        AND timestamp < {p6:DateTime64(6, 'UTC')}
+        AND session_id IS NOT NULL
+        AND (user_id) IN (SELECT user_id
+        FROM events
+        WHERE site_id = {p4:String}
+            AND timestamp >= {p5:DateTime64(6, 'UTC')}
+            AND timestamp < {p6:DateTime64(6, 'UTC')}
+            AND session_id IS NULL
+            AND user_id IS NOT NULL)
+),
+starts_of_stretches AS NOT MATERIALIZED (
+    SELECT
+        *,
+        count(session_id) OVER (events_of_user ROWS UNBOUNDED PRECEDING) AS place,
+        CASE
+            WHEN timestamp <= lag(toNullable(timestamp)) OVER events_of_user
+                + CASE WHEN is_leave THEN INTERVAL '1440 minutes' ELSE INTERVAL '30 minutes' END
+            THEN 0
+            ELSE 1
+        END AS starts_visit
+    FROM events_of_loose_users
+    WINDOW events_of_user AS (PARTITION BY user_id ORDER BY timestamp, received_at, ingester, seq, line)
+),
+stretches AS MATERIALIZED (
+    SELECT
+        *,
+        sum(starts_visit) OVER (PARTITION BY user_id ORDER BY timestamp, received_at, ingester, seq, line ROWS UNBOUNDED PRECEDING) AS visit
+    FROM starts_of_stretches
+),
+stretches_with_sessions_around AS (
+    SELECT
+        *,
+        anyLast(session_id) OVER so_far AS earlier_session,
+        anyLast(CASE WHEN session_id IS NOT NULL THEN visit END) OVER so_far AS earlier_visit,
+        any(session_id) OVER from_here AS later_session,
+        any(CASE WHEN session_id IS NOT NULL THEN visit END) OVER from_here AS later_visit
+    FROM stretches
+    WINDOW
+        so_far AS (PARTITION BY user_id ORDER BY timestamp, received_at, ingester, seq, line ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
+        from_here AS (PARTITION BY user_id ORDER BY timestamp, received_at, ingester, seq, line ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+),
+attributed_events AS (
+    SELECT
+        user_id,
+        timestamp,
+        received_at,
+        ingester,
+        seq,
+        line,
+        visit,
+        node,
+        CASE
+            WHEN earlier_visit = visit THEN earlier_session
+            WHEN later_visit = visit THEN later_session
+            WHEN earlier_session = later_session THEN earlier_session
+        END AS session_id
+    FROM stretches_with_sessions_around AS around
+    WHERE around.session_id IS NULL
+),
+events_of_sessions AS NOT MATERIALIZED (
+    SELECT
+        session_id,
+        timestamp,
+        received_at,
+        ingester,
+        seq,
+        line,
+        path AS node
+    FROM events
+    WHERE site_id = {p4:String}
+        AND timestamp >= {p5:DateTime64(6, 'UTC')}
+        AND timestamp < {p6:DateTime64(6, 'UTC')}
+        AND session_id IS NOT NULL
+        AND name IN ({p1:String}, {p2:String}, {p3:String})
+        AND path IS NOT NULL
+    UNION ALL
+    SELECT
+        session_id,
+        timestamp,
+        received_at,
+        ingester,
+        seq,
+        line,
+        node
+    FROM attributed_events
+    WHERE session_id IS NOT NULL
+),
+events_of_visits AS NOT MATERIALIZED (
+    SELECT
+        user_id,
+        visit,
+        timestamp,
+        received_at,
+        ingester,
+        seq,
+        line,
+        node
+    FROM attributed_events
+    WHERE session_id IS NULL
+),
+session_steps AS (
+    SELECT session_id AS visitor, CAST(0 AS BIGINT) AS visit, timestamp, received_at, ingester, seq, line, code
+    FROM events_of_sessions
+    JOIN codes USING (node)
+    WHERE node IS NOT NULL
+    UNION ALL
+    SELECT user_id AS visitor, CAST(visit AS BIGINT) AS visit, timestamp, received_at, ingester, seq, line, code
+    FROM events_of_visits
+    JOIN codes USING (node)
+    WHERE node IS NOT NULL
+),
+numbered_steps AS (
+    SELECT
+        visitor, visit,
+        timestamp,
+        received_at,
+        ingester,
+        seq,
+        line,
+        code,
+        lag(code, 1, 0) OVER steps_of_session AS previous_code,
+        CAST(row_number() OVER steps_of_session AS INTEGER) AS position
+    FROM session_steps
+    WINDOW steps_of_session AS (PARTITION BY visitor, visit ORDER BY timestamp, received_at, ingester, seq, line)
+),
+steps AS (
+    SELECT
+        visitor, visit,
+        code,
+        previous_code,
+        CAST(row_number() OVER steps_of_session AS INTEGER) AS position
+    FROM numbered_steps
+    WHERE previous_code <> code
+    WINDOW steps_of_session AS (PARTITION BY visitor, visit ORDER BY timestamp, received_at, ingester, seq, line)
+),
+step_counts AS MATERIALIZED (
+    SELECT position AS step, previous_code, code, toInt64(count()) AS sessions
+    FROM steps
+    WHERE position BETWEEN 1 AND 5
+    GROUP BY position, previous_code, code
+),
+edges AS (
+    SELECT step - 1 AS step, previous_code AS source, code AS target, sessions
+    FROM step_counts
+    WHERE step > 1
+    UNION ALL
+    SELECT step, code, NULL, toInt64(sum(sessions))
+    FROM (
+        SELECT step, code, CASE WHEN step < 5 THEN sessions ELSE 0 END AS sessions
+        FROM step_counts
+        UNION ALL
+        SELECT step - 1, previous_code, CASE WHEN step > 1 THEN -sessions ELSE 0 END
+        FROM step_counts
+    ) AS taken_less_continued
+    GROUP BY step, code
+    HAVING sum(sessions) > 0
+),
+ranked_edges AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY step ORDER BY sessions DESC, source NULLS LAST, target NULLS LAST
+        ) AS rank
+    FROM edges
+),
+kept_edges AS (
+    SELECT
+        step,
+        CASE WHEN rank <= 20 THEN source END AS kept_source,
+        CASE WHEN rank <= 20 THEN target END AS kept_target,
+        toInt64(sum(sessions)) AS sessions,
+        rank > 20 AS other
+    FROM ranked_edges
+    GROUP BY step, kept_source, kept_target, other
+)
+SELECT step, sources.node, targets.node, sessions, other
+FROM kept_edges
+LEFT JOIN codes AS sources ON sources.code = kept_source
+LEFT JOIN codes AS targets ON targets.code = kept_target
+ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS LAST
+
+-- $1: 'page_view'
+-- $2: '$pageview'
+-- $3: 'pageview'
+-- $4: 'default'
+-- $5: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $6: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $7: 'page_leave'
+-- $8: '$pageleave'
+-- $9: 'pageleave'

@@ -1,0 +1,109 @@
+"""/v1/retention, and `tallystick retention` in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tallystick.config import Settings
+from tallystick.model.event import encode_lines
+from tallystick.store import make_store
+from tallystick.store.retention import RetentionRule
+from tests.helpers.commands import end_command, run_command
+from tests.helpers.http.read_side import ReadSide, open_read_side
+from tests.helpers.query_steps import NOON, make_event
+from tests.helpers.samples import block_of_lines
+
+SITES = ["shop", "shop", "default"]
+EVENTS = [
+    *(make_event(n, site, name="view", user_id="u", timestamp=NOON) for n, site in enumerate(SITES)),
+    make_event(7, "shop", name="view", properties={"$bot": True}, timestamp=NOON),
+    make_event(8, "shop", name="view", timestamp=datetime.now(UTC)),
+]
+
+
+async def filled(side: ReadSide) -> None:
+    await side.store_blocks([block_of_lines(0, encode_lines(EVENTS), len(EVENTS))])
+
+
+async def test_the_routes(tmp_path: Path) -> None:
+    async with open_read_side(tmp_path) as side:
+        await filled(side)
+        assert await side.get("/v1/retention") == {"default_days": None, "rules": []}
+        oldest = datetime.now(UTC) - timedelta(days=30)
+        counted = await side.post("/v1/retention", {"site_id": "shop", "days": 30, "dry_run": True})
+        assert counted == {
+            "dry_run": True,
+            "site_id": "shop",
+            "days": 30.0,
+            "kept_from": f"{oldest:%Y-%m-%d}T00:00:00Z",
+            "events": 3,
+        }
+        assert (await side.get("/v1/retention"))["rules"] == []
+        done = await side.post("/v1/retention", {"site_id": "shop", "days": 30})
+        assert done == counted | {"dry_run": False}
+        ever = await side.post("/v1/retention", {"days": None})
+        assert (ever["site_id"], ever["days"], ever["kept_from"], ever["events"]) == ("default", None, None, 0)
+        rules = [{"site_id": "default", "days": None}, {"site_id": "shop", "days": 30}]
+        assert (await side.get("/v1/retention"))["rules"] == rules
+        assert (await side.get("/v1/retention", site_id="shop"))["rules"] == rules[1:]
+        only_counted = await side.client.delete("/v1/retention", params={"site_id": "shop", "dry_run": "true"})
+        assert (only_counted.status_code, only_counted.json()["events"]) == (200, 0)
+        assert (await side.client.delete("/v1/retention", params={"site_id": "shop"})).status_code == 200
+        assert (await side.client.delete("/v1/retention", params={"site_id": "shop"})).status_code == 404
+        assert (await side.get("/v1/retention"))["rules"] == rules[:1]
+
+
+async def test_what_is_refused(tmp_path: Path) -> None:
+    async with open_read_side(tmp_path) as side:
+        for body in (
+            {"site_id": "shop"},
+            {"site_id": "*", "days": 3},
+            {"site_id": "", "days": 3},
+            {"days": 0},
+            {"days": 36_501},
+            {"days": 1.5},
+            {"days": 3, "rollups": True},
+        ):
+            assert (await side.client.post("/v1/retention", json=body)).status_code == 400, body
+        assert (await side.client.delete("/v1/retention", params={"site_id": "*"})).status_code == 400
+        assert await side.store.retention_rules() == []
+
+
+async def test_the_default_that_a_cleared_rule_leaves(tmp_path: Path) -> None:
+    async with open_read_side(tmp_path, retention_days=10.0) as side:
+        await filled(side)
+        await side.store.set_retention_rule(RetentionRule("shop", None))
+        assert (await side.get("/v1/retention"))["default_days"] == 10.0
+        answer = (await side.client.delete("/v1/retention", params={"site_id": "shop"})).json()
+        assert (answer["days"], answer["events"]) == (10.0, 3)
+
+
+def test_the_commands(tmp_path: Path) -> None:
+    async def fill() -> None:
+        store = make_store(Settings(data=tmp_path, disk_reserve_bytes=0))
+        await store.open()
+        await store.write([block_of_lines(0, encode_lines(EVENTS), len(EVENTS))])
+        await store.close()
+
+    asyncio.run(fill())
+    data = ("--data", str(tmp_path))
+
+    assert "all   for ever" in run_command({}, "retention", "show", *data)
+    code, out, err = end_command({}, "retention", "set", "--site", "shop", "--days", "30", *data)
+    assert (code, out) == (2, "")
+    assert "3 events of shop are older than that: add --yes" in err
+    assert "3 of before" in run_command({}, "retention", "set", "--site", "shop", "--days", "30", "--dry-run", *data)
+    done = json.loads(run_command({}, "retention", "set", "--site", "shop", "--days", "30", "--yes", "--json", *data))
+    assert (done["days"], done["events"], done["dry_run"]) == (30.0, 3, False)
+    said = run_command({}, "retention", "set", "--site", "docs", "--for-ever", *data)
+    assert said == "docs: events are kept for ever\n"
+    shown = json.loads(run_command({}, "retention", "show", "--json", *data))
+    assert shown["rules"] == [{"site_id": "docs", "days": None}, {"site_id": "shop", "days": 30}]
+    assert run_command({}, "retention", "clear", "--site", "shop", *data) == "shop: events are kept for ever\n"
+    code, _, err = end_command({}, "retention", "clear", "--site", "shop", *data)
+    assert (code, "has no rule of its own" in err) == (2, True)
+    code, _, err = end_command({}, "retention", "set", "--site", "shop", *data)
+    assert (code, "either --days or --for-ever" in err) == (2, True)

@@ -1,0 +1,285 @@
+"""What a request's cycle saves the write routes: an answer in one write, a body without a wait, a task."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from typing import Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.server import ServerState
+
+from tallystick.config import Settings
+from tallystick.ingest.app import reply
+from tallystick.metrics import Metrics
+from tallystick.process.connections import Connections
+from tallystick.process.http import Answer, HttpProtocol, _Cycle, protocol_of
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.closed = True
+
+    def resume_reading(self) -> None:
+        pass
+
+
+@pytest.fixture
+def transport() -> Transport:
+    return Transport()
+
+
+def cycle(transport: Transport, method: str = "POST") -> _Cycle:
+    log = logging.getLogger(__name__)
+    scope: Any = {"type": "http", "method": method}
+    return _Cycle(
+        scope, transport, FlowControl(transport), log, log, False, [], asyncio.Event(), False, True, lambda: None
+    )
+
+
+async def test_an_answer_leaves_in_one_write(transport: Transport) -> None:
+    await reply(cycle(transport).send, 202, b'{"accepted":1}', "r1")
+
+    (answer,) = transport.written
+    assert answer.startswith(b"HTTP/1.1 202 Accepted\r\n")
+    assert answer.endswith(b'\r\n\r\n{"accepted":1}')
+
+
+async def test_an_answer_with_a_header_of_two_lines_is_refused(transport: Transport) -> None:
+    with pytest.raises(RuntimeError, match="Invalid HTTP header value"):
+        await reply(cycle(transport).send, 202, b"{}", "r1\r\nset-cookie: a=b")
+
+
+async def test_the_last_answer_of_a_connection_closes_it(transport: Transport) -> None:
+    request = cycle(transport)
+    request.keep_alive = False
+    await reply(request.send, 202, b"{}", "r1")
+
+    assert b"\r\nconnection: close\r\n" in b"".join(transport.written)
+    assert transport.closed
+
+
+async def test_an_answer_to_head_has_its_head(transport: Transport) -> None:
+    await reply(cycle(transport, "HEAD").send, 200, b"{}", "r1")
+
+    assert b"".join(transport.written).endswith(b"\r\n\r\n")
+
+
+async def test_a_body_that_has_arrived_is_there_without_a_wait_and_once(transport: Transport) -> None:
+    request = cycle(transport)
+    request.body += b"half"
+    assert request.whole_body() is None
+
+    request.body += b" and half"
+    request.more_body = False
+    request.message_event.set()
+
+    assert request.whole_body() == b"half and half"
+    waiting = asyncio.ensure_future(request.receive())
+    await asyncio.sleep(0)
+    assert not waiting.done()  # for the end of the connection, as after `receive`
+    request.disconnected = True
+    request.message_event.set()
+    assert (await waiting)["type"] == "http.disconnect"
+
+
+async def test_the_body_of_a_client_that_is_gone_is_not_there(transport: Transport) -> None:
+    request = cycle(transport)
+    request.more_body = False
+    request.disconnected = True
+
+    assert request.whole_body() is None
+
+
+# --- requests without a task ----------------------------------------------------------------------------------------
+
+
+class Wire(Transport):
+    """A client's end of a connection, whose answers are read from `written`."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}.get(name, default)
+
+    def pause_reading(self) -> None:
+        pass
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write_eof(self) -> None:
+        pass
+
+    @property
+    def bodies(self) -> list[str]:
+        return [part.split("\r\n\r\n")[1] for part in b"".join(self.written).decode().split("HTTP/1.1 ")[1:]]
+
+
+class Taking:
+    """A connection to an application that takes what it is told to, and says its body when `go` is called."""
+
+    def __init__(self, takes: bool = True) -> None:
+        self.offered: list[bytes] = []
+        self.tasks = 0
+        self._takes = takes
+        self._late: list[tuple[Answer, bytes]] = []
+        self.wire = Wire()
+        self.protocol = self._connected()
+
+    def _connected(self) -> HttpProtocol:
+        config = Config(self._app, interface="asgi3", ws="none", lifespan="off", log_config=None, access_log=False)
+        config.server_header = config.date_header = False
+        config.load()
+        made = protocol_of(Connections(Settings(), Metrics()), self._take)
+        protocol = made(config=config, server_state=ServerState(), app_state={}, _loop=asyncio.get_running_loop())
+        protocol.connection_made(self.wire)
+        return protocol
+
+    def _take(self, scope: Any, body: bytes, answer: Answer) -> bool:
+        self.offered.append(body)
+        if self._takes:
+            self._late.append((answer, body))
+        return self._takes
+
+    def go(self) -> None:
+        for answer, body in self._late:
+            answer(202, b"content-length: %d\r\n" % len(body), body)
+        self._late.clear()
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        self.tasks += 1
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                break
+        await reply(send, 202, b"task:" + body, "r1")
+
+    async def rest(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+def request(body: bytes, more: str = "") -> bytes:
+    return b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n%b\r\n%b" % (len(body), more.encode(), body)
+
+
+async def test_a_request_that_has_arrived_whole_is_answered_without_a_task() -> None:
+    taking = Taking()
+    taking.protocol.data_received(request(b"one"))
+    assert taking.wire.written == []
+
+    taking.go()
+
+    assert (taking.wire.bodies, taking.tasks) == (["one"], 0)
+    taking.protocol.data_received(request(b"two"))
+    taking.go()
+    assert taking.wire.bodies == ["one", "two"]
+
+
+async def test_a_request_that_arrives_in_parts_is_not_offered() -> None:
+    taking = Taking()
+    whole = request(b"one")
+    taking.protocol.data_received(whole[:-1])
+    await taking.rest()
+    taking.protocol.data_received(whole[-1:])
+    await taking.rest()
+
+    assert (taking.offered, taking.tasks, taking.wire.bodies) == ([], 1, ["task:one"])
+
+
+async def test_a_request_that_is_not_taken_keeps_its_body() -> None:
+    taking = Taking(takes=False)
+    taking.protocol.data_received(request(b"one"))
+    await taking.rest()
+
+    assert (taking.offered, taking.wire.bodies) == ([b"one"], ["task:one"])
+
+
+async def test_pipelined_requests_are_answered_in_their_order() -> None:
+    taking = Taking()
+    taking.protocol.data_received(request(b"one") + request(b"two") + request(b"three"))
+    await taking.rest()
+    assert taking.wire.written == []
+
+    taking.go()
+    await taking.rest()
+
+    assert taking.wire.bodies == ["one", "task:two", "task:three"]
+
+
+async def test_what_follows_a_request_may_be_refused_after_its_answer() -> None:
+    taking = Taking()
+    taking.protocol.data_received(request(b"one") + b"nonsense\r\n\r\n")
+    await taking.rest()
+    assert taking.wire.written == []
+
+    taking.go()
+    await taking.rest()
+
+    answers = b"".join(taking.wire.written)
+    assert answers.startswith(b"HTTP/1.1 202 ")
+    assert b"HTTP/1.1 400 " in answers
+
+
+async def test_the_last_answer_of_a_connection_closes_it_without_a_task_too() -> None:
+    taking = Taking()
+    taking.protocol.data_received(request(b"one", "connection: close\r\n"))
+    taking.go()
+    await taking.rest()
+
+    assert taking.wire.bodies == ["one"]
+    assert b"connection: close" in b"".join(taking.wire.written)
+    assert taking.wire.closed
+
+
+async def test_an_answer_to_a_client_that_is_gone_is_dropped() -> None:
+    taking = Taking()
+    taking.protocol.data_received(request(b"one"))
+    taking.protocol.connection_lost(None)
+
+    taking.go()
+    await taking.rest()
+
+    assert taking.wire.written == []
+
+
+@pytest.mark.parametrize("takes", [True, False], ids=["taken", "with a task"])
+async def test_an_answered_request_leaves_nothing_for_the_garbage_collector(takes: bool) -> None:
+    """A collection stops every request, for as long as there are objects to look at."""
+    taking = Taking(takes)
+
+    async def ask() -> None:
+        taking.protocol.data_received(request(b"one"))
+        taking.go()
+        await taking.rest()
+
+    await ask()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            await ask()
+        assert len(taking.wire.bodies) == 101
+        assert gc.collect() < 100
+    finally:
+        gc.enable()

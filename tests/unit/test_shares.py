@@ -1,0 +1,35 @@
+"""The share of a test's cases that one run takes."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from tests.helpers import shares
+from tests.helpers.shares import shared_out
+
+CASES = [f"{test}-{kind}-{number}" for test, kind, number in product("abcdefgh", ("x", "y", "z"), range(3))]
+
+
+def taken(count: int) -> list[str]:
+    return shared_out(CASES, lambda case: case[0], lambda case: case[2], count)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_each_test_is_run_with_so_many_kinds_and_with_all_their_cases(count: int) -> None:
+    for test in "abcdefgh":
+        mine = [case for case in taken(count) if case[0] == test]
+        assert len({case[2] for case in mine}) == min(count, 3)
+        assert len(mine) == 3 * min(count, 3)
+
+
+def test_the_same_seed_takes_the_same_and_another_one_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shares, "SEED", "1")
+    first = taken(1)
+    assert taken(1) == first
+    found = set()
+    for seed in range(40):
+        monkeypatch.setattr(shares, "SEED", str(seed))
+        found |= set(taken(1))
+    assert found == set(CASES)
