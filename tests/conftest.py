@@ -53,6 +53,13 @@ FIRST = {
 """Tests that wait more than they compute, so that others run beside them: each of these groups has a process."""
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """SEED decides what Hypothesis draws, too, before its plugin reads the option."""
+    if not THOROUGH and config.getoption("hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = SEED
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with FIRST."""
     items.sort(key=lambda item: not item.nodeid.startswith(tuple(FIRST)))
@@ -89,7 +96,11 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def pytest_report_header() -> str:
-    return "cases: all" if THOROUGH else f"cases: some, others in each commit; SEED={SEED} takes these again"
+    return (
+        "cases: all"
+        if THOROUGH
+        else f"cases: some, others after each change of the code; SEED={SEED} takes these again"
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -102,7 +102,7 @@ PAIRS = {
 """Which of them `make test` puts together: each with one that it is run with. `make faults` takes every pair."""
 
 PAIRS_OF_A_TEST = 2
-"""On how many of these each test is run by `make test`, others in each commit."""
+"""On how many of these each test is run by `make test`, others after each change."""
 MOVES_OF_A_TEST = 1
 """With how many pairs of stores each test of `tallystick move` is run."""
 

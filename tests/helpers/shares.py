@@ -1,4 +1,4 @@
-"""Which backends `make test` runs a test on: not on all, and on others in each commit; `make faults` takes all."""
+"""Which backends `make test` runs a test on: not on all, and on others after each change; `make faults` takes all."""
 
 from __future__ import annotations
 

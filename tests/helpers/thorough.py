@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
-import subprocess
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -14,26 +14,24 @@ THOROUGH = bool(os.environ.get("THOROUGH"))
 """Whether the run may take as long as it likes; `make faults` sets it."""
 
 
-def seed_of_commit() -> str:
-    """A number from the code that is committed: a run of the same code takes the same cases on every machine."""
-    command = ["git", "rev-parse", "HEAD:src", "HEAD:tests"]
-    folder = Path(__file__).parent
-    try:
-        trees = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):  # no git, or a release's folder
-        return "0"
-    return str(sum(int(tree[:8], 16) for tree in trees.split()) % 2**32)
+def seed_of_code() -> str:
+    """A number from the Python files of src and tests: a run of the same code takes the same cases on every machine."""
+    top = Path(__file__).parents[2]
+    content = hashlib.sha256()
+    for file in sorted(file for folder in ("src", "tests") for file in (top / folder).rglob("*.py")):
+        content.update(file.read_bytes())
+    return str(int.from_bytes(content.digest()[:4], "big"))
 
 
-SEED = os.environ.get("SEED") or seed_of_commit()
-"""Which cases the run takes: others in each commit, or those of a number that `SEED` gives."""
+SEED = os.environ.get("SEED") or seed_of_code()
+"""Which cases the run takes: others after each change of the code, or those of a number that `SEED` gives."""
 os.environ["SEED"] = SEED  # the processes that a run starts inherit it
 
 SHARE = 12
 """`make test` takes one example of so many."""
 
 SHARE_OF_CASES = 5
-"""`make test` takes one listed case of so many, others in each commit."""
+"""`make test` takes one listed case of so many, others after each change."""
 
 T = TypeVar("T")
 
