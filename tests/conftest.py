@@ -6,6 +6,7 @@ import gc
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck
@@ -14,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tallystick.cli import console
 from tests.helpers import empty_store
+from tests.helpers.shares import of_long_files
 from tests.helpers.thorough import SEED, THOROUGH
 from tests.servers import forked
 
@@ -60,9 +62,24 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = SEED
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with FIRST."""
+SHARES = {
+    "tests/attack/": 1 / 2,
+    "tests/browser/dashboard/": 1 / 2,
+    "tests/conformance/": 1 / 2,
+    "tests/outside/": 1 / 2,
+}
+"""Of each file of these folders a run of all tests takes so many, others after each change; `make faults` takes all."""
+
+
+@pytest.hookimpl(trylast=True)  # each folder has left out what it does not run
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begins with FIRST, and leaves a share of the long folders out, unless somebody asks for these tests."""
     items.sort(key=lambda item: not item.nodeid.startswith(tuple(FIRST)))
+    if THOROUGH or config.option.keyword or [Path(named).resolve() for named in config.args] != [Path(__file__).parent]:
+        return
+    taken = set(of_long_files(items, lambda item: item.nodeid, SHARES))
+    config.hook.pytest_deselected(items=[item for item in items if item not in taken])
+    items[:] = [item for item in items if item in taken]
 
 
 def pytest_collection_finish() -> None:

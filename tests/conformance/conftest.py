@@ -85,7 +85,7 @@ NOT_OVER_SHARDS: dict[str, str] = {
 }
 """More tests that ClickHouse over shards does not take part in, and why."""
 
-LONG_OVER_SHARDS = ("test_erase", "test_move", "test_retention_rules")
+LONG_OVER_SHARDS = ("test_erase", "test_identity_tables", "test_imports_undone", "test_move", "test_retention_rules")
 """Modules whose tests take minutes over shards: `make faults` runs them there."""
 SHARDED_TESTS = 1 / 4
 """Of the other tests `make test` takes so many to draw their server with shards among the servers."""

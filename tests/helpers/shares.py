@@ -1,9 +1,9 @@
-"""Which backends `make test` runs a test on: not on all, and on others after each change; `make faults` takes all."""
+"""What a run leaves out so as to be over soon: backends of a test, tests of long files; others after each change."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from tests.helpers.thorough import SEED
@@ -31,3 +31,21 @@ def shared_out(
         for kind in random.Random(f"{SEED} {test}").sample(of_test, min(count, len(of_test)))
     }
     return [case for case in cases if (test_of(case), kind_of(case)) in taken]
+
+
+def of_long_files(tests: Sequence[T], id_of: Callable[[T], str], shares: Mapping[str, float]) -> list[T]:
+    """The tests without those that this run leaves out of the files in the folders of `shares`; never a whole file.
+
+    Args:
+        id_of: the test's node id: its file, `::`, its name.
+        shares: for each beginning of a path which share of a file's tests is taken, at most 1.
+    """
+    files: dict[str, list[T]] = {}
+    for test in tests:
+        files.setdefault(id_of(test).partition("::")[0], []).append(test)
+    left_out: set[str] = set()
+    for file, of_file in files.items():
+        share = next((share for beginning, share in shares.items() if file.startswith(beginning)), 1)
+        fewer = random.Random(f"{SEED} {file}").sample(of_file, int(len(of_file) * (1 - share)))
+        left_out.update(map(id_of, fewer))
+    return [test for test in tests if id_of(test) not in left_out]

@@ -1,4 +1,4 @@
-"""The share of a test's cases that one run takes."""
+"""The share of a test's cases, and of a long file's tests, that one run takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from tests.helpers import shares
-from tests.helpers.shares import shared_out
+from tests.helpers.shares import of_long_files, shared_out
 
 CASES = [f"{test}-{kind}-{number}" for test, kind, number in product("abcdefgh", ("x", "y", "z"), range(3))]
 
@@ -33,3 +33,18 @@ def test_the_same_seed_takes_the_same_and_another_one_others(monkeypatch: pytest
         monkeypatch.setattr(shares, "SEED", str(seed))
         found |= set(taken(1))
     assert found == set(CASES)
+
+
+FILES = {"long/a.py": 9, "long/b.py": 1, "c.py": 5}
+TESTS = [f"{file}::test_{number}" for file, of_file in FILES.items() for number in range(of_file)]
+
+
+def test_half_of_each_long_file_is_taken_and_others_with_another_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+    for seed in range(40):
+        monkeypatch.setattr(shares, "SEED", str(seed))
+        taken = of_long_files(TESTS, str, {"long/": 1 / 2})
+        assert [sum(test.startswith(file) for test in taken) for file in FILES] == [5, 1, 5]
+        assert taken == [test for test in TESTS if test in taken], "in their order"
+        found |= set(taken)
+    assert found == set(TESTS)

@@ -11,7 +11,8 @@ import pytest
 from tallystick.api.live_feed import WAITING_MAX, Listener, Live
 from tallystick.config import Settings
 from tallystick.errors import Unavailable
-from tallystick.model.event import Event
+from tallystick.model.block import make_block
+from tallystick.model.event import Event, encode_lines
 from tallystick.store import Store
 from tests.helpers.query_steps import make_event, numbers, put
 
@@ -50,12 +51,12 @@ async def test_what_is_stored_is_told_once_in_order(store: Store, settings: Sett
     stage = Stage(store, settings, live_events_per_second=40)
     await put(store, events_now("shop", 3))
     async with stage.live.listening("shop") as listener, stage.live.listening(None) as everywhere:
-        first, second = events_now("shop", 4), events_now("shop", 2, timedelta(minutes=10))
-        await put(store, [*first, *events_now("blog", 5)])
+        first, second, blog = events_now("shop", 4), events_now("shop", 2, timedelta(minutes=10)), events_now("blog", 5)
+        await store.write([make_block("now", 0, encode_lines([*first, *blog]), len(first) + len(blog))])
         messages = await told(listener, 4)
         assert [data["event_id"] for kind, data in messages if kind == "event"] == [str(e.event_id) for e in first]
         assert {data["site_id"] for _, data in messages} == {"shop"}, "nobody is told of another site"
-        await put(store, second)
+        await store.write([make_block("late", 0, encode_lines(second), len(second))])  # at once: no look sees one alone
         messages = await told(listener, 2)
         assert [data["event_id"] for kind, data in messages] == [str(e.event_id) for e in second], "late ones too"
         assert len(await told(everywhere, 11)) == 11
