@@ -58,12 +58,17 @@ class OidcServer:
         self.issuer = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and return once it answers."""
+    def start(self, key_name: str = "") -> None:
+        """Start it and return once it answers.
+
+        Args:
+            key_name: it signs with a key of this name, which it makes. Empty: with the one of its package.
+        """
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 [self._node, "provider.mjs", str(self._port), *self._options],
                 cwd=FOLDER,
+                env={**os.environ, "KEY_NAME": key_name},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

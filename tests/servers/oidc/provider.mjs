@@ -2,10 +2,14 @@
 //
 // Arguments: the port, and perhaps `plain`: claims are in the ID token, and clients send their secret in the form.
 //
+// KEY_NAME in the environment: it signs with a new key of that name, another at each start.
+//
 // Persons are named as `SUBJECT`, with claims after it: `ann`, `ann;email=eva@example.org`,
 // `ann;unverified`, `ann;noemail`, `ann;name=Ann`. Without `email=` the address is SUBJECT@example.org.
 //
 // POST /test/next gives what the next answer of the token endpoint has instead: a provider that misbehaves.
+import { generateKeyPairSync } from "node:crypto";
+
 import Provider from "oidc-provider";
 
 const port = Number(process.argv[2]);
@@ -42,7 +46,14 @@ function named(text) {
   return subject;
 }
 
+/** The keys it signs with. */
+function newKeys(kid) {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  return { keys: [{ ...privateKey.export({ format: "jwk" }), kid, use: "sig", alg: "RS256" }] };
+}
+
 const provider = new Provider(issuer, {
+  ...(process.env.KEY_NAME && { jwks: newKeys(process.env.KEY_NAME) }),
   clients: [
     client("tallystick"),
     client("other"),

@@ -462,6 +462,29 @@ async def test_a_token_with_the_right_nonce_is_taken(members: Members, provider:
         assert (await browser.client.get(back)).status_code == 303
 
 
+@pytest.mark.parametrize("name", ["another", "first"])
+async def test_a_provider_that_signs_with_a_new_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The keys are read again for it, long before they are old; whatever the new key is called."""
+    rotating = OidcServer(tmp_path)
+    rotating.start("first")
+    clock = oidc._clock()
+    monkeypatch.setattr(oidc, "_clock", lambda: clock)
+    try:
+        async with opened(tmp_path / "data", **settings_for(rotating.issuer)) as side:
+            members = Members(side)
+            await members.user("ann", admin=True)
+            async with members.browser() as browser:
+                assert (await enter(browser, "ann")).status_code == 303
+            rotating.kill()
+            rotating.start(name)
+            async with members.browser() as browser:
+                refused(await enter(browser, "ann"), 502, "cannot be trusted")
+                clock += oidc.AGAIN_AFTER
+                assert (await enter(browser, "ann")).status_code == 303
+    finally:
+        rotating.kill()
+
+
 async def test_clocks_that_differ(members: Members, monkeypatch: pytest.MonkeyPatch) -> None:
     async with members.browser() as browser:
         for seconds in (-3_600, 3_600):
