@@ -51,8 +51,8 @@ docs: ## Write the generated docs and the dashboard's API types again
 	@.venv/bin/python -m scripts.configuration_doc
 	@.venv/bin/python -m scripts.api_types
 
-lock: ## Resolve requirements/runtime.lock and requirements/dev.lock anew
-	@scripts/lock
+lock: ## Resolve the lock files anew; what fits stays as it is. ARGS="--upgrade" takes newest versions
+	@scripts/lock $(ARGS)
 
 clean: ## Remove .venv and everything that tools left; data stays
 	rm -rf .venv build dist dashboard/node_modules src/tallystick/dashboard src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
