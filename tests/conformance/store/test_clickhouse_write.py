@@ -24,7 +24,9 @@ from tallystick.store.clickhouse import ClickHouseStore
 from tallystick.store.clickhouse.connection import Connection
 from tallystick.store.clickhouse.settling import settle_blocks
 from tallystick.store.duckdb import DuckDBStore
+from tallystick.store.migrations import migrations
 from tallystick.store.retention import Borders
+from tests.faults.times import REPETITIONS, Record
 from tests.helpers.samples import INGESTER, block_of, sample_block, sample_event
 from tests.helpers.thorough import chance, some
 from tests.servers.clickhouse import ClickHouseServer
@@ -163,6 +165,39 @@ def batch() -> tuple[list[Block], list[DeadLetter]]:
         DeadLetter(INGESTER, 3, 1, b"7", "data_rejected", "seven", 1),
     ]
     return blocks, letters
+
+
+async def test_killed_at_any_statement_of_a_migration(
+    settings: Settings, clickhouse_server: ClickHouseServer, monkeypatch: pytest.MonkeyPatch, record_property: Record
+) -> None:
+    """G6: the next start makes what is missing, and the tables are those of a start that nothing stopped."""
+
+    async def tables(statements: int, *, done: bool) -> tuple[int, str]:
+        """The tables after a start that is killed and another one; the number of statements of the first."""
+        url = clickhouse_server.new_database()
+        database = urlsplit(url).path[1:]
+        here = settings.model_copy(update={"store_url": url})
+        with monkeypatch.context() as killed, suppress(Killed):
+            store = ClickHouseStore(here)
+            seen = kill_after(store._writer, statements, killed, done=done)
+            await store.open()
+            await store.close()
+        async with opened(here) as (store,):
+            await store.write([sample_block(0, range(5))])
+            assert await store.verify() == []
+        made = clickhouse_server.sql(
+            f"SELECT create_table_query FROM system.tables WHERE database = '{database}' ORDER BY name"
+        )
+        clickhouse_server.drop_database(url)
+        return seen[0], made.replace(database, "database")
+
+    number, whole = await tables(1_000, done=True)
+    assert number > len(migrations("clickhouse")) * 2
+    taken = some(range(number))
+    record_property(REPETITIONS, 2 * len(taken))
+    for statements in taken:
+        for done in (False, True):
+            assert await tables(statements, done=done) == (statements + 1, whole), f"statement {statements}"
 
 
 WANTED = [1, 2, 3, 4, 5, 6, 10, 11]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -12,10 +14,30 @@ from tallystick.errors import SchemaTooNew
 from tallystick.store import migrations as numbered
 from tallystick.store.migrations import migrations
 from tallystick.store.postgres import PostgresStore
+from tests.faults.times import REPETITIONS, Record
 from tests.helpers.old_schema import without_later_parts
 from tests.helpers.postgres_steps import connected, opened
 from tests.helpers.samples import sample_block
 from tests.servers.postgres import PostgresServer
+
+KILLED = """
+import asyncio, sys
+from tallystick.config import Settings
+from tallystick.store import make_store
+from tallystick.store.postgres import store as steps
+
+pending_migrations = steps.pending_migrations
+
+def stops(*given):
+    for step in pending_migrations(*given):
+        yield step
+        print("a step is taken", flush=True)
+        sys.stdin.read()
+
+steps.pending_migrations = stops
+asyncio.run(make_store(Settings(store_url=sys.argv[1], allow_weak_durability=True)).open())
+"""
+"""Takes one step of a migration and waits."""
 
 
 @pytest.fixture
@@ -92,3 +114,39 @@ async def test_a_step_that_fails_changes_nothing(settings: Settings, monkeypatch
         assert await store.migrate() == len(steps)
     async with connected(settings) as beside:
         assert await beside.fetchval("SELECT to_regclass('half')") is None
+
+
+def killed_within_a_step(url: str) -> None:
+    """Kill a process that has taken the first step of its migration."""
+    command = [sys.executable, "-c", KILLED, url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert "a step is taken\n" in child.stdout
+        child.kill()
+
+
+@pytest.mark.faults
+async def test_killed_in_each_step(
+    settings: Settings, postgres_server: PostgresServer, record_property: Record
+) -> None:
+    """G6: on the schema of each older version; it stays what it was, and the next start makes all steps."""
+    steps = migrations("postgres")
+    fresh = postgres_server.new_database(migrated=True)
+    whole = schema(postgres_server, fresh)
+    record_property(REPETITIONS, len(steps))
+    for version in range(len(steps)):
+        here = settings.model_copy(update={"store_url": postgres_server.new_database()})
+        async with connected(here) as beside:
+            await beside.execute("CREATE TABLE schema_version (version integer NOT NULL)")
+            for number, statements in enumerate(steps[:version], 1):
+                await beside.execute(statements)
+                await beside.execute("INSERT INTO schema_version VALUES ($1)", number)
+        before = schema(postgres_server, here.store_url)
+        killed_within_a_step(here.store_url)
+        assert schema(postgres_server, here.store_url) == before
+        async with opened(here, 1) as (store,):
+            assert schema(postgres_server, here.store_url) == whole
+            await store.write([sample_block(0, range(5))])
+            assert await store.verify() == []
+        postgres_server.drop_database(here.store_url)
+    postgres_server.drop_database(fresh)

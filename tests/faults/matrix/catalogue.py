@@ -79,12 +79,18 @@ FAULTS: dict[str, list[Fault]] = {
             ("faults/test_backup_kill.py::test_many_backups_under_load",),
         ),
         Fault(
-            "killed in a step of a migration, on each older schema (DuckDB); a step that fails (PostgreSQL)",
-            28,
+            "killed in a step of a migration, on each older schema (DuckDB, PostgreSQL); a step that fails",
+            45,
             (
                 "faults/test_migration_kill.py::test_killed_in_each_step_of_a_migration",
+                "conformance/store/test_postgres_schema.py::test_killed_in_each_step",
                 "conformance/store/test_postgres_schema.py::test_a_step_that_fails_changes_nothing",
             ),
+        ),
+        Fault(
+            "killed before or after a statement of a migration (ClickHouse)",
+            20,
+            ("conformance/store/test_clickhouse_write.py::test_killed_at_any_statement_of_a_migration",),
         ),
         Fault("killed while a person is erased", 2, ("faults/test_erase_kill.py::test_killed_within",)),
         Fault("killed while an import is taken back", 1, ("faults/test_undo_kill.py::test_killed_within_a_step",)),
