@@ -442,8 +442,9 @@ class Settings(BaseSettings):
     quota_site_properties: int = Field(
         0,
         ge=0,
-        description="The same of property keys, of all events of a site. Off by default, since it costs about a third "
-        "of reading an event, and properties are stored as JSON, whose keys cost little. 0: no quota.",
+        description="The same of property keys, of all events of a site. Off by default, since it adds about 30 % to "
+        "the time of reading an event with four properties and 35 to 70 % with twelve, and properties are stored as "
+        "JSON, whose keys cost little. 0: no quota.",
     )
     quota_burst: float = Field(
         10.0,
