@@ -89,7 +89,8 @@ SALT_CHARACTERS = 32
 """Fewest characters of `enrich_salt`: whoever guesses it can find the address of every visitor's id. The same of
 `access_secret`."""
 
-_YES, _NO = {"true", "1", "yes", "on", "y", "t"}, {"false", "0", "no", "off", "n", "f"}
+YES, NO = {"true", "1", "yes", "on", "y", "t"}, {"false", "0", "no", "off", "n", "f"}
+"""Texts of a boolean in small letters: those that pydantic reads."""
 
 
 class _Environment(EnvSettingsSource):
@@ -781,7 +782,7 @@ class Settings(BaseSettings):
     def _switch(cls, value: object) -> object:
         """Read a switch as pydantic reads a bool: these settings had no `auto` once."""
         text = str(value).strip().lower()
-        return "true" if text in _YES else "false" if text in _NO else text
+        return "true" if text in YES else "false" if text in NO else text
 
     @field_validator("write_keys", "read_keys")
     @classmethod
@@ -931,7 +932,7 @@ def plain_keys(settings: Settings) -> dict[str, list[int]]:
 def debugging() -> bool:
     """Whether tracebacks are wanted. Reads the environment alone, so that it can be asked when settings are wrong."""
     given = {name.upper(): value.strip().lower() for name, value in os.environ.items()}
-    return given.get(f"{PREFIX}DEBUG", "") in _YES or given.get(f"{PREFIX}LOG_LEVEL", "") == "debug"
+    return given.get(f"{PREFIX}DEBUG", "") in YES or given.get(f"{PREFIX}LOG_LEVEL", "") == "debug"
 
 
 def _listed(prefix: str, names: list[str]) -> str:

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
 from tallystick.access.directory import Directory
-from tallystick.config import Settings
+from tallystick.config import NO, YES, Settings
 from tallystick.errors import InvalidRequest, TallystickError, Unauthorized
 from tallystick.http_headers import WRITE
 from tallystick.ingest import ids
@@ -224,8 +225,9 @@ class NativeEvents:
         request_id = request_id_of(scope)
         try:
             body, site = self._ingest.body_at_once(scope, body)
+            strict = _is_strict(scope)
             decoded = self._decode(scope, body, site)
-            if not decoded.count or (decoded.rejected and _is_strict(scope)):
+            if not decoded.count or (decoded.rejected and strict):
                 return False
 
             def tell(outcome: str | TallystickError) -> None:
@@ -260,8 +262,8 @@ class NativeEvents:
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> tuple[int, bytes]:
         body, site = await self._ingest.read_body(scope, receive, key_in_body=True)
-        decoded = self._decode(scope, body, site)
         strict = _is_strict(scope)
+        decoded = self._decode(scope, body, site)
         if decoded.rejected and (strict or not decoded.count):
             self._ingest.spend(scope, decoded)
             for rejection in decoded.rejected:
@@ -272,7 +274,20 @@ class NativeEvents:
 
 
 def _is_strict(scope: Scope) -> bool:
-    return b"strict=1" in scope["query_string"].split(b"&")
+    """Whether all events are accepted or none; of several values the last one counts, as on other routes.
+
+    Raises:
+        InvalidRequest: the value is no boolean.
+    """
+    query = scope["query_string"]
+    if not query:
+        return False
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("strict")
+    if given is None or (text := given.strip().lower()) in NO:
+        return False
+    if text in YES:
+        return True
+    raise InvalidRequest(f"strict: 1 accepts all events or none, 0 each by itself; {given[:100]!r} is neither")
 
 
 def _refusal(request_id: str, decoded: Decoded, strict: bool) -> bytes:

@@ -40,8 +40,8 @@ _PARAMETERS = [
         "name": "strict",
         "in": "query",
         "required": False,
-        "schema": {"type": "string", "enum": ["0", "1"]},
-        "description": "1: accept all events or none.",
+        "schema": {"type": "boolean", "default": False},
+        "description": "Accept all events or none.",
     },
     {
         "name": "Idempotency-Key",

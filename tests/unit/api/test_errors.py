@@ -51,6 +51,29 @@ def error_of(answer: httpx.Response, status: int) -> Any:
     return body["error"]
 
 
+# --- booleans -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_boolean_of_a_query_that_is_none_is_refused(side: ReadSide) -> None:
+    """Every one that the API's document names: a value that means nothing must not mean the default."""
+    paths = side.app.openapi()["paths"]
+    asked = [
+        (method, path, parameter["name"])
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query" and parameter["schema"].get("type") == "boolean"
+    ]
+    assert len(asked) >= 6
+    for method, path, name in asked:
+        for value in ("perhaps", ""):
+            url = path.format(import_id="i1", user_id="u", report_id="r")
+            answer = await side.client.request(method, url, params={name: value})
+            error = error_of(answer, 400)
+            assert error["code"] == "invalid_request", (path, name)
+            assert error["message"].startswith(f"{name}: "), (path, name)
+
+
 # --- sentences ------------------------------------------------------------------------------------------------------
 
 

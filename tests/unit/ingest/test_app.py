@@ -101,6 +101,22 @@ async def test_strict_takes_what_is_all_valid(side: Side) -> None:
     assert (await side.send([{"name": "a"}, {}], query="?strict=0"))["accepted"] == 1
 
 
+@pytest.mark.parametrize(("value", "strict"), [("True", True), ("%31", True), ("0&strict=yes", True), ("off", False)])
+async def test_strict_is_read_as_other_booleans_are(side: Side, value: str, strict: bool) -> None:
+    """G8: a client that writes `strict=true` got part of its events stored, as if it had written nothing."""
+    await side.send([{"name": "a"}, {}], status=400 if strict else 202, query=f"?strict={value}")
+    assert len(await side.rows()) == (0 if strict else 1)
+
+
+@pytest.mark.parametrize("value", ["perhaps", "", "2", "1;0"])
+async def test_a_strictness_that_is_none_is_refused(side: Side, value: str) -> None:
+    """G8: with valid events, too, and nothing is stored."""
+    answer = await side.send([{"name": "a"}], status=400, query=f"?strict={value}")
+    assert answer["error"]["code"] == "invalid_request"
+    assert answer["error"]["message"].startswith("strict: ")
+    assert await side.rows() == []
+
+
 async def test_errors_of_the_body(tmp_path: Path) -> None:
     async with open_tallystick(settings_in(tmp_path, max_body_bytes=2048, max_request_events=10)) as tallystick:
         side = Side(tallystick)

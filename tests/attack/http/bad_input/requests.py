@@ -402,7 +402,7 @@ REQUESTS: tuple[Case, ...] = (
     Case(
         "a strictness that is none",
         request("POST", "/v1/events?strict=perhaps", f"x-api-key: {KEY}", body=EVENT),
-        "202",
+        "400 invalid_request: strict: 1 accepts all events or none, 0 each by itself; 'perhaps' is neither",
     ),
     Case(
         "a parameter that is none",
