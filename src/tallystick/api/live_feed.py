@@ -21,6 +21,7 @@ from tallystick.config import Settings
 from tallystick.errors import TallystickError, Unavailable
 from tallystick.model.query import EventsQuery, Metric, MetricsQuery
 from tallystick.store.base import Store
+from tallystick.store.patience import patiently
 from tallystick.store.turns import CALLER
 
 log = logs.logger(__name__)
@@ -165,21 +166,26 @@ class _View:
         now = datetime.now(UTC)
         counted = await self._count(self._since)
         fresh, self._counted = max(0, counted - self._counted), counted  # an erasure lowers the count
-        if now - self._since > 2 * REACH:
-            self._since = _quarter(now - REACH)
-            self._counted = await self._count(self._since)
         self._unshown += fresh
-        if not fresh:
+        if now - self._since > 2 * REACH:
+            since = _quarter(now - REACH)
+            self._counted, self._since = await self._count(since), since
+        wanted = max(fresh, self._unshown)  # more than are fresh: the poll before counted them and failed then
+        if wanted <= 0:
             return [], 0
-        newest = await self._newest(now, min(fresh, self._at_once))
+        newest = await self._newest(now, min(wanted, self._at_once))
         self._unshown -= len(newest)
         left_out, self._unshown = max(0, self._unshown), min(0, self._unshown)
         return newest, left_out
 
     async def begin(self) -> None:
-        """Mark the events that are stored already as shown. Raises what `run` does."""
-        self._counted = await self._count(self._since)
-        await self._newest(datetime.now(UTC), REMEMBERED)
+        """Mark the events that are stored already as shown; wait for memory. Raises what `run` does."""
+
+        async def attempt() -> None:
+            self._counted = await self._count(self._since)
+            await self._newest(datetime.now(UTC), REMEMBERED)
+
+        await patiently(attempt)
 
     async def _count(self, since: datetime) -> int:
         query = MetricsQuery(site_id=self._site, since=since, metrics=[Metric(kind="events")])

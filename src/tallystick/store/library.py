@@ -7,8 +7,9 @@ only runs a script in one transaction; see `Library._read` and `Library._change`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -81,8 +82,8 @@ class Library(ABC):
     """Reports, boards and shares of a store. All methods may raise StoreUnavailable; then nothing was changed."""
 
     @abstractmethod
-    async def _read(self, script: Script[R]) -> R:
-        """Run a script that changes nothing."""
+    async def _read(self, begin: Callable[[], Script[R]]) -> R:
+        """Run a script that changes nothing; `begin` makes it anew for each attempt."""
 
     @abstractmethod
     async def _change(self, script: Script[R]) -> R:
@@ -90,11 +91,11 @@ class Library(ABC):
 
     async def documents(self, kind: Kind, site: str | None = None) -> Sequence[Document]:
         """The documents of one site, or (None) of all; the oldest first."""
-        return await self._read(_documents(kind, site))
+        return await self._read(partial(_documents, kind, site))
 
     async def document(self, kind: Kind, id_: str) -> Document | None:
         """A document, or None."""
-        return await self._read(_find_document(kind, id_))
+        return await self._read(partial(_find_document, kind, id_))
 
     async def add(self, document: Document) -> None:
         """Save a new document.
@@ -129,11 +130,11 @@ class Library(ABC):
 
     async def shares(self, board_id: str) -> Sequence[Share]:
         """The shares of a board, expired ones included; the oldest first."""
-        return await self._read(_shares(board_id))
+        return await self._read(partial(_shares, board_id))
 
     async def share(self, id_: str) -> Share | None:
         """A share, or None."""
-        return await self._read(_find_share(id_))
+        return await self._read(partial(_find_share, id_))
 
     async def add_share(self, share: Share) -> None:
         """Save a new share.

@@ -10,10 +10,11 @@ import pytest
 
 from tallystick.api.live_feed import WAITING_MAX, Listener, Live
 from tallystick.config import Settings
-from tallystick.errors import Unavailable
+from tallystick.errors import QueryTooExpensive, Unavailable
 from tallystick.model.block import make_block
 from tallystick.model.event import Event, encode_lines
-from tallystick.store import Store
+from tallystick.model.query import Query, Result
+from tallystick.store import Store, patience
 from tests.helpers.query_steps import make_event, numbers, put
 
 Message = tuple[str, dict[str, Any]]
@@ -79,6 +80,51 @@ async def test_a_slow_listener_keeps_no_memory_busy(store: Store, settings: Sett
     piece = (await listener.next()).decode()
     assert piece.count("event: event") == WAITING_MAX
     assert f'event: left_out\ndata: {{"events":{2 * WAITING_MAX + 3}}}' in piece
+
+
+def lack_memory(store: Store, monkeypatch: pytest.MonkeyPatch, *kinds: str) -> list[str]:
+    """The next queries of these kinds find no memory; those that are still to fail are left in the list."""
+    left, real = list(kinds), store.run
+
+    async def run(query: Query) -> Result:
+        if left and query.kind == left[0]:
+            left.pop(0)
+            raise QueryTooExpensive
+        return await real(query)
+
+    monkeypatch.setattr(store, "run", run)
+    return left
+
+
+async def test_a_stream_begins_when_there_is_memory_again(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answered 422 while other queries held DuckDB's memory."""
+    monkeypatch.setattr(patience, "PAUSES", (0.01,) * 3)
+    stage = Stage(store, settings)
+    await put(store, events_now("shop", 3))
+    lacking = lack_memory(store, monkeypatch, "metrics", "events", "metrics")
+    async with stage.live.listening("shop") as listener:
+        assert not lacking
+        new = events_now("shop", 2)
+        await put(store, new)
+        assert [data["event_id"] for _, data in await told(listener, 2)] == [str(event.event_id) for event in new]
+    lack_memory(store, monkeypatch, *["metrics"] * 4)
+    with pytest.raises(QueryTooExpensive):
+        await stage.live.listening("shop").__aenter__()
+
+
+async def test_a_look_without_memory_loses_no_event(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were counted, but not shown, and neither was said until others came."""
+    stage = Stage(store, settings, live_events_per_second=100)
+    async with stage.live.listening("shop") as listener:
+        lacking = lack_memory(store, monkeypatch, "events", "metrics", "events")
+        new = events_now("shop", 4)
+        await put(store, new)
+        assert [data["event_id"] for _, data in await told(listener, 4)] == [str(event.event_id) for event in new]
+        assert not lacking
 
 
 async def test_there_is_room_for_so_many_and_the_end_is_clean(store: Store, settings: Settings) -> None:

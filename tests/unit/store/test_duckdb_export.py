@@ -12,7 +12,8 @@ from tallystick.config import MIB, Settings
 from tallystick.errors import QueryTooExpensive, StoreUnavailable
 from tallystick.model.event import decode_line
 from tallystick.model.query import Condition, EventsQuery
-from tallystick.store.duckdb import DuckDBStore, export, read
+from tallystick.store import patience
+from tallystick.store.duckdb import DuckDBStore, export
 from tallystick.store.duckdb.connection import Connection, OutOfMemoryException, checkpoint
 from tests.helpers.query_steps import put, some_events
 
@@ -77,7 +78,7 @@ async def test_a_piece_without_memory_is_read_again(store: DuckDBStore, monkeypa
 
 
 async def test_an_export_ends_when_no_memory_comes(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "EXPORT_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(patience, "PAUSES", (0.01, 0.01))
     await put(store, some_events(SITE, 200))
     lack_memory(monkeypatch, times=3)
     with pytest.raises(QueryTooExpensive):

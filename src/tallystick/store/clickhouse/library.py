@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tallystick.model.sql import load_statements
@@ -28,8 +28,8 @@ class ClickHouseLibrary(Library):
         self._writing = writing
         self._changing = asyncio.Lock()
 
-    async def _read(self, script: Script[R]) -> R:
-        return await self._run(self._reading, script)
+    async def _read(self, begin: Callable[[], Script[R]]) -> R:
+        return await self._run(self._reading, begin())
 
     async def _change(self, script: Script[R]) -> R:
         async with self._changing:

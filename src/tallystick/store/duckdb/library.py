@@ -27,8 +27,8 @@ class DuckDBLibrary(Library):
         self._run_read = read
         self._run_change = change
 
-    async def _read(self, script: Script[R]) -> R:
-        result: R = await self._run_read(lambda connection: _in_transaction(connection, script))
+    async def _read(self, begin: Callable[[], Script[R]]) -> R:
+        result: R = await self._run_read(lambda connection: _in_transaction(connection, begin()))
         return result
 
     async def _change(self, script: Script[R]) -> R:

@@ -30,6 +30,7 @@ from tallystick.model.query import EventsQuery, Freshness, Query, Result
 from tallystick.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from tallystick.store.duckdb.export import Export
 from tallystick.store.duckdb.sources import read_sources
+from tallystick.store.patience import patiently
 from tallystick.store.turns import Turns
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ SELECT epoch_us(max(newest)) FROM (
 """
 EXPORT_PAUSE = 0.5
 """Most seconds for which an export waits while queries run, before each of its pieces."""
-EXPORT_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Seconds before each new attempt at a piece for which there was no memory."""
 UNHURRIED = 86_400.0
 """Seconds that a check of the whole store may take: in effect no limit."""
 INTERRUPT_EVERY = 0.02
@@ -102,17 +101,17 @@ class Reader:
     async def _piece(self, export: Export) -> bytes | None:
         """The next piece. Without memory for it, a smaller piece is tried later: mostly other work uses the memory."""
         loop = asyncio.get_running_loop()
-        for pause in (*EXPORT_PAUSES, None):
+
+        async def attempt() -> bytes | None:
             deadline = loop.time() + self._timeout
             try:
                 with await self._export_turns.take(deadline):
                     return await self._in_thread(self._export_thread, export.piece, deadline)
             except QueryTooExpensive:
-                if pause is None:
-                    raise
                 export.narrow()
-            await asyncio.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+                raise
+
+        return await patiently(attempt)
 
     async def select(self, query: SqlQuery, sealed: bool) -> Table:
         """Answer a user's own statement.
@@ -134,12 +133,16 @@ class Reader:
         """Run a check of the whole store without a deadline. One runs at a time, beside the queries.
 
         Raises:
-            QueryTooExpensive: it found no memory, or the loader needed its memory.
+            QueryTooExpensive: it found no memory in any attempt, or the loader needed its memory each time.
             StoreUnavailable: DuckDB failed.
         """
-        deadline = asyncio.get_running_loop().time() + UNHURRIED
-        with await self._check_turns.take(deadline):
-            return await self._in_thread(self._check_thread, call, deadline)
+
+        async def attempt() -> R:
+            deadline = asyncio.get_running_loop().time() + UNHURRIED
+            with await self._check_turns.take(deadline):
+                return await self._in_thread(self._check_thread, call, deadline)
+
+        return await patiently(attempt)
 
     def shed(self) -> None:
         """Stop every running query with QueryTooExpensive, because its memory is needed. Any thread may call this."""

@@ -64,6 +64,7 @@ from tallystick.store.duckdb.upkeep.property_columns import PropertyColumns
 from tallystick.store.duckdb.upkeep.sessions import SessionMaterializer, read_watermark
 from tallystick.store.erasure import Erasure, PersonFound
 from tallystick.store.migrations import pending_migrations
+from tallystick.store.patience import patiently
 from tallystick.store.retention import Borders, RetentionRule
 from tallystick.store.turns import Turns
 from tallystick.store.waiting import ended, in_thread
@@ -426,7 +427,10 @@ class DuckDBStore:
             beginning.result().close()
             self._held = None
 
-        beginning = asyncio.ensure_future(self._in(self._writing, self._guarded, begin))
+        async def attempt() -> HeldStore:
+            return await self._in(self._writing, self._guarded, begin)
+
+        beginning = asyncio.ensure_future(patiently(attempt, BatchTooLarge))
         try:
             await asyncio.wait({beginning})
             yield beginning.result()
@@ -445,7 +449,8 @@ class DuckDBStore:
     async def carried(self, kind: Kind) -> AsyncGenerator[Sequence[Row], None]:
         rows = await self._read_admin(lambda _: carried.select(self._cursor(), kind))
         try:
-            while piece := await self._read_admin(lambda _: rows.fetchmany(PIECE_ROWS)):
+            # Not tried again: a result that failed cannot go on.
+            while piece := await self._in(self._reading, self._read, lambda: rows.fetchmany(PIECE_ROWS)):
                 yield piece
         finally:
             rows.close()
@@ -471,25 +476,28 @@ class DuckDBStore:
         def read() -> R:
             if not self._is_open():
                 raise StoreUnavailable("the store is being opened again")
-            try:
-                with self._reporting_damage(), errors():
-                    return call(self._admin, *args, **kwargs)
-            except (FatalException, OutOfMemoryException) as error:
-                raise StoreUnavailable("the store failed") from error
+            return self._read(lambda: call(self._admin, *args, **kwargs))
 
-        return await self._in(self._reading, read)
+        return await patiently(lambda: self._in(self._reading, read), _NoMemory)
 
     async def _look_up(self, call: Callable[[Connection], R]) -> R:
         """Read for the library, on its own thread."""
 
         def look_up() -> R:
-            try:
-                with self._reporting_damage(), errors(), contextlib.closing(self._cursor()) as connection:
-                    return call(connection)
-            except (FatalException, OutOfMemoryException) as error:
-                raise StoreUnavailable("the store failed") from error
+            with contextlib.closing(self._cursor()) as connection:
+                return call(connection)
 
-        return await self._in(self._looking_up, look_up)
+        return await patiently(lambda: self._in(self._looking_up, self._read, look_up), _NoMemory)
+
+    def _read(self, call: Callable[[], R]) -> R:
+        """Call it in this thread. Raises StoreUnavailable, of which `_NoMemory` may pass."""
+        try:
+            with self._reporting_damage(), errors():
+                return call()
+        except OutOfMemoryException as error:
+            raise _NoMemory("the store has no memory left for this") from error
+        except FatalException as error:
+            raise StoreUnavailable("the store failed") from error
 
     async def _change(self, call: Callable[[Connection], R]) -> R:
         """Change something that is no batch, on the writing thread."""
@@ -499,6 +507,10 @@ class DuckDBStore:
 
     async def _in(self, pool: ThreadPoolExecutor, call: Callable[..., R], *args: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *args)
+
+
+class _NoMemory(StoreUnavailable):
+    """A short read found no memory."""
 
 
 def _materialize_times(db: Connection) -> bool:

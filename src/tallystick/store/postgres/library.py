@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from tallystick.store.library import SQL, Library, Script
@@ -18,9 +19,9 @@ class PostgresLibrary(Library):
         self._acquire_reader = read
         self._acquire_writer = write
 
-    async def _read(self, script: Script[R]) -> R:
+    async def _read(self, begin: Callable[[], Script[R]]) -> R:
         async with self._acquire_reader() as connection:
-            return await _run(connection, script)
+            return await _run(connection, begin())
 
     async def _change(self, script: Script[R]) -> R:
         async with self._acquire_writer() as connection, connection.transaction():
