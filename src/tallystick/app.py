@@ -34,7 +34,7 @@ from tallystick.errors import ConfigError, NotFound, StoreUnavailable, Tallystic
 from tallystick.http_headers import READ, WRITE, with_headers
 from tallystick.ingest.app import ROUTE, Answer, Ingest, NativeEvents, preflight
 from tallystick.ingest.enrich.enrichment import make_enrichment
-from tallystick.ingest.names import Entry, KnownNames
+from tallystick.ingest.names import KnownNames
 from tallystick.ingest.openapi import openapi as ingest_openapi
 from tallystick.ingest.publisher import Publisher
 from tallystick.ingest.snippet import snippet_routes
@@ -42,6 +42,7 @@ from tallystick.ingest.stored_names import stored_names
 from tallystick.keys import Right
 from tallystick.logs import Seldom
 from tallystick.metrics import Metrics
+from tallystick.names_file import Entry
 from tallystick.store.carried import is_unfinished
 from tallystick.worker.worker import Worker
 

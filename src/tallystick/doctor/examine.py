@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from tallystick.config import Settings
-from tallystick.doctor import accounts, configured, machine, running
+from tallystick.doctor import accounts, configured, machine, quotas, running
 from tallystick.doctor.accounts import Held
 from tallystick.errors import TallystickError
 from tallystick.model.status import Checkup, Finding, Level
@@ -33,7 +33,8 @@ async def examine(settings: Settings, queue: Queue, store: Store, versions: Mapp
 def of_this_process(settings: Settings, versions: Mapping[str, str], held: Held) -> list[Finding]:
     """What is to be seen without queue and store. Blocks."""
     kept = accounts.checks(settings, held, datetime.now(UTC))
-    return [machine.versions(versions), *machine.checks(settings), *configured.checks(settings, held), *kept]
+    found = [machine.versions(versions), *machine.checks(settings), *configured.checks(settings, held), *kept]
+    return [*found, *quotas.checks(settings)]
 
 
 def unreachable(settings: Settings, versions: Mapping[str, str], held: Held, error: TallystickError) -> Checkup:

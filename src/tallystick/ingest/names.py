@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import hashlib
-import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
@@ -23,9 +20,8 @@ from tallystick.errors import TallystickError
 from tallystick.ingest.normalise import Rejected
 from tallystick.logs import Seldom
 from tallystick.model.event import NO_PROPERTIES
+from tallystick.names_file import Entry, Kind, NamesFile
 
-FILE = "known-names.ndjson"
-"""Its name in the data folder. Each line is `[kind, site, name]`; `["whole","name",""]`: it has what the store had."""
 SAVE_EVERY = 1.0
 """Seconds between two looks at the file: what other processes of the folder found, and what this one did."""
 SEED_AGAIN = 60.0
@@ -37,14 +33,10 @@ Sites are not limited where a key is of every site, so without this a client cou
 KEY_SHOWN = 255
 """A longer property key is remembered by its digest."""
 
-Kind: TypeAlias = Literal["name", "key", "whole"]
-Entry: TypeAlias = tuple[Kind, str, str]
 FromStore: TypeAlias = Callable[[], Awaitable[Iterable[Entry] | None]]
 """Reads the names and keys that the store has; None: it is not open yet. Raises TallystickError."""
 
-_line = msgspec.json.Decoder(tuple[Kind, str, str])
 _keys = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encoder = msgspec.json.Encoder()
 
 
 class Named(Protocol):
@@ -243,46 +235,3 @@ class KnownNames:
 
 def _short(key: str) -> str:
     return key if len(key) <= KEY_SHOWN else "#" + hashlib.blake2b(key.encode("utf-8", "replace")).hexdigest()
-
-
-class NamesFile:
-    """The file, as one process reads and extends it. Lines are whole or skipped: a process may die in mid-write."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._path: Path = settings.data / FILE
-        self._read_to = 0
-
-    def read(self) -> list[Entry]:
-        """What was written since the last look. Blocks. Raises OSError: it cannot be read."""
-        try:
-            with self._path.open("rb") as file:
-                if file.seek(0, os.SEEK_END) < self._read_to:
-                    self._read_to = 0  # the operator replaced it
-                file.seek(self._read_to)
-                text = file.read()
-        except FileNotFoundError:
-            self._read_to = 0
-            return []
-        end = text.rfind(b"\n") + 1  # what follows is written now
-        self._read_to += end
-        return list(_entries(text[:end]))
-
-    def exchange(self, new: Sequence[Entry]) -> list[Entry]:
-        """Write what is new; returns what was written since the last look. Blocks. Raises OSError."""
-        if new and self._path.parent.is_dir():  # a process without queue and store of its own needs no data folder
-            # It begins with a line break, since another process may have died within its last line.
-            text = b"\n" + b"".join(_encoder.encode(entry) + b"\n" for entry in new)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            try:
-                if os.write(descriptor, text) < len(text):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            finally:
-                os.close(descriptor)
-        return self.read()
-
-
-def _entries(text: bytes) -> Iterator[Entry]:
-    for line in text.splitlines():
-        if line:
-            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-                yield _line.decode(line)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tallystick.config import Settings
-from tallystick.ingest.names import MOST, Entry
+from tallystick.ingest.names import MOST
 from tallystick.model.query import KeysQuery, MetricsQuery
+from tallystick.names_file import Entry
 from tallystick.store.base import Store
 
 PAGE = 50_000

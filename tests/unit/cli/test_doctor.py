@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,18 @@ def test_a_folder_and_its_server(tmp_path: Path) -> None:
     assert stopped["last verify"]["level"] == "ok"
     assert stopped["books"]["level"] == stopped["durability"]["level"] == stopped["permissions"]["level"] == "ok"
     assert "server's clock" not in stopped
+
+
+def test_a_site_with_nearly_as_many_names_as_it_may_have(tmp_path: Path) -> None:
+    """G5: what the server counted, a restart and the doctor know."""
+    quota = {"TALLYSTICK_QUOTA_SITE_NAMES": "10"}
+    with ServerProcess(tmp_path / "data", quota) as server:
+        with closing(server.api()) as api:
+            api.post("/v1/events", [{"name": f"order {number}"} for number in range(8)])
+        server.stop()
+    _, found = examined(quota, "--data", str(tmp_path / "data"))
+    assert found["event names"]["level"] == "warn"
+    assert "default has 8;" in found["event names"]["message"]
 
 
 def test_a_queue_that_cannot_be_opened(tmp_path: Path) -> None:

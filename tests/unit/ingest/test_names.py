@@ -20,9 +20,10 @@ from tallystick.app import open_tallystick
 from tallystick.config import MIB, Settings
 from tallystick.errors import StoreUnavailable
 from tallystick.ingest.decode import decode_native
-from tallystick.ingest.names import FILE, Entry, KnownNames
+from tallystick.ingest.names import KnownNames
 from tallystick.ingest.normalise import Rejected
 from tallystick.model.event import Event
+from tallystick.names_file import FILE, Entry
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 WHEN = "2026-05-04T03:00:00Z"
