@@ -2,6 +2,7 @@ import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { request } from "./client";
 import type {
   Accept,
+  AccessKey,
   AccessKeyList,
   AccessSite,
   AccessSiteList,
@@ -15,6 +16,7 @@ import type {
   LinkShown,
   NewAccessKey,
   NewInvitation,
+  QuotaChange,
   Role,
   Session,
 } from "./types";
@@ -47,6 +49,10 @@ export const keysOptions = queryOptions({
 
 export const createKey = (fields: KeyFields) =>
   request<NewAccessKey>("/v1/admin/keys", { method: "POST", body: fields });
+
+/** A field that is null: what the server's settings say. */
+export const setQuota = (id: string, quota: QuotaChange) =>
+  request<AccessKey>(`/v1/admin/keys/${id}`, { method: "PATCH", body: quota });
 
 export const revokeKey = (id: string) => request<undefined>(`/v1/admin/keys/${id}`, { method: "DELETE" });
 

@@ -27,7 +27,7 @@ export class ApiError extends Error {
 }
 
 interface Sent {
-  method?: "GET" | "POST" | "PUT" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   body?: unknown;
   signal?: AbortSignal | undefined;
   /** A share link's token, sent instead of the read key or the session's cookie. */

@@ -127,6 +127,44 @@ def test_a_key_is_shown_once_and_revoked(server: ServerProcess, newcomer: Newcom
     wait_until(lambda: sends(server, key, "keyed") == 401, "a refusal of the revoked key")
 
 
+def test_what_a_key_may_send_is_changed(newcomer: Newcomer) -> None:
+    page = newcomer(as_admin=True)
+    add_site(page, "limited")
+    page.get_by_role("tab", name="Keys").click()
+    page.get_by_role("button", name="New key").click()
+    dialog(page).get_by_label("Name").fill("Tracker")
+    dialog(page).get_by_role("radio", name="limited").check()
+    dialog(page).get_by_label("Most bytes a second").fill("70000")
+    dialog(page).get_by_role("button", name="Make the key").click()
+    dialog(page).get_by_role("button", name="Close").last.click()
+    row = page.get_by_role("listitem").filter(has_text="Tracker")
+    expect(row).to_contain_text("Sends to limited; at most 70,000 bytes/s")
+    change = row.get_by_role("button", name="Change what Tracker may send")
+
+    change.click()
+    expect(dialog(page).get_by_label("Most events a second")).to_have_value("")
+    expect(dialog(page).get_by_label("Most bytes a second")).to_have_value("70000")
+    settled(page)
+    assert findings(page) == []
+    dialog(page).get_by_label("Most events a second").fill("50")
+    dialog(page).get_by_label("Most bytes a second").fill("")
+    confirm(page, "Save")
+    expect(row).to_contain_text("Sends to limited; at most 50 events/s")
+    expect(row).not_to_contain_text("bytes/s")
+    expect(change).to_be_focused()
+
+    change.click()
+    dialog(page).get_by_label("Most events a second").fill("10000000000000")
+    dialog(page).get_by_role("button", name="Save").click()
+    expect(dialog(page).get_by_role("alert")).to_be_visible()
+    dialog(page).get_by_role("button", name="Cancel").click()
+    page.reload()
+    expect(row).to_contain_text("at most 50 events/s")
+    row.get_by_role("button", name="Revoke Tracker").click()
+    confirm(page, "Revoke")
+    expect(row.get_by_role("button")).to_have_count(0)
+
+
 def test_a_read_key_opens_its_sites(server: ServerProcess, newcomer: Newcomer) -> None:
     """And nothing else: no choice of all sites, nothing to save, no settings."""
     page = newcomer(as_admin=True)

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Ban, Plus } from "lucide-react";
+import { Ban, Pencil, Plus } from "lucide-react";
 import { useState } from "react";
 import { keysOptions, revokeKey } from "../../../api/access";
 import type { AccessKey, Session } from "../../../api/types";
@@ -10,6 +10,7 @@ import { Confirm } from "../../../components/overlays/Confirm";
 import { moment } from "../../../format/time";
 import { localZone } from "../../../scope/zone";
 import { NewKeyDialog } from "./NewKeyDialog";
+import { QuotaDialog } from "./QuotaDialog";
 import { purposeOf, quotaOf } from "./keyFields";
 
 /** The keys that programs send and read with. */
@@ -18,6 +19,7 @@ export function KeysPanel({ session }: { session: Session }) {
   const keys = useQuery(keysOptions);
   const [making, setMaking] = useState(false);
   const [revoking, setRevoking] = useState<AccessKey | null>(null);
+  const [limiting, setLimiting] = useState<AccessKey | null>(null);
   const again = () => void client.invalidateQueries({ queryKey: keysOptions.queryKey });
   // The newest first, and those that work before those that do not any more.
   const rows = keys.data?.toSorted(
@@ -44,12 +46,22 @@ export function KeysPanel({ session }: { session: Session }) {
       >
         <ul className="settings-list" aria-label="Keys">
           {rows?.map((key) => (
-            <Row key={key.id} of={key} onRevoke={() => setRevoking(key)} />
+            <Row key={key.id} of={key} onLimit={() => setLimiting(key)} onRevoke={() => setRevoking(key)} />
           ))}
         </ul>
       </Listed>
       <p className="muted">Keys in the server’s settings work too. They are not listed here.</p>
       {making && <NewKeyDialog session={session} onMade={again} onClose={() => setMaking(false)} />}
+      {limiting && (
+        <QuotaDialog
+          of={limiting}
+          onDone={() => {
+            setLimiting(null);
+            again();
+          }}
+          onClose={() => setLimiting(null)}
+        />
+      )}
       {revoking && (
         <Confirm
           title="Revoke the key?"
@@ -71,7 +83,7 @@ export function KeysPanel({ session }: { session: Session }) {
   );
 }
 
-function Row({ of: key, onRevoke }: { of: AccessKey; onRevoke: () => void }) {
+function Row({ of: key, onLimit, onRevoke }: { of: AccessKey; onLimit: () => void; onRevoke: () => void }) {
   const zone = localZone();
   return (
     <li data-key={key.id}>
@@ -84,9 +96,22 @@ function Row({ of: key, onRevoke }: { of: AccessKey; onRevoke: () => void }) {
         </span>
       </div>
       {key.revoked_at === null ? (
-        <Button kind="danger" aria-label={`Revoke ${key.name}`} onClick={onRevoke}>
-          <Ban size={15} aria-hidden /> Revoke
-        </Button>
+        <div className="settings-actions">
+          {key.kind === "write" && (
+            <button
+              type="button"
+              className="icon-button"
+              aria-label={`Change what ${key.name} may send`}
+              title="Change"
+              onClick={onLimit}
+            >
+              <Pencil size={16} aria-hidden />
+            </button>
+          )}
+          <Button kind="danger" aria-label={`Revoke ${key.name}`} onClick={onRevoke}>
+            <Ban size={15} aria-hidden /> Revoke
+          </Button>
+        </div>
       ) : (
         <span className="muted">revoked {moment(key.revoked_at, zone)}</span>
       )}

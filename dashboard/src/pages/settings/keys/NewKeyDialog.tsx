@@ -8,6 +8,7 @@ import { Select } from "../../../components/controls/Select";
 import { ErrorNote } from "../../../components/display/ErrorNote";
 import { ShownOnce } from "../../../components/display/ShownOnce";
 import { Modal } from "../../../components/overlays/Modal";
+import { QuotaFields } from "./QuotaFields";
 import { SiteChoice } from "./SiteChoice";
 import { fieldsOf, isComplete, type KeyForm, KINDS, NEW_KEY, purposeOf, rightsFor } from "./keyFields";
 
@@ -114,7 +115,7 @@ function Form({
             />
           </label>
         )}
-        {form.kind === "write" && <Quota form={form} onChange={change} />}
+        {form.kind === "write" && <QuotaFields form={form} onChange={change} />}
         {making.error && <ErrorNote error={making.error} />}
         <div className="modal-actions">
           <Button onClick={onClose}>Cancel</Button>
@@ -125,26 +126,6 @@ function Form({
       </form>
     </Modal>
   );
-}
-
-function Quota({ form, onChange }: { form: KeyForm; onChange: (part: Partial<KeyForm>) => void }) {
-  const fields = [
-    { name: "eventsPerSecond", label: "Most events a second (optional)" },
-    { name: "bytesPerSecond", label: "Most bytes a second (optional)" },
-  ] as const;
-  return fields.map(({ name, label }) => (
-    <label className="field" key={name}>
-      <span>{label}</span>
-      <input
-        type="number"
-        min={0}
-        step={1}
-        placeholder="as the server’s settings; 0 is any number"
-        value={form[name]}
-        onChange={(event) => onChange({ [name]: event.target.value })}
-      />
-    </label>
-  ));
 }
 
 function Rights({ form, onChange }: { form: KeyForm; onChange: (part: Partial<KeyForm>) => void }) {

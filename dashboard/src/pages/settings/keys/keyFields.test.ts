@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { fieldsOf, isComplete, NEW_KEY, originsIn, purposeOf, quotaOf } from "./keyFields";
+import {
+  changedQuota,
+  fieldsOf,
+  isComplete,
+  NEW_KEY,
+  originsIn,
+  purposeOf,
+  quotaForm,
+  quotaOf,
+} from "./keyFields";
 
 describe("the fields of a new key", () => {
   it("are those of its kind, whatever was typed for another", () => {
@@ -69,4 +78,15 @@ it("says what a key may send", () => {
   expect(quotaOf({ events_per_second: 1500, bytes_per_second: 0 })).toBe(
     "at most 1,500 events/s, any number of bytes/s",
   );
+});
+
+it("changes what a key may send", () => {
+  const quota = { events_per_second: 1500, bytes_per_second: 0 };
+  expect(changedQuota(quotaForm(quota))).toEqual(quota);
+  const none = { events_per_second: null, bytes_per_second: null };
+  expect(changedQuota(quotaForm(none))).toEqual(none);
+  expect(changedQuota({ eventsPerSecond: "", bytesPerSecond: " 7 " })).toEqual({
+    events_per_second: null,
+    bytes_per_second: 7,
+  });
 });

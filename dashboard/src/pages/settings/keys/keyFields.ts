@@ -1,4 +1,4 @@
-import type { AccessKey, KeyFields } from "../../../api/types";
+import type { AccessKey, KeyFields, QuotaChange } from "../../../api/types";
 import { coversAll } from "../../../api/rights";
 import { exact } from "../../../format/number";
 
@@ -6,7 +6,13 @@ import { exact } from "../../../format/number";
 
 type Right = AccessKey["rights"][number];
 
-export interface KeyForm {
+export interface QuotaForm {
+  /** What a write key may send a second, as it was typed; empty: what the server's settings say. */
+  eventsPerSecond: string;
+  bytesPerSecond: string;
+}
+
+export interface KeyForm extends QuotaForm {
   name: string;
   kind: AccessKey["kind"];
   every: boolean;
@@ -14,9 +20,6 @@ export interface KeyForm {
   rights: Right[];
   /** Origins of web pages, separated by white space or commas. */
   origins: string;
-  /** What a write key may send a second, as it was typed; empty: what the server's settings say. */
-  eventsPerSecond: string;
-  bytesPerSecond: string;
 }
 
 export const NEW_KEY: KeyForm = {
@@ -66,10 +69,24 @@ export function fieldsOf(form: KeyForm): KeyFields {
   };
 }
 
+type Quota = Pick<AccessKey, "events_per_second" | "bytes_per_second">;
+
+/** The form that shows the quota of a key. */
+export const quotaForm = (key: Quota): QuotaForm => ({
+  eventsPerSecond: key.events_per_second?.toString() ?? "",
+  bytesPerSecond: key.bytes_per_second?.toString() ?? "",
+});
+
+/** The request that gives a key the quota of the form. */
+export const changedQuota = (form: QuotaForm): QuotaChange => ({
+  events_per_second: rateIn(form.eventsPerSecond),
+  bytes_per_second: rateIn(form.bytesPerSecond),
+});
+
 const rateIn = (text: string) => (text.trim() === "" ? null : Number(text));
 
 /** What a key may send a second, such as "at most 50 events/s"; empty: what the server's settings say. */
-export function quotaOf(key: Pick<AccessKey, "events_per_second" | "bytes_per_second">): string {
+export function quotaOf(key: Quota): string {
   const rates = [
     { rate: key.events_per_second, what: "events/s" },
     { rate: key.bytes_per_second, what: "bytes/s" },
