@@ -110,7 +110,7 @@ class RunningApp:
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine on the app's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def open(self, chosen: Settings) -> None:
         self._opened = open_tallystick(chosen)

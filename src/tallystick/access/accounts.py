@@ -14,12 +14,21 @@ import msgspec
 
 from tallystick.access import sign_on
 from tallystick.access.directory import Directory
+from tallystick.access.fields import (
+    EMAIL_MAX,
+    NAME_MAX,
+    check_key,
+    check_rates,
+    email_of,
+    email_of_provider,
+    name_of,
+    site_id_of,
+)
+from tallystick.access.invitations import Invitations
 from tallystick.access.model import (
     Actor,
     AuditEntry,
     Identity,
-    Invitation,
-    InvitationKind,
     Key,
     KeyKind,
     KeyRight,
@@ -44,30 +53,22 @@ from tallystick.errors import (
     Unauthorized,
     WrongPassword,
 )
-from tallystick.keys import EVERY_SITE, SITE_MAX
+from tallystick.keys import EVERY_SITE
 from tallystick.model.library import ID_PATTERN, new_id
 
-INVITATION_LASTS = timedelta(days=7)
-RESET_LASTS = timedelta(hours=24)
 FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20
 """Failed logins in a row that cost no wait: of one account, and from one address."""
 TOUCH_SESSION = timedelta(minutes=1)
 """The precision of a session's last use: it costs at most one write in this time."""
-NAME_MAX, EMAIL_MAX, AGENT_MAX = 100, 254, 200
-ORIGINS_MAX, SITES_MAX = 50, 100
-RATE_MAX = 10**12
-"""Most events or bytes a second that a quota may name."""
+AGENT_MAX = 200
 RIGHTS: Sequence[KeyRight] = ("edit", "sql", "export", "erase")
 WRONG = "the e-mail address or the password is wrong"
 
 _ID = re.compile(ID_PATTERN)
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
-_ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
-_TOKEN = re.compile(r"[a-z]{2}_[A-Za-z0-9_-]{43}")
 
 
 class Accounts:
-    """Sites, keys, accounts and logins of a server."""
+    """Sites, keys, accounts and logins of a server, and its invitations."""
 
     def __init__(self, directory: Directory, settings: Settings) -> None:
         self.directory = directory
@@ -75,6 +76,7 @@ class Accounts:
         self._idle = timedelta(hours=settings.session_idle_hours)
         self._longest = timedelta(hours=settings.session_max_hours)
         self.takes_passwords = settings.password_login
+        self.invitations = Invitations(directory, self.passwords, self.takes_passwords)
         self._new = NewAccounts(
             frozenset(domain.lower() for domain in entries_of(settings.oidc_domains)),
             Role(settings.oidc_new_role),
@@ -89,7 +91,7 @@ class Accounts:
 
     async def add_site(self, site_id: str, name: str, actor: Actor) -> Site:
         """Make a site known. Raises InvalidRequest, and Conflict when it is."""
-        site = Site(_site_id(site_id), _name(name, "name"), _now())
+        site = Site(site_id_of(site_id), name_of(name, "name"), _now())
         await self.directory.prepare()
         await self._store.add_site(site, actor)
         await self.directory.refresh()
@@ -97,8 +99,8 @@ class Accounts:
 
     async def remove_site(self, site_id: str, actor: Actor) -> None:
         """Forget a site and revoke its keys; its events stay. Raises InvalidRequest, NotFound."""
-        self._require_any()
-        await self._store.remove_site(_site_id(site_id), actor)
+        self.directory.require_any()
+        await self._store.remove_site(site_id_of(site_id), actor)
         await self.directory.refresh()
 
     async def create_key(
@@ -123,11 +125,11 @@ class Accounts:
             NotFound: a site is not known.
         """
         sites = [EVERY_SITE] if kind == "admin" else list(dict.fromkeys(sites))
-        _check_key(kind, sites, rights, origins)
+        check_key(kind, sites, rights, origins)
         if kind != "write" and (events_per_second is not None or bytes_per_second is not None):
             raise InvalidRequest(ONLY_WRITE_KEYS)
-        _check_rates(events_per_second, bytes_per_second)
-        name = _name(name, "name")
+        check_rates(events_per_second, bytes_per_second)
+        name = name_of(name, "name")
         await self.directory.prepare()
         token = new_token(f"{kind[0]}k")
         key = Key(
@@ -149,7 +151,7 @@ class Accounts:
 
     async def revoke_key(self, key_id: str, actor: Actor) -> None:
         """From now on nobody may use this key. Raises NotFound."""
-        self._require_any()
+        self.directory.require_any()
         await self._store.revoke_key(key_id, actor)
         await self.directory.refresh()
 
@@ -160,17 +162,12 @@ class Accounts:
             NotFound: there is no such key that is valid.
             InvalidRequest: it is no write key, or a number is out of range.
         """
-        self._require_any()
-        _check_rates(events, size)
+        self.directory.require_any()
+        check_rates(events, size)
         await self.directory.prepare()  # tables that an older version made have no place for it
         key = await self._store.set_quota(key_id, events, size, actor)
         await self.directory.refresh()
         return key
-
-    def _require_any(self) -> None:
-        if not self.directory.known or not (self.directory.sites or self.directory.keys or self.directory.users):
-            self.directory.require_known()
-            raise NotFound("there are no sites, keys and accounts")
 
     # --- accounts -------------------------------------------------------------------------------------------------
 
@@ -179,7 +176,7 @@ class Accounts:
     ) -> User:
         """Make an account with a password. Raises InvalidRequest, Conflict, NotFound, PasswordsOff."""
         self._require_passwords()
-        user = User(new_id(), email_of(email), _name(name, "name"), admin, list(roles), _now())
+        user = User(new_id(), email_of(email), name_of(name, "name"), admin, list(roles), _now())
         hashed = await self.passwords.hashed(password)
         await self.directory.prepare()
         await self._store.add_user(user, hashed, actor)
@@ -196,20 +193,20 @@ class Accounts:
 
     async def remove_user(self, user_id: str, actor: Actor) -> None:
         """Raises NotFound, and Conflict for the last administrator."""
-        self._require_any()
+        self.directory.require_any()
         await self._store.remove_user(user_id, actor)
         await self.directory.refresh()
 
     async def set_role(self, user_id: str, site_id: str, role: Role | None, actor: Actor) -> User:
         """Raises InvalidRequest, NotFound."""
-        self._require_any()
-        user = await self._store.set_role(user_id, _site_id(site_id), role, actor)
+        self.directory.require_any()
+        user = await self._store.set_role(user_id, site_id_of(site_id), role, actor)
         await self.directory.refresh()
         return user
 
     async def set_admin(self, user_id: str, admin: bool, actor: Actor) -> User:
         """Raises NotFound, and Conflict for the last administrator."""
-        self._require_any()
+        self.directory.require_any()
         user = await self._store.set_admin(user_id, admin, actor)
         await self.directory.refresh()
         return user
@@ -232,119 +229,6 @@ class Accounts:
         hashed = await self.passwords.hashed(new)
         await self._store.set_password(user.id, hashed, self._session_digest(token), actor)
         await self._store.succeeded(subject, "", user.id, _now())
-
-    # --- invitations ----------------------------------------------------------------------------------------------
-
-    async def invite(self, email: str, admin: bool, roles: Sequence[SiteRole], actor: Actor) -> tuple[Invitation, str]:
-        """Invite a person. Returns the invitation and its token. Raises InvalidRequest, Conflict, NotFound."""
-        if not admin and not roles:
-            raise InvalidRequest("roles: an invitation names at least one role, or makes an administrator")
-        for held in roles:
-            _site_id(held.site_id)
-        if len({held.site_id for held in roles}) < len(roles):
-            raise InvalidRequest("roles: a site is named twice")
-        return await self._invite("invitation", email_of(email), None, admin, roles, INVITATION_LASTS, actor)
-
-    async def invite_first_admin(self, actor: Actor) -> tuple[Invitation, str]:
-        """A link that makes the first account, an administrator.
-
-        Raises:
-            Conflict: there is an account.
-            PasswordsOff: a person of the provider has no link; the first one is invited.
-        """
-        self._require_passwords()
-        return await self._invite("first_admin", None, None, True, [], RESET_LASTS, actor)
-
-    async def offer_first_account(self) -> str | None:
-        """The page of a new link for the first account; None: there is an account, or such a link, or can be none.
-
-        Raises:
-            ConfigError, Unavailable: as `Directory.prepare`.
-        """
-        if self.directory.why_none or not self.directory.known or self.directory.users or not self.takes_passwords:
-            return None
-        if self.directory.in_use and any(one.kind == "first_admin" for one in await self.invitations()):
-            return None
-        _, token = await self.invite_first_admin(Actor("start"))
-        return page_of(token)
-
-    async def reset_password(self, user: User, actor: Actor) -> tuple[Invitation, str]:
-        """A link with which an account gets a new password. Raises PasswordsOff."""
-        self._require_passwords()
-        return await self._invite("password_reset", user.email, user.id, False, [], RESET_LASTS, actor)
-
-    async def _invite(
-        self,
-        kind: InvitationKind,
-        email: str | None,
-        user_id: str | None,
-        admin: bool,
-        roles: Sequence[SiteRole],
-        lasts: timedelta,
-        actor: Actor,
-    ) -> tuple[Invitation, str]:
-        await self.directory.prepare()
-        now = _now()
-        token = new_token("in")
-        invitation = Invitation(new_id(), kind, email, user_id, admin, list(roles), now, actor.name, now + lasts)
-        await self._store.invite(invitation, self.directory.secret.hex_digest("invitation", token), actor)
-        await self.directory.refresh()
-        return invitation, token
-
-    async def invitation(self, token: str) -> Invitation:
-        """The invitation of a token. Raises NotFound."""
-        if not _TOKEN.fullmatch(token):
-            raise NotFound(USED)
-        await self._require_secret()
-        found = await self._store.invitation(self.directory.secret.hex_digest("invitation", token), _now())
-        if found is None:
-            raise NotFound(USED)
-        return found
-
-    async def invitations(self) -> list[Invitation]:
-        """Those that are neither used nor expired."""
-        return await self._store.invitations(_now()) if self.directory.in_use else []
-
-    async def take_back(self, invitation_id: str, actor: Actor) -> None:
-        """Raises NotFound."""
-        self._require_any()
-        await self._store.take_back(invitation_id, actor)
-
-    async def accept(self, token: str, email: str, name: str, password: str, address: str) -> User:
-        """Use an invitation: the account that is made, or whose password is set.
-
-        Raises:
-            NotFound: the link is used, expired or unknown.
-            InvalidRequest: the password, the name or (for the first administrator) the e-mail address.
-            Conflict: the e-mail address has an account.
-            PasswordsOff: whoever is invited logs in with the provider.
-        """
-        self._require_passwords()
-        found = await self.invitation(token)
-        user = User(
-            new_id(),
-            found.email or email_of(email),
-            "" if found.kind == "password_reset" else _name(name, "name"),
-            found.admin,
-            found.roles,
-            _now(),
-        )
-        hashed = await self.passwords.hashed(password)
-        digest = self.directory.secret.hex_digest("invitation", token)
-        user_id = await self._store.accept(digest, _now(), user, hashed, Actor("", address))
-        await self.directory.refresh()
-        made = self.directory.user(user_id)
-        if made is None:
-            raise NotFound("the account was removed a moment ago")
-        return made
-
-    async def _require_secret(self) -> None:
-        """Raises NotFound: nothing was ever made here, so no link can be one of it."""
-        self.directory.require_known()
-        if not self.directory.in_use and not self.directory.why_none:
-            await self.directory.refresh()  # a command may have made the link a moment ago
-        if not self.directory.in_use:
-            raise NotFound(USED)
 
     # --- logins ---------------------------------------------------------------------------------------------------
 
@@ -404,7 +288,7 @@ class Accounts:
         user = User(new_id(), "", found.name.strip()[:NAME_MAX], False, [], _now())
         if not user.name.isprintable():
             user = msgspec.structs.replace(user, name="")
-        found = msgspec.structs.replace(found, email=_email_of_provider(found.email))
+        found = msgspec.structs.replace(found, email=email_of_provider(found.email))
         digest = self.directory.secret.hex_digest("sign-on", begun.token)
         user_id = await self._store.enter(found, user, self._new, digest, begun.expires_at, address)
         await self.directory.refresh()
@@ -481,72 +365,5 @@ class Accounts:
         return self.directory.secret.hex_digest("csrf", token)
 
 
-def page_of(token: str) -> str:
-    """The page of an invitation's link. What follows the # is never sent to a server, so no log has it."""
-    return f"/ui/join#{token}"
-
-
-USED = "the link is used, expired or unknown: ask for a new one"
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def email_of(text: str) -> str:
-    """An e-mail address in the form in which accounts have it. Raises InvalidRequest."""
-    email = text.strip().lower()
-    if len(email) > EMAIL_MAX or not _EMAIL.fullmatch(email) or not email.isprintable():
-        raise InvalidRequest("email: that is no e-mail address")
-    return email
-
-
-def _email_of_provider(text: str) -> str:
-    """The address by which a person is looked up; empty: none.
-
-    An address that is not ASCII is none: in small letters it may be that of another person (the sign of Kelvin becomes
-    a k).
-    """
-    try:
-        return email_of(text) if text.isascii() else ""
-    except InvalidRequest:
-        return ""
-
-
-def _name(text: str, field: str) -> str:
-    name = text.strip()
-    if len(name) > NAME_MAX or not name.isprintable():
-        raise InvalidRequest(f"{field}: it has at most {NAME_MAX} characters, all of them visible")
-    return name
-
-
-def _site_id(text: str) -> str:
-    if not text.strip() or text == EVERY_SITE or len(text) > SITE_MAX or not text.isprintable():
-        raise InvalidRequest(f"site_id: it has 1 to {SITE_MAX} visible characters, and is not {EVERY_SITE}")
-    return text
-
-
-def _check_rates(*rates: int | None) -> None:
-    if any(rate is not None and not 0 <= rate <= RATE_MAX for rate in rates):
-        raise InvalidRequest(f"events_per_second, bytes_per_second: whole numbers from 0 (no quota) to {RATE_MAX:,}")
-
-
-def _check_key(kind: KeyKind, sites: Sequence[str], rights: Sequence[KeyRight], origins: Sequence[str]) -> None:
-    if not sites or len(sites) > SITES_MAX:
-        raise InvalidRequest(f"sites: name 1 to {SITES_MAX} sites, or {EVERY_SITE} for every site")
-    for site in sites:
-        if site != EVERY_SITE:
-            _site_id(site)
-    if EVERY_SITE in sites and len(sites) > 1:
-        raise InvalidRequest(f"sites: {EVERY_SITE} is every site; name no other beside it")
-    if kind == "write" and len(sites) > 1:
-        raise InvalidRequest("sites: a write key is for one site, or for every site")
-    if rights and kind != "read":
-        raise InvalidRequest("rights: only read keys have them")
-    if origins and kind != "write":
-        raise InvalidRequest("origins: only write keys have them")
-    if len(origins) > ORIGINS_MAX:
-        raise InvalidRequest(f"origins: at most {ORIGINS_MAX}")
-    for origin in origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise InvalidRequest(f"origins: {origin[:100]!r} is no origin such as https://shop.example")

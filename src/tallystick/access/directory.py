@@ -19,7 +19,7 @@ from tallystick.access.scripts.state import Snapshot
 from tallystick.access.secret import Secret, find_secret, make_secret
 from tallystick.access.store import AccessStore
 from tallystick.config import Settings
-from tallystick.errors import ConfigError, TallystickError, Unavailable
+from tallystick.errors import ConfigError, NotFound, TallystickError, Unavailable
 from tallystick.logs import Seldom
 
 log = structlog.get_logger(__name__)
@@ -105,6 +105,12 @@ class Directory:
         """Raises Unavailable while nothing could be read yet, so that a key may be one that is not known."""
         if not self.known:
             raise Unavailable("keys and accounts cannot be read yet")
+
+    def require_any(self) -> None:
+        """Raises NotFound where nothing was ever made, and what `require_known` raises."""
+        if not self.known or not (self.sites or self.keys or self.users):
+            self.require_known()
+            raise NotFound("there are no sites, keys and accounts")
 
     # --- sites and accounts ---------------------------------------------------------------------------------------
 

@@ -205,7 +205,7 @@ class _Running:
         if not tallystick.role.answers or is_loopback(self._settings.host):
             return
         try:
-            link = await tallystick.accounts.offer_first_account()
+            link = await tallystick.accounts.invitations.offer_first_account()
         except TallystickError as error:  # such as a database user that may make no tables
             log.warning("no link for a first account", error=error.whole)
             return

@@ -180,7 +180,7 @@ async def tenant(members: Members, site: str, mark: str) -> Tenant:
     board = {"name": f"{mark}-board", "tiles": [{"report_id": report_id}]}
     board_id = (await client.post("/v1/boards", json=board, headers=bearer(key[1]))).json()["id"]
     share = await client.post(f"/v1/boards/{board_id}/shares", json={"name": f"{mark}-s"}, headers=bearer(key[1]))
-    invited = await accounts.invite(f"{mark}@{site}.example", False, [SiteRole(site, Role.VIEWER)], COMMAND)
+    invited = await accounts.invitations.invite(f"{mark}@{site}.example", False, [SiteRole(site, Role.VIEWER)], COMMAND)
     callers = {
         "nobody": {},
         "write key": bearer(writer),

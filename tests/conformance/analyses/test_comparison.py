@@ -250,7 +250,7 @@ async def test_both_periods_are_of_one_moment(
             thread.start()
             thread.join()
         else:
-            asyncio.run_coroutine_threadsafe(put(store, more, tidy=False), loop).result(20)
+            asyncio.run_coroutine_threadsafe(put(store, more, tidy=False), loop).result(60)
         stored.append(True)
         return groups_of(*arguments)
 

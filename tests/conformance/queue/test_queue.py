@@ -17,10 +17,10 @@ from tallystick.queue.memory import MemoryQueue
 from tallystick.queue.rabbitmq.queue import RabbitQueue
 from tallystick.queue.redis.queue import RedisQueue
 from tallystick.queue.sqlite.queue import SqliteQueue
-from tests.helpers.queue.steps import NO_WAIT, reopen, take, take_all
+from tests.helpers.queue.steps import NO_WAIT, PATIENCE, reopen, take, take_all
 from tests.helpers.samples import INGESTER, block_of, incompressible_block, sample_block, sample_event
 
-LONG = 20.0
+LONG = 600.0
 """Seconds that no test waits in full: something has to happen before."""
 CLOCKS = 0.05
 """Seconds by which a server's clock and this process's may be read apart."""
@@ -153,30 +153,26 @@ async def test_consume_waits_for_a_first_block_and_then_gives_up(queue: Queue) -
 
 
 async def test_consume_returns_as_soon_as_a_block_arrives(queue: Queue) -> None:
-    start = time.monotonic()
     waiting = asyncio.create_task(queue.consume(10, LONG))
     await asyncio.sleep(0.05)
     await queue.publish([sample_block(0, [1])])
 
-    batch = await waiting
+    batch = await asyncio.wait_for(waiting, PATIENCE)
 
     assert batch is not None
-    assert time.monotonic() - start < LONG / 2
     await batch.ack()
 
 
 async def test_consume_returns_as_soon_as_a_block_is_given_back(queue: Queue) -> None:
     await queue.publish([sample_block(0, [1])])
     batch = await take(queue)
-    start = time.monotonic()
     waiting = asyncio.create_task(queue.consume(10, LONG))
     await asyncio.sleep(0.05)
     await batch.nack()
 
-    again = await waiting
+    again = await asyncio.wait_for(waiting, PATIENCE)
 
     assert again is not None
-    assert time.monotonic() - start < LONG / 2
     await again.ack()
 
 
@@ -195,30 +191,32 @@ async def test_a_consume_that_was_cancelled_takes_nothing(queue: Queue) -> None:
 
 
 async def test_a_batch_gathers_what_comes_within_its_linger_and_is_acknowledged_at_once(queue: Queue) -> None:
-    waiting = asyncio.create_task(queue.consume(1_000, LONG, linger=0.5))
-    for seq in range(10):
-        await queue.publish([sample_block(seq, [seq])])
+    """On a busy machine the second block may come too late for the first one's batch: then the next ones are tried."""
+    published, seqs = 0, [0]
+    async with asyncio.timeout(PATIENCE):
+        while len(seqs) == 1:
+            waiting = asyncio.create_task(queue.consume(1_000, LONG, linger=0.5))
+            first = published
+            for _ in range(10):
+                await queue.publish([sample_block(published, [published])])
+                published += 1
 
-    batch = await waiting
-    assert batch is not None
-    seqs = [block.seq for block in batch.blocks]
-    await batch.ack()
-
-    assert len(seqs) > 1
-    assert seqs + [block.seq for block in await take_all(queue)] == list(range(10))
+            batch = await waiting
+            assert batch is not None
+            seqs = [block.seq for block in batch.blocks]
+            await batch.ack()
+            left = [block.seq for block in await take_all(queue)]
+            assert seqs + left == list(range(first, published))
 
 
 async def test_a_batch_that_is_full_does_not_linger(queue: Queue) -> None:
     await queue.publish([sample_block(seq, range(10)) for seq in range(5)])
-    start = time.monotonic()
 
     for size in (20, 20):
-        batch = await queue.consume(29, NO_WAIT, linger=LONG)
+        batch = await asyncio.wait_for(queue.consume(29, NO_WAIT, linger=LONG), PATIENCE)
         assert batch is not None
         assert sum(block.count for block in batch.blocks) == size
         await batch.ack()
-
-    assert time.monotonic() - start < LONG / 2
 
 
 async def test_a_gathering_that_was_cancelled_takes_nothing(queue: Queue) -> None:
@@ -450,7 +448,7 @@ async def test_age_is_that_of_the_oldest_block(counting_queue: Queue) -> None:
     second = await published(1)
     assert agree(await oldest(), first)
     await (await take(queue, max_events=1)).ack()
-    until = time.monotonic() + LONG
+    until = time.monotonic() + PATIENCE
     while not agree(await oldest(), second):  # Kafka may give what it said of a partition for a second more
         assert time.monotonic() < until
         await asyncio.sleep(CLOCKS)

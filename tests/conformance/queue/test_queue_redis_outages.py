@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-import time
 from typing import Any
 
 import pytest
@@ -194,15 +193,14 @@ async def test_a_server_that_hangs_fails_in_time_and_stays_in_step(own_redis: Re
     async with opened(strict.model_copy(update={"publish_timeout": 0.3})) as queue:
         await queue.publish([sample_block(0, [0])])
         own_redis.pause()
-        start = time.monotonic()
-        for number in range(3):
-            with pytest.raises(QueueUnavailable, match="did not answer"):
-                await queue.publish([sample_block(0, [number], fresh())])
-        with pytest.raises(QueueUnavailable):
-            await queue.consume(10, 0.0)
-        with pytest.raises(QueueUnavailable):
-            await queue.books()
-        assert time.monotonic() - start < PATIENCE
+        async with asyncio.timeout(PATIENCE):
+            for number in range(3):
+                with pytest.raises(QueueUnavailable, match="did not answer"):
+                    await queue.publish([sample_block(0, [number], fresh())])
+            with pytest.raises(QueueUnavailable):
+                await queue.consume(10, 0.0)
+            with pytest.raises(QueueUnavailable):
+                await queue.books()
         own_redis.resume()
 
         last = await until_it_publishes(queue)

@@ -10,7 +10,7 @@ from tallystick.model.block import Block
 from tallystick.queue import Batch, Queue, make_queue
 
 NO_WAIT = 0.0
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that no test waits in full."""
 
 

@@ -183,14 +183,14 @@ async def test_an_address_that_is_not_verified_is_nobodys(members: Members, know
 
 async def test_an_invited_person_gets_the_account(members: Members) -> None:
     roles = [SiteRole("shop", Role.EDITOR)]
-    _, token = await members.accounts.invite("New@example.org", False, roles, COMMAND)
+    _, token = await members.accounts.invitations.invite("New@example.org", False, roles, COMMAND)
     async with members.browser() as browser:
         assert (await enter(browser, "new;name=Nora New")).status_code == 303
         found = (await browser.session())["user"]
         assert (found["email"], found["name"], found["password"]) == ("new@example.org", "Nora New", False)
         assert found["roles"] == [{"site_id": "shop", "role": "editor"}]
         assert (await browser.log_in("new", "")).status_code == 401  # no password is not an empty one
-    assert await members.accounts.invitations() == []
+    assert await members.accounts.invitations.waiting() == []
     async with members.browser() as browser:
         assert (await browser.ask("POST", "/v1/invitations/look", {"token": token})).status_code == 404
     assert [one[:2] for one in (await actions(members))[:2]] == [
@@ -201,7 +201,7 @@ async def test_an_invited_person_gets_the_account(members: Members) -> None:
 
 async def test_a_link_for_a_password_is_no_invitation(members: Members) -> None:
     user = await members.user("ann", shop=Role.VIEWER)
-    await members.accounts.reset_password(user, COMMAND)
+    await members.accounts.invitations.reset_password(user, COMMAND)
     await members.accounts.remove_user(user.id, COMMAND)
     async with members.browser() as browser:
         refused(await enter(browser, "ann"), 403, "has no account here")
@@ -209,7 +209,7 @@ async def test_a_link_for_a_password_is_no_invitation(members: Members) -> None:
 
 async def test_the_first_administrator_may_be_invited(side: Side) -> None:
     members = Members(side)
-    await members.accounts.invite("ann@example.org", True, [], COMMAND)
+    await members.accounts.invitations.invite("ann@example.org", True, [], COMMAND)
     async with members.browser() as browser:
         assert (await enter(browser, "ann")).status_code == 303
         assert (await browser.session())["may"]["admin"]
@@ -547,7 +547,7 @@ async def test_passwords_turned_off(tmp_path: Path, provider: OidcServer) -> Non
         assert (await Members(side).user("root", admin=True)).password
     async with opened(tmp_path / "on", **settings_for(provider.issuer, password_login=False)) as side:
         members = Members(side)
-        _, token = await members.accounts.invite("new@example.org", True, [], COMMAND)
+        _, token = await members.accounts.invitations.invite("new@example.org", True, [], COMMAND)
         async with members.browser() as browser:
             assert not (await browser.session())["passwords"]
             body = {"token": token, "name": "x", "password": PASSWORD}
@@ -559,7 +559,7 @@ async def test_passwords_turned_off(tmp_path: Path, provider: OidcServer) -> Non
             answer = await browser.ask("POST", "/v1/account/password", change)
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "passwords_off")
             assert (await enter(browser, "new")).status_code == 303
-        assert await members.accounts.offer_first_account() is None
+        assert await members.accounts.invitations.offer_first_account() is None
 
 
 async def test_no_secret_is_logged_or_kept(

@@ -278,6 +278,7 @@ async def test_json_as_a_file(side: Side) -> None:
 
 
 async def test_late_is_504_and_counted(tmp_path: Path) -> None:
+    """A busy machine may be late with the quick one, too; that is asked again, and counted as often."""
     async with opened(tmp_path, query_timeout=1.5) as side:
         late = await side.client.post(
             "/v1/sql", json={"sql": "SELECT count(*) FROM generate_series(1, 1000000000000) AS s(i)"}
@@ -286,8 +287,10 @@ async def test_late_is_504_and_counted(tmp_path: Path) -> None:
         assert late.json()["error"]["code"] == "query_timeout"
         await side.send({"name": "a"})
         await side.tallystick.drained()
-        answer = await side.client.post("/v1/sql", json={"sql": "SELECT count(*) FROM events"})
-        assert answer.json()["rows"] == [[1]]
+        answers = [late]
+        while answers[-1].status_code == 504:
+            answers.append(await side.client.post("/v1/sql", json={"sql": "SELECT count(*) FROM events"}))
+        assert answers[-1].json()["rows"] == [[1]]
         metrics = (await side.get("/metrics")).text
-    assert 'tallystick_query_failures_total{code="query_timeout",kind="sql"} 1.0' in metrics
-    assert 'tallystick_query_seconds_count{kind="sql"} 2.0' in metrics
+    assert f'tallystick_query_failures_total{{code="query_timeout",kind="sql"}} {len(answers) - 1}.0' in metrics
+    assert f'tallystick_query_seconds_count{{kind="sql"}} {len(answers)}.0' in metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tallystick.model.status import Finding
 from tallystick.names_file import FILE
 
 
-def found(folder: Path, names: dict[str, int], keys: int = 0, **settings: int) -> list[Finding]:
+def found(folder: Path, names: dict[str, int], keys: int = 0, **settings: Any) -> list[Finding]:
     """The findings where the file has so many names of each site, each twice, and keys of the site `shop`."""
     entries = [["name", site, f"n{number}"] for site, most in names.items() for number in range(most)]
     entries += [["key", "shop", f"k{number}"] for number in range(keys)]

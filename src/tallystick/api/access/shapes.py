@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tallystick.access import model
-from tallystick.access.accounts import RATE_MAX
+from tallystick.access.fields import RATE_MAX
 from tallystick.access.model import CallerKind, InvitationKind, KeyKind, KeyRight, Permission, Role
 from tallystick.keys import SITE_MAX
 

@@ -71,7 +71,7 @@ def add(
         else:
             console.out.print(f"{escape(made.email)}: may log in; {NOTICED}")
         return
-    _, token = with_accounts(data, lambda accounts: accounts.invite(email, admin, roles, COMMAND))
+    _, token = with_accounts(data, lambda accounts: accounts.invitations.invite(email, admin, roles, COMMAND))
     _show_link(token, data, as_json, "seven days")
 
 
@@ -146,7 +146,7 @@ def reset_password(email: Email, data: DataOption = None, as_json: options.JsonO
     from tallystick.access.model import COMMAND
 
     async def link(accounts: Accounts) -> str:
-        return (await accounts.reset_password(accounts.user_of_email(email), COMMAND))[1]
+        return (await accounts.invitations.reset_password(accounts.user_of_email(email), COMMAND))[1]
 
     _show_link(with_accounts(data, link), data, as_json, "a day")
 
@@ -201,7 +201,7 @@ def _role(text: str) -> SiteRole:
 
 
 def _show_link(token: str, data: Any, as_json: bool, lasts: str) -> None:
-    from tallystick.access.accounts import page_of
+    from tallystick.access.invitations import page_of
 
     settings = options.load_settings(data=data)
     url = address_of(settings) + page_of(token)

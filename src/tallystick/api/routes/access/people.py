@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from tallystick.access import model
-from tallystick.access.accounts import Accounts, page_of
+from tallystick.access.accounts import Accounts
+from tallystick.access.invitations import page_of
 from tallystick.access.model import Caller, Permission
 from tallystick.api.access import shapes
 from tallystick.api.access.gate import Access, GuardedRoute, access
@@ -70,7 +71,7 @@ async def remove_account(accounts: GivenAccounts, caller: GivenCaller, user_id: 
 @access(Access.OWNER)
 async def invitations(accounts: GivenAccounts, caller: GivenCaller) -> shapes.InvitationList:
     """Invitations that are neither used nor expired. Their links are not shown again."""
-    found = [one for one in await accounts.invitations() if _may_invite(caller, one.admin, one.roles)]
+    found = [one for one in await accounts.invitations.waiting() if _may_invite(caller, one.admin, one.roles)]
     return shapes.InvitationList(invitations=[shapes.Invitation(**shapes.Invitation.fields_of(one)) for one in found])
 
 
@@ -83,7 +84,7 @@ async def invite(
     roles = [role.stored() for role in given.roles]
     if not _may_invite(caller, given.admin, roles):
         raise Forbidden(NOT_YOUR_SITE)
-    made, token = await accounts.invite(given.email, given.admin, roles, caller.actor)
+    made, token = await accounts.invitations.invite(given.email, given.admin, roles, caller.actor)
     return shapes.NewInvitation(**shapes.Invitation.fields_of(made), url=parts.settings.public_origin + page_of(token))
 
 
@@ -91,10 +92,10 @@ async def invite(
 @access(Access.OWNER)
 async def take_back_invitation(accounts: GivenAccounts, caller: GivenCaller, invitation_id: InvitationId) -> Response:
     """Take an invitation back: its link is not valid any more."""
-    found = [one for one in await accounts.invitations() if one.id == invitation_id]
+    found = [one for one in await accounts.invitations.waiting() if one.id == invitation_id]
     if not found or not _may_invite(caller, found[0].admin, found[0].roles):
         raise NotFound(f"there is no invitation {invitation_id!r}")
-    await accounts.take_back(invitation_id, caller.actor)
+    await accounts.invitations.take_back(invitation_id, caller.actor)
     return Response(status_code=204)
 
 

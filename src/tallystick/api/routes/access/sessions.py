@@ -39,7 +39,7 @@ async def shown(parts: Parts, gate: Gate, caller: Caller) -> shapes.Session:
     any_account = bool(directory.users)
     setup = False
     if accounts is not None and not any_account and directory.in_use:
-        setup = any(one.kind == "first_admin" for one in await accounts.invitations())
+        setup = any(one.kind == "first_admin" for one in await accounts.invitations.waiting())
     return shapes.Session(
         accounts=any_account,
         setup=setup,
@@ -134,7 +134,7 @@ async def log_out_everywhere(accounts: GivenAccounts, request: Request, caller: 
 @access(Access.CALLER)
 async def look_at_link(accounts: GivenAccounts, given: shapes.Token) -> shapes.LinkShown:
     """What a link is for, without using it."""
-    found = await accounts.invitation(given.token)
+    found = await accounts.invitations.find(given.token)
     user = accounts.directory.user(found.user_id) if found.user_id else None
     return shapes.LinkShown(
         kind=found.kind,
@@ -152,7 +152,7 @@ async def accept_link(
     parts: GivenParts, accounts: GivenAccounts, request: Request, caller: GivenCaller, given: shapes.Accept
 ) -> Response:
     """Use a link, once: make the account, or set its new password; and log in."""
-    user = await accounts.accept(given.token, given.email, given.name, given.password, caller.address or "")
+    user = await accounts.invitations.accept(given.token, given.email, given.name, given.password, caller.address or "")
     return await _begin(parts, accounts, request, caller, user)
 
 
