@@ -529,6 +529,12 @@ class Settings(BaseSettings):
         description="Days for which events are kept; older ones are removed, whole UTC days by their own time, with "
         "their rollups. 0: for ever. Sites with a rule of their own (`tallystick retention`) follow it instead.",
     )
+    retention_rollups: bool = Field(
+        False,
+        description="Whether rollups stay when retention removes their events: counts of events by name, source and "
+        "quarter hour, and how many users each UTC day had. Sites whose rule says it follow their rule. Not on "
+        "ClickHouse, which has no rollups.",
+    )
     ledger_keep_hours: float = Field(
         168.0,
         ge=0,

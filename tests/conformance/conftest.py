@@ -67,6 +67,7 @@ STORES = {
 
 NOT_ON_CLICKHOUSE: dict[str, str] = {
     "test_sessions_materialized": "prepared sessions",
+    "test_kept_rollups": "rollups",
     "test_rollups_rebuild::test_damaged_rollups_are_right_again": "rollups",
     "test_rollups_rebuild::test_which_counts_are_those_of_bots": "rollups",
     "test_rollups_rebuild::test_one_site_alone": "rollups",

@@ -12,12 +12,17 @@ from pathlib import Path
 import pytest
 
 from tallystick.config import Settings
-from tallystick.store import make_store
-from tallystick.store.retention import Borders
-from tests.helpers.query_steps import NOON, make_event, put
+from tallystick.model.query import MetricsQuery
+from tallystick.store import Store, make_store
+from tallystick.store.retention import Borders, Keeping
+from tests.helpers.query_steps import NOON, check, make_event, put
 
 DAY = timedelta(days=1)
-BORDERS = Borders(NOON - timedelta(hours=12) + 2 * DAY, {"short": NOON - timedelta(hours=12) + 8 * DAY, "ever": None})
+BORDERS = Borders(
+    NOON - timedelta(hours=12) + 2 * DAY,
+    {"short": NOON - timedelta(hours=12) + 8 * DAY, "ever": None},
+    Keeping(True, ("ever",)),
+)
 
 CHILD = """
 import asyncio, sys
@@ -59,9 +64,14 @@ def killed_after(data: Path, steps: int) -> None:
         child.kill()
 
 
+async def kept(store: Store) -> int:
+    """The removed events that kept rollups stand for."""
+    return sum([await store.kept_events(site) for site in ("short", "ever", "others")])
+
+
 @pytest.mark.parametrize("steps", [0, 2])
 async def test_killed_within(tmp_path: Path, steps: int) -> None:
-    """G13, G4."""
+    """G13, G4. What is kept of a step's events is there if these are gone, and not otherwise."""
     settings = Settings(data=tmp_path, disk_reserve_bytes=0)
     store = make_store(settings)
     await store.open()
@@ -86,9 +96,14 @@ async def test_killed_within(tmp_path: Path, steps: int) -> None:
     await store.open()
     assert await store.verify() == []
     left = sum(events for _, _, events in await store.day_events())
+    query = MetricsQuery(site_id=None, breakdown=["site_id", "name"], interval="day", bots="include")
+    await check(store, query, events)
+    assert await kept(store) == len(events) - left
     assert (left < len(events)) == (steps > 0)
     gone = [event for event in events if (border := BORDERS.of(event.site_id)) is not None and event.timestamp < border]
     assert (await store.retire(BORDERS)).events == len(gone) - (len(events) - left) > 0
     assert await store.verify() == []
     assert sum(events for _, _, events in await store.day_events()) == len(events) - len(gone)
+    await check(store, query, events)
+    assert await kept(store) == len(gone)
     await store.close()

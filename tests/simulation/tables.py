@@ -131,6 +131,8 @@ class SimulatedStore:
 
         return await self._process.call(effect)
 
+    keeps_rollups = False
+
     async def retention_rules(self) -> Sequence[RetentionRule]:
         async def effect() -> Sequence[RetentionRule]:
             self._answers()

@@ -1266,6 +1266,11 @@ export interface ReportResult {
   exact: boolean;
   /** Served from the quarter-hour rollup, which equals the raw events. */
   from_rollup: boolean;
+  /**
+   * Retention removed the events of before and kept their rollups: figures that these do not have begin
+   * here. Absent if all figures cover the range.
+   */
+  events_from: string | null;
   elapsed_ms: number;
   freshness: Freshness;
   /** Included; null: from the first event. */
@@ -1294,6 +1299,11 @@ export interface Result {
   exact: boolean;
   /** Served from the quarter-hour rollup, which equals the raw events. */
   from_rollup: boolean;
+  /**
+   * Retention removed the events of before and kept their rollups: figures that these do not have begin
+   * here. Absent if all figures cover the range.
+   */
+  events_from: string | null;
   elapsed_ms: number;
   freshness: Freshness;
 }
@@ -1308,6 +1318,10 @@ export interface RetentionChange {
   kept_from: string | null;
   /** Stored events that are removed for it. */
   events: number;
+  /** Whether their rollups stay. */
+  keep_rollups: boolean;
+  /** Events that were removed before, and whose kept rollups go now, because they no longer stay. */
+  kept_events: number;
 }
 
 /**
@@ -1371,6 +1385,11 @@ export interface RetentionRow {
 export interface RetentionRules {
   /** On sites without a rule: TALLYSTICK_RETENTION_DAYS; null: for ever. */
   default_days: number | null;
+  /**
+   * Whether rollups stay when their events go, on sites whose rule does not say it:
+   * TALLYSTICK_RETENTION_ROLLUPS.
+   */
+  default_keep_rollups: boolean;
   /** The sites with a rule of their own, by site. */
   rules: SiteRetention[];
 }
@@ -1498,6 +1517,11 @@ export interface SetRule {
   dry_run?: boolean;
   /** Days for which events of the site are kept; null: for ever. */
   days: number | null;
+  /**
+   * Whether rollups of the site stay when its events go; null: as TALLYSTICK_RETENTION_ROLLUPS says. Left
+   * out: as the site's rule says until now. Not on ClickHouse.
+   */
+  keep_rollups?: boolean | null;
 }
 
 /** The fields of a share link that a client sends. */
@@ -1560,6 +1584,8 @@ export interface SiteRetention {
   site_id: string;
   /** null: for ever. */
   days: number | null;
+  /** Whether rollups stay when their events go; null: as `default_keep_rollups` says. */
+  keep_rollups: boolean | null;
 }
 
 /** A role on a site. */

@@ -111,6 +111,7 @@ def result_of(both: Compared, found: Found, previous: Found | None, loaded_at: d
         previous=both.period,
         exact=all(statement.exact for statement in statements),
         from_rollup=all(statement.from_rollup for statement in statements),
+        events_from=next((statement.events_from for statement in statements if statement.events_from), None),
         freshness=Freshness(loaded_at=loaded_at, queue_lag_seconds=None),
     )
 

@@ -107,7 +107,10 @@ def needs(query: Query) -> Needs:
 def compile_query(query: Query, sources: Sources) -> Statement:
     """The statement that answers a query; see `Analysis.compile`."""
     visits = VisitFilters(query, sources)
-    return visits.statement(ANALYSES[type(query)].compile(query, visits.sources))
+    statement = visits.statement(ANALYSES[type(query)].compile(query, visits.sources))
+    if sources.kept is None or statement.reads_kept:
+        return statement
+    return replace(statement, events_from=sources.kept.events_from)
 
 
 def shape(query: Query, statement: Statement, rows: Sequence[Row]) -> Answer:

@@ -60,6 +60,7 @@ class EventSource:
         self._columns = sources.property_columns
         self._value_counts = sources.value_counts
         self._hour_users = sources.hour_users
+        self._has_kept = sources.kept is not None
         self._used: dict[str, PropertyColumn] = {}
 
     @classmethod
@@ -169,6 +170,13 @@ class EventSource:
         """The relation `value_counts` of `ValueCounts.rows`, for the rows of a scope."""
         assert self._value_counts
         return _named("value_counts", self._value_counts.rows(scope.since, scope.until, by_days))
+
+    def rollup(self) -> str:
+        """The relation `rollup`, with the counts of removed events that are kept."""
+        if not self._has_kept:
+            return "rollup"
+        fields = "site_id, bucket, name, source, events, last_received, bot"
+        return _named("rollup", union_all(f"SELECT {fields} FROM {table}" for table in ("rollup", "kept_rollup")))
 
     def hour_users(self) -> str:
         """The relation `hour_users` of `HourUsers.rows`."""

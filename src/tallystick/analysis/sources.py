@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.hour_users import HourUsers
+from tallystick.analysis.kept import Kept
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.analysis.sessions.index import SessionIndex
 from tallystick.analysis.user_numbers import UserNumbers
@@ -78,6 +79,7 @@ class Sources:
             `Needs.user_keys`, without events only with `Needs.user_times`.
         value_counts: the counts of the values of `Needs.value_counts`; None: there are none.
         hour_users: the users of each hour; only with `Needs.hour_users`; None: they are not counted.
+        kept: the rollups that stayed when their events were removed; None: there are none in the query's range.
         visits: what the visits of `session.` filters are found with, `persons` among it; None: no index and no columns.
         visit_test: makes the conditions of `session.` fields; `visit_filters.VisitFilters` sets it.
         groups: of a query with `top`, the groups to answer for instead of the largest.
@@ -93,6 +95,7 @@ class Sources:
     user_numbers: UserNumbers | None = None
     value_counts: ValueCounts | None = None
     hour_users: HourUsers | None = None
+    kept: Kept | None = None
     visits: Sources | None = None
     visit_test: VisitTest | None = None
     groups: Groups | None = None

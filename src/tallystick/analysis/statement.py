@@ -23,6 +23,9 @@ class Statement:
     Attributes:
         exact: no number is an estimate.
         from_rollup: it reads the rollup, `people` or the session index instead of the events.
+        reads_kept: it reads all that is kept of removed events for the query, so that its figures cover the range.
+        events_from: the query's sites have no events of before, and figures that kept rollups do not have begin here;
+            None: all figures cover the range.
         buckets: the buckets of a time series.
         now: when the query was received, where the answer depends on it: which buckets are over.
     """
@@ -31,5 +34,7 @@ class Statement:
     params: tuple[object, ...]
     exact: bool = True
     from_rollup: bool = False
+    reads_kept: bool = False
+    events_from: datetime | None = None
     buckets: Buckets | None = None
     now: datetime | None = None

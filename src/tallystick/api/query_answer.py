@@ -96,6 +96,7 @@ async def _fields(parts: Parts, result: model.Result) -> dict[str, Any]:
         **({"previous": result.previous.model_dump()} if result.previous is not None else {}),
         "exact": result.exact,
         "from_rollup": result.from_rollup,
+        **({"events_from": result.events_from} if result.events_from is not None else {}),
         "elapsed_ms": result.elapsed_ms,
         "freshness": await _freshness(parts, result),
     }

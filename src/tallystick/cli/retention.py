@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -30,10 +30,13 @@ SET_EPILOG = console.paragraphs("""
 
   tallystick retention set --site shop --days 90 --yes --url http://127.0.0.1:8000
 
+  tallystick retention set --site blog --days 30 --keep-rollups
+
   tallystick retention set --site docs --for-ever
 
 A worker removes whole UTC days that are older, by the events' own times, with every number that they stand in. They do
-not come back, except from a backup or a file.
+not come back, except from a backup or a file. With --keep-rollups their counts by name and source stay, and how many
+users each day had.
 
 Exit code: 0 done, 1 not confirmed, 2 it could not be done.
 """)
@@ -78,11 +81,13 @@ def show(
         typer.echo(answer.model_dump_json())
         return
     table = console.new_table()
-    for column in ("site", "events are kept"):
+    for column in ("site", "events are kept", "then rollups"):
         table.add_column(column, overflow="fold")
     for rule in answer.rules:
-        table.add_row(escape(rule.site_id), _words(rule.days))
-    table.add_row("all others" if answer.rules else "all", _words(answer.default_days))
+        keeps = answer.default_keep_rollups if rule.keep_rollups is None else rule.keep_rollups
+        table.add_row(escape(rule.site_id), _words(rule.days), _stay(keeps))
+    others = "all others" if answer.rules else "all"
+    table.add_row(others, _words(answer.default_days), _stay(answer.default_keep_rollups))
     console.for_tables().print(table)
 
 
@@ -91,6 +96,14 @@ def set_(
     site: SiteOption,
     days: Annotated[int | None, typer.Option("--days", metavar="N", help="Days for which events are kept.")] = None,
     for_ever: Annotated[bool, typer.Option("--for-ever", help="Keep all events.")] = False,
+    keep_rollups: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-rollups/--no-keep-rollups",
+            help="Whether rollups stay when their events go. Without it, the site's rule stays as it is in this.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     url: options.UrlOption = None,
@@ -103,7 +116,9 @@ def set_(
         raise InvalidRequest("give either --days or --for-ever")
 
     async def change(server: ServerClient, only_count: bool) -> RetentionChange:
-        order = {"site_id": site, "days": days, "dry_run": only_count}
+        order: dict[str, Any] = {"site_id": site, "days": days, "dry_run": only_count}
+        if keep_rollups is not None:
+            order["keep_rollups"] = keep_rollups
         return RetentionChange.model_validate(await server.post("/v1/retention", order))
 
     _do(change, dry_run, yes, as_json, url, data, key_file)
@@ -146,7 +161,7 @@ def _do(
                 found = await change(server, True)
             if dry_run:
                 return found
-            if found.events and not yes and not await asyncio.to_thread(_agreed, found):
+            if (found.events or found.kept_events) and not yes and not await asyncio.to_thread(_agreed, found):
                 return None
             return await change(server, False)
 
@@ -162,18 +177,29 @@ def _do(
     if done.kept_from is not None:
         sentence += f"; {done.events:,} of before {done.kept_from:%Y-%m-%d} "
         sentence += "would be removed" if done.dry_run else "are removed by a worker with its next housekeeping"
+    if done.kept_from is not None and done.keep_rollups:
+        sentence += "; rollups stay"
+    if done.kept_events:
+        sentence += f"; kept rollups of {done.kept_events:,} events {would or 'are '}removed"
     console.out.print(sentence)
 
 
 def _agreed(found: RetentionChange) -> bool:
+    kept = f"kept rollups of {found.kept_events:,} events" if found.kept_events else ""
     if not console.err.is_terminal:
+        if not found.events:
+            raise InvalidRequest(f"{kept} of {found.site_id} would go: add --yes to let them be removed")
+        more = f", and {kept} would go" if kept else ""
         raise InvalidRequest(
-            f"{found.events:,} events of {found.site_id} are older than that: add --yes to let them be removed"
+            f"{found.events:,} events of {found.site_id} are older than that{more}: add --yes to let them be removed"
         )
-    return typer.confirm(
-        f"{found.events:,} events of {found.site_id} of before {found.kept_from:%Y-%m-%d} are removed for good. Go on?",
-        err=True,
-    )
+    going = [f"{found.events:,} events of before {found.kept_from:%Y-%m-%d}"] if found.events else []
+    going += [kept] if kept else []
+    return typer.confirm(f"{found.site_id}: {' and '.join(going)} are removed for good. Go on?", err=True)
+
+
+def _stay(keeps: bool) -> str:
+    return "stay" if keeps else "go too"
 
 
 def _words(days: float | None) -> str:

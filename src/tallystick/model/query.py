@@ -273,5 +273,10 @@ class Result(Shape):
     previous: Period | None = Field(None, description="With `compare`: the period of each row's `previous`.")
     exact: bool = True
     from_rollup: bool = Field(False, description="Served from the quarter-hour rollup, which equals the raw events.")
+    events_from: datetime | None = Field(
+        None,
+        description="Retention removed the events of before and kept their rollups: figures that these do not have "
+        "begin here. Absent if all figures cover the range.",
+    )
     elapsed_ms: float = 0.0
     freshness: Freshness = Freshness(loaded_at=None, queue_lag_seconds=None)

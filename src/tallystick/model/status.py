@@ -342,6 +342,9 @@ class SiteRetention(Shape):
 
     site_id: str
     days: int | None = Field(description="null: for ever.")
+    keep_rollups: bool | None = Field(
+        description="Whether rollups stay when their events go; null: as `default_keep_rollups` says."
+    )
 
 
 class RetentionRules(Shape):
@@ -349,6 +352,10 @@ class RetentionRules(Shape):
 
     default_days: float | None = Field(
         description="On sites without a rule: TALLYSTICK_RETENTION_DAYS; null: for ever."
+    )
+    default_keep_rollups: bool = Field(
+        description="Whether rollups stay when their events go, on sites whose rule does not say it: "
+        "TALLYSTICK_RETENTION_ROLLUPS."
     )
     rules: list[SiteRetention] = Field(description="The sites with a rule of their own, by site.")
 
@@ -361,3 +368,7 @@ class RetentionChange(Shape):
     days: float | None = Field(description="null: for ever.")
     kept_from: datetime | None = Field(description="Events before it are removed; null: none are.")
     events: int = Field(description="Stored events that are removed for it.")
+    keep_rollups: bool = Field(description="Whether their rollups stay.")
+    kept_events: int = Field(
+        description="Events that were removed before, and whose kept rollups go now, because they no longer stay."
+    )

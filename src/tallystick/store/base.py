@@ -135,6 +135,10 @@ class Store(Protocol):
         """Saved reports, boards and share links."""
 
     @property
+    def keeps_rollups(self) -> bool:
+        """Whether rollups can stay when retention removes their events."""
+
+    @property
     def turns(self) -> Turns:
         """The turns in which `run` and `select` are answered; `tallystick.store.turns.CALLER` has the caller."""
 
@@ -183,9 +187,15 @@ class Store(Protocol):
     async def retire(self, borders: Borders) -> PurgeReport:
         """Delete the events before the border of their site from everything but the ledger.
 
+        Of sites that keep their rollups, these are kept in the transaction that deletes the events. Kept rollups of
+        other sites are deleted.
+
         It goes in steps. After each step the books close and `verify` finds nothing, so a call that was interrupted
         can be repeated.
         """
+
+    async def kept_events(self, site_id: str, before: datetime | None = None) -> int:
+        """How many removed events the kept rollups of a site stand for, of before an instant or of all time."""
 
     async def retention_rules(self) -> Sequence[RetentionRule]:
         """The sites that have a rule of their own, by site."""

@@ -76,6 +76,12 @@ class Findings:
         """`rows` of a rollup of users differ. `people` is the historical name of that table."""
         self.check("people", rows > 0, f"{rows} rows of the {rollup} differ from the raw events")
 
+    def check_kept(self, events: int, purged: int, days: int) -> None:
+        """Kept rollups stand for `events` of the `purged` ones; `days` have counts of events or of users alone."""
+        sentence = f"kept rollups stand for {events} events, and only {purged} were purged"
+        self.check("kept", events > purged, sentence)
+        self.check("kept", days > 0, f"{days} kept days have only one of the counts of events and of users")
+
     def check_erased(self, persons: int) -> None:
         """`persons`: user ids that were erased and have events which their tombstones refuse."""
         self.check("erased", persons > 0, f"{persons} user ids were erased and have events of before their erasure")

@@ -137,6 +137,7 @@ class Move:
         ledger = await self._source.ledger()
         if is_unfinished(ledger):
             raise Refused("the source is itself the destination of a move that has not ended: finish that one first")
+        await self._check_kept()
         there = await self._destination.ledger()
         wanted = await _days(self._source)
         found = await _days(self._destination)
@@ -152,6 +153,22 @@ class Move:
         seconds = round(time.monotonic() - started, 3)
         given = (self._total, len(days), len(sites), self._carried, resumed, seconds, dry_run)
         return Moved(*given, compared, differences)
+
+    async def _check_kept(self) -> None:
+        """Raises Refused: the source keeps rollups of removed events, and the destination cannot take them."""
+        if self._destination.keeps_rollups:
+            return
+        if any(rule.keep_rollups for rule in await self._source.retention_rules()):
+            raise Refused(
+                "sites of the source keep rollups when their events go, which the destination cannot: "
+                "set it off first (tallystick retention set --no-keep-rollups)"
+            )
+        async with contextlib.aclosing(self._source.carried("kept_days")) as pieces:
+            async for _ in pieces:
+                raise Refused(
+                    "the source has rollups whose events retention removed, and the destination has no rollups: "
+                    "they would be lost, nothing was changed"
+                )
 
     async def _check_destination(
         self,
@@ -329,6 +346,8 @@ async def _sides(store: Store) -> dict[str, tuple[int, object]]:
         "purges": "purges",
         "removals": "removed imports, persons",
         "retention_rules": "retention rules",
+        "kept_rollup": "kept rollups of events",
+        "kept_days": "kept rollups of users",
         "tombstones": "erased ids",
         "erasures": "receipts of erasures",
         "erasure_keys": "key of erased ids",

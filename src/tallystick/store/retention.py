@@ -20,10 +20,37 @@ class RetentionRule(msgspec.Struct, frozen=True):
 
     Attributes:
         days: 1 to DAYS_MAX; None: for ever.
+        keep_rollups: whether rollups stay when their events go; None: as TALLYSTICK_RETENTION_ROLLUPS says.
     """
 
     site_id: str
     days: int | None
+    keep_rollups: bool | None = None
+
+
+class Keeping(msgspec.Struct, frozen=True):
+    """Of which sites rollups stay when retention removes their events.
+
+    Attributes:
+        default: whether those of the sites that are not in `others` do.
+        others: the sites of which the opposite holds, ascending.
+    """
+
+    default: bool = False
+    others: tuple[str, ...] = ()
+
+    def of(self, site_id: str) -> bool:
+        """Whether a site's rollups stay."""
+        return self.default != (site_id in self.others)
+
+    @property
+    def any(self) -> bool:
+        """Whether those of any site may stay."""
+        return self.default or bool(self.others)
+
+
+NO_KEEPING = Keeping()
+"""Rollups go with their events on every site."""
 
 
 class Borders(msgspec.Struct, frozen=True):
@@ -31,10 +58,12 @@ class Borders(msgspec.Struct, frozen=True):
 
     Attributes:
         default: that of the sites that are not in `sites`.
+        keeping: of which sites rollups stay.
     """
 
     default: datetime | None
     sites: Mapping[str, datetime | None] = {}
+    keeping: Keeping = NO_KEEPING
 
     def of(self, site_id: str) -> datetime | None:
         """A site's border."""
@@ -73,14 +102,18 @@ class Borders(msgspec.Struct, frozen=True):
         return [(site, span) for site in sorted(going) for span in steps(going[site])]
 
 
-def borders_at(now: datetime, default_days: float, rules: Sequence[RetentionRule]) -> Borders:
+def borders_at(
+    now: datetime, default_days: float, rules: Sequence[RetentionRule], keep_rollups: bool = False
+) -> Borders:
     """The borders at an instant.
 
     Args:
         default_days: of sites without a rule; 0: for ever.
+        keep_rollups: whether rollups stay on sites whose rule does not say it.
     """
     sites = {rule.site_id: None if rule.days is None else _border(now, rule.days) for rule in rules}
-    return Borders(_border(now, default_days) if default_days else None, sites)
+    others = tuple(sorted(rule.site_id for rule in rules if rule.keep_rollups not in (None, keep_rollups)))
+    return Borders(_border(now, default_days) if default_days else None, sites, Keeping(keep_rollups, others))
 
 
 def may_drop(going: Collection[str], present: Collection[str]) -> bool:

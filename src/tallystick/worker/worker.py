@@ -242,8 +242,11 @@ class Worker:
         rules, now = await self._store.retention_rules(), self._clock()
         if rules == self._rules and self._retired is not None and now - self._retired < RETIRE_EVERY:
             return
-        borders = borders_at(datetime.now(UTC), self._settings.retention_days, rules)
-        if borders.latest is not None and (removed := (await self._store.retire(borders)).events) > 0:
+        days, keeps = self._settings.retention_days, self._settings.retention_rollups
+        borders = borders_at(datetime.now(UTC), days, rules, keeps)
+        # Without a border, too, kept rollups may be there of sites that no longer keep them.
+        may_remove = borders.latest is not None or self._store.keeps_rollups
+        if may_remove and (removed := (await self._store.retire(borders)).events) > 0:
             log.info("events removed by retention", events=removed)
         self._rules, self._retired = rules, now
 

@@ -19,6 +19,7 @@ from tallystick.errors import (
     QueryTooExpensive,
     StoreUnavailable,
 )
+from tallystick.store import make_store
 from tallystick.store.clickhouse.connection import Connection, ServerError, query_errors, table_of
 from tallystick.store.clickhouse.session import READ_SESSION, WRITE_SESSION
 from tests.servers.clickhouse import PASSWORD_IN_URL, ClickHouseServer
@@ -151,3 +152,10 @@ async def test_a_server_that_hangs_or_dies_is_unavailable_until_it_is_back(
             await connection.query("SELECT 1")
         own_clickhouse.start()
         assert await connection.query("SELECT 1", seconds=60) == [(1,)]
+
+
+async def test_rollups_cannot_stay(settings: Settings, clickhouse_url: str) -> None:
+    """There are none: a setting that asks for them is refused at the start."""
+    store = make_store(settings.model_copy(update={"store_url": clickhouse_url, "retention_rollups": True}))
+    with pytest.raises(ConfigError, match="TALLYSTICK_RETENTION_ROLLUPS: ClickHouse has no rollups"):
+        await store.open()

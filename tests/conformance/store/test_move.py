@@ -29,7 +29,7 @@ from tallystick.store import DeadLetter, Store, WriteReport, make_store, move, r
 from tallystick.store.carried import Carried, Kind, Row
 from tallystick.store.library import Document, Share
 from tallystick.store.move import Move, Moved, Refused, destination_settings, ingester_of
-from tallystick.store.retention import Borders, RetentionRule
+from tallystick.store.retention import Borders, Keeping, RetentionRule
 from tallystick.worker.worker import Worker
 from tests.conformance.conftest import STORES, settings_in
 from tests.helpers.pipeline_steps import Crash, CrashingQueue, closed_books, drain, outcome
@@ -92,8 +92,12 @@ def joining_events(seed: int, count: int, import_id: str | None = None) -> list[
     return events
 
 
-async def fill(store: Store) -> None:
-    """Put one of everything into a store."""
+async def fill(store: Store, *, keeps: bool) -> None:
+    """Put one of everything into a store.
+
+    Args:
+        keeps: it gets kept rollups too.
+    """
     events = joining_events(1, 120)
     moved = [msgspec.structs.replace(event, timestamp=event.timestamp + timedelta(seconds=7)) for event in events[:9]]
     changed = [msgspec.structs.replace(event, path="/other") for event in events[:3]]
@@ -122,11 +126,13 @@ async def fill(store: Store) -> None:
     [again] = (await store.write([block_of(10, [gone()], FILLER)])).entries
     assert again.erased == 1
     await store.purge(datetime(2011, 1, 1, tzinfo=UTC))
-    for rule in (RetentionRule(SITE, None), RetentionRule("ключ", 90)):
+    rules = [RetentionRule(SITE, None), RetentionRule("ключ", 90), RetentionRule("bare", 7, False)]
+    for rule in [*rules, RetentionRule("short", None, True)] if keeps else rules:
         await store.set_retention_rule(rule)
     short = make_event(94_000_000, "short", name="view", timestamp=NOON)
     await store.write([block_of(4, [short], FILLER)])
-    assert (await store.retire(Borders(None, {"short": NOON + timedelta(days=12, hours=12)}))).events == 1
+    borders = Borders(None, {"short": NOON + timedelta(days=12, hours=12)}, Keeping(False, ("short",) if keeps else ()))
+    assert (await store.retire(borders)).events == 1
     await fill_library(store)
 
 
@@ -155,6 +161,7 @@ async def answers(store: Store) -> list[Any]:
         MetricsQuery(site_id=SITE, breakdown=["path"], interval="hour", since=NOON, until=NOON + timedelta(days=2)),
         MetricsQuery(site_id=SITE, breakdown=["properties.anonymous_id"]),
         FunnelQuery(site_id=SITE, steps=[{"name": "page_view"}, {"name": "buy"}], window=36_000),
+        MetricsQuery(site_id="short", metrics=[*METRICS[:2], METRICS[3]], interval="day"),
         RetentionQuery(site_id=SITE, interval="day", since=NOON, until=NOON + timedelta(days=5)),
         PathsQuery(site_id=SITE),
         SessionsQuery(site_id=SITE),
@@ -175,6 +182,11 @@ async def answers(store: Store) -> list[Any]:
         [await store.receipt(FILLER, seq) for seq in range(11)],
         await store.erasures(SITE, "?2"),
     ]
+
+
+def keep_rollups(pair: Pair) -> bool:
+    """Whether both stores can keep rollups of removed events."""
+    return not any(settings.store_url.startswith("clickhouse") for settings in pair)
 
 
 async def opened(settings: Settings) -> Store:
@@ -203,14 +215,15 @@ async def source(pair: Pair) -> AsyncIterator[Store]:
 
 
 async def test_the_same_answers_from_the_other_store(source: Store, pair: Pair) -> None:
-    await fill(source)
+    await fill(source, keeps=keep_rollups(pair))
     before = await answers(source)
 
     moved = await carry(source, pair)
 
     assert moved.differences == []
     assert moved.carried == moved.events > 100
-    assert [both.name for both in moved.compared if not (both.equal and both.source)] == []
+    none = {both.name for both in moved.compared if not (both.equal and both.source)}
+    assert none == (set() if keep_rollups(pair) else {"kept rollups of events", "kept rollups of users"})
     destination = await opened(pair[1])
     assert await answers(destination) == before
     assert await answers(source) == before
@@ -223,9 +236,28 @@ async def test_the_same_answers_from_the_other_store(source: Store, pair: Pair) 
     await destination.close()
 
 
+async def test_kept_rollups_into_a_store_without_rollups(source: Store, pair: Pair) -> None:
+    """They would be lost: nothing is carried. Into a store that has them they come along (above)."""
+    if not source.keeps_rollups or keep_rollups(pair):
+        assert (await carry(source, pair)).ok
+        return
+    await source.set_retention_rule(RetentionRule("short", 3, True))
+    with pytest.raises(Refused, match="no-keep-rollups"):
+        await carry(source, pair)
+    await source.clear_retention_rule("short")
+    short = make_event(95_000_000, "short", name="view", timestamp=NOON)
+    await source.write([block_of(4, [short], FILLER)])
+    gone = Borders(None, {"short": NOON + timedelta(days=1, hours=12)}, Keeping(True))
+    assert (await source.retire(gone)).events == 1
+    with pytest.raises(Refused, match="would be lost, nothing was changed"):
+        await carry(source, pair)
+    await source.retire(Borders(None))
+    assert (await carry(source, pair)).ok
+
+
 async def test_and_on_into_a_third_store(source: Store, pair: Pair, tmp_path: Path) -> None:
     """What was filled by a move, and used since, can be moved itself."""
-    await fill(source)
+    await fill(source, keeps=keep_rollups(pair))
     assert (await carry(source, pair)).ok
     middle = await opened(pair[1])
     await middle.write([block_of(9, joining_events(4, 20), FILLER)])
@@ -329,7 +361,7 @@ async def test_stopped_anywhere_it_goes_on(
     """G2, G3: whatever step it stopped at, the next call ends with the same."""
     monkeypatch.setattr(move, "BATCH_BYTES", 9_000)
     monkeypatch.setattr(removal, "STEP_EVENTS", 60)
-    await fill(source)
+    await fill(source, keeps=keep_rollups(pair))
     before = await answers(source)
     chance = random.Random(seed)
     stops, moved = 0, None

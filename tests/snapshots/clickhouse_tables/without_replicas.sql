@@ -326,3 +326,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 
 CREATE TABLE IF NOT EXISTS retention_rules AS retention_rules_local
 ENGINE = Distributed('two', currentDatabase(), retention_rules_local, 0);
+
+ALTER TABLE retention_rules_local ADD COLUMN IF NOT EXISTS keep_rollups Nullable(Bool);
+
+ALTER TABLE retention_rules ADD COLUMN IF NOT EXISTS keep_rollups Nullable(Bool);

@@ -70,8 +70,8 @@ async def test_what_was_done_who_did_it_and_where(side: Side) -> None:
     ] == [
         ("identity.split", by_root, "", "shop", {"ids": 1}),
         ("person.erase", by_olga, receipt, "shop", {"events": 2}),
-        ("retention.set", by_olga, "shop", "shop", {"days": 9_000, "events": 0}),
-        ("retention.clear", by_olga, "shop", "shop", {"events": 0}),
+        ("retention.set", by_olga, "shop", "shop", {"days": 9_000, "events": 0, "keep_rollups": 0, "kept_events": 0}),
+        ("retention.clear", by_olga, "shop", "shop", {"events": 0, "kept_events": 0}),
         ("import.undo", by_root, IMPORT, None, {"events": 1}),
         ("rollups.rebuild", by_root, DAY, None, {"wrong": 0}),
         ("backup.make", by_root, "", None, {}),

@@ -7,10 +7,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tallystick.config import Settings
 from tallystick.model.event import encode_lines
 from tallystick.store import make_store
-from tallystick.store.retention import RetentionRule
+from tallystick.store.retention import RetentionRule, borders_at
 from tests.helpers.commands import end_command, run_command
 from tests.helpers.http.read_side import ReadSide, open_read_side
 from tests.helpers.query_steps import NOON, make_event
@@ -24,6 +26,10 @@ EVENTS = [
 ]
 
 
+def rule_of(site: str, days: int | None, *, keeps: bool | None = None) -> dict[str, object]:
+    return {"site_id": site, "days": days, "keep_rollups": keeps}
+
+
 async def filled(side: ReadSide) -> None:
     await side.store_blocks([block_of_lines(0, encode_lines(EVENTS), len(EVENTS))])
 
@@ -31,7 +37,11 @@ async def filled(side: ReadSide) -> None:
 async def test_the_routes(tmp_path: Path) -> None:
     async with open_read_side(tmp_path) as side:
         await filled(side)
-        assert await side.get("/v1/retention") == {"default_days": None, "rules": []}
+        assert await side.get("/v1/retention") == {
+            "default_days": None,
+            "default_keep_rollups": False,
+            "rules": [],
+        }
         oldest = datetime.now(UTC) - timedelta(days=30)
         counted = await side.post("/v1/retention", {"site_id": "shop", "days": 30, "dry_run": True})
         assert counted == {
@@ -40,13 +50,15 @@ async def test_the_routes(tmp_path: Path) -> None:
             "days": 30.0,
             "kept_from": f"{oldest:%Y-%m-%d}T00:00:00Z",
             "events": 3,
+            "keep_rollups": False,
+            "kept_events": 0,
         }
         assert (await side.get("/v1/retention"))["rules"] == []
         done = await side.post("/v1/retention", {"site_id": "shop", "days": 30})
         assert done == counted | {"dry_run": False}
         ever = await side.post("/v1/retention", {"days": None})
         assert (ever["site_id"], ever["days"], ever["kept_from"], ever["events"]) == ("default", None, None, 0)
-        rules = [{"site_id": "default", "days": None}, {"site_id": "shop", "days": 30}]
+        rules = [rule_of("default", None), rule_of("shop", 30)]
         assert (await side.get("/v1/retention"))["rules"] == rules
         assert (await side.get("/v1/retention", site_id="shop"))["rules"] == rules[1:]
         only_counted = await side.client.delete("/v1/retention", params={"site_id": "shop", "dry_run": "true"})
@@ -66,10 +78,60 @@ async def test_what_is_refused(tmp_path: Path) -> None:
             {"days": 36_501},
             {"days": 1.5},
             {"days": 3, "rollups": True},
+            {"days": 3, "keep_rollups": "some"},
         ):
             assert (await side.client.post("/v1/retention", json=body)).status_code == 400, body
         assert (await side.client.delete("/v1/retention", params={"site_id": "*"})).status_code == 400
         assert await side.store.retention_rules() == []
+
+
+async def test_rollups_that_stay(tmp_path: Path) -> None:
+    """The rule says it until it is set anew; what goes is counted without the events that are gone already."""
+    async with open_read_side(tmp_path) as side:
+        await filled(side)
+        order = {"site_id": "shop", "days": 30, "keep_rollups": True}
+        assert (await side.post("/v1/retention", order))["keep_rollups"] is True
+        assert (await side.post("/v1/retention", {"site_id": "shop", "days": 20}))["keep_rollups"] is True
+        assert (await side.get("/v1/retention"))["rules"] == [rule_of("shop", 20, keeps=True)]
+        by_path = {"kind": "metrics", "site_id": "shop", "breakdown": ["path"]}
+        assert "events_from" not in await side.post("/v1/query", by_path)
+
+        rules = await side.store.retention_rules()
+        assert (await side.store.retire(borders_at(datetime.now(UTC), 0, rules))).events == 3
+        gone_from = NOON.replace(hour=0) + timedelta(days=1)
+        answer = await side.post("/v1/query", by_path)
+        assert answer["events_from"] == f"{gone_from:%Y-%m-%dT%H:%M:%SZ}"
+        assert sum(row["events"] for row in answer["rows"]) == 1
+        answer = await side.post("/v1/query", {"kind": "metrics", "site_id": "shop", "bots": "include"})
+        assert (answer["rows"], "events_from" in answer) == ([{"events": 4}], False)
+
+        counted = await side.post("/v1/retention", {"site_id": "shop", "days": 10, "dry_run": True})
+        assert (counted["events"], counted["keep_rollups"], counted["kept_events"]) == (0, True, 0)
+        for keeps in (False, None):
+            order = {"site_id": "shop", "days": None, "keep_rollups": keeps, "dry_run": True}
+            counted = await side.post("/v1/retention", order)
+            assert (counted["events"], counted["keep_rollups"], counted["kept_events"]) == (0, False, 3)
+        cleared = await side.client.delete("/v1/retention", params={"site_id": "shop"})
+        assert (cleared.json()["events"], cleared.json()["kept_events"]) == (0, 3)
+
+
+async def test_rollups_that_stay_by_the_setting(tmp_path: Path) -> None:
+    async with open_read_side(tmp_path, retention_rollups=True) as side:
+        assert (await side.get("/v1/retention"))["default_keep_rollups"] is True
+        assert (await side.post("/v1/retention", {"site_id": "a", "days": 3}))["keep_rollups"] is True
+        order = {"site_id": "b", "days": 3, "keep_rollups": False}
+        assert (await side.post("/v1/retention", order))["keep_rollups"] is False
+        assert (await side.get("/v1/retention"))["rules"] == [rule_of("a", 3), rule_of("b", 3, keeps=False)]
+
+
+async def test_a_store_without_rollups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ClickHouse is one."""
+    async with open_read_side(tmp_path) as side:
+        monkeypatch.setattr(type(side.store), "keeps_rollups", False)
+        order = {"site_id": "shop", "days": 30, "keep_rollups": True}
+        answer = await side.client.post("/v1/retention", json=order)
+        assert (answer.status_code, "ClickHouse has no rollups" in answer.text) == (400, True)
+        assert (await side.post("/v1/retention", order | {"keep_rollups": False}))["keep_rollups"] is False
 
 
 async def test_the_default_that_a_cleared_rule_leaves(tmp_path: Path) -> None:
@@ -101,7 +163,11 @@ def test_the_commands(tmp_path: Path) -> None:
     said = run_command({}, "retention", "set", "--site", "docs", "--for-ever", *data)
     assert said == "docs: events are kept for ever\n"
     shown = json.loads(run_command({}, "retention", "show", "--json", *data))
-    assert shown["rules"] == [{"site_id": "docs", "days": None}, {"site_id": "shop", "days": 30}]
+    assert shown["rules"] == [rule_of("docs", None), rule_of("shop", 30)]
+    keeping = ("retention", "set", "--site", "docs", "--days", "9", "--keep-rollups", *data)
+    assert "rollups stay" in run_command({}, *keeping)
+    table = run_command({}, "retention", "show", *data)
+    assert [line.split() for line in table.splitlines() if line.startswith("docs")] == [["docs", "9", "days", "stay"]]
     assert run_command({}, "retention", "clear", "--site", "shop", *data) == "shop: events are kept for ever\n"
     code, _, err = end_command({}, "retention", "clear", "--site", "shop", *data)
     assert (code, "has no rule of its own" in err) == (2, True)

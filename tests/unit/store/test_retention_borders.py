@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tallystick.analysis.buckets import EPOCH, instant_of, micros
 from tallystick.store.carried import DayEvents
 from tallystick.store.removal import DAY, STEP_EVENTS
-from tallystick.store.retention import Borders, RetentionRule, borders_at, may_drop
+from tallystick.store.retention import NO_KEEPING, Borders, RetentionRule, borders_at, may_drop
 
 TODAY = datetime(2026, 3, 1, tzinfo=UTC)
 SITES = "abc"
@@ -98,3 +98,15 @@ def test_a_rule_of_days_and_the_default() -> None:
     assert borders.of("b") is None
     assert borders.of("c") == datetime(2026, 2, 8, tzinfo=UTC)
     assert borders_at(now, 0, []) == Borders(None, {})
+
+
+@given(st.booleans(), st.dictionaries(st.sampled_from(SITES), st.one_of(st.none(), st.booleans())))
+def test_whose_rollups_stay(default: bool, said: dict[str, bool | None]) -> None:
+    rules = [RetentionRule(site, None, keeps) for site, keeps in said.items()]
+    keeping = borders_at(TODAY, 0, rules, default).keeping
+    for site in SITES:
+        keeps = said.get(site)
+        assert keeping.of(site) == (default if keeps is None else keeps)
+    assert keeping.any == (default or any(map(keeping.of, SITES)))
+    assert borders_at(TODAY, 0, rules).keeping.any == (True in said.values())
+    assert borders_at(TODAY, 0, []).keeping == NO_KEEPING

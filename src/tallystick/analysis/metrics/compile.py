@@ -11,14 +11,16 @@ Which statement:
 
 from __future__ import annotations
 
-from tallystick.analysis.cte import Cte, clause, columns, cte, sql, with_ctes
+from collections.abc import Sequence
+
+from tallystick.analysis.cte import Cte, clause, columns, cte, sql, union_all, with_ctes
 from tallystick.analysis.cursor import Key, Part, decode_cursor
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.groups import given_groups
 from tallystick.analysis.metrics.grouping import BUCKET_KEY, Grouping
 from tallystick.analysis.metrics.measures import metric_columns
 from tallystick.analysis.metrics.scoped import scoped_rows
-from tallystick.analysis.metrics.tables import reads_events, tables_for, with_counted_column
+from tallystick.analysis.metrics.tables import reads_events, reads_kept, tables_for, with_counted_column
 from tallystick.analysis.parameters import Parameters
 from tallystick.analysis.series import is_filled, make_buckets
 from tallystick.analysis.sessions.keys import loose_visits
@@ -53,8 +55,15 @@ def compile_metrics(query: MetricsQuery, sources: Sources) -> Statement:
     else:
         text = _largest_groups(first, query.top)
     estimated = first.estimates and any(metric.kind in DISTINCT_KINDS for metric in query.metrics)
+    users_once = "kept_days" not in tables or (sources.kept is not None and sources.kept.exact)
     return Statement(
-        text, source.parameters.values, not estimated, not reads_events(tables, sources), buckets, sources.now
+        text,
+        source.parameters.values,
+        exact=not estimated and users_once,
+        from_rollup=not reads_events(tables, sources),
+        reads_kept=reads_kept(tables),
+        buckets=buckets,
+        now=sources.now,
     )
 
 
@@ -148,10 +157,10 @@ def _ranked(grouping: Grouping, top: int) -> Cte:
     )
 
 
-def _counts_and_users(counts: Grouping, users: Grouping) -> str:
+def _counts_and_users(counts: Grouping, *users: Grouping) -> str:
     """Counts from the rollup joined with users. All users have events, so every group is in the rollup."""
     query = counts.query
-    ctes = [_aggregated("counts", counts), _aggregated("users", users)]
+    ctes = [Cte("counts", _aggregated(counts)), Cte("users", _united(users))]
     keys = [f"counts.{key}" for key in counts.keys]
     selected = [f"{counts.dialect.key_us.format(f'counts.{BUCKET_KEY}')} AS bucket"] if counts.buckets else []
     selected += [f"counts.{dim}" for dim in counts.dims]
@@ -183,10 +192,30 @@ def _scoped(grouping: Grouping) -> list[Cte | str]:
     return [*grouping.source.ctes, *visits, Cte("scoped", scoped_rows(grouping))]
 
 
-def _aggregated(name: str, grouping: Grouping) -> Cte:
+def _united(groupings: Sequence[Grouping]) -> str:
+    """The groups of one table with its metrics, or of several tables, whose numbers of users add up."""
+    first, *more = groupings
+    if not more:
+        return _aggregated(first)
+    metrics = [f"metric_{index}" for index, metric in enumerate(first.query.metrics) if first.has(metric)]
+    return sql(
+        """
+        SELECT
+            {columns}
+        FROM (
+            {parts}
+        ) AS parts
+        GROUP BY {keys}
+        """,
+        columns=columns([*first.keys, *(f"{first.dialect.whole.format(name)} AS {name}" for name in metrics)]),
+        parts=union_all(map(_aggregated, groupings)),
+        keys=", ".join(first.keys),
+    )
+
+
+def _aggregated(grouping: Grouping) -> str:
     """The groups of one table with its metrics."""
-    return cte(
-        name,
+    return sql(
         """
         SELECT
             {columns}

@@ -11,6 +11,9 @@ from tallystick.model.query import Metric, MetricsQuery
 BUCKET_KEY = "bucket_key"
 """The bucket of a row, as the store groups by it; `bucket` in the answer is that key in microseconds."""
 
+COUNTED_USERS = {"hour_users", "kept_days"}
+"""Tables that hold the number of active users."""
+
 VISIT = "visit"
 """The visit of an event, see `sessions.keys`."""
 
@@ -70,7 +73,7 @@ class Grouping:
     @property
     def has_users(self) -> bool:
         """Whether the table holds active users, or their number, instead of counts of events."""
-        return self.table in {"people", "people_days", "hour_users"}
+        return self.table in {"people", "people_days", *COUNTED_USERS}
 
     @property
     def counts_visits(self) -> bool:
@@ -85,7 +88,7 @@ class Grouping:
     @property
     def repeats_users(self) -> bool:
         """Whether a user may be in several rows of a group, which are made distinct before they are counted."""
-        if not self.dialect.preaggregates or not self.has_users or self.filters or self.table == "hour_users":
+        if not self.dialect.preaggregates or not self.has_users or self.filters or self.table in COUNTED_USERS:
             return False
         one_site = self.query.site_id is not None or "site_id" in self.query.breakdown
         once_a_day = self.table == "people_days" and self.query.interval == "day" and one_site

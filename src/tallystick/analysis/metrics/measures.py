@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallystick.analysis.metrics.grouping import VISIT, Grouping
+from tallystick.analysis.metrics.grouping import COUNTED_USERS, VISIT, Grouping
 from tallystick.model.query import Metric
 
 FRACTIONS = {"median": "0.5", "p90": "0.9", "p95": "0.95"}
@@ -27,8 +27,8 @@ def _metric(grouping: Grouping, metric: Metric, index: int) -> str:
             return f"coalesce({dialect.whole.format(_counted(grouping, index, 'events'))}, 0)"
         case "events":
             return f"count({_counted(grouping, index, '1')})" if index in grouping.filters else "count(*)"
-        case "users" if grouping.table == "hour_users":
-            return f"coalesce({dialect.whole.format('users')}, 0)"
+        case "users" if grouping.table in COUNTED_USERS:
+            return f"coalesce({dialect.whole.format(_counted(grouping, index, 'users'))}, 0)"
         case "users":
             return _distinct(grouping, user)
         case "sessions":

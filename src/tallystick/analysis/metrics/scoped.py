@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tallystick.analysis.cte import clause, columns, sql
 from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
-from tallystick.analysis.metrics.grouping import BUCKET_KEY, VISIT, Grouping
+from tallystick.analysis.metrics.grouping import BUCKET_KEY, COUNTED_USERS, VISIT, Grouping
 from tallystick.analysis.sessions.keys import visit_of_event, with_loose_visits
 from tallystick.model.query import PROPERTY_PREFIX
 
@@ -29,7 +29,7 @@ def scoped_rows(grouping: Grouping) -> str:
         conditions = scope_conditions(grouping.scope, "day", source, "day", table=table)
     else:
         conditions = scope_conditions(grouping.scope, _instant(grouping), source, table=table)
-    relation: str = table
+    relation: str = source.rollup() if table == "rollup" else table
     if table == "events":
         relation = source.relation()  # after the fields: it has the property columns that they read
         if grouping.counts_visits:
@@ -38,7 +38,7 @@ def scoped_rows(grouping: Grouping) -> str:
         relation = source.value_counts(grouping.query, grouping.buckets is None or grouping.buckets.on_utc_days)
     elif table == "hour_users":
         relation = source.hour_users()
-    elif grouping.has_users:
+    elif grouping.has_users and table != "kept_days":
         relation = source.people(table, grouping.scope.filter is not None or bool(grouping.filters))
     return sql(
         """
@@ -60,6 +60,8 @@ def _instant(grouping: Grouping) -> str:
     """The instant of a row."""
     if grouping.table == "people_days":
         return grouping.dialect.day_start
+    if grouping.table == "kept_days":
+        return "day"
     return "timestamp" if grouping.table == "events" else "bucket"
 
 
@@ -77,8 +79,8 @@ def _columns(grouping: Grouping, fields: Fields) -> list[str]:
     passes = [f"{test} AS passes_{index}" for index, test in tests.items() if not metrics[index].property]
     if grouping.table == "rollup":
         return ["events", "last_received", *passes]
-    if grouping.table == "hour_users":
-        return ["users"]
+    if grouping.table in COUNTED_USERS:
+        return ["users", *passes]
     if grouping.has_users:
         return ["user_id", *passes]
     values = []

@@ -8,13 +8,14 @@ from typing import Literal
 
 from tallystick.analysis.buckets import Buckets
 from tallystick.analysis.filters import path_of, row_fields
+from tallystick.analysis.kept import has_kept_users
 from tallystick.analysis.rollups import PEOPLE_FIELDS, ROLLUP_FIELDS, on_quarter_hours, on_utc_days, on_utc_hours
 from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.value_counts import COLUMN, PATH
 from tallystick.model.queries.scope import filter_fields
 from tallystick.model.query import PROPERTY_PREFIX, AllOf, AnyOf, Condition, Filter, Metric, MetricsQuery
 
-Table = Literal["events", "rollup", "value_counts", "people", "people_days", "hour_users"]
+Table = Literal["events", "rollup", "value_counts", "people", "people_days", "hour_users", "kept_days"]
 
 ROLLUP_KINDS = {"events", "last_received"}
 """Metrics that the rollup has."""
@@ -85,7 +86,7 @@ def _counts_users_of_events(query: MetricsQuery) -> bool:
 
 
 def tables_for(query: MetricsQuery, buckets: Buckets | None, sources: Sources) -> tuple[Table, ...]:
-    """The smallest tables that can answer the query: one, or the rollup together with one of active users."""
+    """The smallest tables that can answer the query: one, or the rollup together with those of active users."""
     if not sources.rollups or not on_quarter_hours(query, buckets):
         return ("events",)
     kinds = {metric.kind for metric in query.metrics}
@@ -103,6 +104,8 @@ def tables_for(query: MetricsQuery, buckets: Buckets | None, sources: Sources) -
         people = "hour_users" if on_utc_hours(query, buckets) else people
     # Groups whose events all lack a user_id are in the rollup alone.
     grouped = buckets is not None or query.breakdown
+    if sources.kept and has_kept_users(query, buckets):
+        return ("rollup", people, "kept_days")
     return ("rollup", people) if grouped or kinds != {"users"} else (people,)
 
 
@@ -111,6 +114,11 @@ def with_counted_column(sources: Sources) -> Sources:
     assert sources.value_counts
     key = sources.value_counts.field.removeprefix(PROPERTY_PREFIX)
     return replace(sources, property_columns={key: COLUMN})
+
+
+def reads_kept(tables: tuple[Table, ...]) -> bool:
+    """Whether a statement over these tables has all that is kept of removed events for the query."""
+    return tables == ("rollup",) or "kept_days" in tables
 
 
 def reads_events(tables: tuple[Table, ...], sources: Sources) -> bool:

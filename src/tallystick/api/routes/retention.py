@@ -14,7 +14,7 @@ from tallystick.api.access.scoped_store import one_of
 from tallystick.api.dependencies import GivenAudit, GivenParts, GivenReach, Parts
 from tallystick.api.query_answer import require_json
 from tallystick.api.streaming.disconnects import while_connected
-from tallystick.errors import NotFound
+from tallystick.errors import InvalidRequest, NotFound
 from tallystick.keys import EVERY_SITE
 from tallystick.model.event import DEFAULT_SITE, SITE_ID_MAX
 from tallystick.model.query import MetricsQuery
@@ -54,6 +54,11 @@ class SetRule(SiteParams):
     days: int | None = Field(
         ge=1, le=DAYS_MAX, description="Days for which events of the site are kept; null: for ever."
     )
+    keep_rollups: bool | None = Field(
+        None,
+        description="Whether rollups of the site stay when its events go; null: as TALLYSTICK_RETENTION_ROLLUPS says. "
+        "Left out: as the site's rule says until now. Not on ClickHouse.",
+    )
 
 
 @router.get("/v1/retention")
@@ -69,7 +74,8 @@ async def retention_rules(
     shown = [rule for rule in rules if rule.site_id in reach and site in (None, rule.site_id)]
     return RetentionRules(
         default_days=parts.settings.retention_days or None,
-        rules=[SiteRetention(site_id=rule.site_id, days=rule.days) for rule in shown],
+        default_keep_rollups=parts.settings.retention_rollups,
+        rules=[SiteRetention(site_id=rule.site_id, days=rule.days, keep_rollups=rule.keep_rollups) for rule in shown],
     )
 
 
@@ -83,10 +89,18 @@ async def set_retention(
     A worker removes what is older, for good, when it finds the rule: within seconds while little waits to be stored.
     """
     site = _site_of(order, reach)
-    found = await _change(parts, request, order, site, RetentionRule(site, order.days))
+    keeps = order.keep_rollups
+    if "keep_rollups" not in order.model_fields_set:
+        rules = await parts.store.retention_rules()
+        keeps = next((rule.keep_rollups for rule in rules if rule.site_id == site), None)
+    if keeps and not parts.store.keeps_rollups:
+        raise InvalidRequest("keep_rollups: ClickHouse has no rollups that could stay when their events go")
+    rule = RetentionRule(site, order.days, keeps)
+    found = await _change(parts, request, order, site, rule)
     if not order.dry_run:
-        await parts.store.set_retention_rule(RetentionRule(site, order.days))
-        await audit.note("retention.set", site, site, days=order.days or 0, events=found.events)
+        await parts.store.set_retention_rule(rule)
+        kept = {"keep_rollups": int(found.keep_rollups), "kept_events": found.kept_events}
+        await audit.note("retention.set", site, site, days=order.days or 0, events=found.events, **kept)
     return found
 
 
@@ -102,7 +116,7 @@ async def clear_retention(
     found = await _change(parts, request, params, site, None)
     if not params.dry_run:
         await parts.store.clear_retention_rule(site)
-        await audit.note("retention.clear", site, site, events=found.events)
+        await audit.note("retention.clear", site, site, events=found.events, kept_events=found.kept_events)
     return found
 
 
@@ -115,12 +129,22 @@ async def _change(
     parts: Parts, request: Request, params: SiteParams, site: str, rule: RetentionRule | None
 ) -> RetentionChange:
     """What a rule, or (None) the default, removes of a site."""
-    default = parts.settings.retention_days
-    border = borders_at(datetime.now(UTC), default, [rule] if rule is not None else []).of(site)
-    events = 0
+    default, store = parts.settings.retention_days, parts.store
+    given = [rule] if rule is not None else []
+    borders = borders_at(datetime.now(UTC), default, given, parts.settings.retention_rollups)
+    border, keeps, events = borders.of(site), borders.keeping.of(site), 0
     if border is not None:
         query = MetricsQuery(site_id=site, until=border, bots="include")
-        result = await while_connected(request.receive, parts.store.run(query))
-        events = int(result.rows[0]["events"])
+        result = await while_connected(request.receive, store.run(query))
+        # The answer has the kept rollups too, whose events are gone already.
+        events = int(result.rows[0]["events"]) - await store.kept_events(site, border)
     days: float | None = rule.days if rule is not None else (default or None)
-    return RetentionChange(dry_run=params.dry_run, site_id=site, days=days, kept_from=border, events=events)
+    return RetentionChange(
+        dry_run=params.dry_run,
+        site_id=site,
+        days=days,
+        kept_from=border,
+        events=events,
+        keep_rollups=keeps,
+        kept_events=0 if keeps else await store.kept_events(site),
+    )

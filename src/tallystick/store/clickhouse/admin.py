@@ -103,12 +103,13 @@ async def rebuild_rollups(connection: Connection, day: datetime, site_id: str | 
 
 async def retention_rules(connection: Connection) -> list[RetentionRule]:
     """As `Store.retention_rules`."""
-    return [RetentionRule(row[0], row[1]) for row in await connection.query(SQL["retention_rules"])]
+    return [RetentionRule(*row) for row in await connection.query(SQL["retention_rules"])]
 
 
 async def enter_retention_rule(connection: Connection, rule: RetentionRule, *, gone: bool = False) -> None:
     """Set a site's rule; `gone` deletes it."""
-    row = {"site_id": rule.site_id, "days": rule.days, "version": TICKS.next(), "gone": int(gone)}
+    row = {"site_id": rule.site_id, "days": rule.days, "keep_rollups": rule.keep_rollups}
+    row |= {"version": TICKS.next(), "gone": int(gone)}
     await connection.insert(SQL["enter_retention_rule"], json_rows([row]), settings=TIMES)
 
 

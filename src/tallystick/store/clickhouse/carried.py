@@ -34,6 +34,8 @@ EMPTIED = (
     "dead_letters",
 )
 """Tables that are emptied before."""
+KEPT = ("kept_rollup", "kept_days")
+"""Kinds that this store has no rows of: it has no rollups. A move of a store that has some is refused."""
 FIRST = instant_of(0)
 
 
@@ -48,6 +50,8 @@ async def select(connection: Connection, kind: Kind) -> AsyncGenerator[Sequence[
     Raises:
         StoreUnavailable: events are being removed, or that stopped in the middle.
     """
+    if kind in KEPT:
+        return
     if kind in ("purges", "removals") and await connection.value(SQL["unfinished_removals"]):
         raise StoreUnavailable(
             "a removal of events has not ended: start a worker, which finishes it, and stop it again"

@@ -239,6 +239,7 @@ def _result(query: Query, statement: Statement, found: Sequence[Row], loaded_at:
         next_cursor=next_cursor,
         exact=statement.exact,
         from_rollup=statement.from_rollup,
+        events_from=statement.events_from,
         freshness=Freshness(loaded_at=_instant(loaded_at), queue_lag_seconds=None),
     )
 

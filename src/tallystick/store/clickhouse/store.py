@@ -90,6 +90,11 @@ class ClickHouseStore:
             ConfigError: the URL, the user or the server is refused.
             StoreUnavailable: the server does not answer.
         """
+        if self._settings.retention_rollups:
+            raise ConfigError(
+                "TALLYSTICK_RETENTION_ROLLUPS: ClickHouse has no rollups that could stay when their events go: leave "
+                "it unset, or take a store on DuckDB or PostgreSQL"
+            )
         try:
             for connection in (self._writer, self._queries, self._exports, self._admin):
                 await connection.open()
@@ -128,6 +133,10 @@ class ClickHouseStore:
         return StoreDamaged(self._damage) if time.monotonic() < self._damage_ends else None
 
     @property
+    def keeps_rollups(self) -> bool:
+        return False  # there are none
+
+    @property
     def write_bytes(self) -> int:
         return self._settings.batch_max_bytes
 
@@ -147,6 +156,9 @@ class ClickHouseStore:
     async def retire(self, borders: Borders) -> PurgeReport:
         async with self._alone() as connection:
             return await removal.retire(connection, borders)
+
+    async def kept_events(self, site_id: str, before: datetime | None = None) -> int:
+        return 0  # there are no rollups
 
     async def retention_rules(self) -> Sequence[RetentionRule]:
         with self._reporting_damage():

@@ -15,13 +15,13 @@ from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, PurgeReport, RebuildReport, StoredDeadLetter
 from tallystick.store.carried import DayEvents
-from tallystick.store.duckdb import erasure, identity
+from tallystick.store.duckdb import erasure, identity, kept
 from tallystick.store.duckdb.connection import Connection, OutOfMemoryException, transaction
 from tallystick.store.duckdb.upkeep import sessions, user_numbers, user_times
 from tallystick.store.erasure import NONE
 from tallystick.store.ledger import Findings, ingester_ledger
 from tallystick.store.removal import Span
-from tallystick.store.retention import Borders, RetentionRule
+from tallystick.store.retention import NO_KEEPING, Borders, Keeping, RetentionRule
 
 SQL = load_statements("tallystick.store.duckdb", "sql/admin.sql")
 QUARTER = 900_000_000
@@ -79,6 +79,7 @@ def verify(db: Connection) -> list[Difference]:
         findings.check_identities(over_days("verify_twice"))
         findings.check_rollup(over_days("verify_rollup"))
         findings.check_people(over_days("verify_people"))
+        findings.check_kept(*kept.counts(db))
         findings.check_erased(erasure.persons_with_events(db, NONE))
         return [
             *findings.differences,
@@ -126,16 +127,22 @@ def mark_dead(db: Connection, letter_ids: Sequence[int], state: str) -> int:
 # --- retention and housekeeping -------------------------------------------------------------------------------------
 
 
-def purge(db: Connection, before: datetime, site_id: str | None = None) -> PurgeReport:
+def purge(db: Connection, before: datetime, site_id: str | None = None, keeping: Keeping = NO_KEEPING) -> PurgeReport:
     """As `Store.purge`, of one site or of all; `before` is rounded down to its quarter hour, so that no rollup bucket
     is cut.
+
+    Args:
+        keeping: of which sites the rollups stay; then `before` is a midnight in UTC.
     """
     border = micros(before) // QUARTER * QUARTER
     given = {"before": border, "site": site_id}
     with transaction(db):
         events = int(db.execute(SQL["purge_count"], given).fetchall()[0][0])
         if events:
-            db.execute(SQL["purge_record"], given | {"now": time.time_ns() // 1_000, "events": events})
+            now = time.time_ns() // 1_000
+            db.execute(SQL["purge_record"], given | {"now": now, "events": events})
+            if keeping.any:
+                kept.keep(db, keeping, border, site_id, now)
             watermark, times_watermark = sessions.read_watermark(db), user_times.WATERMARK.read(db)
             for statement in ("purge_events", "purge_rollup", "purge_people"):
                 db.execute(SQL[statement], given)
@@ -163,7 +170,8 @@ def set_retention_rule(db: Connection, rule: RetentionRule) -> None:
     """As `Store.set_retention_rule`."""
     with transaction(db):
         db.execute(SQL["clear_retention_rule"], {"site": rule.site_id})
-        db.execute(SQL["set_retention_rule"], {"site": rule.site_id, "days": rule.days})
+        given = {"site": rule.site_id, "days": rule.days, "keep_rollups": rule.keep_rollups}
+        db.execute(SQL["set_retention_rule"], given)
 
 
 def clear_retention_rule(db: Connection, site_id: str) -> bool:

@@ -29,6 +29,7 @@ from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, Query, Result
 from tallystick.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from tallystick.store.duckdb.export import Export
+from tallystick.store.duckdb.kept import read_kept
 from tallystick.store.duckdb.sources import read_sources
 from tallystick.store.patience import patiently
 from tallystick.store.turns import Turns
@@ -282,6 +283,7 @@ def _answer(cursor: Connection, query: Query) -> Result:
         next_cursor=next_cursor,
         exact=statement.exact,
         from_rollup=statement.from_rollup,
+        events_from=statement.events_from,
         freshness=Freshness(loaded_at=loaded_at, queue_lag_seconds=None),
     )
 
@@ -320,6 +322,7 @@ def _may_have_bots(cursor: Connection, site_id: str | None) -> bool:
 def _found(cursor: Connection, query: Query, now: datetime, groups: Groups | None = None) -> Found:
     if query.bots == "exclude":
         query = without_bots(query, _may_have_bots(cursor, query.site_id))
-    sources = replace(read_sources(cursor, query.site_id, needs(query), now), groups=groups)
+    sources = read_sources(cursor, query.site_id, needs(query), now)
+    sources = replace(sources, groups=groups, kept=read_kept(cursor, query))
     statement = compile_query(query, sources)
     return statement, cursor.execute(statement.sql, list(statement.params)).fetchall()

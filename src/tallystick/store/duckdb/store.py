@@ -40,7 +40,7 @@ from tallystick.store.base import (
     WriteReport,
 )
 from tallystick.store.carried import PIECE_ROWS, Carried, DayEvents, Kind, Row
-from tallystick.store.duckdb import admin, carried, erasure, identity, removal
+from tallystick.store.duckdb import admin, carried, erasure, identity, kept, removal
 from tallystick.store.duckdb.connection import (
     Connection,
     DriverError,
@@ -186,6 +186,10 @@ class DuckDBStore:
         return self._damaged.error
 
     @property
+    def keeps_rollups(self) -> bool:
+        return True
+
+    @property
     def write_bytes(self) -> int:
         return self._settings.store_memory // SHARE
 
@@ -219,16 +223,21 @@ class DuckDBStore:
         return await self._in(self._writing, self._guarded, lambda: admin.purge(self._writer, before))
 
     async def retire(self, borders: Borders) -> PurgeReport:
-        events = 0
-        if borders.everywhere is not None:
-            events += (await self.purge(borders.everywhere)).events
+        events, keeping = 0, borders.keeping
+        await self._in(self._writing, self._guarded, lambda: kept.drop_unwanted(self._writer, keeping))
+        if (everywhere := borders.everywhere) is not None:
+            purge = partial(admin.purge, self._writer, everywhere, None, keeping)
+            events += (await self._in(self._writing, self._guarded, purge)).events
         if borders.sites:
             with self._reporting_damage():
                 steps = await self._reader.check(lambda db: admin.steps_of_sites(db, borders))
             for site, (_, end) in steps:
-                purge = partial(admin.purge, self._writer, instant_of(end), site)
+                purge = partial(admin.purge, self._writer, instant_of(end), site, keeping)
                 events += (await self._in(self._writing, self._guarded, purge)).events
         return PurgeReport(events)
+
+    async def kept_events(self, site_id: str, before: datetime | None = None) -> int:
+        return await self._read_admin(lambda db: kept.events(db, site_id, before))
 
     async def retention_rules(self) -> Sequence[RetentionRule]:
         return await self._read_admin(admin.retention_rules)

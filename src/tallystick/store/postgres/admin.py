@@ -11,7 +11,7 @@ from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, RebuildReport, StoredDeadLetter
 from tallystick.store.erasure import NONE
 from tallystick.store.ledger import Findings, ingester_ledger, is_unbroken
-from tallystick.store.postgres import erasure, identity, locks
+from tallystick.store.postgres import erasure, identity, kept, locks
 from tallystick.store.postgres.connection import UNHURRIED, Connection
 from tallystick.store.postgres.upkeep import hour_users, sessions, user_times, value_counts
 from tallystick.store.postgres.upkeep.partitions import existing, start_of
@@ -57,6 +57,7 @@ async def verify(connection: Connection) -> list[Difference]:
         findings.check_rollup(await _over_days(connection, "verify_rollup", days))
         findings.check_people(await _over_days(connection, "verify_people", days))
         findings.check_people(await _over_days(connection, "verify_people_days", days), "daily people rollup")
+        findings.check_kept(*await kept.counts(connection))
         findings.check_erased(await erasure.persons_with_events(connection, NONE))
         found = findings.differences + await identity.differences(connection, days)
         found += await sessions.differences(connection)
@@ -112,7 +113,7 @@ async def retention_rules(connection: Connection) -> list[RetentionRule]:
 
 async def set_retention_rule(connection: Connection, rule: RetentionRule) -> None:
     """As `Store.set_retention_rule`."""
-    await connection.execute(SQL["set_retention_rule"], rule.site_id, rule.days)
+    await connection.execute(SQL["set_retention_rule"], rule.site_id, rule.days, rule.keep_rollups)
 
 
 async def clear_retention_rule(connection: Connection, site_id: str) -> bool:

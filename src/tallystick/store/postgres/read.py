@@ -31,6 +31,7 @@ from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, SessionsQuery
 from tallystick.store.postgres.connection import Acquire, Connection, DriverErrors, PostgresError, Row
 from tallystick.store.postgres.dialect import POSTGRES
+from tallystick.store.postgres.kept import read_kept
 from tallystick.store.postgres.role import StatementRole
 from tallystick.store.postgres.sources import read_sources
 from tallystick.store.turns import Turns
@@ -110,7 +111,8 @@ class Reader:
             async with self._turn(deadline), self._transaction(deadline) as connection:
                 loaded_at = await connection.fetchval(LOADED_AT)
                 query = without_bots(query, await _may_have_bots(connection, query))
-                statement = compile_query(query, await read_sources(connection, query.site_id, needs(query), now))
+                sources = await read_sources(connection, query.site_id, needs(query), now)
+                statement = compile_query(query, replace(sources, kept=await read_kept(connection, query)))
                 if needs(query).hash_joins:
                     await connection.execute(BY_HASH)
                 if not needs(query).merge_joins:
@@ -127,12 +129,13 @@ class Reader:
             loaded_at = await connection.fetchval(LOADED_AT)
             both = _without_bots(both, await _may_have_bots(connection, both.query))
             sources = await read_sources(connection, both.query.site_id, needs(both.query), now)
-            statement = compile_query(both.query, sources)
+            statement = compile_query(both.query, replace(sources, kept=await read_kept(connection, both.query)))
             rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
             found, previous = (statement, rows), None
             groups = groups_of(both.query, found)
             if groups != []:
-                statement = compile_query(both.previous, replace(sources, groups=groups))
+                kept = await read_kept(connection, both.previous)
+                statement = compile_query(both.previous, replace(sources, groups=groups, kept=kept))
                 await connection.execute(TIMEOUT.format(milliseconds=self._milliseconds(deadline)))
                 rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
                 previous = (statement, rows)
@@ -314,6 +317,7 @@ def _result(query: Query, statement: Statement, found: Sequence[Row], loaded_at:
         next_cursor=next_cursor,
         exact=statement.exact,
         from_rollup=statement.from_rollup,
+        events_from=statement.events_from,
         freshness=Freshness(loaded_at=_instant(loaded_at), queue_lag_seconds=None),
     )
 

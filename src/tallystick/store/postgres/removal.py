@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from tallystick.analysis.buckets import instant_of
 from tallystick.model.sql import load_statements, quote_text
 from tallystick.store.base import ImportedEvents, Removal
-from tallystick.store.postgres import identity, locks
+from tallystick.store.postgres import identity, kept, locks
 from tallystick.store.postgres.connection import UNHURRIED, Connection
 from tallystick.store.postgres.upkeep import partitions, steps
 from tallystick.store.removal import Span
 from tallystick.store.removal import steps as spans
+from tallystick.store.retention import Keeping
 
 SQL = load_statements("tallystick.store.postgres", "sql/removal.sql")
 
@@ -80,12 +81,15 @@ async def remove_selected(connection: Connection, bounds: tuple[datetime, dateti
     await identity.forget_persons(connection)
 
 
-async def retire_day(connection: Connection, day: int, sites: Sequence[str], *, drop_day: bool) -> int:
+async def retire_day(
+    connection: Connection, day: int, sites: Sequence[str], keeping: Keeping, *, drop_day: bool
+) -> int:
     """Remove the events of some sites on a day; returns how many they were. In a transaction with the locks of a purge.
 
     Ids stay joined although the event is gone that joined them; the caller forgets persons and users without events.
 
     Args:
+        keeping: of which sites the rollups stay.
         drop_day: no other site has events on it, so its partition is dropped.
     """
     bounds = partitions.start_of(day), partitions.start_of(day + 1)
@@ -97,6 +101,7 @@ async def retire_day(connection: Connection, day: int, sites: Sequence[str], *, 
     await connection.execute("ANALYZE removed")  # the planner knows nothing of a new table
     events = int(await connection.fetchval(SQL["count"]))
     await connection.execute(SQL["record_purge"], datetime.now(UTC), bounds[1])
+    await kept.keep(connection, keeping, bounds[0], sites)
     if drop_day:
         await partitions.drop(connection, day)
     else:

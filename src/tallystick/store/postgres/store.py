@@ -37,7 +37,7 @@ from tallystick.store.base import (
 from tallystick.store.carried import Carried, DayEvents, Kind, Row
 from tallystick.store.erasure import Erasure, PersonFound
 from tallystick.store.migrations import pending_migrations
-from tallystick.store.postgres import admin, carried, erasure, identity, locks, removal
+from tallystick.store.postgres import admin, carried, erasure, identity, kept, locks, removal
 from tallystick.store.postgres.connection import (
     DAMAGE_ERRORS,
     DAMAGE_SECONDS,
@@ -162,6 +162,10 @@ class PostgresStore:
         return StoreDamaged(self._damage) if time.monotonic() < self._damage_ends else None
 
     @property
+    def keeps_rollups(self) -> bool:
+        return True
+
+    @property
     def write_bytes(self) -> int:
         return self._settings.batch_max_bytes  # PostgreSQL writes what does not fit into memory to temporary files
 
@@ -180,6 +184,10 @@ class PostgresStore:
     async def retire(self, borders: Borders) -> PurgeReport:
         async with self._write() as connection:
             return await self._housekeeper.retire(connection, borders)
+
+    async def kept_events(self, site_id: str, before: datetime | None = None) -> int:
+        async with self._read() as connection:
+            return await kept.events(connection, site_id, before)
 
     async def retention_rules(self) -> Sequence[RetentionRule]:
         async with self._read() as connection:

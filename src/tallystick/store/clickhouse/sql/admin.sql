@@ -196,8 +196,8 @@ DELETE FROM {events}
 WHERE site_id = {site:String} AND timestamp = fromUnixTimestamp64Micro({at_us:Int64}, 'UTC') AND event_id = {event:UUID};
 
 -- name: retention_rules
-SELECT site_id, days FROM retention_rules FINAL ORDER BY site_id;
+SELECT site_id, days, keep_rollups FROM retention_rules FINAL ORDER BY site_id;
 
 -- name: enter_retention_rule
 -- Insert or replace a site's rule; one that is gone deletes it.
-INSERT INTO retention_rules (site_id, days, version, gone) FORMAT JSONEachRow;
+INSERT INTO retention_rules (site_id, days, keep_rollups, version, gone) FORMAT JSONEachRow;

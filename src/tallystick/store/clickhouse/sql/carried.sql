@@ -22,7 +22,7 @@ SELECT toUnixTimestamp64Micro(removed_at) AS at, toUnixTimestamp64Micro(until), 
 FROM removals FINAL WHERE kind IN ('purge', 'retention') ORDER BY at;
 
 -- name: select_retention_rules
-SELECT site_id, days FROM retention_rules FINAL;
+SELECT site_id, days, keep_rollups FROM retention_rules FINAL;
 
 -- name: select_removals
 SELECT toUnixTimestamp64Micro(removed_at) AS at, toString(kind), subject, site, events
@@ -82,7 +82,7 @@ INSERT INTO splits (site_id, user_id, split_at, version, gone) FORMAT JSONEachRo
 INSERT INTO removals (id, removed_at, kind, subject, site_id, first, until, sites, counts, done) FORMAT JSONEachRow;
 
 -- name: insert_retention_rules
-INSERT INTO retention_rules (site_id, days, version, gone) FORMAT JSONEachRow;
+INSERT INTO retention_rules (site_id, days, keep_rollups, version, gone) FORMAT JSONEachRow;
 
 -- name: insert_erasure_keys
 INSERT INTO erasure_keys (key, made_at) FORMAT JSONEachRow;

@@ -57,6 +57,8 @@ KEPT: dict[str, Sequence[str] | None] = {
     "splits": None,
     "removals": None,
     "retention_rules": None,
+    "kept_rollup": None,
+    "kept_days": None,
     "erasures": None,
     "tombstones": None,
     "erasure_keys": None,

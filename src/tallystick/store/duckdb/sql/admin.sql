@@ -121,13 +121,13 @@ SELECT site_id, epoch_us(date_trunc('day', timestamp)::TIMESTAMP) AS day, count(
 WHERE timestamp < make_timestamp($before) GROUP BY ALL ORDER BY day, site_id;
 
 -- name: retention_rules
-SELECT site_id, days FROM retention_rules ORDER BY site_id;
+SELECT site_id, days, keep_rollups FROM retention_rules ORDER BY site_id;
 
 -- name: clear_retention_rule
 DELETE FROM retention_rules WHERE site_id = $site;
 
 -- name: set_retention_rule
-INSERT INTO retention_rules VALUES ($site, $days);
+INSERT INTO retention_rules VALUES ($site, $days, $keep_rollups);
 
 -- name: delta_days_rollup
 -- Select days of the rollup that have many more rows than their last compaction left.

@@ -18,7 +18,14 @@ SELECT epoch_us(purged_at), epoch_us(before), events, site_id FROM purges ORDER 
 SELECT epoch_us(removed_at), kind, subject, site_id, events FROM removals ORDER BY removed_at;
 
 -- name: select_retention_rules
-SELECT site_id, days FROM retention_rules;
+SELECT site_id, days, keep_rollups FROM retention_rules;
+
+-- name: select_kept_rollup
+SELECT site_id, epoch_us(bucket), name, source, sum(events)::BIGINT, epoch_us(max(last_received)), bot
+FROM kept_rollup GROUP BY site_id, bucket, name, source, bot;
+
+-- name: select_kept_days
+SELECT site_id, epoch_us(day), bot, users, epoch_us(kept_at) FROM kept_days;
 
 -- name: select_erasure_keys
 SELECT key FROM erasure_keys ORDER BY rowid;
@@ -49,6 +56,8 @@ DELETE FROM identities;
 DELETE FROM splits;
 DELETE FROM purges;
 DELETE FROM removals;
+DELETE FROM kept_rollup;
+DELETE FROM kept_days;
 DELETE FROM retention_rules;
 DELETE FROM erasure_keys;
 DELETE FROM tombstones;
@@ -77,7 +86,19 @@ SELECT make_timestamp(unnest($removed_at::BIGINT[])), unnest($kind::VARCHAR[]), 
        unnest($site_id::VARCHAR[]), unnest($events::BIGINT[]);
 
 -- name: insert_retention_rules
-INSERT INTO retention_rules SELECT unnest($site_id::VARCHAR[]), unnest($days::INTEGER[]);
+INSERT INTO retention_rules
+SELECT unnest($site_id::VARCHAR[]), unnest($days::INTEGER[]), unnest($keep_rollups::BOOLEAN[]);
+
+-- name: insert_kept_rollup
+INSERT INTO kept_rollup
+SELECT unnest($site_id::VARCHAR[]), make_timestamp(unnest($bucket::BIGINT[])), unnest($name::VARCHAR[]),
+       unnest($source::VARCHAR[]), unnest($events::BIGINT[]), make_timestamp(unnest($last_received::BIGINT[])),
+       unnest($bot::BOOLEAN[]);
+
+-- name: insert_kept_days
+INSERT INTO kept_days
+SELECT unnest($site_id::VARCHAR[]), make_timestamp(unnest($day::BIGINT[])), unnest($bot::BOOLEAN[]),
+       unnest($users::BIGINT[]), make_timestamp(unnest($kept_at::BIGINT[]));
 
 -- name: insert_erasure_keys
 INSERT INTO erasure_keys SELECT unnest($key::VARCHAR[]);

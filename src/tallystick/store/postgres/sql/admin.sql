@@ -141,10 +141,11 @@ WITH RECURSIVE found AS (
 SELECT site_id FROM found WHERE site_id IS NOT NULL;
 
 -- name: retention_rules
-SELECT site_id, days FROM retention_rules ORDER BY site_id;
+SELECT site_id, days, keep_rollups FROM retention_rules ORDER BY site_id;
 
 -- name: set_retention_rule
-INSERT INTO retention_rules VALUES ($1, $2) ON CONFLICT (site_id) DO UPDATE SET days = excluded.days;
+INSERT INTO retention_rules VALUES ($1, $2, $3)
+ON CONFLICT (site_id) DO UPDATE SET days = excluded.days, keep_rollups = excluded.keep_rollups;
 
 -- name: clear_retention_rule
 DELETE FROM retention_rules WHERE site_id = $1;

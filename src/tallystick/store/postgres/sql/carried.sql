@@ -24,7 +24,16 @@ SELECT (extract(epoch FROM removed_at) * 1000000)::bigint, kind, subject, site_i
 FROM removals ORDER BY removed_at;
 
 -- name: select_retention_rules
-SELECT site_id, days FROM retention_rules;
+SELECT site_id, days, keep_rollups FROM retention_rules;
+
+-- name: select_kept_rollup
+SELECT site_id, (extract(epoch FROM bucket) * 1000000)::bigint, name, source, sum(events)::bigint,
+       (extract(epoch FROM max(last_received)) * 1000000)::bigint, bot
+FROM kept_rollup GROUP BY site_id, bucket, name, source, bot;
+
+-- name: select_kept_days
+SELECT site_id, (extract(epoch FROM day) * 1000000)::bigint, bot, users, (extract(epoch FROM kept_at) * 1000000)::bigint
+FROM kept_days;
 
 -- name: select_erasure_keys
 SELECT key FROM erasure_keys ORDER BY id;
@@ -68,6 +77,8 @@ DELETE FROM identities;
 DELETE FROM splits;
 DELETE FROM purges;
 DELETE FROM removals;
+DELETE FROM kept_rollup;
+DELETE FROM kept_days;
 DELETE FROM retention_rules;
 DELETE FROM erasure_keys;
 DELETE FROM tombstones;
@@ -101,8 +112,23 @@ FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
     AS carried (removed_at, kind, subject, site_id, events);
 
 -- name: insert_retention_rules
-INSERT INTO retention_rules (site_id, days)
-SELECT site_id, days FROM unnest($1::text[], $2::integer[]) AS carried (site_id, days);
+INSERT INTO retention_rules (site_id, days, keep_rollups)
+SELECT site_id, days, keep_rollups
+FROM unnest($1::text[], $2::integer[], $3::boolean[]) AS carried (site_id, days, keep_rollups);
+
+-- name: insert_kept_rollup
+INSERT INTO kept_rollup (site_id, bucket, name, source, events, last_received, bot)
+SELECT site_id, 'epoch'::timestamptz + bucket * interval '1 microsecond', name, source, events,
+       'epoch'::timestamptz + last_received * interval '1 microsecond', bot
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::boolean[])
+    AS carried (site_id, bucket, name, source, events, last_received, bot);
+
+-- name: insert_kept_days
+INSERT INTO kept_days (site_id, day, bot, users, kept_at)
+SELECT site_id, 'epoch'::timestamptz + day * interval '1 microsecond', bot, users,
+       'epoch'::timestamptz + kept_at * interval '1 microsecond'
+FROM unnest($1::text[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bigint[])
+    AS carried (site_id, day, bot, users, kept_at);
 
 -- name: insert_erasure_keys
 INSERT INTO erasure_keys (key)

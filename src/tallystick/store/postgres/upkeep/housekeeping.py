@@ -10,14 +10,14 @@ from tallystick.config import Settings
 from tallystick.errors import StoreUnavailable
 from tallystick.model.sql import load_statements
 from tallystick.store.base import PurgeReport
-from tallystick.store.postgres import identity, locks, removal
+from tallystick.store.postgres import identity, kept, locks, removal
 from tallystick.store.postgres.connection import UNHURRIED, Connection, LockNotAvailable
 from tallystick.store.postgres.recent import Sweeper
 from tallystick.store.postgres.upkeep import steps
 from tallystick.store.postgres.upkeep.partitions import Partitions, day_of, drop, existing, start_of
 from tallystick.store.postgres.upkeep.user_times import forget_users
 from tallystick.store.postgres.upkeep.value_counts import FieldSearch
-from tallystick.store.retention import Borders, may_drop
+from tallystick.store.retention import NO_KEEPING, Borders, Keeping, may_drop
 
 SQL = load_statements("tallystick.store.postgres", "sql/admin.sql")
 QUARTER = timedelta(minutes=15)
@@ -57,17 +57,20 @@ class Housekeeper:
             await connection.execute(SQL["compact_ledger"], now - self._keep)
             return False
 
-    async def purge(self, connection: Connection, before: datetime) -> PurgeReport:
+    async def purge(self, connection: Connection, before: datetime, keeping: Keeping = NO_KEEPING) -> PurgeReport:
         """As `Store.purge`; `before` is rounded down to its quarter hour, so that no rollup bucket is cut.
 
         Each day has a transaction of its own, after which the books close.
+
+        Args:
+            keeping: of which sites the rollups stay; then `before` is a midnight in UTC.
         """
         border = datetime(1970, 1, 1, tzinfo=UTC)
         border += (before.astimezone(UTC) - border) // QUARTER * QUARTER
         days = sorted(day for day in await existing(connection) if start_of(day) < border)
         events = 0
         for day in days:
-            events += await _patiently(connection, partial(_purge_day, connection, day, border))
+            events += await _patiently(connection, partial(_purge_day, connection, day, border, keeping))
         if events:
             await _purge_persons(connection)
         self._forget_partitions()
@@ -79,8 +82,9 @@ class Housekeeper:
         A day that all of its sites let go is dropped with its partition; else the events of those that do are deleted.
         """
         events = 0
+        await kept.drop_unwanted(connection, borders.keeping)
         if borders.everywhere is not None:
-            events += (await self.purge(connection, borders.everywhere)).events
+            events += (await self.purge(connection, borders.everywhere, borders.keeping)).events
         if not borders.sites or borders.latest is None:
             return PurgeReport(events)
         of_sites = 0
@@ -146,7 +150,8 @@ async def _retire_day(connection: Connection, day: int, borders: Borders) -> int
     going = borders.going(start_of(day + 1), present)
     if not going:
         return 0
-    return await removal.retire_day(connection, day, going, drop_day=may_drop(going, present))
+    drop_day = may_drop(going, present)
+    return await removal.retire_day(connection, day, going, borders.keeping, drop_day=drop_day)
 
 
 async def _sites_of(connection: Connection, day: int) -> list[str]:
@@ -163,7 +168,7 @@ async def _lock(connection: Connection) -> None:
         await connection.execute(locks.LOCK, locks.SPACE, lock)
 
 
-async def _purge_day(connection: Connection, day: int, border: datetime) -> int:
+async def _purge_day(connection: Connection, day: int, border: datetime, keeping: Keeping) -> int:
     """Delete a day's events before the border; returns how many they were."""
     await _lock(connection)
     start, end = start_of(day), min(start_of(day + 1), border)
@@ -176,6 +181,7 @@ async def _purge_day(connection: Connection, day: int, border: datetime) -> int:
         await drop(connection, day)
     if events:
         await connection.execute(SQL["purge_record"], datetime.now(UTC), border, events)
+        await kept.keep(connection, keeping, start)
         for statement in ("purge_rollup", "purge_people"):
             await connection.execute(SQL[statement], start, end, timeout=UNHURRIED)
         for statement in ("purge_people_days", "purge_people_days_bots"):
