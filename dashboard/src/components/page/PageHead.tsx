@@ -7,7 +7,7 @@ import { Picker } from "../controls/Picker";
 import { Select } from "../controls/Select";
 import { Popover } from "../overlays/Popover";
 import { duration } from "../../format/number";
-import { clock } from "../../format/time";
+import { clock, longDay } from "../../format/time";
 import { useParams, type View } from "../../scope/scope";
 import "./PageHead.css";
 
@@ -112,6 +112,7 @@ export function Fresh({ result, zone }: { result: QueryState<unknown>; zone: str
     <p className="fresh" title={`Newest events stored at ${answer.freshness.loaded_at ?? "–"}`}>
       <span className="fresh-dot" aria-hidden />
       Up to date at {clock(updatedAt, zone)}
+      {answer.events_from && `; events of before ${longDay(answer.events_from, "UTC")} were removed`}
     </p>
   );
 }

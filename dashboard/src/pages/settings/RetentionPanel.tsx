@@ -9,8 +9,7 @@ import { ErrorNote } from "../../components/display/ErrorNote";
 import { Listed } from "../../components/display/Listed";
 import { Confirm } from "../../components/overlays/Confirm";
 import { Modal } from "../../components/overlays/Modal";
-import { exact } from "../../format/number";
-import { daysText, ruleOf } from "./retention";
+import { daysText, goes, goingText, keepingSites, ruleOf } from "./retention";
 
 interface Counted {
   site: string;
@@ -27,6 +26,7 @@ export function RetentionPanel() {
   const [counted, setCounted] = useState<Counted | null>(null);
   const result = kept.error ? kept : sites;
   const rules = new Map(kept.data?.rules.map(({ site_id, days }) => [site_id, days]));
+  const keeping = kept.data && keepingSites(kept.data);
   const rows =
     sites.data &&
     kept.data &&
@@ -60,7 +60,10 @@ export function RetentionPanel() {
               {rows?.map((site) => (
                 <tr key={site} data-kept={site}>
                   <th scope="row">{site}</th>
-                  <td>{rules.has(site) ? daysText(rules.get(site) ?? null) : `as others (${usual})`}</td>
+                  <td>
+                    {rules.has(site) ? daysText(rules.get(site) ?? null) : `as others (${usual})`}
+                    {keeping?.(site) && "; then rollups stay"}
+                  </td>
                   <td className="settings-do">
                     <Button
                       onClick={() => setChanging(site)}
@@ -89,8 +92,8 @@ export function RetentionPanel() {
       )}
       {counted && (
         <Confirm
-          title={counted.change.events > 0 ? "Remove older events?" : "Change the rule?"}
-          action={counted.change.events > 0 ? "Remove them" : "Change"}
+          title={goes(counted.change) ? "Remove what is older?" : "Change the rule?"}
+          action={goes(counted.change) ? "Remove it" : "Change"}
           onConfirm={() => changeRetention(counted.site, counted.rule, false)}
           onDone={() => {
             setCounted(null);
@@ -100,9 +103,7 @@ export function RetentionPanel() {
         >
           <p>
             Events of <strong>{counted.site}</strong> are kept {daysText(counted.change.days)}.{" "}
-            {counted.change.events > 0
-              ? `${exact(counted.change.events)} events that are older are removed for good, with every number that they stand in.`
-              : "No event is older."}
+            {goingText(counted.change)}
           </p>
         </Confirm>
       )}

@@ -26,6 +26,7 @@ const REST = {
   previous: null,
   exact: true,
   from_rollup: false,
+  events_from: null,
   elapsed_ms: 1,
   freshness: { loaded_at: null, queue_lag_seconds: null },
 };
