@@ -45,6 +45,9 @@ DELETE FROM kept_days WHERE $keep::BOOLEAN = list_contains($others::VARCHAR[], s
 SELECT coalesce(sum(events), 0)::BIGINT FROM kept_rollup
 WHERE site_id = $site AND ($before::BIGINT IS NULL OR bucket < make_timestamp($before));
 
+-- name: any
+SELECT 1 FROM kept_days LIMIT 1;
+
 -- name: newest
 -- Select the last kept day of a site or of all, and whether a range has any.
 SELECT epoch_us(max(day)),
