@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
+import httpx
 import pytest
 from typer.main import get_command
 
@@ -25,6 +25,7 @@ from tallystick.queue import make_queue
 from tallystick.queue.kafka.address import parse_address
 from tallystick.store import make_store
 from tests.helpers.compose import compose_file, environment_of, filled_in, make_secrets, ours
+from tests.helpers.http import plain_http
 from tests.helpers.samples import sample_block
 from tests.servers.caddy import Caddy
 from tests.servers.clickhouse import ClickHouseServer
@@ -267,5 +268,7 @@ def pinged(port: int) -> bool:
     """Whether the probe of the service would be content."""
     probe = SERVICES["clickhouse"]["healthcheck"]["test"]
     assert probe[-1] == "http://127.0.0.1:8123/ping"
-    command = ["curl", "-fsS", "-o", os.devnull, probe[-1].replace("8123", str(port))]
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    try:
+        return plain_http.get(probe[-1].replace("8123", str(port))).status_code == 200
+    except httpx.TransportError:
+        return False
