@@ -26,10 +26,8 @@ RUN = {
     "php": ("php", "event.php"),
 }
 """How each text is run; its last word is the name of its file."""
-INSTALLED = {"php": "php-cli"}
-"""What scripts/servers installs, and of which package: without it the test is skipped, or fails where CI=true."""
-NEEDED = {"curl": "curl"}
-"""A program that the text calls by itself."""
+INSTALLED = {"curl": ("curl", "curl"), "php": ("php", "php-cli")}
+"""What scripts/servers installs, program and package: without it the test is skipped, or fails where CI=true."""
 
 
 def filled(name: str, **values: str) -> str:
@@ -58,10 +56,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Ser
 @pytest.mark.parametrize("name", RUN)
 def test_code_sends_an_event(servers: dict[bool, ServerProcess], tmp_path: Path, name: str, keyed: bool) -> None:
     if name in INSTALLED:
-        needed(RUN[name][0], INSTALLED[name])
-    for program in (RUN[name][0], NEEDED.get(name)):
-        if program and not shutil.which(program):
-            pytest.skip(f"{program} is not installed")
+        needed(*INSTALLED[name])
+    elif not shutil.which(RUN[name][0]):
+        pytest.skip(f"{RUN[name][0]} is not installed")
     server = servers[keyed]
     site = f"{name}-site"
     given = {"origin": server.url, **({"site": site, "key": KEY} if keyed else {"site": site})}
