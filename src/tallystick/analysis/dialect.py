@@ -6,7 +6,7 @@ results: instants are UTC, texts compare in code-point order, and a property is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,12 +74,19 @@ class Dialect:
         day_start: the instant at which the UTC day in `people_days.day` begins; empty: there is no such table.
         sites: WITH and a CTE of all sites (`sites.site`), by which the newest events are looked up site by site; empty:
             that is no faster.
-        first, last: of rows with `page`, `timestamp` and `arrival`: the texts `{0}` of the first (last) page view as a
-            list; without a page view, of the first (last) row.
+        texts: several texts, any of which may be NULL, as one value.
+        first, last: of rows with `page`, `timestamp` and `arrival`: the `texts` `{0}` of the first (last) page view;
+            without a page view, of the first (last) row.
         newest_users: SELECT of `users`, a list of the users of the newest buckets of `{people}`, which is a SELECT of
             `bucket` and `user_id`: of so many buckets that there are more users than `{limit}`, or of all; empty: a
             store that groups all events.
-        member: the text at index `{1}`, from 1, of such a list.
+        member: the text at index `{1}`, from 1, of such a value.
+        origin: a column of `events` with the texts of `channels.CHANNEL_PROPERTIES`, which is never NULL; empty: there
+            is none.
+        origin_text: the text at index `{1}`, from 1, of such a column.
+        fold: an aggregate, the rows of a group as a list of their columns `{0}`; empty: a store that looks up channels
+            of sessions one by one. With it comes `unfold`, which makes a row of each `{row}` of such a list `{0}`
+            again, and stands behind a relation.
         ascending: a sorted list of the instants that are not NULL; `list[1]` is the first.
         last_of: the last element of a list.
         soonest: the first instant at or after `{0}`, of `first` and the later ones in the sorted list `more`; NULL if
@@ -89,6 +96,8 @@ class Dialect:
             one sorted list of several, `first_and_more`, the list of `first` and `more`, and `times_between`, the
             elements of the list `{0}` from an instant to before another (None: no edge).
         no_time: NULL as an instant.
+        event_order: the order of a visit's events as one whole number; empty: a store that sorts by `timestamp` and
+            `arrival`.
         arrival: columns of an event that sort events of one instant in the order in which they arrived.
         row_key: columns of an event that together are unique in a statement.
         text_type: the type of a text.
@@ -97,7 +106,7 @@ class Dialect:
             reads none of them; empty: it does so anyway.
         list_length: how many elements a list that is not NULL has.
         number_type: the type of a user number.
-        walks_arrays: funnels are found by arrays of events; see `funnel.arrays`.
+        walks_arrays: funnels, paths and retention are found by arrays of events; see `funnel.arrays`.
         preaggregates: to group events by user or session first is faster than `count(DISTINCT …)`.
     """
 
@@ -155,10 +164,15 @@ class Dialect:
     fills_columns: bool = False
     day_start: str = ""
     sites: str = ""
-    first: str = "arg_min([{0}], ROW(-page, timestamp, rowid))"
-    last: str = "arg_max([{0}], ROW(page, timestamp, rowid))"
+    texts: Callable[[Sequence[str]], str] = lambda texts: f"[{', '.join(texts)}]"
+    first: str = "arg_min({0}, ROW(-page, timestamp, rowid))"
+    last: str = "arg_max({0}, ROW(page, timestamp, rowid))"
     newest_users: str = ""
     member: str = "{0}[{1}]"
+    origin: str = ""
+    origin_text: str = ""
+    fold: str = ""
+    unfold: str = ""
     ascending: str = "list_sort(list_filter([{0}], lambda moment: moment IS NOT NULL))"
     last_of: str = "{0}[-1]"
     soonest: str = (
@@ -170,6 +184,7 @@ class Dialect:
     first_and_more: str = ""
     times_between: Callable[[str | None, str | None], str] = lambda since, until: "{0}"
     no_time: str = "CAST(NULL AS TIMESTAMP)"
+    event_order: str = ""
     arrival: tuple[str, ...] = ("rowid",)
     row_key: tuple[str, ...] = ("rowid",)
     text_type: str = "VARCHAR"

@@ -327,6 +327,40 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 CREATE TABLE IF NOT EXISTS retention_rules AS retention_rules_local
 ENGINE = Distributed('two', currentDatabase(), retention_rules_local, 0);
 
+ALTER TABLE events_local ADD COLUMN IF NOT EXISTS origin LowCardinality(String) MATERIALIZED if(
+    multiSearchAny(properties, ['"utm_', '"$ad_click"', '"$referring_domain"', '"$host"', '\\']),
+    replaceOne(toJSONString(arrayMap(
+        json -> multiIf(
+            json IN ('', 'null'), NULL,
+            startsWith(json, '"\\u0000'), substring(json, 8, length(json) - 8),
+            startsWith(json, '"') AND position(json, '\\') = 0, substring(json, 2, length(json) - 2),
+            startsWith(json, '"'), JSONExtractString(concat('[', json, ']'), 1),
+            replaceRegexpAll(json, '"\\\\u0000([^"]*)"', '\\1')),
+        arrayMap(
+            key -> (JSONExtractKeysAndValuesRaw(if(readable = '', properties, readable)) AS origin_pairs).2[
+                indexOf(origin_pairs.1, key)],
+            ['utm_source', 'utm_medium', 'utm_campaign', '$ad_click', '$referring_domain', '$host']))),
+        '[null,null,null,null,null,null]', ''),
+    '') CODEC(ZSTD(1));
+
+ALTER TABLE events ADD COLUMN IF NOT EXISTS origin LowCardinality(String) MATERIALIZED if(
+    multiSearchAny(properties, ['"utm_', '"$ad_click"', '"$referring_domain"', '"$host"', '\\']),
+    replaceOne(toJSONString(arrayMap(
+        json -> multiIf(
+            json IN ('', 'null'), NULL,
+            startsWith(json, '"\\u0000'), substring(json, 8, length(json) - 8),
+            startsWith(json, '"') AND position(json, '\\') = 0, substring(json, 2, length(json) - 2),
+            startsWith(json, '"'), JSONExtractString(concat('[', json, ']'), 1),
+            replaceRegexpAll(json, '"\\\\u0000([^"]*)"', '\\1')),
+        arrayMap(
+            key -> (JSONExtractKeysAndValuesRaw(if(readable = '', properties, readable)) AS origin_pairs).2[
+                indexOf(origin_pairs.1, key)],
+            ['utm_source', 'utm_medium', 'utm_campaign', '$ad_click', '$referring_domain', '$host']))),
+        '[null,null,null,null,null,null]', ''),
+    '') CODEC(ZSTD(1));
+
+ALTER TABLE events_local MATERIALIZE COLUMN origin SETTINGS mutations_sync = 0;
+
 ALTER TABLE retention_rules_local ADD COLUMN IF NOT EXISTS keep_rollups Nullable(Bool);
 
 ALTER TABLE retention_rules ADD COLUMN IF NOT EXISTS keep_rollups Nullable(Bool);

@@ -76,6 +76,12 @@ def test_an_added_column_is_added_to_both_tables() -> None:
     ]
 
 
+def test_a_column_is_filled_where_the_rows_are() -> None:
+    assert clustered("-- Why.\nALTER TABLE t MATERIALIZE COLUMN x SETTINGS mutations_sync = 0", Cluster("c")) == [
+        "ALTER TABLE t_local MATERIALIZE COLUMN x SETTINGS mutations_sync = 0",
+    ]
+
+
 def test_a_migration_of_another_kind_needs_a_form_of_its_own() -> None:
     with pytest.raises(ValueError, match="no CREATE TABLE"):
         clustered("ALTER TABLE events DROP COLUMN x", Cluster("c"))

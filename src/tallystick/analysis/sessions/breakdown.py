@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tallystick.analysis.cte import columns, sql
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields
 from tallystick.analysis.sessions.channels import CHANNEL_PROPERTIES, with_channel, with_page
@@ -15,7 +16,7 @@ class Breakdown:
 
     Attributes:
         texts: a column `text_0`, `text_1`, … of an event for each text, as SQL.
-        aggregates: columns of a session, as SQL: `entry_event` and `exit_event` are lists of the texts needed of them.
+        aggregates: columns of a session, as SQL: `entry_event` and `exit_event` are the texts needed of them.
         dims: the values `dim_0`, … of a session, as SQL over the columns of `with_channel` and `aggregates`.
     """
 
@@ -30,21 +31,69 @@ class Breakdown:
         self.texts = [f"{text} AS {name}" for text, name in self._names.items()]
         self.aggregates = []
         if self._of_entry:
-            self.aggregates.append(f"{self._dialect.first.format(', '.join(self._of_entry))} AS entry_event")
+            texts = self._dialect.texts(self._of_entry)
+            self.aggregates.append(f"{self._dialect.first.format(texts)} AS entry_event")
         if self._of_exit:
-            self.aggregates.append(f"{self._dialect.last.format(', '.join(self._of_exit))} AS exit_event")
+            texts = self._dialect.texts(self._of_exit)
+            self.aggregates.append(f"{self._dialect.last.format(texts)} AS exit_event")
 
-    def of_sessions(self, sessions: str) -> str:
-        """A SELECT of sessions with the columns that `dims` reads."""
-        return with_channel(self._dialect, sessions, self._channel) if self._channel else sessions
+    def of_sessions(self, sessions: str, selected: Sequence[str]) -> str:
+        """A SELECT of sessions with the columns that `dims` reads.
+
+        Args:
+            selected: the columns of the sessions besides `entry_event` and `exit_event`.
+        """
+        if not self._channel:
+            return sessions
+        if not self._dialect.fold:
+            return with_channel(self._dialect, sessions, self._channel)
+        others = [*selected, *(["exit_event"] if self._of_exit else [])]
+        folded = sql(
+            """
+            SELECT entry_event, {fold} AS folded
+            FROM (
+                {sessions}
+            ) AS single_sessions
+            GROUP BY entry_event
+            """,
+            fold=self._dialect.fold.format(", ".join(others)),
+            sessions=sessions,
+        )
+        return sql(
+            """
+            SELECT
+                {columns}
+            FROM (
+                {sessions}
+            ) AS folded_sessions
+            {unfold}
+            """,
+            columns=columns(
+                [
+                    "entry_event",
+                    "channel",
+                    "referring_site",
+                    *(f"one.{place} AS {name}" for place, name in enumerate(others, 1)),
+                ]
+            ),
+            sessions=with_channel(self._dialect, folded, self._channel),
+            unfold=self._dialect.unfold.format("folded", row="one"),
+        )
 
     def _dim(self, field: str) -> str:
         if field == "exit_page":
             return self._member("path", "exit_event", self._of_exit)
         if field in ("channel", "referrer"):
-            self._channel = [self._entry(f"{PROPERTY_PREFIX}{key}") for key in CHANNEL_PROPERTIES]
+            self._channel = self._channel_texts()
             return with_page("channel") if field == "channel" else "referring_site"
         return self._entry("path" if field == "entry_page" else field)
+
+    def _channel_texts(self) -> list[str]:
+        """The texts of CHANNEL_PROPERTIES of the entry event."""
+        if not self._dialect.origin:
+            return [self._entry(f"{PROPERTY_PREFIX}{key}") for key in CHANNEL_PROPERTIES]
+        origin = self._entry(self._dialect.origin)
+        return [self._dialect.origin_text.format(origin, place) for place, _ in enumerate(CHANNEL_PROPERTIES, 1)]
 
     def _entry(self, field: str) -> str:
         return self._member(field, "entry_event", self._of_entry)

@@ -176,7 +176,7 @@ def _computed_sessions(
         ) AS computed_sessions
         """,
         columns=columns([*bucket, "duration", "events", "pages", *_leaves(query), *breakdown.dims]),
-        sessions=breakdown.of_sessions(union_all(unions)),
+        sessions=breakdown.of_sessions(union_all(unions), ["started", "duration", "events", "pages", *_leaves(query)]),
     )
     return ctes, select
 

@@ -193,7 +193,7 @@ def _passing(sessions: str, keys: list[str], breakdown: Breakdown, condition: Co
         """,
         keys=columns(keys),
         columns=columns([*keys, *breakdown.dims]),
-        sessions=breakdown.of_sessions(f"SELECT * FROM {sessions}"),
+        sessions=breakdown.of_sessions(f"SELECT * FROM {sessions}", [*keys, "pages"]),
         test=text_test("dim_0", condition, source),
     )
 

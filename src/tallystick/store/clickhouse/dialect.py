@@ -7,6 +7,8 @@ it is filled. All fragments of a property begin with its JSON text, so that an o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tallystick.analysis.dialect import Dialect, Kind
 from tallystick.analysis.property_columns import NUMBER
 
@@ -84,16 +86,28 @@ _PERCENTILE = """arrayMap(
     [arraySort(groupArray({0}))],
     [{fraction} * (toInt64(count({0})) - 1)]
 )[1]"""
-# The order of a visit's events as one number, which is compared much faster than a tuple: 53 bits of the time, 52 of
-# the arrival, the first 8 bytes of the ingester's name, 53 bits of the block's number and 32 of the line's.
-_ORDER = f"""(
-    toUInt256(toUnixTimestamp64Micro(timestamp)) * toUInt256('{2**201}')
-        + toUInt256(toUnixTimestamp64Micro(received_at)) * toUInt256('{2**149}')
-        + toUInt256(reinterpretAsUInt64(reverse(rightPad(ingester, 8, '\\0')))) * toUInt256('{2**85}')
-        + toUInt256(seq) * {2**32} + line
+# The order of a visit's events as one number of 128 bits, which is compared much faster than a tuple or 256 bits.
+# Below one bit for page views are 52 of the time; 50 of how long the event took to arrive, which orders events of one
+# time as `received_at` does; 5 of the block's number and 20 of the line's. These two tell events of one request apart.
+# Everything is unsigned, or the sum would be signed and the bit for page views its sign.
+_TOOK = "toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp)"
+ORDER = f"""(
+    toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('{2**75}')
+        + toUInt128(least(greatest({_TOOK} + {2**37}, 0), {2**50 - 1})) * {2**25}
+        + toUInt64(bitAnd(seq, 31) * {2**20} + least(line, {2**20 - 1}))
 )"""
-_PAGE = f"toUInt256(page) * toUInt256('{2**254}')"
-_NO_PAGE = f"toUInt256(1 - page) * toUInt256('{2**254}')"
+_PAGE = f"toUInt128(page) * toUInt128('{2**127}')"
+_NO_PAGE = f"toUInt128(1 - page) * toUInt128('{2**127}')"
+
+
+_NUL = "'\\0'"
+
+
+def _texts(texts: Sequence[str]) -> str:
+    """One text, since aggregates of lists, and of what may be NULL, take twice the time. No text has a NUL (G9)."""
+    marked = [f"ifNull(concat('=', {text}), '')" for text in texts]
+    between = f", {_NUL}, "
+    return marked[0] if len(marked) == 1 else f"concat({between.join(marked)})"
 
 
 CLICKHOUSE = Dialect(
@@ -101,7 +115,7 @@ CLICKHOUSE = Dialect(
     placeholder=_placeholder,
     encode={"number": float},
     properties="if(readable = '', properties, readable)",
-    more_columns=("readable",),
+    more_columns=("readable", "origin"),
     property_text=(
         f"trimLeft(if({_MAY_BE_MARKED} AND NOT {_IS_STRING}, {_UNMARKED.format(value=_TEXT)}, {_TEXT}), '\\0')"
     ),
@@ -138,11 +152,18 @@ CLICKHOUSE = Dialect(
     mean="avg(if(isFinite({0}), {0}, NULL))",
     whole="toInt64(sum({0}))",
     count="toInt64(count())",
-    first=f"argMin([{{0}}], {_ORDER} + {_NO_PAGE})",
-    last=f"argMax([{{0}}], {_ORDER} + {_PAGE})",
+    texts=_texts,
+    first=f"argMin({{0}}, {ORDER} + {_NO_PAGE})",
+    last=f"argMax({{0}}, {ORDER} + {_PAGE})",
+    member=f"arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar({_NUL}, {{0}})[{{1}}]])[1]",
+    origin="origin",
+    origin_text="JSONExtract(ifNull({0}, ''), 'Array(Nullable(String))')[{1}]",
+    fold="groupArray(({0}))",
+    unfold="ARRAY JOIN {0} AS {row}",
     ascending="arraySort(arrayFilter(moment -> moment IS NOT NULL, [{0}]))",
     soonest=("multiIf(first >= {0}, first, more[-1] >= {0}, arrayFirst(moment -> moment >= {0}, more), NULL)"),
     no_time="CAST(NULL AS Nullable(DateTime64(6, 'UTC')))",
+    event_order=ORDER,
     arrival=("received_at", "ingester", "seq", "line"),
     row_key=("ingester", "seq", "line"),
     text_type="String",

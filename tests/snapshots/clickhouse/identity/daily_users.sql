@@ -3,7 +3,7 @@ WITH scoped AS (
         intDiv(toUnixTimestamp64Micro(timestamp), 86400000000) * 86400000000 AS bucket_key,
         user_id
     FROM (
-        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
         FROM events
         LEFT JOIN (
             SELECT user_id AS of_id, person_id

@@ -13,7 +13,7 @@ WITH walked AS (
             name = {p1:String} AS matches_step_1,
             name = {p2:String} AS matches_step_2
         FROM (
-            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
             FROM events
             LEFT JOIN (
                 SELECT user_id AS of_id, person_id

@@ -5,7 +5,7 @@ WITH page AS MATERIALIZED (
         min(timestamp) AS first_seen,
         count(*) AS events
     FROM (
-        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
         FROM events
         LEFT JOIN (
             SELECT user_id AS of_id, person_id
@@ -30,7 +30,7 @@ loose_events AS (
         line,
         name IN ({p3:String}, {p4:String}, {p5:String}) AS is_leave
     FROM (
-        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
         FROM events
         LEFT JOIN (
             SELECT user_id AS of_id, person_id
@@ -65,7 +65,7 @@ events_of_loose_users AS (
         session_id,
         FALSE
     FROM (
-        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
         FROM events
         LEFT JOIN (
             SELECT user_id AS of_id, person_id
@@ -77,7 +77,7 @@ events_of_loose_users AS (
         AND session_id IS NOT NULL
         AND (user_id) IN (SELECT user_id
         FROM (
-            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
             FROM events
             LEFT JOIN (
                 SELECT user_id AS of_id, person_id
@@ -149,7 +149,7 @@ visits_of_loose_events AS NOT MATERIALIZED (
 sessions_of_users AS (
     SELECT user_id, count(DISTINCT coalesce(loose_visit, session_id)) AS sessions
     FROM (
-        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
         FROM events
         LEFT JOIN (
             SELECT user_id AS of_id, person_id

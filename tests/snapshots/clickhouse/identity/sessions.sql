@@ -9,7 +9,7 @@ WITH loose_events AS (
         name IN ({p4:String}, {p5:String}, {p6:String}) AS is_leave,
         CASE WHEN name IN ({p1:String}, {p2:String}, {p3:String}) THEN 1 ELSE 0 END AS page
     FROM (
-        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
         FROM events
         LEFT JOIN (
             SELECT user_id AS of_id, person_id
@@ -47,7 +47,7 @@ events_of_loose_users AS (
         FALSE,
         NULL
     FROM (
-        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
         FROM events
         LEFT JOIN (
             SELECT user_id AS of_id, person_id
@@ -61,7 +61,7 @@ events_of_loose_users AS (
         AND session_id IS NOT NULL
         AND (user_id) IN (SELECT user_id
         FROM (
-            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
+            SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, coalesce(person_id, user_id) AS user_id, user_id AS sent_id
             FROM events
             LEFT JOIN (
                 SELECT user_id AS of_id, person_id
@@ -134,7 +134,7 @@ events_of_sessions AS NOT MATERIALIZED (
         line,
         CASE WHEN name IN ({p1:String}, {p2:String}, {p3:String}) THEN 1 ELSE 0 END AS page
     FROM (
-        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, events.ingester, events.seq, events.line, user_id, user_id AS sent_id
+        SELECT site_id, event_id, name, timestamp, received_at, session_id, source, path, properties, readable, origin, events.ingester, events.seq, events.line, user_id, user_id AS sent_id
         FROM events
     ) AS events
     WHERE site_id = {p7:String}

@@ -7,19 +7,14 @@ WITH loose_events AS (
         ingester,
         seq,
         line,
-        name IN ({p12:String}, {p13:String}, {p14:String}) AS is_leave,
-        CASE WHEN name IN ({p7:String}, {p8:String}, {p9:String}) THEN 1 ELSE 0 END AS page,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p1:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p1:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p1:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p1:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p1:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p1:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p1:String}, 'Nullable(String)'), NULL)), '\0') AS text_0,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p2:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p2:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p2:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p2:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p2:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p2:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p2:String}, 'Nullable(String)'), NULL)), '\0') AS text_1,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p3:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p3:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p3:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p3:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p3:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p3:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p3:String}, 'Nullable(String)'), NULL)), '\0') AS text_2,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p4:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL)), '\0') AS text_3,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p5:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p5:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p5:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p5:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p5:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p5:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p5:String}, 'Nullable(String)'), NULL)), '\0') AS text_4,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p6:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p6:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p6:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p6:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p6:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p6:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p6:String}, 'Nullable(String)'), NULL)), '\0') AS text_5,
-        path AS text_6,
-        (if((position(if(readable = '', properties, readable), concat('"', {p10:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p10:String}, 'Nullable(String)'), NULL) = {p11:String} AND (startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p10:String}), '"') AND NOT startsWith(if((position(if(readable = '', properties, readable), concat('"', {p10:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p10:String}, 'Nullable(String)'), NULL), '\0'))) AS matches
+        name IN ({p6:String}, {p7:String}, {p8:String}) AS is_leave,
+        CASE WHEN name IN ({p1:String}, {p2:String}, {p3:String}) THEN 1 ELSE 0 END AS page,
+        origin AS text_0,
+        path AS text_1,
+        (if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL) = {p5:String} AND (startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p4:String}), '"') AND NOT startsWith(if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL), '\0'))) AS matches
     FROM events
-    WHERE timestamp >= {p15:DateTime64(6, 'UTC')}
-        AND timestamp < {p16:DateTime64(6, 'UTC')}
+    WHERE timestamp >= {p9:DateTime64(6, 'UTC')}
+        AND timestamp < {p10:DateTime64(6, 'UTC')}
         AND session_id IS NULL
         AND user_id IS NOT NULL
 ),
@@ -37,11 +32,6 @@ events_of_loose_users AS (
         page,
         text_0,
         text_1,
-        text_2,
-        text_3,
-        text_4,
-        text_5,
-        text_6,
         matches
     FROM loose_events
     UNION ALL
@@ -58,20 +48,15 @@ events_of_loose_users AS (
         NULL,
         NULL,
         NULL,
-        NULL,
-        NULL,
-        NULL,
-        NULL,
-        NULL,
         NULL
     FROM events
-    WHERE timestamp >= {p15:DateTime64(6, 'UTC')}
-        AND timestamp < {p16:DateTime64(6, 'UTC')}
+    WHERE timestamp >= {p9:DateTime64(6, 'UTC')}
+        AND timestamp < {p10:DateTime64(6, 'UTC')}
         AND session_id IS NOT NULL
         AND (site_id, user_id) IN (SELECT site_id, user_id
         FROM events
-        WHERE timestamp >= {p15:DateTime64(6, 'UTC')}
-            AND timestamp < {p16:DateTime64(6, 'UTC')}
+        WHERE timestamp >= {p9:DateTime64(6, 'UTC')}
+            AND timestamp < {p10:DateTime64(6, 'UTC')}
             AND session_id IS NULL
             AND user_id IS NOT NULL)
 ),
@@ -119,11 +104,6 @@ attributed_events AS (
         page,
         text_0,
         text_1,
-        text_2,
-        text_3,
-        text_4,
-        text_5,
-        text_6,
         matches,
         CASE
             WHEN earlier_visit = visit THEN earlier_session
@@ -142,18 +122,13 @@ events_of_sessions AS NOT MATERIALIZED (
         ingester,
         seq,
         line,
-        CASE WHEN name IN ({p7:String}, {p8:String}, {p9:String}) THEN 1 ELSE 0 END AS page,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p1:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p1:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p1:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p1:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p1:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p1:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p1:String}, 'Nullable(String)'), NULL)), '\0') AS text_0,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p2:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p2:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p2:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p2:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p2:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p2:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p2:String}, 'Nullable(String)'), NULL)), '\0') AS text_1,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p3:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p3:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p3:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p3:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p3:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p3:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p3:String}, 'Nullable(String)'), NULL)), '\0') AS text_2,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p4:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL)), '\0') AS text_3,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p5:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p5:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p5:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p5:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p5:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p5:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p5:String}, 'Nullable(String)'), NULL)), '\0') AS text_4,
-        trimLeft(if(coalesce(position(if((position(if(readable = '', properties, readable), concat('"', {p6:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p6:String}, 'Nullable(String)'), NULL), '"\\u0000') > 0, FALSE) AND NOT startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p6:String}), '"'), replaceRegexpAll(if((position(if(readable = '', properties, readable), concat('"', {p6:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p6:String}, 'Nullable(String)'), NULL), '"\\\\u0000([^"]*)"', '\\1'), if((position(if(readable = '', properties, readable), concat('"', {p6:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p6:String}, 'Nullable(String)'), NULL)), '\0') AS text_5,
-        path AS text_6,
-        (if((position(if(readable = '', properties, readable), concat('"', {p10:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p10:String}, 'Nullable(String)'), NULL) = {p11:String} AND (startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p10:String}), '"') AND NOT startsWith(if((position(if(readable = '', properties, readable), concat('"', {p10:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p10:String}, 'Nullable(String)'), NULL), '\0'))) AS matches
+        CASE WHEN name IN ({p1:String}, {p2:String}, {p3:String}) THEN 1 ELSE 0 END AS page,
+        origin AS text_0,
+        path AS text_1,
+        (if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL) = {p5:String} AND (startsWith(JSONExtractRaw(if(readable = '', properties, readable), {p4:String}), '"') AND NOT startsWith(if((position(if(readable = '', properties, readable), concat('"', {p4:String}, '"')) > 0 OR position(if(readable = '', properties, readable), '\\') > 0), JSONExtract(if(readable = '', properties, readable), {p4:String}, 'Nullable(String)'), NULL), '\0'))) AS matches
     FROM events
-    WHERE timestamp >= {p15:DateTime64(6, 'UTC')}
-        AND timestamp < {p16:DateTime64(6, 'UTC')}
+    WHERE timestamp >= {p9:DateTime64(6, 'UTC')}
+        AND timestamp < {p10:DateTime64(6, 'UTC')}
         AND session_id IS NOT NULL
     UNION ALL
     SELECT
@@ -167,11 +142,6 @@ events_of_sessions AS NOT MATERIALIZED (
         page,
         text_0,
         text_1,
-        text_2,
-        text_3,
-        text_4,
-        text_5,
-        text_6,
         matches
     FROM attributed_events
     WHERE session_id IS NOT NULL
@@ -182,22 +152,20 @@ sessions_with_id AS NOT MATERIALIZED (
         toUnixTimestamp64Micro(max(timestamp)) - toUnixTimestamp64Micro(min(timestamp)) AS duration,
         count(*) AS events,
         count(*) FILTER (WHERE page = 1) AS pages,
-        argMin([text_0, text_1, text_2, text_3, text_4, text_5], (
-            toUInt256(toUnixTimestamp64Micro(timestamp)) * toUInt256('3213876088517980551083924184682325205044405987565585670602752')
-                + toUInt256(toUnixTimestamp64Micro(received_at)) * toUInt256('713623846352979940529142984724747568191373312')
-                + toUInt256(reinterpretAsUInt64(reverse(rightPad(ingester, 8, '\0')))) * toUInt256('38685626227668133590597632')
-                + toUInt256(seq) * 4294967296 + line
-        ) + toUInt256(1 - page) * toUInt256('28948022309329048855892746252171976963317496166410141009864396001978282409984')) AS entry_event,
-        argMax([text_6], (
-            toUInt256(toUnixTimestamp64Micro(timestamp)) * toUInt256('3213876088517980551083924184682325205044405987565585670602752')
-                + toUInt256(toUnixTimestamp64Micro(received_at)) * toUInt256('713623846352979940529142984724747568191373312')
-                + toUInt256(reinterpretAsUInt64(reverse(rightPad(ingester, 8, '\0')))) * toUInt256('38685626227668133590597632')
-                + toUInt256(seq) * 4294967296 + line
-        ) + toUInt256(page) * toUInt256('28948022309329048855892746252171976963317496166410141009864396001978282409984')) AS exit_event
+        argMin(ifNull(concat('=', text_0), ''), (
+            toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('37778931862957161709568')
+                + toUInt128(least(greatest(toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp) + 137438953472, 0), 1125899906842623)) * 33554432
+                + toUInt64(bitAnd(seq, 31) * 1048576 + least(line, 1048575))
+        ) + toUInt128(1 - page) * toUInt128('170141183460469231731687303715884105728')) AS entry_event,
+        argMax(ifNull(concat('=', text_1), ''), (
+            toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('37778931862957161709568')
+                + toUInt128(least(greatest(toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp) + 137438953472, 0), 1125899906842623)) * 33554432
+                + toUInt64(bitAnd(seq, 31) * 1048576 + least(line, 1048575))
+        ) + toUInt128(page) * toUInt128('170141183460469231731687303715884105728')) AS exit_event
     FROM events_of_sessions
     GROUP BY site_id, session_id
-    HAVING min(timestamp) >= {p17:DateTime64(6, 'UTC')}
-        AND min(timestamp) < {p18:DateTime64(6, 'UTC')}
+    HAVING min(timestamp) >= {p11:DateTime64(6, 'UTC')}
+        AND min(timestamp) < {p12:DateTime64(6, 'UTC')}
         AND max(matches)
 ),
 events_of_visits AS NOT MATERIALIZED (
@@ -213,11 +181,6 @@ events_of_visits AS NOT MATERIALIZED (
         page,
         text_0,
         text_1,
-        text_2,
-        text_3,
-        text_4,
-        text_5,
-        text_6,
         matches
     FROM attributed_events
     WHERE session_id IS NULL
@@ -228,22 +191,20 @@ visits AS NOT MATERIALIZED (
         toUnixTimestamp64Micro(max(timestamp)) - toUnixTimestamp64Micro(min(timestamp)) AS duration,
         count(*) AS events,
         count(*) FILTER (WHERE page = 1) AS pages,
-        argMin([text_0, text_1, text_2, text_3, text_4, text_5], (
-            toUInt256(toUnixTimestamp64Micro(timestamp)) * toUInt256('3213876088517980551083924184682325205044405987565585670602752')
-                + toUInt256(toUnixTimestamp64Micro(received_at)) * toUInt256('713623846352979940529142984724747568191373312')
-                + toUInt256(reinterpretAsUInt64(reverse(rightPad(ingester, 8, '\0')))) * toUInt256('38685626227668133590597632')
-                + toUInt256(seq) * 4294967296 + line
-        ) + toUInt256(1 - page) * toUInt256('28948022309329048855892746252171976963317496166410141009864396001978282409984')) AS entry_event,
-        argMax([text_6], (
-            toUInt256(toUnixTimestamp64Micro(timestamp)) * toUInt256('3213876088517980551083924184682325205044405987565585670602752')
-                + toUInt256(toUnixTimestamp64Micro(received_at)) * toUInt256('713623846352979940529142984724747568191373312')
-                + toUInt256(reinterpretAsUInt64(reverse(rightPad(ingester, 8, '\0')))) * toUInt256('38685626227668133590597632')
-                + toUInt256(seq) * 4294967296 + line
-        ) + toUInt256(page) * toUInt256('28948022309329048855892746252171976963317496166410141009864396001978282409984')) AS exit_event
+        argMin(ifNull(concat('=', text_0), ''), (
+            toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('37778931862957161709568')
+                + toUInt128(least(greatest(toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp) + 137438953472, 0), 1125899906842623)) * 33554432
+                + toUInt64(bitAnd(seq, 31) * 1048576 + least(line, 1048575))
+        ) + toUInt128(1 - page) * toUInt128('170141183460469231731687303715884105728')) AS entry_event,
+        argMax(ifNull(concat('=', text_1), ''), (
+            toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('37778931862957161709568')
+                + toUInt128(least(greatest(toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp) + 137438953472, 0), 1125899906842623)) * 33554432
+                + toUInt64(bitAnd(seq, 31) * 1048576 + least(line, 1048575))
+        ) + toUInt128(page) * toUInt128('170141183460469231731687303715884105728')) AS exit_event
     FROM events_of_visits
     GROUP BY site_id, user_id, visit
-    HAVING min(timestamp) >= {p17:DateTime64(6, 'UTC')}
-        AND min(timestamp) < {p18:DateTime64(6, 'UTC')}
+    HAVING min(timestamp) >= {p11:DateTime64(6, 'UTC')}
+        AND min(timestamp) < {p12:DateTime64(6, 'UTC')}
         AND max(matches)
 ),
 sessions AS MATERIALIZED (
@@ -252,68 +213,84 @@ sessions AS MATERIALIZED (
         events,
         pages,
         CASE WHEN pages > 0 OR channel <> 'direct' THEN channel END AS dim_0,
-        exit_event[1] AS dim_1
+        arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', exit_event)[1]])[1] AS dim_1
     FROM (
         SELECT
-            *,
-            CASE WHEN kind = 'internal' AND tag_source IS NULL THEN NULL ELSE external_referrer END AS referring_site,
-            CASE
-                WHEN (tag_source = 'email' OR tag_source = 'e-mail' OR tag_source = 'e_mail' OR tag_source = 'e mail' OR tag_source = 'newsletter') OR (tag_medium = 'email' OR tag_medium = 'e-mail' OR tag_medium = 'e_mail' OR tag_medium = 'e mail' OR tag_medium = 'newsletter') THEN 'email'
-                WHEN kind = 'email' OR from_mail THEN 'email'
-                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'shopping' THEN 'paid_shopping'
-                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'search' THEN 'paid_search'
-                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'social' THEN 'paid_social'
-                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'video' THEN 'paid_video'
-                WHEN (tag_click = 'gclid' OR tag_click = 'gbraid' OR tag_click = 'wbraid' OR tag_click = 'msclkid' OR tag_click = 'yclid') THEN 'paid_search'
-                WHEN (tag_click = 'ttclid' OR tag_click = 'twclid' OR tag_click = 'li_fat_id') THEN 'paid_social'
-                WHEN (tag_medium = 'display' OR tag_medium = 'banner' OR tag_medium = 'expandable' OR tag_medium = 'interstitial' OR tag_medium = 'cpm') OR (tag_click = 'dclid') THEN 'display'
-                WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) THEN 'paid_other'
-                WHEN (tag_medium = 'affiliate' OR tag_medium = 'affiliates') THEN 'affiliate'
-                WHEN tag_medium = 'audio' THEN 'audio'
-                WHEN tag_medium = 'sms' OR tag_source = 'sms' THEN 'sms'
-                WHEN tag_medium LIKE '%push' OR tag_medium LIKE '%notification%' OR tag_source = 'firebase' THEN 'push'
-                WHEN (tag_medium = 'ai' OR tag_medium = 'ai-assistant' OR tag_medium = 'ai_assistant' OR tag_medium = 'llm' OR tag_medium = 'chatbot') OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'ai' THEN 'ai'
-                WHEN CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'shopping' THEN 'shopping'
-                WHEN (tag_medium = 'social' OR tag_medium = 'social-network' OR tag_medium = 'social-media' OR tag_medium = 'sm' OR tag_medium = 'social network' OR tag_medium = 'social media') OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'social' THEN 'social'
-                WHEN tag_medium LIKE '%video%' OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'video' THEN 'video'
-                WHEN tag_medium = 'organic' OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'search' THEN 'search'
-                WHEN (tag_medium = 'referral' OR tag_medium = 'app' OR tag_medium = 'link') THEN 'referral'
-                WHEN NOT (tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL) OR tag_click <> 'fbclid' THEN 'campaign'
-                WHEN kind = 'internal' AND tag_source IS NULL THEN 'direct'
-                WHEN external_referrer IS NOT NULL THEN 'referral'
-                WHEN tag_click = 'fbclid' THEN 'social'
-                ELSE 'direct' END AS channel
+            entry_event,
+            channel,
+            referring_site,
+            one.1 AS started,
+            one.2 AS duration,
+            one.3 AS events,
+            one.4 AS pages,
+            one.5 AS exit_event
         FROM (
             SELECT
-                placed.*,
-                coalesce(of_place.kind, CASE WHEN match(place, '^(?:web|w)?e?-?mail(?:business|er)?[0-9]*\.[^.]+\.|^lightmailer(?:-[a-z]+)?\.[^.]+\.|^deref-[a-z0-9-]+\.|^outlook\.(?:live|office|office365)\.|^com\.google\.android\.gm$') THEN 'email' END, parent_3.kind, parent_2.kind) AS kind
+                *,
+                CASE WHEN kind = 'internal' AND tag_source IS NULL THEN NULL ELSE external_referrer END AS referring_site,
+                CASE
+                    WHEN (tag_source = 'email' OR tag_source = 'e-mail' OR tag_source = 'e_mail' OR tag_source = 'e mail' OR tag_source = 'newsletter') OR (tag_medium = 'email' OR tag_medium = 'e-mail' OR tag_medium = 'e_mail' OR tag_medium = 'e mail' OR tag_medium = 'newsletter') THEN 'email'
+                    WHEN kind = 'email' OR from_mail THEN 'email'
+                    WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'shopping' THEN 'paid_shopping'
+                    WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'search' THEN 'paid_search'
+                    WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'social' THEN 'paid_social'
+                    WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) AND kind = 'video' THEN 'paid_video'
+                    WHEN (tag_click = 'gclid' OR tag_click = 'gbraid' OR tag_click = 'wbraid' OR tag_click = 'msclkid' OR tag_click = 'yclid') THEN 'paid_search'
+                    WHEN (tag_click = 'ttclid' OR tag_click = 'twclid' OR tag_click = 'li_fat_id') THEN 'paid_social'
+                    WHEN (tag_medium = 'display' OR tag_medium = 'banner' OR tag_medium = 'expandable' OR tag_medium = 'interstitial' OR tag_medium = 'cpm') OR (tag_click = 'dclid') THEN 'display'
+                    WHEN (tag_medium LIKE '%cp%' OR tag_medium LIKE 'paid%' OR (tag_medium = 'ppc' OR tag_medium = 'retargeting')) THEN 'paid_other'
+                    WHEN (tag_medium = 'affiliate' OR tag_medium = 'affiliates') THEN 'affiliate'
+                    WHEN tag_medium = 'audio' THEN 'audio'
+                    WHEN tag_medium = 'sms' OR tag_source = 'sms' THEN 'sms'
+                    WHEN tag_medium LIKE '%push' OR tag_medium LIKE '%notification%' OR tag_source = 'firebase' THEN 'push'
+                    WHEN (tag_medium = 'ai' OR tag_medium = 'ai-assistant' OR tag_medium = 'ai_assistant' OR tag_medium = 'llm' OR tag_medium = 'chatbot') OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'ai' THEN 'ai'
+                    WHEN CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'shopping' THEN 'shopping'
+                    WHEN (tag_medium = 'social' OR tag_medium = 'social-network' OR tag_medium = 'social-media' OR tag_medium = 'sm' OR tag_medium = 'social network' OR tag_medium = 'social media') OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'social' THEN 'social'
+                    WHEN tag_medium LIKE '%video%' OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'video' THEN 'video'
+                    WHEN tag_medium = 'organic' OR CASE WHEN tag_source IS NOT NULL OR tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL THEN kind END = 'search' THEN 'search'
+                    WHEN (tag_medium = 'referral' OR tag_medium = 'app' OR tag_medium = 'link') THEN 'referral'
+                    WHEN NOT (tag_source IS NULL AND tag_medium IS NULL AND tag_campaign IS NULL) OR tag_click <> 'fbclid' THEN 'campaign'
+                    WHEN kind = 'internal' AND tag_source IS NULL THEN 'direct'
+                    WHEN external_referrer IS NOT NULL THEN 'referral'
+                    WHEN tag_click = 'fbclid' THEN 'social'
+                    ELSE 'direct' END AS channel
             FROM (
                 SELECT
-                    *,
-                    CASE WHEN referring_domain IS NULL OR right('.' || referring_host, length(own_host) + 1) = '.' || own_host OR right('.' || own_host, length(referring_host) + 1) = '.' || referring_host THEN NULL ELSE referring_domain END AS external_referrer,
-                    coalesce(match(referring_host, '^(?:web|w)?e?-?mail(?:business|er)?[0-9]*\.[^.]+\.|^lightmailer(?:-[a-z]+)?\.[^.]+\.|^deref-[a-z0-9-]+\.|^outlook\.(?:live|office|office365)\.|^com\.google\.android\.gm$'), FALSE) AS from_mail,
-                    coalesce(regexp_replace(regexp_replace(lowerUTF8(tag_source), ':[0-9]+$', ''), '^www\.', ''), CASE WHEN referring_domain IS NULL OR right('.' || referring_host, length(own_host) + 1) = '.' || own_host OR right('.' || own_host, length(referring_host) + 1) = '.' || referring_host THEN NULL ELSE referring_host END) AS place
+                    placed.*,
+                    coalesce(of_place.kind, CASE WHEN match(place, '^(?:web|w)?e?-?mail(?:business|er)?[0-9]*\.[^.]+\.|^lightmailer(?:-[a-z]+)?\.[^.]+\.|^deref-[a-z0-9-]+\.|^outlook\.(?:live|office|office365)\.|^com\.google\.android\.gm$') THEN 'email' END, parent_3.kind, parent_2.kind) AS kind
                 FROM (
                     SELECT
                         *,
-                        nullif(lowerUTF8(entry_event[1]), '') AS tag_source,
-                        nullif(lowerUTF8(entry_event[2]), '') AS tag_medium,
-                        nullif(entry_event[3], '') AS tag_campaign,
-                        nullif(entry_event[4], '') AS tag_click,
-                        nullif(nullif(entry_event[5], '$direct'), '') AS referring_domain,
-                        nullif(regexp_replace(regexp_replace(lowerUTF8(entry_event[5]), ':[0-9]+$', ''), '^www\.', ''), '') AS referring_host,
-                        nullif(regexp_replace(regexp_replace(lowerUTF8(entry_event[6]), ':[0-9]+$', ''), '^www\.', ''), '') AS own_host
+                        CASE WHEN referring_domain IS NULL OR right('.' || referring_host, length(own_host) + 1) = '.' || own_host OR right('.' || own_host, length(referring_host) + 1) = '.' || referring_host THEN NULL ELSE referring_domain END AS external_referrer,
+                        coalesce(match(referring_host, '^(?:web|w)?e?-?mail(?:business|er)?[0-9]*\.[^.]+\.|^lightmailer(?:-[a-z]+)?\.[^.]+\.|^deref-[a-z0-9-]+\.|^outlook\.(?:live|office|office365)\.|^com\.google\.android\.gm$'), FALSE) AS from_mail,
+                        coalesce(regexp_replace(regexp_replace(lowerUTF8(tag_source), ':[0-9]+$', ''), '^www\.', ''), CASE WHEN referring_domain IS NULL OR right('.' || referring_host, length(own_host) + 1) = '.' || own_host OR right('.' || own_host, length(referring_host) + 1) = '.' || referring_host THEN NULL ELSE referring_host END) AS place
                     FROM (
-                        SELECT * FROM sessions_with_id
-                        UNION ALL
-                        SELECT * FROM visits
-                    ) AS sessions
-                ) AS given
-            ) AS placed
-            LEFT JOIN referrers AS of_place ON of_place.domain = place
-            LEFT JOIN referrers AS parent_3 ON parent_3.domain = extract(place, '(?:[^.]+\.){2}[^.]+$') AND parent_3.subdomains
-            LEFT JOIN referrers AS parent_2 ON parent_2.domain = extract(place, '(?:[^.]+\.){1}[^.]+$') AND parent_2.subdomains
-        ) AS known
+                        SELECT
+                            *,
+                            nullif(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[1]), '') AS tag_source,
+                            nullif(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[2]), '') AS tag_medium,
+                            nullif(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[3], '') AS tag_campaign,
+                            nullif(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[4], '') AS tag_click,
+                            nullif(nullif(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[5], '$direct'), '') AS referring_domain,
+                            nullif(regexp_replace(regexp_replace(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[5]), ':[0-9]+$', ''), '^www\.', ''), '') AS referring_host,
+                            nullif(regexp_replace(regexp_replace(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[6]), ':[0-9]+$', ''), '^www\.', ''), '') AS own_host
+                        FROM (
+                            SELECT entry_event, groupArray((started, duration, events, pages, exit_event)) AS folded
+                            FROM (
+                                SELECT * FROM sessions_with_id
+                                UNION ALL
+                                SELECT * FROM visits
+                            ) AS single_sessions
+                            GROUP BY entry_event
+                        ) AS sessions
+                    ) AS given
+                ) AS placed
+                LEFT JOIN referrers AS of_place ON of_place.domain = place
+                LEFT JOIN referrers AS parent_3 ON parent_3.domain = extract(place, '(?:[^.]+\.){2}[^.]+$') AND parent_3.subdomains
+                LEFT JOIN referrers AS parent_2 ON parent_2.domain = extract(place, '(?:[^.]+\.){1}[^.]+$') AND parent_2.subdomains
+            ) AS known
+        ) AS folded_sessions
+        ARRAY JOIN folded AS one
     ) AS computed_sessions
 ),
 top_groups AS (
@@ -348,21 +325,15 @@ GROUP BY rank, top_groups.dim_0, top_groups.dim_1
 ORDER BY rank NULLS LAST
 LIMIT 100001
 
--- $1: 'utm_source'
--- $2: 'utm_medium'
--- $3: 'utm_campaign'
--- $4: '$ad_click'
--- $5: '$referring_domain'
--- $6: '$host'
--- $7: 'page_view'
--- $8: '$pageview'
--- $9: 'pageview'
--- $10: 'plan'
--- $11: 'pro'
--- $12: 'page_leave'
--- $13: '$pageleave'
--- $14: 'pageleave'
--- $15: datetime.datetime(2025, 4, 30, 0, 0, tzinfo=datetime.timezone.utc)
--- $16: datetime.datetime(2025, 6, 2, 0, 0, tzinfo=datetime.timezone.utc)
--- $17: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
--- $18: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $1: 'page_view'
+-- $2: '$pageview'
+-- $3: 'pageview'
+-- $4: 'plan'
+-- $5: 'pro'
+-- $6: 'page_leave'
+-- $7: '$pageleave'
+-- $8: 'pageleave'
+-- $9: datetime.datetime(2025, 4, 30, 0, 0, tzinfo=datetime.timezone.utc)
+-- $10: datetime.datetime(2025, 6, 2, 0, 0, tzinfo=datetime.timezone.utc)
+-- $11: datetime.datetime(2025, 5, 1, 0, 0, tzinfo=datetime.timezone.utc)
+-- $12: datetime.datetime(2025, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)

@@ -138,12 +138,11 @@ sessions_with_id AS NOT MATERIALIZED (
         toUnixTimestamp64Micro(max(timestamp)) - toUnixTimestamp64Micro(min(timestamp)) AS duration,
         count(*) AS events,
         count(*) FILTER (WHERE page = 1) AS pages,
-        argMin([text_0], (
-            toUInt256(toUnixTimestamp64Micro(timestamp)) * toUInt256('3213876088517980551083924184682325205044405987565585670602752')
-                + toUInt256(toUnixTimestamp64Micro(received_at)) * toUInt256('713623846352979940529142984724747568191373312')
-                + toUInt256(reinterpretAsUInt64(reverse(rightPad(ingester, 8, '\0')))) * toUInt256('38685626227668133590597632')
-                + toUInt256(seq) * 4294967296 + line
-        ) + toUInt256(1 - page) * toUInt256('28948022309329048855892746252171976963317496166410141009864396001978282409984')) AS entry_event
+        argMin(ifNull(concat('=', text_0), ''), (
+            toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('37778931862957161709568')
+                + toUInt128(least(greatest(toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp) + 137438953472, 0), 1125899906842623)) * 33554432
+                + toUInt64(bitAnd(seq, 31) * 1048576 + least(line, 1048575))
+        ) + toUInt128(1 - page) * toUInt128('170141183460469231731687303715884105728')) AS entry_event
     FROM events_of_sessions
     GROUP BY session_id
     HAVING min(timestamp) >= {p10:DateTime64(6, 'UTC')}
@@ -169,12 +168,11 @@ visits AS NOT MATERIALIZED (
         toUnixTimestamp64Micro(max(timestamp)) - toUnixTimestamp64Micro(min(timestamp)) AS duration,
         count(*) AS events,
         count(*) FILTER (WHERE page = 1) AS pages,
-        argMin([text_0], (
-            toUInt256(toUnixTimestamp64Micro(timestamp)) * toUInt256('3213876088517980551083924184682325205044405987565585670602752')
-                + toUInt256(toUnixTimestamp64Micro(received_at)) * toUInt256('713623846352979940529142984724747568191373312')
-                + toUInt256(reinterpretAsUInt64(reverse(rightPad(ingester, 8, '\0')))) * toUInt256('38685626227668133590597632')
-                + toUInt256(seq) * 4294967296 + line
-        ) + toUInt256(1 - page) * toUInt256('28948022309329048855892746252171976963317496166410141009864396001978282409984')) AS entry_event
+        argMin(ifNull(concat('=', text_0), ''), (
+            toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('37778931862957161709568')
+                + toUInt128(least(greatest(toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp) + 137438953472, 0), 1125899906842623)) * 33554432
+                + toUInt64(bitAnd(seq, 31) * 1048576 + least(line, 1048575))
+        ) + toUInt128(1 - page) * toUInt128('170141183460469231731687303715884105728')) AS entry_event
     FROM events_of_visits
     GROUP BY user_id, visit
     HAVING min(timestamp) >= {p10:DateTime64(6, 'UTC')}
@@ -185,7 +183,7 @@ sessions AS (
         duration,
         events,
         pages,
-        entry_event[1] AS dim_0
+        arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1] AS dim_0
     FROM (
         SELECT * FROM sessions_with_id
         UNION ALL
