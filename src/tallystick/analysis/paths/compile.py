@@ -12,6 +12,8 @@ through these CTEs:
 5. `edges` turns the counts into edges from `source` to `target`, `ranked_edges` ranks those of each step, and
    `kept_edges` adds up the ones below `top`.
 
+A store that walks arrays counts the steps of each session's array instead (see `arrays`).
+
 With a session index, most sessions are counted by their trails instead (see `trails`), and steps 2 to 4 are for the
 sessions without a usable trail.
 
@@ -26,6 +28,7 @@ from collections.abc import Sequence
 from tallystick.analysis.cte import Cte, clause, columns, cte, sql, union_all, with_ctes
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
+from tallystick.analysis.paths.arrays import array_step_counts
 from tallystick.analysis.paths.trails import can_use_trails, index_ctes, step_counts_with_trails, trail_step_counts
 from tallystick.analysis.sessions.events import (
     attributed_events,
@@ -51,7 +54,9 @@ def compile_paths(query: PathsQuery, sources: Sources) -> Statement:
     """The statement of a query about paths: step, source, target, sessions, and whether the row is the rest."""
     source = EventSource(sources, query.site_id)
     index = sources.session_index if can_use_trails(query) else None
-    if index is None:
+    if source.dialect.walks_arrays:
+        ctes = [*_session_steps(query, source), *array_step_counts(query, source)]
+    elif index is None:
         ctes = [
             *_session_steps(query, source),
             *_steps(query, source),
@@ -219,7 +224,7 @@ def _anchor(query: PathsQuery) -> str | None:
 def _has_anchor(query: PathsQuery, source: EventSource) -> list[str]:
     """Condition: a step belongs to a session that has the anchor. Sessions without it are not counted."""
     anchor = _anchor(query)
-    if anchor is None:
+    if anchor is None or source.dialect.walks_arrays:  # to look for it in the array costs less
         return []
     condition = sql(
         """

@@ -168,35 +168,29 @@ session_steps AS (
     JOIN codes USING (node)
     WHERE node IS NOT NULL
 ),
-numbered_steps AS (
-    SELECT
-        visitor, visit,
-        timestamp,
-        received_at,
-        ingester,
-        seq,
-        line,
-        code,
-        lag(code, 1, 0) OVER steps_of_session AS previous_code,
-        CAST(row_number() OVER steps_of_session AS INTEGER) AS position
+trails AS (
+    SELECT arrayCompact(arrayMap(step -> toInt32(bitAnd(step, 4294967295)), arraySort(groupArray(toUInt256((
+        toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('37778931862957161709568')
+            + toUInt128(least(greatest(toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp) + 137438953472, 0), 1125899906842623)) * 33554432
+            + toUInt64(bitAnd(seq, 31) * 1048576 + least(line, 1048575))
+    )) * 4294967296 + toUInt64(code))))) AS trail
     FROM session_steps
-    WINDOW steps_of_session AS (PARTITION BY visitor, visit ORDER BY timestamp, received_at, ingester, seq, line)
-),
-steps AS (
-    SELECT
-        visitor, visit,
-        code,
-        previous_code,
-        CAST(row_number() OVER steps_of_session AS INTEGER) AS position
-    FROM numbered_steps
-    WHERE previous_code <> code
-    WINDOW steps_of_session AS (PARTITION BY visitor, visit ORDER BY timestamp, received_at, ingester, seq, line)
+    GROUP BY assumeNotNull(visitor), visit
 ),
 step_counts AS MATERIALIZED (
-    SELECT position AS step, previous_code, code, toInt64(count()) AS sessions
-    FROM steps
-    WHERE position BETWEEN 1 AND 5
-    GROUP BY position, previous_code, code
+    SELECT step, previous_code, code, toInt64(count()) AS sessions
+    FROM (
+        SELECT
+            trail[position] AS code,
+            if(position > 1, trail[position - 1], 0) AS previous_code,
+            step
+        FROM (
+            SELECT trail, toInt64(1) AS begin
+            FROM trails
+        ) AS begun
+        ARRAY JOIN range(begin, least(begin + 5, length(trail) + 1)) AS position, arrayEnumerate(range(begin, least(begin + 5, length(trail) + 1))) AS step
+    ) AS steps
+    GROUP BY step, previous_code, code
 ),
 edges AS (
     SELECT step - 1 AS step, previous_code AS source, code AS target, sessions

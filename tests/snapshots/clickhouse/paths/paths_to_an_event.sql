@@ -19,7 +19,7 @@ loose_events AS (
         ingester,
         seq,
         line,
-        name IN ({p3:String}, {p4:String}, {p5:String}) AS is_leave,
+        name IN ({p2:String}, {p3:String}, {p4:String}) AS is_leave,
         name AS node,
         source = {p1:String} AS matches
     FROM events
@@ -159,13 +159,6 @@ session_steps AS (
     JOIN codes USING (node)
     WHERE node IS NOT NULL
         AND matches
-        AND (site_id, session_id) IN (
-            SELECT site_id, session_id
-            FROM events_of_sessions
-            WHERE node IS NOT NULL
-                AND matches
-                AND node = {p2:String}
-        )
     UNION ALL
     SELECT site_id, user_id AS visitor, CAST(visit AS BIGINT) AS visit, timestamp, received_at, ingester, seq, line, code
     FROM events_of_visits
@@ -173,34 +166,30 @@ session_steps AS (
     WHERE node IS NOT NULL
         AND matches
 ),
-steps AS (
-    SELECT
-        site_id, visitor, visit,
-        timestamp,
-        received_at,
-        ingester,
-        seq,
-        line,
-        code,
-        lag(code, 1, 0) OVER steps_of_session AS previous_code,
-        CAST(row_number() OVER steps_of_session AS INTEGER) AS position
+trails AS (
+    SELECT arrayMap(step -> toInt32(bitAnd(step, 4294967295)), arraySort(groupArray(toUInt256((
+        toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('37778931862957161709568')
+            + toUInt128(least(greatest(toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp) + 137438953472, 0), 1125899906842623)) * 33554432
+            + toUInt64(bitAnd(seq, 31) * 1048576 + least(line, 1048575))
+    )) * 4294967296 + toUInt64(code)))) AS trail
     FROM session_steps
-    WINDOW steps_of_session AS (PARTITION BY site_id, visitor, visit ORDER BY timestamp, received_at, ingester, seq, line)
+    GROUP BY site_id, assumeNotNull(visitor), visit
 ),
 step_counts AS MATERIALIZED (
-    SELECT anchor_position - position + 1 AS step, previous_code, code, toInt64(count()) AS sessions
+    SELECT step, previous_code, code, toInt64(count()) AS sessions
     FROM (
         SELECT
-            position,
-            code,
-            previous_code,
-            min(
-                CASE WHEN code = (SELECT code FROM codes WHERE node = {p2:String}) THEN position END
-            ) OVER (PARTITION BY site_id, visitor, visit) AS anchor_position
-        FROM steps
-    ) AS anchored_steps
-    WHERE anchor_position - position + 1 BETWEEN 1 AND 4
-    GROUP BY anchor_position - position + 1, previous_code, code
+            trail[position] AS code,
+            if(position > 1, trail[position - 1], 0) AS previous_code,
+            step
+        FROM (
+            SELECT trail, toInt64(indexOf(trail, ifNull((SELECT code FROM codes WHERE node = {p5:String}), -1))) AS begin
+            FROM trails
+        ) AS begun
+        ARRAY JOIN arrayMap(back -> begin - back, range(0, least(begin, 4))) AS position, arrayEnumerate(arrayMap(back -> begin - back, range(0, least(begin, 4)))) AS step
+        WHERE begin > 0
+    ) AS steps
+    GROUP BY step, previous_code, code
 ),
 edges AS (
     SELECT step, nullif(previous_code, 0) AS source, code AS target, sessions
@@ -231,7 +220,7 @@ LEFT JOIN codes AS targets ON targets.code = kept_target
 ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS LAST
 
 -- $1: 'web'
--- $2: 'buy'
--- $3: 'page_leave'
--- $4: '$pageleave'
--- $5: 'pageleave'
+-- $2: 'page_leave'
+-- $3: '$pageleave'
+-- $4: 'pageleave'
+-- $5: 'buy'
