@@ -6,12 +6,13 @@ for names of events, and `events` otherwise; the rows are the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from tallystick.analysis.bots import is_no_bot
 from tallystick.analysis.buckets import Buckets
-from tallystick.analysis.cte import Cte, clause, cte, sql
+from tallystick.analysis.cte import Cte, clause, columns, cte, sql
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, row_fields, scope_conditions
 from tallystick.analysis.funnel.steps import test_sql
@@ -98,6 +99,30 @@ class ActivePersons:
             """,
             time="first" if table == "user_times" else self._time(table),
             table=self._relation(table),
+            where=clause("WHERE", conditions),
+        )
+
+    def tested_events(self, until: datetime | None, tests: Mapping[str, EventTest]) -> str:
+        """A SELECT of the `person` and `timestamp` of each event before `until`, and whether it passes each test.
+
+        Args:
+            tests: by the column's name.
+        """
+        fields = Fields(self.source)
+        passes = [
+            f"{'TRUE' if test == ANY_EVENT else f'coalesce({test_sql(test, fields)}, FALSE)'} AS {name}"
+            for name, test in tests.items()
+        ]
+        conditions = self._conditions("events", None, until, ANY_EVENT)
+        return sql(
+            """
+            SELECT
+                {columns}
+            FROM {events}
+            {where}
+            """,
+            columns=columns(["assumeNotNull(user_id) AS person", "timestamp", *passes]),
+            events=self._relation("events"),
             where=clause("WHERE", conditions),
         )
 

@@ -13,6 +13,7 @@ from tallystick.analysis.buckets import EPOCH, SECONDS, Buckets, segments
 from tallystick.analysis.cte import Cte, clause, cte, sql, with_ctes
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.retention.active_persons import ActivePersons, are_names, reads_user_times
+from tallystick.analysis.retention.arrays import array_cells
 from tallystick.analysis.series import check_range
 from tallystick.analysis.sources import Needs, Sources
 from tallystick.analysis.statement import Statement
@@ -90,6 +91,9 @@ def _retention(query: RetentionQuery, persons: ActivePersons) -> tuple[str, str]
     persons of the cohort came back in it.
     """
     dialect = persons.source.dialect
+    if dialect.walks_arrays:
+        ctes, cells = array_cells(query, persons, CELLS_MAX + 1)
+        return with_ctes([*persons.source.ctes, *ctes], cells), "events"
     start_table, returning_table = persons.table(query.start), persons.table(query.returning)
     returning_persons = persons.by_period(
         "returning_persons", returning_table, query.since, query.until, query.returning
