@@ -97,7 +97,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
             lines = zstandard.ZstdDecompressor().decompress(self.payload)
         except zstandard.ZstdError as error:
             raise BlockCorrupt(f"block {self.ingester}-{self.seq}: {error}") from error
-        if lines.count(b"\n") != self.count or not lines.endswith(b"\n"):
+        if lines.count(b"\n") != self.count or (lines and not lines.endswith(b"\n")):
             raise BlockCorrupt(f"block {self.ingester}-{self.seq}: holds {lines.count(10)} lines, not {self.count}")
         return lines
 

@@ -82,6 +82,13 @@ def test_a_count_that_is_not_the_number_of_lines_is_corrupt(count: int) -> None:
         block_of_lines(0, b"{}\n{}\n", count).lines()
 
 
+def test_a_block_without_events_has_no_lines() -> None:
+    """By such a block `tallystick move` takes the destination, which may have tombstones that look at its lines."""
+    assert block_of_lines(0, b"", 0).lines() == b""
+    with pytest.raises(BlockCorrupt, match="holds 0 lines, not 1"):
+        block_of_lines(0, b"", 1).lines()
+
+
 def test_a_last_line_without_its_end_is_corrupt() -> None:
     with pytest.raises(BlockCorrupt):
         block_of_lines(0, b"{}\n{}", 1).lines()
