@@ -52,6 +52,8 @@ def without_later_parts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("tallystick.store.postgres.identity.join", nothing)
     patch.setattr("tallystick.store.duckdb.upkeep.referrers.fill", lambda *_: None)
     patch.setattr("tallystick.store.postgres.upkeep.referrers.fill", nothing)
+    patch.setattr("tallystick.store.duckdb.read.read_kept", lambda *_: None)
+    patch.setattr("tallystick.store.postgres.read.read_kept", nothing)
     for statements, name in ((duckdb_load.SQL, "duplicates"), (postgres_load.SQL, "duplicates")):
         patch.setitem(statements, name, statements[name].replace("without_import", ""))
     load_without_bots(patch)
