@@ -64,8 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 SHARES = {
     "tests/attack/": 1 / 2,
-    "tests/browser/dashboard/": 1 / 2,
-    "tests/conformance/": 1 / 2,
+    "tests/browser/dashboard/": 2 / 5,
+    "tests/conformance/": 2 / 5,
     "tests/outside/": 1 / 2,
 }
 """Of each file of these folders a run of all tests takes so many, others after each change; `make faults` takes all."""
