@@ -319,18 +319,21 @@ class BatchTooLarge(StoreUnavailable):
     """The store has no memory for so many events at once; fewer may fit."""
 
 
-# --- the data's fault: seen by the worker only ----------------------------------------------------------------------
+# --- the data's fault -----------------------------------------------------------------------------------------------
 
 
 class DataRejected(TallystickError):
-    """The store cannot take some of these events, whatever is tried; the worker sets them aside as dead letters."""
+    """The store cannot take some of these events, whatever is tried; the worker sets them aside as dead letters. Or it
+    cannot take a text of a request, such as one with a NUL character on PostgreSQL.
+    """
 
+    status = 400
     code = "data_rejected"
 
     @property
     def public(self) -> str:
         """A fixed text. The message goes into the dead letter, whose reader needs the driver's message."""
-        return "the store cannot take this"
+        return "the store cannot take a text of this request: no text may hold a NUL character"
 
 
 class BlockCorrupt(TallystickError):

@@ -68,7 +68,7 @@ def test_the_log_gets_what_the_client_does_not() -> None:
     assert StoreUnavailable("x").whole == "x"
     inner.__cause__ = OSError()
     assert inner.whole == "the store failed: OSError"
-    assert DataRejected('value "x" of relation events').public == "the store cannot take this"
+    assert DataRejected('value "x" of relation events').public.startswith("the store cannot take a text")
 
 
 async def refused_everywhere(side: Side, routes: list[tuple[str, str]], statuses: set[int]) -> int:

@@ -54,6 +54,9 @@ FOUND: dict[str, bytes] = {
     "icon of 5,000 letters": request("GET", f"/ui/{LONG}.svg"),
     "documentation's asset of 5,000 letters": request("GET", f"/docs/assets/{LONG}"),
     "asset with NUL": request("GET", "/ui/assets/a%00b.js"),
+    "person of a site with NUL": request("GET", "/v1/person-data?user_id=a&site_id=%00"),
+    "erasures of a site with NUL": request("GET", "/v1/erasures?site_id=%00"),
+    "retention of a site with NUL": request("DELETE", "/v1/retention?site_id=%00&dry_run=true"),
     "dead letter of 5,000 digits": request("GET", f"/v1/dead/{DIGITS}"),
     "dead letter beyond 64 bits": request("GET", "/v1/dead/9223372036854775808"),
 }

@@ -11,6 +11,7 @@ from tallystick.model.queries.scope import Scope
 from tallystick.model.sql import load_statements
 from tallystick.store.postgres import locks
 from tallystick.store.postgres.connection import UNHURRIED, Connection
+from tallystick.store.postgres.dialect import POSTGRES
 from tallystick.store.retention import Keeping
 
 SQL = load_statements("tallystick.store.postgres", "sql/kept.sql")
@@ -50,7 +51,8 @@ async def events(connection: Connection, site_id: str, before: datetime | None) 
 
 async def read_kept(connection: Connection, query: Scope) -> Kept | None:
     """What is kept in the range of a query; None: nothing."""
-    given = query.site_id, query.since, query.until
+    site = None if query.site_id is None else POSTGRES.encode["text"](query.site_id)
+    given = site, query.since, query.until
     newest, in_range = await connection.fetchrow(SQL["newest"], *given)
     if not in_range:
         return None
