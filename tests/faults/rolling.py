@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import select
 import signal
 import subprocess
 import time
@@ -105,7 +106,7 @@ class Connection:
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """Status and body. Raises OSError, EOFError or TimeoutError when there is no whole answer."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            if self._reader is None or self._reader.at_eof():
+            if self._reader is None or self._reader.at_eof() or self._has_ended():
                 await self.close()
                 self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
             assert self._reader is not None
@@ -119,6 +120,13 @@ class Connection:
             if "\r\nconnection: close" in said:
                 await self.close()
             return int(said.split()[1]), answer
+
+    def _has_ended(self) -> bool:
+        """Whether the server has closed the idle connection, which the loop may not have read yet."""
+        assert self._writer is not None
+        waiting = select.poll()
+        waiting.register(self._writer.get_extra_info("socket"), select.POLLIN)
+        return bool(waiting.poll(0))
 
     async def close(self) -> None:
         """Before the next request a new one is opened."""

@@ -9,9 +9,11 @@ request costs a few more attributes.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import struct
 import sys
+import termios
 import urllib.parse
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -40,6 +42,7 @@ _BEFORE, _HEAD, _BODY, _ENDING = range(4)
 
 _ACKED = struct.Struct("120xQ")
 """`tcpi_bytes_acked` in Linux's `struct tcp_info`."""
+_SIZE = struct.Struct("i")
 
 
 class _Stop(Exception):
@@ -156,6 +159,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unstarted: _Cycle | None = None
         """The current request, until the bytes that came with its head are parsed."""
         self._stays = True
+        self._ends = False
         """Whether the last request that arrived keeps the connection alive."""
         self._refusal: Refusal | None = None
         self._partial = False
@@ -204,6 +208,8 @@ class HttpProtocol(HttpToolsProtocol):
             if now - max(self._head_since, self._since) > self.all.header_timeout:
                 self._refuse(refusals.HEAD_TOO_SLOW)
         elif now - self._since > (self.all.header_timeout if self.cycle is None else self.all.keep_alive):
+            if self._bytes_arrived():
+                return
             self.all.ended("silent" if self.cycle is None else "keep_alive")
             self.transport.close()
 
@@ -374,7 +380,7 @@ class HttpProtocol(HttpToolsProtocol):
         scope["raw_path"] = raw_path
         scope["query_string"] = url.query or b""
         self._stage = _BODY
-        self._begin(version != "1.0" and parser.should_keep_alive())
+        self._begin(version != "1.0" and parser.should_keep_alive() and not self._ends)
         self.headers = []  # only trailers may follow, which are not used
 
     def _begin(self, keep_alive: bool) -> None:
@@ -491,9 +497,24 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.write_eof()
 
     def shutdown(self) -> None:
-        """Accept no request after the last one that arrived."""
+        """Accept no request after the last one that arrived, whether or not its bytes have been read yet."""
         self._stays = False
-        super().shutdown()
+        self._ends = True
+        if self._answering() or not self._bytes_arrived():
+            super().shutdown()
+
+    def _bytes_arrived(self) -> bool:
+        """Whether bytes of the client wait to be read; closing now would reset the connection.
+
+        A process that got no turn for a moment finds its clock first and its sockets after it.
+        """
+        if (connection := self.transport.get_extra_info("socket")) is None:
+            return False
+        try:
+            waiting = fcntl.ioctl(connection.fileno(), termios.FIONREAD, _SIZE.pack(0))
+        except OSError:
+            return False
+        return waiting != _SIZE.pack(0)
 
 
 def _said(status: int, fields: bytes, body: bytes) -> ASGIApplication:

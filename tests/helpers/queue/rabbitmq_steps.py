@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+from collections.abc import Collection
 
 from tallystick.config import Settings
 from tallystick.queue import Queue
@@ -20,14 +22,19 @@ def fresh() -> str:
     return secrets.token_hex(8)
 
 
-async def drain(queue: Queue) -> list[tuple[str, int]]:
-    """Every block that waits, also those that a lost connection had; acknowledged."""
+async def drain(queue: Queue, wanted: Collection[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Every block that waits, acknowledged; ends when these have come and no other waits, or is out of patience.
+
+    What a lost connection had, the broker counts as nobody's until it has noticed the loss.
+    """
     keys: list[tuple[str, int]] = []
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            batch = await queue.consume(1_000_000, NO_WAIT)
-            if batch is not None:
-                keys += [block.key for block in batch.blocks]
-                await batch.ack()
-            elif not (await queue.depth()).blocks:
-                return keys
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                batch = await queue.consume(1_000_000, NO_WAIT)
+                if batch is not None:
+                    keys += [block.key for block in batch.blocks]
+                    await batch.ack()
+                elif set(wanted) <= set(keys) and not (await queue.depth()).blocks:
+                    break
+    return keys

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import socket
 from typing import Any
 
 import pytest
@@ -145,11 +146,10 @@ class Taking:
         self.protocol = self._connected()
 
     def _connected(self) -> HttpProtocol:
-        config = Config(self._app, interface="asgi3", ws="none", lifespan="off", log_config=None, access_log=False)
-        config.server_header = config.date_header = False
-        config.load()
         made = protocol_of(Connections(Settings(), Metrics()), self._take)
-        protocol = made(config=config, server_state=ServerState(), app_state={}, _loop=asyncio.get_running_loop())
+        protocol = made(
+            config=configured(self._app), server_state=ServerState(), app_state={}, _loop=asyncio.get_running_loop()
+        )
         protocol.connection_made(self.wire)
         return protocol
 
@@ -177,6 +177,13 @@ class Taking:
     async def rest(self) -> None:
         for _ in range(10):
             await asyncio.sleep(0)
+
+
+def configured(app: Any) -> Config:
+    config = Config(app, interface="asgi3", ws="none", lifespan="off", log_config=None, access_log=False)
+    config.server_header = config.date_header = False
+    config.load()
+    return config
 
 
 def request(body: bytes, more: str = "") -> bytes:
@@ -283,3 +290,44 @@ async def test_an_answered_request_leaves_nothing_for_the_garbage_collector(take
         assert gc.collect() < 100
     finally:
         gc.enable()
+
+
+# --- the end of a process -------------------------------------------------------------------------------------------
+
+
+async def _says_its_body(scope: Any, receive: Any, send: Any) -> None:
+    await reply(send, 202, (await receive())["body"], "r1")
+
+
+def _until_the_end(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+@pytest.mark.parametrize("process_ends", [True, False], ids=["the process ends", "the connection was idle for long"])
+async def test_a_request_that_no_one_has_read_yet_is_answered(process_ends: bool) -> None:
+    """G11: it came on a connection that was idle until then."""
+    loop, state = asyncio.get_running_loop(), ServerState()
+    made = protocol_of(Connections(Settings(), Metrics()))
+    config = configured(_says_its_body)
+    server = await loop.create_server(lambda: made(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    with socket.create_connection(address) as client, socket.create_connection(address) as idle:
+        for connection in (client, idle):
+            connection.sendall(request(b"one"))
+            assert (await asyncio.to_thread(connection.recv, 4096)).endswith(b"one")
+
+        last = request(b"two", "" if process_ends else "connection: close\r\n")
+        client.sendall(last)  # the loop does not run between this line and the end
+        for protocol in list(state.connections):
+            assert isinstance(protocol, HttpProtocol)
+            if process_ends:
+                protocol.shutdown()
+            else:
+                protocol.look(loop.time() + 3_600.0)
+
+        answer = await asyncio.to_thread(_until_the_end, client)
+        assert answer.endswith(b"\r\n\r\ntwo")
+        assert b"\r\nconnection: close\r\n" in answer
+        assert await asyncio.to_thread(_until_the_end, idle) == b""
+    server.close()
+    await server.wait_closed()
