@@ -11,7 +11,7 @@ import pytest
 from tallystick.config import Settings
 from tallystick.model.query import Condition, EventsQuery, Metric, MetricsQuery
 from tallystick.store.clickhouse import ClickHouseStore
-from tallystick.store.clickhouse.property_columns import COLUMNS_MAX, column_of
+from tallystick.store.clickhouse.upkeep.property_columns import COLUMNS_MAX, column_of
 from tests.helpers.query_steps import KEYS, NUMBERS, check, fixed_events, put
 from tests.helpers.samples import block_of, sample_event
 from tests.helpers.thorough import some

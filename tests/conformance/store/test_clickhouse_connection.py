@@ -20,8 +20,8 @@ from tallystick.errors import (
     StoreUnavailable,
 )
 from tallystick.store import make_store
-from tallystick.store.clickhouse.connection import Connection, ServerError, query_errors, table_of
-from tallystick.store.clickhouse.session import READ_SESSION, WRITE_SESSION
+from tallystick.store.clickhouse.server.connection import Connection, ServerError, query_errors, table_of
+from tallystick.store.clickhouse.server.session import READ_SESSION, WRITE_SESSION
 from tests.servers.clickhouse import PASSWORD_IN_URL, ClickHouseServer
 from tests.servers.scratch import scratch_folder
 

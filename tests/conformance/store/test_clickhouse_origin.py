@@ -14,7 +14,7 @@ from tallystick.model.query import SessionsQuery
 from tallystick.store import migrations as numbered
 from tallystick.store.clickhouse import ClickHouseStore
 from tallystick.store.clickhouse.dialect import CLICKHOUSE
-from tallystick.store.clickhouse.schema import statements_of
+from tallystick.store.clickhouse.tables.schema import statements_of
 from tallystick.store.migrations import migrations
 from tests.helpers.query_steps import same
 from tests.helpers.samples import NOON, block_of, sample_event

@@ -23,7 +23,7 @@ from tallystick.model.event import Event
 from tallystick.model.queries.statement import SqlQuery
 from tallystick.model.query import MetricsQuery
 from tallystick.store import Store, make_store
-from tallystick.store.clickhouse.schema import Cluster, statements_of
+from tallystick.store.clickhouse.tables.schema import Cluster, statements_of
 from tallystick.store.migrations import migrations
 from tests.helpers.query_steps import make_event, put
 from tests.helpers.samples import block_of, sample_event

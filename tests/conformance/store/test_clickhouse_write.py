@@ -21,8 +21,8 @@ from tallystick.model.books import IngesterLedger
 from tallystick.model.event import Event
 from tallystick.store.base import DeadLetter
 from tallystick.store.clickhouse import ClickHouseStore
-from tallystick.store.clickhouse.connection import Connection
-from tallystick.store.clickhouse.settling import settle_blocks
+from tallystick.store.clickhouse.server.connection import Connection
+from tallystick.store.clickhouse.upkeep.settling import settle_blocks
 from tallystick.store.duckdb import DuckDBStore
 from tallystick.store.migrations import migrations
 from tallystick.store.retention import Borders

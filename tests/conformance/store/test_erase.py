@@ -17,7 +17,7 @@ from tallystick.model.event import Event, encode_lines
 from tallystick.model.queries.users import PersonQuery
 from tallystick.store import DeadLetter, Store, make_store
 from tallystick.store.clickhouse import ClickHouseStore
-from tallystick.store.clickhouse.connection import Connection
+from tallystick.store.clickhouse.server.connection import Connection
 from tests.helpers.identity_steps import unique
 from tests.helpers.query_steps import NOON, make_event, numbers, put
 from tests.helpers.removal_steps import IDS, everything, some, tidied

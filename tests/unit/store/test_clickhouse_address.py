@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tallystick.errors import ConfigError
-from tallystick.store.clickhouse.address import parse_address
-from tallystick.store.clickhouse.schema import Cluster
+from tallystick.store.clickhouse.server.address import parse_address
+from tallystick.store.clickhouse.tables.schema import Cluster
 
 
 def test_a_url_names_server_user_and_database() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.store.clickhouse.schema import SHARDED, Cluster, clustered, engine, statements_of
+from tallystick.store.clickhouse.tables.schema import SHARDED, Cluster, clustered, engine, statements_of
 from tallystick.store.migrations import migrations
 
 SNAPSHOTS = Path(__file__).parents[2] / "snapshots" / "clickhouse_tables"

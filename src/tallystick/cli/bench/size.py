@@ -14,8 +14,8 @@ async def store_bytes(settings: Settings) -> int | None:
         return sum(path.stat().st_size for path in settings.data_folder.rglob("*") if path.is_file())
     if not split_url(settings.store_url).scheme.startswith("clickhouse"):
         return None
-    from tallystick.store.clickhouse.connection import UNHURRIED, Connection
-    from tallystick.store.clickhouse.session import READ_SESSION
+    from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
+    from tallystick.store.clickhouse.server.session import READ_SESSION
 
     connection = Connection(settings, READ_SESSION, UNHURRIED, size=1)
     await connection.open()

@@ -10,9 +10,10 @@ from typing import Any
 from tallystick.model.books import Difference, IngesterLedger, LedgerEntry
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, RebuildReport, StoredDeadLetter
-from tallystick.store.clickhouse import erasure, identity, removal
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection
-from tallystick.store.clickhouse.rows import TIMES, json_rows
+from tallystick.store.clickhouse import identity
+from tallystick.store.clickhouse.removals import erasure, removal
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
+from tallystick.store.clickhouse.server.rows import TIMES, json_rows
 from tallystick.store.clickhouse.ticks import CHANGED_LETTERS, TICKS
 from tallystick.store.erasure import NONE
 from tallystick.store.ledger import Findings, ingester_ledger, is_unbroken

@@ -17,10 +17,10 @@ from tallystick.analysis.buckets import instant_of
 from tallystick.errors import StoreUnavailable
 from tallystick.model.sql import load_statements
 from tallystick.store.carried import COLUMNS, Carried, DayEvents, Kind, Row
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection
-from tallystick.store.clickhouse.rows import TIMES, json_rows
-from tallystick.store.clickhouse.settling import SETTLED
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
+from tallystick.store.clickhouse.server.rows import TIMES, json_rows
 from tallystick.store.clickhouse.ticks import LETTER_IDS, TICKS
+from tallystick.store.clickhouse.upkeep.settling import SETTLED
 
 SQL = load_statements("tallystick.store.clickhouse", "sql/carried.sql")
 EMPTIED = (

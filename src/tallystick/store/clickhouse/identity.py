@@ -26,8 +26,8 @@ from tallystick.model.identity import (
 )
 from tallystick.model.sql import load_statements
 from tallystick.store.base import SplitReport
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection, Row, table_of
-from tallystick.store.clickhouse.rows import TIMES, json_rows
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection, Row, table_of
+from tallystick.store.clickhouse.server.rows import TIMES, json_rows
 from tallystick.store.clickhouse.ticks import TICKS
 
 SQL = load_statements("tallystick.store.clickhouse", "sql/identity.sql")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tallystick.model.sql import load_statements
-from tallystick.store.clickhouse.connection import Connection, Row
-from tallystick.store.clickhouse.rows import json_rows
+from tallystick.store.clickhouse.server.connection import Connection, Row
+from tallystick.store.clickhouse.server.rows import json_rows
 from tallystick.store.clickhouse.ticks import TICKS
 from tallystick.store.library import Library, Script, Step
 

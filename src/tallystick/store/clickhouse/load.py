@@ -25,9 +25,10 @@ from tallystick.model.books import LedgerEntry
 from tallystick.model.sql import load_statements
 from tallystick.store.base import DeadLetter, WriteReport
 from tallystick.store.batch import Batch, Counts, Outcome, batch_of, ledger_entries
-from tallystick.store.clickhouse import erasure, identity
-from tallystick.store.clickhouse.connection import Connection, Row
-from tallystick.store.clickhouse.rows import TIMES, json_rows
+from tallystick.store.clickhouse import identity
+from tallystick.store.clickhouse.removals import erasure
+from tallystick.store.clickhouse.server.connection import Connection, Row
+from tallystick.store.clickhouse.server.rows import TIMES, json_rows
 from tallystick.store.clickhouse.ticks import LETTER_IDS, TICKS
 from tallystick.store.erasure import NONE
 
@@ -123,7 +124,7 @@ class Loader:
                     check = await self._read(session, batch)
                     outcome = await self._select_new(session, kept)
                     await self._insert(session, check)
-            # A person who is erased now either has a tombstone here, or loses the events above: see erasure.py.
+            # A person who is erased now either has a tombstone here, or loses these events: see removals/erasure.py.
             if await erasure.version(self._connection) == batch.tombstones_version:
                 break
         now = datetime.now(UTC)

@@ -30,11 +30,11 @@ from tallystick.errors import Forbidden
 from tallystick.model.event import encode_lines
 from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, SessionsQuery
-from tallystick.store.clickhouse.connection import Connection, Row, query_errors
 from tallystick.store.clickhouse.dialect import CLICKHOUSE, parameter
-from tallystick.store.clickhouse.property_columns import KnownColumns
 from tallystick.store.clickhouse.role import StatementRole
+from tallystick.store.clickhouse.server.connection import Connection, Row, query_errors
 from tallystick.store.clickhouse.sources import read_sources
+from tallystick.store.clickhouse.upkeep.property_columns import KnownColumns
 from tallystick.store.turns import Turns
 
 LOADED_AT = """

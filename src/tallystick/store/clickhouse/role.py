@@ -20,8 +20,8 @@ from xml.sax.saxutils import escape
 from tallystick.config import MIB, Settings
 from tallystick.errors import ConfigError, StoreUnavailable
 from tallystick.model.sql import load_statements, quote_text
-from tallystick.store.clickhouse.connection import Connection, ServerError
-from tallystick.store.clickhouse.rows import TIMES, json_rows
+from tallystick.store.clickhouse.server.connection import Connection, ServerError
+from tallystick.store.clickhouse.server.rows import TIMES, json_rows
 
 ROLE = "tallystick_sql"
 """Name of the user unless TALLYSTICK_SQL_URL has another."""

@@ -12,8 +12,8 @@ import structlog
 from tallystick.analysis.events.rows import decode_json
 from tallystick.errors import InvalidRequest, StoreUnavailable, TallystickError
 from tallystick.model.queries.statement import Column, ColumnType, SqlQuery, Table
-from tallystick.store.clickhouse.connection import COSTLY_CODES, TIMEOUT_CODES, ServerError
 from tallystick.store.clickhouse.role import StatementRole
+from tallystick.store.clickhouse.server.connection import COSTLY_CODES, TIMEOUT_CODES, ServerError
 from tallystick.usersql.check import PREFIX, CheckedSql
 from tallystick.usersql.values import fraction, integer, json_value
 from tallystick.usersql.wrap import type_of, views_of

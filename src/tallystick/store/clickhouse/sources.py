@@ -9,9 +9,9 @@ from datetime import datetime
 from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.analysis.sources import VISITS_NEED, Needs, Sources
 from tallystick.analysis.user_numbers import UserNumbers
-from tallystick.store.clickhouse.connection import Row
 from tallystick.store.clickhouse.dialect import CLICKHOUSE
-from tallystick.store.clickhouse.property_columns import SQL, KnownColumns
+from tallystick.store.clickhouse.server.connection import Row
+from tallystick.store.clickhouse.upkeep.property_columns import SQL, KnownColumns
 
 Ask = Callable[[str, Mapping[str, object]], Awaitable[list[Row]]]
 """Runs a SELECT within the query's deadline."""

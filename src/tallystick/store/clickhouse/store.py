@@ -1,7 +1,7 @@
 """The store on a ClickHouse server, which any number of processes share.
 
 ClickHouse has no transactions across tables. What is stored is therefore written in an order in which every step can be
-repeated, with the ledger last (load.py), and what the ledger counts is counted from the events (settling.py).
+repeated, with the ledger last (load.py), and what the ledger counts is counted from the events (upkeep/settling.py).
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ from tallystick.store.base import (
     WriteReport,
 )
 from tallystick.store.carried import Carried, DayEvents, Kind, Row
-from tallystick.store.clickhouse import admin, carried, erasure, identity, migrate, property_columns, referrers, removal
-from tallystick.store.clickhouse.connection import Connection, config_errors
-from tallystick.store.clickhouse.housekeeping import Housekeeper
+from tallystick.store.clickhouse import admin, carried, identity
 from tallystick.store.clickhouse.library import ClickHouseLibrary
 from tallystick.store.clickhouse.load import Loader
+from tallystick.store.clickhouse.removals import erasure, removal
 from tallystick.store.clickhouse.role import StatementRole
-from tallystick.store.clickhouse.session import READ_SESSION, WRITE_SESSION
+from tallystick.store.clickhouse.server.connection import Connection, config_errors
+from tallystick.store.clickhouse.server.session import READ_SESSION, WRITE_SESSION
+from tallystick.store.clickhouse.tables import migrate
+from tallystick.store.clickhouse.upkeep import property_columns, referrers
+from tallystick.store.clickhouse.upkeep.housekeeping import Housekeeper
 from tallystick.store.erasure import Erasure, PersonFound
 from tallystick.store.retention import Borders, RetentionRule
 from tallystick.store.turns import Turns

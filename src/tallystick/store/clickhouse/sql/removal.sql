@@ -93,7 +93,7 @@ WHERE database = currentDatabase() AND table = {table:String} AND active AND par
 INSERT INTO removals (id, removed_at, kind, subject, site_id, first, until, sites, counts, done) FORMAT JSONEachRow;
 
 -- name: removed
--- Sum up what the finished removals removed. Not by sumIf: session.py, CLUSTER_SESSION.
+-- Sum up what the finished removals removed. Not by sumIf: server/session.py, CLUSTER_SESSION.
 SELECT toInt64(coalesce(sum(if(done = 1, arraySum(counts), NULL)), 0)) FROM removals FINAL;
 
 -- name: unfinished

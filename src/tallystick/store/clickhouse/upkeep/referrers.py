@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tallystick.model.referrers import ReferrerList
-from tallystick.store.clickhouse.connection import Connection
-from tallystick.store.clickhouse.rows import json_rows
+from tallystick.store.clickhouse.server.connection import Connection
+from tallystick.store.clickhouse.server.rows import json_rows
 
 
 async def fill(connection: Connection, referrers: ReferrerList) -> None:

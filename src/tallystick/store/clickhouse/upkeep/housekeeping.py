@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from tallystick.analysis.buckets import micros
 from tallystick.config import Settings
 from tallystick.model.sql import load_statements
-from tallystick.store.clickhouse import identity, removal
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection
-from tallystick.store.clickhouse.property_columns import PropertyColumns
-from tallystick.store.clickhouse.removal import drop_days
-from tallystick.store.clickhouse.settling import settle_blocks
+from tallystick.store.clickhouse import identity
+from tallystick.store.clickhouse.removals import removal
+from tallystick.store.clickhouse.removals.removal import drop_days
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
+from tallystick.store.clickhouse.upkeep.property_columns import PropertyColumns
+from tallystick.store.clickhouse.upkeep.settling import settle_blocks
 
 SQL = load_statements("tallystick.store.clickhouse", "sql/admin.sql")
 SWEEP_EVERY = timedelta(minutes=10)

@@ -19,11 +19,11 @@ from tallystick.model.block import BlockKey
 from tallystick.model.identity import Id, Link
 from tallystick.model.sql import load_statements
 from tallystick.store.clickhouse import identity
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection, Row, table_of
-from tallystick.store.clickhouse.rows import TIMES, json_rows
-from tallystick.store.clickhouse.settling import settle_blocks
-from tallystick.store.clickhouse.step import Step, counts_of, write_down
+from tallystick.store.clickhouse.removals.step import Step, counts_of, write_down
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection, Row, table_of
+from tallystick.store.clickhouse.server.rows import TIMES, json_rows
 from tallystick.store.clickhouse.ticks import CHANGED_LETTERS, TICKS
+from tallystick.store.clickhouse.upkeep.settling import settle_blocks
 from tallystick.store.erasure import (
     ErasedLine,
     Erasure,

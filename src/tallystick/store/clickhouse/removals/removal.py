@@ -18,10 +18,11 @@ from tallystick.analysis.buckets import instant_of
 from tallystick.model.sql import quote_text
 from tallystick.store.base import ImportedEvents, PurgeReport, Removal
 from tallystick.store.carried import DayEvents
-from tallystick.store.clickhouse import erasure, identity
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection
-from tallystick.store.clickhouse.settling import settle_blocks
-from tallystick.store.clickhouse.step import SQL, Step, counts_of, step_of, write_down
+from tallystick.store.clickhouse import identity
+from tallystick.store.clickhouse.removals import erasure
+from tallystick.store.clickhouse.removals.step import SQL, Step, counts_of, step_of, write_down
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
+from tallystick.store.clickhouse.upkeep.settling import settle_blocks
 from tallystick.store.removal import steps
 from tallystick.store.retention import Borders
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 
 from tallystick.errors import ConfigError, StoreUnavailable
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection
-from tallystick.store.clickhouse.schema import statements_of
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
+from tallystick.store.clickhouse.tables.schema import statements_of
 from tallystick.store.migrations import pending_migrations
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tallystick.model.sql import load_statements
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
 from tallystick.store.clickhouse.ticks import TICKS
 
 SQL = load_statements("tallystick.store.clickhouse", "sql/admin.sql")

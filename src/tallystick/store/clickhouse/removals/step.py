@@ -9,8 +9,8 @@ from uuid import UUID
 
 from tallystick.analysis.buckets import micros
 from tallystick.model.sql import load_statements
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection, Row
-from tallystick.store.clickhouse.rows import TIMES, json_rows
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection, Row
+from tallystick.store.clickhouse.server.rows import TIMES, json_rows
 
 SQL = load_statements("tallystick.store.clickhouse", "sql/removal.sql")
 

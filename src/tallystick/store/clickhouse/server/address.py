@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 from tallystick.config import split_url
 from tallystick.errors import ConfigError
-from tallystick.store.clickhouse.schema import Cluster
+from tallystick.store.clickhouse.tables.schema import Cluster
 
 PORT, TLS_PORT = 8123, 8443
 """ClickHouse's ports for HTTP and HTTPS."""

@@ -31,9 +31,9 @@ from tallystick.errors import (
     StoreUnavailable,
     TallystickError,
 )
-from tallystick.store.clickhouse.address import parse_address
-from tallystick.store.clickhouse.schema import Cluster
-from tallystick.store.clickhouse.session import CLUSTER_SESSION, REPLICATED_SESSION
+from tallystick.store.clickhouse.server.address import parse_address
+from tallystick.store.clickhouse.server.session import CLUSTER_SESSION, REPLICATED_SESSION
+from tallystick.store.clickhouse.tables.schema import Cluster
 
 Row = Sequence[Any]
 """A row: its columns by position."""

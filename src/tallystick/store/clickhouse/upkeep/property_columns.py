@@ -17,7 +17,7 @@ from tallystick.analysis.cte import columns, sql
 from tallystick.analysis.property_columns import BOOLEAN, NESTED, NUMBER, STRING, PropertyColumn
 from tallystick.errors import StoreUnavailable
 from tallystick.model.sql import load_statements
-from tallystick.store.clickhouse.connection import UNHURRIED, Connection
+from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
 
 log = structlog.get_logger(__name__)
 SQL = load_statements("tallystick.store.clickhouse", "sql/property_columns.sql")
