@@ -66,7 +66,6 @@ STORES = {
 """Store URL by test id; empty is the default, a file in the data folder."""
 
 NOT_ON_CLICKHOUSE: dict[str, str] = {
-    "test_sessions_materialized": "prepared sessions",
     "test_kept_rollups": "rollups",
     "test_rollups_rebuild::test_damaged_rollups_are_right_again": "rollups",
     "test_rollups_rebuild::test_which_counts_are_those_of_bots": "rollups",

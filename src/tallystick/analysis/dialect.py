@@ -88,6 +88,9 @@ class Dialect:
             of sessions one by one. With it comes `unfold`, which makes a row of each `{row}` of such a list `{0}`
             again, and stands behind a relation.
         ascending: a sorted list of the instants that are not NULL; `list[1]` is the first.
+        session_key: a hash of the site `{site}` and `session_id`, by which sessions are told apart; empty: by the two.
+        entry_order, exit_order: the numbers that `first` looks for the least of, and `last` for the greatest.
+        joined_texts: texts that are marked as `texts` marks each, as one value; only with `session_key`.
         last_of: the last element of a list.
         soonest: the first instant at or after `{0}`, of `first` and the later ones in the sorted list `more`; NULL if
             there is none.
@@ -167,6 +170,10 @@ class Dialect:
     texts: Callable[[Sequence[str]], str] = lambda texts: f"[{', '.join(texts)}]"
     first: str = "arg_min({0}, ROW(-page, timestamp, rowid))"
     last: str = "arg_max({0}, ROW(page, timestamp, rowid))"
+    session_key: str = ""
+    entry_order: str = ""
+    exit_order: str = ""
+    joined_texts: Callable[[Sequence[str]], str] = ", ".join
     newest_users: str = ""
     member: str = "{0}[{1}]"
     origin: str = ""

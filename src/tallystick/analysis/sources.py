@@ -11,6 +11,7 @@ from tallystick.analysis.dialect import Dialect
 from tallystick.analysis.hour_users import HourUsers
 from tallystick.analysis.kept import Kept
 from tallystick.analysis.property_columns import PropertyColumn
+from tallystick.analysis.sessions.days import BuiltDay
 from tallystick.analysis.sessions.index import SessionIndex
 from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.analysis.value_counts import ValueCounts
@@ -33,6 +34,7 @@ class Needs:
         property_columns: the query may read properties.
         persons: the answer depends on which person an id resolves to.
         session_index: the session index has all that the query asks for.
+        session_days: sessions that are built by day have all that the query asks for.
         user_numbers: the answer names no user, and telling users apart is most of the work.
         user_keys: the answer names no user, so that a hash of the id can stand for it.
         user_times: the times of users' events by name answer the query, and the answer names no user.
@@ -48,6 +50,7 @@ class Needs:
     property_columns: bool = False
     persons: bool = False
     session_index: bool = False
+    session_days: bool = False
     user_numbers: bool = False
     user_keys: bool = False
     user_times: bool = False
@@ -75,6 +78,7 @@ class Sources:
         persons: some ids resolve to other persons, and the answer depends on it (`Needs.persons`).
         loose_events: some events of users have no `session_id`; False: none has, or the answer does not depend on it.
         session_index: the materialized sessions; None reads the events.
+        session_days: the days whose sessions are built, ascending; only with `Needs.session_days`.
         user_numbers: the events with numbers in the place of user ids; only with `Needs.user_numbers` or
             `Needs.user_keys`, without events only with `Needs.user_times`.
         value_counts: the counts of the values of `Needs.value_counts`; None: there are none.
@@ -92,6 +96,7 @@ class Sources:
     persons: bool = False
     loose_events: bool = True
     session_index: SessionIndex | None = None
+    session_days: Sequence[BuiltDay] = ()
     user_numbers: UserNumbers | None = None
     value_counts: ValueCounts | None = None
     hour_users: HourUsers | None = None

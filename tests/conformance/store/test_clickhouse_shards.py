@@ -21,9 +21,11 @@ from tallystick.errors import ConfigError, StoreUnavailable
 from tallystick.model.block import Block
 from tallystick.model.event import Event
 from tallystick.model.queries.statement import SqlQuery
-from tallystick.model.query import MetricsQuery
+from tallystick.model.query import Condition, MetricsQuery, SessionsQuery
 from tallystick.store import Store, make_store
+from tallystick.store.clickhouse import ClickHouseStore
 from tallystick.store.clickhouse.tables.schema import Cluster, statements_of
+from tallystick.store.clickhouse.upkeep import session_days
 from tallystick.store.migrations import migrations
 from tests.helpers.query_steps import make_event, put
 from tests.helpers.samples import block_of, sample_event
@@ -164,6 +166,42 @@ async def test_a_shard_is_killed_and_comes_back(cluster: ClickHouseCluster, shar
         ledger = await store.ledger()
         assert sum(entry.stored for entry in ledger.values()) == 1_200
         assert await store.verify() == []
+
+
+async def test_sessions_by_day_are_built_over_both_shards(
+    cluster: ClickHouseCluster, sharded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events of a session lie on both, its row on one. A shard that is away makes no answer smaller."""
+    for name, value in (("LEAST", 1), ("QUIET", 0), ("AGAIN", 0)):
+        monkeypatch.setattr(session_days, name, value)
+    settings = sharded.model_copy(update={"store_write_timeout": 20.0, "query_timeout": 20.0})
+    query = SessionsQuery(metrics=["sessions", "events"], breakdown=["entry_page"])
+    raw = query.model_copy(update={"filter": Condition(field="session_id", op="set")})
+
+    async with opened(settings) as store:
+        assert isinstance(store, ClickHouseStore)
+        events = [msgspec.structs.replace(arriving(n, 1 + n % 3), session_id=f"s{n % 40}") for n in range(300)]
+        await store.write([block_of(0, events)])
+        while await store.maintain():
+            pass
+        result = await store.run(query)
+        assert result.from_rollup
+        assert result.rows == (await store.run(raw)).rows
+        assert await store.verify() == []
+        rows = list(map(int, on_each(cluster, settings, "SELECT count() FROM session_parts_local")))
+        assert all(rows)
+        assert sum(rows) == len({(event.session_id, event.timestamp.date()) for event in events})
+        gone = cluster.servers[1]
+        gone.kill()
+        try:
+            with pytest.raises(StoreUnavailable):
+                await store.run(query)
+        finally:
+            gone.start()
+        await _stored(store, [block_of(1, [arriving(1_000, 1)])])  # of one shard
+        result = await store.run(query)
+        assert result.from_rollup
+        assert result.rows == (await store.run(raw)).rows
 
 
 async def test_a_shard_is_killed_while_blocks_are_stored(cluster: ClickHouseCluster, sharded: Settings) -> None:

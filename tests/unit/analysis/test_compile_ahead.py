@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
 from tallystick.analysis.property_columns import PropertyColumn
+from tallystick.analysis.sessions.days import BuiltDay
 from tallystick.analysis.sessions.index import SessionIndex
 from tallystick.store.clickhouse.dialect import CLICKHOUSE
 from tallystick.store.clickhouse.sources import USER_KEYS
@@ -30,6 +31,22 @@ def test_generated_sql_of_indexed_sessions(name: str, new_events: int) -> None:
     query = QUERIES["sessions_by_channel_and_other" if new_events else "sessions_daily"] | {"filter": None}
     index = SessionIndex(partial(index_ctes, 1_000, new_events))
     check_snapshot(name, DUCKDB, compiled(query, DUCKDB, session_index=index))
+
+
+def test_generated_sql_of_sessions_by_day() -> None:
+    """Rows of built days and events of all others; not where the range has no whole day, or the rows lack a text."""
+    starts = [datetime(2025, 5, day, tzinfo=UTC) for day in (1, 2, 4, 31)]
+    days = [BuiltDay(start, 10 + index, 100) for index, start in enumerate(starts)]
+    query = QUERIES["sessions_by_channel_and_other"] | {"filter": None}
+    check_snapshot("sessions/sessions_by_day", CLICKHOUSE, compiled(query, CLICKHOUSE, session_days=days))
+    for changed in (
+        {"since": "2025-05-05T00:00:01Z", "until": "2025-05-20T00:00:00Z"},
+        {"breakdown": ["user_id"]},
+        {"breakdown": ["properties.plan"]},
+        {"page_names": ["other"]},
+        {"filter": {"field": "path", "op": "set"}},
+    ):
+        assert "session_parts" not in compiled(query | changed, CLICKHOUSE, session_days=days).sql
 
 
 @pytest.mark.parametrize(("name", "new_events"), [("paths/paths_of_trails", 0), ("paths/paths_of_trails_to_a_page", 7)])

@@ -37,6 +37,24 @@ class Breakdown:
             texts = self._dialect.texts(self._of_exit)
             self.aggregates.append(f"{self._dialect.last.format(texts)} AS exit_event")
 
+    @property
+    def entry_texts(self) -> list[str]:
+        """What is read of the entry event, as SQL of an event, in the order in which `entry_event` has it."""
+        return self._sql_of(self._of_entry)
+
+    @property
+    def exit_texts(self) -> list[str]:
+        """The same of the exit event and `exit_event`."""
+        return self._sql_of(self._of_exit)
+
+    def names(self, texts: Sequence[str]) -> list[str]:
+        """The columns of an event with these texts."""
+        return [self._names[text] for text in texts]
+
+    def _sql_of(self, names: Sequence[str]) -> list[str]:
+        sql_of = {name: text for text, name in self._names.items()}
+        return [sql_of[name] for name in names]
+
     def of_sessions(self, sessions: str, selected: Sequence[str]) -> str:
         """A SELECT of sessions with the columns that `dims` reads.
 

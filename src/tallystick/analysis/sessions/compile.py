@@ -28,6 +28,7 @@ from tallystick.analysis.sessions.counts import (
     counted_select,
     excluded_select,
 )
+from tallystick.analysis.sessions.days import BuiltDay, days_within
 from tallystick.analysis.sessions.events import (
     attributed_events,
     events_of_sessions,
@@ -45,6 +46,12 @@ from tallystick.analysis.sessions.materialized import (
     of_long_session,
 )
 from tallystick.analysis.sessions.medians import COUNTED_GROUPS, answer_with_medians, median_ctes
+from tallystick.analysis.sessions.parts import (
+    can_use_parts,
+    of_other_days,
+    parts_of_sessions,
+    sessions_of_parts,
+)
 from tallystick.analysis.sessions.visit_tests import visit_filter_sql
 from tallystick.analysis.sources import Groups, Needs, Sources
 from tallystick.analysis.statement import Statement
@@ -58,7 +65,8 @@ ROWS_LIMIT = 100_000
 
 def sessions_needs(query: SessionsQuery) -> Needs:
     """What a store reads before it compiles a query about sessions."""
-    return Needs(property_columns=True, persons=True, loose_events=True, session_index=can_use_session_index(query))
+    can = can_use_session_index(query)
+    return Needs(property_columns=True, persons=True, loose_events=True, session_index=can, session_days=can)
 
 
 def compile_sessions(query: SessionsQuery, sources: Sources) -> Statement:
@@ -70,7 +78,7 @@ def compile_sessions(query: SessionsQuery, sources: Sources) -> Statement:
     source, groups = EventSource(sources, query.site_id), sources.groups
     buckets = make_buckets(query, sources.now)
     index = sources.session_index if can_use_session_index(query) else None
-    of_visits, of_events = parted_filter(query.filter)
+    whole, (of_visits, of_events) = query, parted_filter(query.filter)
     query = query.model_copy(update={"filter": of_events})
     counted = index is not None and can_use_counts(query, index, buckets, of_visits, groups is not None)
     classes = classes_of(query, index) if index is not None and counted else None
@@ -81,6 +89,9 @@ def compile_sessions(query: SessionsQuery, sources: Sources) -> Statement:
     # Only what the statement uses may add parameters to it.
     is_computed = index is None or may_have_long_sessions(query, source)
     breakdown = Breakdown([*query.breakdown, *visit_fields(of_visits)], source) if is_computed else None
+    days: Sequence[BuiltDay] = ()
+    if breakdown and sources.session_days and can_use_session_index(whole) and can_use_parts(breakdown):
+        days = days_within(sources.session_days, events_scope.since, events_scope.until)
     selected = _columns_of_events(query, source, breakdown) if breakdown else []
     ctes += attributed_events(events_scope, source, selected) if breakdown else []
     if index is not None:
@@ -93,7 +104,7 @@ def compile_sessions(query: SessionsQuery, sources: Sources) -> Statement:
         single_selects.append(indexed_select(query, events_scope, source, buckets, of_visits))
     if breakdown:
         computed, select = _computed_sessions(
-            query, events_scope, source, buckets, breakdown, selected, index is not None
+            query, events_scope, source, buckets, breakdown, selected, days, index is not None
         )
         ctes += computed
         single_selects.append(select if of_visits is None else _passing(query, of_visits, select, source))
@@ -113,7 +124,7 @@ def compile_sessions(query: SessionsQuery, sources: Sources) -> Statement:
         ctes.append(_top_groups(query, source, groups, counted))
         answer = _by_group(query, source, buckets, counted)
     text = with_ctes(ctes, answer)
-    parameters, indexed = source.parameters.values, index is not None
+    parameters, indexed = source.parameters.values, index is not None or bool(days)
     return Statement(text, parameters, from_rollup=indexed, buckets=buckets, now=sources.now)
 
 
@@ -142,23 +153,32 @@ def _computed_sessions(
     buckets: Buckets | None,
     breakdown: Breakdown,
     selected: list[str],
+    days: Sequence[BuiltDay],
     has_index: bool,
 ) -> tuple[list[Cte], str]:
     """CTEs of the sessions that are computed from events, and a SELECT of them in the columns of `sessions`.
 
     Args:
         selected: the columns that sessions are made of; those of `attributed_events`.
+        days: those whose sessions with a `session_id` are built.
         has_index: of the sessions with a `session_id` only those that the index does not have whole are computed.
     """
-    having = scope_conditions(query.model_copy(update={"site_id": None, "filter": None}), "min(timestamp)", source)
-    having += [source.dialect.any_true.format("matches")] if query.filter is not None else []
+    having = _having(query, "timestamp", source)
     long_only = of_long_session(query, source) if has_index else []
     persons = "user_id" in query.breakdown
     keys = session_keys(query)
-    ctes = [
-        events_of_sessions(reach, source, selected, conditions=long_only, persons=persons),
-        _grouped(query, "sessions_with_id", "events_of_sessions", keys, breakdown, having, source.dialect),
-    ]
+    if days:
+        leaves = bool(_leaves(query))
+        ctes = [
+            events_of_sessions(reach, source, selected, conditions=[of_other_days(days, source.dialect)]),
+            parts_of_sessions(query, source, days, breakdown, leaves=leaves),
+            sessions_of_parts(_having(query, "first_at", source), breakdown, source, leaves=leaves),
+        ]
+    else:
+        ctes = [
+            events_of_sessions(reach, source, selected, conditions=long_only, persons=persons),
+            _grouped(query, "sessions_with_id", "events_of_sessions", keys, breakdown, having, source.dialect),
+        ]
     unions = ["SELECT * FROM sessions_with_id"]
     if source.has_loose_events:
         ctes += [
@@ -179,6 +199,12 @@ def _computed_sessions(
         sessions=breakdown.of_sessions(union_all(unions), ["started", "duration", "events", "pages", *_leaves(query)]),
     )
     return ctes, select
+
+
+def _having(query: SessionsQuery, time: str, source: EventSource) -> list[str]:
+    """Conditions of a session: it begins in the query's range, and an event of it passes the filter."""
+    having = scope_conditions(query.model_copy(update={"site_id": None, "filter": None}), f"min({time})", source)
+    return [*having, *([source.dialect.any_true.format("matches")] if query.filter is not None else [])]
 
 
 def _passing(query: SessionsQuery, of_visits: Filter, select: str, source: EventSource) -> str:

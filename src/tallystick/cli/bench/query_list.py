@@ -31,7 +31,7 @@ class Targets(NamedTuple):
 
 DUCKDB = Targets()
 CLICKHOUSE = Targets(rollup=300.0, overview=300.0, sessions=600.0, funnel=1_500.0, retention=700.0, paths=2_500.0)
-"""ClickHouse has neither rollups nor a session index."""
+"""ClickHouse has no rollups; sessions of closed days are built."""
 
 
 class TimedQuery(NamedTuple):

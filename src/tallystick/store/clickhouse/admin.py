@@ -15,6 +15,7 @@ from tallystick.store.clickhouse.removals import erasure, removal
 from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
 from tallystick.store.clickhouse.server.rows import TIMES, json_rows
 from tallystick.store.clickhouse.ticks import CHANGED_LETTERS, TICKS
+from tallystick.store.clickhouse.upkeep import session_days
 from tallystick.store.erasure import NONE
 from tallystick.store.ledger import Findings, ingester_ledger, is_unbroken
 from tallystick.store.retention import RetentionRule
@@ -71,7 +72,8 @@ async def verify(connection: Connection) -> list[Difference]:
     findings.check_stored(stored, events, removed)
     findings.check_dead(*await _steady(connection, "verify_dead", 0))
     findings.check_erased(await erasure.persons_with_events(connection, NONE))
-    return findings.differences + await identity.differences(connection)
+    built = await session_days.differences(connection)
+    return findings.differences + await identity.differences(connection) + built
 
 
 async def _steady(connection: Connection, statement: str, apart: int) -> tuple[int, int]:

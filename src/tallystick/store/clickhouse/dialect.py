@@ -100,13 +100,17 @@ _PAGE = f"toUInt128(page) * toUInt128('{2**127}')"
 _NO_PAGE = f"toUInt128(1 - page) * toUInt128('{2**127}')"
 
 
-_NUL = "'\\0'"
+NUL = "'\\0'"
+"""What separates texts."""
 
 
 def _texts(texts: Sequence[str]) -> str:
     """One text, since aggregates of lists, and of what may be NULL, take twice the time. No text has a NUL (G9)."""
-    marked = [f"ifNull(concat('=', {text}), '')" for text in texts]
-    between = f", {_NUL}, "
+    return _joined([f"ifNull(concat('=', {text}), '')" for text in texts])
+
+
+def _joined(marked: Sequence[str]) -> str:
+    between = f", {NUL}, "
     return marked[0] if len(marked) == 1 else f"concat({between.join(marked)})"
 
 
@@ -155,7 +159,12 @@ CLICKHOUSE = Dialect(
     texts=_texts,
     first=f"argMin({{0}}, {ORDER} + {_NO_PAGE})",
     last=f"argMax({{0}}, {ORDER} + {_PAGE})",
-    member=f"arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar({_NUL}, {{0}})[{{1}}]])[1]",
+    # The site is mixed in by a hash that ClickHouse computes once for each of its few values.
+    session_key=("bitXor(reinterpretAsUInt128(sipHash128(assumeNotNull(session_id))), toUInt128(cityHash64({site})))"),
+    entry_order=f"{ORDER} + {_NO_PAGE}",
+    exit_order=f"{ORDER} + {_PAGE}",
+    joined_texts=_joined,
+    member=f"arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar({NUL}, {{0}})[{{1}}]])[1]",
     origin="origin",
     origin_text="JSONExtract(ifNull({0}, ''), 'Array(Nullable(String))')[{1}]",
     fold="groupArray(({0}))",

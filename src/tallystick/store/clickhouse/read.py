@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -23,20 +25,23 @@ from tallystick.analysis.dispatch import compile_query, needs, shape
 from tallystick.analysis.events.compile import compile_export
 from tallystick.analysis.events.rows import event_of
 from tallystick.analysis.funnel.arrays import WALKED
+from tallystick.analysis.sessions.keys import reach_of
 from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement
 from tallystick.config import Settings
 from tallystick.errors import Forbidden
 from tallystick.model.event import encode_lines
 from tallystick.model.queries.statement import SqlQuery, Table
-from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, SessionsQuery
+from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, Scope, SessionsQuery
 from tallystick.store.clickhouse.dialect import CLICKHOUSE, parameter
 from tallystick.store.clickhouse.role import StatementRole
-from tallystick.store.clickhouse.server.connection import Connection, Row, query_errors
+from tallystick.store.clickhouse.server.connection import Connection, Look, Row, query_errors
 from tallystick.store.clickhouse.sources import read_sources
 from tallystick.store.clickhouse.upkeep.property_columns import KnownColumns
+from tallystick.store.clickhouse.upkeep.session_days import are_there, days_that_count
 from tallystick.store.turns import Turns
 
+T = TypeVar("T")
 LOADED_AT = """
 SELECT toUnixTimestamp64Micro(max(newest)), toUnixTimestamp64Micro(now64(6, 'UTC')) FROM (
     SELECT max(loaded_at) AS newest FROM blocks UNION ALL SELECT max(loaded_at) FROM ledger_folded
@@ -94,21 +99,33 @@ class Reader:
             has_bots = await self._may_have_bots(deadline, asked)
             if both is None:
                 query = without_bots(query, has_bots)
-                sources = await self._sources(deadline, query, now)
-                statement = compile_query(query, sources)
-                rows = await self._rows(deadline, statement)
+                sources = await self._sources(deadline, query, now, since=query.since)
+                statement, rows = await self._whole(deadline, sources, partial(self._single, deadline, query))
             else:
                 both = _without_bots(both, has_bots)
-                sources = await self._sources(deadline, both.query, now)
-                first, second = await self._both(deadline, both, sources, moment)
+                sources = await self._sources(deadline, both.query, now, since=both.previous.since, moment=moment)
+                first, second = await self._whole(deadline, sources, partial(self._both, deadline, both, moment))
         if both is None:
             result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
         else:
             result = await asyncio.to_thread(result_of, both, first, second, _instant(loaded_at))
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
 
+    async def _single(self, deadline: float, query: Query, sources: Sources) -> tuple[Statement, list[Row]]:
+        statement = compile_query(query, sources)
+        return statement, await self._rows(deadline, statement)
+
+    async def _whole(self, deadline: float, sources: Sources, read: Callable[[Sources], Awaitable[T]]) -> T:
+        """What `read` reads with some sources. Where a build of a day's sessions went away meanwhile, it may lack rows,
+        and the events are read instead.
+        """
+        found = await read(sources)
+        if not sources.session_days or await are_there(self._look(deadline), self._connection, sources.session_days):
+            return found
+        return await read(replace(sources, session_days=()))
+
     async def _both(
-        self, deadline: float, both: Compared, sources: Sources, moment: int
+        self, deadline: float, both: Compared, moment: int, sources: Sources
     ) -> tuple[tuple[Statement, list[Row]], tuple[Statement, list[Row]] | None]:
         """Both periods, without the rows that were loaded after `moment` (microseconds), and within one deadline."""
         stored = {"additional_table_filters": f"{{'events': 'version >= {NEWEST_VERSION - moment}'}}"}
@@ -130,7 +147,7 @@ class Reader:
         now = datetime.now(UTC)
         compile_export(query, _sources(now))  # what is refused needs no request
         with query_errors():
-            statement = compile_export(query, await self._sources(self._deadline(), query, now))
+            statement = compile_export(query, await self._sources(self._deadline(), query, now, since=query.since))
             pieces = self._exporters.stream(
                 text_of(statement), parameters_of(statement), settings={"max_block_size": EXPORT_ROWS}
             )
@@ -174,11 +191,29 @@ class Reader:
     async def close(self) -> None:
         """Nothing to close: whoever made the connections closes them, which ends their statements."""
 
-    async def _sources(self, deadline: float, query: Query, now: datetime) -> Sources:
-        async def ask(sql: str, parameters: Mapping[str, object]) -> list[Row]:
-            return await self._query(deadline, sql, parameters)
+    async def _sources(
+        self, deadline: float, query: Query, now: datetime, *, since: datetime | None, moment: int | None = None
+    ) -> Sources:
+        """What a query is compiled with.
 
-        return await read_sources(ask, query.site_id, needs(query), now, self._columns)
+        Args:
+            since: when the period begins that is compared with the query's, or its own.
+            moment: rows that were loaded after it are left out; microseconds since 1970.
+        """
+        look, wanted = self._look(deadline), needs(query)
+        sources = await read_sources(look, query.site_id, wanted, now, self._columns)
+        if not wanted.session_days:
+            return sources
+        reach = reach_of(Scope(since=since, until=query.until))
+        days = await days_that_count(look, self._connection, reach.since, reach.until, moment)
+        return replace(sources, session_days=days)
+
+    def _look(self, deadline: float) -> Look:
+        async def look(sql: str, parameters: Mapping[str, object] | None = None, *, server: int = 0) -> list[Row]:
+            left = deadline - asyncio.get_running_loop().time()
+            return await self._connection.query(sql, parameters, seconds=left, server=server)
+
+        return look
 
     async def _may_have_bots(self, deadline: float, query: Query) -> bool:
         """Whether a query that leaves bots out has any to leave out."""

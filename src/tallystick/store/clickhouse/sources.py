@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,11 +10,8 @@ from tallystick.analysis.property_columns import PropertyColumn
 from tallystick.analysis.sources import VISITS_NEED, Needs, Sources
 from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.store.clickhouse.dialect import CLICKHOUSE
-from tallystick.store.clickhouse.server.connection import Row
+from tallystick.store.clickhouse.server.connection import Look
 from tallystick.store.clickhouse.upkeep.property_columns import SQL, KnownColumns
-
-Ask = Callable[[str, Mapping[str, object]], Awaitable[list[Row]]]
-"""Runs a SELECT within the query's deadline."""
 
 PERSONS = """
 SELECT 1 FROM identities
@@ -41,32 +38,33 @@ time that texts take.
 """
 
 
-async def read_sources(ask: Ask, site_id: str | None, wanted: Needs, now: datetime, columns: KnownColumns) -> Sources:
-    """What a query needs. There are no rollups and no session index.
+async def read_sources(look: Look, site_id: str | None, wanted: Needs, now: datetime, columns: KnownColumns) -> Sources:
+    """What a query needs. There are no rollups; days of sessions are looked up by `Reader`.
 
     Args:
+        look: runs a SELECT within the query's deadline.
         columns: the property columns that the process knows of.
         site_id: the query's site; None: all.
         now: when the query was received.
     """
     site = {"site": site_id}
-    persons = wanted.persons and bool(await ask(PERSONS, site))
+    persons = wanted.persons and bool(await look(PERSONS, site))
     sources = Sources(
         CLICKHOUSE,
         now,
         rollups=False,
-        property_columns=await _property_columns(ask, columns) if wanted.property_columns else {},
+        property_columns=await _property_columns(look, columns) if wanted.property_columns else {},
         persons=persons,
         user_numbers=USER_KEYS if wanted.user_keys and not persons else None,
-        loose_events=wanted.loose_events and bool(await ask(LOOSE_EVENTS, site)),
+        loose_events=wanted.loose_events and bool(await look(LOOSE_EVENTS, site)),
     )
     if not wanted.visits:
         return sources
-    return replace(sources, visits=await read_sources(ask, site_id, VISITS_NEED, now, columns))
+    return replace(sources, visits=await read_sources(look, site_id, VISITS_NEED, now, columns))
 
 
-async def _property_columns(ask: Ask, columns: KnownColumns) -> Mapping[str, PropertyColumn]:
+async def _property_columns(look: Look, columns: KnownColumns) -> Mapping[str, PropertyColumn]:
     known = columns.current()
     if known is None:
-        known = columns.take(str(row[0]) for row in await ask(SQL["columns"], {"table": "events"}))
+        known = columns.take(str(row[0]) for row in await look(SQL["columns"], {"table": "events"}))
     return known

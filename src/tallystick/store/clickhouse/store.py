@@ -42,7 +42,7 @@ from tallystick.store.clickhouse.role import StatementRole
 from tallystick.store.clickhouse.server.connection import Connection, config_errors
 from tallystick.store.clickhouse.server.session import READ_SESSION, WRITE_SESSION
 from tallystick.store.clickhouse.tables import migrate
-from tallystick.store.clickhouse.upkeep import property_columns, referrers
+from tallystick.store.clickhouse.upkeep import property_columns, referrers, session_days
 from tallystick.store.clickhouse.upkeep.housekeeping import Housekeeper
 from tallystick.store.erasure import Erasure, PersonFound
 from tallystick.store.retention import Borders, RetentionRule
@@ -223,7 +223,9 @@ class ClickHouseStore:
     async def maintain(self) -> bool:
         async with self._alone() as connection:
             await self._housekeeper.step(connection)
-        return False
+        with self._reporting_damage():
+            async with self._removing:  # no batch waits for it
+                return await session_days.step(self._admin)
 
     @contextlib.asynccontextmanager
     async def _alone(self) -> AsyncIterator[Connection]:

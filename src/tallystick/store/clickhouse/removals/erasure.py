@@ -23,6 +23,7 @@ from tallystick.store.clickhouse.removals.step import Step, counts_of, write_dow
 from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection, Row, table_of
 from tallystick.store.clickhouse.server.rows import TIMES, json_rows
 from tallystick.store.clickhouse.ticks import CHANGED_LETTERS, TICKS
+from tallystick.store.clickhouse.upkeep import session_days
 from tallystick.store.clickhouse.upkeep.settling import settle_blocks
 from tallystick.store.erasure import (
     ErasedLine,
@@ -103,6 +104,7 @@ async def finish(connection: Connection, step: Step) -> None:
     ids: list[Id] = [(row[0], row[1]) for row in await connection.query(SQL["ids"], given)]
     await connection.everywhere(SQL["delete_events"], given)
     await connection.everywhere(SQL["delete_physically"])
+    await session_days.refresh(connection)
     if ids and step.site_id is not None:  # else another process has ended it meanwhile
         splits = await connection.query(SQL["splits"], external=_given(ids))
         if splits:

@@ -22,6 +22,7 @@ from tallystick.store.clickhouse import identity
 from tallystick.store.clickhouse.removals import erasure
 from tallystick.store.clickhouse.removals.step import SQL, Step, counts_of, step_of, write_down
 from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection
+from tallystick.store.clickhouse.upkeep import session_days
 from tallystick.store.clickhouse.upkeep.settling import settle_blocks
 from tallystick.store.removal import steps
 from tallystick.store.retention import Borders
@@ -40,7 +41,8 @@ async def purge(connection: Connection, before: datetime) -> PurgeReport:
     until = FIRST + (min(before, LATEST).astimezone(UTC) - FIRST) // QUARTER * QUARTER
     if until <= FIRST:
         return PurgeReport(0)
-    return PurgeReport(await _remove(connection, Step(uuid4(), datetime.now(UTC), "purge", "", None, FIRST, until)))
+    step = Step(uuid4(), datetime.now(UTC), "purge", "", None, FIRST, until)
+    return PurgeReport(await _remove_all(connection, [step]))
 
 
 async def retire(connection: Connection, borders: Borders) -> PurgeReport:
@@ -54,11 +56,12 @@ async def retire(connection: Connection, borders: Borders) -> PurgeReport:
         return PurgeReport(events)
     await finish(connection)
     rows = await connection.query(SQL["old_days"], {"before": borders.latest}, seconds=UNHURRIED)
-    for site, (start, end) in borders.steps(DayEvents(str(row[0]), int(row[1]), int(row[2])) for row in rows):
-        now = datetime.now(UTC)
-        step = Step(uuid4(), now, "retention", "", site, instant_of(start), instant_of(end))
-        events += await _remove(connection, step)
-    return PurgeReport(events)
+    now = datetime.now(UTC)
+    retired = [
+        Step(uuid4(), now, "retention", "", site, instant_of(start), instant_of(end))
+        for site, (start, end) in borders.steps(DayEvents(str(row[0]), int(row[1]), int(row[2])) for row in rows)
+    ]
+    return PurgeReport(events + await _remove_all(connection, retired))
 
 
 async def imports(connection: Connection, import_id: str | None) -> Sequence[ImportedEvents]:
@@ -77,12 +80,12 @@ async def undo_import(connection: Connection, import_id: str, site_id: str | Non
     await finish(connection)
     given = {"import_id": import_id, "site": site_id}
     found = await connection.query(SQL["days"], given, seconds=UNHURRIED)
-    events = 0
-    for start, end in steps([(int(row[0]), int(row[1])) for row in found]):
-        now = datetime.now(UTC)
-        step = Step(uuid4(), now, "import", import_id, site_id, instant_of(start), instant_of(end))
-        events += await _remove(connection, step)
-    return events
+    now = datetime.now(UTC)
+    undone = [
+        Step(uuid4(), now, "import", import_id, site_id, instant_of(start), instant_of(end))
+        for start, end in steps([(int(row[0]), int(row[1])) for row in found])
+    ]
+    return await _remove_all(connection, undone)
 
 
 async def finish(connection: Connection) -> bool:
@@ -102,6 +105,16 @@ async def removed(connection: Connection) -> int:
         step = step_of(row)
         left = sum(count for _, count in await counts_of(connection, step))
         events += step.events - left
+    return events
+
+
+async def _remove_all(connection: Connection, wanted: Sequence[Step]) -> int:
+    """Do some removals one after the other; returns how many events they removed."""
+    events = 0
+    for step in wanted:
+        events += await _remove(connection, step)
+    if events:
+        await session_days.refresh(connection)  # once, since each deletion makes new parts of all days
     return events
 
 

@@ -11,7 +11,7 @@ import logging
 import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from clickhouse_connect.driver import create_async_client
@@ -345,6 +345,14 @@ class Connection:
                     yield client, {**limit, **(settings or {})}
         finally:
             self._free.release()
+
+
+class Look(Protocol):
+    """Runs a SELECT, as `Connection.query`, with a deadline that whoever made it knows."""
+
+    async def __call__(
+        self, sql: str, parameters: Mapping[str, object] | None = None, *, server: int = 0
+    ) -> list[Row]: ...
 
 
 def table_of(name: str, structure: str, data: bytes, form: str = "JSONEachRow") -> ExternalData:

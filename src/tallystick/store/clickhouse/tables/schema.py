@@ -16,6 +16,7 @@ from tallystick.model.sql import quote_text
 SHARDED: Mapping[str, str] = {
     "events": "cityHash64(toString(site_id), event_id)",
     "recent_ids": "hash",
+    "session_parts": "cityHash64(session_key)",
 }
 """Tables whose rows lie on all shards, and what their shard is told by."""
 FIRST_SHARD = "0"
