@@ -171,6 +171,7 @@ export function usePages<Q extends PagedQuery>(query: Q | null) {
   const result = useInfiniteQuery(pagesOptions(query));
   return {
     rows: result.data?.pages.flatMap((page) => page.rows) ?? [],
+    first: result.data?.pages[0],
     loading: query === null || result.isPending,
     error: result.error,
     fetching: result.isFetching,

@@ -1390,6 +1390,8 @@ export interface RetentionRules {
    * TALLYSTICK_RETENTION_ROLLUPS.
    */
   default_keep_rollups: boolean;
+  /** Whether this store can keep rollups of events that go. */
+  rollups_can_stay: boolean;
   /** The sites with a rule of their own, by site. */
   rules: SiteRetention[];
 }
@@ -1617,6 +1619,11 @@ export interface SqlResult {
   rows: unknown[][];
   truncated: boolean;
   elapsed_ms: number;
+  /**
+   * Retention removed the events of before and kept their rollups, which no statement reads. Absent if it
+   * did not.
+   */
+  events_from: string | null;
 }
 
 /** What statements may read, and whether they are answered. */

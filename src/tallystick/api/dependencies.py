@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -34,7 +34,13 @@ Republish: TypeAlias = Callable[[bytes, int, str], Awaitable[str]]
 class WriteParquet(Protocol):
     """`tallystick.store.duckdb.parquet.write_parquet`. Blocks."""
 
-    def __call__(self, lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None: ...
+    def __call__(
+        self,
+        lines: Path,
+        target: Path,
+        columns: Sequence[tuple[str, str]] = (),
+        facts: Mapping[str, str] | None = None,
+    ) -> None: ...
 
 
 @dataclass(frozen=True)

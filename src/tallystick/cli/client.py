@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -33,6 +33,13 @@ class Refused(TallystickError):
         self.status = status
         self.wait = retry_after
         self.body = body
+
+
+class Answer(NamedTuple):
+    """An answer's bytes, and from when it has events where it says so in a header."""
+
+    body: bytes
+    events_from: str
 
 
 class ServerClient:
@@ -77,9 +84,10 @@ class ServerClient:
         """The JSON answer of a POST with a JSON body."""
         return (await self._send(self._client.build_request("POST", path, json=body))).json()
 
-    async def post_json(self, path: str, body: object, **parameters: str) -> bytes:
-        """The bytes of the answer to a POST with a JSON body."""
-        return (await self._send(self._client.build_request("POST", path, json=body, params=parameters))).content
+    async def post_json(self, path: str, body: object, **parameters: str) -> Answer:
+        """The answer to a POST with a JSON body: JSON or a file."""
+        answer = await self._send(self._client.build_request("POST", path, json=body, params=parameters))
+        return Answer(answer.content, answer.headers.get("x-tallystick-events-from", ""))
 
     async def post_patiently(self, path: str, body: object, patience: float) -> bytes:
         """The bytes of the answer to a POST with a JSON body, which may take `patience` seconds."""

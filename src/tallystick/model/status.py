@@ -357,6 +357,7 @@ class RetentionRules(Shape):
         description="Whether rollups stay when their events go, on sites whose rule does not say it: "
         "TALLYSTICK_RETENTION_ROLLUPS."
     )
+    rollups_can_stay: bool = Field(description="Whether this store can keep rollups of events that go.")
     rules: list[SiteRetention] = Field(description="The sites with a rule of their own, by site.")
 
 

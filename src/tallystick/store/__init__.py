@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -34,11 +34,13 @@ SCHEMES = ("duckdb", "postgresql", "postgres", "clickhouse", "clickhouses")
 """All schemes that TALLYSTICK_STORE_URL takes."""
 
 
-def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None:
+def write_parquet(
+    lines: Path, target: Path, columns: Sequence[tuple[str, str]] = (), facts: Mapping[str, str] | None = None
+) -> None:
     """Convert a file of canonical lines, or of rows, to Parquet; see `tallystick.store.duckdb.parquet`."""
     from tallystick.store.duckdb.parquet import write_parquet as write
 
-    write(lines, target, columns)
+    write(lines, target, columns, facts)
 
 
 def recover_store(

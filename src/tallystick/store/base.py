@@ -197,6 +197,11 @@ class Store(Protocol):
     async def kept_events(self, site_id: str, before: datetime | None = None) -> int:
         """How many removed events the kept rollups of a site stand for, of before an instant or of all time."""
 
+    async def events_from(self, site_id: str | None) -> datetime | None:
+        """The end of the last day of which kept rollups of a site (None: of any) stand for removed events; None: there
+        is no such day.
+        """
+
     async def retention_rules(self) -> Sequence[RetentionRule]:
         """The sites that have a rule of their own, by site."""
 

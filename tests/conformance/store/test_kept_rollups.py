@@ -184,7 +184,10 @@ async def test_what_comes_later_is_added(store: Store) -> None:
         return [(row["events"], row["users"]) for row in result.rows], result.exact
 
     await put(store, made)
+    assert await store.events_from(None) is None
     assert (await store.retire(borders)).events == 3
+    sites = ("shop", None, "blog", "n\0ne")
+    assert [await store.events_from(site) for site in sites] == [MIDNIGHT + 2 * DAY] * 2 + [None] * 2
     assert await seen() == ([(2, 2), (1, 1)], True)
     await put(store, late)
     assert await seen() == ([(5, 4), (1, 1)], False)

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tallystick.config import Settings
@@ -40,6 +41,7 @@ async def test_the_routes(tmp_path: Path) -> None:
         assert await side.get("/v1/retention") == {
             "default_days": None,
             "default_keep_rollups": False,
+            "rollups_can_stay": True,
             "rules": [],
         }
         oldest = datetime.now(UTC) - timedelta(days=30)
@@ -115,6 +117,43 @@ async def test_rollups_that_stay(tmp_path: Path) -> None:
         assert (cleared.json()["events"], cleared.json()["kept_events"]) == (0, 3)
 
 
+async def test_files_and_sql_say_from_when_there_are_events(tmp_path: Path) -> None:
+    """As the JSON answer does: a header, and in Parquet the file itself."""
+    by_path = {"kind": "metrics", "site_id": "shop", "breakdown": ["path"]}
+    statement = {"sql": "SELECT name FROM events", "site_id": "shop"}
+    async with open_read_side(tmp_path, sql=True) as side:
+
+        async def told() -> list[tuple[str, str | None]]:
+            """The header of each file, and what is in each Parquet file."""
+            found = []
+            for route, body in (("/v1/query", by_path), ("/v1/sql", statement)):
+                for form in ("csv", "excel", "parquet"):
+                    answer = await side.client.post(route, json=body, params={"format": form})
+                    assert answer.status_code == 200, answer.text
+                    header = answer.headers.get("x-tallystick-events-from", "")
+                    found.append((header, metadata(answer.content) if form == "parquet" else None))
+            return found
+
+        def metadata(content: bytes) -> str:
+            (tmp_path / "file.parquet").write_bytes(content)
+            with duckdb.connect() as connection:
+                read = "SELECT key, value FROM parquet_kv_metadata(?)"
+                facts: dict[bytes, bytes] = dict(connection.execute(read, [str(tmp_path / "file.parquet")]).fetchall())
+            return facts.get(b"tallystick.events_from", b"").decode()
+
+        await filled(side)
+        assert await told() == [("", None), ("", None), ("", "")] * 2
+        assert "events_from" not in await side.post("/v1/sql", statement)
+        borders = borders_at(datetime.now(UTC), 0, [RetentionRule("shop", 30, True)])
+        assert (await side.store.retire(borders)).events == 3
+        begin = f"{NOON.replace(hour=0) + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+        assert (await side.post("/v1/query", by_path))["events_from"] == begin
+        assert await told() == [(begin, None), (begin, None), (begin, begin)] * 2
+        assert (await side.post("/v1/sql", statement))["events_from"] == begin
+        assert (await side.post("/v1/sql", {"sql": "SELECT 1 AS one"}))["events_from"] == begin
+        assert "events_from" not in await side.post("/v1/sql", statement | {"site_id": "default"})
+
+
 async def test_rollups_that_stay_by_the_setting(tmp_path: Path) -> None:
     async with open_read_side(tmp_path, retention_rollups=True) as side:
         assert (await side.get("/v1/retention"))["default_keep_rollups"] is True
@@ -128,6 +167,7 @@ async def test_a_store_without_rollups(tmp_path: Path, monkeypatch: pytest.Monke
     """As ClickHouse is one."""
     async with open_read_side(tmp_path) as side:
         monkeypatch.setattr(type(side.store), "keeps_rollups", False)
+        assert (await side.get("/v1/retention"))["rollups_can_stay"] is False
         order = {"site_id": "shop", "days": 30, "keep_rollups": True}
         answer = await side.client.post("/v1/retention", json=order)
         assert (answer.status_code, "ClickHouse has no rollups" in answer.text) == (400, True)

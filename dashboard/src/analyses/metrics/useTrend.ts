@@ -7,6 +7,8 @@ import type { View } from "../../scope/scope";
 export interface Trend {
   /** Everything over time, without the breakdown: it has every bucket. */
   whole: QueryState<MetricsRow>;
+  /** It and the other answers that the figures are of. */
+  all: readonly QueryState<MetricsRow>[];
   buckets: string[];
   /** The buckets of the period before, beside those; empty where it is not compared with. */
   before: string[];
@@ -50,6 +52,7 @@ export function useTrend(view: View, exploration: Exploration): Trend {
   const column = columns[0];
   return {
     whole,
+    all,
     buckets,
     before: broken ? [] : answered.flatMap((row) => row.previous?.bucket ?? []).map(String),
     complete: answered.map((row) => row.complete !== false),

@@ -7,8 +7,9 @@ import { Picker } from "../controls/Picker";
 import { Select } from "../controls/Select";
 import { Popover } from "../overlays/Popover";
 import { duration } from "../../format/number";
-import { clock, longDay } from "../../format/time";
+import { clock } from "../../format/time";
 import { useParams, type View } from "../../scope/scope";
+import { eventsFrom, removedText } from "./EventsFrom";
 import "./PageHead.css";
 
 /** A page's title with the site picker and what else the page has to choose. */
@@ -85,7 +86,16 @@ export function SitePicker({ view }: { view: View }) {
 const LATE = 10;
 
 /** How current the page's numbers are: fresh, behind the queue, or left over because the last update failed. */
-export function Fresh({ result, zone }: { result: QueryState<unknown>; zone: string }) {
+export function Fresh({
+  result,
+  zone,
+  beside = [],
+}: {
+  result: QueryState<unknown>;
+  zone: string;
+  /** Other answers of the page, of which some may miss events that this one has as kept rollups. */
+  beside?: readonly QueryState<unknown>[];
+}) {
   const { answer, error, updatedAt, retry } = result;
   if (!answer) return null;
   if (error) {
@@ -108,11 +118,12 @@ export function Fresh({ result, zone }: { result: QueryState<unknown>; zone: str
       </p>
     );
   }
+  const from = eventsFrom([answer, ...beside.map((one) => one.answer)]);
   return (
     <p className="fresh" title={`Newest events stored at ${answer.freshness.loaded_at ?? "–"}`}>
       <span className="fresh-dot" aria-hidden />
       Up to date at {clock(updatedAt, zone)}
-      {answer.events_from && `; events of before ${longDay(answer.events_from, "UTC")} were removed`}
+      {from !== null && `; ${removedText(from)}`}
     </p>
   );
 }

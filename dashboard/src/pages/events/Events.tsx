@@ -6,6 +6,7 @@ import { ErrorNote } from "../../components/display/ErrorNote";
 import { Skeleton } from "../../components/display/Skeleton";
 import { EventTable } from "../../components/events/EventTable";
 import { usePages } from "../../api/query";
+import { EventsFrom } from "../../components/page/EventsFrom";
 import { FilterBar } from "../../components/page/FilterBar";
 import { PageHead } from "../../components/page/PageHead";
 import { RangePicker, ZonePicker } from "../../components/page/RangePicker";
@@ -45,11 +46,12 @@ export default function Events() {
             <Skeleton lines={12} height={32} />
           ) : pages.rows.length === 0 ? (
             <EmptyState title="No events">
-              <p>EmptyState in this range matches. Choose a longer one, or fewer filters.</p>
+              <p>No event in this range matches. Choose a longer one, or fewer filters.</p>
             </EmptyState>
           ) : (
             <EventTable events={pages.rows} zone={view.zone} />
           )}
+          {!pages.hasMore && <EventsFrom of={[pages.first]} />}
           {pages.hasMore && (
             <div className="more">
               <Button onClick={pages.loadMore} disabled={pages.loadingMore}>

@@ -50,7 +50,11 @@ export default function Explore() {
   const draft = exploreDraft(view, exploration);
   return (
     <>
-      <PageHead title="Explore" view={view} note={<Fresh result={trend.whole} zone={view.zone} />}>
+      <PageHead
+        title="Explore"
+        view={view}
+        note={<Fresh result={trend.whole} zone={view.zone} beside={trend.all} />}
+      >
         <ZonePicker view={view} />
         <RangePicker view={view} />
         <SaveButton {...{ view, draft }} />

@@ -28,7 +28,11 @@ export default function Overview() {
   };
   return (
     <>
-      <PageHead title="Overview" view={view} note={<Fresh result={events} zone={view.zone} />}>
+      <PageHead
+        title="Overview"
+        view={view}
+        note={<Fresh result={events} zone={view.zone} beside={[sessions]} />}
+      >
         <ZonePicker view={view} />
         <RangePicker view={view} />
       </PageHead>

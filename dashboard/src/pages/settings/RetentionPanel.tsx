@@ -2,14 +2,14 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type SubmitEvent, useState } from "react";
 import { sitesOptions } from "../../api/access";
 import { changeRetention, retentionOptions, type Rule } from "../../api/retention";
-import type { RetentionChange } from "../../api/types";
+import type { RetentionChange, SiteRetention } from "../../api/types";
 import { Button } from "../../components/controls/Button";
 import { EmptyState } from "../../components/display/EmptyState";
 import { ErrorNote } from "../../components/display/ErrorNote";
 import { Listed } from "../../components/display/Listed";
 import { Confirm } from "../../components/overlays/Confirm";
 import { Modal } from "../../components/overlays/Modal";
-import { daysText, goes, goingText, keepingSites, ruleOf } from "./retention";
+import { daysText, goes, goingText, keepingSites, type Rollups, rollupsOf, ruleOf } from "./retention";
 
 interface Counted {
   site: string;
@@ -25,7 +25,7 @@ export function RetentionPanel() {
   const [changing, setChanging] = useState<string | null>(null);
   const [counted, setCounted] = useState<Counted | null>(null);
   const result = kept.error ? kept : sites;
-  const rules = new Map(kept.data?.rules.map(({ site_id, days }) => [site_id, days]));
+  const rules = new Map(kept.data?.rules.map((rule) => [rule.site_id, rule]));
   const keeping = kept.data && keepingSites(kept.data);
   const rows =
     sites.data &&
@@ -61,7 +61,7 @@ export function RetentionPanel() {
                 <tr key={site} data-kept={site}>
                   <th scope="row">{site}</th>
                   <td>
-                    {rules.has(site) ? daysText(rules.get(site) ?? null) : `as others (${usual})`}
+                    {daysOf(rules.get(site), usual)}
                     {keeping?.(site) && "; then rollups stay"}
                   </td>
                   <td className="settings-do">
@@ -81,8 +81,9 @@ export function RetentionPanel() {
       {changing !== null && (
         <ChangeRule
           site={changing}
-          days={rules.get(changing)}
+          before={rules.get(changing)}
           usual={usual}
+          staying={kept.data?.rollups_can_stay ? kept.data.default_keep_rollups : null}
           onCounted={(found) => {
             setChanging(null);
             setCounted(found);
@@ -111,23 +112,31 @@ export function RetentionPanel() {
   );
 }
 
+function daysOf(rule: SiteRetention | undefined, usual: string): string {
+  return rule ? daysText(rule.days) : `as others (${usual})`;
+}
+
 function ChangeRule({
   site,
-  days,
+  before,
   usual,
+  staying,
   onCounted,
   onClose,
 }: {
   site: string;
   /** undefined: the site has no rule. */
-  days: number | null | undefined;
+  before: SiteRetention | undefined;
   usual: string;
+  /** Whether rollups of sites whose rule does not say it stay; null: this store keeps none. */
+  staying: boolean | null;
   onCounted: (found: Counted) => void;
   onClose: () => void;
 }) {
-  const [kind, setKind] = useState(days === undefined ? "default" : days === null ? "ever" : "days");
-  const [text, setText] = useState(days ? String(days) : "");
-  const rule = ruleOf(kind, text);
+  const [kind, setKind] = useState(before ? (before.days === null ? "ever" : "days") : "default");
+  const [text, setText] = useState(before?.days ? String(before.days) : "");
+  const [rollups, setRollups] = useState(rollupsOf(before?.keep_rollups));
+  const rule = ruleOf(kind, text, rollups);
   const counting = useMutation({
     mutationFn: async (wanted: Rule) => ({
       site,
@@ -164,13 +173,25 @@ function ChangeRule({
             />
           </label>
         )}
+        {kind !== "default" && staying !== null && (
+          <label className="field">
+            <span>Rollups of removed events</span>
+            <select value={rollups} onChange={(event) => setRollups(event.target.value as Rollups)}>
+              <option value="default">
+                as on sites without a rule ({staying ? "they stay" : "they go too"})
+              </option>
+              <option value="stay">stay: counts by name and source, and users by day</option>
+              <option value="go">go too</option>
+            </select>
+          </label>
+        )}
         {counting.error && <ErrorNote error={counting.error} />}
         <div className="modal-actions">
           <Button onClick={onClose}>Cancel</Button>
           <Button
             kind="primary"
             type="submit"
-            disabled={rule === null || (rule === "default" && days === undefined) || counting.isPending}
+            disabled={rule === null || (rule === "default" && before === undefined) || counting.isPending}
           >
             Count what is older
           </Button>

@@ -1,21 +1,24 @@
 import { expect, test } from "vitest";
-import { daysText, goes, goingText, keepingSites, ruleOf } from "./retention";
+import { daysText, goes, goingText, keepingSites, rollupsOf, ruleOf } from "./retention";
 
 test("days in words", () => {
   expect([null, 1, 90, 0.5].map(daysText)).toEqual(["for ever", "1 day", "90 days", "0.5 days"]);
 });
 
 test("what a form says", () => {
-  expect(ruleOf("default", "")).toBe("default");
-  expect(ruleOf("ever", "7")).toEqual({ days: null });
-  expect(ruleOf("days", "7")).toEqual({ days: 7 });
-  for (const text of ["", "0", "-1", "1.5", "x", "36501"]) expect(ruleOf("days", text)).toBeNull();
+  expect(ruleOf("default", "", "stay")).toBe("default");
+  expect(ruleOf("ever", "7", "default")).toEqual({ days: null, keep_rollups: null });
+  expect(ruleOf("days", "7", "stay")).toEqual({ days: 7, keep_rollups: true });
+  expect(ruleOf("days", "7", "go")).toEqual({ days: 7, keep_rollups: false });
+  for (const text of ["", "0", "-1", "1.5", "x", "36501"]) expect(ruleOf("days", text, "stay")).toBeNull();
+  expect([true, false, null, undefined].map(rollupsOf)).toEqual(["stay", "go", "default", "default"]);
 });
 
 test("whose rollups stay", () => {
   const rules = {
     default_days: 30,
     default_keep_rollups: true,
+    rollups_can_stay: true,
     rules: [
       { site_id: "a", days: 3, keep_rollups: false },
       { site_id: "b", days: null, keep_rollups: null },

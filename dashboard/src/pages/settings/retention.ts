@@ -11,12 +11,22 @@ export function daysText(days: number | null): string {
   return days === 1 ? "1 day" : `${String(days)} days`;
 }
 
+/** What a form says about rollups: as on other sites, that they stay, or that they go with their events. */
+export type Rollups = "default" | "stay" | "go";
+
+/** What a rule says about rollups, as a form has it. */
+export function rollupsOf(keeps: boolean | null | undefined): Rollups {
+  return keeps == null ? "default" : keeps ? "stay" : "go";
+}
+
 /** The rule that a form says; null: it says none yet. */
-export function ruleOf(kind: string, days: string): Rule | null {
+export function ruleOf(kind: string, days: string, rollups: Rollups): Rule | null {
   if (kind === "default") return "default";
-  if (kind === "ever") return { days: null };
+  const keep_rollups = rollups === "default" ? null : rollups === "stay";
+  if (kind === "ever") return { days: null, keep_rollups };
   const number = Number(days);
-  return Number.isInteger(number) && number >= 1 && number <= MOST ? { days: number } : null;
+  const whole = Number.isInteger(number) && number >= 1 && number <= MOST;
+  return whole ? { days: number, keep_rollups } : null;
 }
 
 /** Tells of which sites rollups stay when their events go. */

@@ -12,6 +12,7 @@ import { EmptyState } from "../../components/display/EmptyState";
 import { ErrorNote } from "../../components/display/ErrorNote";
 import { keep } from "../../format/file";
 import { exact } from "../../format/number";
+import { longDay } from "../../format/time";
 import { ResultTable } from "./ResultTable";
 import { type Drawing, drawing } from "./cells";
 import "./Result.css";
@@ -61,6 +62,12 @@ export function Result({
         <p className="sql-truncated">
           There are more rows than these: the server sends at most so many. Add conditions, group, or LIMIT
           and OFFSET.
+        </p>
+      )}
+      {answer.events_from != null && (
+        <p className="sql-truncated">
+          Events of before {longDay(answer.events_from, "UTC")} were removed. Their kept rollups are not in
+          SQL.
         </p>
       )}
       <div aria-busy={waiting}>

@@ -5,7 +5,7 @@ import { drawing, instants, numberText, showers, wholeText } from "./cells";
 
 function answer(types: string[], rows: unknown[][]): SqlResult {
   const columns = types.map((type, place) => ({ name: `c${place}`, type }));
-  return { columns, rows, truncated: false, elapsed_ms: 1 };
+  return { columns, rows, truncated: false, elapsed_ms: 1, events_from: null };
 }
 
 test("values as text", () => {

@@ -5,6 +5,7 @@ import { type QueryScope, useAnswer } from "../../api/query";
 import { numberIn } from "../../api/rows";
 import { Card } from "../../components/display/Card";
 import { ErrorNote } from "../../components/display/ErrorNote";
+import { EventsFrom } from "../../components/page/EventsFrom";
 import { exact, short } from "../../format/number";
 import { moment } from "../../format/time";
 import { useSearch } from "../../scope/address";
@@ -62,6 +63,7 @@ export function Facts({ view, user }: { view: View; user: string }) {
                 <dd>{when(person?.last_seen)}</dd>
               </Fact>
             </dl>
+            <EventsFrom of={[result.answer, counted.answer]} />
             {person && person.ids_total > 1 && <Ids person={person} zone={view.zone} />}
             {person && typeof view.site === "string" && (
               <Duties site={view.site} user={user} zone={view.zone} />

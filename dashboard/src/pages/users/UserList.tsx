@@ -10,6 +10,7 @@ import { EmptyState } from "../../components/display/EmptyState";
 import { ErrorNote } from "../../components/display/ErrorNote";
 import { Skeleton } from "../../components/display/Skeleton";
 import { usePages } from "../../api/query";
+import { EventsFrom } from "../../components/page/EventsFrom";
 import { exact } from "../../format/number";
 import { moment } from "../../format/time";
 import { type Listing, listingParams, readListing, sorted } from "./state";
@@ -89,6 +90,7 @@ export function UserList({ view }: { view: View }) {
           onSort={(order) => update(listingParams(sorted(listing, order)))}
         />
       )}
+      <EventsFrom of={[pages.first]} />
       {pages.hasMore && (
         <div className="more">
           <Button onClick={pages.loadMore} disabled={pages.loadingMore}>

@@ -6,6 +6,7 @@ import type { Tile } from "../../api/types";
 import { Button } from "../../components/controls/Button";
 import { ErrorNote } from "../../components/display/ErrorNote";
 import { Skeleton } from "../../components/display/Skeleton";
+import { EventsFrom } from "../../components/page/EventsFrom";
 import { clock } from "../../format/time";
 import { reportHref } from "../saved/draft";
 import { ReportChart } from "../charts/ReportChart";
@@ -76,6 +77,7 @@ function Answer({ tile, report, reader, range }: Props & { report: SavedReport }
         tall={tile.height}
         linked={reader.token === undefined}
       />
+      <EventsFrom of={[data]} />
       {error && (
         <p className="tile-stale" role="status">
           <TriangleAlert size={14} aria-hidden />

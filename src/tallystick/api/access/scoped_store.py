@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
+import msgspec
 from starlette.types import Receive
 
 from tallystick.access.model import Reach
@@ -86,10 +87,10 @@ class ScopedStore:
     async def select(self, query: SqlQuery) -> Table:
         """The table of `Store.select`, sealed when the caller may not read every site. Raises as `run` does."""
         site = site_for(query, self._reach)
-        if site is None:
-            return await self._until_disconnect(self._store.select(query))
-        own = query.model_copy(update={"site_id": site})
-        return await self._until_disconnect(self._store.select(own, sealed=True))
+        own = query if site is None else query.model_copy(update={"site_id": site})
+        begin = await self._store.events_from(own.site_id)
+        table = await self._until_disconnect(self._store.select(own, sealed=site is not None))
+        return msgspec.structs.replace(table, events_from=begin)
 
     async def _until_disconnect(self, work: Coroutine[Any, Any, R]) -> R:
         return await (work if self._receive is None else while_connected(self._receive, work))

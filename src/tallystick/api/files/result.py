@@ -2,7 +2,8 @@
 
 A query without `limit` and `cursor` gives all of its rows, page after page. A query with one of them gives that page,
 and the header `X-Tallystick-Next-Cursor` when there are more rows. CSV of several pages is streamed; a Parquet file is
-written to the data disk before it is sent, because its index is at its end.
+written to the data disk before it is sent, because its index is at its end. `events_from` of the JSON answer is in the
+header `X-Tallystick-Events-From`, and in the metadata of a Parquet file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal, TypeAlias
 
@@ -31,6 +33,9 @@ from tallystick.store.waiting import in_thread
 ROWS_MAX = 1_000_000
 """Most rows of a file that is made of several pages."""
 NEXT_CURSOR = "X-Tallystick-Next-Cursor"
+EVENTS_FROM = "X-Tallystick-Events-From"
+EVENTS_FROM_FACT = "tallystick.events_from"
+"""The key of `events_from` in a Parquet file's metadata."""
 MEDIA_TYPES = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
@@ -70,6 +75,21 @@ def disposition(name: str, format_: FileFormat) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{short or "result"}.{ending}"'}
 
 
+def begun(events_from: datetime | None) -> dict[str, str]:
+    """The header that says from when there are events; none where all figures cover the range."""
+    return {} if events_from is None else {EVENTS_FROM: instant_text(events_from)}
+
+
+def facts_of(events_from: datetime | None) -> dict[str, str]:
+    """The same for the metadata of a Parquet file."""
+    return {} if events_from is None else {EVENTS_FROM_FACT: instant_text(events_from)}
+
+
+def instant_text(moment: datetime) -> str:
+    """An instant as JSON answers have it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 async def as_file(
     parts: Parts, ask: Ask, query: model.Query, format_: Literal["csv", "excel", "parquet"], name: str
 ) -> Response:
@@ -91,9 +111,13 @@ async def as_file(
     first = await ask(whole)
     if whole is query and first.next_cursor is not None:
         headers[NEXT_CURSOR] = first.next_cursor
+    headers |= begun(first.events_from)
     pages = _pages(ask, whole, first, further=whole is not query)
     if format_ == "parquet":
-        return MadeFile(parts, lambda folder: _parquet(parts, query, pages, folder), headers, MEDIA_TYPES["parquet"])
+        facts = facts_of(first.events_from)
+        return MadeFile(
+            parts, lambda folder: _parquet(parts, query, pages, folder, facts), headers, MEDIA_TYPES["parquet"]
+        )
     mark = BOM if format_ == "excel" else b""
     if first.next_cursor is None or whole is query:
         body = await asyncio.to_thread(csv_of, columns_of(query, first.rows), first.rows)
@@ -162,7 +186,9 @@ def _cell(value: Any) -> str:
 # --- Parquet --------------------------------------------------------------------------------------------------------
 
 
-async def _parquet(parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]], folder: Path) -> Path:
+async def _parquet(
+    parts: Parts, query: model.Query, pages: AsyncIterator[list[Row]], folder: Path, facts: Mapping[str, str]
+) -> Path:
     """A column's type depends on the values of all rows, so the rows are written to a JSON file first."""
     lines, target = folder / "rows.ndjson", folder / "rows.parquet"
     disk = DiskGuard(folder, parts.settings)
@@ -175,7 +201,7 @@ async def _parquet(parts: Parts, query: model.Query, pages: AsyncIterator[list[R
                 types.setdefault(name, "")
             await in_thread(_write, file, types, rows)
     columns = [(name, "BIGINT" if kind == EXACT else kind or "VARCHAR") for name, kind in types.items()]
-    await in_thread(parts.write_parquet, lines, target, columns)
+    await in_thread(parts.write_parquet, lines, target, columns, facts)
     lines.unlink()
     return target
 

@@ -75,6 +75,7 @@ async def retention_rules(
     return RetentionRules(
         default_days=parts.settings.retention_days or None,
         default_keep_rollups=parts.settings.retention_rollups,
+        rollups_can_stay=parts.store.keeps_rollups,
         rules=[SiteRetention(site_id=rule.site_id, days=rule.days, keep_rollups=rule.keep_rollups) for rule in shown],
     )
 

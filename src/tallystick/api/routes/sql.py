@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from tallystick.access.model import Permission
 from tallystick.api.access.gate import Access, GuardedRoute, access
 from tallystick.api.dependencies import GivenParts, GivenScopedStore, Parts
 from tallystick.api.files.csv_text import BOM, csv_table, harmless
-from tallystick.api.files.result import FILES, MEDIA_TYPES, GivenFormat, disposition
+from tallystick.api.files.result import FILES, MEDIA_TYPES, GivenFormat, begun, disposition, facts_of
 from tallystick.api.query_answer import require_json
 from tallystick.api.streaming.responses import MadeFile
 from tallystick.disk import DiskGuard
@@ -59,6 +60,11 @@ class SqlResult(BaseModel):
     rows: list[list[Any]]
     truncated: bool
     elapsed_ms: float
+    events_from: datetime | None = Field(
+        None,
+        description="Retention removed the events of before and kept their rollups, which no statement reads. Absent "
+        "if it did not.",
+    )
 
 
 class ViewColumnShape(ColumnShape):
@@ -130,10 +136,11 @@ async def sql(parts: GivenParts, store: GivenScopedStore, query: SqlQuery, form:
         raise
     if form in ("csv", "excel"):
         body = (BOM if form == "excel" else b"") + await asyncio.to_thread(_csv, table)
-        return Response(body, headers=disposition(KIND, form), media_type=MEDIA_TYPES["csv"])
+        headers = disposition(KIND, form) | begun(table.events_from)
+        return Response(body, headers=headers, media_type=MEDIA_TYPES["csv"])
     if form == "parquet":
-        names = disposition(KIND, form)
-        return MadeFile(parts, lambda folder: _parquet(parts, table, folder), names, MEDIA_TYPES["parquet"])
+        headers = disposition(KIND, form) | begun(table.events_from)
+        return MadeFile(parts, lambda folder: _parquet(parts, table, folder), headers, MEDIA_TYPES["parquet"])
     body = await asyncio.to_thread(_NUMBERS.encode, table)
     return Response(body, headers=None if form is None else disposition(KIND, form), media_type=MEDIA_TYPES["json"])
 
@@ -159,7 +166,7 @@ async def _parquet(parts: Parts, table: Table, folder: Path) -> Path:
         raise Unavailable("the disk is down to its reserve: ask for CSV, which takes none")
     types = await in_thread(_write_lines, lines, table)
     columns = [(column.name, kind) for column, kind in zip(table.columns, types, strict=True)]
-    await in_thread(parts.write_parquet, lines, target, columns)
+    await in_thread(parts.write_parquet, lines, target, columns, facts_of(table.events_from))
     lines.unlink()
     return target
 

@@ -13,8 +13,8 @@ import typer
 
 from tallystick.cli import console, options
 from tallystick.cli.ask.arguments import QueryArguments, request_body
-from tallystick.cli.ask.table import show
-from tallystick.cli.client import ServerClient
+from tallystick.cli.ask.table import show, tell_beginning
+from tallystick.cli.client import Answer, ServerClient
 from tallystick.config import SERVER
 from tallystick.errors import ConfigError
 
@@ -111,12 +111,13 @@ def query(
     with console.waiting("waiting for the answer"):
         answer = asyncio.run(_ask(server, body, format_ if format_ in ("csv", "excel") else None))
     if format_ == "table":
-        show(json.loads(answer), body.get("kind") if isinstance(body, dict) else None, console.out)
+        show(json.loads(answer.body), body.get("kind") if isinstance(body, dict) else None, console.out)
         return
-    console.write_bytes(answer if answer.endswith(b"\n") else answer + b"\n")
+    tell_beginning(answer)
+    console.write_bytes(answer.body if answer.body.endswith(b"\n") else answer.body + b"\n")
 
 
-async def _ask(server: ServerClient, body: Any, form: str | None) -> bytes:
+async def _ask(server: ServerClient, body: Any, form: str | None) -> Answer:
     async with server:
         return await server.post_json("/v1/query", body, **({"format": form} if form else {}))
 

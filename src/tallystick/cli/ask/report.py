@@ -13,7 +13,8 @@ from rich.markup import escape
 
 from tallystick.cli import console, options
 from tallystick.cli.ask.table import show as show_answer
-from tallystick.cli.client import ServerClient
+from tallystick.cli.ask.table import tell_beginning
+from tallystick.cli.client import Answer, ServerClient
 from tallystick.cli.target import call
 from tallystick.errors import ConfigError
 from tallystick.model.library import Board, BoardList, Report, ReportList, ShareList, ShareSummary
@@ -94,16 +95,17 @@ def run(
     order = {name: value for name, value in (("range", range_), ("timezone", timezone)) if value is not None}
     form = {} if format_ in ("table", "json") else {"format": format_}
 
-    async def request(server: ServerClient) -> tuple[Report, bytes]:
+    async def request(server: ServerClient) -> tuple[Report, Answer]:
         path = f"/v1/reports/{_id(report_id)}"
         report = Report.model_validate(await server.get(path))
         return report, await server.post_json(f"{path}/run", order, **form)
 
     report, answer = call(url, data, key_file, request)
     if format_ != "table":
-        console.write_bytes(answer if form else answer + b"\n")
+        tell_beginning(answer)
+        console.write_bytes(answer.body if form else answer.body + b"\n")
         return
-    found = json.loads(answer)
+    found = json.loads(answer.body)
     ends = [found["since"] or "the first event", found["until"] or "now"]
     console.out.print(f"[bold]{escape(report.name)}[/]  {escape(_site(report.site_id))}, {' to '.join(ends)}")
     show_answer(found, str(report.question.get("kind")), console.out)

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tallystick.cli import console, options
-from tallystick.cli.ask.table import number, printable
-from tallystick.cli.client import ServerClient
+from tallystick.cli.ask.table import beginning, number, printable, tell_beginning
+from tallystick.cli.client import Answer, ServerClient
 from tallystick.config import SERVER
 from tallystick.errors import ConfigError
 
@@ -68,7 +68,7 @@ def sql(
     settings = options.load_settings(key_file=key_file)
     server = ServerClient(options.server_of(url, None, settings) or SERVER, key=settings.client_key())
     if statement is None and file is None:
-        schema = json.loads(asyncio.run(_ask(server, None, None)))
+        schema = asyncio.run(_schema(server))
         if format_ == "json":
             console.show_json(schema)
         else:
@@ -79,19 +79,23 @@ def sql(
     with console.waiting("waiting for the answer"):
         answer = asyncio.run(_ask(server, body, None if format_ in ("table", "json") else format_))
     if format_ == "table":
-        _show(json.loads(answer, parse_float=Decimal))
+        _show(json.loads(answer.body, parse_float=Decimal))
         return
-    whole = answer if format_ == "parquet" or answer.endswith(b"\n") else answer + b"\n"
+    tell_beginning(answer, in_sql=True)
+    whole = answer.body if format_ == "parquet" or answer.body.endswith(b"\n") else answer.body + b"\n"
     if output is not None:
         _write(output, whole)
         return
     console.write_bytes(whole)
 
 
-async def _ask(server: ServerClient, body: dict[str, Any] | None, form: str | None) -> bytes:
+async def _schema(server: ServerClient) -> Any:
     async with server:
-        if body is None:
-            return json.dumps(await server.get("/v1/sql/schema")).encode()
+        return await server.get("/v1/sql/schema")
+
+
+async def _ask(server: ServerClient, body: dict[str, Any], form: str | None) -> Answer:
+    async with server:
         return await server.post_json("/v1/sql", body, **({"format": form} if form else {}))
 
 
@@ -128,6 +132,8 @@ def _show(answer: dict[str, Any]) -> None:
         out.print("no rows")
     if answer["truncated"]:
         out.print(f"[dim]there are more than these {len(answer['rows']):,} rows: add LIMIT or a condition[/]")
+    if answer.get("events_from"):
+        out.print(f"[dim]{escape(beginning(answer['events_from'], in_sql=True))}[/]")
 
 
 def _cell(value: Any, kind: str) -> str:

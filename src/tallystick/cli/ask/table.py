@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tallystick.cli import console
+from tallystick.cli.client import Answer
 
 BAR = 16
 """Characters of the longest bar."""
@@ -38,6 +39,21 @@ def show(answer: dict[str, Any], kind: object, out: Console) -> None:
         target.print(f"[dim]{escape(line)}[/]")
 
 
+def beginning(events_from: str, in_sql: bool = False) -> str:
+    """From when on there are events, as a sentence about the answer to a query, or to a statement in SQL."""
+    day = f"{datetime.fromisoformat(events_from).astimezone(UTC):%Y-%m-%d}"
+    said = f"events of before {day} (UTC) were removed"
+    if not in_sql:
+        return f"{said}: figures that kept rollups do not have begin there"
+    return f"{said}: SQL does not have their kept rollups"
+
+
+def tell_beginning(answer: Answer, in_sql: bool = False) -> None:
+    """Say beside a file, which cannot, from when on there are events."""
+    if answer.events_from:
+        console.err.print(f"[dim]{escape(beginning(answer.events_from, in_sql))}[/]")
+
+
 def _notes(answer: dict[str, Any]) -> list[str]:
     notes = []
     if previous := answer.get("previous"):
@@ -47,6 +63,8 @@ def _notes(answer: dict[str, Any]) -> list[str]:
         notes.append(f"{INCOMPLETE.strip()} not whole: the range or the current time cuts it")
     if not answer.get("exact", True):
         notes.append("estimated")
+    if answer.get("events_from"):
+        notes.append(beginning(answer["events_from"]))
     if answer.get("next_cursor"):
         notes.append("there are more rows: use --top, or --format csv for all of them")
     return notes

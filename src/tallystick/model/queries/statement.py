@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -54,7 +55,7 @@ class Column(msgspec.Struct, frozen=True):
     type: ColumnType
 
 
-class Table(msgspec.Struct, frozen=True):
+class Table(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer of a statement.
 
     Attributes:
@@ -62,9 +63,12 @@ class Table(msgspec.Struct, frozen=True):
             all kept.
         truncated: there were more rows than the query or the settings allow.
         elapsed_ms: milliseconds, with the wait for a turn.
+        events_from: retention removed the events of before and kept their rollups, which no statement reads; None and
+            not in an answer: it did not.
     """
 
     columns: list[Column]
     rows: list[list[Any]]
     truncated: bool
     elapsed_ms: float
+    events_from: datetime | None = None

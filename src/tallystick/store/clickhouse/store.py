@@ -163,6 +163,9 @@ class ClickHouseStore:
     async def kept_events(self, site_id: str, before: datetime | None = None) -> int:
         return 0  # there are no rollups
 
+    async def events_from(self, site_id: str | None) -> datetime | None:
+        return None
+
     async def retention_rules(self) -> Sequence[RetentionRule]:
         with self._reporting_damage():
             return await admin.retention_rules(self._admin)

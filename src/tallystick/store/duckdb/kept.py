@@ -43,6 +43,12 @@ def events(db: Connection, site_id: str, before: datetime | None) -> int:
     return int(db.execute(SQL["events"], given).fetchall()[0][0])
 
 
+def events_from(db: Connection, site_id: str | None) -> datetime | None:
+    """As `Store.events_from`."""
+    newest = db.execute(SQL["newest"], {"site": site_id, "since": None, "until": None}).fetchall()[0][0]
+    return None if newest is None else instant_of(newest + DAY)
+
+
 def read_kept(cursor: Connection, query: Scope) -> Kept | None:
     """What is kept in the range of a query; None: nothing."""
     if not cursor.execute(SQL["any"]).fetchall():  # planning the next statement takes longer

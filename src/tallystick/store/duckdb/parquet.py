@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tallystick.errors import StoreUnavailable
@@ -21,18 +21,20 @@ COPY (
         event_id: 'UUID', site_id: 'VARCHAR', name: 'VARCHAR', timestamp: 'TIMESTAMPTZ', received_at: 'TIMESTAMPTZ',
         user_id: 'VARCHAR', session_id: 'VARCHAR', source: 'VARCHAR', path: 'VARCHAR', properties: 'VARCHAR'
     }})
-) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows})
+) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows}{facts})
 """
 
 
 _COPY_ROWS = """
 COPY (
     SELECT {names} FROM read_json(?, format = 'newline_delimited', auto_detect = false, columns = {{{types}}})
-) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows})
+) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows}{facts})
 """
 
 
-def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] = ()) -> None:
+def write_parquet(
+    lines: Path, target: Path, columns: Sequence[tuple[str, str]] = (), facts: Mapping[str, str] | None = None
+) -> None:
     """Write the events of a file of canonical lines to a new Parquet file, in their order.
 
     One column per field; timestamps are UTC with microseconds, `properties` is JSON text. Blocks: call it in a thread.
@@ -40,13 +42,15 @@ def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] 
     Args:
         columns: names and DuckDB types of the columns, if the lines are not events but rows with members `c0`, `c1`, ….
             DuckDB appends a number to a name that occurs twice, ignoring case.
+        facts: what the file's metadata says beside the schema.
 
     Raises:
         StoreUnavailable: the disk is full, or the file cannot be written for another reason.
     """
     connection = connect_memory(memory_limit=MEMORY, threads=1)
     try:
-        copy = _copy_rows(target, columns) if columns else _COPY.format(target=quote_text(str(target)), rows=ROW_GROUP)
+        where = {"target": quote_text(str(target)), "rows": ROW_GROUP, "facts": _facts(facts or {})}
+        copy = _copy_rows(columns, where) if columns else _COPY.format(**where)
         connection.execute(copy, [str(lines)])
     except DriverError as error:
         raise StoreUnavailable("the Parquet file cannot be written") from error
@@ -54,9 +58,14 @@ def write_parquet(lines: Path, target: Path, columns: Sequence[tuple[str, str]] 
         connection.close()
 
 
-def _copy_rows(target: Path, columns: Sequence[tuple[str, str]]) -> str:
+def _facts(facts: Mapping[str, str]) -> str:
+    written = ", ".join(f"{quote_name(name)}: {quote_text(value)}" for name, value in facts.items())
+    return f", KV_METADATA {{{written}}}" if written else ""
+
+
+def _copy_rows(columns: Sequence[tuple[str, str]], where: Mapping[str, object]) -> str:
     # A statement cannot contain NUL.
     quoted = [quote_name(name.replace("\0", " ")) for name, _ in columns]
     names = ", ".join(f"c{index} AS {name}" for index, name in enumerate(quoted))
     types = ", ".join(f"c{index}: '{type_}'" for index, (_, type_) in enumerate(columns))
-    return _COPY_ROWS.format(names=names, types=types, target=quote_text(str(target)), rows=ROW_GROUP)
+    return _COPY_ROWS.format(names=names, types=types, **where)

@@ -239,6 +239,9 @@ class DuckDBStore:
     async def kept_events(self, site_id: str, before: datetime | None = None) -> int:
         return await self._read_admin(lambda db: kept.events(db, site_id, before))
 
+    async def events_from(self, site_id: str | None) -> datetime | None:
+        return await self._read_admin(lambda db: kept.events_from(db, site_id))
+
     async def retention_rules(self) -> Sequence[RetentionRule]:
         return await self._read_admin(admin.retention_rules)
 

@@ -49,14 +49,23 @@ async def events(connection: Connection, site_id: str, before: datetime | None) 
     return int(await connection.fetchval(SQL["events"], site_id, before))
 
 
+async def events_from(connection: Connection, site_id: str | None) -> datetime | None:
+    """As `Store.events_from`."""
+    newest = await connection.fetchval(SQL["newest"], _text(site_id), None, None)
+    return None if newest is None else instant_of(newest) + DAY
+
+
 async def read_kept(connection: Connection, query: Scope) -> Kept | None:
     """What is kept in the range of a query; None: nothing."""
-    site = None if query.site_id is None else POSTGRES.encode["text"](query.site_id)
-    given = site, query.since, query.until
+    given = _text(query.site_id), query.since, query.until
     newest, in_range = await connection.fetchrow(SQL["newest"], *given)
     if not in_range:
         return None
     return Kept(instant_of(newest) + DAY, not await connection.fetchval(SQL["repeated"], *given))
+
+
+def _text(site_id: str | None) -> object:
+    return None if site_id is None else POSTGRES.encode["text"](site_id)
 
 
 async def counts(connection: Connection) -> tuple[int, int, int]:

@@ -189,6 +189,10 @@ class PostgresStore:
         async with self._read() as connection:
             return await kept.events(connection, site_id, before)
 
+    async def events_from(self, site_id: str | None) -> datetime | None:
+        async with self._read() as connection:
+            return await kept.events_from(connection, site_id)
+
     async def retention_rules(self) -> Sequence[RetentionRule]:
         async with self._read() as connection:
             return await admin.retention_rules(connection)

@@ -76,11 +76,13 @@ def test_how_long_events_of_a_site_are_kept(newcomer: Newcomer) -> None:
     row = page.locator("tr[data-kept=kept]")
     expect(row).to_contain_text("as others (for ever)")
 
-    def change(kind: str, days: str = "") -> None:
+    def change(kind: str, days: str = "", rollups: str = "") -> None:
         row.get_by_role("button").click()
         dialog(page).get_by_label("Keep them").select_option(label=kind)
         if days:
             dialog(page).get_by_role("spinbutton", name="Days").fill(days)
+        if rollups:
+            dialog(page).get_by_label("Rollups of removed events").select_option(value=rollups)
         settled(page)
         assert findings(page) == []
         dialog(page).get_by_role("button", name="Count what is older").click()
@@ -89,7 +91,14 @@ def test_how_long_events_of_a_site_are_kept(newcomer: Newcomer) -> None:
 
     change("for a number of days", "90")
     expect(row).to_contain_text("90 days")
-    change("for ever")
+    expect(row).not_to_contain_text("rollups stay")
+    change("for a number of days", "80", "stay")
+    expect(row).to_contain_text("80 days; then rollups stay")
+    change("for a number of days", "70")  # the form has what the rule says
+    expect(row).to_contain_text("70 days; then rollups stay")
+    change("for a number of days", "70", "go")
+    expect(row).not_to_contain_text("rollups stay")
+    change("for ever", rollups="default")
     expect(row).to_contain_text("for ever")
     expect(row).not_to_contain_text("as others")
     change("as sites without a rule (for ever)")
