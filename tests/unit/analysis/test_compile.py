@@ -285,6 +285,7 @@ def test_every_snapshot_has_a_test(dialect: Dialect) -> None:
         expected |= {"metrics/users_of_user_numbers_and_later_events", "metrics/numbers_by_property_columns"}
     elif dialect is CLICKHOUSE:
         expected |= {"funnel/funnel_of_user_keys", "metrics/users_of_user_keys", "retention/retention_of_user_keys"}
+        expected |= {"sessions/sessions_by_day"}
     elif dialect is POSTGRES:
         expected |= {f"sessions/{name}" for name in ("sessions_daily_indexed", "sessions_of_counts_and_later_events")}
         expected |= {"sessions/medians_of_counts", "paths/paths_of_trails", "paths/paths_of_trails_to_a_page"}
