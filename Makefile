@@ -27,7 +27,7 @@ faults: ## Run the long tests: processes killed under load; all cases and exampl
 	@scripts/install fuzz
 	@scripts/servers
 	@THOROUGH=1 .venv/bin/python -m pytest -p tests.faults.matrix.plugin tests/faults tests/simulation tests/fuzz $(ARGS)
-	@THOROUGH=1 .venv/bin/python -m pytest -p tests.faults.matrix.plugin -n 2 tests/unit/queue/test_sqlite_fsync.py tests/attack tests/conformance tests/outside tests/unit/usersql/test_check.py tests/api tests/browser $(ARGS)
+	@THOROUGH=1 .venv/bin/python -m pytest -p tests.faults.matrix.plugin -n 2 tests/unit/queue/test_sqlite_fsync.py tests/attack tests/conformance tests/outside tests/unit/usersql/test_check.py tests/api tests/browser tests/docs/test_install_snippets.py $(ARGS)
 	@scripts/fresh || [ $$? = 77 ] # 77: this machine may not build a bare Debian, which it says
 
 faults-soak: ## An hour under load with a fault every 20 s; a report with a picture in build/soak. ARGS="--help" lists servers

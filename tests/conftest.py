@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tallystick.cli import console
 from tests.helpers import empty_store
+from tests.helpers.compiled import compile_share
 from tests.helpers.shares import of_long_files
 from tests.helpers.thorough import SEED, THOROUGH
 from tests.servers import forked
@@ -33,9 +35,10 @@ os.umask(UMASK)
 
 ONE_PROCESS = (
     "tests/attack/",
-    "tests/browser/",
     "tests/conformance/analyses/test_sql",
     "tests/dialects/",
+    "tests/conformance/store/test_postgres_connection.py",
+    "tests/docs/test_commands.py",
     "tests/docs/test_install_snippets.py",
     "tests/outside/",
     "tests/packaging/test_packages.py",
@@ -46,6 +49,10 @@ ONE_PROCESS = (
 """Files whose tests share what takes long to start: one process runs a whole file of these."""
 ONE_PROCESS_FOR_ALL = ("tests/attack/asking/",)
 """Folders whose files share it: one process runs all of them."""
+BROWSERS = 2
+"""How many processes run the browser's tests, each with Chromium and a server with a shop's past."""
+CLICKHOUSES = 2
+"""How many processes start a ClickHouse for the tests of every store."""
 FIRST = {
     "tests/faults/": "faults",
     "tests/api/test_flights.py": "faults",
@@ -60,12 +67,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """SEED decides what Hypothesis draws, too, before its plugin reads the option."""
     if not THOROUGH and config.getoption("hypothesis_seed", None) is None:
         config.option.hypothesis_seed = SEED
+    process = getattr(config, "workerinput", None)  # one of pytest-xdist's
+    if process is not None:
+        compile_share(config, int(process["workerid"].removeprefix("gw")), process["workercount"])
 
 
 SHARES = {
     "tests/attack/": 1 / 2,
-    "tests/browser/dashboard/": 2 / 5,
-    "tests/conformance/": 2 / 5,
+    "tests/browser/dashboard/": 1 / 3,
+    "tests/conformance/": 1 / 3,
     "tests/outside/": 1 / 2,
 }
 """Of each file of these folders a run of all tests takes so many, others after each change; `make faults` takes all."""
@@ -82,8 +92,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item in taken]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """What is collected stays: looking for garbage in it again and again takes as long as collecting it."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """All tests are kept until the end: no garbage collection looks at them again."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
@@ -103,13 +120,30 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
         for folder in ONE_PROCESS_FOR_ALL:
             if file.startswith(folder):
                 return folder
-        if file.startswith(ONE_PROCESS):
-            return file
-        if "[rabbitmq" in nodeid or file == "tests/conformance/queue/test_queue_rabbitmq.py":
-            return "rabbitmq"  # the one node of these tests takes long to start
-        if "[kafka" in nodeid or file == "tests/conformance/queue/test_queue_kafka.py":
-            return "kafka"  # so does its broker
-        return nodeid
+        if file.startswith("tests/browser/"):
+            return f"browser {_one_of(BROWSERS, file)}"
+        if file.startswith(("tests/conformance/", "tests/outside/")) and (group := _group_by_server(nodeid)):
+            return group
+        return file if file.startswith(ONE_PROCESS) else nodeid
+
+
+def _group_by_server(nodeid: str) -> str:
+    """The group of the tests of a server that takes long to start; empty: the test needs none of these."""
+    file, _, case = nodeid.partition("[")
+    if "rabbitmq" in case or "test_queue_rabbitmq" in file:
+        return "rabbitmq"
+    if "kafka" in case or "test_queue_kafka" in file:
+        return "kafka"
+    if "sharded" in case or "test_clickhouse_shards" in file:
+        return "sharded"
+    if "clickhouse" in case or "test_clickhouse_" in file:
+        return f"clickhouse {_one_of(CLICKHOUSES, file.partition('::')[0])}"
+    return ""
+
+
+def _one_of(count: int, name: str) -> int:
+    """A number below `count`, for the same name the same one in every process."""
+    return zlib.crc32(name.encode()) % count
 
 
 def pytest_report_header() -> str:

@@ -14,6 +14,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +129,8 @@ def _not_this_time(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The cases of other runs. This one takes each test of a store on DuckDB and on one of the servers; and in one of
     the states that a test goes through.
     """
-    over_shards = [item for item in items if _is_over_shards(item) and not _takes_shards(item)]
-    others = [item for item in items if item not in set(over_shards)]
+    over_shards = {item for item in items if _is_over_shards(item) and not _takes_shards(item)}
+    others = [item for item in items if item not in over_shards]
     of_servers = [item for item in others if _pair(item)[0] is None and _pair(item)[1] not in (None, "duckdb")]
     of_pairs = [item for item in others if None not in _pair(item)]
     of_moves = [item for item in others if _parameter(item, "pair") is not None]
@@ -139,7 +140,7 @@ def _not_this_time(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         *shared_out(of_pairs, _test, _pair, PAIRS_OF_A_TEST),
         *shared_out(of_moves, _test, lambda item: _parameter(item, "pair"), MOVES_OF_A_TEST),
     }
-    left_out = over_shards + [item for item in [*of_servers, *of_pairs, *of_moves] if item not in taken]
+    left_out = [*over_shards, *(item for item in [*of_servers, *of_pairs, *of_moves] if item not in taken)]
     in_states = set(shared_out(of_states, lambda item: f"{_test(item)} {_pair(item)}", _state, 1))
     return [*left_out, *(item for item in of_states if item not in in_states)]
 
@@ -171,6 +172,7 @@ def _parameter(item: pytest.Item, name: str) -> Any:
     return callspec.params.get(name) if callspec else None
 
 
+@cache
 def _pair(item: pytest.Item) -> tuple[str | None, str | None]:
     """The names of the queue and of the store that a test is run with."""
     found: list[str | None] = []

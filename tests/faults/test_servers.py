@@ -25,7 +25,7 @@ QUEUES: dict[str, type[RedisServer] | type[RabbitServer] | type[KafkaServer]] = 
     "rabbitmq": RabbitServer,
     "kafka": KafkaServer,
 }
-SELDOM = {"kafka"}
+SELDOM = {"rabbitmq", "kafka"}
 """Queues that `make faults` alone runs with: their servers take long to start again."""
 FAULTS = ["ingest_dies", "worker_dies", "queue_dies", "store_dies"]
 BUDGET = 1 << 20

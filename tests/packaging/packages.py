@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NOT_SOURCES = (".git", ".venv", "node_modules", "__pycache__", ".hypothesis", ".*_cache", "*.egg-info")
-AT_THE_TOP = ("build", "dist", "tallystick-data", "bench-results")
+AT_THE_TOP = (".cache", "build", "dist", "tallystick-data", "bench-results")
 """No sources either; `docs/build` is one."""
 WEB = ("src/tallystick/dashboard", "src/tallystick/ingest/built")
 """Folders that Node.js builds."""

@@ -60,6 +60,11 @@ class RabbitServer:
             self.kill()
             raise TimeoutError(f"{error}\n{(self._folder / 'output').read_text()[-3000:]}") from None
 
+    @property
+    def running(self) -> bool:
+        """Whether `start` has been called since it was ended."""
+        return bool(self._processes)
+
     def kill(self) -> None:
         """SIGKILL to the node and its port mapper."""
         self._signal(signal.SIGKILL)

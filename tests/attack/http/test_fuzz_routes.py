@@ -13,9 +13,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tallystick.app import build_app
-from tallystick.config import Settings
 from tests.faults.rolling import Part
+from tests.helpers.http.document import document
 from tests.helpers.http.fuzz import STREAMS, Attacker, Operation, operations
 from tests.helpers.http.steps import NoAnswer, ask, request, soon
 from tests.helpers.thorough import SEED, THOROUGH
@@ -42,9 +41,6 @@ EVENT = request(
     f"x-api-key: {WRITE}",
     body=json.dumps({"name": "page_view", "user_id": "u", "properties": {"a": 1}}).encode(),
 )
-
-DOCUMENT = build_app(Settings(queue_url="memory://", allow_weak_durability=True, sql=True)).openapi()
-OPERATIONS = operations(DOCUMENT)
 
 LONG, DIGITS = "a" * 5_000, "9" * 5_000
 FOUND: dict[str, bytes] = {
@@ -74,7 +70,7 @@ class Target:
     def attack(self, operation: Operation) -> list[str]:
         """Requests that were answered as none may be, one line each."""
         wrong = []
-        for sent in Attacker(DOCUMENT, operation, SEED, self.keys).requests(EACH):
+        for sent in Attacker(document(), operation, SEED, self.keys).requests(EACH):
             said = self.ask(sent, operation.path)
             if said:
                 wrong.append(f"{said}: {sent[:300]!r} … {sent[-100:]!r}")
@@ -136,11 +132,12 @@ def test_what_was_found(target: Target, sent: bytes) -> None:
 
 
 def test_no_route_answers_500(target: Target) -> None:
-    wrong = [line for operation in OPERATIONS for line in target.attack(operation)]
+    wrong = [line for operation in operations(document()) for line in target.attack(operation)]
     assert not wrong, f"seed {SEED}\n" + "\n".join(wrong[:20])
     target.check()
 
 
 def test_every_route_is_attacked() -> None:
-    assert len(OPERATIONS) > 60
-    assert {"POST /v1/query/funnel", "GET /v1/dead/{letter_id}", "POST /api/event"} <= {str(one) for one in OPERATIONS}
+    found = {str(one) for one in operations(document())}
+    assert len(found) > 60
+    assert {"POST /v1/query/funnel", "GET /v1/dead/{letter_id}", "POST /api/event"} <= found

@@ -16,19 +16,29 @@ from tallystick.queue import Queue
 from tests.helpers.queue.rabbitmq_steps import drain, fresh, name_of
 from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, take, take_all
 from tests.helpers.samples import INGESTER, incompressible_block, sample_block
+from tests.helpers.thorough import THOROUGH
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.scratch import scratch_folder
 from tests.servers.wire import Wire
 
+KILLED = 2 if THOROUGH else 1
+"""How often the node dies under load."""
+
 
 @pytest.fixture(scope="module")
-def own_node() -> Iterator[RabbitServer]:
-    """A node that tests may kill; the test that does starts it again."""
+def kept_node() -> Iterator[RabbitServer]:
     with scratch_folder("rabbitmq-own") as folder:
         server = RabbitServer(folder)
-        server.start()
         yield server
         server.kill()
+
+
+@pytest.fixture
+def own_node(kept_node: RabbitServer) -> RabbitServer:
+    """A node that tests may kill and leave dead: starting it takes long, and none may need it after them."""
+    if not kept_node.running:
+        kept_node.start()
+    return kept_node
 
 
 @pytest.fixture
@@ -110,7 +120,7 @@ async def test_nothing_confirmed_is_missing_after_the_node_was_killed(
     async with opened(on_own_node) as queue:
         load, stop = Load(queue), asyncio.Event()
         publishing = asyncio.create_task(load.run(stop))
-        for _ in range(2):
+        for _ in range(KILLED):
             await load.confirms(50)
             await asyncio.to_thread(own_node.kill)
             await asyncio.to_thread(own_node.start)
@@ -149,12 +159,9 @@ async def test_a_worker_finds_the_node_again(own_node: RabbitServer, on_own_node
 async def test_a_publish_fails_at_once_without_a_node(own_node: RabbitServer, on_own_node: Settings) -> None:
     async with opened(on_own_node.model_copy(update={"publish_timeout": 600.0})) as queue:
         await asyncio.to_thread(own_node.kill)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                with pytest.raises(QueueUnavailable):
-                    await queue.publish([sample_block(0, [0])])
-        finally:
-            await asyncio.to_thread(own_node.start)
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(QueueUnavailable):
+                await queue.publish([sample_block(0, [0])])
 
 
 async def test_nothing_confirmed_is_missing_after_the_connection_was_cut(wire: Wire, over_wire: Settings) -> None:

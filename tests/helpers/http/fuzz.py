@@ -8,6 +8,7 @@ import random
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -209,7 +210,6 @@ BODIES: tuple[bytes, ...] = (
     b"<xml/>",
     b'{"a":' + b"-" * 3_000,
 )
-BOMB = zlib.compress(b" " * 40_000_000, 9)
 HEADERS: tuple[bytes, ...] = (
     b"accept-encoding: \xff",
     b"accept-encoding: gzip;q=9e999, br;q=-1, *;q=",
@@ -526,7 +526,7 @@ class Attacker:
             (
                 (b"gzip", gzip.compress(body)),
                 (b"gzip", gzip.compress(body)[:-3]),
-                (b"deflate", BOMB),
+                (b"deflate", _bomb()),
                 (b"deflate", b"\x78"),
                 (b"gzip", b"\x1f\x8b" + b"\0" * 50),
                 (b"zstd", b"\x28\xb5\x2f\xfd\xff\xff\xff\xff\xff\xff"),
@@ -551,6 +551,11 @@ class Attacker:
                 case _:
                     changed[at:at] = bytes([chance.randrange(256)]) * chance.choice((1, 3, 300))
         return bytes(changed)
+
+
+@cache
+def _bomb() -> bytes:
+    return zlib.compress(b" " * 40_000_000, 9)
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
