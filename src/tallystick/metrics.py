@@ -10,6 +10,8 @@ do not share numbers.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections import Counter as Counted
 from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import (
@@ -64,6 +66,16 @@ class RatedCounter:
         return total / min(float(RATE_WINDOW), max(1.0, now - self._started))
 
 
+class GroupedHistogram(Histogram):
+    """A histogram that also takes many values in one step."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """As `observe` of each, in a fraction of the time."""
+        self._sum.inc(sum(amounts))
+        for index, count in Counted(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+            self._buckets[index].inc(count)
+
+
 class Metrics:
     """The metrics of one Tallystick process. Attributes are ready to use: `metrics.events_accepted.inc(3)`.
 
@@ -90,7 +102,7 @@ class Metrics:
             ["route", "status"],
             registry=registry,
         )
-        self.http_seconds = Histogram(
+        self.http_seconds = GroupedHistogram(
             "tallystick_http_request_seconds",
             "From taking a request up to its answer's last byte, by route template.",
             ["route"],

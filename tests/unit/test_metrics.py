@@ -119,3 +119,17 @@ def test_every_metric_is_counted_somewhere() -> None:
     assert len(names) > 20
     unused = [name for name in names if not any(re.search(rf"\.{name}\b(?! =)", source) for source in sources)]
     assert unused == []
+
+
+def test_many_values_at_once_are_observed_as_one_by_one() -> None:
+    at_once, one_by_one = Metrics(), Metrics()
+    values = [0.0001, 0.0005, 0.0006, 0.02, 0.02, 9.0, 11.0]
+    at_once.http_seconds.labels("/v1/events").observe_all(values)
+    for value in values:
+        one_by_one.http_seconds.labels("/v1/events").observe(value)
+
+    def seconds(metrics: Metrics) -> list[str]:
+        return [line for line in metrics.render().decode().splitlines() if "http_request_seconds_" in line]
+
+    assert len(seconds(at_once)) > 10
+    assert seconds(at_once) == seconds(one_by_one)

@@ -11,7 +11,7 @@ from tallystick.access.directory import Directory
 from tallystick.config import KIB, Settings
 from tallystick.errors import Forbidden, QuotaExceeded, TallystickError, TooLarge, Unauthorized
 from tallystick.http_headers import refuse_repeated
-from tallystick.ingest.body import header, read_body, repeats_a_header
+from tallystick.ingest.body import header, of_head, read_body, repeats_a_header
 from tallystick.ingest.quota import NO_RATES, Quotas, Rates
 from tallystick.keys import EVERY_SITE, is_loopback, presented
 from tallystick.logs import Seldom
@@ -71,6 +71,17 @@ def _unknown(key: bytes, reads: bool) -> TallystickError:
 
 class NotAtOnce(Exception):
     """A request needs more than one step."""
+
+
+def _key_at_once(scope: Scope) -> bytes:
+    """The key in a request's headers; empty: none. Raises NotAtOnce: the headers need a look.
+
+    Raises:
+        InvalidRequest: they have two keys.
+    """
+    if repeats_a_header(scope) or header(scope, b"content-encoding"):
+        raise NotAtOnce
+    return presented(header(scope, b"authorization"), header(scope, b"x-api-key"), b"", basic=False)
 
 
 class Admission:
@@ -140,12 +151,12 @@ class Admission:
             NotAtOnce: `body` has to look at it.
             others: as `body`. They are not counted, since `body` meets them again.
         """
-        if repeats_a_header(scope) or header(scope, b"content-encoding") or len(body) > self._settings.max_body_bytes:
+        key = of_head(scope, "key", _key_at_once)
+        if len(body) > self._settings.max_body_bytes:
             raise NotAtOnce
         if self._open():
             self._quotas.check(b"", None)
             return body, None
-        key = presented(header(scope, b"authorization"), header(scope, b"x-api-key"), b"", basic=False)
         if not key:
             raise NotAtOnce
         site = self._site_of(scope, key)

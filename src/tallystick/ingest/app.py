@@ -5,12 +5,13 @@ Plain ASGI without a framework, because this path decides the throughput. The di
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -23,7 +24,7 @@ from tallystick.errors import InvalidRequest, TallystickError, Unauthorized
 from tallystick.http_headers import WRITE
 from tallystick.ingest import ids
 from tallystick.ingest.admission import Admission, NotAtOnce, rates_of, site_of, writer_of
-from tallystick.ingest.body import ClientGone, header
+from tallystick.ingest.body import ClientGone, header, of_head
 from tallystick.ingest.decode import Decoded, decode_native
 from tallystick.ingest.enrich.enrichment import Enrichable, Enrichment
 from tallystick.ingest.names import KnownNames
@@ -150,7 +151,7 @@ class Ingest:
         except TallystickError as error:
             self.metrics.ingest_refused.labels(error.code).inc()
             raise
-        self._count_accepted(decoded)
+        self.count_accepted(decoded)
         return receipt
 
     def spend(self, scope: Scope, decoded: Decoded) -> None:
@@ -165,29 +166,52 @@ class Ingest:
     def accept_and_tell(self, scope: Scope, decoded: Decoded, request_id: str, tell: Tell) -> None:
         """As `accept`, of at least one event and without a task: `tell` is called with the receipt or the error.
 
+        The caller counts what `tell` says (`count_accepted`).
+
         Raises:
             Unavailable: the server is shutting down, and nothing was counted.
         """
-
-        def settled(outcome: str | TallystickError) -> None:
-            if isinstance(outcome, str):
-                self._count_accepted(decoded)
-            else:
-                self.metrics.ingest_refused.labels(outcome.code).inc()
-            tell(outcome)
-
-        self._publisher.submit(decoded.lines, decoded.count, request_id, decoded.refused, settled)
+        self._publisher.submit(decoded.lines, decoded.count, request_id, decoded.refused, tell)
         self.spend(scope, decoded)
-        self._count_rejected(decoded)
+        if decoded.rejected:
+            self._count_rejected(decoded)
 
     def _count_rejected(self, decoded: Decoded) -> None:
         for rejection in decoded.rejected:
             self.metrics.events_rejected.labels(rejection.code).inc()
 
-    def _count_accepted(self, decoded: Decoded) -> None:
+    def count_accepted(self, decoded: Decoded) -> None:
+        """Count the events of a request that were made durable."""
         for line in decoded.refused:
             self.metrics.events_rejected.labels(line.code).inc()
         self.metrics.events_accepted.inc(decoded.count)
+
+
+class _Head(NamedTuple):
+    """What the head of a request for POST /v1/events says.
+
+    Attributes:
+        request_id: the client's; empty: it has none.
+        ndjson: one event a line.
+        strict: all events are accepted or none.
+        repeatable: it has an Idempotency-Key.
+    """
+
+    request_id: str
+    ndjson: bool
+    strict: bool
+    repeatable: bool
+
+    @classmethod
+    def of(cls, scope: Scope) -> _Head:
+        """Raises InvalidRequest: as `_is_strict`."""
+        kind = header(scope, b"content-type")
+        return cls(
+            _given_request_id(scope),
+            b"ndjson" in kind or b"jsonl" in kind,
+            _is_strict(scope),
+            bool(header(scope, b"idempotency-key")),
+        )
 
 
 class NativeEvents:
@@ -195,9 +219,14 @@ class NativeEvents:
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
-        metrics = ingest.metrics
-        self._seconds = metrics.http_seconds.labels(ROUTE)
-        self._done = metrics.http_requests.labels(ROUTE, "202")
+        self.metrics = metrics = ingest.metrics
+        self.seconds = metrics.http_seconds.labels(ROUTE)
+        self.done = metrics.http_requests.labels(ROUTE, "202")
+        self.answered: list[float] = []
+        """Seconds that each of the requests took that were answered and are not counted yet."""
+        self.events = 0
+        """Their events."""
+        self._counting = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -211,10 +240,10 @@ class NativeEvents:
             status = error.status
             await reply_error(send, error, request_id, CORS_HEADERS)
         if status == 202:
-            self._done.inc()
+            self.done.inc()
         else:
-            self._ingest.metrics.http_requests.labels(ROUTE, str(status)).inc()
-        self._seconds.observe(time.perf_counter() - started)
+            self.metrics.http_requests.labels(ROUTE, str(status)).inc()
+        self.seconds.observe(time.perf_counter() - started)
 
     def take(self, scope: Scope, body: bytes, answer: Answer) -> bool:
         """Take a request whose whole body has arrived, without a task, which saves several steps of the event loop.
@@ -222,39 +251,40 @@ class NativeEvents:
         False: it needs more, such as a key in its body, or cannot be accepted; `__call__` has to answer it.
         """
         started = time.perf_counter()
-        request_id = request_id_of(scope)
         try:
+            head = of_head(scope, "native", _Head.of)
             body, site = self._ingest.body_at_once(scope, body)
-            strict = _is_strict(scope)
-            decoded = self._decode(scope, body, site)
-            if not decoded.count or (decoded.rejected and strict):
+            decoded = self._decode(scope, head, body, site)
+            if not decoded.count or (decoded.rejected and head.strict):
                 return False
-
-            def tell(outcome: str | TallystickError) -> None:
-                if isinstance(outcome, str):
-                    self._done.inc()
-                    said = _encoder.encode(Accepted(request_id, decoded.count, decoded.rejected, outcome))
-                    fields = _ACCEPTED_FIELDS % (len(said), request_id.encode("ascii"))
-                    answer(202, fields, said)
-                else:
-                    self._ingest.metrics.http_requests.labels(ROUTE, str(outcome.status)).inc()
-                    said, headers = _error_answer(outcome, request_id)
-                    answer(outcome.status, _fields(_answer_headers(said, request_id, (*headers, *CORS_HEADERS))), said)
-                self._seconds.observe(time.perf_counter() - started)
-
-            self._ingest.accept_and_tell(scope, decoded, request_id, tell)
+            taken = _Taken(self, head.request_id or new_request_id(), decoded, started, answer)
+            self._ingest.accept_and_tell(scope, decoded, taken.request_id, taken.tell)
         except (NotAtOnce, TallystickError):
             return False
-        self._ingest.metrics.ingest_body_bytes.inc(len(body))
+        self.metrics.ingest_body_bytes.inc(len(body))
         return True
 
-    def _decode(self, scope: Scope, body: bytes, site: str | None) -> Decoded:
+    def count_later(self) -> None:
+        """Count all that is answered now, afterwards and in one step: one by one takes several times as long."""
+        if not self._counting:
+            self._counting = True
+            asyncio.get_running_loop().call_soon(self._count)
+
+    def _count(self) -> None:
+        self._counting = False
+        self.done.inc(len(self.answered))
+        self.seconds.observe_all(self.answered)
+        self.metrics.events_accepted.inc(self.events)
+        self.answered.clear()
+        self.events = 0
+
+    def _decode(self, scope: Scope, head: _Head, body: bytes, site: str | None) -> Decoded:
         return decode_native(
             body,
             datetime.now(UTC),
             self._ingest.settings,
-            ndjson=b"ndjson" in (kind := header(scope, b"content-type")) or b"jsonl" in kind,
-            identity=identity_of(scope, body),
+            ndjson=head.ndjson,
+            identity=identity_of(scope, body) if head.repeatable else None,
             site=site,
             enrich=self._ingest.visit(scope, native=True),
             names=self._ingest.names,
@@ -262,8 +292,9 @@ class NativeEvents:
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> tuple[int, bytes]:
         body, site = await self._ingest.read_body(scope, receive, key_in_body=True)
-        strict = _is_strict(scope)
-        decoded = self._decode(scope, body, site)
+        head = _Head.of(scope)
+        strict = head.strict
+        decoded = self._decode(scope, head, body, site)
         if decoded.rejected and (strict or not decoded.count):
             self._ingest.spend(scope, decoded)
             for rejection in decoded.rejected:
@@ -271,6 +302,40 @@ class NativeEvents:
             return 400, _refusal(request_id, decoded, strict)
         receipt = await self._ingest.accept(scope, decoded, request_id)
         return 202, _encoder.encode(Accepted(request_id, decoded.count, decoded.rejected, receipt))
+
+
+class _Taken:
+    """A request that was taken without a task, until its answer."""
+
+    __slots__ = ("_answer", "_decoded", "_native", "_started", "request_id")
+
+    def __init__(self, native: NativeEvents, request_id: str, decoded: Decoded, started: float, answer: Answer) -> None:
+        self._native = native
+        self.request_id = request_id
+        self._decoded = decoded
+        self._started = started
+        self._answer = answer
+
+    def tell(self, outcome: str | TallystickError) -> None:
+        """Answer it, and count it."""
+        if not isinstance(outcome, str):
+            self._refuse(outcome)
+            return
+        native, decoded = self._native, self._decoded
+        native.count_later()
+        native.events += decoded.count
+        said = _encoder.encode(Accepted(self.request_id, decoded.count, decoded.rejected, outcome))
+        self._answer(202, _ACCEPTED_FIELDS % (len(said), self.request_id.encode("ascii")), said)
+        native.answered.append(time.perf_counter() - self._started)
+
+    def _refuse(self, error: TallystickError) -> None:
+        metrics = self._native.metrics
+        metrics.ingest_refused.labels(error.code).inc()
+        metrics.http_requests.labels(ROUTE, str(error.status)).inc()
+        said, headers = _error_answer(error, self.request_id)
+        fields = _fields(_answer_headers(said, self.request_id, (*headers, *CORS_HEADERS)))
+        self._answer(error.status, fields, said)
+        self._native.seconds.observe(time.perf_counter() - self._started)
 
 
 def _is_strict(scope: Scope) -> bool:
@@ -313,10 +378,12 @@ def identity_of(scope: Scope, body: bytes) -> str | None:
 
 def request_id_of(scope: Scope) -> str:
     """The client's X-Request-ID when it is 1–128 visible ASCII characters, else a new UUID4."""
+    return _given_request_id(scope) or new_request_id()
+
+
+def _given_request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id")
-    if given and _SANE_REQUEST_ID.fullmatch(given):
-        return given.decode("ascii")
-    return new_request_id()
+    return given.decode("ascii") if given and _SANE_REQUEST_ID.fullmatch(given) else ""
 
 
 def new_request_id() -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import zstandard
 from starlette.types import Receive, Scope
 
 from tallystick.config import MIB, Settings
 from tallystick.errors import InvalidRequest, RequestTimeout, TooLarge, UnsupportedEncoding
+
+T = TypeVar("T")
 
 _ZLIB_PIECE = 4096
 """Bytes unpacked at a time: they become at most 4 MiB."""
@@ -85,6 +87,22 @@ def header(scope: Scope, name: bytes) -> bytes:
     if headers is None:
         headers = scope["tallystick.headers"] = dict(scope["headers"])
     return headers.get(name, b"")
+
+
+def of_head(scope: Scope, name: str, find: Callable[[Scope], T]) -> T:
+    """What `find` says of a request's head. It is asked once for all requests whose heads are the same, byte for byte,
+    where the server says which these are.
+
+    Args:
+        find: depends on the head alone. What it raises is not remembered.
+    """
+    known: dict[str, Any] | None = scope.get("tallystick.of_head")
+    if known is None:
+        return find(scope)
+    if name not in known:
+        known[name] = find(scope)
+    found: T = known[name]
+    return found
 
 
 def declared_bytes(scope: Scope) -> int:

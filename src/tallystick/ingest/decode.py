@@ -8,6 +8,7 @@ give the same lines for the same events, as a property test checks. docs/use/htt
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple, cast
@@ -30,6 +31,8 @@ from tallystick.model.event import Event, Rejection
 
 __all__ = ["Decoded", "Draft", "Rejected", "decode_native", "encode_decoded", "encode_with_refused", "normalise"]
 
+_CANONICAL_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A UUID in its usual form."""
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_SKEW = timedelta(0)
 
@@ -197,6 +200,8 @@ def _decode_fast(
                 skew, whole.sent_at = clock_skew(whole.sent_at, received_at), None
         if not events or len(events) > settings.max_request_events or not events[0].name:
             return None
+        if len(events) == 1:
+            return _decode_one(events[0], received_at, settings, site, skew, enrich, names)
         if site is not None and not _all_of(events, site):
             return None
         if not _surely_visible(events):
@@ -228,6 +233,61 @@ def _decode_fast(
         return None
     # Last, since only events that are accepted make names known.
     return Decoded(lines, len(events), []) if names is None or names.admit_all(events) else None
+
+
+def _decode_one(
+    event: _Fast,
+    received_at: datetime,
+    settings: Settings,
+    site: str | None,
+    skew: timedelta,
+    enrich: Callable[[Enrichable], None] | None,
+    names: KnownNames | None,
+) -> Decoded | None:
+    """What `_decode_fast` does with many events, for one: the same rules, without joining texts, which takes twice as
+    long for a single event.
+
+    Raises:
+        msgspec.ValidationError, TypeError, OverflowError: as there, where they mean None.
+    """
+    if site is not None and event.site_id != site:
+        if event.site_id:
+            return None
+        event.site_id = site
+    user_id = event.user_id
+    if not (_is_surely_visible(event.name) and _is_surely_visible(event.site_id)) or event.site_id == EVERY_SITE:
+        return None
+    if user_id is not None and not _is_surely_visible(user_id):
+        return None
+    if (event_id := event.event_id) is None:
+        event.event_id = ids.uuid7_texts(1)[0]
+    elif _CANONICAL_ID.fullmatch(event_id) is None:
+        event.event_id = str(msgspec.convert(event_id, UUID))
+    event.received_at = received_at
+    if (timestamp := event.timestamp) is None:
+        event.timestamp = received_at
+    else:
+        if skew:
+            timestamp -= skew
+        if not model.EARLIEST <= timestamp <= received_at + model.AHEAD_MAX:
+            return None
+        event.timestamp = timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC)
+    if enrich is not None:
+        enrich(event)
+    properties = bytes(event.properties)
+    if properties[:1] != b"{" or b"\n" in properties or b"\r" in properties:
+        return None
+    if properties.count(b"{") + properties.count(b"[") > model.PROPERTIES_DEPTH_MAX:
+        return None
+    line = _encoder.encode_lines([event])
+    if len(line) > settings.max_event_bytes:
+        return None
+    return Decoded(line, 1, []) if names is None or names.admit_all([event]) else None
+
+
+def _is_surely_visible(text: str) -> bool:
+    """Whether a name, a site or a user is printable and begins with a visible character."""
+    return text.isprintable() and text >= "!"
 
 
 def _write_ids(events: list[_Fast]) -> None:

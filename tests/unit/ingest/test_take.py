@@ -13,8 +13,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from tallystick.access.model import COMMAND
 from tallystick.app import Tallystick, open_tallystick
 from tallystick.config import MIB, Settings
+from tallystick.model.query import EventsQuery
 
 WRITE_KEY = "w" * 32
 READ_KEY = "r" * 32
@@ -34,7 +36,15 @@ async def tallystick(tmp_path: Path) -> AsyncIterator[Tallystick]:
 class Taken:
     """What `Outer.take` did with a request."""
 
-    def __init__(self, tallystick: Tallystick, body: bytes, query: str = "", **headers: str) -> None:
+    def __init__(
+        self,
+        tallystick: Tallystick,
+        body: bytes,
+        query: str = "",
+        of_head: Any = None,
+        **headers: str,
+    ) -> None:
+        """`of_head`: a dictionary for what follows from the head, shared by requests with the same head."""
         self._answer: asyncio.Future[tuple[int, bytes, bytes]] = asyncio.get_running_loop().create_future()
         pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         self.scope: dict[str, Any] = {
@@ -45,6 +55,8 @@ class Taken:
             "headers": [(b"host", b"localhost"), *pairs],
             "client": ("127.0.0.1", 1),
         }
+        if of_head is not None:
+            self.scope["tallystick.of_head"] = of_head
         self.taken = tallystick.asgi.take(self.scope, body, self._say)
 
     def _say(self, status: int, fields: bytes, body: bytes) -> None:
@@ -170,3 +182,63 @@ async def test_other_routes_and_a_server_that_stops_take_nothing(tallystick: Tal
     assert not tallystick.asgi.take({**scope, "path": "/v1/query"}, b"{}", say)
     tallystick.stop()
     assert not tallystick.asgi.take(scope, json.dumps(EVENT).encode(), say)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"x_request_id": "r1"},
+        {"content_type": "application/x-ndjson"},
+        {"idempotency_key": "once"},
+        {"user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"},
+        {"user_agent": "facebookexternalhit/1.1"},
+        {"user_agent": "python-requests/2.32"},
+    ],
+    ids=["plain", "request id", "lines", "idempotency", "browser", "crawler", "service"],
+)
+async def test_requests_with_the_same_head_are_each_answered_as_one_alone(
+    tallystick: Tallystick, headers: dict[str, str]
+) -> None:
+    of_head: dict[str, Any] = {}
+    event = {**EVENT, "properties": {"$current_url": "https://shop.example/a?utm_source=x"}}
+    bodies = [json.dumps({**event, "name": f"event {number}"}).encode() for number in range(3)]
+    answers = [await Taken(tallystick, body, of_head=of_head, **headers).answer() for body in bodies]
+    alone = await Taken(tallystick, bodies[0].replace(b"event 0", b"event 3"), **headers).answer()
+    await tallystick.drained()
+
+    for status, fields, said in (*answers, alone):
+        assert (status, said["accepted"], said["rejected"]) == (202, 1, [])
+        assert fields["x-request-id"] == said["request_id"]
+    ids = {said["request_id"] for _, _, said in answers}
+    assert len(ids) == (1 if "x_request_id" in headers else 3)
+    query = EventsQuery(site_id="default", limit=10)
+    rows = (await tallystick.store.run(query)).rows
+    assert {row["name"] for row in rows} == {f"event {number}" for number in range(4)}
+    assert len({json.dumps(row["properties"], sort_keys=True) for row in rows}) == 1
+    assert len({row["event_id"] for row in rows}) == 4
+
+
+async def test_a_revoked_key_ends_with_a_head_that_was_known(tmp_path: Path) -> None:
+    """G12: the key is looked up for each request."""
+    body = json.dumps(EVENT).encode()
+    async with open_tallystick(settings_in(tmp_path)) as tallystick:
+        await tallystick.accounts.add_site("shop", "", COMMAND)
+        key, token = await tallystick.accounts.create_key("write", "", ["shop"], [], [], COMMAND)
+        of_head: dict[str, Any] = {}
+        first = Taken(tallystick, body, of_head=of_head, x_api_key=token)
+        assert (await first.answer())[0] == 202
+
+        await tallystick.accounts.revoke_key(key.id, COMMAND)
+
+        assert not Taken(tallystick, body, of_head=of_head, x_api_key=token).taken
+
+
+async def test_a_quota_counts_requests_with_a_known_head(tmp_path: Path) -> None:
+    """G5."""
+    body = json.dumps([EVENT] * 3).encode()
+    async with open_tallystick(settings_in(tmp_path, quota_key_events=2, quota_burst=1)) as tallystick:
+        of_head: dict[str, Any] = {}
+        taken = [Taken(tallystick, body, of_head=of_head).taken for _ in range(3)]
+
+    assert taken == [True, False, False]

@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from tallystick.config import Settings
 from tallystick.ingest.app import reply
 from tallystick.metrics import Metrics
+from tallystick.process import http
 from tallystick.process.connections import Connections
 from tallystick.process.http import Answer, HttpProtocol, _Cycle, protocol_of
 
@@ -139,6 +140,7 @@ class Taking:
 
     def __init__(self, takes: bool = True) -> None:
         self.offered: list[bytes] = []
+        self.scopes: list[Any] = []
         self.tasks = 0
         self._takes = takes
         self._late: list[tuple[Answer, bytes]] = []
@@ -155,6 +157,8 @@ class Taking:
 
     def _take(self, scope: Any, body: bytes, answer: Answer) -> bool:
         self.offered.append(body)
+        self.scopes.append(scope)
+        scope["tallystick.writer"] = b"a key"  # as admission does
         if self._takes:
             self._late.append((answer, body))
         return self._takes
@@ -268,6 +272,190 @@ async def test_an_answer_to_a_client_that_is_gone_is_dropped() -> None:
     await taking.rest()
 
     assert taking.wire.written == []
+
+
+# --- heads that came before -----------------------------------------------------------------------------------------
+
+
+class NoParser:
+    """Fails when it is given anything."""
+
+    def feed_data(self, data: bytes) -> None:
+        raise AssertionError(f"parsed: {data!r}")
+
+
+def knowing(takes: bool = True) -> Taking:
+    """A connection that has answered `request(b"one")` and remembers its head."""
+    taking = Taking(takes)
+    taking.protocol.data_received(request(b"one"))
+    taking.go()
+    return taking
+
+
+async def test_a_head_that_came_before_is_not_parsed_again() -> None:
+    taking = knowing()
+    taking.protocol.parser = NoParser()  # type: ignore[assignment]
+
+    taking.protocol.data_received(request(b"two"))
+    taking.go()
+
+    assert (taking.wire.bodies, taking.tasks) == (["one", "two"], 0)
+    first, second = taking.scopes
+    assert second == first
+    assert second is not first
+    assert second["headers"] == [(b"host", b"a"), (b"content-length", b"3")]
+
+
+async def test_a_head_is_known_on_every_connection_and_a_scope_is_its_own() -> None:
+    taking = knowing()
+    (head,) = taking.protocol.heads.values()
+    assert "tallystick.writer" not in head.scope
+    taking.protocol.connection_lost(None)
+    wire = Wire()
+    other = type(taking.protocol)(
+        config=taking.protocol.config,
+        server_state=ServerState(),
+        app_state={},
+        _loop=asyncio.get_running_loop(),
+    )
+    other.connection_made(wire)
+    other.parser = NoParser()  # type: ignore[assignment]
+    other.client = ("192.0.2.1", 7)
+
+    other.data_received(request(b"two"))
+    taking.go()
+
+    assert wire.bodies == ["two"]
+    assert taking.scopes[1]["client"] == ("192.0.2.1", 7)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [request(b"two")[:-1], request(b"two")[-1:]],
+        [request(b"two")[:20], request(b"two")[20:]],
+        [request(b"two") + request(b"three")],
+        [request(b"two") + b"\r\n"],
+        [b"\r\n" + request(b"two")],
+        [b"\r\n", request(b"two")],
+    ],
+    ids=["body in parts", "head in parts", "two at once", "line after it", "line before it", "line before, alone"],
+)
+async def test_a_known_head_that_does_not_come_alone_with_its_body_is_parsed(pieces: list[bytes]) -> None:
+    taking = knowing()
+    for piece in pieces:
+        taking.protocol.data_received(piece)
+        await taking.rest()
+    taking.go()
+    await taking.rest()
+
+    assert [body.removeprefix("task:") for body in taking.wire.bodies[1:]] in (["two"], ["two", "three"])
+    assert len(taking.wire.bodies) == 1 + b"".join(pieces).count(b"POST")
+
+
+async def test_a_known_head_during_another_request_waits_for_its_turn() -> None:
+    taking = knowing()
+    taking.protocol.data_received(request(b"two"))
+    taking.protocol.data_received(request(b"three"))
+    await taking.rest()
+    assert taking.wire.bodies == ["one"]
+
+    taking.go()
+    await taking.rest()
+
+    assert taking.wire.bodies == ["one", "two", "task:three"]
+
+
+async def test_a_request_with_a_known_head_that_is_not_taken_has_a_task() -> None:
+    taking = knowing()
+    taking._takes = False
+    taking.protocol.data_received(request(b"two"))
+    await taking.rest()
+
+    assert taking.wire.bodies == ["one", "task:two"]
+
+
+async def test_the_answer_to_a_known_head_is_dropped_when_the_client_is_gone() -> None:
+    taking = knowing()
+    taking.protocol.data_received(request(b"two"))
+    taking.protocol.connection_lost(None)
+    taking.go()
+    await taking.rest()
+
+    assert taking.wire.bodies == ["one"]
+
+
+async def test_the_answer_to_a_known_head_during_the_shutdown_closes_the_connection() -> None:
+    taking = knowing()
+    taking.protocol.data_received(request(b"two"))
+    taking.protocol.shutdown()
+    taking.go()
+    await taking.rest()
+
+    assert taking.wire.bodies == ["one", "two"]
+    assert b"connection: close" in taking.wire.written[-2]
+    assert taking.wire.closed
+
+
+async def test_the_answer_to_a_known_head_waits_for_a_slow_reader() -> None:
+    taking = knowing()
+    taking.protocol.data_received(request(b"two"))
+    taking.protocol.pause_writing()
+    taking.go()
+    await taking.rest()
+    assert taking.wire.bodies == ["one"]
+
+    taking.protocol.resume_writing()
+    await taking.rest()
+
+    assert taking.wire.bodies == ["one", "two"]
+    taking.protocol.data_received(request(b"six"))
+    taking.go()
+    assert taking.wire.bodies == ["one", "two", "six"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n",
+        request(b"one", "expect: 100-continue\r\n"),
+        request(b"one", "upgrade: h2c\r\nconnection: upgrade\r\n"),
+        request(b"one", "connection: close\r\n"),
+        request(b"one", "long: " + "a" * http.HEAD_REMEMBERED_MAX + "\r\n"),
+        request(b"one").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        b"\r\n" + request(b"one"),
+        request(b"one") + request(b"two"),
+        request(b"one") + b"POST",
+    ],
+    ids=["chunked", "expect", "upgrade", "close", "long", "1.0", "line before it", "two at once", "more after it"],
+)
+async def test_an_unusual_head_is_not_remembered(data: bytes) -> None:
+    taking = Taking()
+    taking.protocol.data_received(data)
+    await taking.rest()
+    taking.go()
+    await taking.rest()
+
+    assert taking.offered[:1] == [b"one"]
+    assert taking.protocol.heads == {}
+
+
+async def test_a_head_that_is_not_taken_is_not_remembered() -> None:
+    taking = knowing(takes=False)
+    await taking.rest()
+
+    assert (taking.wire.bodies, taking.protocol.heads) == (["task:one"], {})
+
+
+async def test_a_client_with_ever_new_heads_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "HEADS_MAX", 3)
+    taking = Taking()
+    for number in range(10):
+        taking.protocol.data_received(request(b"one", f"x-request-id: {number}\r\n"))
+        taking.go()
+        assert len(taking.protocol.heads) <= 3
+
+    assert taking.wire.bodies == ["one"] * 10
 
 
 @pytest.mark.parametrize("takes", [True, False], ids=["taken", "with a task"])

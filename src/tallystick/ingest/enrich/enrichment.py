@@ -17,7 +17,7 @@ from starlette.types import Scope
 from tallystick.address import Address, Clients, household, parse_networks, truncated
 from tallystick.config import Enrich, Settings
 from tallystick.errors import ConfigError
-from tallystick.ingest.body import header
+from tallystick.ingest.body import header, of_head
 from tallystick.ingest.enrich.agent import AGENT_MAX, Agents, Properties, is_browser
 from tallystick.ingest.enrich.country import Countries
 from tallystick.ingest.enrich.page import (
@@ -123,6 +123,8 @@ class Enrichment:
             native: the request is one for POST /v1/events, which the snippet uses, and not another system's.
         """
         settings = self._settings
+        if native and of_head(scope, "visit", self._adds_nothing):
+            return None
         agent = header(scope, b"user-agent")[:AGENT_MAX].decode("latin-1")
         browser = is_browser(agent)
         crawls = not browser and self.agents is not None and self.agents.crawls(agent)
@@ -135,6 +137,13 @@ class Enrichment:
             return None
         as_service = Visit(self, agents, page, None, "", None) if crawls else None
         return Visit(self, agents, page, salts, agent if browser or crawls else "", address, as_service)
+
+    def _adds_nothing(self, scope: Scope) -> bool:
+        """Whether no request for POST /v1/events with this head has anything to add, wherever it comes from."""
+        agent = header(scope, b"user-agent")[:AGENT_MAX].decode("latin-1")
+        if is_browser(agent) or (self.agents is not None and self.agents.crawls(agent)):
+            return False
+        return self._settings.enrich_page != "true" and (self.agents is None or self._settings.enrich_agent != "true")
 
     def _salts_for(self, auto: bool) -> Salts | ComputedSalts | None:
         """The salts where visitors get ids. By default they are made when the first browser comes: no others need
