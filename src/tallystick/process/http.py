@@ -342,7 +342,9 @@ class HttpProtocol(HttpToolsProtocol):
         end = data.find(_HEAD_END) + len(_HEAD_END)
         head = self.heads.get(data[:end])
         before = self.cycle
-        if head is None or len(data) - end != head.body_bytes or not (before is None or before.response_complete):
+        if head is None or len(data) - end != head.body_bytes or self._ends:
+            return False
+        if before is not None and not before.response_complete:
             return False
         scope = {**head.scope, "server": self.server, "client": self.client, "scheme": self.scheme}
         scope["state"] = self.app_state.copy()

@@ -519,3 +519,23 @@ async def test_a_request_that_no_one_has_read_yet_is_answered(process_ends: bool
         assert await asyncio.to_thread(_until_the_end, idle) == b""
     server.close()
     await server.wait_closed()
+
+
+async def test_the_last_request_of_a_process_is_told_so_although_its_head_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taking = Taking()
+    for body in (b"one", b"two"):
+        taking.protocol.data_received(request(body))
+        taking.go()
+    monkeypatch.setattr(taking.protocol, "_bytes_arrived", lambda: True)
+    taking.protocol.shutdown()
+    assert not taking.wire.closed
+
+    taking.protocol.data_received(request(b"six"))
+    taking.go()
+    await taking.rest()
+
+    assert taking.wire.bodies == ["one", "two", "six"]
+    assert b"connection: close" in taking.wire.written[-1] + taking.wire.written[-2]
+    assert taking.wire.closed
