@@ -113,18 +113,23 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
     """Which tests go to the same process. (`--dist loadgroup` of xdist 3.8 groups nothing with pytest 9.)"""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        for beginning, group in FIRST.items():
-            if file.startswith(beginning):
-                return group
-        for folder in ONE_PROCESS_FOR_ALL:
-            if file.startswith(folder):
-                return folder
-        if file.startswith("tests/browser/"):
-            return f"browser {_one_of(BROWSERS, file)}"
-        if file.startswith(("tests/conformance/", "tests/outside/")) and (group := _group_by_server(nodeid)):
+        return group_of(nodeid)
+
+
+def group_of(nodeid: str) -> str:
+    """The name of the tests that one process runs together with this one; its own id: there are none."""
+    file = nodeid.partition("::")[0]
+    for beginning, group in FIRST.items():
+        if file.startswith(beginning):
             return group
-        return file if file.startswith(ONE_PROCESS) else nodeid
+    for folder in ONE_PROCESS_FOR_ALL:
+        if file.startswith(folder):
+            return folder
+    if file.startswith("tests/browser/"):
+        return f"browser {_one_of(BROWSERS, file)}"
+    if file.startswith(("tests/conformance/", "tests/outside/")) and (group := _group_by_server(nodeid)):
+        return group
+    return file if file.startswith(ONE_PROCESS) else nodeid
 
 
 def _group_by_server(nodeid: str) -> str:
