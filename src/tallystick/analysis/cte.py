@@ -9,6 +9,12 @@ from typing import NamedTuple
 
 _PART = re.compile(r"\{(\w+)\}")
 _INDENT = "    "
+FENCE = "OFFSET '0'"
+"""Has the columns of a SELECT computed once. Without it PostgreSQL would put their expressions into all later ones.
+
+In quotes: the 0 is then a bigint from the beginning. Of another 0 PostgreSQL learns too late that it is a constant, and
+no parallel process runs the SELECT.
+"""
 
 
 def sql(template: str, /, **parts: str) -> str:

@@ -109,6 +109,8 @@ class Dialect:
             reads none of them; empty: it does so anyway.
         list_length: how many elements a list that is not NULL has.
         number_type: the type of a user number.
+        halves, text_halves: conditions that part user numbers, and texts, in two of about equal size; empty: the store
+            shares the work of each SELECT among its processes.
         walks_arrays: funnels, paths and retention are found by arrays of events; see `funnel.arrays`.
         preaggregates: to group events by user or session first is faster than `count(DISTINCT …)`.
     """
@@ -199,5 +201,7 @@ class Dialect:
     any_row: str = ""
     list_length: str = "len({0})"
     number_type: str = "UINTEGER"
+    halves: tuple[str, ...] = ()
+    text_halves: tuple[str, ...] = ()
     walks_arrays: bool = False
     preaggregates: bool = False

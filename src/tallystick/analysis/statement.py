@@ -26,6 +26,7 @@ class Statement:
         reads_kept: it reads all that is kept of removed events for the query, so that its figures cover the range.
         events_from: the query's sites have no events of before, and figures that kept rollups do not have begin here;
             None: all figures cover the range.
+        in_halves: it unites SELECTs of parts of the persons or the sessions, each of which is for one process.
         buckets: the buckets of a time series.
         now: when the query was received, where the answer depends on it: which buckets are over.
     """
@@ -36,5 +37,6 @@ class Statement:
     from_rollup: bool = False
     reads_kept: bool = False
     events_from: datetime | None = None
+    in_halves: bool = False
     buckets: Buckets | None = None
     now: datetime | None = None

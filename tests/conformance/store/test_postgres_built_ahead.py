@@ -15,7 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
+from msgspec.structs import replace
+from pydantic import TypeAdapter
 
+from tallystick.analysis.dispatch import compile_query, needs
 from tallystick.config import Settings
 from tallystick.errors import StoreUnavailable
 from tallystick.model.block import make_block
@@ -24,6 +27,7 @@ from tallystick.model.queries.retention import RetentionQuery
 from tallystick.model.query import Condition, FunnelQuery, Metric, MetricsQuery, Query
 from tallystick.store.postgres import PostgresStore
 from tallystick.store.postgres.connection import Connection
+from tallystick.store.postgres.sources import read_sources
 from tallystick.store.postgres.upkeep import patient, user_times, value_counts
 from tests.helpers.postgres_steps import connected, opened
 from tests.helpers.query_steps import NOON, make_event, numbers, same
@@ -242,6 +246,33 @@ async def test_any_question_that_times_answer(
             retention = RetentionQuery(**of_site)
             got, wanted = (await store.run(retention)).rows, persons_answer(retention, events, datetime.now(UTC))
         assert same(got, wanted), f"{of_site!r}\nstore:  {got}\noracle: {wanted}"
+
+
+HALVES: list[dict[str, Any]] = [
+    {"kind": "funnel", "steps": [*STEPS, {"name": "c"}], "window": 3600},
+    {"kind": "funnel", "steps": STEPS, "breakdown": "path"},
+    {"kind": "retention", "interval": "week"},
+    {"kind": "retention", "interval": "day", "start": {"name": "buy"}, "returning": {"name": "buy"}},
+    {"kind": "paths"},
+]
+
+
+@pytest.mark.parametrize("body", HALVES, ids=lambda body: body["kind"])
+async def test_each_half_is_given_to_a_process(store: PostgresStore, beside: Connection, body: dict[str, Any]) -> None:
+    """An aggregate or a subquery that PostgreSQL takes for unsafe would have one process find both halves."""
+    await put(store, [replace(event, session_id="x", user_id=event.user_id or "u") for event in did(90)])
+    await tidy(store)
+    scope = {"site_id": "s", "since": NOON.replace(hour=0), "until": NOON.replace(hour=0) + 30 * DAY}
+    query: Query = TypeAdapter(Query).validate_python({**body, **scope})
+    async with beside.transaction():
+        sources = await read_sources(beside, "s", needs(query), datetime.now(UTC))
+        statement = compile_query(query, sources)
+        assert statement.in_halves
+        for setting in ("parallel_setup_cost", "parallel_tuple_cost", "enable_nestloop"):
+            await beside.execute(f"SET LOCAL {setting} = 0")
+        plan = "\n".join(row[0] for row in await beside.fetch(f"EXPLAIN {statement.sql}", *statement.params))
+    assert "Parallel Append" in plan, plan
+    assert (await store.run(query)).rows
 
 
 async def test_few_new_events_wait(store: PostgresStore, beside: Connection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,6 @@ def attempts_of_persons(steps: Steps) -> list[Cte]:
         return strict_persons(steps)
     if steps.query.order == "any":
         return any_order_persons(steps)
-    if steps.reads_user_times and steps.dialect.next_time:
+    if steps.reads_time_lists:
         return time_list_persons(steps)
     return ordered_disjoint_persons(steps) if steps.disjoint else ordered_overlapping_persons(steps)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tallystick.analysis.cte import Cte, clause, columns, cte, sql, with_ctes
+from tallystick.analysis.buckets import SECONDS
+from tallystick.analysis.cte import FENCE, Cte, clause, columns, cte, sql, with_ctes
 from tallystick.analysis.cursor import decode_cursor
 from tallystick.analysis.event_source import SENT_ID, EventSource
 from tallystick.analysis.filters import Fields
@@ -56,7 +57,7 @@ def compile_funnel(query: FunnelQuery, sources: Sources) -> Statement:
             """,
             figures=columns(_figures(steps)),
         )
-        return Statement(with_ctes(ctes, select), source.parameters.values)
+        return Statement(with_ctes(ctes, select), source.parameters.values, in_halves=bool(steps.halves))
     select = sql(
         """
         SELECT
@@ -70,7 +71,8 @@ def compile_funnel(query: FunnelQuery, sources: Sources) -> Statement:
         join="LEFT JOIN" if query.other else "JOIN",
         same_value=steps.dialect.same.format("persons_with_value.breakdown_value", "largest_groups.breakdown_value"),
     )
-    return Statement(with_ctes([*ctes, *_groups(steps, breakdown, query.top)], select), source.parameters.values)
+    ctes += _groups(steps, breakdown, query.top)
+    return Statement(with_ctes(ctes, select), source.parameters.values, in_halves=bool(steps.halves))
 
 
 def compile_funnel_users(query: FunnelUsersQuery, sources: Sources) -> Statement:
@@ -174,32 +176,49 @@ def _joined_values(steps: Steps, breakdown: str) -> Cte:
 
 
 def _looked_up_values(steps: Steps, breakdown: str) -> Cte:
-    """`values_at_start`, each found by its site and time. The aggregate makes it a look-up for each person.
+    """`values_at_start`: each person with the breakdown's value at the start, which is found by its site and time.
 
-    They are in the order of time, in which neighbours are on the same pages of the table and its index.
+    The starts of each UTC day are one list, whose times the index finds one after the other. To look up each start by
+    itself takes three times as long.
     """
     return cte(
         "values_at_start",
         """
-        SELECT person, min(value_of_id) AS breakdown_value
-        FROM (
-            SELECT starts.person, started_at, {sent_id}
-            FROM starts
-            JOIN (
-                {sent_ids}
-            ) AS ids ON ids.person = starts.person
-            ORDER BY started_at
-        ) AS starts_in_order
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS events, min({breakdown}) AS value_of_id
-            FROM events
-            {where}
-        ) AS starting_events
-        WHERE events > 0
-        GROUP BY person
+        SELECT starts.person, min(breakdown_value) AS breakdown_value
+        FROM starts
+        JOIN (
+            {sent_ids}
+        ) AS ids ON ids.person = starts.person
+        JOIN (
+            SELECT user_id, timestamp, breakdown_value
+            FROM (
+                SELECT {day} AS start_of_day, array_agg(DISTINCT started_at) AS starts_of_day
+                FROM starts
+                GROUP BY start_of_day
+            ) AS days
+            CROSS JOIN LATERAL (
+                SELECT user_id, timestamp, {breakdown} AS breakdown_value
+                FROM events
+                {where}
+                {fence}
+            ) AS events_of_day
+        ) AS starting_events ON timestamp = started_at AND user_id = {sent_id}
+        GROUP BY starts.person
         """,
         breakdown=breakdown,
         sent_id=SENT_ID,
         sent_ids=steps.source.sent_ids(),
-        where=clause("WHERE", [*steps.scope, steps.test_any(1), "timestamp = started_at", f"user_id = {SENT_ID}"]),
+        day=steps.dialect.cut("started_at", SECONDS["day"], 0, 0),
+        fence=FENCE,
+        where=clause(
+            "WHERE",
+            [
+                *steps.scope,
+                steps.test_any(1),
+                # The days tell which partition has the events.
+                "timestamp >= start_of_day",
+                f"timestamp < start_of_day + INTERVAL '{SECONDS['day']} seconds'",
+                "timestamp = ANY (starts_of_day)",
+            ],
+        ),
     )

@@ -99,6 +99,21 @@ class Steps:
         return are_apart_names(self.query) and self.source.has_times
 
     @property
+    def reads_time_lists(self) -> bool:
+        """Whether it finds the next time of a step in lists, see `time_lists`."""
+        return self.query.order == "ordered" and self.reads_user_times and bool(self.dialect.next_time)
+
+    @property
+    def halves(self) -> list[str]:
+        """Conditions that part the persons of `user_times` in halves, see `time_lists`; empty: they are not parted.
+
+        The numbers of persons with joined ids are found by a subquery that runs first, which keeps a statement from
+        being parallel.
+        """
+        parted = self.reads_time_lists and not self.source.has_persons
+        return [half.format("user_id") for half in self.dialect.halves] if parted else []
+
+    @property
     def looks_up_events(self) -> bool:
         """Whether no event has a user number, so that single events are looked up by the users' ids."""
         return self.source.user_numbers is not None and not self.source.user_numbers.parts

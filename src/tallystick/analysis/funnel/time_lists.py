@@ -1,71 +1,75 @@
 """Ordered funnels whose steps are names, from sorted lists of times: one grouping of `user_times`, no joins of times.
 
 For a store that finds the first time at or after another one in a list by binary search (`Dialect.next_time`), and
-merges sorted lists (`Dialect.merged_times`). For the steps `view`, `add`, `buy`:
+merges sorted lists (`Dialect.merged_times`). Each person is one row from the first CTE to the last one. For the steps
+`view`, `add`, `buy`:
 
-1. `persons_with_times`: of each person who did the first step its first time, and a list of times for each later step.
+1. `persons_with_times`: of each person who did the first step its first time, and a list of times for each step.
 2. `first_attempts`: from the first start on, the next time of each step, whatever the window is. No attempt does a step
-   earlier, so if the last step is in the window the attempt counts: see `ordered_disjoint`. The others are `unsettled`.
-3. `continued_events`: each time at which an unsettled person did the second step, with the next times of later ones. To
-   reach step n in time from there, an attempt has to begin at most one window before step n, and not after the second
-   step. So the first start from that border on is the earliest that reaches it, if it is not too late.
-4. `best_starts`: the earliest start of a person that reaches step n in time. The last step with one is the furthest,
-   and `best_attempts` go on from there to the next time of each step up to it.
+   earlier, so if the last step is in the window the person is settled: see `ordered_disjoint`.
+3. `tries`: each time at which an unsettled person did the second step, with the next times of later ones. To reach step
+   n in time from there, an attempt has to begin at most one window before step n, and not after the second step. So the
+   first start from that border on (`tried_starts`) is the earliest that reaches it, if it is not too late.
+4. `attempts`: of each try the furthest attempt. Of a person's attempts the furthest counts, and the earliest of these.
+
+The persons are parted in halves (`Dialect.halves`), each with CTEs of its own, and none of these is read twice. So
+PostgreSQL keeps none of their rows, and has each half found by a process of its own: a parallel process can neither
+read the rows of a CTE, nor run a subquery for each of its rows, nor make lists together with another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tallystick.analysis.cte import Cte, columns, cte, sql
+from tallystick.analysis.cte import FENCE, Cte, columns, cte, sql, union_all
+from tallystick.analysis.filters import ALWAYS
 from tallystick.analysis.funnel.steps import Steps
 from tallystick.analysis.funnel.user_times import event_times, listed_times
 
 
 def time_list_persons(steps: Steps) -> list[Cte]:
     """The CTEs that end with `persons`."""
-    settled = f"{steps.last_time()} <= step_1_at + {steps.window}"
-    return [
-        event_times(steps),
-        _persons_with_times(steps),
-        cte("first_attempts", "{chain}", chain=_chain(steps, "SELECT * FROM persons_with_times", steps.numbers[1:])),
-        cte(
-            "unsettled",
-            """
-            SELECT *
-            FROM first_attempts
-            WHERE NOT ({settled})
-            """,
-            settled=settled,
-        ),
-        _starts_of_unsettled(steps),
-        _continued_events(steps),
-        _best_starts(steps),
-        _best_attempts(steps),
-        cte(
-            "persons",
+    halves = steps.halves
+    suffixes = [f"_of_half_{number}" for number in range(1, len(halves) + 1)] or [""]
+    ctes = [event_times(steps)]
+    for half, suffix in zip(halves or [ALWAYS], suffixes, strict=True):
+        ctes += [
+            _persons_with_times(steps, half, suffix),
+            cte(
+                f"first_attempts{suffix}",
+                "{chain}",
+                chain=_chain(steps, f"SELECT * FROM persons_with_times{suffix}", "step", steps.numbers[1:]),
+            ),
+            _tries(steps, suffix),
+            _tried_starts(steps, suffix),
+            _attempts(steps, suffix),
+        ]
+    selects = (
+        sql(
             """
             SELECT
                 {columns}
-            FROM first_attempts
-            WHERE {settled}
-            UNION ALL
-            SELECT
-                {columns}
-            FROM best_attempts
+            FROM (
+                SELECT person, min(attempt) AS attempt
+                FROM {attempts}
+                GROUP BY person
+            ) AS best_attempts
             """,
-            columns=columns(["person", *steps.times]),
-            settled=settled,
-        ),
-    ]
+            columns=columns(["person", *(f"attempt[{index}] AS {time}" for index, time in enumerate(steps.times, 2))]),
+            attempts=f"attempts{suffix}",
+        )
+        for suffix in suffixes
+    )
+    return [*ctes, cte("persons", "{selects}", selects=union_all(selects))]
 
 
-def _persons_with_times(steps: Steps) -> Cte:
+def _persons_with_times(steps: Steps, half: str, suffix: str) -> Cte:
     first = f"min(first) FILTER (WHERE {steps.test(1)})"
     merged = steps.dialect.merged_times.format("times")
-    lists = [f"{merged} FILTER (WHERE {steps.test(number)}) AS {_list(number)}" for number in steps.numbers[1:]]
+    lists = [f"{merged} FILTER (WHERE {steps.test(number)}) AS {_list(number)}" for number in steps.numbers]
+    of_half = [] if half == ALWAYS else [half]
     return cte(
-        "persons_with_times",
+        f"persons_with_times{suffix}",
         """
         SELECT
             {columns}
@@ -76,149 +80,133 @@ def _persons_with_times(steps: Steps) -> Cte:
         HAVING {first} IS NOT NULL
         """,
         columns=columns(["user_id AS person", f"{first} AS step_1_at", *lists]),
-        listed_times=listed_times(steps, steps.test_any(*steps.numbers)),
+        listed_times=listed_times(steps, steps.test_any(*steps.numbers), *of_half),
         first=first,
     )
 
 
-def _starts_of_unsettled(steps: Steps) -> Cte:
-    """`starts_of_unsettled`: the times of the first step that an attempt of an unsettled person can begin at."""
-    dialect, second = steps.dialect, _list(2)
-    return cte(
-        "starts_of_unsettled",
-        """
-        SELECT person, {merged} AS step_1_times
-        FROM (
-            SELECT person, times
-            FROM (
-                {listed_times}
-            ) AS lists
-            JOIN (
-                SELECT person, min({second}[1]) - {window} AS earliest, max({last_of_second}) AS latest
-                FROM unsettled
-                GROUP BY person
-            ) AS ranges ON person = user_id AND first <= latest AND {last_of_times} >= earliest
-            ORDER BY person, first
-        ) AS lists_in_order
-        GROUP BY person
-        """,
-        # In order, each list goes behind the ones before it.
-        merged=dialect.merged_times.format("times"),
-        listed_times=listed_times(steps, steps.test_any(1)),
-        # A person has one row already, but GROUP BY lets PostgreSQL's planner hash these rows and not the times.
-        second=second,
-        window=steps.window,
-        last_of_second=dialect.last_of.format(second),
-        last_of_times=dialect.last_of.format("times"),
-    )
-
-
-def _continued_events(steps: Steps) -> Cte:
-    """`continued_events`: for each later step, `start_<n>` is the first start from which it is in the window."""
-    lists = [_list(number) for number in steps.numbers[2:]]
-    events = sql(
-        """
-        SELECT
-            {columns}
-        FROM unsettled
-        JOIN starts_of_unsettled ON starts_of_unsettled.person = unsettled.person
-        """,
-        columns=columns(["unsettled.person", "step_1_times", *lists, f"unnest({_list(2)}) AS step_2_at"]),
-    )
-    starts = (
-        f"{_next(steps, 'step_1_times', f'step_{number}_at - {steps.window}')} AS start_{number}"
-        for number in steps.numbers[1:]
-    )
-    return cte(
-        "continued_events",
+def _tries(steps: Steps, suffix: str) -> Cte:
+    """`tries`: of a settled person one row. Of others one for each second step, with the next times of later steps."""
+    settled = f"{steps.last_time()} <= step_1_at + {steps.window}"
+    lists = [_list(number) for number in steps.numbers]
+    first = sql(
         """
         SELECT
             {columns}
         FROM (
-            {chain}
-        ) AS events
-        OFFSET 0
+            SELECT *, {settled} AS settled
+            FROM {first_attempts}
+            {fence}
+        ) AS first_attempts
         """,
-        columns=columns(["person", "step_2_at", *starts]),
-        chain=_chain(steps, events, steps.numbers[2:]),
+        columns=columns(
+            [
+                "person",
+                "step_1_at",
+                "settled",
+                *lists,
+                # A list that is not there has no rows, but the person has one.
+                f"unnest(CASE WHEN settled THEN ARRAY[step_2_at] ELSE {_list(2)} END) AS try_2_at",
+            ]
+        ),
+        settled=settled,
+        first_attempts=f"first_attempts{suffix}",
+        fence=FENCE,
     )
+    return cte(f"tries{suffix}", "{chain}", chain=_chain(steps, first, "try", steps.numbers[2:]))
 
 
-def _best_starts(steps: Steps) -> Cte:
-    starts = (
-        f"min(start_{number}) FILTER (WHERE start_{number} <= step_2_at) AS start_{number}"
+def _tried_starts(steps: Steps, suffix: str) -> Cte:
+    """`tried_starts`: for each later step, `start_<n>` is the first start from which it is in the window."""
+    starts = [
+        f"{_next(steps, _list(1), f'try_{number}_at - {steps.window}')} AS start_{number}"
         for number in steps.numbers[1:]
-    )
+    ]
     return cte(
-        "best_starts",
+        f"tried_starts{suffix}",
         """
         SELECT
             {columns}
-        FROM continued_events
-        GROUP BY person
+        FROM {tries}
+        {fence}
         """,
-        columns=columns(["person", *starts]),
+        columns=columns(["*", *starts]),
+        tries=f"tries{suffix}",
+        fence=FENCE,
     )
 
 
-def _best_attempts(steps: Steps) -> Cte:
-    """`best_attempts`: of each unsettled person the attempt that counts."""
+def _attempts(steps: Steps, suffix: str) -> Cte:
+    """`attempts`: the furthest attempt of each try, as an array that is the smaller the better it is.
+
+    The array has an instant that is the earlier the more steps are done, then the time of each step. So the smallest
+    one of a person is the furthest, and of several of these the earliest.
+    """
     furthest_first = list(reversed(steps.numbers[1:]))
-    start = f"coalesce({', '.join(f'start_{number}' for number in furthest_first)}, step_1_at)"
-    reached = " ".join(f"WHEN start_{number} IS NOT NULL THEN {number}" for number in furthest_first)
-    lists = [_list(number) for number in steps.numbers[1:]]
+    reaches = [f"WHEN start_{number} <= try_2_at THEN {number}" for number in furthest_first]
+    starts = [f"WHEN start_{number} <= try_2_at THEN start_{number}" for number in furthest_first]
     begun = sql(
         """
         SELECT
             {columns}
-        FROM unsettled
-        LEFT JOIN best_starts ON best_starts.person = unsettled.person
+        FROM {tried_starts}
         """,
         columns=columns(
-            ["unsettled.person", f"{start} AS step_1_at", f"CASE {reached} ELSE 1 END AS steps_done", *lists]
+            [
+                "person",
+                f"CASE WHEN settled THEN {len(steps.numbers)} {' '.join(reaches)} ELSE 1 END AS steps_done",
+                f"CASE WHEN settled THEN step_1_at {' '.join(starts)} ELSE step_1_at END AS step_1_at",
+                *map(_list, steps.numbers[1:]),
+            ]
         ),
+        tried_starts=f"tried_starts{suffix}",
     )
-    in_time = [
-        f"CASE WHEN steps_done >= {number} THEN step_{number}_at END AS step_{number}_at"
-        for number in steps.numbers[1:]
-    ]
+    reach = steps.dialect.instant.format("2000-01-01 00:00:00") + " - steps_done * INTERVAL '1 second'"
+    in_time = [f"CASE WHEN steps_done >= {number} THEN step_{number}_at END" for number in steps.numbers[1:]]
     return cte(
-        "best_attempts",
+        f"attempts{suffix}",
         """
         SELECT
-            {columns}
+            person,
+            ARRAY[{attempt}] AS attempt
         FROM (
             {chain}
         ) AS whole_attempts
         """,
-        columns=columns(["person", "step_1_at", *in_time]),
-        chain=_chain(steps, begun, steps.numbers[1:]),
+        attempt=", ".join([reach, "step_1_at", *in_time]),
+        chain=_chain(steps, begun, "step", steps.numbers[1:]),
     )
 
 
-def _chain(steps: Steps, source: str, numbers: Sequence[int]) -> str:
-    """A SELECT with the columns of a source, and the time of each of some steps after the step before it."""
+def _chain(steps: Steps, source: str, prefix: str, numbers: Sequence[int]) -> str:
+    """A SELECT with the columns of a source, and the time of each of some steps after the step before it.
+
+    Args:
+        prefix: what the columns with these times begin with.
+    """
     for number in numbers:
-        # OFFSET 0 has each time computed once. Without it the planner would put its expression into all later ones.
         source = sql(
             """
-            SELECT *, {next} AS step_{number}_at
+            SELECT *, {next} AS {prefix}_{number}_at
             FROM (
                 {source}
-                OFFSET 0
+                {fence}
             ) AS attempts_to_step_{before}
             """,
-            next=_next(steps, _list(number), f"step_{number - 1}_at"),
+            next=_next(steps, _list(number), f"{prefix}_{number - 1}_at"),
+            prefix=prefix,
             number=str(number),
             source=source,
+            fence=FENCE,
             before=str(number - 1),
         )
     return sql(
         """
         {source}
-        OFFSET 0
+        {fence}
         """,
         source=source,
+        fence=FENCE,
     )
 
 

@@ -40,10 +40,10 @@ def first_events(steps: Steps) -> str:
     )
 
 
-def listed_times(steps: Steps, condition: str) -> str:
+def listed_times(steps: Steps, *conditions: str) -> str:
     """SELECT: `user_id`, `name`, the `times` of a row that are in the range, and the `first` of them; no empty ones."""
     times = steps.dialect.first_and_more
-    where = clause("WHERE", _conditions(steps, condition))
+    where = clause("WHERE", _conditions(steps, *conditions))
     if _has_whole_days(steps):
         return sql(
             """
@@ -165,10 +165,10 @@ def _unnested(steps: Steps, more_columns: str, source: str, condition: str) -> s
     )
 
 
-def _conditions(steps: Steps, condition: str) -> list[str]:
+def _conditions(steps: Steps, *more: str) -> list[str]:
     """Conditions of the rows that may have a time in the range."""
     without_range = steps.query.model_copy(update={"since": None, "until": None})
-    conditions = [*scope_conditions(without_range, "first", steps.source, table="user_times"), condition]
+    conditions = [*scope_conditions(without_range, "first", steps.source, table="user_times"), *more]
     numbers = steps.source.user_numbers
     has_days = numbers is not None and numbers.has_days
     if has_days and _has_whole_days(steps):

@@ -29,7 +29,13 @@ from tallystick.analysis.cte import Cte, clause, columns, cte, sql, union_all, w
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
 from tallystick.analysis.paths.arrays import array_step_counts
-from tallystick.analysis.paths.trails import can_use_trails, index_ctes, step_counts_with_trails, trail_step_counts
+from tallystick.analysis.paths.trails import (
+    can_use_trails,
+    halves_of_trails,
+    index_ctes,
+    step_counts_with_trails,
+    trail_step_counts,
+)
 from tallystick.analysis.sessions.events import (
     attributed_events,
     events_of_sessions,
@@ -79,7 +85,10 @@ def compile_paths(query: PathsQuery, sources: Sources) -> Statement:
         ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS LAST
         """
     )
-    return Statement(with_ctes(ctes, answer), source.parameters.values, from_rollup=index is not None)
+    in_halves = index is not None and len(halves_of_trails(query, source, index)) > 1
+    return Statement(
+        with_ctes(ctes, answer), source.parameters.values, from_rollup=index is not None, in_halves=in_halves
+    )
 
 
 # --- the steps of sessions ------------------------------------------------------------------------------------------

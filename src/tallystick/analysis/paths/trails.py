@@ -8,7 +8,7 @@ only once. If a session lies wholly in the range, its trail answers the query. T
 from __future__ import annotations
 
 from tallystick.analysis.bots import is_no_bot
-from tallystick.analysis.cte import Cte, clause, columns, cte
+from tallystick.analysis.cte import FENCE, Cte, clause, columns, cte, sql, union_all
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.sessions.events import site_condition
 from tallystick.analysis.sessions.index import INDEXED_PATHS, TRAIL, SessionIndex
@@ -54,7 +54,7 @@ def trail_step_counts(query: PathsQuery, source: EventSource, index: SessionInde
     selected = TRAIL
     conditions = [*site_condition(query, source), *_has_usable_trail(query, source)]
     if index.has_numbered_trails:
-        return _numbered_step_counts(query, source, anchor, conditions)
+        return _numbered_step_counts(query, source, index, anchor, conditions)
     if anchor is not None:
         node = source.parameters.add(anchor, "text")
         selected = f"{TRAIL}, list_position({TRAIL}, {node}) AS anchor_position"
@@ -90,14 +90,16 @@ def trail_step_counts(query: PathsQuery, source: EventSource, index: SessionInde
     )
 
 
-def _numbered_step_counts(query: PathsQuery, source: EventSource, anchor: str | None, conditions: list[str]) -> Cte:
+def _numbered_step_counts(
+    query: PathsQuery, source: EventSource, index: SessionIndex, anchor: str | None, conditions: list[str]
+) -> Cte:
     """`trail_step_counts` from trails of numbers: counted by numbers, and only the counts get their paths.
 
     `page_1` is the page of the first step that counts, `page_2` that of the next one, and so on: backwards from an
     `end`, else forwards, and then `page_0` is the page before the first one. Each step with the page before it is a
     grouping set. So a trail is read once, and never becomes a row for each of its pages.
 
-    OFFSET 0 has the anchor searched once for all pages, and hides from the planner that pages are of trails, of which
+    FENCE has the anchor searched once for all pages, and hides from the planner that pages are of trails, of which
     there are many: it would expect as many pairs of pages, and sort the trails instead of hashing them.
     """
     backwards = query.end is not None
@@ -119,6 +121,35 @@ def _numbered_step_counts(query: PathsQuery, source: EventSource, anchor: str | 
         "path_id": [f"WHEN {int(masks[step], 2)} THEN page_{step}" for step in steps],
     }
     sign = "-" if backwards else "+"
+    halves = halves_of_trails(query, source, index)
+    grouped_steps = union_all(
+        sql(
+            """
+            SELECT {pages}, GROUPING({pages}) AS not_grouped_by, count(*) AS sessions
+            FROM (
+                SELECT
+                    {selected}
+                FROM (
+                    SELECT {trail}, {anchored} AS anchored
+                    FROM {index}
+                    {where}
+                    {fence}
+                ) AS trails
+                {fence}
+            ) AS pages_of_trails
+            GROUP BY GROUPING SETS ({sets})
+            """,
+            pages=", ".join(pages),
+            selected=columns(f"{TRAIL}[anchored {sign} {number - 1}] AS page_{number}" for number in numbers),
+            trail=TRAIL,
+            anchored=anchored,
+            index=without_joined(query, source),
+            where=clause("WHERE", [*conditions, *of_half]),
+            fence=FENCE,
+            sets=", ".join(f"({before[step]}, page_{step})" for step in steps),
+        )
+        for of_half in halves
+    )
     return cte(
         "trail_step_counts",
         """
@@ -128,19 +159,7 @@ def _numbered_step_counts(query: PathsQuery, source: EventSource, anchor: str | 
                 {cases},
                 sessions
             FROM (
-                SELECT {pages}, GROUPING({pages}) AS not_grouped_by, count(*) AS sessions
-                FROM (
-                    SELECT
-                        {selected}
-                    FROM (
-                        SELECT {trail}, {anchored} AS anchored
-                        FROM {index}
-                        {where}
-                        OFFSET 0
-                    ) AS trails
-                    OFFSET 0
-                ) AS pages_of_trails
-                GROUP BY GROUPING SETS ({sets})
+                {grouped_steps}
             ) AS grouped_steps
         ) AS counted_steps
         JOIN {paths} AS paths USING (path_id)
@@ -148,15 +167,22 @@ def _numbered_step_counts(query: PathsQuery, source: EventSource, anchor: str | 
         """,
         materialized=True,
         cases=columns(f"CASE not_grouped_by {' '.join(whens)} END AS {name}" for name, whens in cases.items()),
-        pages=", ".join(pages),
-        selected=columns(f"{TRAIL}[anchored {sign} {number - 1}] AS page_{number}" for number in numbers),
-        trail=TRAIL,
-        anchored=anchored,
-        index=without_joined(query, source),
-        where=clause("WHERE", conditions),
-        sets=", ".join(f"({before[step]}, page_{step})" for step in steps),
+        grouped_steps=grouped_steps,
         paths=INDEXED_PATHS,
     )
+
+
+def halves_of_trails(query: PathsQuery, source: EventSource, index: SessionIndex) -> list[list[str]]:
+    """Conditions that part the sessions in two of about equal size, each of which one process can count.
+
+    PostgreSQL does not share the work on grouping sets among processes, but gives each SELECT of a UNION ALL to one,
+    unless it reads a CTE. A page of both halves is in two rows of `trail_step_counts`, which `step_counts` adds up.
+    """
+    anchored = query.start is not None or query.end is not None  # by a subquery that runs first, which is not parallel
+    if not index.is_plain_table or source.has_loose_events or anchored or query.since is None or query.until is None:
+        return [[]]
+    middle = source.parameters.add(query.since + (query.until - query.since) / 2, "timestamp")
+    return [[f"started < {middle}"], [f"started >= {middle}"]]
 
 
 def step_counts_with_trails() -> Cte:

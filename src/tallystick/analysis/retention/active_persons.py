@@ -102,6 +102,25 @@ class ActivePersons:
             where=clause("WHERE", conditions),
         )
 
+    def first_by_period(self, table: str, until: datetime | None, test: EventTest) -> str:
+        """A SELECT of each `person` and `period_key` with an event before `until` that passes a test.
+
+        `first_at` is the time of the first of these events, or the day's beginning where the table has days.
+        """
+        conditions = self._conditions(table, None, until, test)
+        return sql(
+            """
+            SELECT user_id AS person, {period} AS period_key, min({time}) AS first_at
+            FROM {table}
+            {where}
+            GROUP BY person, period_key
+            """,
+            period=self.buckets.sql(self.source.dialect, self._time(table)),
+            time="first" if table == "user_times" else self._time(table),
+            table=self._relation(table),
+            where=clause("WHERE", conditions),
+        )
+
     def tested_events(self, until: datetime | None, tests: Mapping[str, EventTest]) -> str:
         """A SELECT of the `person` and `timestamp` of each event before `until`, and whether it passes each test.
 

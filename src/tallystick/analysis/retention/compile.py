@@ -6,12 +6,14 @@ rest of the statement counts those rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tallystick.analysis.buckets import EPOCH, SECONDS, Buckets, segments
-from tallystick.analysis.cte import Cte, clause, cte, sql, with_ctes
+from tallystick.analysis.cte import Cte, clause, cte, sql, union_all, with_ctes
 from tallystick.analysis.event_source import EventSource
+from tallystick.analysis.filters import ALWAYS
 from tallystick.analysis.retention.active_persons import ActivePersons, are_names, reads_user_times
 from tallystick.analysis.retention.arrays import array_cells
 from tallystick.analysis.series import check_range
@@ -63,6 +65,7 @@ def compile_persons(query: PersonsScope, sources: Sources) -> Statement:
         query.interval, query.timezone, segments(query.timezone, early, query.until, now), query.week_start
     )
     source = EventSource(sources, query.site_id)
+    in_halves = False
     tests = (query.start, query.returning) if isinstance(query, RetentionQuery) else ()
     numbers = sources.user_numbers
     if numbers and not numbers.parts and not reads_user_times(query, source, buckets, *tests):
@@ -70,6 +73,7 @@ def compile_persons(query: PersonsScope, sources: Sources) -> Statement:
     persons = ActivePersons(query, source, buckets, sources.rollups)
     if isinstance(query, RetentionQuery):
         text, table = _retention(query, persons)
+        in_halves = len(_halves(query, source)) > 1 and table != "events"
     elif isinstance(query, LifecycleQuery):
         text, table = _lifecycle(query, persons)
     elif isinstance(query, StickinessQuery):
@@ -77,7 +81,12 @@ def compile_persons(query: PersonsScope, sources: Sources) -> Statement:
     else:
         text, table = _active_users(query, persons)
     return Statement(
-        text, source.parameters.values, from_rollup=table not in ("events", "user_times"), buckets=buckets, now=now
+        text,
+        source.parameters.values,
+        from_rollup=table not in ("events", "user_times"),
+        buckets=buckets,
+        now=now,
+        in_halves=in_halves,
     )
 
 
@@ -95,6 +104,8 @@ def _retention(query: RetentionQuery, persons: ActivePersons) -> tuple[str, str]
         ctes, cells = array_cells(query, persons, CELLS_MAX + 1)
         return with_ctes([*persons.source.ctes, *ctes], cells), "events"
     start_table, returning_table = persons.table(query.start), persons.table(query.returning)
+    if halves := _halves(query, persons.source):
+        return _cells_of_halves(query, persons, start_table, halves), start_table
     returning_persons = persons.by_period(
         "returning_persons", returning_table, query.since, query.until, query.returning
     )
@@ -147,6 +158,67 @@ def _cohorts_of_first_times(query: RetentionQuery, persons: ActivePersons, table
         first_times=persons.first_times(table, query.until, query.start),
         where=clause("WHERE", in_range),
     )
+
+
+def _halves(query: RetentionQuery, source: EventSource) -> list[str]:
+    """Conditions of each part of the persons that `_cells_of_halves` counts by itself; empty: cohorts are joined."""
+    templates = source.dialect.halves if source.user_numbers else source.dialect.text_halves
+    if not templates or query.mode != "first_time" or query.start != query.returning:
+        return []
+    # The numbers of persons with joined ids are found by a subquery that runs first, which is not parallel.
+    return [ALWAYS] if source.has_persons and source.user_numbers else [half.format("person") for half in templates]
+
+
+def _cells_of_halves(query: RetentionQuery, persons: ActivePersons, table: str, halves: Sequence[str]) -> str:
+    """The statement where the events that start and those that return are the same: the rows are read once, not joined.
+
+    All periods of a person whose first event is in the range are in it too. A list with a NULL before these periods
+    becomes a row for each, and the one without a period says how large the cohort is. The persons are parted in halves,
+    of which PostgreSQL gives each to a process of its own, since no half reads a CTE.
+    """
+    source, dialect = persons.source, persons.source.dialect
+    in_range = [f"min(first_at) >= {source.parameters.add(query.since, 'timestamp')}"] if query.since else []
+    cells = (
+        sql(
+            """
+            SELECT cohort, period_key, count(*) AS users
+            FROM (
+                SELECT {cohort} AS cohort, unnest({periods}) AS period_key
+                FROM (
+                    SELECT min(first_at) AS first_at, array_agg(period_key) AS period_keys
+                    FROM (
+                        {periods_of_persons}
+                    ) AS periods_of_persons
+                    {where}
+                    GROUP BY person
+                    {having}
+                ) AS cohorts
+            ) AS periods_of_cohorts
+            WHERE period_key IS NULL OR period_key BETWEEN cohort AND {last_period}
+            GROUP BY cohort, period_key
+            """,
+            cohort=persons.buckets.sql(dialect, "first_at"),
+            periods=f"{dialect.no_time} || period_keys",
+            periods_of_persons=persons.first_by_period(table, query.until, query.start),
+            where=clause("WHERE", [] if half == ALWAYS else [half]),
+            having=clause("HAVING", in_range),
+            last_period=dialect.later.format("cohort", seconds=SECONDS[query.interval] * (query.periods + 1)),
+        )
+        for half in halves
+    )
+    select = sql(
+        """
+        SELECT {cohort} AS cohort, {period} AS period, {users} AS users
+        FROM cells
+        GROUP BY cells.cohort, period_key
+        LIMIT {limit}
+        """,
+        cohort=dialect.key_us.format("cells.cohort"),
+        period=dialect.key_us.format("period_key"),
+        users=dialect.whole.format("users"),
+        limit=str(CELLS_MAX + 1),
+    )
+    return with_ctes([*source.ctes, cte("cells", "{cells}", cells=union_all(cells))], select)
 
 
 # --- lifecycle, stickiness, active users ----------------------------------------------------------------------------

@@ -103,6 +103,8 @@ class SessionIndex:
         durations: the classes of durations by which sessions are counted too. With them, `indexed_sessions` has their
             `duration`.
         has_numbered_trails: trails are lists of `path_id`.
+        is_plain_table: the index is a table, and no session is computed beside it. So parallel processes of PostgreSQL
+            can read it, which cannot read the rows of a CTE.
     """
 
     ctes: Callable[[Sequence[str]], list[Cte]]
@@ -111,6 +113,7 @@ class SessionIndex:
     long: str = ""
     durations: DurationClasses | None = None
     has_numbered_trails: bool = False
+    is_plain_table: bool = False
 
 
 def can_use_session_index(query: SessionsQuery) -> bool:

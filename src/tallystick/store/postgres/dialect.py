@@ -155,7 +155,10 @@ POSTGRES = Dialect(
     # It is computed once, before the rows are read.
     any_row="EXISTS (SELECT FROM {0})",
     list_length="cardinality({0})",
-    number_type="integer",
+    number_type="bigint",
+    # It expects a third of the rows of such a condition, but a two-hundredth of the rows with `{0} % 2 = 1`.
+    halves=("{0} % 2 < 1", "{0} % 2 >= 1"),
+    text_halves=("hashtext({0}) < 0", "hashtext({0}) >= 0"),
     newest_users=_NEWEST_USERS,
     first="(array_agg(ARRAY{0} ORDER BY page DESC, timestamp, received_at, ctid))[1:1]",
     last="(array_agg(ARRAY{0} ORDER BY page DESC, timestamp DESC, received_at DESC, ctid DESC))[1:1]",

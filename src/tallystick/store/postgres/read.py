@@ -49,6 +49,13 @@ person by a nested loop: 70 s instead of 12 for a funnel of 10 million events.
 """
 WITHOUT_MERGES = "SET LOCAL enable_mergejoin = off"
 """See `Needs.merge_joins`."""
+IN_HALVES = "SET LOCAL min_parallel_table_scan_size = '5TB'; SET LOCAL parallel_setup_cost = 4000"
+"""See `Statement.in_halves`: processes share out the halves, and not the reading of one table.
+
+A half whose tables several processes read cannot be given to a process of its own, so that one process does the rest of
+its work, which is more. The size keeps a table whole. It says nothing about partitions of `events`, of which few rows
+are read: for these the cost of a process is higher than what it saves.
+"""
 TIMEOUT = "SET LOCAL statement_timeout = '{milliseconds}ms'"
 LOADED_AT = """
 SELECT CAST(extract(epoch FROM max(newest)) * 1000000 AS bigint) FROM (
@@ -117,6 +124,8 @@ class Reader:
                     await connection.execute(BY_HASH)
                 if not needs(query).merge_joins:
                     await connection.execute(WITHOUT_MERGES)
+                if statement.in_halves:
+                    await connection.execute(IN_HALVES)
                 rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
             result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})

@@ -137,9 +137,9 @@ trail_step_counts AS MATERIALIZED (
                         AND trail IS NOT NULL
                         AND started >= CAST($8 AS timestamptz)
                         AND ended < CAST($9 AS timestamptz)
-                    OFFSET 0
+                    OFFSET '0'
                 ) AS trails
-                OFFSET 0
+                OFFSET '0'
             ) AS pages_of_trails
             GROUP BY GROUPING SETS ((page_0, page_1), (page_1, page_2), (page_2, page_3), (page_3, page_4), (page_4, page_5))
         ) AS grouped_steps

@@ -370,9 +370,9 @@ trail_step_counts AS MATERIALIZED (
                         AND ended < CAST($7 AS timestamptz)
                         AND cardinality(trail) = pages
                         AND array_position(trail, (SELECT path_id FROM indexed_paths WHERE path = CAST($8 AS text))) IS NOT NULL
-                    OFFSET 0
+                    OFFSET '0'
                 ) AS trails
-                OFFSET 0
+                OFFSET '0'
             ) AS pages_of_trails
             GROUP BY GROUPING SETS ((page_2, page_1), (page_3, page_2), (page_4, page_3), (page_5, page_4))
         ) AS grouped_steps

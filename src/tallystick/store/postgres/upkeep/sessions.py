@@ -181,6 +181,7 @@ def session_index(is_new: str | None) -> SessionIndex:
         long=LONG,
         durations=DurationClasses(DURATIONS, LASTING),
         has_numbered_trails=True,
+        is_plain_table=is_new is None,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from tallystick.analysis.cte import cte, sql
+from tallystick.analysis.cte import sql
 from tallystick.analysis.user_numbers import UserNumbers
 from tallystick.model.books import Difference
 from tallystick.model.sql import load_statements
@@ -21,6 +21,10 @@ from tallystick.store.postgres.upkeep.watermark import Progress
 SQL = load_statements("tallystick.store.postgres", "sql/user_times.sql")
 PIECE = 400_000
 """About how many events one step covers: a day of them at most while older events are covered."""
+NUMBER = "coalesce(number, least(hashtextextended(events.user_id, 0), -1 - hashtextextended(events.user_id, 0)))"
+"""The number of a new event's user. A user who has none yet gets a negative hash of 63 bits, which each process of a
+parallel statement computes alike. The chance that two of 200,000 new users get the same one is one in 400 million.
+"""
 LEAST = 200_000
 """New events are read one by one until there are so many: the more, the more events of a user and name share a row."""
 
@@ -85,38 +89,43 @@ async def read_user_times(connection: Connection) -> UserNumbers | None:
 
 def user_numbers(progress: Progress) -> UserNumbers:
     """User numbers and times for a statement, and the events that they do not cover."""
-    times = "SELECT site_id, day, name, user_number AS user_id, first, more, bot FROM user_times"
+    times = "SELECT site_id, day, name, {number} AS user_id, first, more, bot FROM user_times"
     if not progress.pending:
-        return UserNumbers((), (), times, has_days=True)
-    new_users = cte(
-        "new_users",
+        return UserNumbers((), (), times.format(number="user_number"), has_days=True)
+    events = sql(
         """
-        SELECT
-            seen.user_id AS of_id,
-            CAST(coalesce(
-                number, (SELECT coalesce(max(number), 0) FROM user_numbers) + row_number() OVER ()
-            ) AS integer) AS of_number
-        FROM (SELECT DISTINCT user_id FROM events WHERE {is_new} AND user_id IS NOT NULL) AS seen
-        LEFT JOIN user_numbers ON user_numbers.user_id = seen.user_id
+        FROM events
+        LEFT JOIN user_numbers ON user_numbers.user_id = events.user_id
+        WHERE {is_new} AND events.user_id IS NOT NULL
         """,
-        materialized=True,
         is_new=progress.is_new(),
     )
     all_times = sql(
         """
         {times}
         UNION ALL
-        SELECT site_id, CAST(timestamp AT TIME ZONE 'UTC' AS date), name, of_number, timestamp,
+        SELECT site_id, CAST(timestamp AT TIME ZONE 'UTC' AS date), name, {number}, timestamp,
             CAST(NULL AS timestamptz[]), is_bot(properties)
-        FROM events
-        JOIN new_users ON of_id = user_id
-        WHERE {is_new}
+        {events}
         """,
-        times=times,
-        is_new=progress.is_new(),
+        # Of the same type, so that PostgreSQL plans both together; else no parallel process reads them.
+        times=times.format(number="CAST(user_number AS bigint)"),
+        number=NUMBER,
+        events=events,
     )
-    users = "(SELECT user_id, number FROM user_numbers UNION SELECT of_id, of_number FROM new_users)"
-    return UserNumbers((str(new_users),), (), all_times, users, has_days=True)
+    users = sql(
+        """
+        (
+            SELECT user_id, number FROM user_numbers
+            UNION
+            SELECT events.user_id, {number}
+            {events}
+        )
+        """,
+        number=NUMBER,
+        events=events,
+    )
+    return UserNumbers((), (), all_times, users, has_days=True)
 
 
 async def differences(connection: Connection, days: Iterable[datetime]) -> list[Difference]:
