@@ -32,6 +32,10 @@ class Targets(NamedTuple):
 DUCKDB = Targets()
 CLICKHOUSE = Targets(rollup=300.0, overview=300.0, sessions=600.0, funnel=1_500.0, retention=700.0, paths=2_500.0)
 """ClickHouse has no rollups; sessions of closed days are built."""
+POSTGRES = Targets(
+    series=1_000.0, rollup=500.0, overview=500.0, sessions=500.0, funnel=2_000.0, retention=1_000.0, paths=2_000.0
+)
+"""PostgreSQL has no columns, and its rollups are rows like any others."""
 
 
 class TimedQuery(NamedTuple):
@@ -50,7 +54,7 @@ def timed_queries(first_day: int, user: str, store: str = "duckdb") -> list[Time
         user: one of its users.
         store: the scheme of the store's URL, which the targets depend on.
     """
-    targets = CLICKHOUSE if store.startswith("clickhouse") else DUCKDB
+    targets = {"clickhouse": CLICKHOUSE, "clickhouses": CLICKHOUSE, "duckdb": DUCKDB}.get(store, POSTGRES)
     end = first_day + DAYS * DAY_US
     month = {"since": instant(first_day), "until": instant(end)}
     week = {"since": instant(end - 7 * DAY_US), "until": instant(end)}
