@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from tallystick.config import Settings
+from tallystick.errors import BatchTooLarge
 from tallystick.model.event import Event
 from tallystick.model.query import Condition, SessionsQuery
 from tallystick.store.clickhouse import ClickHouseStore
@@ -323,6 +324,30 @@ async def test_verify_finds_a_build_that_is_wrong(store: ClickHouseStore, sql: C
     await build(store)
     sql("ALTER TABLE session_parts UPDATE pages = pages + 1 WHERE 1 SETTINGS mutations_sync = 1")
     assert [one.check for one in await store.verify()] == ["sessions"]
+
+
+async def test_a_day_that_takes_too_much_memory_is_read_from_the_events(
+    store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Housekeeping goes on with the others, and tries it again later."""
+    await store.write([block_of(0, EVENTS)])
+    monkeypatch.setattr(session_days, "AGAIN", 1_000)
+    run = store._admin.command
+
+    async def command(sql: str, *given: Any, **named: Any) -> None:
+        await run(sql, *given, **named)
+        if sql == session_days.INSERT:
+            raise BatchTooLarge("no memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._admin, "command", command)
+        await session_days.step(store._admin)
+    await build(store)
+    assert await counting(store) == [2, 3, 4]
+    await check(store)
+    monkeypatch.setattr(session_days, "AGAIN", 0)
+    await build(store)
+    assert await counting(store) == [1, 2, 3, 4]
 
 
 async def test_other_rules_build_all_days_again(store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch) -> None:

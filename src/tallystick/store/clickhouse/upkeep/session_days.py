@@ -17,13 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import structlog
+
 from tallystick.analysis.sessions.days import BuiltDay
+from tallystick.errors import BatchTooLarge
 from tallystick.model.books import Difference
 from tallystick.model.sql import load_statements
 from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection, Look, Row
 from tallystick.store.clickhouse.ticks import TICKS
 from tallystick.store.clickhouse.upkeep.session_days_sql import COLUMNS, rows_sql
 
+log = structlog.get_logger(__name__)
 SQL = load_statements("tallystick.store.clickhouse", "sql/session_days.sql")
 LEAST = 10_000
 """Rows of `events` from which on a day is built: fewer are read as fast."""
@@ -33,7 +37,7 @@ AGAIN = 3_600
 """Seconds after which a day is built again: late events may come one by one for hours."""
 ABANDONED = 3_600
 """Seconds after which a build that no row names was left behind by a process that stopped."""
-PIECE = 4_000_000
+PIECE = 2_000_000
 """About how many events are grouped at a time."""
 RULES = hashlib.sha256(rows_sql().encode()).hexdigest()[:16]
 """Changes with the statement that makes a build: then every day is built again."""
@@ -196,7 +200,13 @@ async def step(connection: Connection) -> bool:
         return False
     day = max(due)  # the newest are asked for most
     first = int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).timestamp())
-    await _build(connection, Build(day, first, secrets.randbits(63), found.parts[day], "", 0, RULES, 0))
+    build = Build(day, first, secrets.randbits(63), found.parts[day], "", 0, RULES, 0)
+    try:
+        await _build(connection, build)
+    except BatchTooLarge:
+        log.warning("ClickHouse has no memory to build the sessions of a day; its events are read", day=day)
+        await _drop(connection, build.number)
+        await _enter(connection, replace(build, number=0, parts=""))  # tried again as a day that was built
     return len(due) > 1
 
 
