@@ -168,6 +168,18 @@ class QueryTooExpensive(TallystickError):
     code = "query_too_expensive"
 
 
+class MemoryTaken(QueryTooExpensive):
+    """Other work holds the memory that the query needs: send it again, or narrow its range, filters or breakdown."""
+
+    def __init__(self, message: str | None = None, pause: float = 0.0) -> None:
+        """
+        Args:
+            pause: fewest seconds until the query may begin again.
+        """
+        super().__init__(message)
+        self.pause = pause
+
+
 class QueryTimeout(TallystickError):
     """The query did not finish before its deadline: narrow its time range, or raise TALLYSTICK_QUERY_TIMEOUT."""
 

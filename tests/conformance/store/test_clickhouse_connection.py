@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,11 +16,14 @@ from tallystick.errors import (
     BatchTooLarge,
     ConfigError,
     DataRejected,
+    MemoryTaken,
     QueryTimeout,
     QueryTooExpensive,
     StoreUnavailable,
 )
+from tallystick.model.query import MetricsQuery
 from tallystick.store import make_store
+from tallystick.store.clickhouse.read import ALONE, Reader
 from tallystick.store.clickhouse.server.connection import Connection, ServerError, query_errors, table_of
 from tallystick.store.clickhouse.server.session import READ_SESSION, WRITE_SESSION
 from tests.servers.clickhouse import PASSWORD_IN_URL, ClickHouseServer
@@ -109,6 +113,57 @@ async def test_errors_say_whose_fault_it_is(settings: Settings, clickhouse_url: 
             await connection.query(much, settings={"max_memory_usage": 10_000_000})
         with pytest.raises(QueryTimeout), query_errors():
             await connection.query("SELECT sleepEachRow(1) FROM numbers(60) SETTINGS max_block_size = 1", seconds=0.5)
+
+
+LACKS = "SELECT throwIf(1, '(total) memory limit exceeded', toInt16(241))"
+
+
+async def test_memory_that_others_hold_is_waited_for(
+    settings: Settings, clickhouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was 422 at once. It still is where no other statement has much, where others keep the memory, and where the
+    limit is the query's own.
+    """
+    lacking: list[str] = []
+    find = Reader._find
+
+    async def found(reader: Reader, *args: Any) -> Any:
+        if lacking:
+            custom = {"allow_custom_error_code_in_throwif": 1}
+            await reader._connection.query(lacking.pop(), settings=custom)
+        return await find(reader, *args)
+
+    monkeypatch.setattr(Reader, "_find", found)
+    store = make_store(settings.model_copy(update={"store_url": clickhouse_url}))
+    await store.open()
+    query = MetricsQuery()
+    try:
+        await store.migrate()
+        lacking += [LACKS] * 9
+        with pytest.raises(QueryTooExpensive) as refused:
+            await store.run(query)
+        assert (type(refused.value), len(lacking)) == (QueryTooExpensive, 8)
+        async with connected(settings, clickhouse_url) as other:
+            text = "SELECT groupArray(repeat('x', 1000)) FROM numbers(60000)"
+            large = f"WITH ({text}) AS list SELECT sleepEachRow(0.02), length(list) FROM numbers(100000)"
+            holding = asyncio.create_task(other.query(large, settings={"max_block_size": 100}, seconds=600))
+            async with asyncio.timeout(60):
+                while await other.value(ALONE):  # noqa: ASYNC110 - it changes in the server
+                    await asyncio.sleep(0.01)
+            with pytest.raises(MemoryTaken):
+                await store.run(query)
+            assert len(lacking) < 7, "it was tried several times"
+            lacking[:] = [LACKS.replace("(total)", "(for query)")]
+            with pytest.raises(QueryTooExpensive) as refused:
+                await store.run(query)
+            assert type(refused.value) is QueryTooExpensive
+            lacking[:] = [LACKS]
+            assert (await store.run(query)).rows == [{"events": 0}]
+            holding.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await holding
+    finally:
+        await store.close()
 
 
 async def test_requests_wait_for_their_turn_and_no_longer(settings: Settings, clickhouse_url: str) -> None:

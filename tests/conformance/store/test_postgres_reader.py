@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,16 +18,18 @@ import pytest
 from tallystick.analysis.dispatch import compile_query
 from tallystick.analysis.statement import Statement
 from tallystick.config import Settings
-from tallystick.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, StoreUnavailable
+from tallystick.errors import InvalidRequest, MemoryTaken, QueryTimeout, QueryTooExpensive, StoreUnavailable
 from tallystick.model.queries.funnel import EventTest, FunnelQuery, FunnelUsersQuery
 from tallystick.model.query import Condition, EventsQuery, Freshness, Metric, MetricsQuery, Query, Result
+from tallystick.store import patience
 from tallystick.store.postgres import PostgresStore, read
 from tallystick.store.postgres.connection import Connection
 from tests.helpers.postgres_steps import connected, opened
-from tests.helpers.query_steps import put, some_events
+from tests.helpers.query_steps import NOON, put, some_events
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import wait_until_stopped
 
+DAY = timedelta(days=1)
 FILTER = Condition(field="path", op="not_set")
 NO_UNICODE = Condition(field="path", op="=", value="\ud800")
 RAW = MetricsQuery(filter=FILTER)
@@ -180,6 +184,60 @@ async def test_a_question_that_does_not_fit_fails_alone(settings: Settings, post
         assert (await store.run(RAW)).rows == ANSWER
     async with opened(settings.model_copy(update={"query_memory": 256 * 1024 * 1024}), 1) as (store,):
         assert (await store.run(users)).rows == [{"users": 60_000}]
+
+
+LACKS = """
+CREATE FUNCTION lacks() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND granted) THEN
+        RAISE EXCEPTION 'out of memory' USING ERRCODE = '53200';
+    END IF;
+    RETURN true;
+END $$
+"""
+"""A statement that calls it finds no memory while another one holds the lock 4711."""
+
+
+async def test_memory_that_others_hold_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was 422 at once. It still is where no other statement runs, and where the others keep the memory."""
+    tried: list[Query] = []
+
+    def lacking(query: Query, *args: Any) -> Statement:
+        tried.append(query)
+        statement = compile_query(query, *args)
+        return replace(statement, sql=f"SELECT * FROM ({statement.sql}) AS answer WHERE lacks()")
+
+    monkeypatch.setattr(read, "compile_query", lacking)
+    compared = RAW.model_copy(update={"since": NOON, "until": NOON + DAY, "compare": "previous"})
+    async with asked(settings) as store, connected(settings) as holder:
+        await holder.execute(LACKS)
+        for query in (RAW, compared):
+            answer = await store.run(query)
+            await holder.execute("SELECT pg_advisory_lock(4711)")
+            tried.clear()
+            with pytest.raises(QueryTooExpensive) as refused:
+                await store.run(query)
+            assert not isinstance(refused.value, MemoryTaken), "the other connection does nothing"
+            assert len(tried) == 2, "before it has a connection, and the one attempt"
+            sleeping = asyncio.create_task(holder.execute("SELECT pg_sleep(600)"))
+            tried.clear()
+            with pytest.raises(MemoryTaken):
+                await store.run(query)
+            assert len(tried) > 2
+            with monkeypatch.context() as patient:
+                patient.setattr(patience, "BRIEF", 60.0)
+                patient.setattr(patience, "BRIEF_PAUSES", (0.05,) * 500)
+                tried.clear()
+                running = asyncio.create_task(store.run(query))
+                async with asyncio.timeout(60):
+                    while len(tried) < 4:  # noqa: ASYNC110 - it changes in a task
+                        await asyncio.sleep(0.01)
+                sleeping.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await sleeping
+                ending = asyncio.create_task(holder.execute("SELECT pg_advisory_unlock(4711), pg_sleep(1)"))
+                assert (await running).rows == answer.rows
+                await ending
 
 
 async def test_a_connection_that_breaks_is_made_anew(settings: Settings) -> None:

@@ -11,8 +11,9 @@ import duckdb
 import pytest
 
 from tallystick.config import Settings
-from tallystick.errors import InvalidRequest, QueryTimeout, QueryTooExpensive, StoreUnavailable
+from tallystick.errors import InvalidRequest, MemoryTaken, QueryTimeout, QueryTooExpensive, StoreUnavailable
 from tallystick.model.query import Condition, EventsQuery, KeysQuery, Metric, MetricsQuery, Query, Result
+from tallystick.store import patience
 from tallystick.store.duckdb import read
 from tallystick.store.duckdb.read import Reader
 from tallystick.store.migrations import migrations
@@ -183,7 +184,119 @@ async def test_a_question_without_enough_memory_fails_alone() -> None:
     connection.close()
 
 
-async def test_ingestion_can_take_the_memory_back(database: duckdb.DuckDBPyConnection, slow: threading.Event) -> None:
+def count_answers(monkeypatch: pytest.MonkeyPatch) -> list[Query]:
+    """The queries that are tried, once for each attempt."""
+    tried: list[Query] = []
+    answer = read._answer
+
+    def counted(cursor: duckdb.DuckDBPyConnection, query: Query) -> Result:
+        tried.append(query)
+        return answer(cursor, query)
+
+    monkeypatch.setattr(read, "_answer", counted)
+    return tried
+
+
+@pytest.fixture
+def little() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database with little memory, of which BY_PATH needs most."""
+    connection = duckdb.connect(config={"threads": 2, "memory_limit": "90MB", "temp_directory": ""})
+    for statements in migrations("duckdb"):
+        connection.execute(statements)
+    connection.execute(
+        "INSERT INTO events (event_id, site_id, name, timestamp, received_at, source, path, properties) "
+        "SELECT uuid(), 'default', 'view', now()::TIMESTAMP, now()::TIMESTAMP, '', md5(i::VARCHAR), '{}' "
+        "FROM range(300000) r(i)"
+    )
+    yield connection
+    connection.close()
+
+
+BY_PATH = MetricsQuery(breakdown=["path"], top=5)
+HOLD = "CREATE OR REPLACE TEMP TABLE held AS SELECT md5(i::VARCHAR) AS text FROM range(720_000) AS r(i)"
+
+
+async def test_memory_that_other_work_holds_is_waited_for(
+    little: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was 422 at once; and it still is when the other work keeps the memory."""
+    reader, _ = make_reader(little)
+    tried = count_answers(monkeypatch)
+    held, release = threading.Event(), threading.Event()
+
+    def hold(cursor: duckdb.DuckDBPyConnection) -> None:
+        cursor.execute(HOLD)
+        held.set()
+        assert release.wait(60)
+        cursor.execute("DROP TABLE held")
+
+    async def holding() -> asyncio.Task[None]:
+        held.clear()
+        release.clear()
+        task = asyncio.create_task(reader.check(hold))
+        assert await asyncio.to_thread(held.wait, 60)
+        return task
+
+    assert len((await reader.run(BY_PATH)).rows) == 5, "it fits where no other work has memory"
+    task = await holding()
+    tried.clear()
+    with pytest.raises(MemoryTaken):
+        await reader.run(BY_PATH)
+    assert len(tried) > 1
+    monkeypatch.setattr(patience, "BRIEF", 60.0)
+    monkeypatch.setattr(patience, "BRIEF_PAUSES", (0.05,) * 500)
+    tried.clear()
+    query = asyncio.create_task(reader.run(BY_PATH))
+    async with asyncio.timeout(60):
+        while len(tried) < 3:  # noqa: ASYNC110 - it changes in a thread
+            await asyncio.sleep(0.01)
+    release.set()
+    assert len((await query).rows) == 5
+    await task
+    await reader.close()
+
+
+async def test_a_query_that_is_too_large_by_itself_is_tried_once(
+    little: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, _ = make_reader(little)
+    little.execute(HOLD)  # as if the database were smaller: no work of the reader has it
+    tried = count_answers(monkeypatch)
+    with pytest.raises(QueryTooExpensive) as refused:
+        await reader.run(BY_PATH)
+    assert not isinstance(refused.value, MemoryTaken)
+    assert tried == [BY_PATH]
+    with reader.other_work(), pytest.raises(MemoryTaken):  # the loader may have it
+        await reader.run(BY_PATH)
+    assert len(tried) > 2
+    await reader.close()
+
+
+async def test_what_waits_for_memory_ends_with_the_store(
+    little: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "BRIEF", 60.0)
+    monkeypatch.setattr(patience, "BRIEF_PAUSES", (0.05,) * 500)
+    reader, cursors = make_reader(little)
+    little.execute(HOLD)
+    tried = count_answers(monkeypatch)
+    with reader.other_work():
+        query = asyncio.create_task(reader.run(BY_PATH))
+        async with asyncio.timeout(60):
+            while len(tried) < 2:  # noqa: ASYNC110 - it changes in a thread
+                await asyncio.sleep(0.01)
+        await reader.close()
+        with pytest.raises(StoreUnavailable):
+            await query
+    assert cursors.all_closed()
+
+
+async def test_ingestion_can_take_the_memory_back(
+    database: duckdb.DuckDBPyConnection, slow: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The query begins anew a moment later; when the memory is needed again, it ends."""
+    monkeypatch.setattr(read, "SHED_PAUSE", 0.3)
+    monkeypatch.setattr(patience, "BRIEF", 0.5)
     reader, _ = make_reader(database)
     task = asyncio.create_task(reader.run(SLOW))
     assert await asyncio.to_thread(slow.wait, 60)

@@ -20,7 +20,7 @@ import msgspec
 
 from tallystick.analysis.bots import BOT_SITES, without_bots
 from tallystick.analysis.buckets import instant_of
-from tallystick.analysis.comparison import Compared, compared, groups_of, result_of
+from tallystick.analysis.comparison import Compared, Found, compared, groups_of, result_of
 from tallystick.analysis.dispatch import compile_query, needs, shape
 from tallystick.analysis.events.compile import compile_export
 from tallystick.analysis.events.rows import event_of
@@ -29,7 +29,7 @@ from tallystick.analysis.sessions.keys import reach_of
 from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement
 from tallystick.config import Settings
-from tallystick.errors import Forbidden
+from tallystick.errors import Forbidden, MemoryTaken, QueryTooExpensive, TallystickError
 from tallystick.model.event import encode_lines
 from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, Scope, SessionsQuery
@@ -39,15 +39,19 @@ from tallystick.store.clickhouse.server.connection import Connection, Look, Row,
 from tallystick.store.clickhouse.sources import read_sources
 from tallystick.store.clickhouse.upkeep.property_columns import KnownColumns
 from tallystick.store.clickhouse.upkeep.session_days import are_there, days_that_count
+from tallystick.store.patience import briefly
 from tallystick.store.turns import Turns
 
-T = TypeVar("T")
+R = TypeVar("R")
+
 LOADED_AT = """
 SELECT toUnixTimestamp64Micro(max(newest)), toUnixTimestamp64Micro(now64(6, 'UTC')) FROM (
     SELECT max(loaded_at) AS newest FROM blocks UNION ALL SELECT max(loaded_at) FROM ledger_folded
 ) AS loads
 """
 """When the newest batch was stored, and the server's time, in microseconds."""
+ALONE = "SELECT count() = 0 FROM system.processes WHERE query_id <> queryID() AND memory_usage > 32 * 1024 * 1024"
+"""Whether no other statement on the server has much memory, as far as the user may see."""
 NEWEST_VERSION = 2**64 - 1
 """`version` of an event that was loaded at the beginning of 1970; it falls by one each microsecond."""
 EXPORT_ROWS = 2_000
@@ -85,7 +89,7 @@ class Reader:
         Raises:
             InvalidRequest: a broken cursor, or a series with too many buckets.
             QueryTimeout: not finished within the deadline, which includes the wait for other queries.
-            QueryTooExpensive: it needs more memory than the server gives it.
+            QueryTooExpensive: it needs more memory than the server gives it; MemoryTaken: others have it, and kept it.
             StoreUnavailable: ClickHouse cannot be reached, or failed.
         """
         started = time.perf_counter()
@@ -94,28 +98,22 @@ class Reader:
         asked = query if both is None else both.query
         compile_query(without_bots(asked, False), _sources(now))  # what is refused needs no turn
         deadline = self._deadline()
-        with await self._turns.take(deadline), query_errors():
-            loaded_at, moment = (await self._query(deadline, LOADED_AT))[0]
-            has_bots = await self._may_have_bots(deadline, asked)
+        with await self._turns.take(deadline):
             if both is None:
-                query = without_bots(query, has_bots)
-                sources = await self._sources(deadline, query, now, since=query.since)
-                statement, rows = await self._whole(deadline, sources, partial(self._single, deadline, query))
+                found = await self._briefly(lambda: self._find(deadline, query, now), deadline)
             else:
-                both = _without_bots(both, has_bots)
-                sources = await self._sources(deadline, both.query, now, since=both.previous.since, moment=moment)
-                first, second = await self._whole(deadline, sources, partial(self._both, deadline, both, moment))
+                found_both = await self._briefly(lambda: self._find_both(deadline, both, now), deadline)
         if both is None:
-            result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
+            result = await asyncio.to_thread(_result, *found)
         else:
-            result = await asyncio.to_thread(result_of, both, first, second, _instant(loaded_at))
+            result = await asyncio.to_thread(result_of, *found_both)
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
 
     async def _single(self, deadline: float, query: Query, sources: Sources) -> tuple[Statement, list[Row]]:
         statement = compile_query(query, sources)
         return statement, await self._rows(deadline, statement)
 
-    async def _whole(self, deadline: float, sources: Sources, read: Callable[[Sources], Awaitable[T]]) -> T:
+    async def _whole(self, deadline: float, sources: Sources, read: Callable[[Sources], Awaitable[R]]) -> R:
         """What `read` reads with some sources. Where a build of a day's sessions went away meanwhile, it may lack rows,
         and the events are read instead.
         """
@@ -123,6 +121,44 @@ class Reader:
         if not sources.session_days or await are_there(self._look(deadline), self._connection, sources.session_days):
             return found
         return await read(replace(sources, session_days=()))
+
+    async def _find(self, deadline: float, query: Query, now: datetime) -> tuple[Query, Statement, list[Row], int]:
+        """The query as it was compiled, its statement and rows, and when the newest batch was stored."""
+        loaded_at, _ = (await self._query(deadline, LOADED_AT))[0]
+        query = without_bots(query, await self._may_have_bots(deadline, query))
+        sources = await self._sources(deadline, query, now, since=query.since)
+        statement, rows = await self._whole(deadline, sources, partial(self._single, deadline, query))
+        return query, statement, rows, loaded_at
+
+    async def _find_both(
+        self, deadline: float, both: Compared, now: datetime
+    ) -> tuple[Compared, Found, Found | None, datetime | None]:
+        """What `result_of` takes."""
+        loaded_at, moment = (await self._query(deadline, LOADED_AT))[0]
+        both = _without_bots(both, await self._may_have_bots(deadline, both.query))
+        sources = await self._sources(deadline, both.query, now, since=both.previous.since, moment=moment)
+        first, second = await self._whole(deadline, sources, partial(self._both, deadline, both, moment))
+        return both, first, second, _instant(loaded_at)
+
+    async def _briefly(self, attempt: Callable[[], Awaitable[R]], deadline: float) -> R:
+        """As `briefly`, with the driver's errors as those of a question."""
+
+        async def attempted() -> R:
+            try:
+                with query_errors():
+                    return await attempt()
+            except MemoryTaken as error:
+                if await self._is_alone(deadline):
+                    raise QueryTooExpensive from error
+                raise
+
+        return await briefly(attempted, deadline)
+
+    async def _is_alone(self, deadline: float) -> bool:
+        """Whether no other statement has much memory; True also where the server does not say it."""
+        with contextlib.suppress(TallystickError):
+            return bool((await self._query(deadline, ALONE))[0][0])
+        return True
 
     async def _both(
         self, deadline: float, both: Compared, moment: int, sources: Sources
@@ -182,9 +218,14 @@ class Reader:
         size = self._settings.sql_bytes
         checked = await asyncio.to_thread(check_sql, query.sql, "clickhouse")
         deadline = self._deadline()
-        with await self._turns.take(deadline, heavy=True), query_errors():
+        role = self._role
+
+        async def attempt() -> tuple[list[bytes], bool]:
             left = deadline - asyncio.get_running_loop().time()
-            lines, broken_off = await select(self._role, query, checked, sealed, rows, size, left)
+            return await select(role, query, checked, sealed, rows, size, left)
+
+        with await self._turns.take(deadline, heavy=True):
+            lines, broken_off = await self._briefly(attempt, deadline)
         table = await asyncio.to_thread(table_of, checked, lines, broken_off, rows, size)
         return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
 

@@ -1,7 +1,8 @@
 """Queries on DuckDB: each has its own cursor, a thread and a deadline. A few run at a time, callers by turns.
 
-The loader and all queries share DuckDB's memory limit. A query that does not fit fails alone. If the loader finds no
-memory, `Reader.shed` stops the queries, because ingestion goes first.
+The loader and all queries share DuckDB's memory limit. A query that does not fit fails alone. If other work ran beside
+it, which may have the memory, it is tried again for a moment. If the loader finds no memory, `Reader.shed` stops the
+queries, because ingestion goes first.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from tallystick.analysis.dispatch import compile_query, needs, shape
 from tallystick.analysis.sources import Groups
 from tallystick.background import background_pool
 from tallystick.config import Settings
-from tallystick.errors import QueryTimeout, QueryTooExpensive, StoreUnavailable
+from tallystick.errors import MemoryTaken, QueryTimeout, QueryTooExpensive, StoreUnavailable
 from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, Query, Result
 from tallystick.store.duckdb.connection import Connection, DriverError, InterruptException, OutOfMemoryException
 from tallystick.store.duckdb.export import Export
 from tallystick.store.duckdb.kept import read_kept
 from tallystick.store.duckdb.sources import read_sources
-from tallystick.store.patience import patiently
+from tallystick.store.patience import briefly, patiently
 from tallystick.store.turns import Turns
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ EXPORT_PAUSE = 0.5
 """Most seconds for which an export waits while queries run, before each of its pieces."""
 UNHURRIED = 86_400.0
 """Seconds that a check of the whole store may take: in effect no limit."""
+SHED_PAUSE = 1.0
+"""Seconds before a query that was stopped for its memory begins again: what needed the memory uses it meanwhile."""
 INTERRUPT_EVERY = 0.02
 """Seconds between interrupts of a query that has to end. An interrupt before the statement has begun has no effect."""
 
@@ -67,6 +70,8 @@ class Reader:
         self._check_turns = Turns(1)
         self._check_thread = background_pool(1, "store-check")
         self._running: set[_Work] = set()
+        self._others = 0
+        self._closed = False
 
     async def run(self, query: Query) -> Result:
         """Answer a query. `freshness.queue_lag_seconds` is None: the caller knows the queue.
@@ -74,7 +79,7 @@ class Reader:
         Raises:
             InvalidRequest: a broken cursor, or a series with too many buckets.
             QueryTimeout: not finished within the deadline, which includes the wait for other queries.
-            QueryTooExpensive: it needs more memory than there is.
+            QueryTooExpensive: it needs more memory than there is; MemoryTaken: other work has it, and kept it.
             StoreUnavailable: DuckDB failed.
         """
         started = time.perf_counter()
@@ -150,10 +155,19 @@ class Reader:
         for work in list(self._running):
             work.shed = True
             _interrupt(work.cursor)
+            work.loop.call_soon_threadsafe(self._insist, work)
+
+    def _insist(self, work: _Work) -> None:
+        """Interrupt a call until it has ended: an interrupt before its statement has begun has no effect."""
+        if work in self._running:
+            _interrupt(work.cursor)
+            work.loop.call_later(INTERRUPT_EVERY, self._insist, work)
 
     async def close(self) -> None:
-        """Stop all queries and end the threads."""
-        self.shed()
+        """Stop all queries, which fail with StoreUnavailable, and end the threads."""
+        self._closed = True
+        for work in list(self._running):
+            self._insist(work)
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._export_thread.shutdown)
         await asyncio.to_thread(self._check_thread.shutdown)
@@ -166,7 +180,18 @@ class Reader:
         """
         deadline = asyncio.get_running_loop().time() + self._timeout
         with await self._turns.take(deadline, heavy=growth is not None):
-            return await self._in_thread(self._threads, call, deadline, growth)
+            return await briefly(lambda: self._in_thread(self._threads, call, deadline, growth), deadline)
+
+    @contextlib.contextmanager
+    def other_work(self) -> Iterator[None]:
+        """While the store does something else that takes memory: it may be what a query lacks."""
+        self._others += 1
+        for work in self._running:
+            work.beside = True
+        try:
+            yield
+        finally:
+            self._others -= 1
 
     async def _in_thread(
         self,
@@ -176,8 +201,12 @@ class Reader:
         growth: Growth | None = None,
     ) -> R:
         """Run a call in a thread with its own cursor. However this ends, the call has ended: it is interrupted."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
         with self._cursor() as cursor:
-            work = _Work(cursor)
+            work = _Work(cursor, beside=self._others > 0 or bool(self._running))
+            for other in self._running:
+                other.beside = True
             future = asyncio.get_running_loop().run_in_executor(threads, call, cursor)
             self._running.add(work)
             try:
@@ -190,7 +219,7 @@ class Reader:
                     self._running.discard(work)
         if greedy:
             raise QueryTooExpensive(f"the statement was stopped: {greedy}")
-        return _outcome(future, late, work.shed)
+        return _outcome(future, late, work)
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[Connection]:
@@ -205,11 +234,18 @@ class Reader:
 
 
 class _Work:
-    """A call that runs in a thread."""
+    """A call that runs in a thread.
 
-    def __init__(self, cursor: Connection) -> None:
+    Attributes:
+        beside: other work ran beside it, for a part of its time at least.
+        shed: it was stopped, because its memory was needed.
+    """
+
+    def __init__(self, cursor: Connection, beside: bool) -> None:
         self.cursor = cursor
+        self.beside = beside
         self.shed = False
+        self.loop = asyncio.get_running_loop()
 
 
 async def _finished(future: asyncio.Future[R], deadline: float, growth: Growth | None) -> str:
@@ -249,17 +285,17 @@ def _interrupt(cursor: Connection) -> None:
         cursor.interrupt()
 
 
-def _outcome(future: asyncio.Future[R], late: bool, shed: bool) -> R:
+def _outcome(future: asyncio.Future[R], late: bool, work: _Work) -> R:
     """The result of a call, with the driver's errors as Tallystick's."""
     try:
         return future.result()
     except OutOfMemoryException as error:
-        raise QueryTooExpensive from error
+        raise (MemoryTaken if work.beside else QueryTooExpensive) from error
     except InterruptException as error:
         if late:
             raise QueryTimeout from error
-        if shed:
-            raise QueryTooExpensive("the query was stopped: its memory was needed to store events") from error
+        if work.shed:
+            raise MemoryTaken("the query was stopped: its memory was needed to store events", SHED_PAUSE) from error
         raise StoreUnavailable("the query was stopped") from error
     except DriverError as error:
         raise StoreUnavailable("the store failed") from error

@@ -518,7 +518,8 @@ class DuckDBStore:
         return await self._in(self._writing, self._guarded, lambda: call(self._writer))
 
     async def _in(self, pool: ThreadPoolExecutor, call: Callable[..., R], *args: Any) -> R:
-        return await asyncio.get_running_loop().run_in_executor(pool, call, *args)
+        with self._reader.other_work() if pool is self._writing else contextlib.nullcontext():
+            return await asyncio.get_running_loop().run_in_executor(pool, call, *args)
 
 
 class _NoMemory(StoreUnavailable):

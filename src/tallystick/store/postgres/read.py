@@ -10,31 +10,35 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 
 from tallystick.analysis.bots import BOT_SITES, without_bots
 from tallystick.analysis.buckets import instant_of
-from tallystick.analysis.comparison import Compared, compared, groups_of, result_of
+from tallystick.analysis.comparison import Compared, Found, compared, groups_of, result_of
 from tallystick.analysis.dispatch import compile_query, needs, shape
 from tallystick.analysis.events.compile import compile_export
 from tallystick.analysis.events.rows import event_of
 from tallystick.analysis.sources import Sources
 from tallystick.analysis.statement import Statement
 from tallystick.config import Settings
-from tallystick.errors import Forbidden, QueryTimeout, QueryTooExpensive, StoreUnavailable, TallystickError
+from tallystick.errors import Forbidden, MemoryTaken, QueryTimeout, QueryTooExpensive, StoreUnavailable, TallystickError
 from tallystick.model.event import encode_lines
-from tallystick.model.queries.statement import SqlQuery, Table
+from tallystick.model.queries.statement import Column, SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, SessionsQuery
+from tallystick.store.patience import briefly
 from tallystick.store.postgres.connection import Acquire, Connection, DriverErrors, PostgresError, Row
 from tallystick.store.postgres.dialect import POSTGRES
 from tallystick.store.postgres.kept import read_kept
 from tallystick.store.postgres.role import StatementRole
 from tallystick.store.postgres.sources import read_sources
 from tallystick.store.turns import Turns
+
+R = TypeVar("R")
 
 BEGIN = """
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -73,8 +77,17 @@ IDLE_SECONDS = 30.0
 GRACE_SECONDS = 2.0
 """Seconds after its deadline in which the server may still end a statement; then the connection is dropped."""
 
-TOO_EXPENSIVE = {"53100", "53200", "53400", "54000", "54001"}
-"""SQLSTATEs: disk full, out of memory, `temp_file_limit` exceeded, statement beyond the server's limits."""
+TOO_EXPENSIVE = {"53400", "54000", "54001"}
+"""SQLSTATEs: `temp_file_limit` exceeded, statement beyond the server's limits."""
+TAKEN = {"53100", "53200"}
+"""SQLSTATEs of what the whole server lacks: disk (also the shared memory of parallel queries), memory."""
+ALONE = """
+SELECT NOT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND state = 'active' AND backend_type = 'client backend'
+)
+"""
+"""Whether no other client's statement runs, as far as the user may see."""
 CANCELED = "57014"
 
 
@@ -104,7 +117,7 @@ class Reader:
         Raises:
             InvalidRequest: a broken cursor, or a series with too many buckets.
             QueryTimeout: not finished within the deadline, which includes the wait for other queries.
-            QueryTooExpensive: it needs more memory or disk than the server has.
+            QueryTooExpensive: it needs more memory or disk than the server has; MemoryTaken: others keep it.
             StoreUnavailable: no connection became free in time, or PostgreSQL failed.
         """
         started = time.perf_counter()
@@ -115,32 +128,49 @@ class Reader:
         else:
             compile_query(without_bots(query, False), Sources(POSTGRES, now))  # what is refused needs no connection
             deadline = self._deadline()
-            async with self._turn(deadline), self._transaction(deadline) as connection:
-                loaded_at = await connection.fetchval(LOADED_AT)
-                query = without_bots(query, await _may_have_bots(connection, query))
-                sources = await read_sources(connection, query.site_id, needs(query), now)
-                statement = compile_query(query, replace(sources, kept=await read_kept(connection, query)))
-                if needs(query).hash_joins:
-                    await connection.execute(BY_HASH)
-                if not needs(query).merge_joins:
-                    await connection.execute(WITHOUT_MERGES)
-                if statement.in_halves:
-                    await connection.execute(IN_HALVES)
-                rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
-            result = await asyncio.to_thread(_result, query, statement, rows, loaded_at)
+            async with self._turn(deadline):
+                found = await self._briefly(lambda: self._find(query, now, deadline), deadline)
+            result = await asyncio.to_thread(_result, *found)
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
+
+    async def _find(
+        self, query: Query, now: datetime, deadline: float
+    ) -> tuple[Query, Statement, Sequence[Row], int | None]:
+        """The query as it was compiled, its statement and rows, and when the newest batch was stored."""
+        async with self._transaction(deadline) as connection:
+            loaded_at = await connection.fetchval(LOADED_AT)
+            query = without_bots(query, await _may_have_bots(connection, query))
+            sources = await read_sources(connection, query.site_id, needs(query), now)
+            statement = compile_query(query, replace(sources, kept=await read_kept(connection, query)))
+            if needs(query).hash_joins:
+                await connection.execute(BY_HASH)
+            if not needs(query).merge_joins:
+                await connection.execute(WITHOUT_MERGES)
+            if statement.in_halves:
+                await connection.execute(IN_HALVES)
+            rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
+        return query, statement, rows, loaded_at
 
     async def _run_both(self, both: Compared, now: datetime) -> Result:
         """Both periods in one snapshot and within one deadline."""
         compile_query(without_bots(both.query, False), Sources(POSTGRES, now))
         deadline = self._deadline()
-        async with self._turn(deadline), self._transaction(deadline) as connection:
+        async with self._turn(deadline):
+            found = await self._briefly(lambda: self._find_both(both, now, deadline), deadline)
+        return await asyncio.to_thread(result_of, *found)
+
+    async def _find_both(
+        self, both: Compared, now: datetime, deadline: float
+    ) -> tuple[Compared, Found, Found | None, datetime | None]:
+        """What `result_of` takes."""
+        async with self._transaction(deadline) as connection:
             loaded_at = await connection.fetchval(LOADED_AT)
             both = _without_bots(both, await _may_have_bots(connection, both.query))
             sources = await read_sources(connection, both.query.site_id, needs(both.query), now)
             statement = compile_query(both.query, replace(sources, kept=await read_kept(connection, both.query)))
             rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
-            found, previous = (statement, rows), None
+            found: Found = (statement, rows)
+            previous: Found | None = None
             groups = groups_of(both.query, found)
             if groups != []:
                 kept = await read_kept(connection, both.previous)
@@ -148,7 +178,27 @@ class Reader:
                 await connection.execute(TIMEOUT.format(milliseconds=self._milliseconds(deadline)))
                 rows = await connection.fetch(statement.sql, *statement.params, timeout=self._left(deadline))
                 previous = (statement, rows)
-        return await asyncio.to_thread(result_of, both, found, previous, _instant(loaded_at))
+        return both, found, previous, _instant(loaded_at)
+
+    async def _briefly(self, attempt: Callable[[], Awaitable[R]], deadline: float) -> R:
+        """As `briefly`, of an attempt that raises MemoryTaken even if no other client's statement runs."""
+
+        async def attempted() -> R:
+            try:
+                return await attempt()
+            except MemoryTaken as error:
+                if await self._is_alone(deadline):
+                    raise QueryTooExpensive from error
+                raise
+
+        return await briefly(attempted, deadline)
+
+    async def _is_alone(self, deadline: float) -> bool:
+        """Whether no other client's statement runs; True also where the server does not say it."""
+        with contextlib.suppress(TallystickError):
+            async with self._transaction(deadline) as connection:
+                return bool(await connection.fetchval(ALONE, timeout=self._left(deadline)))
+        return True
 
     async def export(self, query: EventsQuery) -> AsyncGenerator[bytes, None]:
         """Every event of a scope as canonical lines, as of the export's beginning, in no order.
@@ -196,10 +246,16 @@ class Reader:
         size = self._settings.sql_bytes
         checked = await asyncio.to_thread(check_sql, query.sql, "postgres")
         deadline = self._deadline()
-        async with self._turn(deadline, heavy=True), self._transaction(deadline, self._role.acquire) as connection:
-            await connection.execute(self._role.begin((query.site_id or "") if sealed else None))
-            running = select(connection, query, checked, sealed, rows, size, self._left(deadline))
-            columns, found = await watched(running, connection, self._role.name, self._memory)
+        role = self._role
+
+        async def attempt() -> tuple[list[Column], list[Row]]:
+            async with self._transaction(deadline, role.acquire) as connection:
+                await connection.execute(role.begin((query.site_id or "") if sealed else None))
+                running = select(connection, query, checked, sealed, rows, size, self._left(deadline))
+                return await watched(running, connection, role.name, self._memory)
+
+        async with self._turn(deadline, heavy=True):
+            columns, found = await self._briefly(attempt, deadline)
         table = await asyncio.to_thread(table_of, columns, found, rows, size)
         return msgspec.structs.replace(table, elapsed_ms=round((time.perf_counter() - started) * 1000, 3))
 
@@ -311,6 +367,8 @@ def _errors() -> Iterator[None]:
 def _meaning(error: PostgresError) -> TallystickError:
     if error.sqlstate in TOO_EXPENSIVE:
         return QueryTooExpensive()
+    if error.sqlstate in TAKEN:
+        return MemoryTaken()
     if error.sqlstate == CANCELED and "timeout" in str(error):
         return QueryTimeout()
     if error.sqlstate == CANCELED:

@@ -25,6 +25,7 @@ from tallystick.errors import (
     BatchTooLarge,
     ConfigError,
     DataRejected,
+    MemoryTaken,
     QueryTimeout,
     QueryTooExpensive,
     StoreDamaged,
@@ -51,6 +52,8 @@ DATA_CODES = frozenset({6, 25, 26, 27, 32, 33, 38, 41, 53, 69, 72, 117, 131, 320
 """Codes of ClickHouse for data that it cannot read or that fits into no column."""
 MEMORY_CODES = frozenset({241, 173})
 """Codes for too little memory."""
+WHOLE_SERVER = "(total)"
+"""Is in the message where the limit is that of all statements together."""
 COSTLY_CODES = MEMORY_CODES | {158, 161, 167, 168, 191, 306, 307, 396}
 """Codes for a statement beyond a limit: of memory, rows, bytes, depth, size."""
 TIMEOUT_CODES = frozenset({159, 160})
@@ -398,6 +401,7 @@ def query_errors() -> Iterator[None]:
     """Errors of `Connection.query` and `stream` as those of a question.
 
     Raises:
+        MemoryTaken: the server's memory is used up, by this question or by others.
         QueryTimeout, QueryTooExpensive, StoreDamaged, StoreUnavailable.
     """
     try:
@@ -414,6 +418,8 @@ def query_errors() -> Iterator[None]:
             raise
         if cause.code in TIMEOUT_CODES:
             raise QueryTimeout from cause
+        if cause.code in MEMORY_CODES and WHOLE_SERVER in str(cause):
+            raise MemoryTaken from cause
         if cause.code in COSTLY_CODES:
             raise QueryTooExpensive from cause
         if isinstance(error, StoreDamaged):
