@@ -39,6 +39,9 @@ Take = Callable[[Any, bytes, Answer], bool]
 
 HEADS_MAX = 1_024
 """Most heads that a process remembers; then it forgets them all. A client's requests differ in Content-Length only."""
+SEEN_MAX = 8_192
+"""Most heads of which it is noted that they came once: a head is remembered when it comes again, since one that has an
+id of its request never does."""
 HEAD_REMEMBERED_MAX = 1_024
 """Bytes of the longest head that is remembered."""
 OF_HEAD = "tallystick.of_head"
@@ -213,6 +216,8 @@ class HttpProtocol(HttpToolsProtocol):
     take: Take
     heads: dict[bytes, _Head]
     """The heads that the process remembers, of requests that were taken."""
+    seen: set[int]
+    """Hashes of heads that came once, at least."""
     flow: _Flow
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -357,11 +362,17 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def _remember(self, data: bytes, cycle: _Cycle, body_bytes: int) -> None:
-        """Remember the head of a request that was taken, and with which nothing else came.
+        """Remember the head of a request that was taken, and with which nothing else came, if it is not its first.
 
         It is one of the usual kind, so that where it ends and what follows is beyond doubt.
         """
         end = data.find(_HEAD_END) + len(_HEAD_END)
+        digest = hash(data[:end])
+        if digest not in self.seen:
+            if len(self.seen) >= SEEN_MAX:
+                self.seen.clear()
+            self.seen.add(digest)
+            return
         scope = cast("dict[str, Any]", cycle.scope)
         headers = dict(scope["headers"])
         if (
@@ -678,4 +689,6 @@ def protocol_of(connections: Connections, take: Take = take_none) -> type[HttpPr
     Args:
         take: is offered every request whose body came with its head. True: it has taken the request and answers it.
     """
-    return type("HttpProtocol", (HttpProtocol,), {"all": connections, "take": staticmethod(take), "heads": {}})
+    return type(
+        "HttpProtocol", (HttpProtocol,), {"all": connections, "take": staticmethod(take), "heads": {}, "seen": set()}
+    )

@@ -284,22 +284,26 @@ class NoParser:
         raise AssertionError(f"parsed: {data!r}")
 
 
-def knowing(takes: bool = True) -> Taking:
-    """A connection that has answered `request(b"one")` and remembers its head."""
+async def knowing(takes: bool = True) -> Taking:
+    """A connection that has answered `request(b"one")` twice and remembers its head."""
     taking = Taking(takes)
-    taking.protocol.data_received(request(b"one"))
-    taking.go()
+    for _ in range(2):
+        taking.protocol.data_received(request(b"one"))
+        taking.go()
+        await taking.rest()
+    taking.wire.written.clear()
+    taking.scopes.pop()
     return taking
 
 
 async def test_a_head_that_came_before_is_not_parsed_again() -> None:
-    taking = knowing()
+    taking = await knowing()
     taking.protocol.parser = NoParser()  # type: ignore[assignment]
 
     taking.protocol.data_received(request(b"two"))
     taking.go()
 
-    assert (taking.wire.bodies, taking.tasks) == (["one", "two"], 0)
+    assert (taking.wire.bodies, taking.tasks) == (["two"], 0)
     first, second = taking.scopes
     assert second == first
     assert second is not first
@@ -307,7 +311,7 @@ async def test_a_head_that_came_before_is_not_parsed_again() -> None:
 
 
 async def test_a_head_is_known_on_every_connection_and_a_scope_is_its_own() -> None:
-    taking = knowing()
+    taking = await knowing()
     (head,) = taking.protocol.heads.values()
     assert "tallystick.writer" not in head.scope
     taking.protocol.connection_lost(None)
@@ -342,76 +346,76 @@ async def test_a_head_is_known_on_every_connection_and_a_scope_is_its_own() -> N
     ids=["body in parts", "head in parts", "two at once", "line after it", "line before it", "line before, alone"],
 )
 async def test_a_known_head_that_does_not_come_alone_with_its_body_is_parsed(pieces: list[bytes]) -> None:
-    taking = knowing()
+    taking = await knowing()
     for piece in pieces:
         taking.protocol.data_received(piece)
         await taking.rest()
     taking.go()
     await taking.rest()
 
-    assert [body.removeprefix("task:") for body in taking.wire.bodies[1:]] in (["two"], ["two", "three"])
-    assert len(taking.wire.bodies) == 1 + b"".join(pieces).count(b"POST")
+    assert [body.removeprefix("task:") for body in taking.wire.bodies] in (["two"], ["two", "three"])
+    assert len(taking.wire.bodies) == b"".join(pieces).count(b"POST")
 
 
 async def test_a_known_head_during_another_request_waits_for_its_turn() -> None:
-    taking = knowing()
+    taking = await knowing()
     taking.protocol.data_received(request(b"two"))
     taking.protocol.data_received(request(b"three"))
     await taking.rest()
-    assert taking.wire.bodies == ["one"]
+    assert taking.wire.bodies == []
 
     taking.go()
     await taking.rest()
 
-    assert taking.wire.bodies == ["one", "two", "task:three"]
+    assert taking.wire.bodies == ["two", "task:three"]
 
 
 async def test_a_request_with_a_known_head_that_is_not_taken_has_a_task() -> None:
-    taking = knowing()
+    taking = await knowing()
     taking._takes = False
     taking.protocol.data_received(request(b"two"))
     await taking.rest()
 
-    assert taking.wire.bodies == ["one", "task:two"]
+    assert taking.wire.bodies == ["task:two"]
 
 
 async def test_the_answer_to_a_known_head_is_dropped_when_the_client_is_gone() -> None:
-    taking = knowing()
+    taking = await knowing()
     taking.protocol.data_received(request(b"two"))
     taking.protocol.connection_lost(None)
     taking.go()
     await taking.rest()
 
-    assert taking.wire.bodies == ["one"]
+    assert taking.wire.bodies == []
 
 
 async def test_the_answer_to_a_known_head_during_the_shutdown_closes_the_connection() -> None:
-    taking = knowing()
+    taking = await knowing()
     taking.protocol.data_received(request(b"two"))
     taking.protocol.shutdown()
     taking.go()
     await taking.rest()
 
-    assert taking.wire.bodies == ["one", "two"]
+    assert taking.wire.bodies == ["two"]
     assert b"connection: close" in taking.wire.written[-2]
     assert taking.wire.closed
 
 
 async def test_the_answer_to_a_known_head_waits_for_a_slow_reader() -> None:
-    taking = knowing()
+    taking = await knowing()
     taking.protocol.data_received(request(b"two"))
     taking.protocol.pause_writing()
     taking.go()
     await taking.rest()
-    assert taking.wire.bodies == ["one"]
+    assert taking.wire.bodies == []
 
     taking.protocol.resume_writing()
     await taking.rest()
 
-    assert taking.wire.bodies == ["one", "two"]
+    assert taking.wire.bodies == ["two"]
     taking.protocol.data_received(request(b"six"))
     taking.go()
-    assert taking.wire.bodies == ["one", "two", "six"]
+    assert taking.wire.bodies == ["two", "six"]
 
 
 @pytest.mark.parametrize(
@@ -430,32 +434,41 @@ async def test_the_answer_to_a_known_head_waits_for_a_slow_reader() -> None:
     ids=["chunked", "expect", "upgrade", "close", "long", "1.0", "line before it", "two at once", "more after it"],
 )
 async def test_an_unusual_head_is_not_remembered(data: bytes) -> None:
-    taking = Taking()
-    taking.protocol.data_received(data)
-    await taking.rest()
-    taking.go()
-    await taking.rest()
+    heads: dict[bytes, http._Head] = {}
+    seen: set[int] = set()
+    for _ in range(3):
+        taking = Taking()
+        made = type(taking.protocol)
+        made.heads, made.seen = heads, seen
+        taking.protocol.data_received(data)
+        await taking.rest()
+        taking.go()
+        await taking.rest()
+        assert taking.offered[:1] == [b"one"]
 
-    assert taking.offered[:1] == [b"one"]
-    assert taking.protocol.heads == {}
+    assert heads == {}
 
 
 async def test_a_head_that_is_not_taken_is_not_remembered() -> None:
-    taking = knowing(takes=False)
-    await taking.rest()
+    taking = await knowing(takes=False)
 
-    assert (taking.wire.bodies, taking.protocol.heads) == (["task:one"], {})
+    assert len(taking.offered) == 2
+    assert taking.protocol.heads == {}
 
 
-async def test_a_client_with_ever_new_heads_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clients_with_ever_new_heads_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "HEADS_MAX", 3)
+    monkeypatch.setattr(http, "SEEN_MAX", 5)
     taking = Taking()
-    for number in range(10):
-        taking.protocol.data_received(request(b"one", f"x-request-id: {number}\r\n"))
-        taking.go()
-        assert len(taking.protocol.heads) <= 3
+    for number in range(20):
+        for times in range(3):
+            taking.protocol.data_received(request(b"one", f"x-request-id: {number}\r\n"))
+            taking.go()
+            assert len(taking.protocol.heads) <= 3
+            assert len(taking.protocol.seen) <= 5
+            assert (number in (int(head.split(b"id: ")[1][:-4]) for head in taking.protocol.heads)) == (times > 0)
 
-    assert taking.wire.bodies == ["one"] * 10
+    assert taking.wire.bodies == ["one"] * 60
 
 
 @pytest.mark.parametrize("takes", [True, False], ids=["taken", "with a task"])
