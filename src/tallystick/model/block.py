@@ -94,7 +94,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
             if zstandard.get_frame_parameters(self.payload).content_size > UNPACKED_MAX:
                 what = f"larger than {UNPACKED_MAX} bytes, or of no known size"
                 raise BlockCorrupt(f"block {self.ingester}-{self.seq}: {what}")
-            lines = zstandard.ZstdDecompressor().decompress(self.payload)
+            lines = _decompressor().decompress(self.payload)
         except zstandard.ZstdError as error:
             raise BlockCorrupt(f"block {self.ingester}-{self.seq}: {error}") from error
         if lines.count(b"\n") != self.count or (lines and not lines.endswith(b"\n")):
@@ -124,14 +124,22 @@ _header_encoder = msgspec.msgpack.Encoder()
 _header_decoder = msgspec.msgpack.Decoder(_HeaderWithRefused)
 
 
-_compressors = threading.local()
+_of_thread = threading.local()
 
 
 def _compressor() -> zstandard.ZstdCompressor:
     """This thread's compressor. It is not thread-safe, and a new one costs more than compressing a small block."""
-    found: zstandard.ZstdCompressor | None = getattr(_compressors, "one", None)
+    found: zstandard.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
     if found is None:
-        found = _compressors.one = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+        found = _of_thread.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+    return found
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    """This thread's decompressor, for the same reasons."""
+    found: zstandard.ZstdDecompressor | None = getattr(_of_thread, "decompressor", None)
+    if found is None:
+        found = _of_thread.decompressor = zstandard.ZstdDecompressor()
     return found
 
 

@@ -54,6 +54,8 @@ class Loader:
         self._tombstones = NONE
         self._links = 0
         """Events in `incoming` that may join ids."""
+        self._bots = 0
+        """Events in `incoming` that may be bots'."""
         self._first = 0
         """The row id of the first line in `incoming`; the others follow without gaps."""
 
@@ -124,8 +126,9 @@ class Loader:
         ingesters = sorted({block.ingester for block in blocks})
         seqs = [block.seq for block in blocks]
         bounds = {"ingesters": ingesters, "lowest": min(seqs, default=0), "highest": max(seqs, default=0)}
-        known = set(self._db.execute(SQL["known_blocks"], bounds).fetchall())
-        compacted = dict(self._db.execute(SQL["compacted_seqs"], {"ingesters": ingesters}).fetchall())
+        rows = self._db.execute(SQL["known_blocks"], bounds).fetchall()
+        known = {(ingester, seq) for ingester, seq, _ in rows if seq is not None}
+        compacted = {ingester: below for ingester, _, below in rows if below is not None}
         self._tombstones = erasure.tombstones(self._db, self._tombstones)
         return batch_of(blocks, dead, known, compacted, self._tombstones)
 
@@ -164,7 +167,7 @@ class Loader:
         self._check(len(lines))
 
     def _check(self, events: int) -> None:
-        count, broken, self._links, self._first = self._db.execute(SQL["check"]).fetchall()[0]
+        count, broken, self._links, self._bots, self._first = self._db.execute(SQL["check"]).fetchall()[0]
         if broken or count != events:
             raise DataRejected(f"{broken} events lack a field, {events - count} lines are no events")
 
@@ -219,8 +222,10 @@ class Loader:
     # --- inserting ------------------------------------------------------------------------------------------------
 
     def _insert(self) -> None:
-        for statement in ("insert_events", "insert_rollup", "insert_people", "insert_bot_sites"):
+        for statement in ("insert_events", "insert_rollup", "insert_people"):
             self._db.execute(SQL[statement])
+        if self._bots:
+            self._db.execute(SQL["insert_bot_sites"])
         if self._links:
             identity.join(self._db)
 

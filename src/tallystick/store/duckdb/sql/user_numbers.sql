@@ -8,9 +8,14 @@ FROM (SELECT DISTINCT user_id FROM events WHERE rowid >= $first AND rowid < $end
 ANTI JOIN user_numbers USING (user_id);
 
 -- name: fill
--- Write the numbers into these rows.
-UPDATE events SET user_number = user_numbers.number FROM user_numbers
-WHERE user_numbers.user_id = events.user_id AND events.rowid >= $first AND events.rowid < $end;
+-- Write the numbers into these rows, in their order: DuckDB keeps the updates of a vector sorted, so that rows in the
+-- order in which a join with all users finds them take ten times as long.
+UPDATE events SET user_number = numbered.number
+FROM (
+    SELECT events.rowid AS row, user_numbers.number FROM events JOIN user_numbers USING (user_id)
+    WHERE events.rowid >= $first AND events.rowid < $end ORDER BY row
+) AS numbered
+WHERE numbered.row = events.rowid AND events.rowid >= $first AND events.rowid < $end;
 
 -- name: purge
 -- Delete users of whom a purge left no event.
