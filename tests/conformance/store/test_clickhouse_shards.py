@@ -191,6 +191,11 @@ async def test_sessions_by_day_are_built_over_both_shards(
         rows = list(map(int, on_each(cluster, settings, "SELECT count() FROM session_parts_local")))
         assert all(rows)
         assert sum(rows) == len({(event.session_id, event.timestamp.date()) for event in events})
+        address, _, rest = settings.store_url.rpartition("@")
+        servers, _, database = rest.partition("/")
+        turned = f"{address}@{','.join(reversed(servers.split(',')))}/{database}"
+        async with opened(settings.model_copy(update={"store_url": turned, "sql": False})) as other:
+            assert (await other.run(query)).from_rollup  # whichever server a process asks first
         gone = cluster.servers[1]
         gone.kill()
         try:

@@ -154,7 +154,7 @@ async def _known(look: Look) -> list[Build]:
 
 async def _found(look: Look, connection: Connection, first: str, last: str) -> Found:
     """What the servers have: of `events` the partitions of some days."""
-    parts: dict[str, str] = {}
+    parts: dict[str, list[str]] = {}
     rows: dict[str, int] = {}
     quiet: dict[str, int] = {}
     sessions: dict[int, int] = {}
@@ -165,14 +165,16 @@ async def _found(look: Look, connection: Connection, first: str, last: str) -> F
             SQL["parts"], {**names, "first": first, "last": last}, server=server
         ):
             if of_events:
-                parts[partition] = f"{parts.get(partition, '')}{server}:{hashed} "
+                parts.setdefault(partition, []).append(hashed)
                 rows[partition] = rows.get(partition, 0) + count
                 quiet[partition] = min(quiet.get(partition, age), age)
             else:
                 number = int(partition)
                 sessions[number] = sessions.get(number, 0) + count
                 ages[number] = min(ages.get(number, age), age)
-    return Found(parts, rows, quiet, sessions, ages)
+    # Sorted, since another process may name the servers in another order.
+    of_days = {partition: " ".join(sorted(hashes)) for partition, hashes in parts.items()}
+    return Found(of_days, rows, quiet, sessions, ages)
 
 
 # --- building -------------------------------------------------------------------------------------------------------
@@ -204,9 +206,7 @@ async def step(connection: Connection) -> bool:
     try:
         await _build(connection, build)
     except BatchTooLarge:
-        log.warning("ClickHouse has no memory to build the sessions of a day; its events are read", day=day)
-        await _drop(connection, build.number)
-        await _enter(connection, replace(build, number=0, parts=""))  # tried again as a day that was built
+        await _give_up(connection, build, "ClickHouse has no memory left for them")
     return len(due) > 1
 
 
@@ -259,10 +259,19 @@ async def _build(connection: Connection, build: Build) -> None:
         await connection.command(INSERT, given, settings=IN_ONE_PLACE, seconds=UNHURRIED)
     sessions, counted = (await look(SQL["counted"], {"build": build.number}))[0]
     again = await _found(look, connection, build.day, build.day)
-    if again.parts.get(build.day) == build.parts and counted == of_sessions:
+    if again.parts.get(build.day) != build.parts:
+        await _drop(connection, build.number)
+    elif counted == of_sessions:
         await _enter(connection, replace(build, content=content, sessions=sessions))
     else:
-        await _drop(connection, build.number)
+        await _give_up(connection, build, "they have another number of events")
+
+
+async def _give_up(connection: Connection, build: Build, why: str) -> None:
+    """Leave a day to be read from its events; it is tried again as one that was built."""
+    log.warning("the sessions of a day cannot be built; its events are read", day=build.day, why=why)
+    await _drop(connection, build.number)
+    await _enter(connection, replace(build, number=0, parts=""))
 
 
 async def _enter(connection: Connection, build: Build) -> None:
