@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
@@ -32,6 +31,7 @@ from tallystick.ingest.publisher import Publisher, Tell
 from tallystick.ingest.quota import Quotas
 from tallystick.metrics import Metrics
 from tallystick.model.event import Event, Rejection
+from tallystick.query_string import parameters, refuse_unknown
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +55,8 @@ PREFLIGHT_HEADERS = (
     ),
     (b"access-control-max-age", b"86400"),
 )
+PARAMETERS = ("strict",)
+"""What the address of a native write request may have."""
 IDEMPOTENCY_KEY_MAX = 256
 _SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _encoder = msgspec.json.Encoder()
@@ -342,12 +344,14 @@ def _is_strict(scope: Scope) -> bool:
     """Whether all events are accepted or none; of several values the last one counts, as on other routes.
 
     Raises:
-        InvalidRequest: the value is no boolean.
+        InvalidRequest: the value is no boolean, or there is another parameter.
     """
     query = scope["query_string"]
     if not query:
         return False
-    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("strict")
+    found = parameters(query)
+    refuse_unknown(found, PARAMETERS)
+    given = found.get("strict")
     if given is None or (text := given.strip().lower()) in NO:
         return False
     if text in YES:

@@ -215,7 +215,8 @@ class Side:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if key:
             named["Authorization"] = f"Bearer {key}"
-        asked = f"{path.format(**VALUES)}?{QUERIES.get(path, '') if query is None else query}"
+        usual = QUERIES.get(path, "") if method in ("GET", "HEAD") else ""
+        asked = f"{path.format(**VALUES)}?{usual if query is None else query}"
         body = {"POST": BODIES, "PUT": CHANGES}.get(method, {}).get(path)
         content = None if body is None else json.dumps(body)
         return await self.client.request(method, asked, content=content, headers={**(JSON if content else {}), **named})

@@ -102,7 +102,7 @@ async def test_post_query_names_the_field(side: ReadSide, body: object, sentence
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ("limt=3", "limt: there is no such field"),
+        ("limt=3", "limt: there is no such parameter; did you mean limit?"),
         ("interval=fortnight", "interval: Input should be 'minute', 'hour', 'day', 'week' or 'month'"),
         ("filter=name", "filter: 'name' does not have the form field:op:value, such as name:=:page_view"),
         ("filter=name:=", "filter: 'name:=' lacks a value after ="),

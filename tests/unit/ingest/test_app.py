@@ -117,6 +117,18 @@ async def test_a_strictness_that_is_none_is_refused(side: Side, value: str) -> N
     assert await side.rows() == []
 
 
+@pytest.mark.parametrize(
+    ("query", "advice"),
+    [("stritc=1", "did you mean strict?"), ("STRICT=1", "did you mean strict?"), ("strict=0&t=5", "takes strict")],
+)
+async def test_a_parameter_that_is_none_is_refused(side: Side, query: str, advice: str) -> None:
+    """G8: `stritc=1` was ignored, and a part of the request stored."""
+    answer = await side.send([{"name": "a"}, {}], status=400, query=f"?{query}")
+    assert answer["error"]["code"] == "invalid_request"
+    assert answer["error"]["message"].endswith(advice)
+    assert await side.rows() == []
+
+
 async def test_errors_of_the_body(tmp_path: Path) -> None:
     async with open_tallystick(settings_in(tmp_path, max_body_bytes=2048, max_request_events=10)) as tallystick:
         side = Side(tallystick)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from enum import Enum
 from hashlib import sha256
+from inspect import isclass
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from fastapi import FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import BaseModel
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
@@ -23,6 +26,7 @@ from tallystick.http_headers import refuse_repeated
 from tallystick.keys import EVERY_SITE, from_this_machine, is_loopback, names_this_machine, presented
 from tallystick.logs import Seldom
 from tallystick.metrics import Metrics
+from tallystick.query_string import parameters, refuse_unknown
 from tallystick.store.turns import CALLER
 from tallystick.trusted import TRUSTED, TrustedNetworks
 
@@ -285,10 +289,15 @@ def _bytes(headers: Headers, name: str) -> bytes:
 
 
 class GuardedRoute(APIRoute):
-    """A route behind the gate: access is checked before the body is read. Its operation id is its function's name."""
+    """A route behind the gate: access is checked before the body is read. Its operation id is its function's name.
+
+    A parameter that a documented route does not take is refused.
+    """
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **{**named, "generate_unique_id_function": lambda route: route.name})
+        documented = self.include_in_schema and self.path.startswith("/v1/")
+        self._parameters = frozenset(_parameters(self.dependant)) if documented else None
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler, for which bodies are read strictly."""
@@ -307,4 +316,18 @@ class GuardedRoute(APIRoute):
             else:
                 scope["state"]["caller"] = await gates.gate.admit(wanted, scope)
                 scope["state"]["reach"] = scope["state"]["caller"].reach(wanted.permission)
+            if self._parameters is not None and scope["query_string"]:
+                refuse_unknown(parameters(scope["query_string"]), self._parameters)
         await super().handle(scope, receive, send)
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    """The names of the parameters that an endpoint and its dependencies take from the address."""
+    for field in dependant.query_params:
+        shape = field.field_info.annotation
+        if isclass(shape) and issubclass(shape, BaseModel):
+            yield from (one.alias or name for name, one in shape.model_fields.items())
+        else:
+            yield field.alias
+    for inner in dependant.dependencies:
+        yield from _parameters(inner)

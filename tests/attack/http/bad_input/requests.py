@@ -7,6 +7,7 @@ import json
 from tests.attack.http.bad_input.shapes import (
     BLOG_KEY,
     EVENT,
+    FORMS,
     KEY,
     MIB,
     READ_KEY,
@@ -407,12 +408,47 @@ REQUESTS: tuple[Case, ...] = (
     Case(
         "a parameter that is none",
         get("/v1/query?intervall=day"),
-        "400 invalid_request: intervall: there is no such field",
+        "400 invalid_request: intervall: there is no such parameter; did you mean interval?",
     ),
     Case(
         "a parameter that is none, of the export",
         get("/v1/export?form=csv"),
-        "400 invalid_request: form: there is no such field",
+        "400 invalid_request: form: there is no such parameter; did you mean format?",
+    ),
+    Case(
+        "a parameter that is none, for writing",
+        request("POST", "/v1/events?stritc=1", f"x-api-key: {KEY}", body=EVENT),
+        "400 invalid_request: stritc: there is no such parameter; did you mean strict?",
+    ),
+    Case(
+        "a parameter that is none, beside a good one",
+        request("POST", "/v1/events?strict=1&_=1700000000", f"x-api-key: {KEY}", body=EVENT),
+        "400 invalid_request: _: there is no such parameter; the route takes strict",
+    ),
+    Case(
+        "a parameter of 20,000 characters",
+        request("POST", f"/v1/events?{'s' * 20_000}=1", f"x-api-key: {KEY}", body=EVENT),
+        f"400 invalid_request: {'s' * 100}: there is no such parameter; the route takes strict",
+    ),
+    Case(
+        "a parameter that is no Unicode",
+        request("POST", "/v1/events?%ed%a0%80=1", f"x-api-key: {KEY}", body=EVENT),
+        "400 invalid_request: \ufffd\ufffd\ufffd: there is no such parameter; the route takes strict",
+    ),
+    Case(
+        "a parameter that belongs into the body",
+        post("/v1/retention?dry_run=true", b'{"site_id":"nowhere","days":1}'),
+        "400 invalid_request: dry_run: there is no such parameter; the route takes none in its address",
+    ),
+    Case(
+        "a format that is misspelt",
+        post("/v1/query?fromat=csv", b'{"kind":"metrics"}'),
+        "400 invalid_request: fromat: there is no such parameter; did you mean format?",
+    ),
+    Case(
+        "a parameter that is none, on another system's route",
+        post("/events?stritc=1", FORMS["smolhog"].body("name", '"a"')),
+        "200",
     ),
     Case(
         "a parameter 500 times",
