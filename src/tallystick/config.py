@@ -468,9 +468,9 @@ class Settings(BaseSettings):
         256,
         ge=1,
         le=65_535,
-        description="Most blocks that RabbitMQ delivers to a process before it acknowledges some. It has to be the "
-        "same "
-        "for all processes on a queue, because the books count with it.",
+        description="Most blocks that RabbitMQ delivers to a process before it acknowledges some; of large blocks it "
+        "delivers fewer, about 64 MiB but at least 16 blocks. It has to be the same for all processes on a queue, "
+        "because the books count with it.",
     )
     rabbitmq_heartbeat: int = Field(
         10,

@@ -2,7 +2,7 @@
 
 A failpoint is `slow:SECONDS`, `fails:N` (the Nth fsync and no other), `fails-from:N` (that one and all after it),
 `dies-before:N` or `dies-after:N` (kill -9 of the process itself). Only fsyncs of SQLite's files are counted.
-`stores:N` is a worker that stores at most so many events a second.
+`stores:N` is a worker that stores at most so many events a second, `stores-nothing` one whose store is away.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import apsw
 
 from tallystick.cli import main
+from tallystick.errors import StoreUnavailable
 from tallystick.model.block import Block
 from tallystick.store import DeadLetter, WriteReport
 from tallystick.store.duckdb import DuckDBStore
@@ -69,10 +70,22 @@ def stores(events_a_second: float) -> None:
     DuckDBStore.write = slowly  # type: ignore[method-assign]
 
 
+def stores_nothing() -> None:
+    """Let events wait in the queue."""
+
+    async def never(self: DuckDBStore, blocks: Sequence[Block], dead: Sequence[DeadLetter] = ()) -> WriteReport:
+        raise StoreUnavailable
+
+    DuckDBStore.write = never  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     kind, _, number = sys.argv[1].partition(":")
-    if kind == "stores":
-        stores(float(number))
-    else:
-        disk = Disk(kind, float(number))  # it is there as long as this name is
+    match kind:
+        case "stores":
+            stores(float(number))
+        case "stores-nothing":
+            stores_nothing()
+        case _:
+            disk = Disk(kind, float(number))  # it is there as long as this name is
     main(sys.argv[2:])

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,7 +38,8 @@ STARTING_LIFE = (0.05, 1.5)
 
 DRAIN_SECONDS = 60.0
 """How long the queue may hold as much as before."""
-FRESH_SECONDS = 10.0
+FRESH_SECONDS = 60.0
+"""Seconds that a new event may take on a busy machine."""
 LOOK_TIMEOUT = 600.0
 """Seconds that a million events may take to be exported or verified on a busy machine."""
 
@@ -179,14 +180,23 @@ def look(write_url: str, read_url: str) -> Outcome:
     """Let the queue drain, then read everything back and send one event more."""
     with closing(Api(write_url)) as writing, closing(Api(read_url, LOOK_TIMEOUT)) as api:
         outcome = Outcome(queued=_drain(api))
-        status, lines = api.ask("GET", "/v1/export")
-        if status != 200:
-            raise ServerFailed(f"GET /v1/export answered {status}")
-        outcome.stored = Counter(json.loads(line)["event_id"] for line in lines.splitlines())
+        api.close()  # an export may take longer than a silent connection lives; the next request opens another one
+        outcome.stored = _exported(read_url)
         outcome.dead = _dead_ids(api)
         outcome.differences = [difference["message"] for difference in api.get("/v1/verify")["differences"]]
         outcome.fresh_seconds = _fresh(writing, api)
     return outcome
+
+
+def _exported(url: str) -> Counter[str]:
+    """How often each id is in an export, of which one line at a time is in memory."""
+    address = urlsplit(url)
+    with closing(HTTPConnection(address.netloc, timeout=LOOK_TIMEOUT)) as connection:
+        connection.request("GET", "/v1/export")
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise ServerFailed(f"GET /v1/export answered {answer.status}")
+        return Counter(json.loads(line)["event_id"] for line in answer)
 
 
 def _drain(api: Api) -> int:

@@ -122,7 +122,7 @@ class ServerProcess:
         self._settings = dict(settings or {})
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
-        self._role = role
+        self.role = role
         self._port = port
         self._log = data.with_name(f"{data.name}.log" if role == "up" else f"{data.name}-{role}-{number}.log")
 
@@ -146,8 +146,8 @@ class ServerProcess:
         # keys would keep the measurement out.
         environment = {**os.environ, **dict.fromkeys(NOT_FROM_OUTSIDE, ""), **self._settings}
         environment["TALLYSTICK_DATA"] = str(self.data)
-        port = _free_port() if self._role == "work" else self._port  # to a worker, 0 means no status page
-        command = [*self._command, self._role, "--host", "127.0.0.1", "--port", str(port)]
+        port = _free_port() if self.role == "work" else self._port  # to a worker, 0 means no status page
+        command = [*self._command, self.role, "--host", "127.0.0.1", "--port", str(port)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True

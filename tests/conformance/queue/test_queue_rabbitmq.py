@@ -13,8 +13,10 @@ from tallystick.errors import BlockCorrupt, ConfigError, QueueUnavailable
 from tallystick.model.block import encode_block
 from tallystick.model.books import IngesterLedger, Published, close_books
 from tallystick.queue import Depth, Queue, make_queue
+from tallystick.queue.rabbitmq import consuming
 from tallystick.queue.rabbitmq.address import parse_address
 from tallystick.queue.rabbitmq.connection import connect
+from tallystick.queue.rabbitmq.consuming import FIRST_BLOCKS
 from tests.faults.times import REPETITIONS, Record
 from tests.helpers.queue.rabbitmq_steps import drain, fresh, name_of
 from tests.helpers.queue.steps import NO_WAIT, PATIENCE, opened, reopen, take, take_all
@@ -364,3 +366,24 @@ async def test_a_full_classic_queue_says_that_it_does_not_know(rabbit: Settings)
 async def publish_one_by_one(queue: Queue, number: int) -> None:
     for seq in range(number):
         await queue.publish([incompressible_block(seq)])
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+
+async def test_large_blocks_are_delivered_few_at_a_time(rabbit: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker counts blocks and not their bytes. While they are small more are delivered, before and afterwards."""
+    monkeypatch.setattr(consuming, "MOST_BYTES", MIB)
+    async with opened(rabbit.model_copy(update={"rabbitmq_prefetch": 64})) as queue:
+        await queue.publish([sample_block(seq, [seq]) for seq in range(100)])
+        await queue.publish([incompressible_block(seq) for seq in range(100, 200)])
+        await queue.publish([sample_block(seq, [seq]) for seq in range(200, 300)])
+        here: dict[int, int] = {}
+        while (batch := await queue.consume(5, 1.0)) is not None:
+            here |= dict.fromkeys((block.seq for block in batch.blocks), len((await queue.books()).queued))
+            await batch.ack()
+
+    assert sorted(here) == list(range(300))
+    assert max(here[seq] for seq in range(100)) > 2 * FIRST_BLOCKS
+    assert max(here[seq] for seq in range(150, 200)) <= FIRST_BLOCKS
+    assert max(here[seq] for seq in range(200, 300)) > 2 * FIRST_BLOCKS

@@ -251,6 +251,12 @@ FAULTS: dict[str, list[Fault]] = {
             ("faults/test_soak.py::test_a_minute_on_the_embedded_servers",),
         ),
         Fault(
+            "a start with 1 GiB of unread events and little memory",
+            1,
+            ("faults/test_backlog.py::test_a_gibibyte_of_unread_events_at_a_start",),
+            each=True,
+        ),
+        Fault(
             "poison events in a batch",
             1,
             (f"{POISON}::test_one_bad_event_is_set_aside_and_the_others_are_stored",),
@@ -314,7 +320,6 @@ FAULTS: dict[str, list[Fault]] = {
 
 MISSING = {
     "an hour of load with a fault every 20 s": "a command of its own, `make faults-soak`, runs it",
-    "1 GiB of backlog at a start with little memory": "nothing runs it",
 }
 """What is wanted and has no test."""
 

@@ -280,8 +280,11 @@ class Channel:
         arguments: Arguments | None = None,
         *,
         keep: bool = True,
-    ) -> None:
-        """Deliver up to `prefetch` unacknowledged messages to `receive`. Without `keep` they are acknowledged here."""
+    ) -> str:
+        """Deliver up to `prefetch` unacknowledged messages to `receive`. Without `keep` they are acknowledged here.
+
+        Returns the consumer's tag.
+        """
 
         async def delivered(message: DeliveredMessage) -> None:
             tag = message.delivery_tag or 0
@@ -289,11 +292,16 @@ class Channel:
             if not keep and tag % ACK_EVERY == 0:
                 await self._driver.basic_ack(tag, multiple=True, wait=False)
 
-        async def start() -> None:
+        async def start() -> str:
             await self._driver.basic_qos(prefetch_count=prefetch)
-            await self._driver.basic_consume(queue, delivered, arguments=dict(arguments) if arguments else None)
+            begun = await self._driver.basic_consume(queue, delivered, arguments=dict(arguments) if arguments else None)
+            return begun.consumer_tag or ""
 
-        await self._connection.call(start())
+        return await self._connection.call(start())
+
+    async def end_consumer(self, tag: str) -> None:
+        """Deliver nothing more to a consumer. What it has stays delivered, to be acknowledged."""
+        await self._connection.call(self._driver.basic_cancel(tag))
 
     async def acknowledge(self, tags: Sequence[int], *, multiple: bool) -> None:
         """Acknowledge deliveries; with `multiple` also all before the last of them. Returns once the socket has it."""

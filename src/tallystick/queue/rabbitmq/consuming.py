@@ -3,6 +3,9 @@
 Blocks that are given back go into this process's own backlog and not to the broker, which would deliver them after
 those that it has already sent. They return to the broker when the channel ends: by `close`, or by the death of this
 process, which the broker notices by the end of the connection or by missing heartbeats.
+
+A broker counts delivered messages, not their bytes: 256 blocks of large events are more than a gigabyte. So each
+session begins with few blocks and has more delivered as long as they are small.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from tallystick.config import MIB
 from tallystick.errors import BlockCorrupt, QueueUnavailable
 from tallystick.model.block import Block, BlockKey, decode_block
 from tallystick.model.books import QueuedBlock
@@ -28,6 +32,10 @@ ON_THE_WAY = 1.0
 """Longest wait in seconds for blocks that the broker counts as waiting although this process has room for them."""
 ASK_AGAIN = 0.005
 NOTHING = Counts(0, 0)
+FIRST_BLOCKS = 16
+"""Most blocks that a session has delivered before it knows how large they are. It never has fewer."""
+MOST_BYTES = 64 * MIB
+"""About how many bytes of blocks a session has delivered, as long as these are more than FIRST_BLOCKS blocks."""
 
 
 class Look(NamedTuple):
@@ -99,7 +107,7 @@ class Consuming:
                 channel = await (await self._line.connection()).channel()
                 # Kept before it runs: a caller that is cancelled now leaves a consumer that the next one finds.
                 self._session = _Session(channel, self._queue, self._prefetch)
-                await channel.consume(self._queue, self._prefetch, self._session.receive)
+                await self._session.start()
             return self._session
 
     async def close(self) -> None:
@@ -110,17 +118,35 @@ class Consuming:
 
 
 class _Session:
-    """One channel with one consumer, and its delivered blocks that are not acknowledged."""
+    """One channel with one consumer, and its delivered blocks that are not acknowledged.
+
+    What a consumer has delivered at most cannot be changed while it runs. Another one takes its place, and until the
+    old one has ended the broker counts both. Together they have at most `prefetch` blocks, as the books assume.
+    """
 
     def __init__(self, channel: Channel, queue: str, prefetch: int) -> None:
         self._channel = channel
         self._queue = queue
         self._prefetch = prefetch
         self._ended = False
+        self._limit = min(FIRST_BLOCKS, prefetch)
+        self._consumer = ""
+        self._of_consumer: set[int] = set()
+        self._replacing: asyncio.Task[None] | None = None
         self.backlog = Backlog()
         self.blocks: dict[int, Block] = {}
         self.arrived = asyncio.Event()
         channel.when_gone(self.end)
+
+    async def start(self) -> None:
+        """Begin to receive blocks."""
+        self._consumer = await self._consume(self._limit)
+
+    async def _consume(self, limit: int) -> str:
+        """Start a consumer that has at most `limit` blocks; its tag."""
+        own = set[int]()
+        self._limit, self._of_consumer = limit, own
+        return await self._channel.consume(self._queue, limit, lambda delivery: self._receive(delivery, own))
 
     @property
     def alive(self) -> bool:
@@ -129,7 +155,7 @@ class _Session:
     @property
     def room(self) -> bool:
         """Whether the broker may deliver another block."""
-        return len(self.blocks) < self._prefetch
+        return len(self._of_consumer) < self._limit
 
     async def gather(self, max_events: int, wait: float, max_bytes: int | None, linger: float) -> list[Slot]:
         """Take what waits; more may come while the channel lives and the broker may deliver more."""
@@ -137,11 +163,12 @@ class _Session:
             self.arrived, max_events, wait, max_bytes, linger, lambda: not (self.alive and self.room)
         )
 
-    def receive(self, delivery: Delivery) -> None:
+    def _receive(self, delivery: Delivery, of_consumer: set[int]) -> None:
         if self._ended:
             return
         block = read_block(delivery.body, delivery.headers)
         self.blocks[delivery.tag] = block
+        of_consumer.add(delivery.tag)
         self.backlog.put(Slot(delivery.tag, block.count, len(delivery.body)))
         self.arrived.set()
 
@@ -175,14 +202,35 @@ class _Session:
         """Acknowledge the blocks. Does nothing on a closed channel, since the ledger skips blocks delivered again."""
         if not (self.alive and tags):
             return
+        limit = self._fitting()
         self.backlog.forget(tags)
         for tag in tags:
             del self.blocks[tag]
+        self._of_consumer.difference_update(tags)
         oldest = min(self.blocks, default=None)
         try:
             await self._channel.acknowledge(tags, multiple=oldest is None or oldest > tags[-1])
         except QueueUnavailable as error:
             log.info("an acknowledgement was lost; the blocks are delivered again", reason=error.whole)
+        if limit != self._limit and (self._replacing is None or self._replacing.done()):
+            self._replacing = asyncio.create_task(self._replace(limit))
+
+    def _fitting(self) -> int:
+        """How many blocks the consumer should have at most, going by the size of those that are here."""
+        fits = max(FIRST_BLOCKS, MOST_BYTES * len(self.blocks) // max(1, self.backlog.bytes))
+        beside = min(fits, self._prefetch - max(self._limit, len(self.blocks)))
+        if not self.room and beside >= 2 * self._limit:
+            return beside
+        return max(FIRST_BLOCKS, beside) if fits <= self._limit // 2 else self._limit
+
+    async def _replace(self, limit: int) -> None:
+        """Let another consumer take the place of this one. What the old one has stays with this session."""
+        before = self._consumer
+        try:
+            self._consumer = await self._consume(limit)
+            await self._channel.end_consumer(before)
+        except QueueUnavailable as error:
+            log.info("the number of blocks to be delivered could not be changed", reason=error.whole)
 
     def give_back(self, tags: Sequence[int]) -> None:
         if self.alive and tags:
