@@ -17,6 +17,7 @@ from tallystick.model.event import Event
 from tallystick.queue import Queue
 from tallystick.store import DeadLetter, Store, WriteReport
 from tallystick.worker.worker import Worker
+from tests.faults.times import REPETITIONS, Record
 from tests.helpers.pipeline_steps import (
     Crash,
     CrashingQueue,
@@ -29,6 +30,9 @@ from tests.helpers.pipeline_steps import (
     stored_numbers,
 )
 from tests.helpers.samples import block_of, sample_block, sample_event
+from tests.helpers.thorough import THOROUGH
+
+DEATHS = 5 if THOROUGH else 1
 
 
 @pytest.fixture
@@ -92,21 +96,28 @@ async def test_the_books_close_at_every_moment_of_loading(queue: Queue, store: S
 # --- stopped in the middle ------------------------------------------------------------------------------------------
 
 
-async def test_killed_between_commit_and_acknowledgement(queue: Queue, store: Store, settings: Settings) -> None:
+async def test_killed_between_commit_and_acknowledgement(
+    queue: Queue, store: Store, settings: Settings, record_property: Record
+) -> None:
     """G2, G3: the blocks are delivered again, the ledger knows them, nothing is stored twice."""
-    await queue.publish([sample_block(seq, range(seq * 10, seq * 10 + 10)) for seq in range(3)])
-    with pytest.raises(Crash):
-        await Worker(CrashingQueue(queue), store, settings).step(wait=0.0)
-    assert await stored_numbers(store) == list(range(30))
-    assert (await queue.depth()).blocks == 3
+    record_property(REPETITIONS, DEATHS)
+    for death in range(1, DEATHS + 1):
+        await queue.publish(
+            [sample_block(seq, range(seq * 10, seq * 10 + 10)) for seq in range(3 * death - 3, 3 * death)]
+        )
+        with pytest.raises(Crash):
+            await Worker(CrashingQueue(queue), store, settings).step(wait=0.0)
+        assert await stored_numbers(store) == list(range(30 * death))
+        assert (await queue.depth()).blocks == 3 * death
+        await restart(queue, store)
 
-    await restart(queue, store)
-    await queue.publish([sample_block(3, range(30, 35))])
+    await queue.publish([sample_block(3 * DEATHS, range(30 * DEATHS, 30 * DEATHS + 5))])
     await drain(Worker(queue, store, settings))
 
-    assert await stored_numbers(store) == list(range(35))
+    events = 30 * DEATHS + 5
+    assert await stored_numbers(store) == list(range(events))
     assert (await queue.depth()).blocks == 0
-    assert outcome(await closed_books(queue, store)) == {"accepted": 35, "stored": 35}
+    assert outcome(await closed_books(queue, store)) == {"accepted": events, "stored": events}
 
 
 async def test_killed_before_the_commit(queue: Queue, store: Store, settings: Settings) -> None:

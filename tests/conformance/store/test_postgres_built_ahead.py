@@ -327,6 +327,17 @@ async def test_very_many_values_are_not_counted(
     await check(store, events)
 
 
+async def test_long_values_are_not_even_begun_with(store: PostgresStore, beside: Connection) -> None:
+    """To group events by them takes minutes, in which nothing is stored."""
+    events = [event for n in range(30) for event in did(1, n, text="long" * n * 10)]
+    await put(store, events)
+    await tidy(store)
+    assert [
+        row[0] for row in await beside.fetch("SELECT field FROM counted_fields WHERE field = 'properties.text'")
+    ] == []
+    await check(store, events)
+
+
 @pytest.mark.parametrize("cut", [timedelta(hours=20), timedelta(hours=20, minutes=30), DAY + timedelta(hours=12)])
 async def test_a_purge_cuts_it(store: PostgresStore, beside: Connection, cut: timedelta) -> None:
     """With a load that is not covered yet, in the day that is cut too."""

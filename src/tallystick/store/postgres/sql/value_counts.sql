@@ -7,16 +7,16 @@ SELECT field, generation, has_counts FROM counted_fields;
 SELECT generation FROM counted_fields WHERE field = $1 AND has_counts;
 
 -- name: frequent_keys
--- Select the keys that a hundredth of some of the newest events have, the most frequent first. A dot may be a path into
--- an object.
+-- Select the keys that a hundredth of some of the newest events have, the most frequent first, without those that have a
+-- value of more than $2 characters. A dot may be a path into an object.
 WITH newest AS MATERIALIZED (
     SELECT properties FROM events
     WHERE timestamp >= (SELECT max(bucket) FROM rollup) - interval '1 day'
     ORDER BY timestamp DESC LIMIT $1
 )
-SELECT key FROM newest CROSS JOIN LATERAL json_object_keys(properties) AS key
+SELECT key FROM newest CROSS JOIN LATERAL json_each(properties)
 WHERE length(key) BETWEEN 1 AND 100 AND strpos(key, '.') = 0
-GROUP BY key HAVING count(*) >= 0.01 * (SELECT count(*) FROM newest)
+GROUP BY key HAVING count(*) >= 0.01 * (SELECT count(*) FROM newest) AND max(length(value::text)) <= $2
 ORDER BY count(*) DESC, key COLLATE "C";
 
 -- name: stored_events

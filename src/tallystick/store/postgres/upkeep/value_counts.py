@@ -46,7 +46,8 @@ LEAST = 100_000
 """New events are read one by one until there are so many. A larger piece has fewer rows for each event."""
 ROWS_MIN, ROWS_SHARE, LENGTH_MAX = 2_000, 0.2, 1_000
 """A field is left out once a piece has more rows of it than these, and than this share of the piece's events; or a
-value with more characters than these.
+value with more characters than these, for which the newest events are looked at before any are counted: to group a
+piece by long texts takes minutes, in which nothing is stored.
 """
 DAY = "CAST(day AS timestamp) AT TIME ZONE 'UTC'"
 """The instant at which `day` begins."""
@@ -175,7 +176,7 @@ class FieldSearch:
         generation = max((generation for generation, _ in known.values()), default=0) + 1
         if generation > GENERATIONS:
             return
-        keys = [row[0] for row in await connection.fetch(SQL["frequent_keys"], SAMPLE, timeout=UNHURRIED)]
+        keys = [row[0] for row in await connection.fetch(SQL["frequent_keys"], SAMPLE, LENGTH_MAX, timeout=UNHURRIED)]
         room = FIELDS_MAX - sum(counted for field, (_, counted) in known.items() if field != PATH)
         new = [PROPERTY_PREFIX + key for key in keys if PROPERTY_PREFIX + key not in known][: max(0, room)]
         for field in [*new, *([] if PATH in known else [PATH])]:
