@@ -45,6 +45,8 @@ DATA = 3 << 29
 """Bytes of RLIMIT_DATA. The stacks of threads count, which are never used in full: a process without a backlog has
 about half of this.
 """
+SHOWN = 3_000
+"""Characters of the end of each process's log, for a failure."""
 RESIDENT = 768 << 20
 """Bytes of each process, at the most."""
 
@@ -115,6 +117,8 @@ def test_a_gibibyte_of_unread_events_at_a_start(queue: str) -> None:
             peaks = {process.role: process.resident_peak() or 0 for process in small.processes}
         finally:
             small.kill()
+            for log in folder.glob("*.log"):
+                print(f"{log.name}: {log.read_text(errors='replace')[-SHOWN:]}")
     print(f"seconds until ready: {seconds}; bytes at the most: {peaks}")
     assert findings(ledger, outcome) == []
     assert {role: peak for role, peak in peaks.items() if peak > RESIDENT} == {}

@@ -129,14 +129,25 @@ def transaction(connection: Connection) -> Iterator[None]:
 
     After a failed statement a COMMIT would roll back without an error, so it is never sent then.
     """
-    connection.execute("BEGIN TRANSACTION")
     try:
+        _begin(connection)
         yield
+        connection.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(duckdb.Error):
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction, also where a failed one is still open: without memory its ROLLBACK may have failed too."""
+    try:
+        connection.execute("BEGIN TRANSACTION")
+    except duckdb.TransactionException as error:
+        if "is aborted" not in str(error):
+            raise
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN TRANSACTION")
 
 
 def checkpoint(connection: Connection) -> None:
