@@ -7,10 +7,10 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -196,7 +196,17 @@ def _exported(url: str) -> Counter[str]:
         answer = connection.getresponse()
         if answer.status != 200:
             raise ServerFailed(f"GET /v1/export answered {answer.status}")
-        return Counter(json.loads(line)["event_id"] for line in answer)
+        return Counter(json.loads(line)["event_id"] for line in _lines(answer))
+
+
+def _lines(answer: HTTPResponse) -> Iterator[bytes]:
+    """Line by line. Raises IncompleteRead for an answer that was broken off, at which `for line in answer` just ends."""
+    rest = b""
+    while piece := answer.read1(1 << 20):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
 
 
 def _drain(api: Api) -> int:
