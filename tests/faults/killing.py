@@ -200,7 +200,7 @@ def _exported(url: str) -> Counter[str]:
 
 
 def _lines(answer: HTTPResponse) -> Iterator[bytes]:
-    """Line by line. Raises IncompleteRead for an answer that was broken off, at which `for line in answer` just ends."""
+    """Line by line. Raises IncompleteRead for one that was broken off, at which `for line in answer` ends."""
     rest = b""
     while piece := answer.read1(1 << 20):
         *lines, rest = (rest + piece).split(b"\n")
