@@ -38,8 +38,7 @@ STARTING_LIFE = (0.05, 1.5)
 
 DRAIN_SECONDS = 60.0
 """How long the queue may hold as much as before."""
-FRESH_SECONDS = 60.0
-"""Seconds that a new event may take on a busy machine."""
+FRESH_SECONDS = 10.0
 LOOK_TIMEOUT = 600.0
 """Seconds that a million events may take to be exported or verified on a busy machine."""
 
