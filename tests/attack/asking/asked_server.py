@@ -197,7 +197,8 @@ class Asked:
         usual = WRITE if path in WRITES and method == "POST" else self.token if path.startswith("/v1/shared") else EVERY
         content = b"" if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
         values = VALUES if method == "DELETE" else self._values
-        target = f"{path.format(**values)}?{QUERIES.get(path, '') if query is None else query}"
+        usual_query = QUERIES.get(path, "") if method in ("GET", "HEAD") else ""
+        target = f"{path.format(**values)}?{usual_query if query is None else query}"
         kind = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if body is not None else ""
         head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key or usual}\r\n{kind}\r\n"
         return Request(f"{method} {target}", head.encode() + content)
