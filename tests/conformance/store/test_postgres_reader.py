@@ -298,10 +298,13 @@ async def test_an_export_is_one_snapshot_leaves_turns_to_others_and_can_be_left(
         assert "idle in transaction" not in {row[0] for row in states}
 
 
-async def test_a_funnel_joins_its_persons_with_events_by_hash(
+async def test_a_funnel_looks_up_no_persons_events_one_by_one(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL takes the persons for few; looking up the events of each took 70 s where 12 were enough."""
+    """PostgreSQL takes the persons for few; looking up the events of each took 70 s where 12 were enough.
+
+    A funnel of names joins nothing; its persons are joined by hash.
+    """
     plans: list[str] = []
 
     def explained(*args: Any, **kwargs: Any) -> Statement:
@@ -324,4 +327,4 @@ async def test_a_funnel_joins_its_persons_with_events_by_hash(
     async with asked(settings) as store:
         await store.run(FunnelQuery(steps=steps))
         await store.run(FunnelUsersQuery(steps=steps, step=2, outcome="dropped"))
-    assert [("Hash Join" in plan, "Nested Loop" in plan) for plan in plans] == [(True, False)] * 2
+    assert [("Hash Join" in plan, "Nested Loop" in plan) for plan in plans] == [(False, False), (True, False)]
