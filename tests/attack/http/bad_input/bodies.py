@@ -166,7 +166,7 @@ BODIES: tuple[Body, ...] = (
         smolhog, eventflux | 422 json_invalid: body: JSON decode error: JSON is malformed: trailing comma in
         fast_worker | 400: Validation failed: body must be valid JSON
         backend | 400: body must be valid JSON
-        json | 400 invalid_request: the body is not JSON: Expecting property name enclosed in
+        json | 400 invalid_request: the body is not JSON
         """,
     ),
     Body(
