@@ -46,6 +46,8 @@ READ_SESSION: Mapping[str, object] = {
     # In `SELECT f(x) AS x … WHERE x` the condition means the column, as in SQL.
     "prefer_column_name_to_alias": 1,
     "enable_materialized_cte": 1,  # one that says so is computed once, and not wherever it is named
+    # ClickHouse takes one thread where less than 1 GiB for each is free, as on a small server always.
+    "max_threads_min_free_memory_per_thread": 256 * 1024 * 1024,
     "max_query_size": 16 * 1024 * 1024,  # long funnels with many conditions
     "max_ast_elements": 1_000_000,
     "max_expanded_ast_elements": 10_000_000,
