@@ -278,29 +278,34 @@ class Soak:
                     await task
 
     async def _ask(self) -> None:
-        connection = Connection(0)
-        url = ""
-        while not self._stopping:
-            await asyncio.sleep(self._random.uniform(0, 2 * ASK_PAUSE))
-            if url != self._deployment.read_url:
-                await connection.close()
-                url = self._deployment.read_url
-                connection = Connection(urlsplit(url).port or 80)
-            method, path, text = self._random.choice(QUERIES)
-            body = text.replace("%s", (datetime.now(UTC) - timedelta(minutes=1)).isoformat()).encode()
-            began = time.monotonic()
-            try:
-                status, answer = await connection.ask(method, path, body)
-            except (OSError, EOFError, TimeoutError) as error:
-                self._seen.refused[type(error).__name__] += 1
-                await connection.close()
-                continue
-            if status == 200:
-                self._queries.add(time.monotonic() - began)
-            else:
-                self._seen.refused[str(status)] += 1
-                if status not in (503, 504):
-                    self._seen.wrong.append(f"{method} {path} was answered {status}: {answer[:200]!r}")
+        connection, url = Connection(0), ""
+        try:
+            while not self._stopping:
+                await asyncio.sleep(self._random.uniform(0, 2 * ASK_PAUSE))
+                if url != self._deployment.read_url:
+                    await connection.close()
+                    url = self._deployment.read_url
+                    connection = Connection(urlsplit(url).port or 80)
+                await self._ask_once(connection)
+        finally:
+            await connection.close()
+
+    async def _ask_once(self, connection: Connection) -> None:
+        method, path, text = self._random.choice(QUERIES)
+        body = text.replace("%s", (datetime.now(UTC) - timedelta(minutes=1)).isoformat()).encode()
+        began = time.monotonic()
+        try:
+            status, answer = await connection.ask(method, path, body)
+        except (OSError, EOFError, TimeoutError) as error:
+            self._seen.refused[type(error).__name__] += 1
+            await connection.close()
+            return
+        if status == 200:
+            self._queries.add(time.monotonic() - began)
+        else:
+            self._seen.refused[str(status)] += 1
+            if status not in (503, 504):
+                self._seen.wrong.append(f"{method} {path} was answered {status}: {answer[:200]!r}")
 
     async def _measure(self) -> None:
         while not self._stopping:

@@ -321,6 +321,45 @@ async def _write_all(
 # --- several workers ------------------------------------------------------------------------------------------------
 
 
+async def test_what_is_computed_of_an_event_is_what_the_table_computes(
+    settings: Settings, sql: Callable[[str], str]
+) -> None:
+    """The insert has the table's own expressions, and only numbers that ClickHouse would change need a second text."""
+    plain: list[dict[str, Any]] = [
+        {"a": "site-05 of 1.0 and 0e1"},
+        {"b": 1.5},
+        {"c": -7},
+        {"d": [1, "x:2"]},
+        {"utm_source": "news"},
+        {},
+    ]
+    changed: list[dict[str, Any]] = [
+        {"a": 1.0},
+        {"b": [7, 1e300]},
+        {"c": 10**29},
+        {"d": {"e": -10.00}},
+        {"f": 1e-7},
+        {"g": "-0", "h": 2e22},
+    ]
+    events = [
+        arriving(n, NOW, name="identify" if n % 2 else "page_view", properties={**given, "anonymous_id": f"a{n}"})
+        for n, given in enumerate([*plain, *changed])
+    ]
+    async with opened(settings) as (store,):
+        await store.write([block_of(0, events)])
+        assert sql("SELECT groupArray(readable <> '') FROM (SELECT readable FROM events ORDER BY line)") == (
+            "[" + ",".join(["0"] * len(plain) + ["1"] * len(changed)) + "]"
+        )
+        assert int(sql("SELECT count(joined_id) FROM events")) == len(events) // 2
+        assert int(sql("SELECT countIf(origin <> '') FROM events")) == 1
+        for column in ("readable", "joined_id", "origin"):
+            expression = sql(
+                "SELECT default_expression FROM system.columns WHERE database = currentDatabase() AND table = 'events' "
+                f"AND default_kind = 'DEFAULT' AND name = '{column}' FORMAT TSVRaw"
+            )
+            assert sql(f"SELECT count() FROM events WHERE {column} IS DISTINCT FROM ({expression})") == "0"
+
+
 async def test_overlapping_blocks_and_resent_events(settings: Settings, sql: Callable[[str], str]) -> None:
     """G2, G4: blocks that several workers have, and events that are in several blocks, all at once."""
     draw = random.Random(7)

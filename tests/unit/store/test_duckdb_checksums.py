@@ -14,6 +14,7 @@ from tallystick.model.query import MetricsQuery
 from tallystick.store.duckdb import DuckDBStore, connection
 from tallystick.store.duckdb.repair.checksums import BLOCK_SIZES, bad_blocks, block_size, flipped_in_header, read_log
 from tallystick.store.duckdb.repair.damage import check_log, log_of
+from tallystick.store.duckdb.repair.mend import mend_log
 from tests.helpers.samples import sample_block
 
 
@@ -94,6 +95,36 @@ def test_a_torn_end_is_no_damage(files: Path) -> None:
     data = log_of(files).read_bytes()
     for size in [*range(0, 300, 7), *range(300, len(data), 997)]:
         assert not read_log(data[:size]).damaged
+
+
+def test_a_last_write_that_is_damaged_is_told_when_it_is_cut_off(files: Path) -> None:
+    """G6: pages that it lacks may be a crash's or damage; a torn end is a crash's."""
+    path = log_of(files)
+    data = path.read_bytes()
+    start = read_log(data[:-1]).sound
+    size = len(data) - start
+    middle = data[: start + 20] + bytes(size // 2) + data[start + 20 + size // 2 :]
+    beginning = data[:start] + bytes(size // 2) + data[start + size // 2 :]
+    for changed, told in [
+        (middle, True),
+        (beginning, True),
+        (data[:start] + bytes(size), False),
+        (data[: start + size // 2], False),
+        (data, False),
+    ]:
+        path.write_bytes(changed)
+        mended: list[str] = []
+        lost: list[str] = []
+        mend_log(path, mended, lost)
+        assert (bool(lost), mended) == (told, [])
+        assert path.stat().st_size == (len(data) if changed == data else start)
+
+
+def test_the_check_of_a_cut_file_says_no_more_than_its_size(files: Path) -> None:
+    files.write_bytes(files.read_bytes()[:7_402])
+    told: list[tuple[int, int]] = []
+    assert bad_blocks(files, lambda done, size: told.append((done, size)))
+    assert told == [(4_096, 7_402), (7_402, 7_402), (7_402, 7_402)]
 
 
 def test_a_log_without_its_file_is_not_taken_for_a_new_store(files: Path) -> None:

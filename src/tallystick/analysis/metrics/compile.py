@@ -132,7 +132,9 @@ def _ranked_groups(grouping: Grouping, top: int, groups: Groups | None) -> str:
         order=", ".join([*bucket_key, "rank NULLS LAST"]),
         limit=str(query.limit + 1),
     )
-    return with_ctes([*_scoped(grouping), ranked], select)
+    # Few rows, which both the ranking and the groups read: each store computes them once.
+    once = groups is None and bool(grouping.preaggregated_by)
+    return with_ctes([*_scoped(grouping, materialized=once or None), ranked], select)
 
 
 def _ranked(grouping: Grouping, top: int) -> Cte:
@@ -187,9 +189,9 @@ def _counts_and_users(counts: Grouping, *users: Grouping) -> str:
 # --- parts of the statements ----------------------------------------------------------------------------------------
 
 
-def _scoped(grouping: Grouping) -> list[Cte | str]:
+def _scoped(grouping: Grouping, *, materialized: bool | None = None) -> list[Cte | str]:
     visits = loose_visits(grouping.query, grouping.source) if grouping.counts_visits else []
-    return [*grouping.source.ctes, *visits, Cte("scoped", scoped_rows(grouping))]
+    return [*grouping.source.ctes, *visits, Cte("scoped", scoped_rows(grouping), materialized)]
 
 
 def _united(groupings: Sequence[Grouping]) -> str:

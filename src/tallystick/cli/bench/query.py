@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -43,6 +44,9 @@ PATIENCE = 3_600.0
 """Seconds that a transaction may take while the history is made: no caller waits for it."""
 SAY_SECONDS = 15.0
 """Seconds between two lines about the progress of a long step, where there is no terminal."""
+SETTLING = {"clickhouse": 65.0, "clickhouses": 65.0}
+"""By the scheme of a store's URL: seconds from a day's last change until housekeeping builds what it builds of it. A
+real history is older."""
 LOAD = 5_000
 """Events per second of the load under which the analyses run again."""
 
@@ -112,21 +116,43 @@ def _filled(console: Console, data: Path, events: int, store_url: str) -> tuple[
     settings = Settings(data=data, queue_url="", store_url=store_url, store_write_timeout=PATIENCE)
     server = Neighbours(on_this_machine(store_url))
     began, own, others = time.perf_counter(), time.process_time(), server.cpu_seconds()
-    asyncio.run(_fill(console, settings, history))
-    seconds, own = time.perf_counter() - began, time.process_time() - own
+
+    def spent() -> float:
+        return time.process_time() - own + (difference(server.cpu_seconds(), others) or 0.0)
+
+    filled = asyncio.run(_fill(console, settings, history, spent))
+    seconds, cpu_seconds = time.perf_counter() - began - filled.idle, time.process_time() - own
     rest([server])
     filling = FillFigures(
         events=history.events,
         seconds=seconds,
-        cpu_seconds=own,
+        cpu_seconds=cpu_seconds,
         server_cpu_seconds=difference(server.cpu_seconds(), others),
         disk_bytes=asyncio.run(store_bytes(settings)),
+        stored_cpu_seconds=filled.stored_cpu,
     )
     marker.write_bytes(msgspec.json.encode(history))
     return history, [filling]
 
 
-async def _fill(console: Console, settings: Settings, history: History) -> None:
+class Filled(NamedTuple):
+    """How a history was stored.
+
+    Attributes:
+        idle: seconds in which nothing was done, until housekeeping went on.
+        stored_cpu: processor seconds when the last event was stored.
+    """
+
+    idle: float
+    stored_cpu: float
+
+
+async def _fill(console: Console, settings: Settings, history: History, spent: Callable[[], float]) -> Filled:
+    """Store the history and keep house.
+
+    Args:
+        spent: processor seconds so far, of this process and of the store's server.
+    """
     store = make_store(settings)
     await store.open()
     try:
@@ -155,20 +181,35 @@ async def _fill(console: Console, settings: Settings, history: History) -> None:
                     for batch in _batches(await asyncio.wrap_future(day), settings.batch_max_events):
                         await writers.acquire()
                         writing.create_task(write(batch))
-        await _keep_house(console, store)
+        stored_cpu = spent()
+        idle = await _keep_house(console, store, SETTLING.get(split_url(settings.store_url).scheme, 0.0))
+        return Filled(idle, stored_cpu)
     finally:
         await store.close()
 
 
-async def _keep_house(console: Console, store: Store) -> None:
-    """Do all housekeeping, however long it takes: what the store builds ahead of queries, rollups."""
-    log, steps = ProgressLog(console), 0
+async def _keep_house(console: Console, store: Store, settling: float) -> float:
+    """Do all housekeeping, however long it takes: what the store builds ahead of queries, rollups.
+
+    Args:
+        settling: it is done when there is nothing to do after a pause of so many seconds; 0: without one.
+
+    Returns:
+        How many seconds the pauses took.
+    """
+    log, steps, idle = ProgressLog(console), 0, 0.0
     with Progress(TextColumn("{task.description}"), TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("Housekeeping")
-        while await store.maintain():
-            steps += 1
-            progress.update(task, description=f"Housekeeping: {steps:,} steps done")
-            log.say(f"Housekeeping: {steps:,} steps done")
+        while True:
+            before = steps
+            while await store.maintain():
+                steps += 1
+                progress.update(task, description=f"Housekeeping: {steps:,} steps done")
+                log.say(f"Housekeeping: {steps:,} steps done")
+            if not settling or (idle and steps == before):
+                return idle
+            await asyncio.sleep(settling)
+            idle += settling
 
 
 class ProgressLog:

@@ -174,6 +174,7 @@ class FillFigures(msgspec.Struct, frozen=True):
         cpu_seconds: of the process that stored it, with its embedded store.
         server_cpu_seconds: of the store's server, until it rested; None: embedded, or not known.
         disk_bytes: of the store afterwards; None: not known.
+        stored_cpu_seconds: of both, until the last event was stored: without what housekeeping did afterwards.
     """
 
     events: int
@@ -181,6 +182,7 @@ class FillFigures(msgspec.Struct, frozen=True):
     cpu_seconds: float
     server_cpu_seconds: float | None
     disk_bytes: int | None
+    stored_cpu_seconds: float | None = None
 
 
 class CpuFigures(msgspec.Struct, frozen=True):

@@ -208,13 +208,13 @@ def _queries(report: Report) -> list[Sheet]:
 
 
 def _fill(figures: Sequence[FillFigures]) -> Sheet:
-    names = ["events", "seconds", "CPU µs an event", "of these the server's", "disk bytes an event"]
+    names = ["events", "seconds", "CPU µs an event", "until stored", "of all the server's", "disk bytes an event"]
     rows = []
     for f in figures:
         whole = f.cpu_seconds + (f.server_cpu_seconds or 0.0)
-        each = [value and value / f.events for value in (whole * 1e6, f.server_cpu_seconds, f.disk_bytes)]
-        server = None if each[1] is None else each[1] * 1e6
-        rows.append([f"{f.events:,}", f"{f.seconds:.0f}", _number(each[0], 2), _number(server, 2), _number(each[2], 1)])
+        cpu = [value and value * 1e6 / f.events for value in (whole, f.stored_cpu_seconds, f.server_cpu_seconds)]
+        size = f.disk_bytes and f.disk_bytes / f.events
+        rows.append([f"{f.events:,}", f"{f.seconds:.0f}", *(_number(each, 2) for each in cpu), _number(size, 1)])
     return Sheet("Storing the history, housekeeping included", names, rows)
 
 

@@ -104,6 +104,7 @@ class Loader:
         self._seconds = settings.store_write_timeout
         self._window = timedelta(hours=settings.dedupe_window_hours)
         self._tombstones = NONE
+        self._computed: Mapping[str, str] = {}
 
     async def write(self, blocks: Sequence[Block], dead: Sequence[DeadLetter]) -> WriteReport:
         """As `Store.write`.
@@ -187,11 +188,19 @@ class Loader:
 
     async def _insert(self, session: Session, check: Check) -> None:
         await session.command("insert_recent_ids")
-        await session.command("insert_events")
+        await self._connection.command(await self._insert_events(), settings=session.settings)
         if check.bots:
             await session.command("insert_bot_sites")
         if check.links:
             await identity.join(self._connection, await identity.links_of_batch(self._connection, session.settings))
+
+    async def _insert_events(self) -> str:
+        """The statement that inserts the events, with what the table says of its columns."""
+        if not self._computed:
+            self._computed = {row[0]: row[1] for row in await self._connection.query(SQL["computed_columns"])}
+        values = ",\n       ".join(f"{value} AS {name}" for name, value in self._computed.items())
+        statement = SQL["insert_events"].replace("{computed_names}", ", ".join(self._computed))
+        return statement.replace("{computed_values}", values)
 
     async def _insert_dead_letters(self, letters: Sequence[DeadLetter], now: datetime) -> None:
         if not letters:

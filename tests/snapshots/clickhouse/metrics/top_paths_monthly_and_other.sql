@@ -1,4 +1,4 @@
-WITH scoped AS (
+WITH scoped AS MATERIALIZED (
     SELECT
         dateDiff('day', toDate32('1970-01-01'), toStartOfMonth(timestamp)) * 86400000000 AS bucket_key,
         path AS dim_0,

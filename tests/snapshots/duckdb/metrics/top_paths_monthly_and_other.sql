@@ -1,4 +1,4 @@
-WITH scoped AS (
+WITH scoped AS MATERIALIZED (
     SELECT
         epoch_us(date_trunc('month', timestamp)) AS bucket_key,
         path AS dim_0,

@@ -1,4 +1,4 @@
-WITH scoped AS (
+WITH scoped AS MATERIALIZED (
     SELECT
         date_bin('86400 seconds', timestamp, TIMESTAMPTZ '1970-01-01 00:00:00+00') AS bucket_key,
         path AS dim_0,

@@ -1,4 +1,4 @@
-WITH scoped AS (
+WITH scoped AS MATERIALIZED (
     SELECT
         date_trunc('month', timestamp, 'UTC') AS bucket_key,
         path AS dim_0,

@@ -1,4 +1,4 @@
-WITH scoped AS (
+WITH scoped AS MATERIALIZED (
     SELECT
         path AS dim_0,
         user_id,

@@ -145,13 +145,23 @@ INSERT INTO recent_ids
 SELECT hash, timestamp, received_at, now64(6, 'UTC') FROM arrivals
 WHERE number IN (SELECT number FROM first_lines WHERE new = 1);
 
+-- name: computed_columns
+-- Select the columns of events that most events need not be parsed for, and the expressions that the table gives them by
+-- default.
+SELECT name, default_expression FROM system.columns
+WHERE database = currentDatabase() AND table = 'events' AND default_kind = 'DEFAULT'
+  AND name IN ('readable', 'joined_id', 'origin')
+ORDER BY position;
+
 -- name: insert_events
--- Insert the new events, all with one version: the time of this statement.
+-- Insert the new events, all with one version: the time of this statement. The statement has the expressions of the columns
+-- above, since a SELECT computes the branch of an `if` for the rows alone that take it, and a DEFAULT for all rows.
 INSERT INTO events
     (event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties, ingester, seq,
-     line, version)
+     line, version, {computed_names})
 SELECT event_id, site_id, name, timestamp, received_at, user_id, session_id, source, path, properties, ingester, seq,
-       line, bitNot(toUInt64(toUnixTimestamp64Micro(now64(6, 'UTC'))))
+       line, bitNot(toUInt64(toUnixTimestamp64Micro(now64(6, 'UTC')))),
+       {computed_values}
 FROM arrivals WHERE number IN (SELECT number FROM first_lines WHERE new = 1);
 
 -- name: insert_bot_sites

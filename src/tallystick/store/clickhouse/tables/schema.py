@@ -26,7 +26,7 @@ _CREATE = re.compile(
     r"ENGINE = (?P<engine>\w*MergeTree)(?:\((?P<arguments>[^()]*)\))?(?P<rest>\n.*)",
     re.DOTALL,
 )
-_ADD_COLUMN = re.compile(r"ALTER TABLE (?P<name>\w+) (?P<what>ADD COLUMN IF NOT EXISTS .*)", re.DOTALL)
+_COLUMN = re.compile(r"ALTER TABLE (?P<name>\w+) (?P<what>(?:ADD COLUMN IF NOT EXISTS|MODIFY COLUMN) .*)", re.DOTALL)
 _FILL_COLUMN = re.compile(r"ALTER TABLE (?P<name>\w+) (?P<what>MATERIALIZE COLUMN .*)", re.DOTALL)
 
 
@@ -59,20 +59,20 @@ def engine(family: str, arguments: str, cluster: Cluster) -> str:
 
 
 def clustered(statement: str, cluster: Cluster) -> list[str]:
-    """A CREATE TABLE or an added column of a migration as two: of the local table, and of the one over all shards.
+    """A CREATE TABLE or a column of a migration as two: of the local table, and of the one over all shards.
 
     To fill a column is one, of the local table, which has the rows.
 
     Raises:
         ValueError: it is no such statement; a migration that makes something else needs a form for clusters.
     """
-    if (added := _ADD_COLUMN.search(statement)) is not None:
-        return [f"ALTER TABLE {table} {added['what']}" for table in (f"{added['name']}_local", added["name"])]
+    if (column := _COLUMN.search(statement)) is not None:
+        return [f"ALTER TABLE {table} {column['what']}" for table in (f"{column['name']}_local", column["name"])]
     if (filled := _FILL_COLUMN.search(statement)) is not None:
         return [f"ALTER TABLE {filled['name']}_local {filled['what']}"]
     parts = _CREATE.search(statement)
     if parts is None:
-        raise ValueError(f"no CREATE TABLE and no added column: {statement[:80]!r}")
+        raise ValueError(f"no CREATE TABLE and no column: {statement[:80]!r}")
     name = parts["name"]
     # A block that comes again after its rows were deleted has to be stored again.
     rest = parts["rest"].replace("non_replicated_deduplication_window", "replicated_deduplication_window")

@@ -132,7 +132,7 @@ def bad_blocks(path: Path, report: Report = lambda done, size: None) -> list[Bad
                 found.append(Bad(start, len(data), None))
             elif checksum(memoryview(data)[WORD:]) != stored:
                 found.append(_bad(start, WORD, data, stored))
-            report(start + len(data), size)
+            report(min(start + length, size), size)
     return found
 
 

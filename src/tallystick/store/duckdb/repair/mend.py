@@ -7,6 +7,7 @@ from pathlib import Path
 from tallystick.store.duckdb.repair.checksums import (
     HEADER,
     HEADERS,
+    LENGTHS,
     WORD,
     Bad,
     Report,
@@ -79,5 +80,19 @@ def mend_log(wal: Path, mended: list[str], lost: list[str]) -> None:
         return
     if log.bad is not None:
         lost.append(f"{wal.name}: damaged at byte {log.bad.start:,}; only the bytes before it are used (of {size:,})")
+    elif not _is_torn(wal.read_bytes()[log.sound :]):
+        lost.append(
+            f"{wal.name}: the last write, at byte {log.sound:,}, was never finished or is damaged; "
+            f"only the bytes before it are used (of {size:,})"
+        )
     with wal.open("r+b") as file:
         file.truncate(log.sound)
+
+
+def _is_torn(tail: bytes) -> bool:
+    """Whether the end of a log is a crash's: nothing, zeros, or an entry that the file is too short for.
+
+    A crash may also leave an entry of full length in which pages are missing, but so does damage.
+    """
+    size = int.from_bytes(tail[:WORD], "little")
+    return len(tail) < LENGTHS or size > len(tail) - LENGTHS or not any(tail)
