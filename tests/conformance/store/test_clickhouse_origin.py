@@ -121,4 +121,4 @@ async def test_events_of_an_older_schema_have_it_too(
         "WHERE database = currentDatabase() AND table = 'events' AND name = 'origin'",
         database(settings),
     )
-    assert kinds == "MATERIALIZED\n"
+    assert kinds == "DEFAULT\n"
