@@ -1,6 +1,6 @@
 -- `readable` of fewer events: a number that ClickHouse's JSON functions would change stands behind a colon, a comma or a
--- bracket. Before, digits in a text, such as "site-05" or "0e", were enough for a copy of the properties, which cost more
--- than all else of storing an event. What is stored stays: a copy without such a number says the same.
+-- bracket. Before, digits in a text, such as "site-05" or "0e", were enough for a copy of the properties.
+-- What is stored stays: a copy without such a number says the same.
 
 ALTER TABLE events MODIFY COLUMN readable String DEFAULT if(
     match(properties, '[:,[][ \\t\\n\\r]*(?:-0|-?(?:[0-9]+\\.0+[^0-9]|[0-9.]+[eE]|[0-9.]{17}))'),
