@@ -84,9 +84,9 @@ class Dialect:
         origin: a column of `events` with the texts of `channels.CHANNEL_PROPERTIES`, which is never NULL; empty: there
             is none.
         origin_text: the text at index `{1}`, from 1, of such a column.
-        fold: an aggregate, the rows of a group as a list of their columns `{0}`; empty: a store that looks up channels
-            of sessions one by one. With it comes `unfold`, which makes a row of each `{row}` of such a list `{0}`
-            again, and stands behind a relation.
+        fold: an aggregate, a column `{0}` of a group's rows as a list, in the same order for each column that has no
+            NULL; empty: a store that looks up channels of sessions one by one. With it comes `unfold`, which makes
+            rows of the lists `{0}` again, and stands behind a relation.
         ascending: a sorted list of the instants that are not NULL; `list[1]` is the first.
         session_key: a hash of the site `{site}` and `session_id`, by which sessions are told apart; empty: by the two.
         entry_order, exit_order: the numbers that `first` looks for the least of, and `last` for the greatest.

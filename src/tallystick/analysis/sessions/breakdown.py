@@ -68,13 +68,14 @@ class Breakdown:
         others = [*selected, *(["exit_event"] if self._of_exit else [])]
         folded = sql(
             """
-            SELECT entry_event, {fold} AS folded
+            SELECT
+                {columns}
             FROM (
                 {sessions}
             ) AS single_sessions
             GROUP BY entry_event
             """,
-            fold=self._dialect.fold.format(", ".join(others)),
+            columns=columns(["entry_event", *(f"{self._dialect.fold.format(name)} AS {name}" for name in others)]),
             sessions=sessions,
         )
         return sql(
@@ -86,16 +87,9 @@ class Breakdown:
             ) AS folded_sessions
             {unfold}
             """,
-            columns=columns(
-                [
-                    "entry_event",
-                    "channel",
-                    "referring_site",
-                    *(f"one.{place} AS {name}" for place, name in enumerate(others, 1)),
-                ]
-            ),
+            columns=columns(["entry_event", "channel", "referring_site", *others]),
             sessions=with_channel(self._dialect, folded, self._channel),
-            unfold=self._dialect.unfold.format("folded", row="one"),
+            unfold=self._dialect.unfold.format(", ".join(others)),
         )
 
     def _dim(self, field: str) -> str:

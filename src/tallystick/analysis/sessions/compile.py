@@ -187,6 +187,7 @@ def _computed_sessions(
         ]
         unions.append("SELECT * FROM visits")
     bucket = [f"{buckets.sql(source.dialect, 'started')} AS bucket_key"] if buckets else []
+    started = ["started"] if buckets else []
     select = sql(
         """
         SELECT
@@ -196,7 +197,7 @@ def _computed_sessions(
         ) AS computed_sessions
         """,
         columns=columns([*bucket, "duration", "events", "pages", *_leaves(query), *breakdown.dims]),
-        sessions=breakdown.of_sessions(union_all(unions), ["started", "duration", "events", "pages", *_leaves(query)]),
+        sessions=breakdown.of_sessions(union_all(unions), [*started, "duration", "events", "pages", *_leaves(query)]),
     )
     return ctes, select
 

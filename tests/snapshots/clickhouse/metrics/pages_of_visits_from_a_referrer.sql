@@ -157,8 +157,8 @@ WITH matching_visits_1 AS MATERIALIZED (
                     entry_event,
                     channel,
                     referring_site,
-                    one.1 AS session_id,
-                    one.2 AS pages
+                    session_id,
+                    pages
                 FROM (
                     SELECT
                         *,
@@ -210,7 +210,10 @@ WITH matching_visits_1 AS MATERIALIZED (
                                     nullif(regexp_replace(regexp_replace(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[5]), ':[0-9]+$', ''), '^www\.', ''), '') AS referring_host,
                                     nullif(regexp_replace(regexp_replace(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[6]), ':[0-9]+$', ''), '^www\.', ''), '') AS own_host
                                 FROM (
-                                    SELECT entry_event, groupArray((session_id, pages)) AS folded
+                                    SELECT
+                                        entry_event,
+                                        groupArray(session_id) AS session_id,
+                                        groupArray(pages) AS pages
                                     FROM (
                                         SELECT * FROM sessions_with_id
                                     ) AS single_sessions
@@ -223,7 +226,7 @@ WITH matching_visits_1 AS MATERIALIZED (
                         LEFT JOIN referrers AS parent_2 ON parent_2.domain = extract(place, '(?:[^.]+\.){1}[^.]+$') AND parent_2.subdomains
                     ) AS known
                 ) AS folded_sessions
-                ARRAY JOIN folded AS one
+                ARRAY JOIN session_id, pages
             ) AS computed_sessions
         ) AS tested_sessions
         WHERE dim_0 = {p12:String}
@@ -269,9 +272,9 @@ WITH matching_visits_1 AS MATERIALIZED (
                     entry_event,
                     channel,
                     referring_site,
-                    one.1 AS user_id,
-                    one.2 AS visit,
-                    one.3 AS pages
+                    user_id,
+                    visit,
+                    pages
                 FROM (
                     SELECT
                         *,
@@ -323,7 +326,11 @@ WITH matching_visits_1 AS MATERIALIZED (
                                     nullif(regexp_replace(regexp_replace(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[5]), ':[0-9]+$', ''), '^www\.', ''), '') AS referring_host,
                                     nullif(regexp_replace(regexp_replace(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[6]), ':[0-9]+$', ''), '^www\.', ''), '') AS own_host
                                 FROM (
-                                    SELECT entry_event, groupArray((user_id, visit, pages)) AS folded
+                                    SELECT
+                                        entry_event,
+                                        groupArray(user_id) AS user_id,
+                                        groupArray(visit) AS visit,
+                                        groupArray(pages) AS pages
                                     FROM (
                                         SELECT * FROM visits
                                     ) AS single_sessions
@@ -336,7 +343,7 @@ WITH matching_visits_1 AS MATERIALIZED (
                         LEFT JOIN referrers AS parent_2 ON parent_2.domain = extract(place, '(?:[^.]+\.){1}[^.]+$') AND parent_2.subdomains
                     ) AS known
                 ) AS folded_sessions
-                ARRAY JOIN folded AS one
+                ARRAY JOIN user_id, visit, pages
             ) AS computed_sessions
         ) AS tested_sessions
         WHERE dim_0 = {p12:String}

@@ -219,11 +219,10 @@ sessions AS MATERIALIZED (
             entry_event,
             channel,
             referring_site,
-            one.1 AS started,
-            one.2 AS duration,
-            one.3 AS events,
-            one.4 AS pages,
-            one.5 AS exit_event
+            duration,
+            events,
+            pages,
+            exit_event
         FROM (
             SELECT
                 *,
@@ -275,7 +274,12 @@ sessions AS MATERIALIZED (
                             nullif(regexp_replace(regexp_replace(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[5]), ':[0-9]+$', ''), '^www\.', ''), '') AS referring_host,
                             nullif(regexp_replace(regexp_replace(lowerUTF8(JSONExtract(ifNull(arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar('\0', entry_event)[1]])[1], ''), 'Array(Nullable(String))')[6]), ':[0-9]+$', ''), '^www\.', ''), '') AS own_host
                         FROM (
-                            SELECT entry_event, groupArray((started, duration, events, pages, exit_event)) AS folded
+                            SELECT
+                                entry_event,
+                                groupArray(duration) AS duration,
+                                groupArray(events) AS events,
+                                groupArray(pages) AS pages,
+                                groupArray(exit_event) AS exit_event
                             FROM (
                                 SELECT * FROM sessions_with_id
                                 UNION ALL
@@ -290,7 +294,7 @@ sessions AS MATERIALIZED (
                 LEFT JOIN referrers AS parent_2 ON parent_2.domain = extract(place, '(?:[^.]+\.){1}[^.]+$') AND parent_2.subdomains
             ) AS known
         ) AS folded_sessions
-        ARRAY JOIN folded AS one
+        ARRAY JOIN duration, events, pages, exit_event
     ) AS computed_sessions
 ),
 top_groups AS (
