@@ -175,5 +175,5 @@ def _answers(client: httpx.Client) -> bool:
 
 def _stored(client: httpx.Client, site: str) -> list[dict[str, Any]]:
     answer = client.get(f"/v1/export?site_id={site}", headers={"X-API-Key": READ})
-    assert answer.status_code == 200
+    assert answer.status_code == 200, (answer.headers, answer.text)
     return [json.loads(line) for line in answer.text.splitlines()]
