@@ -29,6 +29,8 @@ from tallystick.harness.deployment import Deployment
 from tallystick.harness.server import ServerFailed, ServerProcess
 from tests.faults.flatness import Sample, as_csv, as_svg, lines
 from tests.faults.killing import Clients, look
+from tests.faults.matrix import page, record
+from tests.faults.matrix.catalogue import SOAK
 from tests.faults.oracle import Outcome, findings
 from tests.faults.rolling import Connection
 from tests.servers.clickhouse import ClickHouseServer
@@ -52,6 +54,8 @@ SETTLE_SECONDS = 3.0
 """After a fault: what waited is sent and stored."""
 CALM_SECONDS = 15.0
 """Between the end of a fault and the next one, so that something is measured also where faults take long."""
+HOUR = 3600.0
+"""Seconds of a run that has a row in docs/build/fault-matrix.md."""
 BUSY_LOAD = 3.0
 """A load average of so many a core is not the run's own, which is about one in all."""
 
@@ -395,7 +399,10 @@ def write_report(seen: Soaked, folder: Path, title: str) -> None:
 
 
 def soak(queue: str, store: str, seconds: float, seed: int, *, kills: bool, every: float) -> Soaked:
-    """A run on these servers, which are started for it; empty names: embedded. Both or none."""
+    """A run on these servers, which are started for it; empty names: embedded. Both or none.
+
+    G1, G2, G3, G4, G6, G11: nothing that got a success is lost or stored twice, whatever was killed meanwhile.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
         if not queue:
@@ -419,7 +426,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.faults.soak", description=__doc__)
     parser.add_argument("--queue", choices=QUEUES, default="", help="without it queue and store are embedded")
     parser.add_argument("--store", choices=STORES, default="")
-    parser.add_argument("--seconds", type=float, default=float(os.environ.get("SOAK_SECONDS", "3600")))
+    parser.add_argument("--seconds", type=float, default=float(os.environ.get("SOAK_SECONDS", HOUR)))
     parser.add_argument("--every", type=float, default=20.0, help="seconds between two faults")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--no-kills", action="store_true", help="Tallystick's own processes hang, and are never killed")
@@ -432,6 +439,9 @@ def main(given: Sequence[str] | None = None) -> int:
     seen = soak(options.queue, options.store, options.seconds, options.seed, kills=kills, every=options.every)
     write_report(seen, options.report, f"Soak: {names}, seed {options.seed}" + ("" if kills else ", without kills"))
     print((options.report / "report.md").read_text())
+    if kills and options.seconds >= HOUR:
+        row = f"tests/{SOAK}[{names}]"
+        page.add({row: record.run("failed" if seen.problems else "passed", len(seen.faults), seen.seconds)})
     return 1 if seen.problems else 0
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import signal
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from tallystick.config import Settings
+from tallystick.errors import StoreUnavailable
 from tallystick.harness.server import ServerFailed
+from tallystick.model.query import MetricsQuery
+from tallystick.store.duckdb import DuckDBStore
 from tests.faults.disk_faults import LONG, DiskRun, failing, fill, small_disk, use_up_inodes
 from tests.faults.oracle import findings
 from tests.faults.times import REPETITIONS, TIMES, Record
@@ -26,6 +33,7 @@ FSYNCS = (1, 60)
 FSYNCS_OF_STORE = (4, 12)
 """Which fsync of a thread of DuckDB's; a start makes a few."""
 TEARS = PAGE
+MANY = 1_000
 FULL_SECONDS = 2.0
 """How long nothing is accepted; or stored, while there are no inodes for the files of batches that DuckDB reads."""
 
@@ -158,6 +166,58 @@ async def test_a_disk_without_a_reserve_is_full(record_property: Record, what: s
 
         outcome = await run.run(full_and_back)
     assert findings(run.clients.ledger, outcome) == []
+
+
+async def test_a_checkpoint_finds_no_room(record_property: Record) -> None:
+    """G3, G6: DuckDB's checkpoint fails, after it wrote any part of what it has to write, and no row is gone: neither
+    of the store that is opened again, nor of the one that is closed on the full disk, nor of a copy of its files.
+    """
+    record_property(REPETITIONS, TIMES)
+    random = chance()
+    with small_disk("size=64m") as folder:
+        settings = Settings(data=folder / "data", disk_reserve_bytes=0)
+        junk, expected, failed = folder / "junk", 0, 0
+        store = DuckDBStore(settings)
+        await store.open()
+        for number in range(MANY):
+            first = MANY + 500 * number
+            blocks = [sample_block(number, range(first, first + 500)), incompressible_block(number, ingester="noise")]
+            try:
+                report = await store.write(blocks)
+            except StoreUnavailable:  # after a checkpoint that failed: the worker would come again too
+                report = await store.write(blocks)
+            assert sum(entry.stored for entry in report.entries) == 501
+            expected += 501
+            fill(junk)
+            os.truncate(junk, max(0, junk.stat().st_size - PAGE * random.randrange(64)))
+            try:
+                store._writer.execute("CHECKPOINT tallystick")
+            except duckdb.Error:
+                failed += 1
+            copy = Path(shutil.copytree(settings.data, folder.parent / f"{folder.name}-copy"))
+            await _counts(DuckDBStore(Settings(data=copy, disk_reserve_bytes=0)), expected)
+            shutil.rmtree(copy)
+            if number % 2:
+                await store.close()
+                junk.unlink()
+                store = DuckDBStore(settings)
+                await store.open()
+            else:
+                junk.unlink()
+            if failed == TIMES:
+                break
+        await store.close()
+        assert failed == TIMES
+        await _counts(DuckDBStore(settings), expected)
+
+
+async def _counts(store: DuckDBStore, expected: int) -> None:
+    await store.open()
+    try:
+        assert (await store.run(MetricsQuery(site_id=None))).rows[0]["events"] == expected
+        assert await store.verify() == []
+    finally:
+        await store.close()
 
 
 async def killed(run: DiskRun) -> None:

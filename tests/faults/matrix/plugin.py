@@ -24,12 +24,7 @@ class Recorder:
             assert isinstance(times, int)
             run = record.Run(report.outcome, times, round(report.duration, 1), self._version, self._date)
             self.runs[report.nodeid] = run
-            self._write()
-
-    def _write(self) -> None:
-        """After each test: a run that is broken off leaves what it has shown. Other tests' rows stay as they are."""
-        record.write(record.read() | self.runs)
-        page.PAGE.write_text(page.text(record.read()), "utf-8")
+            page.add(self.runs)  # after each test: a run that is broken off leaves what it has shown
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -48,6 +48,11 @@ def write(runs: Runs, file: Path = FILE) -> None:
     part.replace(file)
 
 
+def run(result: str, repetitions: int, seconds: float) -> Run:
+    """A run that ends now."""
+    return Run(result, repetitions, round(seconds, 1), version(), today())
+
+
 def today() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}"
 
