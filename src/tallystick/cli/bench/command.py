@@ -286,7 +286,9 @@ def scale(
     processes: Annotated[
         str, typer.Option(help="Numbers of ingest processes, and of workers, with commas between.")
     ] = "1,2,4",
-    events: Annotated[int, typer.Option(min=1_000, help="Events in each step.")] = 500_000,
+    events: Annotated[
+        int, typer.Option(min=1_000, help="Events for each ingest process, and so for each worker.")
+    ] = 500_000,
     size: BodyOption = 1_000,
     rounds: Annotated[
         int, typer.Option(min=1, help="How often each number; every second round is in reverse order.")
@@ -298,7 +300,8 @@ def scale(
 ) -> None:
     """Start 1, 2 and 4 ingest processes and workers on a queue and a store; compare the processor time an event takes.
 
-    One client sends the same number of events each time. At the end of each step the books have to close.
+    One client sends as many events for each process, while the workers stand still; then they store them in full
+    batches. At the end of each step the books have to close.
     """
     from tallystick.cli.bench.scale.measure import Plan, measure_scale
 

@@ -202,7 +202,7 @@ class ScaleFigures(msgspec.Struct, frozen=True):
         round: 0 for the first.
         connections: of the one client, to all `ingest` together.
         seconds_to_accepted: from the first byte sent to the last 202.
-        seconds_to_stored: from the first byte sent until all events were stored.
+        seconds_to_stored: from the moment at which the workers went on until all events were stored.
         refused: answers with status 503, after which a request was sent again.
         cpu: of ours until all events were stored, of the servers until they rested.
         ingest_peak_bytes, work_peak_bytes: the most resident memory of one process; None: not known.

@@ -1,16 +1,18 @@
 """`tallystick bench scale`: does an event cost more when more processes share the work?
 
-Each step starts as many `tallystick ingest` and `tallystick work`, sends the same number of events from one client, and
-compares the processor time that they took. The table grows from step to step and a machine's speed changes, so every
-second round takes the steps in reverse order: what grows evenly is the same for all numbers of processes then.
+Each step starts as many `tallystick ingest` and `tallystick work`, sends as many events for each from one client,
+and compares the processor time that an event took. The workers stand still until all events are in the queue: each
+stores full batches then, as it does where the events are too many for fewer workers. A machine that is shared by all
+processes could not send them as fast as that. The table grows from step to step and a machine's speed changes, so every
+second round takes the steps in reverse order.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +43,7 @@ class Plan(NamedTuple):
     Attributes:
         processes: numbers of `ingest`, and of `work`, in the order of the first round.
         rounds: how often each of them; every second round is in reverse order.
-        events: in each step.
+        events: in each step for each `ingest`, and so for each `work`.
         body_events: events in a request.
         queue_pids, store_pids: processes of the servers; empty: those that listen at a loopback address of the URL.
     """
@@ -109,24 +111,27 @@ def _step(
     urls = [process.url for process in processes.ingest]
     now_us = time.time_ns() // 1_000
     warm = wrap(urls[0], bodies(connections * size, size, now_us))
-    requests = wrap(urls[0], bodies(plan.events, size, now_us))
+    events = plan.events * number
+    requests = wrap(urls[0], bodies(events, size, now_us))
     with closing(Api(processes.read_url, timeout=STORED_TIMEOUT)) as api:
         there, counted = drained(api), api.count()
         uvloop.run(closed_loop(urls, warm, connections))  # the first requests pay for lazy imports
         _all_taken(processes.work, connections * size)
         rest(servers.values())
         before = _cpu(processes, servers)
-        saying(f"sending {plan.events:,} events")
-        tally = uvloop.run(closed_loop(urls, requests, connections))
+        saying(f"sending {events:,} events")
+        with _standing_still(processes.work):
+            tally = uvloop.run(closed_loop(urls, requests, connections))
         saying("storing them")
+        began = time.perf_counter()
         _all_taken(processes.work, connections * size + tally.events)
-        stored_at = time.perf_counter()
+        seconds_to_stored = time.perf_counter() - began
         used = _cpu(processes, servers)
         saying("waiting until the servers rest")
         rest(servers.values())
         rested = _cpu(processes, servers)
         saying("comparing the books")
-        _check(api, there, counted, plan.events, connections * size, tally)
+        _check(api, there, counted, events, connections * size, tally)
     return ScaleFigures(
         processes=number,
         round=turn,
@@ -134,7 +139,7 @@ def _step(
         body_events=size,
         connections=connections,
         seconds_to_accepted=tally.seconds,
-        seconds_to_stored=stored_at - tally.began,
+        seconds_to_stored=seconds_to_stored,
         refused=tally.refused,
         cpu=CpuFigures(
             ingest=difference(used.ingest, before.ingest),
@@ -156,6 +161,18 @@ def _check(api: Api, there: int, counted: int, events: int, warm: int, tally: Ta
     if not stored == found == warm + events:
         raise ServerFailed(f"{warm + events} events were accepted, {stored} are stored and a query finds {found}")
     verify(api)
+
+
+@contextmanager
+def _standing_still(workers: Sequence[ServerProcess]) -> Iterator[None]:
+    """They hang (SIGSTOP) until the end of the block."""
+    try:
+        for worker in workers:
+            worker.pause()
+        yield
+    finally:
+        for worker in workers:
+            worker.resume()
 
 
 def _all_taken(workers: Sequence[ServerProcess], events: int) -> None:
