@@ -90,6 +90,7 @@ class Dialect:
         ascending: a sorted list of the instants that are not NULL; `list[1]` is the first.
         session_key: a hash of the site `{site}` and `session_id`, by which sessions are told apart; empty: by the two.
         entry_order, exit_order: the numbers that `first` looks for the least of, and `last` for the greatest.
+        order_without: such a number `{0}` without the time `{1}`, which has fewer bytes; of that the number again.
         joined_texts: texts that are marked as `texts` marks each, as one value; only with `session_key`.
         last_of: the last element of a list.
         soonest: the first instant at or after `{0}`, of `first` and the later ones in the sorted list `more`; NULL if
@@ -175,6 +176,7 @@ class Dialect:
     session_key: str = ""
     entry_order: str = ""
     exit_order: str = ""
+    order_without: str = ""
     joined_texts: Callable[[Sequence[str]], str] = ", ".join
     newest_users: str = ""
     member: str = "{0}[{1}]"

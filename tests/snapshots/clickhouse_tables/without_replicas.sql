@@ -477,3 +477,33 @@ ALTER TABLE events MODIFY COLUMN origin LowCardinality(String) DEFAULT if(
             ['utm_source', 'utm_medium', 'utm_campaign', '$ad_click', '$referring_domain', '$host']))),
         '[null,null,null,null,null,null]', ''),
     '') CODEC(ZSTD(1));
+
+ALTER TABLE events_local MODIFY COLUMN event_id CODEC(NONE),
+    MODIFY COLUMN name CODEC(ZSTD(1)),
+    MODIFY COLUMN timestamp CODEC(T64, ZSTD(1)),
+    MODIFY COLUMN received_at CODEC(T64, ZSTD(1)),
+    MODIFY COLUMN user_id CODEC(ZSTD(3)),
+    MODIFY COLUMN session_id CODEC(ZSTD(3)),
+    MODIFY COLUMN source CODEC(ZSTD(1)),
+    MODIFY COLUMN line CODEC(T64, ZSTD(1)),
+    MODIFY COLUMN user_key CODEC(ZSTD(1));
+
+ALTER TABLE events MODIFY COLUMN event_id CODEC(NONE),
+    MODIFY COLUMN name CODEC(ZSTD(1)),
+    MODIFY COLUMN timestamp CODEC(T64, ZSTD(1)),
+    MODIFY COLUMN received_at CODEC(T64, ZSTD(1)),
+    MODIFY COLUMN user_id CODEC(ZSTD(3)),
+    MODIFY COLUMN session_id CODEC(ZSTD(3)),
+    MODIFY COLUMN source CODEC(ZSTD(1)),
+    MODIFY COLUMN line CODEC(T64, ZSTD(1)),
+    MODIFY COLUMN user_key CODEC(ZSTD(1));
+
+ALTER TABLE events_local MODIFY SETTING min_compress_block_size = 524288;
+
+ALTER TABLE session_parts_local MODIFY COLUMN entry_name CODEC(ZSTD(1)),
+    MODIFY COLUMN entry_source CODEC(ZSTD(1)),
+    MODIFY COLUMN entry_origin CODEC(ZSTD(1));
+
+ALTER TABLE session_parts MODIFY COLUMN entry_name CODEC(ZSTD(1)),
+    MODIFY COLUMN entry_source CODEC(ZSTD(1)),
+    MODIFY COLUMN entry_origin CODEC(ZSTD(1));

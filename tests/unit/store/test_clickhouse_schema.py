@@ -82,6 +82,10 @@ def test_a_column_is_filled_where_the_rows_are() -> None:
     ]
 
 
+def test_how_rows_are_kept_is_said_where_they_are() -> None:
+    assert clustered("ALTER TABLE t MODIFY SETTING x = 1", Cluster("c")) == ["ALTER TABLE t_local MODIFY SETTING x = 1"]
+
+
 def test_a_migration_of_another_kind_needs_a_form_of_its_own() -> None:
     with pytest.raises(ValueError, match="no CREATE TABLE"):
         clustered("ALTER TABLE events DROP COLUMN x", Cluster("c"))

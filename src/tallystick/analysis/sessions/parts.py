@@ -72,13 +72,14 @@ def parts_of_sessions(
     if query.filter is not None:  # it leaves out bots alone
         built.append("bot_events < events AS matches")
         events.append("matches")
-    for name, texts, columns_of in (
-        ("entry", breakdown.entry_texts, ENTRY),
-        ("exit", breakdown.exit_texts, EXIT),
+    for name, texts, columns_of, edge in (
+        ("entry", breakdown.entry_texts, ENTRY, "first_at"),
+        ("exit", breakdown.exit_texts, EXIT, "last_at"),
     ):
         if texts:
             marked = [columns_of[text] for text in texts]
-            built += [f"{dialect.joined_texts(marked)} AS {name}_event", f"{name}_order"]
+            whole = dialect.order_without.format(f"{name}_order", edge)
+            built += [f"{dialect.joined_texts(marked)} AS {name}_event", f"{whole} AS {name}_order"]
             order = dialect.entry_order if name == "entry" else dialect.exit_order
             events += [f"{dialect.texts(breakdown.names(texts))} AS {name}_event", f"{order} AS {name}_order"]
     builds = ", ".join(str(day.build) for day in days)

@@ -90,9 +90,10 @@ _PERCENTILE = """arrayMap(
 # Below one bit for page views are 52 of the time; 50 of how long the event took to arrive, which orders events of one
 # time as `received_at` does; 5 of the block's number and 20 of the line's. These two tell events of one request apart.
 # Everything is unsigned, or the sum would be signed and the bit for page views its sign.
+_TIME = f"toUInt128(toUnixTimestamp64Micro({{0}})) * toUInt128('{2**75}')"
 _TOOK = "toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp)"
 ORDER = f"""(
-    toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('{2**75}')
+    {_TIME.format("timestamp")}
         + toUInt128(least(greatest({_TOOK} + {2**37}, 0), {2**50 - 1})) * {2**25}
         + toUInt64(bitAnd(seq, 31) * {2**20} + least(line, {2**20 - 1}))
 )"""
@@ -163,6 +164,7 @@ CLICKHOUSE = Dialect(
     session_key=("bitXor(reinterpretAsUInt128(sipHash128(assumeNotNull(session_id))), toUInt128(cityHash64({site})))"),
     entry_order=f"{ORDER} + {_NO_PAGE}",
     exit_order=f"{ORDER} + {_PAGE}",
+    order_without=f"bitXor({{0}}, {_TIME.format('{1}')})",
     joined_texts=_joined,
     member=f"arrayMap(text -> if(text = '', NULL, substring(text, 2)), [splitByChar({NUL}, {{0}})[{{1}}]])[1]",
     origin="origin",

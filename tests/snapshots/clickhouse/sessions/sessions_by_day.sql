@@ -149,9 +149,9 @@ parts_of_sessions AS NOT MATERIALIZED (
         events,
         pages,
         concat('=', entry_origin) AS entry_event,
-        entry_order,
+        bitXor(entry_order, toUInt128(toUnixTimestamp64Micro(first_at)) * toUInt128('37778931862957161709568')) AS entry_order,
         exit_path AS exit_event,
-        exit_order
+        bitXor(exit_order, toUInt128(toUnixTimestamp64Micro(last_at)) * toUInt128('37778931862957161709568')) AS exit_order
     FROM session_parts
     WHERE build IN (10, 11, 12, 13)
     UNION ALL

@@ -26,8 +26,8 @@ _CREATE = re.compile(
     r"ENGINE = (?P<engine>\w*MergeTree)(?:\((?P<arguments>[^()]*)\))?(?P<rest>\n.*)",
     re.DOTALL,
 )
-_COLUMN = re.compile(r"ALTER TABLE (?P<name>\w+) (?P<what>(?:ADD COLUMN IF NOT EXISTS|MODIFY COLUMN) .*)", re.DOTALL)
-_FILL_COLUMN = re.compile(r"ALTER TABLE (?P<name>\w+) (?P<what>MATERIALIZE COLUMN .*)", re.DOTALL)
+_COLUMN = re.compile(r"ALTER TABLE (?P<name>\w+)\s+(?P<what>(?:ADD COLUMN IF NOT EXISTS|MODIFY COLUMN) .*)", re.DOTALL)
+_OF_ROWS = re.compile(r"ALTER TABLE (?P<name>\w+) (?P<what>(?:MATERIALIZE COLUMN|MODIFY SETTING) .*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,15 @@ def engine(family: str, arguments: str, cluster: Cluster) -> str:
 def clustered(statement: str, cluster: Cluster) -> list[str]:
     """A CREATE TABLE or a column of a migration as two: of the local table, and of the one over all shards.
 
-    To fill a column is one, of the local table, which has the rows.
+    To fill a column, or to say how rows are kept, is one, of the local table, which has the rows.
 
     Raises:
         ValueError: it is no such statement; a migration that makes something else needs a form for clusters.
     """
     if (column := _COLUMN.search(statement)) is not None:
         return [f"ALTER TABLE {table} {column['what']}" for table in (f"{column['name']}_local", column["name"])]
-    if (filled := _FILL_COLUMN.search(statement)) is not None:
-        return [f"ALTER TABLE {filled['name']}_local {filled['what']}"]
+    if (of_rows := _OF_ROWS.search(statement)) is not None:
+        return [f"ALTER TABLE {of_rows['name']}_local {of_rows['what']}"]
     parts = _CREATE.search(statement)
     if parts is None:
         raise ValueError(f"no CREATE TABLE and no column: {statement[:80]!r}")

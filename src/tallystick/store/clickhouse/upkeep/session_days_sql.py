@@ -47,15 +47,15 @@ def rows_sql() -> str:
             toUInt32(sum(page)) AS pages,
             toUInt32(sum(leave)) AS leaves,
             toUInt32(sum(bot)) AS bot_events,
-            min(entry_place) AS entry_order,
-            max(exit_place) AS exit_order,
+            {entry_order} AS entry_order,
+            {exit_order} AS exit_order,
             splitByChar({nul}, argMin(texts, entry_place) AS entry_event)[1] AS entry_path,
             argMax({exit_path}, exit_place) AS exit_path,
             substring(splitByChar({nul}, entry_event)[2], 2) AS entry_name,
             substring(splitByChar({nul}, entry_event)[3], 2) AS entry_source,
             substring(splitByChar({nul}, entry_event)[4], 2) AS entry_origin
         FROM (
-            SELECT *, {texts} AS texts, {entry_order} AS entry_place, {exit_order} AS exit_place
+            SELECT *, {texts} AS texts, {entry_place} AS entry_place, {exit_place} AS exit_place
             FROM (
                 SELECT
                     site_id AS site,
@@ -78,6 +78,9 @@ def rows_sql() -> str:
         session_key=dialect.session_key.format(site="site_id"),
         texts=dialect.texts(["path", "name", "source", "origin"]),
         exit_path=dialect.texts(["path"]),
-        entry_order=dialect.entry_order,
-        exit_order=dialect.exit_order,
+        # Most entry events are the first ones: without its time the number is small.
+        entry_order=dialect.order_without.format("min(entry_place)", "min(timestamp)"),
+        exit_order=dialect.order_without.format("max(exit_place)", "max(timestamp)"),
+        entry_place=dialect.entry_order,
+        exit_place=dialect.exit_order,
     )
