@@ -28,7 +28,7 @@ import numpy as np
 from tallystick.harness.deployment import Deployment
 from tallystick.harness.server import ServerFailed, ServerProcess
 from tests.faults.flatness import Sample, as_csv, as_svg, lines
-from tests.faults.killing import Clients, look
+from tests.faults.killing import Clients, look, swept
 from tests.faults.matrix import page, record
 from tests.faults.matrix.catalogue import SOAK
 from tests.faults.oracle import Outcome, findings
@@ -183,8 +183,7 @@ class Soak:
                     begins = max(begins + self._every, self._at() + CALM_SECONDS)
                 await asyncio.sleep(max(0.0, seconds - self._at()))
             seen.seconds = self._at()
-            deployment = self._deployment
-            seen.outcome = await asyncio.to_thread(look, deployment.write_url, deployment.read_url)
+            seen.outcome = await asyncio.to_thread(self._look)
         finally:
             self._deployment.kill()
         ledger = self.clients.ledger
@@ -193,6 +192,14 @@ class Soak:
         seen.problems = findings(ledger, seen.outcome) + seen.wrong
         judge(seen)
         return seen
+
+    def _look(self) -> Outcome:
+        deployment = self._deployment
+
+        def seen() -> Outcome:
+            return look(deployment.write_url, deployment.read_url)
+
+        return swept(seen, deployment.work[0]) if "clickhouse" in self._servers else seen()
 
     def _at(self) -> float:
         return time.monotonic() - self._began

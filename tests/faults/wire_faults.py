@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from http.client import HTTPException
@@ -14,6 +13,7 @@ from typing import Any
 from tallystick.harness.server import Api
 from tallystick.model.block import MAGIC
 from tallystick.queue.redis.scripts import SCRIPTS
+from tests.faults.killing import swept
 from tests.faults.oracle import Outcome
 from tests.faults.server_faults import LONG, Fault, FaultRun
 from tests.servers.process import RealServer
@@ -84,20 +84,8 @@ class WireRun(FaultRun):
         await self._goes_on()
 
     def look(self) -> Outcome:
-        """What is left. On ClickHouse an event that two workers stored at the same instant, with two times, counts
-        twice until housekeeping has swept (G2), which a worker does soon after its start.
-        """
-        outcome = super().look()
-        if not self._sweeps or max(outcome.stored.values(), default=0) < 2:
-            return outcome
-        worker = self.deployment.work[0]
-        worker.stop()
-        worker.start()
-        end = time.monotonic() + LONG
-        while max(outcome.stored.values()) > 1 and time.monotonic() < end:
-            time.sleep(1.0)
-            outcome = super().look()
-        return outcome
+        """What is left."""
+        return swept(super().look, self.deployment.work[0]) if self._sweeps else super().look()
 
     # --- the faults -----------------------------------------------------------------------------------------------
 

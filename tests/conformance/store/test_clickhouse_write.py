@@ -421,6 +421,24 @@ async def test_one_event_at_two_times_at_the_same_moment(
         assert await stores[1]._housekeeper.sweep(stores[1]._writer, NOW - timedelta(hours=1)) == 0
 
 
+async def test_many_events_at_two_times_at_the_same_moment(
+    settings: Settings, sql: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G2: a sweep deletes the later copy of each, by several statements, and no event that shares a time with one."""
+    monkeypatch.setattr("tallystick.store.clickhouse.upkeep.housekeeping.COPIES_AT_ONCE", 3)
+    count = 8
+    ids = [number if turn == 0 else (number + 1) % count for turn in range(2) for number in range(count)]
+    events = [arriving(id_, NOW - timedelta(days=place % count)) for place, id_ in enumerate(ids)]
+    async with opened(settings, 2) as stores:
+        meet_before(stores, "INSERT INTO recent_ids", monkeypatch)
+        blocks = [block_of(0, events[turn * count : (turn + 1) * count], f"{turn:016x}") for turn in range(2)]
+        await asyncio.gather(*(s.write([b]) for s, b in zip(stores, blocks, strict=True)))
+        assert len(await stored(sql)) == 2 * count
+        await stores[0].maintain()
+        assert await stored(sql) == list(range(count))
+        await check_books(stores[0], sql, 2 * count)
+
+
 async def test_two_links_that_make_a_chain_at_the_same_moment(
     settings: Settings, sql: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,10 +190,12 @@ SELECT count() FROM (
     GROUP BY hash HAVING uniqExact(timestamp) > 1
 );
 
--- name: delete_event
--- Delete one event.
+-- name: delete_copies
+-- Delete events, each given as its id, its time and its site, between whose times the given ones are.
 DELETE FROM {events}
-WHERE site_id = {site:String} AND timestamp = fromUnixTimestamp64Micro({at_us:Int64}, 'UTC') AND event_id = {event:UUID};
+WHERE timestamp >= fromUnixTimestamp64Micro({first_us:Int64}, 'UTC')
+  AND timestamp <= fromUnixTimestamp64Micro({last_us:Int64}, 'UTC')
+  AND concat(toString(event_id), ' ', toString(toUnixTimestamp64Micro(timestamp)), ' ', site_id) IN {copies:Array(String)};
 
 -- name: retention_rules
 SELECT site_id, days, keep_rollups FROM retention_rules FINAL ORDER BY site_id;

@@ -19,6 +19,8 @@ SWEEP_EVERY = timedelta(minutes=10)
 """Between two sweeps for identities that two workers stored at the same instant; blocks are settled as often."""
 MARGIN = timedelta(hours=1)
 """How long identities are kept after the window, because clocks of processes differ."""
+COPIES_AT_ONCE = 500
+"""Each deletion is a mutation of its own, which makes new parts, and storing waits for housekeeping meanwhile."""
 SETTLE_AFTER = 5.0
 """A block is settled after so many times the longest time of a statement that writes."""
 
@@ -62,8 +64,12 @@ class Housekeeper:
             return 0
         given = {"since": since, "window_start": datetime.now(UTC) - self._window}
         copies = await connection.query(SQL["stored_twice"], given, seconds=UNHURRIED)
-        for site, event, at, _ in copies:
-            await connection.everywhere(SQL["delete_event"], {"site": site, "event": event, "at_us": micros(at)})
+        ordered = sorted((micros(at), site, event) for site, event, at, _ in copies)
+        for start in range(0, len(ordered), COPIES_AT_ONCE):
+            some = ordered[start : start + COPIES_AT_ONCE]
+            named = [f"{event} {at_us} {site}" for at_us, site, event in some]
+            between = {"first_us": some[0][0], "last_us": some[-1][0], "copies": named}
+            await connection.everywhere(SQL["delete_copies"], between)
         if joined := [(site, user) for site, _, _, user in copies if user is not None]:
             await identity.release(connection, joined)
         return len(copies)
