@@ -38,7 +38,8 @@ STARTING_LIFE = (0.05, 1.5)
 
 DRAIN_SECONDS = 60.0
 """How long the queue may hold as much as before."""
-FRESH_SECONDS = 10.0
+FRESH, FRESH_SECONDS = "fresh", 10.0
+"""The name of the event that a look sends, and how long it may take to be found."""
 SWEPT_SECONDS = 300.0
 LOOK_TIMEOUT = 600.0
 """Seconds that a million events may take to be exported or verified on a busy machine."""
@@ -208,14 +209,14 @@ def swept(seen: Callable[[], Outcome], worker: ServerProcess) -> Outcome:
 
 
 def _exported(url: str) -> Counter[str]:
-    """How often each id is in an export, of which one line at a time is in memory."""
+    """How often each id is in an export, without the events of earlier looks. One line at a time is in memory."""
     address = urlsplit(url)
     with closing(HTTPConnection(address.netloc, timeout=LOOK_TIMEOUT)) as connection:
         connection.request("GET", "/v1/export")
         answer = connection.getresponse()
         if answer.status != 200:
             raise ServerFailed(f"GET /v1/export answered {answer.status}")
-        return Counter(json.loads(line)["event_id"] for line in _lines(answer))
+        return Counter(event["event_id"] for event in map(json.loads, _lines(answer)) if event["name"] != FRESH)
 
 
 def _lines(answer: HTTPResponse) -> Iterator[bytes]:
@@ -260,7 +261,7 @@ def _fresh(writing: Api, api: Api) -> float | None:
     """Seconds until a new event is found by a query."""
     user, began = f"fresh-{uuid4()}", time.monotonic()
     try:
-        writing.post("/v1/events", {"name": "fresh", "user_id": user})
+        writing.post("/v1/events", {"name": FRESH, "user_id": user})
         while (seconds := time.monotonic() - began) < FRESH_SECONDS:
             if api.query(kind="events", user_id=user)["rows"]:
                 return seconds
