@@ -480,8 +480,6 @@ ALTER TABLE events MODIFY COLUMN origin LowCardinality(String) DEFAULT if(
 
 ALTER TABLE events_local MODIFY COLUMN event_id CODEC(NONE),
     MODIFY COLUMN name CODEC(ZSTD(1)),
-    MODIFY COLUMN timestamp CODEC(T64, ZSTD(1)),
-    MODIFY COLUMN received_at CODEC(T64, ZSTD(1)),
     MODIFY COLUMN user_id CODEC(ZSTD(3)),
     MODIFY COLUMN session_id CODEC(ZSTD(3)),
     MODIFY COLUMN source CODEC(ZSTD(1)),
@@ -490,8 +488,6 @@ ALTER TABLE events_local MODIFY COLUMN event_id CODEC(NONE),
 
 ALTER TABLE events MODIFY COLUMN event_id CODEC(NONE),
     MODIFY COLUMN name CODEC(ZSTD(1)),
-    MODIFY COLUMN timestamp CODEC(T64, ZSTD(1)),
-    MODIFY COLUMN received_at CODEC(T64, ZSTD(1)),
     MODIFY COLUMN user_id CODEC(ZSTD(3)),
     MODIFY COLUMN session_id CODEC(ZSTD(3)),
     MODIFY COLUMN source CODEC(ZSTD(1)),
