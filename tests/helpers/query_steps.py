@@ -95,6 +95,11 @@ def some_events(site: str, number: int) -> list[Event]:
     ]
 
 
+async def put_together(store: Store, events: Sequence[Event]) -> None:
+    """Store events as one block: whoever looks meanwhile sees all of them, or none."""
+    await store.write([make_block(f"{next(numbers):016x}", 0, encode_lines(list(events)), len(events))])
+
+
 async def put(store: Store, events: Sequence[Event], tidy: bool = True) -> None:
     """Store events as two blocks, with housekeeping in between: what it rearranges answers like what it has not."""
     number = next(numbers)

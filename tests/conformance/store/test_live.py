@@ -15,7 +15,7 @@ from tallystick.model.block import make_block
 from tallystick.model.event import Event, encode_lines
 from tallystick.model.query import Query, Result
 from tallystick.store import Store, patience
-from tests.helpers.query_steps import make_event, numbers, put
+from tests.helpers.query_steps import make_event, numbers, put, put_together
 
 Message = tuple[str, dict[str, Any]]
 
@@ -107,7 +107,7 @@ async def test_a_stream_begins_when_there_is_memory_again(
     async with stage.live.listening("shop") as listener:
         assert not lacking
         new = events_now("shop", 2)
-        await put(store, new)
+        await put_together(store, new)
         assert [data["event_id"] for _, data in await told(listener, 2)] == [str(event.event_id) for event in new]
     lack_memory(store, monkeypatch, *["metrics"] * 4)
     with pytest.raises(QueryTooExpensive):
@@ -122,7 +122,7 @@ async def test_a_look_without_memory_loses_no_event(
     async with stage.live.listening("shop") as listener:
         lacking = lack_memory(store, monkeypatch, "events", "metrics", "events")
         new = events_now("shop", 4)
-        await put(store, new)
+        await put_together(store, new)
         assert [data["event_id"] for _, data in await told(listener, 4)] == [str(event.event_id) for event in new]
         assert not lacking
 
