@@ -73,7 +73,7 @@ async def test_more_processes_are_compared_by_their_processor_time(
     report = await asyncio.to_thread(measure_scale, QUIET, tmp_path, plan)
     assert [(f.processes, f.events, f.connections, f.refused) for f in report.scale] == [
         (1, 2_000, 16, 0),
-        (2, 2_000, 32, 0),
+        (2, 4_000, 32, 0),
     ]
     for figures in report.scale:
         assert min(figures.seconds_to_accepted, figures.seconds_to_stored) > 0
