@@ -84,5 +84,22 @@ def test_a_run_writes_its_rows_and_leaves_others(tmp_path: Path, monkeypatch: py
     second.pytest_runtest_logreport(report(WIRE, "passed", times=4))
     second.pytest_runtest_logreport(report(WIRE, "passed", when="teardown"))
     assert record.read()[KILLS] == before[KILLS]
-    [row] = [line for line in doc.read_text("utf-8").splitlines() if ": redis, black hole |" in line]
+    lines = doc.read_text("utf-8").splitlines()
+    [row] = [line for line in lines if ": redis, black hole |" in line]
     assert "| 20 | 4 | passed | 1 |" in row
+    assert "- a wire: redis, black hole: 4 of 20" in lines
+
+
+def test_the_page_says_what_is_missing() -> None:
+    """In this order: never run, failed, came too seldom. A run that did neither is not named."""
+    runs = {KILLS: record.run("failed", 122, 1.0), WIRE: record.run("passed", 20, 1.0)}
+    missing = page.text(runs).partition("## Missing\n")[2]
+    never, failed = missing.partition("A run failed:")[::2]
+    assert "- the only Kafka broker is killed\n" in never
+    assert failed == "\n\n- the process that takes events is killed: 1 of 1\n"
+    assert "black hole" not in missing
+
+
+def test_the_page_says_that_nothing_is_missing() -> None:
+    runs = {f"tests/{test}": record.run("passed", 10_000, 1.0) for test in ROWS}
+    assert page.text(runs).endswith("Nothing: each fault came as often as it is to, and its tests passed.\n")

@@ -360,6 +360,19 @@ async def test_what_is_computed_of_an_event_is_what_the_table_computes(
             assert sql(f"SELECT count() FROM events WHERE {column} IS DISTINCT FROM ({expression})") == "0"
 
 
+@pytest.mark.parametrize(("days", "level"), [(1, 0), (2, 0), (3, 1)])
+async def test_the_parts_of_a_batch_of_many_days_are_marked_as_merged(
+    days: int, level: int, settings: Settings, sql: Callable[[str], str]
+) -> None:
+    """FINAL reads the only part of a day fast where it is marked; marking it is a fifth of the insert's time."""
+    async with opened(settings) as (store,):
+        await store.migrate()
+        await store.write([block_of(0, [arriving(day, NOW - timedelta(days=day)) for day in range(days)])])
+        parts = sql("SELECT level FROM system.parts WHERE active AND table = 'events' AND database = currentDatabase()")
+        assert parts.splitlines() == [str(level)] * days
+        assert await stored(sql) == list(range(days))
+
+
 async def test_overlapping_blocks_and_resent_events(settings: Settings, sql: Callable[[str], str]) -> None:
     """G2, G4: blocks that several workers have, and events that are in several blocks, all at once."""
     draw = random.Random(7)

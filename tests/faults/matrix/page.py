@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from tests.faults.matrix import record
 from tests.faults.matrix.catalogue import FAULTS, ROOT, Fault, case_of, faults, promises
@@ -24,20 +25,48 @@ COLUMNS = "| fault | promises | wanted | made | result | seconds | version | dat
 RULE = "|:--|:--|--:|--:|:--|--:|:--|:--|:--|"
 
 
+class Row(NamedTuple):
+    """A line of a table: a fault, or one case of it, and the runs of its tests."""
+
+    fault: Fault
+    name: str
+    runs: Sequence[record.Run]
+
+    @property
+    def made(self) -> int:
+        return sum(run.repetitions for run in self.runs)
+
+    @property
+    def failed(self) -> int:
+        return sum(run.result != "passed" for run in self.runs)
+
+
 def text(runs: record.Runs) -> str:
     """The whole page."""
     parts = [HEAD]
     for name, group in FAULTS.items():
-        rows = [line for fault in group for line in _rows(fault, runs)]
-        parts.append("\n".join([f"## {name}\n", COLUMNS, RULE, *rows]) + "\n")
-    parts.append("## Missing\n")
-    if lacking := [fault for fault in faults() if fault.lacks]:
-        parts.append("Tested, but for:\n")
-        parts.append("\n".join(f"- {fault.name}: {fault.lacks}" for fault in lacking) + "\n")
-    if never := [fault for fault in faults() if not of(fault, runs)]:
-        parts.append("Has a test, and no run that this page knows:\n")
-        parts.append("\n".join(f"- {fault.name}" for fault in never) + "\n")
-    return "\n".join(parts)
+        lines = [_line(row) for fault in group for row in _rows(fault, runs)]
+        parts.append("\n".join([f"## {name}\n", COLUMNS, RULE, *lines]) + "\n")
+    return "\n".join([*parts, "## Missing\n", *_missing(runs)])
+
+
+def _missing(runs: record.Runs) -> Iterator[str]:
+    """What the tables do not show, a paragraph and a list each."""
+    rows = [row for fault in faults() for row in _rows(fault, runs)]
+    kinds = {
+        "Tested, but for:": [f"{fault.name}: {fault.lacks}" for fault in faults() if fault.lacks],
+        "Has a test, and no run that this page knows:": [row.name for row in rows if not row.runs],
+        "A run failed:": [f"{row.name}: {row.failed} of {len(row.runs)}" for row in rows if row.failed],
+        "Came less often than it is to:": [
+            f"{row.name}: {row.made:,} of {row.fault.wanted:,}" for row in rows if 0 < row.made < row.fault.wanted
+        ],
+    }
+    for kind, lines in kinds.items():
+        if lines:
+            yield f"{kind}\n"
+            yield "\n".join(f"- {line}" for line in lines) + "\n"
+    if not any(kinds.values()):
+        yield "Nothing: each fault came as often as it is to, and its tests passed.\n"
 
 
 def add(runs: record.Runs) -> None:
@@ -52,27 +81,26 @@ def of(fault: Fault, runs: record.Runs) -> record.Runs:
     return {test: run for test, run in runs.items() if test in names or test.partition("[")[0] in names}
 
 
-def _rows(fault: Fault, runs: record.Runs) -> Iterator[str]:
+def _rows(fault: Fault, runs: record.Runs) -> Iterator[Row]:
     found = of(fault, runs)
     if not fault.each or not found:
-        yield _row(fault, fault.name, list(found.values()))
+        yield Row(fault, fault.name, list(found.values()))
         return
     for test, run in found.items():
-        yield _row(fault, f"{fault.name}: {case_of(test).replace('-', ', ').replace('_', ' ')}", [run])
+        yield Row(fault, f"{fault.name}: {case_of(test).replace('-', ', ').replace('_', ' ')}", [run])
 
 
-def _row(fault: Fault, name: str, runs: Sequence[record.Run]) -> str:
+def _line(row: Row) -> str:
+    fault, runs = row.fault, row.runs
     files = ", ".join(sorted({f"`{test.partition('::')[0]}`" for test in fault.tests}))
-    cells = [name, ", ".join(promises(fault)), f"{fault.wanted:,}"]
+    cells = [row.name, ", ".join(promises(fault)), f"{fault.wanted:,}"]
     if not runs:
         return "| " + " | ".join([*cells, "0", "not run", "", "", "", files]) + " |"
     versions = ", ".join(f"`{version}`" for version in sorted({run.version for run in runs}) if version)
     oldest = min(run.date for run in runs)
-    failed = sum(run.result != "passed" for run in runs)
-    result = f"{failed} of {len(runs)} failed" if failed else "passed"
-    made = sum(run.repetitions for run in runs)
+    result = f"{row.failed} of {len(runs)} failed" if row.failed else "passed"
     seconds = sum(run.seconds for run in runs)
-    cells += [f"{made:,}", result, f"{seconds:,.0f}", versions, oldest, files]
+    cells += [f"{row.made:,}", result, f"{seconds:,.0f}", versions, oldest, files]
     return "| " + " | ".join(cells) + " |"
 
 

@@ -41,6 +41,8 @@ READ: Mapping[str, object] = {
     "input_format_parallel_parsing": 0,
 }
 """Settings of the statement that reads lines."""
+FEW_DAYS = 2
+"""A batch of so few days is one of many that bring events to them. See `_merged_on_insert`."""
 FIRST_WINS = 2**62
 """Versions of ledger rows that are not settled are below this, and get smaller with time."""
 
@@ -188,7 +190,8 @@ class Loader:
 
     async def _insert(self, session: Session, check: Check) -> None:
         await session.command("insert_recent_ids")
-        await self._connection.command(await self._insert_events(), settings=session.settings)
+        settings = {**session.settings, "optimize_on_insert": _merged_on_insert(check)}
+        await self._connection.command(await self._insert_events(), settings=settings)
         if check.bots:
             await session.command("insert_bot_sites")
         if check.links:
@@ -244,6 +247,16 @@ class Loader:
             for entry in entries
         ]
         await self._connection.insert(SQL["insert_blocks"], json_rows(rows), settings=TIMES)
+
+
+def _merged_on_insert(check: Check) -> int:
+    """ClickHouse's setting of that name. 1: the insert looks for copies of a row in each part that it writes, where
+    there are none, and marks the part as merged. That is a fifth of the insert's time.
+
+    FINAL reads a part without the mark slowly, until it is merged with another one of its day. The only part of a day
+    never is, and an import of many small days makes such parts.
+    """
+    return int((check.newest.date() - check.oldest.date()).days >= FEW_DAYS)
 
 
 def _joined_lines(batch: Batch) -> tuple[list[dict[str, object]], bytes]:
