@@ -332,7 +332,15 @@ def clickhouse_server() -> Iterator[ClickHouseServer]:
 
 
 @pytest.fixture
-def clickhouse_url(request: pytest.FixtureRequest, clickhouse_server: ClickHouseServer) -> Iterator[str]:
+def bounds_of_few_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest events are looked for from a bound on, as in a large store."""
+    monkeypatch.setattr("tallystick.store.clickhouse.newest.LITTLE", 0)
+
+
+@pytest.fixture
+def clickhouse_url(
+    request: pytest.FixtureRequest, clickhouse_server: ClickHouseServer, bounds_of_few_events: None
+) -> Iterator[str]:
     """A database of its own."""
     url = clickhouse_server.new_database(statements=asks_in_sql(request))
     yield url
@@ -350,7 +358,9 @@ def sharded_server() -> Iterator[ClickHouseCluster]:
 
 
 @pytest.fixture
-def sharded_url(request: pytest.FixtureRequest, sharded_server: ClickHouseCluster) -> Iterator[str]:
+def sharded_url(
+    request: pytest.FixtureRequest, sharded_server: ClickHouseCluster, bounds_of_few_events: None
+) -> Iterator[str]:
     """A database of its own over both."""
     url = sharded_server.new_database(statements=asks_in_sql(request))
     yield url

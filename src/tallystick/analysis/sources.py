@@ -87,6 +87,7 @@ class Sources:
         visits: what the visits of `session.` filters are found with, `persons` among it; None: no index and no columns.
         visit_test: makes the conditions of `session.` fields; `visit_filters.VisitFilters` sets it.
         groups: of a query with `top`, the groups to answer for instead of the largest.
+        newest_since: of a query for the newest events, an instant from which on all are that it needs; None: unknown.
     """
 
     dialect: Dialect
@@ -104,3 +105,4 @@ class Sources:
     visits: Sources | None = None
     visit_test: VisitTest | None = None
     groups: Groups | None = None
+    newest_since: datetime | None = None

@@ -5,7 +5,7 @@ Keys and values are counted in the newest events only (`sample` of them), becaus
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tallystick.analysis.buckets import EPOCH, MICROSECOND, QUARTER_HOUR, instant_of
 from tallystick.analysis.cte import Cte, clause, cte, sql, with_ctes
@@ -39,7 +39,7 @@ def compile_events(query: EventsQuery, sources: Sources) -> Statement:
         InvalidRequest: the cursor is broken or belongs to another query.
     """
     source, dialect = EventSource.as_sent(sources), sources.dialect
-    conditions = _event_conditions(query, source, sources.persons)
+    conditions = [*_event_conditions(query, source, sources.persons), *_recent(sources, source)]
     after = decode_cursor(query, EVENT_KEY)
     if after is not None:
         conditions.append(_after_event(after, ">" if query.ascending else "<", source))
@@ -108,6 +108,46 @@ def compile_export(query: EventsQuery, sources: Sources, rows: tuple[int, int] |
     return visits.statement(Statement(export, source.parameters.values))
 
 
+def compile_newest_count(query: EventsQuery | KeysQuery | ValuesQuery, sources: Sources) -> Statement:
+    """How many events of a scope there are from `newest_since` of the sources on, before the page that is asked for.
+
+    The query's filter does not matter: it is applied to a sample when it is taken, and may leave any part of a page.
+    """
+    source = EventSource.as_sent(sources)
+    conditions = scope_conditions(query.model_copy(update={"filter": None}), "timestamp", source)
+    if (instant := before(query)) is not None:
+        conditions.append(f"timestamp <= {source.parameters.add(instant, 'timestamp')}")
+    counted = sql(
+        """
+        SELECT count(*)
+        FROM events
+        {where}
+        """,
+        where=clause("WHERE", [*conditions, *_recent(sources, source)]),
+    )
+    return Statement(counted, source.parameters.values)
+
+
+def before(query: EventsQuery | KeysQuery | ValuesQuery) -> datetime | None:
+    """No event of the page, newest first, is after this instant, by its cursor; None: it has none.
+
+    Raises:
+        InvalidRequest: the cursor is broken or belongs to another query.
+    """
+    after = decode_cursor(query, EVENT_KEY) if isinstance(query, EventsQuery) else None
+    if after is None:
+        return None
+    assert isinstance(after[0], int)  # checked by decode_cursor
+    return instant_of(after[0])
+
+
+def _recent(sources: Sources, source: EventSource) -> list[str]:
+    """The condition of the newest events that a query needs, where it is known since when they are."""
+    if sources.newest_since is None:
+        return []
+    return [f"timestamp >= {source.parameters.add(sources.newest_since, 'timestamp')}"]
+
+
 def _event_columns(dialect: Dialect) -> str:
     return EVENT_COLUMNS.format(
         event_id=dialect.uuid_text.format("event_id"),
@@ -150,7 +190,7 @@ def _after_event(after: Key, sign: str, source: EventSource) -> str:
 def compile_keys(query: KeysQuery, sources: Sources) -> Statement:
     """Property keys and how many of the newest events have each."""
     source = EventSource.as_sent(sources)
-    ctes = _newest_events(query, f"{source.dialect.property_keys} AS key", source, sources.rollups)
+    ctes = _newest_events(query, f"{source.dialect.property_keys} AS key", source, sources)
     keys = sql(
         """
         SELECT key, count(*) AS events
@@ -186,7 +226,7 @@ def compile_values(query: ValuesQuery, sources: Sources) -> Statement:
     text = value = fields.text(query.field)
     if query.field.startswith(PROPERTY_PREFIX):
         value = fields.json(query.field)
-    ctes = _newest_events(query, f"{text} AS text, {value} AS value", source, sources.rollups)
+    ctes = _newest_events(query, f"{text} AS text, {value} AS value", source, sources)
     conditions = ["text IS NOT NULL", *_found("text", query.search, source)]
     values = sql(
         """
@@ -203,7 +243,7 @@ def compile_values(query: ValuesQuery, sources: Sources) -> Statement:
     return Statement(with_ctes(ctes, values), source.parameters.values)
 
 
-def _newest_events(query: KeysQuery | ValuesQuery, columns: str, source: EventSource, has_rollup: bool) -> list[Cte]:
+def _newest_events(query: KeysQuery | ValuesQuery, columns: str, source: EventSource, sources: Sources) -> list[Cte]:
     """CTEs up to `newest_events`: these columns of the newest events of a scope that fulfil the filter.
 
     Sorting all events to find some thousand is slow. Therefore the rollup, if there is one, says first from which
@@ -244,6 +284,9 @@ def _newest_events(query: KeysQuery | ValuesQuery, columns: str, source: EventSo
         sample=str(query.sample),
         first_instant=source.dialect.instant.format("1970-01-01 00:00:00"),
     )
+    conditions = [*scope_conditions(scope, "timestamp", source), *_recent(sources, source)]
+    if sources.rollups:
+        conditions.append(enough)
     sampled_events = cte(
         "sampled_events",
         """
@@ -253,7 +296,7 @@ def _newest_events(query: KeysQuery | ValuesQuery, columns: str, source: EventSo
         ORDER BY {order}
         LIMIT {sample}
         """,
-        where=clause("WHERE", [*scope_conditions(scope, "timestamp", source), *([enough] if has_rollup else [])]),
+        where=clause("WHERE", conditions),
         columns=", ".join(["*", *source.hidden_columns] if names_visits(query.filter) else ["*"]),
         order=_order(source.dialect, " DESC"),
         sample=str(query.sample),
@@ -268,4 +311,4 @@ def _newest_events(query: KeysQuery | ValuesQuery, columns: str, source: EventSo
         columns=columns,
         where=clause("WHERE", [filter_sql(query.filter, Fields(source))] if query.filter else []),
     )
-    return [*([quarter_hours] if has_rollup else []), sampled_events, newest_events]
+    return [*([quarter_hours] if sources.rollups else []), sampled_events, newest_events]

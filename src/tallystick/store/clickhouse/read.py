@@ -34,6 +34,7 @@ from tallystick.model.event import encode_lines
 from tallystick.model.queries.statement import SqlQuery, Table
 from tallystick.model.query import EventsQuery, Freshness, MetricsQuery, Query, Result, Scope, SessionsQuery
 from tallystick.store.clickhouse.dialect import CLICKHOUSE, parameter
+from tallystick.store.clickhouse.newest import read_newest
 from tallystick.store.clickhouse.role import StatementRole
 from tallystick.store.clickhouse.server.connection import Connection, Look, Row, query_errors
 from tallystick.store.clickhouse.sources import read_sources
@@ -110,6 +111,9 @@ class Reader:
         return result.model_copy(update={"elapsed_ms": round((time.perf_counter() - started) * 1000, 3)})
 
     async def _single(self, deadline: float, query: Query, sources: Sources) -> tuple[Statement, list[Row]]:
+        found = await read_newest(partial(self._rows, deadline), query, sources, partial(compile_query, query))
+        if found is not None:
+            return found
         statement = compile_query(query, sources)
         return statement, await self._rows(deadline, statement)
 
