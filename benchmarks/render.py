@@ -15,6 +15,8 @@ DOCUMENT = ROOT / "docs" / "build" / "benchmarks.md"
 BEGIN = "<!-- figures: written by benchmarks/render.py -->\n"
 END = "<!-- end of figures -->\n"
 NONE = "Not measured yet.\n"
+USUAL = 10_000_000
+"""Events that queries are timed on where the heading does not say how many."""
 NAMES = {
     "sqlite": "SQLite",
     "redis": "Redis",
@@ -43,6 +45,8 @@ def heading(report: Report) -> str:
     both = f"{NAMES[report.queue]} and {store}"
     if report.scale:
         return f"More processes on {both}"
+    if report.query_events > USUAL:
+        return f"{store}, {report.query_events // 1_000_000} million events"
     return both if report.load else store
 
 

@@ -331,17 +331,17 @@ def clickhouse_server() -> Iterator[ClickHouseServer]:
         server.stop()
 
 
-@pytest.fixture
-def bounds_of_few_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest events are looked for from a bound on, as in a large store."""
+def as_if_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ClickHouse's newest events are looked for from a bound on, however few events there are."""
     monkeypatch.setattr("tallystick.store.clickhouse.newest.LITTLE", 0)
 
 
 @pytest.fixture
 def clickhouse_url(
-    request: pytest.FixtureRequest, clickhouse_server: ClickHouseServer, bounds_of_few_events: None
+    request: pytest.FixtureRequest, clickhouse_server: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """A database of its own."""
+    as_if_large(monkeypatch)
     url = clickhouse_server.new_database(statements=asks_in_sql(request))
     yield url
     clickhouse_server.drop_database(url)
@@ -359,9 +359,10 @@ def sharded_server() -> Iterator[ClickHouseCluster]:
 
 @pytest.fixture
 def sharded_url(
-    request: pytest.FixtureRequest, sharded_server: ClickHouseCluster, bounds_of_few_events: None
+    request: pytest.FixtureRequest, sharded_server: ClickHouseCluster, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """A database of its own over both."""
+    as_if_large(monkeypatch)
     url = sharded_server.new_database(statements=asks_in_sql(request))
     yield url
     sharded_server.drop_database(url)
