@@ -437,7 +437,10 @@ async def test_one_event_at_two_times_at_the_same_moment(
 async def test_many_events_at_two_times_at_the_same_moment(
     settings: Settings, sql: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """G2: a sweep deletes the later copy of each, by several statements, and no event that shares a time with one."""
+    """G2: a sweep deletes the later copy of each, by several statements, and no event that shares a time with one. It
+    looks at some identities at a time.
+    """
+    monkeypatch.setattr("tallystick.store.clickhouse.upkeep.housekeeping.IDENTITIES_AT_ONCE", 5)
     monkeypatch.setattr("tallystick.store.clickhouse.upkeep.housekeeping.COPIES_AT_ONCE", 3)
     count = 8
     ids = [number if turn == 0 else (number + 1) % count for turn in range(2) for number in range(count)]

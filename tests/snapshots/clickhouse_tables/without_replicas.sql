@@ -503,3 +503,13 @@ ALTER TABLE session_parts_local MODIFY COLUMN entry_name CODEC(ZSTD(1)),
 ALTER TABLE session_parts MODIFY COLUMN entry_name CODEC(ZSTD(1)),
     MODIFY COLUMN entry_source CODEC(ZSTD(1)),
     MODIFY COLUMN entry_origin CODEC(ZSTD(1));
+
+ALTER TABLE events_local MODIFY COLUMN user_id CODEC(ZSTD(1)),
+    MODIFY COLUMN session_id CODEC(ZSTD(1));
+
+ALTER TABLE events MODIFY COLUMN user_id CODEC(ZSTD(1)),
+    MODIFY COLUMN session_id CODEC(ZSTD(1));
+
+ALTER TABLE events_local MODIFY SETTING auto_statistics_types = '';
+
+ALTER TABLE recent_ids_local MODIFY SETTING auto_statistics_types = '';

@@ -38,7 +38,7 @@ LITTLE = 100_000
 SPARE = 16
 """How many times as many events as are needed the first bound would have, if all came evenly."""
 GROWTH = 16
-"""By how much the time grows until there are enough events, and the number of events until a page is full."""
+"""By how much the time grows until there are enough events, and by its square their number until a page is full."""
 SHORTEST = timedelta(seconds=1)
 
 

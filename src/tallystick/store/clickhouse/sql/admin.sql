@@ -165,30 +165,38 @@ DELETE FROM {blocks} WHERE (ingester, seq) IN (
 SELECT DISTINCT partition_id FROM system.parts
 WHERE database = currentDatabase() AND table = {table:String} AND active AND partition_id < {day:String};
 
+-- name: count_recent_ids
+-- Count the identities that came into the window since a time.
+SELECT toInt64(count()) FROM recent_ids WHERE stored_at >= {since:DateTime64(6, 'UTC')};
+
+-- name: any_doubled
+-- Select whether an identity that came into the window since a time has two times there: of a range of hashes.
+SELECT count() FROM (
+    SELECT hash FROM recent_ids
+    WHERE hash BETWEEN {lowest:UInt64} AND {highest:UInt64}
+      AND hash IN (SELECT hash FROM recent_ids
+                   WHERE hash BETWEEN {lowest:UInt64} AND {highest:UInt64} AND stored_at >= {since:DateTime64(6, 'UTC')})
+    GROUP BY hash HAVING min(timestamp) <> max(timestamp)
+);
+
 -- name: stored_twice
 -- Select the identities that two workers stored at the same instant under two times, with the copies that are not the
--- first: of those that came into the window since a time.
+-- first: of those in a range of hashes that came into the window since a time.
 WITH doubled AS (
-    SELECT hash, groupUniqArray(timestamp) AS times FROM recent_ids
-    WHERE hash IN (SELECT hash FROM recent_ids WHERE stored_at >= {since:DateTime64(6, 'UTC')})
-    GROUP BY hash HAVING uniqExact(timestamp) > 1
+    SELECT hash FROM recent_ids
+    WHERE hash BETWEEN {lowest:UInt64} AND {highest:UInt64}
+      AND hash IN (SELECT hash FROM recent_ids
+                   WHERE hash BETWEEN {lowest:UInt64} AND {highest:UInt64} AND stored_at >= {since:DateTime64(6, 'UTC')})
+    GROUP BY hash HAVING min(timestamp) <> max(timestamp)
 )
 SELECT site_id, event_id, timestamp, joined_id FROM (
     SELECT toString(site_id) AS site_id, event_id, timestamp, version, joined_id,
            row_number() OVER (PARTITION BY site_id, event_id ORDER BY version DESC, timestamp) AS copy
     FROM events FINAL
-    WHERE timestamp IN (SELECT arrayJoin(times) FROM doubled)
+    WHERE timestamp IN (SELECT timestamp FROM recent_ids WHERE hash IN (SELECT hash FROM doubled))
       AND received_at >= {window_start:DateTime64(6, 'UTC')}
       AND cityHash64(toString(site_id), event_id) IN (SELECT hash FROM doubled)
 ) WHERE copy > 1;
-
--- name: any_doubled
--- Select whether an identity that came into the window since a time has two times there.
-SELECT count() FROM (
-    SELECT hash FROM recent_ids
-    WHERE hash IN (SELECT hash FROM recent_ids WHERE stored_at >= {since:DateTime64(6, 'UTC')})
-    GROUP BY hash HAVING uniqExact(timestamp) > 1
-);
 
 -- name: delete_copies
 -- Delete events, each given as its id, its time and its site, between whose times the given ones are.

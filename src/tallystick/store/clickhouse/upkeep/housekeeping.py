@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from tallystick.analysis.buckets import micros
@@ -19,6 +20,9 @@ SWEEP_EVERY = timedelta(minutes=10)
 """Between two sweeps for identities that two workers stored at the same instant; blocks are settled as often."""
 MARGIN = timedelta(hours=1)
 """How long identities are kept after the window, because clocks of processes differ."""
+IDENTITIES_AT_ONCE = 1_000_000
+"""So many are looked through by one statement, about 100 bytes of the server's memory for each."""
+HASHES = 2**64
 COPIES_AT_ONCE = 500
 """Each deletion is a mutation of its own, which makes new parts, and storing waits for housekeeping meanwhile."""
 SETTLE_AFTER = 5.0
@@ -60,10 +64,20 @@ class Housekeeper:
         Returns:
             How many copies there were.
         """
-        if not await connection.value(SQL["any_doubled"], {"since": since}, seconds=UNHURRIED):
+        recent: int = await connection.value(SQL["count_recent_ids"], {"since": since}, seconds=UNHURRIED)
+        ranges = -(-recent // IDENTITIES_AT_ONCE)
+        copies = 0
+        for number in range(ranges):
+            lowest, after = HASHES * number // ranges, HASHES * (number + 1) // ranges
+            copies += await self._sweep_range(connection, {"since": since, "lowest": lowest, "highest": after - 1})
+        return copies
+
+    async def _sweep_range(self, connection: Connection, given: Mapping[str, object]) -> int:
+        """Sweep the identities of a range of hashes; returns how many copies there were."""
+        if not await connection.value(SQL["any_doubled"], given, seconds=UNHURRIED):
             return 0
-        given = {"since": since, "window_start": datetime.now(UTC) - self._window}
-        copies = await connection.query(SQL["stored_twice"], given, seconds=UNHURRIED)
+        window = {"window_start": datetime.now(UTC) - self._window}
+        copies = await connection.query(SQL["stored_twice"], {**given, **window}, seconds=UNHURRIED)
         ordered = sorted((micros(at), site, event) for site, event, at, _ in copies)
         for start in range(0, len(ordered), COPIES_AT_ONCE):
             some = ordered[start : start + COPIES_AT_ONCE]
