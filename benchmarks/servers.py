@@ -4,10 +4,13 @@ In the command, {postgres}, {clickhouse}, {redis}, {rabbitmq} and {kafka} are re
 are durable, empty, in temporary folders, and removed afterwards:
 
     .venv/bin/python -m benchmarks.servers .venv/bin/tallystick bench --queue {redis} --store {postgres}
+
+ClickHouse may use 2 GiB of memory, as in the tests; `--memory 8` before the command gives it 8.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,13 +34,20 @@ SERVERS: dict[str, Kind] = {
 }
 
 
-def run(words: Sequence[str]) -> int:
-    """Start the servers that the command names, run it, and stop them. Returns the command's exit status."""
+def run(words: Sequence[str], memory: int) -> int:
+    """Start the servers that the command names, run it, and stop them. Returns the command's exit status.
+
+    Args:
+        memory: bytes that ClickHouse may use.
+    """
     urls = {}
     with ExitStack() as stack:
         for name, kind in SERVERS.items():
             if any(f"{{{name}}}" in word for word in words):
-                server: RealServer = kind(stack.enter_context(scratch_folder(name)))
+                folder = stack.enter_context(scratch_folder(name))
+                server: RealServer = (
+                    ClickHouseServer(folder, memory=memory) if kind is ClickHouseServer else kind(folder)
+                )
                 stack.callback(server.kill)
                 server.start()
                 if isinstance(server, PostgresServer | ClickHouseServer):
@@ -54,4 +64,8 @@ def _filled(word: str, urls: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.servers", description="Start servers for a command.")
+    parser.add_argument("--memory", type=int, default=2, metavar="GIB", help="of ClickHouse (default: 2)")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="with the names of servers in braces")
+    given = parser.parse_args()
+    sys.exit(run(given.command, given.memory << 30))

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from tallystick.config import Settings
-from tallystick.errors import BatchTooLarge
+from tallystick.errors import BatchTooLarge, StoreUnavailable
 from tallystick.model.event import Event
 from tallystick.model.query import Condition, SessionsQuery
 from tallystick.store.clickhouse import ClickHouseStore
@@ -125,6 +125,45 @@ async def test_closed_days_are_built_and_read(store: ClickHouseStore) -> None:
     """Not the day that goes on."""
     await store.write([block_of(0, [*EVENTS, visit(100, timestamp=TODAY)])])
     await check(store, built=False)
+    await build(store)
+    assert await counting(store) == [1, 2, 3, 4]
+    await check(store)
+
+
+PARTS = """
+    SELECT concat(partition_id, ' ', toString(count()), ' ', toString(min(level) > 0)) AS of_day
+    FROM system.parts
+    WHERE database = currentDatabase() AND active AND table = 'events'
+    GROUP BY partition_id
+    ORDER BY partition_id
+"""
+"""The days of events: how many parts each has, and whether these are merged."""
+
+
+async def test_a_closed_day_becomes_one_part(store: ClickHouseStore, sql: Callable[[str], str]) -> None:
+    """So that queries need not merge it. The setting keeps ClickHouse from doing so by itself."""
+    sql("ALTER TABLE events MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1")
+    for seq in range(6):
+        await store.write([block_of(seq, EVENTS[10 * seq : 10 * seq + 10])])
+    assert [line.split(" ")[1] for line in sql(PARTS).split("\n")] == ["6"] * 4
+    await build(store)
+    assert [line.split(" ")[1:] for line in sql(PARTS).split("\n")] == [["1", "1"]] * 4
+    assert await counting(store) == [1, 2, 3, 4]
+
+
+async def test_a_day_that_cannot_be_merged_is_built_all_the_same(
+    store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For lack of room on the disk."""
+    await store.write([block_of(0, EVENTS)])
+    run = store._admin.everywhere
+
+    async def everywhere(sql: str, *given: Any, **named: Any) -> None:
+        if sql.startswith("OPTIMIZE"):
+            raise StoreUnavailable("ClickHouse failed")
+        await run(sql, *given, **named)
+
+    monkeypatch.setattr(store._admin, "everywhere", everywhere)
     await build(store)
     assert await counting(store) == [1, 2, 3, 4]
     await check(store)

@@ -511,3 +511,5 @@ ALTER TABLE events MODIFY COLUMN user_id CODEC(ZSTD(1)),
     MODIFY COLUMN session_id CODEC(ZSTD(1));
 
 ALTER TABLE recent_ids_local MODIFY SETTING auto_statistics_types = '';
+
+ALTER TABLE events_local MODIFY SETTING auto_statistics_types = '';

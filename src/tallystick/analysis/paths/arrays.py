@@ -1,36 +1,31 @@
 """Paths by arrays, in ClickHouse's SQL: all steps of a session at once, instead of one after the other by windows.
 
-A step is one whole number, with its place in the session above and its code in the lowest bits; so the sorted numbers
-of a session are its *trail*. A query counts only the few steps of a trail that lie behind (or before) the anchor.
+The codes of a session's steps, sorted by their places, are its *trail*. A query counts only the few steps of a trail
+that lie behind (or before) the anchor.
+
+A session is a hash of 64 bits, and a step takes 20 bytes: the arrays of all sessions are in memory at once, or in files
+where they do not fit, which takes twice the time.
 """
 
 from __future__ import annotations
 
 from tallystick.analysis.cte import Cte, clause, cte
 from tallystick.analysis.event_source import EventSource
-from tallystick.analysis.sessions.events import session_keys
 from tallystick.model.queries.paths import PathsQuery
-
-CODE_BITS = 32
-"""Codes are numbered from 1, and are fewer."""
 
 
 def array_step_counts(query: PathsQuery, source: EventSource) -> list[Cte]:
     """CTEs from `session_steps` to `step_counts`."""
     dialect = source.dialect
-    # A text that cannot be NULL groups in three quarters of the time.
-    keys = [*session_keys(query)[:-1], "assumeNotNull(visitor)", *(["visit"] if source.has_loose_events else [])]
-    step = f"toUInt256({dialect.event_order}) * {2**CODE_BITS} + toUInt64(code)"
-    trail = f"arrayMap(step -> toInt32(bitAnd(step, {2**CODE_BITS - 1})), arraySort(groupArray({step})))"
+    trail = f"arraySort((code, place) -> place, groupArray(toInt32(code)), groupArray({dialect.event_order}))"
     trails = cte(
         "trails",
         """
         SELECT {trail} AS trail
         FROM session_steps
-        GROUP BY {keys}
+        GROUP BY session_key
         """,
         trail=f"arrayCompact({trail})" if query.merge else trail,
-        keys=", ".join(keys),
     )
     anchor = query.start if query.end is None else query.end
     begin, conditions = "1", []

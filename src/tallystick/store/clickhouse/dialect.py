@@ -117,6 +117,7 @@ def _joined(marked: Sequence[str]) -> str:
 
 CLICKHOUSE = Dialect(
     name="clickhouse",
+    hash="assumeNotNull(cityHash64({0}))",  # what can be NULL groups slower, with twice the memory
     placeholder=_placeholder,
     encode={"number": float},
     properties="if(readable = '', properties, readable)",

@@ -57,8 +57,8 @@ NEWEST_VERSION = 2**64 - 1
 """`version` of an event that was loaded at the beginning of 1970; it falls by one each microsecond."""
 EXPORT_ROWS = 2_000
 """About how many events a piece of an export has."""
-_KEPT = re.compile(rf"\b(?!(?:{WALKED}|scoped)\b)(\w+) AS (?:NOT )?MATERIALIZED \(")
-"""The words of all CTEs but the walks of funnels and the counts of groups that are ranked."""
+_KEPT = re.compile(rf"\b(?!(?:{WALKED}|scoped|page)\b)(\w+) AS (?:NOT )?MATERIALIZED \(")
+"""The words of all CTEs but the walks of funnels, the counts of groups that are ranked, and the users of a page."""
 _READ_OFTEN = re.compile(r"\b(codes|step_counts) AS \(")
 """CTEs of paths that their statement reads several times; to compute them once takes a third of the time."""
 EXPORT_PAUSE = 0.5
@@ -290,7 +290,8 @@ def text_of(statement: Statement) -> str:
     """A statement's SQL without most words for CTEs whose rows are kept or not.
 
     ClickHouse keeps the rows of none that does not say so. Where several say so, 26.9 failed with LOGICAL_ERROR in one
-    of our statements, and took several seconds to plan others; so only those of funnels, paths and ranked groups do.
+    of our statements, and took several seconds to plan others; so only those of funnels, paths, ranked
+    groups and pages of users do.
     """
     return _READ_OFTEN.sub(r"\1 AS MATERIALIZED (", _KEPT.sub(r"\1 AS (", statement.sql))
 

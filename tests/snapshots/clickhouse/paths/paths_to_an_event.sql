@@ -154,26 +154,26 @@ events_of_visits AS NOT MATERIALIZED (
     WHERE session_id IS NULL
 ),
 session_steps AS (
-    SELECT site_id, session_id AS visitor, CAST(0 AS BIGINT) AS visit, timestamp, received_at, ingester, seq, line, code
+    SELECT assumeNotNull(cityHash64(site_id, session_id, 0)) AS session_key, timestamp, received_at, ingester, seq, line, code
     FROM events_of_sessions
     JOIN codes USING (node)
     WHERE node IS NOT NULL
         AND matches
     UNION ALL
-    SELECT site_id, user_id AS visitor, CAST(visit AS BIGINT) AS visit, timestamp, received_at, ingester, seq, line, code
+    SELECT assumeNotNull(cityHash64(site_id, user_id, visit)) AS session_key, timestamp, received_at, ingester, seq, line, code
     FROM events_of_visits
     JOIN codes USING (node)
     WHERE node IS NOT NULL
         AND matches
 ),
 trails AS (
-    SELECT arrayMap(step -> toInt32(bitAnd(step, 4294967295)), arraySort(groupArray(toUInt256((
+    SELECT arraySort((code, place) -> place, groupArray(toInt32(code)), groupArray((
         toUInt128(toUnixTimestamp64Micro(timestamp)) * toUInt128('37778931862957161709568')
             + toUInt128(least(greatest(toUnixTimestamp64Micro(received_at) - toUnixTimestamp64Micro(timestamp) + 137438953472, 0), 1125899906842623)) * 33554432
             + toUInt64(bitAnd(seq, 31) * 1048576 + least(line, 1048575))
-    )) * 4294967296 + toUInt64(code)))) AS trail
+    ))) AS trail
     FROM session_steps
-    GROUP BY site_id, assumeNotNull(visitor), visit
+    GROUP BY session_key
 ),
 step_counts AS MATERIALIZED (
     SELECT step, previous_code, code, toInt64(count()) AS sessions

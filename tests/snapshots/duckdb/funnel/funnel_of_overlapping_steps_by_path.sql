@@ -182,14 +182,14 @@ starts AS (
 ),
 values_at_start AS (
     SELECT starts.person, min(breakdown_value) AS breakdown_value
-    FROM starts
-    JOIN (
+    FROM (
         SELECT user_id, timestamp, path AS breakdown_value
         FROM events
         WHERE site_id = $4
             AND user_id IS NOT NULL
             AND (1 = 1)
-    ) AS starting_events ON user_id = starts.person AND timestamp = started_at
+    ) AS starting_events
+    JOIN starts ON starts.person = user_id AND started_at = timestamp
     GROUP BY starts.person
 ),
 persons_with_value AS (

@@ -21,7 +21,7 @@ SWEEP_EVERY = timedelta(minutes=10)
 MARGIN = timedelta(hours=1)
 """How long identities are kept after the window, because clocks of processes differ."""
 IDENTITIES_AT_ONCE = 1_000_000
-"""So many are looked through by one statement, about 100 bytes of the server's memory for each."""
+"""So many are looked through by one statement, at 120 to 160 bytes of the server's memory for each."""
 HASHES = 2**64
 COPIES_AT_ONCE = 500
 """Each deletion is a mutation of its own, which makes new parts, and storing waits for housekeeping meanwhile."""

@@ -11,6 +11,7 @@ otherwise reads the events. A builder that stops leaves a build that no row of `
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from datetime import UTC, datetime
 import structlog
 
 from tallystick.analysis.sessions.days import BuiltDay
-from tallystick.errors import BatchTooLarge
+from tallystick.errors import BatchTooLarge, StoreUnavailable
 from tallystick.model.books import Difference
 from tallystick.model.sql import load_statements
 from tallystick.store.clickhouse.server.connection import UNHURRIED, Connection, Look, Row
@@ -44,6 +45,7 @@ RULES = hashlib.sha256(rows_sql().encode()).hexdigest()[:16]
 INSERT = f"INSERT INTO session_parts ({', '.join(COLUMNS)})\n{rows_sql()}"
 IN_ONE_PLACE = {"parallel_distributed_insert_select": 0}
 """Over shards, one server puts the rows of a session together."""
+MERGE = "OPTIMIZE TABLE {{events}} PARTITION ID '{day}' FINAL SETTINGS optimize_skip_merged_partitions = 1"
 HASH = f"SELECT toInt64(count()), groupBitXor(cityHash64({', '.join(COLUMNS)})) FROM {{rows}}"
 """What the rows of a build are, whatever their order."""
 
@@ -201,13 +203,25 @@ async def step(connection: Connection) -> bool:
     if not due:
         return False
     day = max(due)  # the newest are asked for most
+    await _merge(connection, day)
+    found = await _found(look, connection, day, day)
     first = int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).timestamp())
-    build = Build(day, first, secrets.randbits(63), found.parts[day], "", 0, RULES, 0)
+    build = Build(day, first, secrets.randbits(63), found.parts.get(day, ""), "", 0, RULES, 0)
     try:
         await _build(connection, build)
     except BatchTooLarge:
         await _give_up(connection, build, "ClickHouse has no memory left for them")
     return len(due) > 1
+
+
+async def _merge(connection: Connection, day: str) -> None:
+    """Have each server put the parts of a day into one, which queries read without comparing rows of several (FINAL).
+
+    ClickHouse leaves a small part beside a large one for weeks, and each merge would make the build be looked at again.
+    It may have no room for it on disk, so that the parts stay.
+    """
+    with contextlib.suppress(StoreUnavailable):
+        await connection.everywhere(MERGE.format(day=day))
 
 
 def _is_recent(build: Build, now: float) -> bool:
