@@ -1,7 +1,8 @@
 """Paths by arrays, in ClickHouse's SQL: all steps of a session at once, instead of one after the other by windows.
 
 The codes of a session's steps, sorted by their places, are its *trail*. A query counts only the few steps of a trail
-that lie behind (or before) the anchor.
+that lie behind (or before) the anchor, whose code is negative (`code_of_step`): a subquery that looks for its code
+reads all events once more.
 
 A session is a hash of 64 bits, and a step takes 20 bytes: the arrays of all sessions are in memory at once, or in files
 where they do not fit, which takes twice the time.
@@ -12,6 +13,13 @@ from __future__ import annotations
 from tallystick.analysis.cte import Cte, clause, cte
 from tallystick.analysis.event_source import EventSource
 from tallystick.model.queries.paths import PathsQuery
+
+
+def code_of_step(query: PathsQuery, source: EventSource) -> str:
+    """The column `code` of `session_steps`: negative for the anchor."""
+    if query.anchor is None:
+        return "code"
+    return f"if(node = {source.parameters.add(query.anchor, 'text')}, -code, code) AS code"
 
 
 def array_step_counts(query: PathsQuery, source: EventSource) -> list[Cte]:
@@ -27,11 +35,9 @@ def array_step_counts(query: PathsQuery, source: EventSource) -> list[Cte]:
         """,
         trail=f"arrayCompact({trail})" if query.merge else trail,
     )
-    anchor = query.start if query.end is None else query.end
-    begin, conditions = "1", []
-    if anchor is not None:
-        code = f"ifNull((SELECT code FROM codes WHERE node = {source.parameters.add(anchor, 'text')}), -1)"
-        begin, conditions = f"indexOf(trail, {code})", ["begin > 0"]
+    begin, conditions, code = "1", [], "trail[{}]"
+    if query.anchor is not None:
+        begin, conditions, code = "arrayFirstIndex(code -> code < 0, trail)", ["begin > 0"], "abs(trail[{}])"
     # From an `end` the steps are counted backwards.
     last = query.steps if query.end is None else query.steps - 1
     positions = f"range(begin, least(begin + {last}, length(trail) + 1))"
@@ -43,8 +49,8 @@ def array_step_counts(query: PathsQuery, source: EventSource) -> list[Cte]:
         SELECT step, previous_code, code, {count} AS sessions
         FROM (
             SELECT
-                trail[position] AS code,
-                if(position > 1, trail[position - 1], 0) AS previous_code,
+                {code} AS code,
+                if(position > 1, {previous_code}, 0) AS previous_code,
                 step
             FROM (
                 SELECT trail, {begin} AS begin
@@ -57,6 +63,8 @@ def array_step_counts(query: PathsQuery, source: EventSource) -> list[Cte]:
         """,
         materialized=True,
         count=dialect.count,
+        code=code.format("position"),
+        previous_code=code.format("position - 1"),
         begin=f"toInt64({begin})",
         positions=positions,
         where=clause("WHERE", conditions),

@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from tallystick.analysis.cte import Cte, clause, columns, cte, sql, union_all, with_ctes
 from tallystick.analysis.event_source import EventSource
 from tallystick.analysis.filters import Fields, filter_sql, scope_conditions
-from tallystick.analysis.paths.arrays import array_step_counts
+from tallystick.analysis.paths.arrays import array_step_counts, code_of_step
 from tallystick.analysis.paths.trails import (
     can_use_trails,
     halves_of_trails,
@@ -96,7 +96,8 @@ def compile_paths(query: PathsQuery, sources: Sources) -> Statement:
 
 def _session_steps(query: PathsQuery, source: EventSource) -> list[Cte]:
     """CTEs up to `codes` and `session_steps`."""
-    events, steps = _steps_of_events(query, source, "code", join_codes=True)
+    code = code_of_step(query, source) if source.dialect.walks_arrays else "code"
+    events, steps = _steps_of_events(query, source, code, join_codes=True)
     return [_codes_of_events(query, source), *_attributed_steps(query, source), *events, Cte("session_steps", steps)]
 
 
@@ -105,7 +106,7 @@ def _session_steps_without_trail(query: PathsQuery, source: EventSource, index: 
     ctes = [
         *_attributed_steps(query, source),
         *index_ctes(query, source, index),
-        trail_step_counts(query, source, index, _anchor(query)),
+        trail_step_counts(query, source, index, query.anchor),
     ]
     events, steps = _steps_of_events(query, source, "node", long_only=True)
     codes = _codes(
@@ -226,13 +227,9 @@ def _steps_of_events(
     return ctes, union_all([with_session_id, of_visits])
 
 
-def _anchor(query: PathsQuery) -> str | None:
-    return query.start if query.end is None else query.end
-
-
 def _has_anchor(query: PathsQuery, source: EventSource) -> list[str]:
     """Condition: a step belongs to a session that has the anchor. Sessions without it are not counted."""
-    anchor = _anchor(query)
+    anchor = query.anchor
     if anchor is None or source.dialect.walks_arrays:  # to look for it in the array costs less
         return []
     condition = sql(
@@ -377,7 +374,7 @@ def _step_counts(query: PathsQuery, source: EventSource, name: str) -> Cte:
 
     From a `start` steps are counted forwards; from an `end` they are counted backwards to the session's first step.
     """
-    anchor = _anchor(query)
+    anchor = query.anchor
     if anchor is None:
         from_steps, step = "FROM steps", "position"
     else:

@@ -43,3 +43,8 @@ class PathsQuery(SessionScope):
         if self.start is not None and self.end is not None:
             raise ValueError("a path has a start or an end, not both")
         return self
+
+    @property
+    def anchor(self) -> str | None:
+        """The page or event that paths begin with or lead to."""
+        return self.start if self.end is None else self.end

@@ -3,7 +3,7 @@ WITH codes AS MATERIALIZED (
     FROM (
         SELECT DISTINCT node
         FROM (
-            SELECT name AS node, source = {p1:String} AS matches
+            SELECT name AS node, source = {p2:String} AS matches
             FROM events
         ) AS step_events
         WHERE node IS NOT NULL
@@ -19,9 +19,9 @@ loose_events AS (
         ingester,
         seq,
         line,
-        name IN ({p2:String}, {p3:String}, {p4:String}) AS is_leave,
+        name IN ({p3:String}, {p4:String}, {p5:String}) AS is_leave,
         name AS node,
-        source = {p1:String} AS matches
+        source = {p2:String} AS matches
     FROM events
     WHERE session_id IS NULL
         AND user_id IS NOT NULL
@@ -121,7 +121,7 @@ events_of_sessions AS NOT MATERIALIZED (
         seq,
         line,
         name AS node,
-        source = {p1:String} AS matches
+        source = {p2:String} AS matches
     FROM events
     WHERE session_id IS NOT NULL
     UNION ALL
@@ -154,13 +154,13 @@ events_of_visits AS NOT MATERIALIZED (
     WHERE session_id IS NULL
 ),
 session_steps AS (
-    SELECT assumeNotNull(cityHash64(site_id, session_id, 0)) AS session_key, timestamp, received_at, ingester, seq, line, code
+    SELECT assumeNotNull(cityHash64(site_id, session_id, 0)) AS session_key, timestamp, received_at, ingester, seq, line, if(node = {p1:String}, -code, code) AS code
     FROM events_of_sessions
     JOIN codes USING (node)
     WHERE node IS NOT NULL
         AND matches
     UNION ALL
-    SELECT assumeNotNull(cityHash64(site_id, user_id, visit)) AS session_key, timestamp, received_at, ingester, seq, line, code
+    SELECT assumeNotNull(cityHash64(site_id, user_id, visit)) AS session_key, timestamp, received_at, ingester, seq, line, if(node = {p1:String}, -code, code) AS code
     FROM events_of_visits
     JOIN codes USING (node)
     WHERE node IS NOT NULL
@@ -179,11 +179,11 @@ step_counts AS MATERIALIZED (
     SELECT step, previous_code, code, toInt64(count()) AS sessions
     FROM (
         SELECT
-            trail[position] AS code,
-            if(position > 1, trail[position - 1], 0) AS previous_code,
+            abs(trail[position]) AS code,
+            if(position > 1, abs(trail[position - 1]), 0) AS previous_code,
             step
         FROM (
-            SELECT trail, toInt64(indexOf(trail, ifNull((SELECT code FROM codes WHERE node = {p5:String}), -1))) AS begin
+            SELECT trail, toInt64(arrayFirstIndex(code -> code < 0, trail)) AS begin
             FROM trails
         ) AS begun
         ARRAY JOIN arrayMap(back -> begin - back, range(0, least(begin, 4))) AS position, arrayEnumerate(arrayMap(back -> begin - back, range(0, least(begin, 4)))) AS step
@@ -219,8 +219,8 @@ LEFT JOIN codes AS sources ON sources.code = kept_source
 LEFT JOIN codes AS targets ON targets.code = kept_target
 ORDER BY step, other, sessions DESC, kept_source NULLS LAST, kept_target NULLS LAST
 
--- $1: 'web'
--- $2: 'page_leave'
--- $3: '$pageleave'
--- $4: 'pageleave'
--- $5: 'buy'
+-- $1: 'buy'
+-- $2: 'web'
+-- $3: 'page_leave'
+-- $4: '$pageleave'
+-- $5: 'pageleave'
