@@ -5,7 +5,7 @@ that lie behind (or before) the anchor, whose code is negative (`code_of_step`):
 reads all events once more.
 
 A session is a hash of 64 bits, and a step takes 20 bytes: the arrays of all sessions are in memory at once, or in files
-where they do not fit, which takes twice the time.
+where ClickHouse has too little.
 """
 
 from __future__ import annotations
